@@ -1,0 +1,197 @@
+package store
+
+import (
+	"time"
+
+	healthpb "github.com/microhq/monitor-srv/proto/health"
+)
+
+// Kind tells what an Event or a Transition speaks of.
+type Kind uint8
+
+// The kinds of events, one for each topic of the bus.
+const (
+	KindCheck Kind = iota
+	KindStatus
+	KindStats
+)
+
+// Event is one validated message. Its identity is (Service, Version, Node, ID)
+// within its Kind. The store copies what it keeps, so the slices may point into
+// a buffer that is reused after Put returns.
+type Event struct {
+	Kind   Kind
+	Source healthpb.HealthCheck_Source
+
+	Service, Version, Node []byte
+	// Address as host:port and Metadata, as the wire bytes of field 3 of a Node,
+	// replace what is known of the node unless they are empty.
+	Address, Metadata []byte
+
+	// ID and Description of a check; empty for other kinds.
+	ID, Description []byte
+
+	// Status is a HealthCheck_Status for a check, a Status_Status for a status,
+	// and zero for stats.
+	Status int32
+
+	// Timestamp in unix seconds of the publisher's clock; zero or less means now.
+	// Interval and TTL are in seconds as published; Put clamps them.
+	Timestamp, Interval, TTL int64
+
+	// Body holds the wire bytes of the fields the store does not look into:
+	// 8 and 9 of a HealthCheck, 3 of a Status, 5 to 9 of Stats.
+	Body []byte
+}
+
+// Outcome tells what became of an Event.
+type Outcome uint8
+
+// The outcomes of Put. Only Accepted changes what a Query answers.
+const (
+	Accepted Outcome = iota
+	// Stale events are older than what is held.
+	Stale
+	// Refused events are of a new key for which there is no room.
+	Refused
+)
+
+// Check is the state of one health check at the time of the Query. It is
+// immutable and safe to keep.
+type Check struct {
+	Service, Version, Node, Address string
+	ID, Description                 string
+
+	// Status as judged, Reported as published.
+	Status, Reported healthpb.HealthCheck_Status
+	Source           healthpb.HealthCheck_Source
+
+	// Unix seconds; Timestamp by the publisher's clock, the others by ours.
+	Timestamp, Received, Since int64
+	// Interval and TTL after clamping.
+	Interval, TTL time.Duration
+
+	// Missing is set once the check was silent for longer than its TTL, Stopped
+	// once it fell silent because its node said STOPPED, Skewed if Timestamp was
+	// more than five minutes off our clock.
+	Missing, Stopped, Skewed bool
+
+	body []byte // wire bytes of fields 8 and 9
+}
+
+// NodeStatus is the state of one node, or the summary of a version's nodes.
+type NodeStatus struct {
+	Service, Version string
+	// Node is empty in a summary.
+	Node, Address string
+
+	Status, Reported           healthpb.Status_Status
+	Timestamp, Received, Since int64
+	Interval, TTL              time.Duration
+	Missing, Skewed            bool
+
+	// Counts of nodes by judged status, indexed by Status_Status; in a summary
+	// only.
+	Counts [4]int
+
+	body []byte // wire bytes of field 3
+}
+
+// NodeStats are the newest figures of one node.
+type NodeStats struct {
+	Service, Version, Node, Address string
+	Timestamp, Received             int64
+	Interval, TTL                   time.Duration
+	Missing, Skewed                 bool
+
+	body []byte // wire bytes of fields 5 to 9
+}
+
+// Version is one version of a service with its nodes, by id.
+type Version struct {
+	Service, Version string
+	Nodes            []Node
+}
+
+// Node is one node of a Version.
+type Node struct {
+	ID, Address string
+	// Conflict is set if another service or version claims the same id.
+	Conflict bool
+
+	metadata []byte // wire bytes of field 3 of Node
+}
+
+// Query selects and cuts. The zero Query selects every live check and answers
+// the first 10.
+type Query struct {
+	// Service, Node and ID select by exact match unless empty.
+	Service, Node, ID string
+	// Statuses and Sources select checks of any of them; all if empty.
+	Statuses []healthpb.HealthCheck_Status
+	Sources  []healthpb.HealthCheck_Source
+	// Missing also lists what is missing and the checks of stopped nodes.
+	Missing bool
+
+	// Limit is DefaultLimit if zero, and at most MaxLimit. Offset counts in what
+	// the filter matches.
+	Limit, Offset int
+	// Cursor, if not empty, is the Next of the page before, and excludes Offset.
+	Cursor string
+}
+
+// Limits of a page. 10 is what the service of 2016 answered by default.
+const (
+	DefaultLimit = 10
+	MaxLimit     = 1000
+)
+
+// Page is one answer to a Query, ordered by service, version, node and id.
+type Page[T any] struct {
+	Items []T
+	// Total is how many the filter matches, all pages together.
+	Total int
+	// Next is the cursor of the next page, empty on the last one.
+	Next string
+}
+
+// Transition is one change of a judged state.
+type Transition struct {
+	// Seq grows by one with each transition. It starts at the microseconds of the
+	// clock when the store was made, so that it also grows over restarts.
+	Seq  int64
+	Time time.Time
+
+	// Kind is KindCheck or KindStatus; ID is empty for a status.
+	Kind                       Kind
+	Service, Version, Node, ID string
+
+	// From and To are names of statuses, MISSING or FORGOTTEN.
+	From, To string
+	// Why is for people; Error is what the check reported.
+	Why, Error string
+}
+
+// TransitionQuery selects transitions of a service, node or check id, each by
+// exact match unless empty.
+type TransitionQuery struct {
+	Service, Node, ID string
+	// Limit is DefaultLimit if zero, and at most MaxLimit.
+	Limit int
+}
+
+// Counters of a store since it was made. Counts of nodes, checks and so on are
+// of now.
+type Counters struct {
+	Accepted, Stale, Refused uint64
+	Skewed, Conflicts        uint64
+	Transitions              uint64
+	Evicted, Forgotten       uint64
+
+	Services, Nodes         int
+	Checks, Statuses, Stats int
+	// ChecksByStatus counts live checks by judged status, MissingChecks those
+	// that are missing.
+	ChecksByStatus [4]int
+	MissingChecks  int
+}
