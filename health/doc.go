@@ -1,0 +1,2 @@
+// Package health lets a go-micro service tell the monitoring service how it is.
+package health
