@@ -1,0 +1,49 @@
+package setting
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// MaxDuration is the longest Duration a document may name.
+const MaxDuration = 24 * time.Hour
+
+// Duration is a time.Duration that a document writes as a number of seconds or
+// as a string such as "10s" or "1m30s". It is never negative.
+type Duration time.Duration
+
+// UnmarshalTOML takes an int64, a float64 or a string.
+func (d *Duration) UnmarshalTOML(v any) error {
+	var t time.Duration
+	switch v := v.(type) {
+	case int64:
+		if v < 0 || v > int64(MaxDuration/time.Second) {
+			return fmt.Errorf("%d seconds is out of range: give 0 to %d", v, int64(MaxDuration/time.Second))
+		}
+		t = time.Duration(v) * time.Second
+	case float64:
+		if math.IsNaN(v) || v < 0 || v > MaxDuration.Seconds() {
+			return fmt.Errorf("%v seconds is out of range: give 0 to %v", v, MaxDuration.Seconds())
+		}
+		t = time.Duration(v * float64(time.Second))
+	case string:
+		var err error
+		if t, err = time.ParseDuration(v); err != nil {
+			return fmt.Errorf("%q is not a duration: give seconds or a string such as \"10s\"", v)
+		}
+		if t < 0 || t > MaxDuration {
+			return fmt.Errorf("%q is out of range: give 0s to %v", v, MaxDuration)
+		}
+	default:
+		return fmt.Errorf("%T is not a duration: give seconds or a string such as \"10s\"", v)
+	}
+	*d = Duration(t)
+	return nil
+}
+
+// String returns the duration as time.Duration writes it.
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// MarshalText returns the string that UnmarshalTOML reads back.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
