@@ -1,0 +1,225 @@
+package monitor
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// A document, TOML or JSON, is first read into a tree of map[string]any, []any,
+// string, bool, int64 and float64, so that both mean the same. decodeTree then
+// moves a tree into typed structs, strictly.
+
+// place finds the line of a key by its path, such as "monitor.0.probe.url"; it
+// answers 0 if it does not know.
+type place func(path string) int
+
+// unmarshaler is implemented by types that read themselves from a tree.
+type unmarshaler interface{ UnmarshalTOML(v any) error }
+
+// treeDecoder collects the errors of one table.
+type treeDecoder struct {
+	line place
+	errs []error
+}
+
+// keyError is an error with the path and line of its key.
+type keyError struct {
+	path string
+	line int
+	err  error
+}
+
+func (e *keyError) Error() string { return fmt.Sprintf("%s: %v", lastKey(e.path), e.err) }
+func (e *keyError) Unwrap() error { return e.err }
+
+// lastKey drops what the reader knows already: the list a table stands in.
+func lastKey(path string) string {
+	parts := strings.Split(path, ".")
+	return parts[len(parts)-1]
+}
+
+// decodeTree moves the table at path into the struct that target points to, by
+// the tag "toml" of its fields. Unknown keys, wrong types and numbers that are
+// not finite are errors; all of them come together.
+func decodeTree(tree map[string]any, path string, line place, target any) error {
+	d := &treeDecoder{line: line}
+	d.table(tree, path, reflect.ValueOf(target).Elem())
+	return errors.Join(d.errs...)
+}
+
+func (d *treeDecoder) fail(path string, format string, args ...any) {
+	d.errs = append(d.errs, &keyError{path, d.line(path), fmt.Errorf(format, args...)})
+}
+
+func (d *treeDecoder) table(tree map[string]any, path string, v reflect.Value) {
+	fields := fieldsOf(v)
+	for _, key := range slices.Sorted(maps.Keys(tree)) {
+		field, ok := fields[key]
+		if !ok {
+			d.fail(join(path, key), "unknown key; known are %s", strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
+			continue
+		}
+		d.value(tree[key], join(path, key), field)
+	}
+}
+
+// fieldsOf returns the fields of a struct by the key that each reads, those of
+// embedded structs included.
+func fieldsOf(v reflect.Value) map[string]reflect.Value {
+	fields := make(map[string]reflect.Value)
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		if key, _, _ := strings.Cut(f.Tag.Get("toml"), ","); key != "" && key != "-" {
+			fields[key] = v.Field(i)
+		} else if f.Anonymous && f.Type.Kind() == reflect.Struct {
+			maps.Copy(fields, fieldsOf(v.Field(i)))
+		}
+	}
+	return fields
+}
+
+func (d *treeDecoder) value(tree any, path string, v reflect.Value) {
+	if v.CanAddr() {
+		switch u := v.Addr().Interface().(type) {
+		case unmarshaler:
+			if err := u.UnmarshalTOML(tree); err != nil {
+				d.fail(path, "%w", err)
+			}
+			return
+		case encoding.TextUnmarshaler:
+			d.text(tree, path, u)
+			return
+		}
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		p := reflect.New(v.Type().Elem())
+		d.value(tree, path, p.Elem())
+		v.Set(p)
+	case reflect.Struct:
+		if t, ok := tree.(map[string]any); ok {
+			d.table(t, path, v)
+		} else {
+			d.fail(path, "want a table, have %s", kindOf(tree))
+		}
+	case reflect.Map:
+		d.mapping(tree, path, v)
+	case reflect.Slice:
+		d.list(tree, path, v)
+	case reflect.Interface:
+		v.Set(reflect.ValueOf(tree))
+	default:
+		d.scalar(tree, path, v)
+	}
+}
+
+func (d *treeDecoder) text(tree any, path string, u encoding.TextUnmarshaler) {
+	s, ok := tree.(string)
+	if !ok {
+		d.fail(path, "want a string, have %s", kindOf(tree))
+		return
+	}
+	if err := u.UnmarshalText([]byte(s)); err != nil {
+		d.fail(path, "%w", err)
+	}
+}
+
+func (d *treeDecoder) mapping(tree any, path string, v reflect.Value) {
+	t, ok := tree.(map[string]any)
+	if !ok {
+		d.fail(path, "want a table, have %s", kindOf(tree))
+		return
+	}
+	m := reflect.MakeMapWithSize(v.Type(), len(t))
+	for _, key := range slices.Sorted(maps.Keys(t)) {
+		e := reflect.New(v.Type().Elem()).Elem()
+		d.value(t[key], join(path, key), e)
+		m.SetMapIndex(reflect.ValueOf(key).Convert(v.Type().Key()), e)
+	}
+	v.Set(m)
+}
+
+func (d *treeDecoder) list(tree any, path string, v reflect.Value) {
+	t, ok := tree.([]any)
+	if !ok {
+		d.fail(path, "want a list, have %s", kindOf(tree))
+		return
+	}
+	s := reflect.MakeSlice(v.Type(), len(t), len(t))
+	for i, e := range t {
+		d.value(e, join(path, fmt.Sprint(i)), s.Index(i))
+	}
+	v.Set(s)
+}
+
+func (d *treeDecoder) scalar(tree any, path string, v reflect.Value) {
+	switch t := tree.(type) {
+	case string:
+		if v.Kind() == reflect.String {
+			v.SetString(t)
+			return
+		}
+	case bool:
+		if v.Kind() == reflect.Bool {
+			v.SetBool(t)
+			return
+		}
+	case int64:
+		if v.CanFloat() {
+			v.SetFloat(float64(t))
+			return
+		}
+		if v.CanInt() {
+			if v.OverflowInt(t) {
+				d.fail(path, "%d is out of range", t)
+				return
+			}
+			v.SetInt(t)
+			return
+		}
+	case float64:
+		if v.CanFloat() {
+			if math.IsNaN(t) || math.IsInf(t, 0) {
+				d.fail(path, "%v is not a finite number", t)
+				return
+			}
+			v.SetFloat(t)
+			return
+		}
+	}
+	d.fail(path, "want %s, have %s", kindOf(v.Interface()), kindOf(tree))
+}
+
+// kindOf names the kind of a value as an author of documents knows it.
+func kindOf(v any) string {
+	switch reflect.ValueOf(v).Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int64, reflect.Int32:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Map:
+		return "a table"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Invalid:
+		return "nothing"
+	}
+	return "a date"
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}

@@ -1,0 +1,252 @@
+package monitor
+
+import (
+	"errors"
+	"fmt"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/microhq/monitor-srv/setting"
+)
+
+// Defaults and bounds of a definition. 60 s and 59 s are goma's.
+const (
+	DefaultInterval = 60 * time.Second
+	DefaultTimeout  = 59 * time.Second
+	MinInterval     = time.Second
+	MaxInterval     = 24 * time.Hour
+
+	maxNameRunes  = 128
+	maxNameBytes  = 200
+	maxConfirm    = 1000
+	maxLabels     = 32
+	maxLabelBytes = 256
+	maxActions    = 32
+)
+
+// Definition is one monitor as a document defines it, checked but for the kinds
+// of its probe, filter and actions, which check themselves when it is built.
+type Definition struct {
+	Name string
+	// Origin is "file:NAME.toml" or "api".
+	Origin string
+	// Interval between two probes, and the deadline of each.
+	Interval, Timeout time.Duration
+	// RetryInterval replaces Interval while a change is being confirmed.
+	RetryInterval time.Duration
+	Thresholds    Thresholds
+	Labels        map[string]string
+	// Trusted is set unless an operator registered it over the API: then it
+	// dials only public addresses and acts only through receivers.
+	Trusted bool
+
+	probe   section
+	filter  *section
+	actions []section
+	// tree is the whole definition, to tell whether it changed.
+	tree map[string]any
+	line int
+}
+
+// section is a table whose key "type" names a kind. Its other keys are decoded
+// by the kind.
+type section struct {
+	kind string
+	// receiver names a [[receiver]] in place of a kind; actions only.
+	receiver string
+	tree     map[string]any
+	path     string
+	line     place
+}
+
+// decode moves the keys of the section, but for "type", into target.
+func (s section) decode(target any) error {
+	return decodeTree(s.tree, s.path, s.line, target)
+}
+
+// document is the shape of a definition in TOML and JSON.
+type document struct {
+	Name                   string            `toml:"name"`
+	Interval               *setting.Duration `toml:"interval"`
+	Timeout                *setting.Duration `toml:"timeout"`
+	RetryInterval          *setting.Duration `toml:"retry_interval"`
+	Min                    float64           `toml:"min"`
+	Max                    float64           `toml:"max"`
+	WarnMin                *float64          `toml:"warn_min"`
+	WarnMax                *float64          `toml:"warn_max"`
+	FailuresBeforeAlert    *int              `toml:"failures_before_alert"`
+	SuccessesBeforeRecover *int              `toml:"successes_before_recover"`
+	Repeat                 setting.Duration  `toml:"repeat"`
+	Labels                 map[string]string `toml:"labels"`
+	Probe                  map[string]any    `toml:"probe"`
+	Filter                 map[string]any    `toml:"filter"`
+	Actions                []map[string]any  `toml:"actions"`
+}
+
+// define checks the table at path and returns its definition.
+func define(tree map[string]any, path string, line place) (*Definition, error) {
+	doc := document{}
+	errs := []error{decodeTree(tree, path, line, &doc)}
+	d := &Definition{
+		Name:     doc.Name,
+		Interval: duration(doc.Interval, DefaultInterval),
+		Labels:   doc.Labels,
+		Thresholds: Thresholds{
+			Min: doc.Min, Max: doc.Max,
+			WarnMin: doc.WarnMin, WarnMax: doc.WarnMax,
+			FailuresBeforeAlert:    whole(doc.FailuresBeforeAlert, 1),
+			SuccessesBeforeRecover: whole(doc.SuccessesBeforeRecover, 1),
+			Repeat:                 time.Duration(doc.Repeat),
+		},
+		tree: tree,
+		line: line(path),
+	}
+	d.Timeout = duration(doc.Timeout, min(DefaultTimeout, d.Interval))
+	d.RetryInterval = duration(doc.RetryInterval, d.Interval)
+	fail := func(key string, err error) {
+		if err != nil {
+			at := join(path, key)
+			errs = append(errs, &keyError{at, line(at), err})
+		}
+	}
+	fail("name", checkName(d.Name))
+	fail("labels", checkLabels(d.Labels))
+	for key, err := range d.check() {
+		fail(key, err)
+	}
+	var err error
+	d.probe, err = sectionOf(doc.Probe, join(path, "probe"), line)
+	fail("probe", err)
+	if doc.Filter != nil {
+		f, err := sectionOf(doc.Filter, join(path, "filter"), line)
+		fail("filter", err)
+		d.filter = &f
+	}
+	if len(doc.Actions) > maxActions {
+		fail("actions", fmt.Errorf("%d actions: give at most %d", len(doc.Actions), maxActions))
+	}
+	for i, tree := range doc.Actions {
+		key := fmt.Sprintf("actions.%d", i)
+		s, err := actionOf(tree, join(path, key), line)
+		fail(key, err)
+		d.actions = append(d.actions, s)
+	}
+	return d, errors.Join(errs...)
+}
+
+// check yields what is wrong with the numbers, by key.
+func (d *Definition) check() map[string]error {
+	errs := make(map[string]error)
+	t := d.Thresholds
+	if d.Interval < MinInterval || d.Interval > MaxInterval {
+		errs["interval"] = fmt.Errorf("%v is out of range: give %v to %v", d.Interval, MinInterval, MaxInterval)
+	} else if d.Timeout <= 0 || d.Timeout > d.Interval {
+		errs["timeout"] = fmt.Errorf("%v is out of range: give more than 0 and at most the interval, %v", d.Timeout, d.Interval)
+	} else if d.RetryInterval < MinInterval || d.RetryInterval > d.Interval {
+		errs["retry_interval"] = fmt.Errorf("%v is out of range: give %v to the interval, %v", d.RetryInterval, MinInterval, d.Interval)
+	}
+	if t.Min > t.Max {
+		errs["min"] = fmt.Errorf("%v is more than max, %v: every value would fail", t.Min, t.Max)
+	}
+	for key, n := range map[string]int{
+		"failures_before_alert":    t.FailuresBeforeAlert,
+		"successes_before_recover": t.SuccessesBeforeRecover,
+	} {
+		if n < 1 || n > maxConfirm {
+			errs[key] = fmt.Errorf("%d is out of range: give 1 to %d", n, maxConfirm)
+		}
+	}
+	return errs
+}
+
+// checkName refuses names that a person could not read in a mail, or that a
+// process, a header or a label could not carry.
+func checkName(name string) error {
+	switch {
+	case name == "":
+		return errors.New("every monitor needs a name")
+	case !utf8.ValidString(name):
+		return errors.New("not valid UTF-8")
+	case len(name) > maxNameBytes || utf8.RuneCountInString(name) > maxNameRunes:
+		return fmt.Errorf("longer than %d characters or %d bytes", maxNameRunes, maxNameBytes)
+	}
+	for _, r := range name {
+		if !unicode.IsPrint(r) {
+			return fmt.Errorf("%q holds the character %U, which does not print", name, r)
+		}
+	}
+	return nil
+}
+
+func checkLabels(labels map[string]string) error {
+	if len(labels) > maxLabels {
+		return fmt.Errorf("%d labels: give at most %d", len(labels), maxLabels)
+	}
+	for k, v := range labels {
+		if k == "" || len(k) > maxLabelBytes || len(v) > maxLabelBytes || !utf8.ValidString(k+v) {
+			return fmt.Errorf("%.40q: give names and values of at most %d bytes of valid UTF-8", k, maxLabelBytes)
+		}
+	}
+	return nil
+}
+
+// sectionOf takes the kind out of a table.
+func sectionOf(tree map[string]any, path string, line place) (section, error) {
+	s := section{path: path, line: line, tree: make(map[string]any, len(tree))}
+	for k, v := range tree {
+		s.tree[k] = v
+	}
+	if err := s.take("type", &s.kind); err != nil {
+		return s, err
+	}
+	if s.kind == "" {
+		return s, errors.New(`the table needs a key "type"`)
+	}
+	return s, nil
+}
+
+// actionOf takes the kind or the name of a receiver out of a table.
+func actionOf(tree map[string]any, path string, line place) (section, error) {
+	if _, ok := tree["receiver"]; !ok {
+		return sectionOf(tree, path, line)
+	}
+	s := section{path: path, line: line, tree: tree}
+	if len(tree) > 1 {
+		return s, errors.New(`a "receiver" stands alone: its keys are those of its [[receiver]]`)
+	}
+	name, ok := tree["receiver"].(string)
+	if !ok || name == "" {
+		return s, errors.New(`"receiver" wants the name of a [[receiver]]`)
+	}
+	s.receiver = name
+	return s, nil
+}
+
+func (s *section) take(key string, target *string) error {
+	v, ok := s.tree[key]
+	if !ok {
+		return nil
+	}
+	text, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("%s: want a string, have %s", key, kindOf(v))
+	}
+	delete(s.tree, key)
+	*target = text
+	return nil
+}
+
+func duration(d *setting.Duration, unset time.Duration) time.Duration {
+	if d == nil {
+		return unset
+	}
+	return time.Duration(*d)
+}
+
+func whole(n *int, unset int) int {
+	if n == nil {
+		return unset
+	}
+	return *n
+}

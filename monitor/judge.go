@@ -1,0 +1,134 @@
+package monitor
+
+import (
+	"math"
+	"time"
+)
+
+// State is what a monitor is judged to be.
+type State uint8
+
+// The states of a monitor. The zero State is Unknown: never probed, or not yet
+// often enough to tell.
+const (
+	Unknown State = iota
+	OK
+	Warning
+	Failing
+	Stopped
+)
+
+// String returns the name that answers carry.
+func (s State) String() string {
+	switch s {
+	case OK:
+		return "OK"
+	case Warning:
+		return "WARNING"
+	case Failing:
+		return "FAILING"
+	case Stopped:
+		return "STOPPED"
+	}
+	return "UNKNOWN"
+}
+
+// Thresholds say which values are good, and how often a change must be seen
+// before it counts.
+type Thresholds struct {
+	// A value outside [Min, Max] is a failure.
+	Min, Max float64
+	// A value outside [WarnMin, WarnMax] is a warning; no bound if nil.
+	WarnMin, WarnMax *float64
+	// FailuresBeforeAlert in a row make a monitor failing; at least 1.
+	FailuresBeforeAlert int
+	// SuccessesBeforeRecover in a row end a failure; at least 1.
+	SuccessesBeforeRecover int
+	// Repeat reminds of a failure that lasts, if not zero.
+	Repeat time.Duration
+}
+
+// grade is what one sample says by itself.
+type grade uint8
+
+const (
+	good grade = iota
+	doubtful
+	bad
+)
+
+// grade judges a value. NaN and the infinities are bad whatever the bounds.
+func (t Thresholds) grade(v float64) grade {
+	switch {
+	case math.IsNaN(v) || math.IsInf(v, 0) || !(t.Min <= v && v <= t.Max):
+		return bad
+	case t.WarnMin != nil && !(*t.WarnMin <= v), t.WarnMax != nil && !(v <= *t.WarnMax):
+		return doubtful
+	}
+	return good
+}
+
+// change is what a sample did to the state of a monitor.
+type change uint8
+
+const (
+	unchanged change = iota
+	// failed begins an incident, recovered ends it, reminded says it lasts.
+	failed
+	recovered
+	reminded
+)
+
+// judge is the state machine of one monitor. It knows no clock: time comes with
+// each sample, from the monotonic clock.
+type judge struct {
+	t     Thresholds
+	state State
+	// row counts the samples in a row that contradict state.
+	row int
+	// told is when the failure was last told.
+	told time.Time
+}
+
+// sample takes the grade of one sample and says what changed. confirming is set
+// while a change awaits more samples.
+func (j *judge) sample(g grade, at time.Time) (c change, confirming bool) {
+	if j.state == Failing {
+		return j.whileFailing(g, at)
+	}
+	if g == bad {
+		j.row++
+		if j.row < j.t.FailuresBeforeAlert {
+			return unchanged, true
+		}
+		j.state, j.row, j.told = Failing, 0, at
+		return failed, false
+	}
+	j.row = 0
+	j.state = calm(g)
+	return unchanged, false
+}
+
+func (j *judge) whileFailing(g grade, at time.Time) (change, bool) {
+	if g != bad {
+		j.row++
+		if j.row < j.t.SuccessesBeforeRecover {
+			return unchanged, true
+		}
+		j.state, j.row = calm(g), 0
+		return recovered, false
+	}
+	j.row = 0
+	if j.t.Repeat > 0 && at.Sub(j.told) >= j.t.Repeat {
+		j.told = at
+		return reminded, false
+	}
+	return unchanged, false
+}
+
+func calm(g grade) State {
+	if g == doubtful {
+		return Warning
+	}
+	return OK
+}
