@@ -1,0 +1,310 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// serial makes the tokens by which tests find the processes of their runs.
+var serial atomic.Int64
+
+// token returns a NAME=VALUE pair that no other process holds.
+func token() string {
+	return fmt.Sprintf("TEST_TOKEN=%d-%d", os.Getpid(), serial.Add(1))
+}
+
+// holders returns the processes whose environment holds the token.
+func holders(tb testing.TB, token string) (pids []string) {
+	tb.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/environ")
+	if err != nil || len(files) == 0 {
+		tb.Fatalf("no processes in /proc: %v", err)
+	}
+	for _, file := range files {
+		env, err := os.ReadFile(file)
+		if err == nil && bytes.Contains(env, []byte(token+"\x00")) {
+			pids = append(pids, filepath.Base(filepath.Dir(file)))
+		}
+	}
+	return pids
+}
+
+// eventually polls until ok or the time is up, and reports which.
+func eventually(d time.Duration, ok func() bool) bool {
+	for end := time.Now().Add(d); ; time.Sleep(5 * time.Millisecond) {
+		if ok() {
+			return true
+		}
+		if time.Now().After(end) {
+			return false
+		}
+	}
+}
+
+// children counts the children of this process, zombies included.
+func children(tb testing.TB) int {
+	tb.Helper()
+	files, _ := filepath.Glob("/proc/self/task/*/children")
+	n := 0
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ESRCH) {
+			tb.Fatal(err)
+		}
+		n += len(bytes.Fields(b))
+	}
+	return n
+}
+
+func openFiles(tb testing.TB) int {
+	tb.Helper()
+	names, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return len(names)
+}
+
+// sh returns the spec of a shell script.
+func sh(script string, env ...string) Spec {
+	return Spec{Path: "/bin/sh", Args: []string{"-c", script}, Env: env}
+}
+
+func TestRunReturnsOutputAndExitCode(t *testing.T) {
+	out, err := Run(t.Context(), sh("echo out; echo err >&2"))
+	if err != nil || string(out.Stdout) != "out\n" || string(out.Stderr) != "err\n" || out.ExitCode != 0 {
+		t.Errorf("got %q, %q, %d, %v", out.Stdout, out.Stderr, out.ExitCode, err)
+	}
+	if out.Unkillable || out.Duration <= 0 {
+		t.Errorf("got unkillable %v, duration %v", out.Unkillable, out.Duration)
+	}
+}
+
+func TestRunOnEndedContextStartsNothing(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cause := errors.New("shutting down")
+	cancel(cause)
+	file := filepath.Join(t.TempDir(), "ran")
+	if _, err := Run(ctx, sh("touch "+file)); !errors.Is(err, cause) {
+		t.Errorf("got %v, want the cause", err)
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("the command ran")
+	}
+}
+
+func TestG41ReasonOfAFailureIsKept(t *testing.T) {
+	long := strings.Repeat("x", 1000)
+	for name, c := range map[string]struct {
+		spec Spec
+		want string
+	}{
+		"exit code": {sh("echo 'no such\ttable\x1b[31m' >&2; exit 3"), "exit status 3: no such table[31m"},
+		"silent":    {sh("exit 2"), "exit status 2"},
+		"signal":    {sh("kill -SEGV $$"), "ended by signal 11 (segmentation fault)"},
+		"long":      {sh("echo " + long + " >&2; exit 1"), "exit status 1: " + long[:maxReason]},
+		"bytes":     {sh(`printf 'a\377b\000c' >&2; exit 1`), "exit status 1: abc"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Run(t.Context(), c.spec)
+			if err == nil || err.Error() != c.want {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+			var exit *ExitError
+			if !errors.As(err, &exit) {
+				t.Errorf("got %T, want *ExitError", err)
+			}
+		})
+	}
+}
+
+// stubborn are scripts that do all they can to outlive their deadline.
+var stubborn = map[string]string{
+	"ignores TERM":       `trap '' TERM; while :; do sleep 100; done`,
+	"forks, keeps":       `sleep 100 & sleep 100`,
+	"forks, ignores":     `(trap '' TERM; sleep 100; sleep 100) & trap '' TERM; wait; wait`,
+	"setsid, keeps":      `setsid sleep 100 & sleep 100`,
+	"setsid, closes":     `setsid sleep 100 >/dev/null 2>&1 & sleep 100`,
+	"double fork":        `(setsid sh -c "trap '' TERM; sleep 100; sleep 100" &) ; sleep 100`,
+	"closes all, lives":  `exec >&- 2>&-; sleep 100`,
+	"setsid tree":        `setsid sh -c 'setsid sleep 100 & sleep 100 & sleep 100' & sleep 100`,
+	"stopped":            `kill -STOP $$`,
+	"exits at TERM only": `setsid sleep 100 & trap 'exit 0' TERM; while :; do sleep 0.01; done`,
+}
+
+func TestT30NothingOutlivesTheDeadline(t *testing.T) {
+	for name, script := range stubborn {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tok := token()
+			const deadline = 300 * time.Millisecond
+			ctx, cancel := context.WithTimeout(t.Context(), deadline)
+			defer cancel()
+			begin := time.Now()
+			out, err := Run(ctx, sh(script, tok))
+			if took := time.Since(begin); took > deadline+1500*time.Millisecond {
+				t.Errorf("took %v, want at most the deadline of %v + 1.5s", took, deadline)
+			}
+			var late *TimeoutError
+			if !errors.As(err, &late) || !late.Timeout() || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v, want a *TimeoutError", err)
+			}
+			if out.Unkillable {
+				t.Error("said to be unkillable")
+			}
+			if !eventually(500*time.Millisecond, func() bool { return len(holders(t, tok)) == 0 }) {
+				t.Errorf("survivors: %v", holders(t, tok))
+			}
+		})
+	}
+}
+
+func TestG11GrandchildHoldingStdoutDelaysNothing(t *testing.T) {
+	tok := token()
+	begin := time.Now()
+	out, err := Run(t.Context(), sh("sleep 100 & echo done", tok))
+	if err != nil || string(out.Stdout) != "done\n" {
+		t.Errorf("got %q, %v", out.Stdout, err)
+	}
+	if took := time.Since(begin); took > time.Second {
+		t.Errorf("took %v although the command ended at once", took)
+	}
+	if !eventually(time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
+		t.Error("the background process lives on")
+	}
+}
+
+func TestG11DaemonHoldingStdoutDelaysNothingAndLives(t *testing.T) {
+	tok := token()
+	begin := time.Now()
+	_, err := Run(t.Context(), sh("setsid sleep 100 & sleep 0.05; echo done", tok))
+	if took := time.Since(begin); err != nil || took > time.Second {
+		t.Errorf("took %v, %v, although the command ended at once", took, err)
+	}
+	killHolders(t, tok, 1)
+}
+
+func TestBackgroundIsLeftAloneWhenAskedFor(t *testing.T) {
+	tok := token()
+	spec := sh("sleep 100 >/dev/null 2>&1 & echo done", tok)
+	spec.Background = true
+	if _, err := Run(t.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+	killHolders(t, tok, 1)
+}
+
+// killHolders kills the processes that hold the token and checks their number.
+func killHolders(t *testing.T, tok string, want int) {
+	t.Helper()
+	pids := holders(t, tok)
+	if len(pids) != want {
+		t.Errorf("got survivors %v, want %d", pids, want)
+	}
+	for _, pid := range pids {
+		var n int
+		if _, err := fmt.Sscan(pid, &n); err == nil {
+			_ = syscall.Kill(n, syscall.SIGKILL)
+		}
+	}
+}
+
+func TestG12NoOrphansAfterTimeouts(t *testing.T) {
+	tok := token()
+	for range 3 {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		_, err := Run(ctx, sh("sleep 100 & sleep 100 & wait", tok))
+		cancel()
+		if err == nil {
+			t.Error("got no error")
+		}
+	}
+	if !eventually(2*time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
+		t.Errorf("survivors: %v", holders(t, tok))
+	}
+}
+
+func TestG14CancelEndsARunWithoutDeadline(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	begin := time.Now()
+	_, err := Run(ctx, sh("sleep 39"))
+	if took := time.Since(begin); !errors.Is(err, context.Canceled) || took > 2*time.Second {
+		t.Errorf("got %v after %v", err, took)
+	}
+}
+
+func TestT30ThousandRunsLeaveNothing(t *testing.T) {
+	if _, err := Run(t.Context(), Spec{Path: "true"}); err != nil {
+		t.Fatal(err)
+	}
+	files := openFiles(t)
+	for range 1000 {
+		if _, err := Run(t.Context(), Spec{Path: "true"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := children(t); n != 0 {
+		t.Errorf("%d children or zombies left", n)
+	}
+	if n := openFiles(t); n > files+2 {
+		t.Errorf("%d open files, %d before", n, files)
+	}
+}
+
+func TestT33CommandsThatCannotStart(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string, mode os.FileMode) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	plain := write("plain", "#!/bin/sh\n", 0o600)
+	wrong := write("wrong", "#!/no/such/interpreter\n", 0o700)
+	busy := write("busy", "", 0o700)
+	f, err := os.OpenFile(busy, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for name, c := range map[string]struct {
+		spec Spec
+		want string
+	}{
+		"missing":      {Spec{Path: dir + "/none"}, "no such file or directory"},
+		"not in PATH":  {Spec{Path: "no-such-command"}, "not found in PATH"},
+		"empty":        {Spec{}, "no command given"},
+		"no exec bit":  {Spec{Path: plain}, "permission denied"},
+		"a directory":  {Spec{Path: dir}, "permission denied"},
+		"interpreter":  {Spec{Path: wrong}, "no such file or directory"},
+		"busy":         {Spec{Path: busy}, "text file busy"},
+		"2 MiB of env": {Spec{Path: "true", Env: []string{"A=" + strings.Repeat("x", 2<<20)}}, "argument list too long"},
+		"NUL":          {Spec{Path: "true", Args: []string{"a\x00b"}}, "invalid argument"},
+		"no directory": {Spec{Path: "true", Dir: dir + "/none"}, "no such file or directory"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := openFiles(t)
+			out, err := Run(t.Context(), c.spec)
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), fmt.Sprintf("%q", c.spec.Path)) {
+				t.Errorf("got %v, want the command and %q", err, c.want)
+			}
+			if out.ExitCode != -1 {
+				t.Errorf("got exit code %d, want -1", out.ExitCode)
+			}
+			if n := openFiles(t); n > files {
+				t.Errorf("%d open files, %d before", n, files)
+			}
+		})
+	}
+}

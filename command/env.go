@@ -1,0 +1,65 @@
+package command
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"os"
+	"slices"
+	"strings"
+)
+
+// markName names the variable that marks every process of a run.
+const markName = "MONITOR_RUN"
+
+// defaultPath serves when this process has no PATH itself.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// kept reports whether a variable of this process reaches every program.
+func kept(name string) bool {
+	switch name {
+	case "PATH", "HOME", "USER", "LANG", "TZ":
+		return true
+	}
+	return strings.HasPrefix(name, "LC_")
+}
+
+// environment returns what the program of spec sees, each name once, and the
+// mark of this run, which is the first of them.
+func environment(spec Spec) (env []string, mark string) {
+	var key [8]byte
+	_, _ = rand.Read(key[:]) // never fails
+	mark = markName + "=" + hex.EncodeToString(key[:])
+
+	values := map[string]string{"PATH": "PATH=" + defaultPath}
+	take := func(pair string) (name string) {
+		name, _, _ = strings.Cut(pair, "=")
+		return name
+	}
+	for _, pair := range os.Environ() {
+		if name := take(pair); kept(name) || slices.Contains(spec.Pass, name) {
+			values[name] = pair
+		}
+	}
+	for _, pair := range spec.Env {
+		values[take(pair)] = pair
+	}
+	delete(values, markName)
+
+	env = make([]string, 1, len(values)+1)
+	env[0] = mark
+	for _, pair := range values {
+		env = append(env, pair)
+	}
+	slices.Sort(env[1:])
+	return env, mark
+}
+
+// variable returns the value of a name in env.
+func variable(env []string, name string) string {
+	for _, pair := range env {
+		if v, ok := strings.CutPrefix(pair, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}

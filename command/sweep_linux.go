@@ -1,0 +1,102 @@
+package command
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxEnviron bounds what is read of a process's environment, in bytes: the
+// kernel allows a quarter of the stack's limit, 2 MiB by default.
+const maxEnviron = 4 << 20
+
+// sweep kills every process whose environment holds the mark, until there is
+// none (a process may fork while we look) or the time is up. It reports whether
+// none is left. The program itself, leader, is left to who waits for it.
+func sweep(leader int, mark string, until time.Time) bool {
+	seen := map[int]bool{}
+	for {
+		found := marked(mark)
+		for _, pid := range found {
+			killMarked(pid, mark)
+			seen[pid] = pid != leader
+		}
+		for pid, wait := range seen { // adopted ones leave a zombie with us
+			if !wait || reaped(pid) {
+				delete(seen, pid)
+			}
+		}
+		if len(found) == 0 && len(seen) == 0 {
+			return true
+		}
+		if !time.Now().Before(until) {
+			return len(found) == 0
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// reaped takes the zombie of a killed process if there is one, and reports
+// whether nothing is left to wait for.
+func reaped(pid int) bool {
+	n, err := unix.Wait4(pid, nil, unix.WNOHANG, nil)
+	return n == pid || err == unix.ECHILD
+}
+
+// marked returns the processes whose environment holds the mark. What other
+// users run cannot be read and is passed over, and so are zombies, which have
+// none.
+func marked(mark string) []int {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil
+	}
+	var pids []int
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err == nil && pid != os.Getpid() && holds(pid, mark) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// holds reports whether the environment of a process holds the mark.
+func holds(pid int, mark string) bool {
+	f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/environ")
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	env, _ := io.ReadAll(io.LimitReader(f, maxEnviron))
+	return bytes.HasPrefix(env, []byte(mark+"\x00")) || bytes.Contains(env, []byte("\x00"+mark+"\x00"))
+}
+
+// killMarked kills a process if it still holds the mark. The file of the process
+// is opened before the mark is read, so that a number that was used again in
+// between hits nobody else.
+func killMarked(pid int, mark string) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err == unix.ENOSYS {
+		if holds(pid, mark) {
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+		return
+	}
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	if holds(pid, mark) {
+		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	}
+}
