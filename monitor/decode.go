@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"encoding"
 	"errors"
 	"fmt"
@@ -62,7 +63,8 @@ func (d *treeDecoder) table(tree map[string]any, path string, v reflect.Value) {
 	for _, key := range slices.Sorted(maps.Keys(tree)) {
 		field, ok := fields[key]
 		if !ok {
-			d.fail(join(path, key), "unknown key; known are %s", strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
+			known := strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
+			d.fail(join(path, key), "unknown key; known are %s", cmp.Or(known, "none"))
 			continue
 		}
 		d.value(tree[key], join(path, key), field)

@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,8 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/BurntSushi/toml"
 )
 
 // Bounds of what is read. A document of a thousand monitors is about 300 KiB.
@@ -162,150 +159,6 @@ func cause(err error) error {
 		return fmt.Errorf("cannot %s it: %w", p.Op, p.Err)
 	}
 	return err
-}
-
-// Parse reads the TOML text of a file.
-func Parse(file, text string) (Set, []*Problem) {
-	tree := make(map[string]any)
-	if _, err := toml.Decode(text, &tree); err != nil {
-		p := &Problem{File: file, Err: err}
-		var at toml.ParseError
-		if errors.As(err, &at) {
-			p.Line, p.Err = at.Position.Line, errors.New(at.Message)
-		}
-		return Set{}, []*Problem{p}
-	}
-	line := linesOf(text)
-	top := struct {
-		Monitor  []map[string]any `toml:"monitor"`
-		Receiver []map[string]any `toml:"receiver"`
-	}{}
-	problems := problemsOf(file, "", decodeTree(plainTree(tree).(map[string]any), "", line, &top))
-	var set Set
-	origin := "file:" + filepath.Base(file)
-	for i, tree := range top.Receiver {
-		r, err := receiverOf(tree, fmt.Sprintf("receiver.%d", i), line)
-		r.Origin = origin
-		problems = append(problems, problemsOf(file, "", err)...)
-		if err == nil {
-			set.Receivers = append(set.Receivers, r)
-		}
-	}
-	for i, tree := range top.Monitor {
-		d, err := define(tree, fmt.Sprintf("monitor.%d", i), line)
-		d.Origin, d.Trusted = origin, true
-		problems = append(problems, problemsOf(file, d.Name, err)...)
-		if err == nil {
-			set.Monitors = append(set.Monitors, d)
-		}
-	}
-	return set, problems
-}
-
-// ParseOne reads one definition that came over the API, as JSON if it begins
-// with a brace, else as TOML with or without a [[monitor]] around it.
-func ParseOne(text string) (*Definition, error) {
-	if strings.HasPrefix(strings.TrimSpace(text), "{") {
-		tree, err := jsonTree(text)
-		if err != nil {
-			return nil, err
-		}
-		return named(define(tree, "", func(string) int { return 0 }))
-	}
-	set, problems := Parse("", text)
-	if len(set.Monitors) == 1 && len(problems) == 0 && len(set.Receivers) == 0 {
-		return named(set.Monitors[0], nil)
-	}
-	tree := make(map[string]any)
-	if _, err := toml.Decode(text, &tree); err == nil && tree["monitor"] == nil {
-		return named(define(plainTree(tree).(map[string]any), "", linesOf(text)))
-	}
-	errs := make([]error, 0, len(problems)+1)
-	for _, p := range problems {
-		errs = append(errs, p)
-	}
-	if len(problems) == 0 {
-		errs = append(errs, fmt.Errorf("want one monitor, have %d monitors and %d receivers", len(set.Monitors), len(set.Receivers)))
-	}
-	return nil, errors.Join(errs...)
-}
-
-func named(d *Definition, err error) (*Definition, error) {
-	if err != nil {
-		var errs []error
-		for _, p := range problemsOf("", d.Name, err) {
-			errs = append(errs, p)
-		}
-		return nil, errors.Join(errs...)
-	}
-	d.Origin = "api"
-	return d, nil
-}
-
-// jsonTree reads one JSON object into the tree that TOML would give: numbers
-// without fraction and exponent are whole.
-func jsonTree(text string) (map[string]any, error) {
-	dec := json.NewDecoder(strings.NewReader(text))
-	dec.UseNumber()
-	var tree map[string]any
-	if err := dec.Decode(&tree); err != nil {
-		return nil, fmt.Errorf("reading the JSON: %w", err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, errors.New("reading the JSON: more text follows the object")
-	}
-	plain, _ := plainTree(tree).(map[string]any)
-	return plain, nil
-}
-
-// plainTree turns what the two parsers give into the types that decodeTree
-// knows.
-func plainTree(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		m := make(map[string]any, len(v))
-		for k, e := range v {
-			if e != nil { // null in JSON says what an absent key says
-				m[k] = plainTree(e)
-			}
-		}
-		return m
-	case []map[string]any:
-		l := make([]any, len(v))
-		for i, e := range v {
-			l[i] = plainTree(e)
-		}
-		return l
-	case []any:
-		l := make([]any, len(v))
-		for i, e := range v {
-			l[i] = plainTree(e)
-		}
-		return l
-	case json.Number:
-		if n, err := v.Int64(); err == nil {
-			return n
-		}
-		f, _ := v.Float64() // an overflow is an infinity, which decodeTree refuses
-		return f
-	}
-	return v
-}
-
-func receiverOf(tree map[string]any, path string, line place) (*Receiver, error) {
-	s, err := sectionOf(tree, path, line)
-	r := &Receiver{line: line(path)}
-	if err == nil {
-		err = s.take("name", &r.Name)
-	}
-	if err == nil {
-		err = checkName(r.Name)
-	}
-	r.action = s
-	if err != nil {
-		return r, &keyError{path, line(path), fmt.Errorf("receiver %q: %w", r.Name, err)}
-	}
-	return r, nil
 }
 
 // problemsOf splits joined errors into problems with their lines.
