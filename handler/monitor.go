@@ -1,0 +1,174 @@
+package handler
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	healthpb "github.com/microhq/monitor-srv/proto/health"
+	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
+	"github.com/microhq/monitor-srv/store"
+)
+
+// MonitorConfig configures a Monitor.
+type MonitorConfig struct {
+	// Store has the answers. Required.
+	Store *store.Store
+	// Instance is the node id of this instance, told in every answer, because
+	// replicas may know different things.
+	Instance string
+	// Log gets what callers are not told. slog.Default() if nil.
+	Log *slog.Logger
+	// MaxWaiting is how many calls of Watch may wait at once, 1,000 if zero. Calls
+	// beyond that are answered at once.
+	MaxWaiting int
+}
+
+// Monitor answers the calls of the service Monitor of proto/monitor, where its
+// methods are described. Each reads only, so a caller may repeat it.
+//
+// Its errors are those of go-micro, with the id go.micro.srv.monitor: 400 with
+// the name of the field for an argument that cannot be, 404 for a service, node
+// or check that is not known, and 500.
+type Monitor struct {
+	store    *store.Store
+	instance string
+	started  int64
+	log      *slog.Logger
+	waiting  chan struct{}
+}
+
+var _ monitorpb.MonitorHandler = (*Monitor)(nil)
+
+// NewMonitor returns a Monitor.
+func NewMonitor(cfg MonitorConfig) *Monitor {
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.MaxWaiting <= 0 {
+		cfg.MaxWaiting = 1000
+	}
+	return &Monitor{
+		store:    cfg.Store,
+		instance: cfg.Instance,
+		started:  cfg.Store.Started().Unix(),
+		log:      cfg.Log,
+		waiting:  make(chan struct{}, cfg.MaxWaiting),
+	}
+}
+
+// Services lists the versions of services that were heard of, with their nodes.
+func (m *Monitor) Services(_ context.Context, req *monitorpb.ServicesRequest, rsp *monitorpb.ServicesResponse) error {
+	rsp.Instance, rsp.Started = m.instance, m.started
+	limit, offset, err := pageOf(req.Limit, req.Offset)
+	if err != nil {
+		return fail(m.log, err)
+	}
+	if limit == 0 {
+		limit = store.MaxLimit
+	}
+	q := store.Query{Service: req.Service, Limit: limit, Offset: offset}
+	page, err := ask(m.store.Services, q)
+	if err != nil {
+		return fail(m.log, err)
+	}
+	for _, v := range page.Items {
+		rsp.Services = append(rsp.Services, v.Proto())
+	}
+	rsp.Total = int64(page.Total)
+	return nil
+}
+
+// Status lists the state of versions, or of nodes if the request is verbose.
+func (m *Monitor) Status(_ context.Context, req *monitorpb.StatusRequest, rsp *monitorpb.StatusResponse) error {
+	rsp.Instance, rsp.Started = m.instance, m.started
+	q, err := nodeQuery(req)
+	if err != nil {
+		return fail(m.log, err)
+	}
+	find := m.store.Summary
+	if req.Verbose {
+		find = m.store.Nodes
+	}
+	page, err := ask(find, q)
+	if err != nil {
+		return fail(m.log, err)
+	}
+	for _, n := range page.Items {
+		rsp.Statuses = append(rsp.Statuses, n.Proto())
+	}
+	rsp.Total, rsp.Cursor = int64(page.Total), page.Next
+	return nil
+}
+
+// Stats lists the newest figures of each node.
+func (m *Monitor) Stats(_ context.Context, req *monitorpb.StatsRequest, rsp *monitorpb.StatsResponse) error {
+	rsp.Instance, rsp.Started = m.instance, m.started
+	q, err := nodeQuery(req)
+	if err != nil {
+		return fail(m.log, err)
+	}
+	page, err := ask(m.store.Stats, q)
+	if err != nil {
+		return fail(m.log, err)
+	}
+	for _, n := range page.Items {
+		rsp.Stats = append(rsp.Stats, n.Proto())
+	}
+	rsp.Total, rsp.Cursor = int64(page.Total), page.Next
+	return nil
+}
+
+// History lists transitions, newest first.
+func (m *Monitor) History(_ context.Context, req *monitorpb.HistoryRequest, rsp *monitorpb.HistoryResponse) error {
+	rsp.Instance, rsp.Started = m.instance, m.started
+	limit, _, err := pageOf(req.Limit, 0)
+	if err == nil && req.BeforeSeq < 0 {
+		err = badArgument("before_seq", "%d is negative", req.BeforeSeq)
+	}
+	if err != nil {
+		return fail(m.log, err)
+	}
+	q := store.TransitionQuery{Service: req.Service, Node: req.Node, ID: req.Id, Limit: limit}
+	found, more, oldest, err := m.store.History(q, req.BeforeSeq)
+	if errors.Is(err, store.ErrNotFound) {
+		err = notFound(store.Query{Service: q.Service, Node: q.Node, ID: q.ID})
+	}
+	if err != nil {
+		return fail(m.log, err)
+	}
+	rsp.Transitions = transitions(found)
+	rsp.More, rsp.OldestSeq = more, oldest
+	return nil
+}
+
+// ask puts a query to the store, and makes ErrNotFound say what was not found.
+func ask[T any](find func(store.Query) (store.Page[T], error), q store.Query) (store.Page[T], error) {
+	page, err := find(q)
+	if errors.Is(err, store.ErrNotFound) {
+		err = notFound(q)
+	}
+	return page, err
+}
+
+func transitions(found []store.Transition) []*monitorpb.Transition {
+	all := make([]*monitorpb.Transition, len(found))
+	for i, t := range found {
+		all[i] = &monitorpb.Transition{
+			Seq:       t.Seq,
+			Timestamp: t.Time.Unix(),
+			Service: &healthpb.Service{
+				Name:    t.Service,
+				Version: t.Version,
+				Id:      t.Node,
+				Nodes:   []*healthpb.Node{{Id: t.Node}},
+			},
+			Id:    t.ID,
+			From:  t.From,
+			To:    t.To,
+			Why:   t.Why,
+			Error: t.Error,
+		}
+	}
+	return all
+}

@@ -1,0 +1,117 @@
+package handler
+
+import (
+	"math"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	healthpb "github.com/microhq/monitor-srv/proto/health"
+	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
+	"github.com/microhq/monitor-srv/store"
+)
+
+// pageOf checks what a request says of its page. The limit stays 0 if the request
+// has none, and is cut to the largest one; the store cuts the offset.
+func pageOf(limit, offset int64) (int, int, error) {
+	if limit < 0 {
+		return 0, 0, badArgument("limit", "%d is negative", limit)
+	}
+	if offset < 0 {
+		return 0, 0, badArgument("offset", "%d is negative", offset)
+	}
+	return clampLimit(uint64(limit)), clampOffset(uint64(offset)), nil
+}
+
+func clampLimit(limit uint64) int { return int(min(limit, store.MaxLimit)) }
+
+// clampOffset leaves room for a limit, so that their sum is no overflow.
+func clampOffset(offset uint64) int {
+	return int(min(offset, math.MaxInt-store.MaxLimit))
+}
+
+// checkCursor refuses a cursor together with an offset: one of them would be
+// ignored.
+func checkCursor(cursor string, offset int) error {
+	if cursor != "" && offset > 0 {
+		return badArgument("offset", "cannot be combined with cursor")
+	}
+	return nil
+}
+
+// nodePage is a request for one row a node.
+type nodePage interface {
+	GetService() string
+	GetId() string
+	GetLimit() int64
+	GetOffset() int64
+	GetMissing() bool
+	GetCursor() string
+}
+
+func nodeQuery(req nodePage) (store.Query, error) {
+	limit, offset, err := pageOf(req.GetLimit(), req.GetOffset())
+	if err == nil {
+		err = checkCursor(req.GetCursor(), offset)
+	}
+	return store.Query{
+		Service: req.GetService(),
+		Node:    req.GetId(),
+		Missing: req.GetMissing(),
+		Limit:   limit,
+		Offset:  offset,
+		Cursor:  req.GetCursor(),
+	}, err
+}
+
+func checkQuery(req *monitorpb.HealthChecksRequest) (store.Query, error) {
+	q := store.Query{
+		Service: req.Service,
+		Node:    req.Node,
+		ID:      req.Id,
+		Missing: req.Missing,
+		Limit:   clampLimit(req.Limit),
+		Offset:  clampOffset(req.Offset),
+		Cursor:  req.Cursor,
+	}
+	if err := checkCursor(q.Cursor, q.Offset); err != nil {
+		return q, err
+	}
+	var err error
+	if q.Statuses, err = wanted("status", req.Status, "statuses", req.Statuses); err != nil {
+		return q, err
+	}
+	q.Sources, err = wanted("source", req.Source, "sources", req.Sources)
+	return q, err
+}
+
+// enum is a number that has names.
+type enum interface {
+	healthpb.HealthCheck_Status | healthpb.HealthCheck_Source
+	protoreflect.Enum
+}
+
+// wanted returns the values that a request names, each once: the single one
+// unless it is zero, and those of the list. All if there is none.
+func wanted[E enum](field string, single E, listField string, list []E) ([]E, error) {
+	known := single.Descriptor().Values()
+	var set uint64
+	if single != 0 {
+		if known.ByNumber(single.Number()) == nil {
+			return nil, badArgument(field, "%d is not known", single)
+		}
+		set |= 1 << uint(single)
+	}
+	for _, v := range list {
+		if known.ByNumber(v.Number()) == nil {
+			return nil, badArgument(listField, "%d is not known", v)
+		}
+		set |= 1 << uint(v)
+	}
+	var values []E
+	for v := E(0); set != 0; v, set = v+1, set>>1 {
+		if set&1 != 0 {
+			values = append(values, v)
+		}
+	}
+	return values, nil
+}

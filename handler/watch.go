@@ -1,0 +1,86 @@
+package handler
+
+import (
+	"context"
+	"time"
+
+	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
+	"github.com/microhq/monitor-srv/store"
+)
+
+const (
+	// maxWait is below the five seconds after which go-micro's client gives up.
+	maxWait = 4
+	// watchLimit is the limit of a request that has none.
+	watchLimit = 100
+)
+
+// Watch answers with the transitions after since_seq at once, or with the next
+// one within wait seconds, or with none. A longer wait than four seconds counts
+// as four.
+//
+// If since_seq comes from another instance, or from before the oldest transition
+// held, the answer says so by gap: the caller lists the state anew and goes on
+// from seq.
+func (m *Monitor) Watch(ctx context.Context, req *monitorpb.WatchRequest, rsp *monitorpb.WatchResponse) error {
+	rsp.Instance, rsp.Started = m.instance, m.started
+	q, err := watchQuery(req)
+	if err != nil {
+		return fail(m.log, err)
+	}
+	since := req.SinceSeq
+	if req.Instance != "" && req.Instance != m.instance {
+		rsp.Gap = true
+		rsp.Seq = m.newest()
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(min(req.Wait, maxWait))*time.Second)
+	defer cancel()
+	for {
+		found, next, gap := m.store.After(q, since)
+		rsp.Transitions, rsp.Seq, rsp.Gap = transitions(found), next, gap
+		if len(found) > 0 || gap || !m.wait(ctx, next) {
+			return nil
+		}
+		since = next
+	}
+}
+
+// wait waits for a transition after since, and reports whether there is one. It
+// does not wait if too many others do.
+func (m *Monitor) wait(ctx context.Context, since int64) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	select {
+	case m.waiting <- struct{}{}:
+		defer func() { <-m.waiting }()
+		return m.store.Wait(ctx, since) == nil
+	default:
+		return false
+	}
+}
+
+func watchQuery(req *monitorpb.WatchRequest) (store.TransitionQuery, error) {
+	limit, _, err := pageOf(req.Limit, 0)
+	switch {
+	case err != nil:
+	case req.SinceSeq < 0:
+		err = badArgument("since_seq", "%d is negative", req.SinceSeq)
+	case req.Wait < 0:
+		err = badArgument("wait", "%d is negative", req.Wait)
+	}
+	if limit == 0 {
+		limit = watchLimit
+	}
+	return store.TransitionQuery{Service: req.Service, Node: req.Node, ID: req.Id, Limit: limit}, err
+}
+
+// newest returns the sequence number of the newest transition.
+func (m *Monitor) newest() int64 {
+	found, _, _, err := m.store.History(store.TransitionQuery{Limit: 1}, 0)
+	if err != nil || len(found) == 0 {
+		return m.store.Started().UnixMicro()
+	}
+	return found[0].Seq
+}
