@@ -24,18 +24,20 @@ func newHealth(reason string) *health {
 }
 
 // set records that the part is well if err is nil, else what is wrong. Since
-// moves only when OK changes.
-func (h *health) set(err error) {
+// moves only when OK changes. It tells whether OK changed.
+func (h *health) set(err error) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	ok := err == nil
-	if ok != h.state.OK {
+	changed := ok != h.state.OK
+	if changed {
 		h.state = State{OK: ok, Since: time.Now()}
 	}
 	h.state.Reason = ""
 	if err != nil {
-		h.state.Reason = err.Error()
+		h.state.Reason = errorText(err)
 	}
+	return changed
 }
 
 func (h *health) get() State {

@@ -1,0 +1,87 @@
+package guard
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// link is what an inner broker tells about a connection that may break after
+// Connect has returned.
+type link struct {
+	name   string
+	health *health
+
+	mu     sync.Mutex
+	broker *Broker // guarded by mu; nil until bind
+	lost   error   // guarded by mu; why the connection will not come back by itself
+	drops  func() uint64
+}
+
+func newLink(name string) *link {
+	return &link{name: name, health: newHealth("broker " + name + ": not connected yet")}
+}
+
+// bind names the broker that is told when the link needs it.
+func (l *link) bind(b *Broker) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.broker = b
+}
+
+func (l *link) bound() *Broker {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.broker
+}
+
+// up says that the connection stands.
+func (l *link) up() {
+	l.health.set(nil)
+	if b := l.bound(); b != nil {
+		b.cfg.Logger.Info("broker is connected", "broker", l.name)
+	}
+}
+
+// down says that the connection does not stand, and that it is being repaired.
+func (l *link) down(err error) {
+	if err == nil {
+		err = errors.New("disconnected")
+	}
+	l.health.set(fmt.Errorf("broker %s: %w", l.name, plain(err)))
+	if b := l.bound(); b != nil {
+		b.warn("broker is not connected", "", plain(err))
+	}
+}
+
+// gone says that the connection has ended for good: the Broker has to connect
+// again and to subscribe again.
+func (l *link) gone(err error) {
+	l.down(err)
+	l.mu.Lock()
+	l.lost = cmpErr(err, errors.New("disconnected"))
+	b := l.broker
+	l.mu.Unlock()
+	if b != nil {
+		b.kick()
+	}
+}
+
+// takeLost answers and forgets why the connection is gone; nil if it is not.
+func (l *link) takeLost() error {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := l.lost
+	l.lost = nil
+	return err
+}
+
+func cmpErr(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}

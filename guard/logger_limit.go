@@ -1,0 +1,65 @@
+package guard
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// logEvery is how often the same line may be logged: a fault that repeats
+	// many times a second is told, and does not fill the disk.
+	logEvery = 10 * time.Second
+	// maxLogKeys bounds the lines that are told apart. Past it all new ones share
+	// one allowance.
+	maxLogKeys = 1024
+)
+
+// logLimit lets a line through once in logEvery. The zero value is usable.
+type logLimit struct {
+	mu   sync.Mutex
+	keys map[string]*logKey // guarded by mu
+}
+
+type logKey struct {
+	last       time.Time
+	suppressed int
+}
+
+// allow tells whether a line known by key may be logged now, and how many like it
+// were held back since the last.
+func (l *logLimit) allow(key string) (suppressed int, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	k := l.keys[key]
+	if k == nil {
+		if len(l.keys) >= maxLogKeys {
+			l.forget(now)
+		}
+		if len(l.keys) >= maxLogKeys {
+			key = ""
+		}
+		if k = l.keys[key]; k == nil {
+			if l.keys == nil {
+				l.keys = make(map[string]*logKey)
+			}
+			k = &logKey{}
+			l.keys[key] = k
+		}
+	}
+	if !k.last.IsZero() && now.Sub(k.last) < logEvery {
+		k.suppressed++
+		return 0, false
+	}
+	suppressed, k.suppressed, k.last = k.suppressed, 0, now
+	return suppressed, true
+}
+
+// forget drops the keys whose allowance is fresh again, with the counts they owe.
+func (l *logLimit) forget(now time.Time) {
+	for key, k := range l.keys {
+		if now.Sub(k.last) >= logEvery {
+			delete(l.keys, key)
+		}
+	}
+}

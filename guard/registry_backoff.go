@@ -1,0 +1,40 @@
+package guard
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// Retries start after one second and settle at five: short enough to be back
+// within seconds of a return, long enough not to burden what is coming up.
+const (
+	defaultRetryMin = time.Second
+	defaultRetryMax = 5 * time.Second
+)
+
+// backoff gives the delays between retries: min, doubling up to max, each
+// shortened by up to a quarter so that many processes do not retry in step.
+// The zero value starts at min; reset makes it start there again.
+type backoff struct {
+	last time.Duration
+}
+
+func (b *backoff) next(lo, hi time.Duration) time.Duration {
+	b.last = min(max(lo, 2*b.last), hi)
+	return b.last - rand.N(b.last/4+1)
+}
+
+func (b *backoff) reset() { b.last = 0 }
+
+// pause waits for d and tells whether ctx is still alive then.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
