@@ -1,0 +1,124 @@
+# What `make run` starts, and what `make demo` starts against a real Consul.
+RUN  := bin/monitor-srv demo
+DEMO := $(RUN) --registry=consul
+
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FUZZTIME ?= 30s
+BENCH    ?= .
+IMAGE    ?= monitor-srv:$(VERSION)
+# Passed on to go test by every target that runs tests: make test TESTFLAGS=-v
+TESTFLAGS ?=
+
+# The Consul of the tests: CONSUL_BIN, else the one on PATH, else our own build.
+CONSUL := $(or $(CONSUL_BIN),$(shell command -v consul 2>/dev/null),bin/consul)
+
+TOOLFLAGS := -trimpath -ldflags '-s -w'
+
+.PHONY: help
+help: ## list what make can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## the service with a sample publisher; nothing else needs to be installed
+	@exec $(RUN)
+
+.PHONY: demo
+demo: build bin/micro $(CONSUL) ## the same against a real Consul agent that it starts
+	@exec tools/demo.sh $(CONSUL) $(DEMO)
+
+.PHONY: build
+build: ## bin/monitor-srv, static, with the version of git
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/monitor-srv .
+
+.PHONY: test
+test: $(CONSUL) bin/micro need-cc ## every test, with the race detector, a real Consul and a real NATS
+	go test -race -count=1 -timeout 25m $(TESTFLAGS) ./...
+
+.PHONY: test-short
+test-short: $(CONSUL) bin/micro need-cc ## the quick tests only: under 2 minutes once the tools are built
+	go test -race -short -timeout 5m $(TESTFLAGS) ./...
+
+.PHONY: nightly
+nightly: $(CONSUL) bin/micro need-cc ## the long variants of the tests, and 10 minutes for each fuzz target
+	MONITOR_LONG=1 go test -race -count=1 -timeout 6h $(TESTFLAGS) ./...
+	tools/fuzz.sh 10m $(TESTFLAGS)
+
+.PHONY: bench
+bench: ## every benchmark; the figures stay in bin/bench.txt
+	@mkdir -p bin
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m $(TESTFLAGS) ./... | tee bin/bench.txt
+
+.PHONY: fuzz
+fuzz: need-cc ## each fuzz target for FUZZTIME (30s)
+	tools/fuzz.sh $(FUZZTIME) $(TESTFLAGS)
+
+.PHONY: lint
+lint: bin/golangci-lint ## vet, formatting, and the rules of .golangci.yml
+	bin/golangci-lint run ./...
+	cd tools/micro && go vet ./...
+
+.PHONY: lint-selftest
+lint-selftest: bin/golangci-lint ## prove that the import rules report what they forbid
+	tools/lint/selftest.sh
+
+.PHONY: proto
+proto: need-protoc bin/protoc-gen-go bin/protoc-gen-micro ## write the Go code of the .proto files (needs protoc 3.21.12, Debian's)
+	proto/generate.sh
+
+.PHONY: check-proto
+check-proto: need-protoc bin/protoc-gen-go bin/protoc-gen-micro ## fail if the generated code is not that of the .proto files
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	mkdir "$$dir/have" "$$dir/want"; \
+	find proto -name '*.pb*.go' | xargs cp --parents -t "$$dir/have"; \
+	proto/generate.sh "$$dir/want"; \
+	diff -ru "$$dir/have" "$$dir/want" || { echo 'check-proto: run "make proto" and commit what it writes' >&2; exit 1; }; \
+	echo "check-proto: the generated code is that of the .proto files"
+
+.PHONY: consul
+consul: $(CONSUL) ## build a pinned Consul and run a dev agent until Ctrl-C (a consul on PATH is used instead)
+	@echo "Consul's address is http://127.0.0.1:8500 (CONSUL_HTTP_ADDR=127.0.0.1:8500); Ctrl-C ends it"
+	@exec $(CONSUL) agent -dev -log-level=warn
+
+.PHONY: micro
+micro: bin/micro ## build bin/micro, go-micro's command with the Consul registry
+
+.PHONY: image
+image: ## build the container image with the docker engine that is there
+	docker build --build-arg VERSION=$(VERSION) $(if $(BUILDER),--build-arg BUILDER=$(BUILDER)) -t $(IMAGE) .
+
+.PHONY: image-test
+image-test: bin/consul bin/micro ## build and run the image beside Consul's, in a docker engine of its own (as root, on Debian)
+	@tools/need.sh dockerd docker.io
+	@tools/need.sh docker docker.io
+	@tools/need.sh busybox busybox-static
+	@tools/need.sh update-ca-certificates ca-certificates
+	go test -tags image -count=1 -timeout 15m $(TESTFLAGS) ./test/image
+
+# The race detector needs a C compiler.
+.PHONY: need-cc
+need-cc:
+	@tools/need.sh gcc gcc libc6-dev
+
+.PHONY: need-protoc
+need-protoc:
+	@tools/need.sh protoc protobuf-compiler
+
+# The pinned tools, each a module of its own; see tools/README.md. Go's build
+# cache makes all but the first build quick.
+bin/consul: tools/consul/go.mod tools/consul/go.sum
+	@echo "building Consul: about 4 minutes on 2 cores the first time"
+	cd tools/consul && CGO_ENABLED=0 go build $(TOOLFLAGS) -o ../../bin/consul github.com/hashicorp/consul
+
+bin/micro: tools/micro/go.mod tools/micro/go.sum tools/micro/main.go
+	cd tools/micro && CGO_ENABLED=0 go build $(TOOLFLAGS) -buildvcs=false -o ../../bin/micro .
+
+bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum
+	@echo "building the linter: about 2 minutes on 2 cores the first time"
+	cd tools/lint && CGO_ENABLED=0 go build $(TOOLFLAGS) -o ../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bin/protoc-gen-go bin/protoc-gen-micro &: tools/proto/go.mod tools/proto/go.sum
+	cd tools/proto && CGO_ENABLED=0 go build $(TOOLFLAGS) -o ../../bin/ tool
