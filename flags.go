@@ -1,0 +1,224 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+)
+
+// Names of flags that errors mention. go-micro's keep go-micro's names.
+const (
+	flagHTTPAddress      = "http_address"
+	flagLogFormat        = "log_format"
+	flagVerbosity        = "verbosity"
+	flagRetention        = "retention"
+	flagMaxEntries       = "max_entries"
+	flagRegistry         = "registry"
+	flagRegistryAddress  = "registry_address"
+	flagBroker           = "broker"
+	flagBrokerAddress    = "broker_address"
+	flagServerName       = "server_name"
+	flagServerVersion    = "server_version"
+	flagServerID         = "server_id"
+	flagServerAddress    = "server_address"
+	flagServerAdvertise  = "server_advertise"
+	flagServerMetadata   = "server_metadata"
+	flagRegisterTTL      = "register_ttl"
+	flagRegisterInterval = "register_interval"
+	flagRequestTimeout   = "client_request_timeout"
+	flagRetries          = "client_retries"
+	flagPoolSize         = "client_pool_size"
+	flagPoolTTL          = "client_pool_ttl"
+)
+
+// flags are go-micro's, as far as they apply to a service that brings its own
+// server, client and transport, and our own.
+func flags() []cli.Flag {
+	return append(ownFlags(), microFlags()...)
+}
+
+func ownFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: flagHTTPAddress, Aliases: []string{"s"}, EnvVars: []string{"MONITOR_HTTP_ADDRESS"}, Value: "127.0.0.1:3838", Usage: "serve /healthz and /readyz at `HOST:PORT`"},
+		&cli.StringFlag{Name: flagLogFormat, EnvVars: []string{"MONITOR_LOG_FORMAT"}, Value: "text", Usage: "write the log as `text or json`"},
+		&cli.StringFlag{Name: flagVerbosity, EnvVars: []string{"MONITOR_VERBOSITY"}, Value: "info", Usage: "log from `LEVEL` on: critical, error, warning, info or debug"},
+		&cli.DurationFlag{Name: flagRetention, EnvVars: []string{"MONITOR_RETENTION"}, Value: 24 * time.Hour, Usage: "keep what is missing for `DURATION`, then forget it"},
+		&cli.IntFlag{Name: flagMaxEntries, EnvVars: []string{"MONITOR_MAX_ENTRIES"}, Value: 100_000, Usage: "hold at most `N` checks, states and stats in all"},
+	}
+}
+
+func microFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: flagRegistry, EnvVars: []string{"MICRO_REGISTRY"}, Value: "consul", Usage: "find and be found through `consul, mdns or memory`"},
+		&cli.StringFlag{Name: flagRegistryAddress, EnvVars: []string{"MICRO_REGISTRY_ADDRESS"}, Usage: "`ADDRESS` of the registry; CONSUL_HTTP_ADDR if not given"},
+		&cli.StringFlag{Name: flagBroker, EnvVars: []string{"MICRO_BROKER"}, Value: "http", Usage: "hear events through `http or nats`"},
+		&cli.StringFlag{Name: flagBrokerAddress, EnvVars: []string{"MICRO_BROKER_ADDRESS"}, Usage: "http: listen for events at `ADDRESS` (default 127.0.0.1:0); nats: the servers, by comma"},
+		&cli.StringFlag{Name: flagServerName, EnvVars: []string{"MICRO_SERVER_NAME"}, Value: "go.micro.srv.monitor", Usage: "`NAME` to register under"},
+		&cli.StringFlag{Name: flagServerVersion, EnvVars: []string{"MICRO_SERVER_VERSION"}, Usage: "`VERSION` to register; that of the program if not given"},
+		&cli.StringFlag{Name: flagServerID, EnvVars: []string{"MICRO_SERVER_ID"}, Usage: "`ID` of this instance; made up if not given"},
+		&cli.StringFlag{Name: flagServerAddress, EnvVars: []string{"MICRO_SERVER_ADDRESS"}, Value: ":0", Usage: "answer RPC at `HOST:PORT`"},
+		&cli.StringFlag{Name: flagServerAdvertise, EnvVars: []string{"MICRO_SERVER_ADVERTISE"}, Usage: "`HOST:PORT` to register in place of the address"},
+		&cli.StringSliceFlag{Name: flagServerMetadata, EnvVars: []string{"MICRO_SERVER_METADATA"}, Usage: "register `KEY=VALUE` with the node; repeatable"},
+		&cli.IntFlag{Name: flagRegisterTTL, EnvVars: []string{"MICRO_REGISTER_TTL"}, Value: 20, Usage: "the registry drops us after `SECONDS` without a sign of life"},
+		&cli.IntFlag{Name: flagRegisterInterval, EnvVars: []string{"MICRO_REGISTER_INTERVAL"}, Value: 5, Usage: "give the registry a sign of life each `SECONDS`"},
+		&cli.DurationFlag{Name: flagRequestTimeout, EnvVars: []string{"MICRO_CLIENT_REQUEST_TIMEOUT"}, Value: 5 * time.Second, Usage: "give up on a call to another service after `DURATION`"},
+		&cli.IntFlag{Name: flagRetries, EnvVars: []string{"MICRO_CLIENT_RETRIES"}, Value: 1, Usage: "repeat a failed call to another service `N` times"},
+		&cli.IntFlag{Name: flagPoolSize, EnvVars: []string{"MICRO_CLIENT_POOL_SIZE"}, Value: 1, Usage: "keep `N` connections to another service"},
+		&cli.DurationFlag{Name: flagPoolTTL, EnvVars: []string{"MICRO_CLIENT_POOL_TTL"}, Value: time.Minute, Usage: "close connections to another service after `DURATION`"},
+	}
+}
+
+// config is what the flags and variables ask for, checked.
+type config struct {
+	httpAddress string
+	log         logConfig
+
+	retention  time.Duration
+	maxEntries int
+
+	registry, registryAddress string
+	broker, brokerAddress     string
+
+	server serverConfig
+	client clientConfig
+}
+
+type logConfig struct{ format, verbosity string }
+
+type serverConfig struct {
+	name, version, id             string
+	address, advertise            string
+	metadata                      map[string]string
+	registerTTL, registerInterval time.Duration
+}
+
+type clientConfig struct {
+	timeout  time.Duration
+	retries  int
+	poolSize int
+	poolTTL  time.Duration
+}
+
+// configFrom reads and checks the flags. Its errors are of usage and name the
+// flag.
+func configFrom(c *cli.Context) (config, error) {
+	cfg := config{
+		httpAddress:     c.String(flagHTTPAddress),
+		log:             logConfig{format: c.String(flagLogFormat), verbosity: c.String(flagVerbosity)},
+		retention:       c.Duration(flagRetention),
+		maxEntries:      c.Int(flagMaxEntries),
+		registry:        c.String(flagRegistry),
+		registryAddress: c.String(flagRegistryAddress),
+		broker:          c.String(flagBroker),
+		brokerAddress:   c.String(flagBrokerAddress),
+		server: serverConfig{
+			name:             c.String(flagServerName),
+			version:          c.String(flagServerVersion),
+			id:               c.String(flagServerID),
+			address:          c.String(flagServerAddress),
+			advertise:        c.String(flagServerAdvertise),
+			registerTTL:      time.Duration(c.Int(flagRegisterTTL)) * time.Second,
+			registerInterval: time.Duration(c.Int(flagRegisterInterval)) * time.Second,
+		},
+		client: clientConfig{
+			timeout:  c.Duration(flagRequestTimeout),
+			retries:  c.Int(flagRetries),
+			poolSize: c.Int(flagPoolSize),
+			poolTTL:  c.Duration(flagPoolTTL),
+		},
+	}
+	if cfg.server.version == "" {
+		cfg.server.version = version
+	}
+	var err error
+	if cfg.server.metadata, err = pairs(c.StringSlice(flagServerMetadata)); err != nil {
+		return config{}, err
+	}
+	return cfg, cfg.check()
+}
+
+// check refuses what cannot be meant.
+func (cfg config) check() error {
+	for _, f := range []struct {
+		flag, value string
+		allowed     []string
+	}{
+		{flagRegistry, cfg.registry, []string{"consul", "mdns", "memory"}},
+		{flagBroker, cfg.broker, []string{"http", "nats"}},
+		{flagLogFormat, cfg.log.format, []string{"text", "json"}},
+		{flagVerbosity, cfg.log.verbosity, levelNames()},
+	} {
+		if !slices.Contains(f.allowed, f.value) {
+			return usageError{fmt.Errorf("--%s %q is not known: give one of %s", f.flag, f.value, strings.Join(f.allowed, ", "))}
+		}
+	}
+	for flag, address := range map[string]string{
+		flagHTTPAddress:     cfg.httpAddress,
+		flagServerAddress:   cfg.server.address,
+		flagServerAdvertise: cfg.server.advertise,
+	} {
+		if address == "" && flag == flagServerAdvertise {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return usageError{fmt.Errorf("--%s %q is not an address: give HOST:PORT", flag, address)}
+		}
+	}
+	return cfg.checkNumbers()
+}
+
+func (cfg config) checkNumbers() error {
+	switch ttl, interval := cfg.server.registerTTL, cfg.server.registerInterval; {
+	case interval < time.Second || interval > time.Hour:
+		return usageError{fmt.Errorf("--%s is out of range: give 1 to 3600 seconds", flagRegisterInterval)}
+	case ttl <= interval || ttl > 24*time.Hour:
+		return usageError{fmt.Errorf("--%s must be more than --%s, which is %v, and at most 86400 seconds", flagRegisterTTL, flagRegisterInterval, interval)}
+	case cfg.retention < time.Minute || cfg.retention > 90*24*time.Hour:
+		return usageError{fmt.Errorf("--%s %v is out of range: give 1m to 2160h", flagRetention, cfg.retention)}
+	case cfg.maxEntries < 100 || cfg.maxEntries > 10_000_000:
+		return usageError{fmt.Errorf("--%s %d is out of range: give 100 to 10000000", flagMaxEntries, cfg.maxEntries)}
+	case cfg.client.timeout <= 0 || cfg.client.poolTTL <= 0 || cfg.client.retries < 0 || cfg.client.poolSize < 1:
+		return usageError{fmt.Errorf("--%s and --%s must be more than 0, --%s at least 0, --%s at least 1", flagRequestTimeout, flagPoolTTL, flagRetries, flagPoolSize)}
+	}
+	return nil
+}
+
+// pairs splits KEY=VALUE words.
+func pairs(words []string) (map[string]string, error) {
+	m := make(map[string]string, len(words))
+	for _, w := range words {
+		k, v, ok := strings.Cut(w, "=")
+		if !ok || k == "" {
+			return nil, usageError{fmt.Errorf("--%s %q is not a pair: give KEY=VALUE", flagServerMetadata, w)}
+		}
+		m[k] = v
+	}
+	return m, nil
+}
+
+// strangeVariables lists the MICRO_ and MONITOR_ variables that are set but
+// mean nothing here: most often a slip of the pen, or of another service.
+func strangeVariables() []string {
+	known := map[string]bool{"MICRO_PROXY": true, "MICRO_PROXY_ADDRESS": true}
+	for _, f := range flags() {
+		if f, ok := f.(cli.DocGenerationFlag); ok {
+			for _, v := range f.GetEnvVars() {
+				known[v] = true
+			}
+		}
+	}
+	var strange []string
+	for _, e := range os.Environ() {
+		name, _, _ := strings.Cut(e, "=")
+		if (strings.HasPrefix(name, "MICRO_") || strings.HasPrefix(name, "MONITOR_")) && !known[name] {
+			strange = append(strange, name)
+		}
+	}
+	slices.Sort(strange)
+	return strange
+}

@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"go-micro.dev/v4"
+	"go-micro.dev/v4/client"
+	"go-micro.dev/v4/logger"
+	"go-micro.dev/v4/registry"
+	"go-micro.dev/v4/server"
+
+	"github.com/microhq/monitor-srv/guard"
+	"github.com/microhq/monitor-srv/handler"
+	"github.com/microhq/monitor-srv/health"
+	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
+	"github.com/microhq/monitor-srv/store"
+	"github.com/microhq/monitor-srv/web"
+)
+
+// Bounds of a stop. Together they stay below the ten seconds that container
+// engines allow before they kill.
+const (
+	farewellTimeout = 1500 * time.Millisecond // to say STOPPED on the bus
+	drainTimeout    = 4 * time.Second         // for calls in flight
+	queueTimeout    = time.Second             // for events that wait
+	leaveTimeout    = 2 * time.Second         // for registry and broker, each
+	stopTimeout     = 9500 * time.Millisecond
+)
+
+// serve runs an instance until ctx ends.
+func serve(ctx context.Context, cfg config, stderr io.Writer) error {
+	log, _ := newLog(cfg.log, stderr)
+	// go-micro's registries and caches log through its global logger only.
+	logger.DefaultLogger = guard.NewLogger(log)
+	if strange := strangeVariables(); len(strange) > 0 {
+		log.Warn("these variables of the environment mean nothing here", "names", strings.Join(strange, " "))
+	}
+	i, err := newInstance(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	return i.Run(ctx)
+}
+
+// instance is one monitoring service with all its parts, wired.
+type instance struct {
+	cfg     config
+	log     *slog.Logger
+	node    string // id of our node in the registry
+	started time.Time
+
+	registry  *guard.Registry
+	broker    *guard.Broker
+	transport *guard.Transport
+	client    client.Client
+	server    server.Server
+	store     *store.Store
+	events    *handler.Events
+	reporter  *health.Reporter
+	web       *web.Server
+	parts     *parts
+}
+
+// newInstance makes the parts and takes the HTTP address. It asks neither the
+// registry nor the broker for anything.
+func newInstance(ctx context.Context, cfg config, log *slog.Logger) (*instance, error) {
+	if cfg.server.id == "" {
+		cfg.server.id = uuid.NewString()
+	}
+	i := &instance{
+		cfg: cfg, log: log, started: time.Now(),
+		node: cfg.server.name + "-" + cfg.server.id,
+	}
+	var err error
+	if i.registry, err = newRegistry(cfg, log); err != nil {
+		return nil, err
+	}
+	if i.broker, err = newBroker(cfg, i.registry, log); err != nil {
+		return nil, err
+	}
+	i.transport = guard.NewTransport(guard.TransportConfig{DrainTimeout: drainTimeout, Log: log})
+	i.store = store.New(store.Config{MaxEntries: cfg.maxEntries, Retention: cfg.retention})
+	i.events = handler.NewEvents(handler.EventsConfig{Store: i.store, Log: log, DrainTimeout: queueTimeout})
+	if err := i.newServer(); err != nil {
+		return nil, err
+	}
+	i.parts = newParts(i)
+	if err := i.checkParts(); err != nil {
+		return nil, err
+	}
+	i.web, err = web.Listen(ctx, web.Config{Address: cfg.httpAddress, Report: i.report, Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("%w; --%s names another address", err, flagHTTPAddress)
+	}
+	return i, nil
+}
+
+// newRegistry returns the guarded registry that the flags name.
+func newRegistry(cfg config, log *slog.Logger) (*guard.Registry, error) {
+	rc := guard.RegistryConfig{Name: cfg.registry, Logger: log, Heartbeat: cfg.server.registerInterval}
+	switch cfg.registry {
+	case "mdns":
+		rc.Open = func(context.Context) (registry.Registry, error) { return registry.NewRegistry(), nil }
+	case "memory":
+		rc.Open = func(context.Context) (registry.Registry, error) { return registry.NewMemoryRegistry(), nil }
+	default:
+		consul, err := guard.NewConsul(guard.ConsulConfig{Address: cfg.registryAddress, Logger: log})
+		if err != nil {
+			return nil, usageError{err}
+		}
+		rc.Address, rc.Open = consul.Address(), consul.Open
+	}
+	return guard.NewRegistry(rc), nil
+}
+
+// newBroker returns the guarded broker that the flags name.
+func newBroker(cfg config, reg registry.Registry, log *slog.Logger) (*guard.Broker, error) {
+	var b *guard.Broker
+	var err error
+	common := guard.BrokerConfig{Logger: log}
+	if cfg.broker == "nats" {
+		nats := guard.NATSConfig{BrokerConfig: common, Name: cfg.server.name + "-" + cfg.server.id}
+		if cfg.brokerAddress != "" {
+			nats.Addresses = []string{cfg.brokerAddress}
+		}
+		b, err = guard.NewNATSBroker(nats)
+	} else {
+		b, err = guard.NewHTTPBroker(guard.HTTPBrokerConfig{BrokerConfig: common, Registry: reg, Address: cfg.brokerAddress})
+	}
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return b, nil
+}
+
+// newServer makes the RPC server and the client, both our own: go-micro's
+// default ones are shared by everything in a process.
+func (i *instance) newServer() error {
+	s := i.cfg.server
+	i.client = client.NewClient(
+		client.Registry(i.registry),
+		client.Broker(i.broker),
+		client.Transport(i.transport),
+		client.RequestTimeout(i.cfg.client.timeout),
+		client.Retries(i.cfg.client.retries),
+		client.PoolSize(i.cfg.client.poolSize),
+		client.PoolTTL(i.cfg.client.poolTTL),
+		client.WithLogger(guard.NewLogger(i.log)),
+	)
+	i.server = server.NewServer(
+		server.Name(s.name),
+		server.Version(s.version),
+		server.Id(s.id),
+		server.Address(s.address),
+		server.Advertise(s.advertise),
+		server.Metadata(s.metadata),
+		server.Registry(i.registry),
+		server.Broker(i.broker),
+		server.Transport(i.transport),
+		server.RegisterTTL(s.registerTTL),
+		server.RegisterInterval(s.registerInterval),
+		server.Codec("application/json", handler.JSONCodec()),
+		server.WithLogger(guard.NewLogger(i.log)),
+	)
+	i.reporter = health.NewReporter(i,
+		health.WithPublisher(publisher{health.FromClient(i.client), i.events}),
+		health.WithLogger(i.log),
+	)
+	if err := i.server.Init(server.WrapHandler(i.transport.Recover()), server.WrapHandler(i.reporter.HandlerWrapper())); err != nil {
+		return fmt.Errorf("preparing the RPC server: %w", err)
+	}
+	answers := handler.NewMonitor(handler.MonitorConfig{Store: i.store, Instance: i.node, Log: i.log})
+	if err := monitorpb.RegisterMonitorHandler(i.server, answers); err != nil {
+		return fmt.Errorf("preparing the RPC server: %w", err)
+	}
+	return nil
+}
+
+// Run serves until ctx ends or a part fails, then stops in order: leave the
+// registry and finish the calls in flight, stop hearing, store what was heard.
+func (i *instance) Run(ctx context.Context) error {
+	failed := make(chan error, 1)
+	start := func(name string, run func(context.Context) error) *actor {
+		return startActor(ctx, name, run, failed)
+	}
+	a := actors{
+		web:      start("HTTP", i.web.Run),
+		registry: start("registry", i.registry.Run),
+		broker:   start("broker", i.broker.Run),
+		store:    start("store", i.store.Run),
+		events:   start("events", i.events.Run),
+	}
+	a.service = start("RPC", i.runService)
+	if err := i.events.Subscribe(i.broker); err != nil {
+		failed <- err
+	}
+	i.log.Info("serving", "node", i.node, "version", i.cfg.server.version, "http", i.web.Addr())
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	i.log.Info("stopping")
+	return errors.Join(err, i.stop(a))
+}
+
+// runService runs the go-micro service. Its own signal handling is off: it
+// would end the process in an order of its own.
+func (i *instance) runService(ctx context.Context) error {
+	service := micro.NewService(
+		micro.Server(i.server),
+		micro.Client(i.client),
+		micro.HandleSignal(false),
+		micro.Context(ctx),
+		micro.Logger(guard.NewLogger(i.log)),
+		micro.AfterStart(func() error {
+			i.parts.serving(i.server.Options().Address)
+			return i.reporter.Start()
+		}),
+	)
+	return service.Run()
+}
+
+// actors are the running parts.
+type actors struct{ web, registry, broker, store, events, service *actor }
+
+func (a actors) all() []*actor {
+	return []*actor{a.service, a.broker, a.registry, a.events, a.store, a.web}
+}
+
+// stop ends the actors in order, within stopTimeout in all.
+func (i *instance) stop(a actors) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- i.stopInOrder(ctx, a) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		var names []string
+		for _, a := range a.all() {
+			if !a.ended() {
+				names = append(names, a.name)
+			}
+		}
+		return fmt.Errorf("stopping took longer than %v: %s did not end", stopTimeout, strings.Join(names, ", "))
+	}
+}
+
+func (i *instance) stopInOrder(ctx context.Context, a actors) error {
+	farewell, cancel := context.WithTimeout(ctx, farewellTimeout)
+	defer cancel()
+	if err := i.reporter.Close(farewell); err != nil {
+		i.log.Warn("our own stop could not be told", "err", err)
+	}
+	errs := []error{a.service.stop(), i.events.Unsubscribe()}
+	left := make(chan error, 1)
+	go func() {
+		leave, cancel := context.WithTimeout(ctx, leaveTimeout)
+		defer cancel()
+		left <- i.registry.DeregisterAll(leave)
+	}()
+	if err := i.broker.Disconnect(); err != nil {
+		i.log.Warn("the broker was not left in order", "err", err)
+	}
+	if err := <-left; err != nil {
+		i.log.Warn("the registry was not left in order", "err", err)
+	}
+	for _, a := range []*actor{a.broker, a.registry, a.events, a.store, a.web} {
+		errs = append(errs, a.stop())
+	}
+	return errors.Join(slices.DeleteFunc(errs, func(err error) bool { return err == nil })...)
+}

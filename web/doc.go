@@ -1,0 +1,3 @@
+// Package web is the HTTP door: how the instance is, for people, scripts and
+// schedulers.
+package web

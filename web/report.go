@@ -1,0 +1,79 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+// Part tells how one inner part of the instance is.
+type Part struct {
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	// Since is when OK last changed.
+	Since time.Time `json:"since"`
+	// Reason says what is wrong; empty if OK.
+	Reason string `json:"reason,omitempty"`
+	// Needed is set if the instance is not ready without the part.
+	Needed bool `json:"needed"`
+}
+
+// Report is the answer of /healthz and /readyz.
+type Report struct {
+	// Status is "ok", "degraded" if a part is not well, or "not ready" if a
+	// needed one is not.
+	Status   string    `json:"status"`
+	Instance string    `json:"instance"`
+	Version  string    `json:"version"`
+	Started  time.Time `json:"started"`
+	Parts    []Part    `json:"parts"`
+}
+
+// Words of Report.Status.
+const (
+	StatusOK       = "ok"
+	StatusDegraded = "degraded"
+	StatusNotReady = "not ready"
+)
+
+// judge sets Status by the parts.
+func (r *Report) judge() {
+	r.Status = StatusOK
+	for _, p := range r.Parts {
+		switch {
+		case !p.OK && p.Needed:
+			r.Status = StatusNotReady
+			return
+		case !p.OK:
+			r.Status = StatusDegraded
+		}
+	}
+}
+
+// healthz answers 200 as long as the process lives: a restart heals neither a
+// registry nor a broker that is away.
+func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
+	s.writeReport(w, func(string) int { return http.StatusOK })
+}
+
+// readyz answers 503 while a needed part is not well.
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+	s.writeReport(w, func(status string) int {
+		if status == StatusNotReady {
+			return http.StatusServiceUnavailable
+		}
+		return http.StatusOK
+	})
+}
+
+func (s *Server) writeReport(w http.ResponseWriter, code func(status string) int) {
+	report := s.cfg.Report()
+	report.judge()
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code(report.Status))
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	// The client is gone if this fails; there is nobody left to tell.
+	_ = enc.Encode(report)
+}
