@@ -76,7 +76,8 @@ type Check struct {
 	// more than five minutes off our clock.
 	Missing, Stopped, Skewed bool
 
-	body []byte // wire bytes of fields 8 and 9
+	metadata string // of the node, see Event.Metadata
+	body     string // wire bytes of fields 8 and 9
 }
 
 // NodeStatus is the state of one node, or the summary of a version's nodes.
@@ -94,7 +95,8 @@ type NodeStatus struct {
 	// only.
 	Counts [4]int
 
-	body []byte // wire bytes of field 3
+	metadata string // of the node, see Event.Metadata
+	body     string // wire bytes of field 3
 }
 
 // NodeStats are the newest figures of one node.
@@ -104,7 +106,8 @@ type NodeStats struct {
 	Interval, TTL                   time.Duration
 	Missing, Skewed                 bool
 
-	body []byte // wire bytes of fields 5 to 9
+	metadata string // of the node, see Event.Metadata
+	body     string // wire bytes of fields 5 to 9
 }
 
 // Version is one version of a service with its nodes, by id.
@@ -119,7 +122,7 @@ type Node struct {
 	// Conflict is set if another service or version claims the same id.
 	Conflict bool
 
-	metadata []byte // wire bytes of field 3 of Node
+	metadata string // see Event.Metadata
 }
 
 // Query selects and cuts. The zero Query selects every live check and answers

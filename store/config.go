@@ -1,0 +1,47 @@
+package store
+
+import "time"
+
+// Config holds the caps of a store. A zero or negative field means its default.
+type Config struct {
+	// Retention is how long what is missing is kept before it is forgotten. The
+	// default is 24 hours.
+	Retention time.Duration
+	// Transitions is how many of them are held, 16,384 by default.
+	Transitions int
+
+	// Caps of what is held in all, with the checks of one node besides. The
+	// defaults are 2,000 services, 10,000 nodes, 200 checks of a node and
+	// 100,000 entries, an entry being a check, a status or figures.
+	MaxServices, MaxNodes, MaxChecksPerNode, MaxEntries int
+
+	// Share is the part of MaxNodes and of MaxEntries that one service may hold
+	// once the store is more than half full, 0.2 by default; up to there it may
+	// take all of that half. So one service alone can use half of the room, and
+	// a flood by it leaves the other half to others. 1 turns this off.
+	Share float64
+}
+
+func (c Config) withDefaults() Config {
+	if c.Retention <= 0 {
+		c.Retention = 24 * time.Hour
+	}
+	for _, f := range []struct {
+		field *int
+		value int
+	}{
+		{&c.Transitions, 16384},
+		{&c.MaxServices, 2000},
+		{&c.MaxNodes, 10000},
+		{&c.MaxChecksPerNode, 200},
+		{&c.MaxEntries, 100000},
+	} {
+		if *f.field <= 0 {
+			*f.field = f.value
+		}
+	}
+	if !(c.Share > 0) {
+		c.Share = 0.2
+	}
+	return c
+}

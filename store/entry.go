@@ -1,0 +1,136 @@
+package store
+
+import (
+	"time"
+
+	healthpb "github.com/microhq/monitor-srv/proto/health"
+)
+
+// state is how far an entry has fallen silent.
+type state uint8
+
+const (
+	// live entries are as reported.
+	live state = iota
+	// silent entries were not heard of in time and are judged UNKNOWN.
+	silent
+	// stopped checks fell silent because their node said STOPPED.
+	stopped
+	// missing entries were silent for longer than their ttl.
+	missing
+	// retired is a status STOPPED older than its ttl: still true, but the first
+	// to go, after the missing ones, if room is needed.
+	retired
+)
+
+// evictable tells whether an entry may be dropped to make room. The store keeps
+// evictable entries in a queue, and all others in the wheel.
+func (s state) evictable() bool { return s >= missing }
+
+// text is a string that many entries share: an id or a description of a check.
+type text struct {
+	value string
+	// number is never used twice, and orders the checks of a node.
+	number uint64
+	uses   int
+	place  int // among the checks of the node that was looked at last
+}
+
+// entry is the newest event of one key and what was judged about it. It takes
+// 96 bytes, one of Go's size classes. It is changed in place, under the lock;
+// its strings are never written to and may leave the store.
+type entry struct {
+	node            *node
+	id, description *text  // of a check
+	body            string // wire bytes, see Event.Body
+
+	next, prev *entry // in the list that holds the entry
+
+	timestamp int64
+	arrival   time.Duration // by our time
+
+	received, since uint32 // unix seconds
+	due             uint32 // tick of the list that holds the entry
+	ttl             uint32 // seconds
+
+	interval uint16 // seconds
+	kind     Kind
+	// status and reported are a HealthCheck_Status or a Status_Status, both of
+	// which have four values.
+	status, reported uint8
+	source           uint8
+	state            state
+	skewed           bool
+}
+
+// slot is one check of a node.
+type slot struct {
+	number uint64 // of the id
+	entry  *entry
+}
+
+// node is one node of a version, with all that is known of it.
+type node struct {
+	version               *version
+	id, address, metadata string
+
+	status, stats *entry
+	checks        []slot // by number
+
+	listed, kept int32 // entries that a plain Query lists; that are not evictable
+	conflict     bool
+}
+
+// version is one version of a service.
+type version struct {
+	service *service
+	name    string
+	nodes   table[*node]
+
+	listed int // nodes of which anything is listed
+	// What is known of the states of its nodes: counts by status, how many are
+	// missing besides, and when one was heard of last.
+	counts                     [4]int
+	missing                    int
+	timestamp, received, since int64
+}
+
+// service is all versions of one name.
+type service struct {
+	name                 string
+	versions             table[*version]
+	nodes, entries, kept int // kept: entries that are not evictable
+}
+
+// The orders in which the trees hold entries, nodes and so on.
+
+func (e *entry) key() key {
+	n := e.node
+	k := key{n.version.service.name, n.version.name, n.id}
+	if e.id != nil {
+		k[3] = e.id.value
+	}
+	return k
+}
+
+func (e *entry) keyByID() key {
+	n := e.node
+	return key{e.id.value, n.version.service.name, n.version.name, n.id}
+}
+
+func (n *node) key() key     { return key{n.version.service.name, n.version.name, n.id} }
+func (n *node) keyByID() key { return key{n.id, n.version.service.name, n.version.name} }
+func (v *version) key() key  { return key{v.service.name, v.name} }
+func (s *service) key() key  { return key{s.name} }
+
+// worst returns the worst status of which there is any, UNKNOWN if of none.
+func worst(counts [4]int) healthpb.Status_Status {
+	for _, status := range []healthpb.Status_Status{
+		healthpb.Status_UNKNOWN, healthpb.Status_STOPPED, healthpb.Status_STARTED, healthpb.Status_RUNNING,
+	} {
+		if counts[status] > 0 {
+			return status
+		}
+	}
+	return healthpb.Status_UNKNOWN
+}

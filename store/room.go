@@ -1,0 +1,114 @@
+package store
+
+import "time"
+
+// makeRoom tells whether a new key may be held. It evicts for it what is missing
+// and, after that, nodes that were stopped long ago; never what is live or
+// failing. So a flood of new keys is refused once the caps are reached, while
+// every update of a known key is taken.
+func (s *Store) makeRoom(ev *Event, now time.Duration) bool {
+	if s.lookupNode(ev) == nil && !s.makeRoomForNode(ev, now) {
+		return false
+	}
+	service := string(ev.Service)
+	if n := s.lookupNode(ev); n != nil && ev.Kind == KindCheck && len(n.checks) >= s.cfg.MaxChecksPerNode {
+		v := n.version
+		e, ok := s.checks.find(missingClasses, v.service.name, v.name, n.id)
+		if !ok {
+			return false
+		}
+		s.evict(e, now)
+	}
+	held := s.entries()
+	if sv := s.byName.get(ev.Service); sv != nil && s.overShare(sv.entries, held, s.cfg.MaxEntries) {
+		return s.evictFrom(service, now)
+	}
+	if held < s.cfg.MaxEntries {
+		return true
+	}
+	for _, q := range []*list{&s.missing, &s.retired} {
+		if q.head != nil {
+			s.evict(q.head, now)
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Store) makeRoomForNode(ev *Event, now time.Duration) bool {
+	sv := s.byName.get(ev.Service)
+	if sv == nil && s.services.count(allClasses) >= s.cfg.MaxServices && !s.evictService(now) {
+		return false
+	}
+	held := s.nodes.count(allClasses)
+	if sv != nil && s.overShare(sv.nodes, held, s.cfg.MaxNodes) {
+		return s.evictNode(now, sv.name)
+	}
+	return held < s.cfg.MaxNodes || s.evictNode(now)
+}
+
+func (s *Store) entries() int {
+	return s.checks.count(allClasses) + s.statuses.count(allClasses) + s.stats.count(allClasses)
+}
+
+// overShare tells whether a service that has so many of those held may not have
+// one more.
+func (s *Store) overShare(has, held, most int) bool {
+	return 2*held >= most && float64(has) >= s.cfg.Share*float64(most)
+}
+
+// evictFrom evicts an entry of a service.
+func (s *Store) evictFrom(service string, now time.Duration) bool {
+	for _, c := range []struct {
+		tree *tree[*entry]
+		set  classSet
+	}{
+		{&s.checks, missingClasses},
+		{&s.statuses, missingClasses},
+		{&s.stats, missingClasses},
+		{&s.statuses, 1 << retiredClass},
+	} {
+		if e, ok := c.tree.find(c.set, service); ok {
+			s.evict(e, now)
+			return true
+		}
+	}
+	return false
+}
+
+// evictNode evicts a node, of a service if one is named, of which nothing is
+// waited for.
+func (s *Store) evictNode(now time.Duration, service ...string) bool {
+	n, ok := s.nodes.find(deadNodes, service...)
+	if ok {
+		s.evictAll(n, now)
+	}
+	return ok
+}
+
+func (s *Store) evictAll(n *node, now time.Duration) {
+	entries := make([]*entry, 0, len(n.checks)+2)
+	for _, c := range n.checks {
+		entries = append(entries, c.entry)
+	}
+	for _, e := range append(entries, n.status, n.stats) {
+		if e != nil {
+			s.evict(e, now)
+		}
+	}
+}
+
+// evictService evicts a service of which nothing is waited for; a large one in
+// several goes, so that it tells whether there is room for another now.
+func (s *Store) evictService(now time.Duration) bool {
+	sv, ok := s.services.find(deadServices)
+	if !ok {
+		return false
+	}
+	for left := maxStep; left > 0 && sv.entries > 0; {
+		n, _ := s.nodes.find(allClasses, sv.name)
+		left -= len(n.checks) + 2
+		s.evictAll(n, now)
+	}
+	return sv.entries == 0
+}

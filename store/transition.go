@@ -1,0 +1,130 @@
+package store
+
+import (
+	"time"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	healthpb "github.com/microhq/monitor-srv/proto/health"
+)
+
+// judgement is a status, or what comes after all statuses.
+type judgement uint8
+
+const (
+	judgedMissing judgement = iota + 4
+	judgedForgotten
+)
+
+func (j judgement) name(kind Kind) string {
+	switch {
+	case j == judgedMissing:
+		return "MISSING"
+	case j == judgedForgotten:
+		return "FORGOTTEN"
+	case kind == KindStatus:
+		return healthpb.Status_Status(j).String()
+	}
+	return healthpb.HealthCheck_Status(j).String()
+}
+
+// cause is why a judgement changed.
+type cause uint8
+
+const (
+	firstReport cause = iota
+	reported
+	fellSilent
+	wentMissing
+	forgottenMissing
+	forgottenStopped
+	evicted
+)
+
+// words tells the cause to people. The durations are those of the record.
+func (c cause) words(past, limit time.Duration) string {
+	switch c {
+	case firstReport:
+		return "first report"
+	case fellSilent:
+		return "silent for " + past.String() + " (interval " + limit.String() + ")"
+	case wentMissing:
+		return "missing: silent for " + past.String() + " (ttl " + limit.String() + ")"
+	case forgottenMissing:
+		return "forgotten: missing for " + past.String()
+	case forgottenStopped:
+		return "forgotten: stopped for " + past.String()
+	case evicted:
+		return "evicted: its room was needed"
+	}
+	return "reported"
+}
+
+// record is a Transition as the ring holds it; its strings are shared with the
+// entries. Its sequence number is given by its place.
+type record struct {
+	unixNano                   int64
+	service, version, node, id string
+	error                      string
+	past, limit                uint32 // seconds
+	kind                       Kind
+	from, to                   judgement
+	cause                      cause
+}
+
+func (r *record) transition(seq int64) Transition {
+	return Transition{
+		Seq: seq, Time: time.Unix(0, r.unixNano), Kind: r.kind,
+		Service: r.service, Version: r.version, Node: r.node, ID: r.id,
+		From: r.from.name(r.kind), To: r.to.name(r.kind),
+		Why:   r.cause.words(time.Duration(r.past)*time.Second, time.Duration(r.limit)*time.Second),
+		Error: r.error,
+	}
+}
+
+func (q *TransitionQuery) selects(r *record) bool {
+	return (q.Service == "" || q.Service == r.service) &&
+		(q.Node == "" || q.Node == r.node) &&
+		(q.ID == "" || q.ID == r.id)
+}
+
+// maxError is how much of an error a transition keeps, in bytes: a ring full of
+// the longest errors would take 64 MiB otherwise.
+const maxError = 1024
+
+// errorOf returns the error within the body of a check.
+func errorOf(body string) string {
+	const field = 9
+	for b := []byte(body); len(b) > 0; {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return ""
+		}
+		b = b[n:]
+		if num == field && typ == protowire.BytesType {
+			if text, n := protowire.ConsumeString(b); n >= 0 {
+				return cut(text)
+			}
+			return ""
+		}
+		if n = protowire.ConsumeFieldValue(num, typ, b); n < 0 {
+			return ""
+		}
+		b = b[n:]
+	}
+	return ""
+}
+
+// cut shortens an error to maxError bytes, between two characters.
+func cut(text string) string {
+	if len(text) <= maxError {
+		return text
+	}
+	const mark = "..."
+	end := maxError - len(mark)
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + mark
+}

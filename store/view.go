@@ -1,0 +1,72 @@
+package store
+
+import (
+	"time"
+
+	healthpb "github.com/microhq/monitor-srv/proto/health"
+)
+
+func inSeconds[N uint16 | uint32](n N) time.Duration { return time.Duration(n) * time.Second }
+
+func (e *entry) fillCheck(c *Check) {
+	n := e.node
+	*c = Check{
+		Service: n.version.service.name, Version: n.version.name, Node: n.id, Address: n.address,
+		ID: e.id.value, Description: e.description.value,
+		Status:    healthpb.HealthCheck_Status(e.status),
+		Reported:  healthpb.HealthCheck_Status(e.reported),
+		Source:    healthpb.HealthCheck_Source(e.source),
+		Timestamp: e.timestamp, Received: int64(e.received), Since: int64(e.since),
+		Interval: inSeconds(e.interval), TTL: inSeconds(e.ttl),
+		Missing: e.state == missing, Stopped: e.state == stopped, Skewed: e.skewed,
+		metadata: n.metadata, body: e.body,
+	}
+}
+
+func (e *entry) fillNodeStatus(out *NodeStatus) {
+	n := e.node
+	*out = NodeStatus{
+		Service: n.version.service.name, Version: n.version.name, Node: n.id, Address: n.address,
+		Status: healthpb.Status_Status(e.status), Reported: healthpb.Status_Status(e.reported),
+		Timestamp: e.timestamp, Received: int64(e.received), Since: int64(e.since),
+		Interval: inSeconds(e.interval), TTL: inSeconds(e.ttl),
+		Missing: e.state == missing, Skewed: e.skewed,
+		metadata: n.metadata, body: e.body,
+	}
+}
+
+func (e *entry) fillNodeStats(out *NodeStats) {
+	n := e.node
+	*out = NodeStats{
+		Service: n.version.service.name, Version: n.version.name, Node: n.id, Address: n.address,
+		Timestamp: e.timestamp, Received: int64(e.received),
+		Interval: inSeconds(e.interval), TTL: inSeconds(e.ttl),
+		Missing: e.state == missing, Skewed: e.skewed,
+		metadata: n.metadata, body: e.body,
+	}
+}
+
+func (v *version) fill(out *Version) {
+	*out = Version{Service: v.service.name, Version: v.name}
+}
+
+// fillSummary sums up the nodes of the version that q selects.
+func (v *version) fillSummary(out *NodeStatus, q *Query) {
+	if q.Node != "" {
+		e := v.nodes.m[q.Node].status
+		e.fillNodeStatus(out)
+		out.Node, out.Address, out.metadata, out.body = "", "", "", ""
+		out.Counts[e.status] = 1
+		return
+	}
+	*out = NodeStatus{
+		Service: v.service.name, Version: v.name, Counts: v.counts,
+		Timestamp: v.timestamp, Received: v.received, Since: v.since,
+		Missing: v.counts == [4]int{},
+	}
+	if q.Missing {
+		out.Counts[healthpb.Status_UNKNOWN] += v.missing
+	}
+	out.Status = worst(out.Counts)
+	out.Reported = out.Status
+}
