@@ -44,7 +44,7 @@ func BenchmarkDecode(b *testing.B) {
 	b.Logf("event of %d bytes", len(wire))
 	b.Run("ours", func(b *testing.B) {
 		b.ReportAllocs()
-		d := new(decoder)
+		d := newDecoder()
 		for b.Loop() {
 			if rej := d.decode(store.KindCheck, wire); rej.reason != accepted {
 				b.Fatal(rej)
@@ -65,7 +65,7 @@ func BenchmarkDecode(b *testing.B) {
 	}
 	b.Run("json", func(b *testing.B) {
 		b.ReportAllocs()
-		d := new(decoder)
+		d := newDecoder()
 		for b.Loop() {
 			if rej := d.decodeJSON(store.KindCheck, json); rej.reason != accepted {
 				b.Fatal(rej)

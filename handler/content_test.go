@@ -76,7 +76,7 @@ func TestEventsOfStockCodecsAreTaken(t *testing.T) {
 			"protojson with zeros":      {"application/json; charset=utf-8", zeros},
 			"gRPC frame":                {"application/grpc+proto", encoded(t, grpc.NewCodec, want)},
 		} {
-			d := new(decoder)
+			d := newDecoder()
 			if rej := d.message(kind, map[string]string{"Content-Type": c.contentType}, c.body); rej.reason != accepted {
 				t.Errorf("%T as %s: %v", want, name, rej)
 				continue
@@ -98,7 +98,7 @@ func TestJSONEventsAreReadLeniently(t *testing.T) {
 		`{"id":"x",` + service + `,"status":"SOMETHING"}`:                                     {},
 		"{\"id\":\"x\"," + service + ",\"error\":\"bad \xff byte\"}":                          {Error: "bad \uFFFD byte"},
 	} {
-		d := new(decoder)
+		d := newDecoder()
 		if rej := d.decodeJSON(store.KindCheck, []byte(body)); rej.reason != accepted {
 			t.Errorf("%s: %v", body, rej)
 			continue
@@ -131,7 +131,7 @@ func TestT62BadJSONIsRejected(t *testing.T) {
 		"{\"id\":\"x\xff\",\"service\":{\"name\":\"s\",\"nodes\":[{\"id\":\"n\"}]}}": badIdentity,
 		`{"id":"x","results":{"a":1},"service":{"name":"s","nodes":[{"id":"n"}]}}`:   malformed,
 	} {
-		d := new(decoder)
+		d := newDecoder()
 		if got := d.decodeJSON(store.KindCheck, []byte(body)); got.reason != want {
 			t.Errorf("%s: %v, want %v", body, got, want)
 		}

@@ -14,6 +14,8 @@ import (
 // repair, as nearly all, costs no allocation. An event is either rejected or
 // such that every answer about it can be encoded.
 type decoder struct {
+	shapes *shapes
+
 	event   store.Event
 	repairs repairs
 

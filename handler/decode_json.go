@@ -15,7 +15,13 @@ import (
 // encoding/json writes it. Members that are not known are ignored.
 func (d *decoder) decodeJSON(kind store.Kind, msg []byte) rejection {
 	valid := utf8.Valid(msg)
-	if !valid {
+	if valid {
+		wire, ok := d.shapes[kind].fromJSON(d.wire[:0], msg)
+		d.wire = wire
+		if ok {
+			return d.decode(kind, wire)
+		}
+	} else {
 		msg = bytes.ToValidUTF8(msg, []byte(replacement))
 	}
 	m := newMessage(kind)
@@ -36,6 +42,17 @@ func (d *decoder) decodeJSON(kind store.Kind, msg []byte) rejection {
 		return rejection{badIdentity, "invalid UTF-8"}
 	}
 	return rejection{}
+}
+
+// shapes of the messages by the kind of their events.
+type shapes [len(topics)]*shape
+
+func newShapes() *shapes {
+	all := new(shapes)
+	for kind := range all {
+		all[kind] = shapeOf(newMessage(store.Kind(kind)).ProtoReflect().Descriptor())
+	}
+	return all
 }
 
 func newMessage(kind store.Kind) proto.Message {

@@ -17,6 +17,8 @@ import (
 	"github.com/microhq/monitor-srv/store"
 )
 
+func newDecoder() *decoder { return &decoder{shapes: newShapes()} }
+
 // message rebuilds the message that an event stands for, as far as the store
 // keeps it.
 func message(t testing.TB, e *store.Event) proto.Message {
@@ -100,7 +102,7 @@ func TestDecodeSaysWhatProtobufSays(t *testing.T) {
 	for _, kind := range kinds {
 		want := typical(kind)
 		wire := wireOf(t, want)
-		d := new(decoder)
+		d := newDecoder()
 		if rej := d.decode(kind, wire); rej.reason != accepted {
 			t.Fatalf("%T: %v", want, rej)
 		}
@@ -119,7 +121,7 @@ func TestDecodeSaysWhatProtobufSays(t *testing.T) {
 func TestDecodeOfATypicalEventDoesNotAllocate(t *testing.T) {
 	for _, kind := range kinds {
 		wire := wireOf(t, typical(kind))
-		d := new(decoder)
+		d := newDecoder()
 		allocs := testing.AllocsPerRun(100, func() {
 			if rej := d.decode(kind, wire); rej.reason != accepted {
 				t.Fatal(rej)
@@ -170,7 +172,7 @@ func TestA1A2EventsWithoutIdentityAreRejected(t *testing.T) {
 		"other letters are fine": {identityOf("ß", "日本", "n-é", "x y"), accepted},
 		"no version is fine":     {identityOf("s", "", "n", "x"), accepted},
 	} {
-		d := new(decoder)
+		d := newDecoder()
 		if got := d.decode(store.KindCheck, c.wire); got.reason != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
@@ -187,7 +189,7 @@ func TestA1StatusAndStatsWithoutServiceOrNodesAreRejected(t *testing.T) {
 			store.KindStatus: &healthpb.Status{Service: service},
 			store.KindStats:  &healthpb.Stats{Service: service},
 		} {
-			d := new(decoder)
+			d := newDecoder()
 			if got := d.decode(kind, wireOf(t, m)); got.reason != want {
 				t.Errorf("%T with service %v: %v, want %v", m, service, got, want)
 			}
@@ -203,7 +205,7 @@ func TestA19TextIsCutAndRepaired(t *testing.T) {
 	m.Description, m.Error = long, long
 	m.Results = map[string]string{"k": long, strings.Repeat("k", 200): "v"}
 	wire := wireOf(t, m)
-	d := new(decoder)
+	d := newDecoder()
 	if rej := d.decode(store.KindCheck, wire); rej.reason != accepted {
 		t.Fatal(rej)
 	}
@@ -234,7 +236,7 @@ func TestA19ResultsLeftOutDoNotDependOnTheirOrder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := new(decoder)
+		d := newDecoder()
 		if rej := d.decode(store.KindCheck, wire); rej.reason != accepted {
 			t.Fatal(rej)
 		}
@@ -260,7 +262,7 @@ func TestA19ResultsInAllAreLimited(t *testing.T) {
 	for i := range 20 {
 		m.Results[fmt.Sprintf("key-%02d", i)] = strings.Repeat("v", health.MaxResultValue)
 	}
-	d := new(decoder)
+	d := newDecoder()
 	if rej := d.decode(store.KindCheck, wireOf(t, m)); rej.reason != accepted {
 		t.Fatal(rej)
 	}
@@ -299,7 +301,7 @@ func TestA3NoPieceOfTheBodyEscapesTheCheck(t *testing.T) {
 		if c.kind == store.KindCheck {
 			head = identityOf("s", "1", "n", "x")
 		}
-		d := new(decoder)
+		d := newDecoder()
 		if rej := d.decode(c.kind, append(head, c.wire...)); rej.reason != accepted {
 			t.Errorf("%s: %v", name, rej)
 			continue
@@ -318,7 +320,7 @@ func TestT62MetricsThatCannotBeAreZero(t *testing.T) {
 		Errors:  &healthpb.Metrics{Count: -1, Mean: math.NaN(), StdDev: math.Inf(1), Upper95: math.Inf(-1)},
 		Success: &healthpb.Metrics{Count: 5, Mean: -1, StdDev: 2, Upper95: 3},
 	}}
-	d := new(decoder)
+	d := newDecoder()
 	if rej := d.decode(store.KindStats, wireOf(t, m)); rej.reason != accepted {
 		t.Fatal(rej)
 	}
@@ -342,7 +344,7 @@ func TestT62EndpointsBeyondTheLimitAreSummed(t *testing.T) {
 		}
 		m.Endpoints = append(m.Endpoints, p)
 	}
-	d := new(decoder)
+	d := newDecoder()
 	if rej := d.decode(store.KindStats, wireOf(t, m)); rej.reason != accepted {
 		t.Fatal(rej)
 	}
@@ -369,7 +371,7 @@ func TestT62TenThousandNodesCostNoMoreThanTheirBytes(t *testing.T) {
 		m.Service.Nodes = append(m.Service.Nodes, &healthpb.Node{Id: fmt.Sprint("node-", i)})
 	}
 	wire := wireOf(t, m)
-	d := new(decoder)
+	d := newDecoder()
 	allocs := testing.AllocsPerRun(10, func() {
 		if rej := d.decode(store.KindCheck, wire); rej.reason != accepted {
 			t.Fatal(rej)
@@ -390,7 +392,7 @@ func TestT62TruncatedEventsAreRejectedOrShorter(t *testing.T) {
 	for _, kind := range kinds {
 		wire := wireOf(t, typical(kind))
 		for n := range wire {
-			d := new(decoder)
+			d := newDecoder()
 			rej := d.decode(kind, wire[:n])
 			if whole := typical(kind).ProtoReflect().New().Interface(); proto.Unmarshal(wire[:n], whole) != nil && rej.reason == accepted {
 				t.Errorf("kind %d cut at %d: accepted what protobuf refuses", kind, n)
@@ -404,7 +406,7 @@ func TestT62UnknownNumbersOfEnumsAreUnknown(t *testing.T) {
 		check, status := typicalCheck(), typicalStatus()
 		check.Status, status.Status = healthpb.HealthCheck_Status(n), healthpb.Status_Status(n)
 		for kind, m := range map[store.Kind]proto.Message{store.KindCheck: check, store.KindStatus: status} {
-			d := new(decoder)
+			d := newDecoder()
 			if rej := d.decode(kind, wireOf(t, m)); rej.reason != accepted || d.event.Status != 0 {
 				t.Errorf("%T with %d: %v, status %d, want 0", m, n, rej, d.event.Status)
 			}
@@ -418,7 +420,7 @@ func TestT62UnknownNumbersOfEnumsAreUnknown(t *testing.T) {
 func TestFieldsFrom16OnOfPublishersAreIgnored(t *testing.T) {
 	m := typicalCheck()
 	m.Received, m.Since, m.Reported, m.Source, m.Missing, m.Skewed = 1, 2, 3, healthpb.HealthCheck_CONSUL, true, true
-	d := new(decoder)
+	d := newDecoder()
 	if rej := d.decode(store.KindCheck, wireOf(t, m)); rej.reason != accepted {
 		t.Fatal(rej)
 	}
@@ -434,7 +436,7 @@ func TestNodeKeepsAddressAndMetadata(t *testing.T) {
 	m := typicalCheck()
 	m.Service.Nodes[0].Address = "10.0.0.7:8080"
 	m.Service.Nodes[0].Metadata = map[string]string{"zone": "a", "bad": "\u00e9"}
-	d := new(decoder)
+	d := newDecoder()
 	if rej := d.decode(store.KindCheck, wireOf(t, m)); rej.reason != accepted {
 		t.Fatal(rej)
 	}

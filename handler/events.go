@@ -41,6 +41,7 @@ type Events struct {
 	counters counters
 	limiter  limiter
 	items    items
+	shapes   *shapes
 	decoders sync.Pool // of *decoder
 
 	mu   sync.Mutex
@@ -61,7 +62,11 @@ func NewEvents(cfg EventsConfig) *Events {
 	if cfg.DrainTimeout <= 0 {
 		cfg.DrainTimeout = 2 * time.Second
 	}
-	return &Events{cfg: cfg, queue: newQueue(cfg.MaxQueued, cfg.MaxQueuedBytes)}
+	return &Events{
+		cfg:    cfg,
+		queue:  newQueue(cfg.MaxQueued, cfg.MaxQueuedBytes),
+		shapes: newShapes(),
+	}
 }
 
 // Subscribe subscribes once to each topic of the bus, without a queue name: every

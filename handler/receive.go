@@ -37,7 +37,7 @@ func (e *Events) receive(kind store.Kind, header map[string]string, body []byte)
 	}()
 	d, _ := e.decoders.Get().(*decoder)
 	if d == nil {
-		d = new(decoder)
+		d = &decoder{shapes: e.shapes}
 	}
 	if rej := d.message(kind, header, body); rej.reason != accepted {
 		e.reject(kind, rej)

@@ -90,9 +90,13 @@ func appendUint(b []byte, num protowire.Number, v uint64) []byte {
 func appendMessage(b []byte, num protowire.Number, fill func([]byte) []byte) []byte {
 	b = protowire.AppendTag(b, num, protowire.BytesType)
 	start := len(b)
-	b = fill(b)
+	return endMessage(fill(b), start)
+}
+
+// endMessage puts the length before the content of a field, which begins at
+// start and ends with b.
+func endMessage(b []byte, start int) []byte {
 	size := len(b) - start
-	// The length stands before the content, so the content moves by its size.
 	n := protowire.SizeVarint(uint64(size))
 	b = append(b, make([]byte, n)...)
 	copy(b[start+n:], b[start:start+size])

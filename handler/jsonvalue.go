@@ -1,6 +1,10 @@
 package handler
 
-import "unicode/utf8"
+import (
+	"math"
+	"strconv"
+	"unicode/utf8"
+)
 
 // appendString appends s as encoding/json writes a string, with characters of
 // HTML escaped.
@@ -65,4 +69,23 @@ func appendEscaped(b []byte, c byte) []byte {
 	}
 	const hex = "0123456789abcdef"
 	return append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+}
+
+// appendFloat appends v as encoding/json writes it, and reports false if it is
+// not finite.
+func appendFloat(b []byte, v float64) ([]byte, bool) {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return b, false
+	}
+	abs := math.Abs(v)
+	if abs == 0 || (abs >= 1e-6 && abs < 1e21) {
+		return strconv.AppendFloat(b, v, 'f', -1, 64), true
+	}
+	b = strconv.AppendFloat(b, v, 'e', -1, 64)
+	// An exponent of one digit has no leading zero if it is negative.
+	if n := len(b); n >= 4 && b[n-4] == 'e' && b[n-3] == '-' && b[n-2] == '0' {
+		b[n-2] = b[n-1]
+		b = b[:n-1]
+	}
+	return b, true
 }
