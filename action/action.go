@@ -1,0 +1,112 @@
+package action
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+const (
+	// DefaultTimeout is the deadline of one attempt where a kind sets none.
+	DefaultTimeout = 30 * time.Second
+	// MaxTimeout is the longest deadline that a kind may set.
+	MaxTimeout = 10 * time.Minute
+)
+
+// An Action passes notices on, once: whether to try again is decided by who
+// calls it. It is safe for several calls at a time.
+type Action interface {
+	// Notify makes one attempt within the deadline of ctx. It gets one notice,
+	// or several in order if the action is a Grouper. A *Permanent error says
+	// that trying again is of no use, a *RetryAfter when to try again, any
+	// other error that it may work later. No error tells a secret.
+	Notify(ctx context.Context, ns []Notice) error
+}
+
+// A Grouper is an Action that may take several notices in one attempt.
+type Grouper interface {
+	// Groups reports whether it does.
+	Groups() bool
+}
+
+// A Deadliner is an Action that sets the deadline of its attempts.
+type Deadliner interface {
+	// Deadline returns how long one attempt may take, at most MaxTimeout.
+	Deadline() time.Duration
+}
+
+// Env is what actions get from the program.
+type Env struct {
+	// Host is the name of this machine. Empty means "localhost".
+	Host string
+	// Version is that of the program.
+	Version string
+	// Log takes what a user asked to see. Nil means nothing is logged.
+	Log *slog.Logger
+	// Publish sends an event to a topic of the bus. Nil means there is no bus:
+	// publish actions can be checked but not run.
+	Publish func(ctx context.Context, topic string, header map[string]string, body []byte) error
+}
+
+func (e Env) log() *slog.Logger {
+	if e.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return e.Log
+}
+
+func (e Env) host() string {
+	if e.Host == "" {
+		return "localhost"
+	}
+	return e.Host
+}
+
+// Kind makes an action of one kind. It fills in its defaults, calls decode with
+// a pointer to its struct of keys, checks them and reads the files they name; it
+// does no other I/O. No error tells a secret.
+type Kind func(decode func(any) error, env Env) (Action, error)
+
+// Builtin returns the kinds of this package by the name that "type" gives them,
+// in a map of the caller's own.
+func Builtin() map[string]Kind {
+	return map[string]Kind{
+		"exec":    newExec,
+		"http":    newHTTP,
+		"mail":    newMail,
+		"notify":  newNotify,
+		"publish": newPublish,
+	}
+}
+
+// Permanent is an error that trying again does not mend.
+type Permanent struct{ Err error }
+
+func (p *Permanent) Error() string { return p.Err.Error() }
+
+// Unwrap returns the error itself.
+func (p *Permanent) Unwrap() error { return p.Err }
+
+// RetryAfter is an error of a receiver that said when to try again.
+type RetryAfter struct {
+	// After is how long to wait at least, from now.
+	After time.Duration
+	Err   error
+}
+
+func (r *RetryAfter) Error() string { return r.Err.Error() }
+
+// Unwrap returns the error itself.
+func (r *RetryAfter) Unwrap() error { return r.Err }
+
+// checkTimeout returns the timeout of one attempt: the default in place of zero.
+func checkTimeout(d time.Duration) (time.Duration, error) {
+	switch {
+	case d == 0:
+		return DefaultTimeout, nil
+	case d < 0 || d > MaxTimeout:
+		return 0, fmt.Errorf("timeout %v is out of range: give at most %v", d, MaxTimeout)
+	}
+	return d, nil
+}

@@ -1,0 +1,353 @@
+package action
+
+import (
+	"slices"
+	"time"
+)
+
+// entry is a notice that waits.
+type entry struct {
+	Notice
+	at time.Time // when it came
+}
+
+// thread is what one monitor has to tell, in order. Only its first inFlight
+// entries are being told at the moment.
+type thread struct {
+	monitor  string
+	entries  []entry
+	inFlight int
+	told     string // the incident whose failure was told and whose end was not
+	queued   bool   // in the queue of threads that are ready
+	tried    bool   // an attempt failed while stopping
+}
+
+// Counters count notices of a receiver since it exists. Each notice ends in one
+// of Delivered, Refused, Expired, Dropped, Superseded and Suppressed.
+type Counters struct {
+	// Delivered were taken by the receiver.
+	Delivered uint64 `json:"delivered"`
+	// Refused were refused for good: trying again is of no use.
+	Refused uint64 `json:"refused"`
+	// Expired waited for longer than Options.MaxAge.
+	Expired uint64 `json:"expired"`
+	// Dropped did not fit: see Options.History and Options.Monitors.
+	Dropped uint64 `json:"dropped"`
+	// Superseded were overtaken by newer ones before they could be told.
+	Superseded uint64 `json:"superseded"`
+	// Suppressed are recoveries of failures that were never told.
+	Suppressed uint64 `json:"suppressed"`
+}
+
+// backlog holds what a receiver has still to be told. It knows neither clock nor
+// lock. Of each monitor it always keeps the newest incident; of older ones, which
+// are over, at most history notices in all.
+type backlog struct {
+	threads map[string]*thread
+	ready   []*thread // those with something to tell, longest waiting first
+	depth   int       // entries in all
+	older   int       // entries of older incidents
+	history int       // bound of older
+	limit   int       // bound of threads
+	count   Counters
+
+	draining bool // stopping: each thread gets attempts until one fails
+}
+
+func newBacklog(history, limit int) *backlog {
+	return &backlog{threads: map[string]*thread{}, history: history, limit: limit}
+}
+
+// add takes a notice that came at a time.
+func (b *backlog) add(n Notice, at time.Time) {
+	t := b.threads[n.Monitor]
+	if t == nil {
+		if n.Event == Recover {
+			b.count.Suppressed++
+			return
+		}
+		if len(b.threads) >= b.limit {
+			b.count.Dropped++
+			return
+		}
+		t = &thread{monitor: n.Monitor}
+		b.threads[n.Monitor] = t
+	}
+	failing, over := t.knows(n.Incident)
+	switch {
+	case n.Event == Recover && !failing:
+		b.count.Suppressed++
+		return
+	case n.Event == Fail && failing, n.Event != Init && over:
+		b.count.Superseded++
+		return
+	}
+	b.older -= t.older()
+	t.entries = append(t.entries, entry{n, at})
+	b.older += t.older()
+	b.depth++
+	b.trim(t)
+	b.queue(t)
+}
+
+// knows reports whether a failure of the incident was or will be told, and
+// whether its end will be.
+func (t *thread) knows(incident string) (failing, over bool) {
+	failing = t.told == incident && incident != ""
+	for _, e := range t.entries {
+		if e.Incident == incident && e.Event != Init {
+			failing = true
+			over = over || e.Event == Recover
+		}
+	}
+	return failing, over
+}
+
+// prune drops what newer entries of t make pointless: a start that something
+// follows, and a reminder of a failure that was or will be told anyway. What is
+// being told stays. It returns how many were dropped.
+func (t *thread) prune(c *Counters) int {
+	before := len(t.entries)
+	kept := t.entries[:t.inFlight]
+	known := t.told // the incident whose failure is told, or will be by kept
+	for _, e := range kept {
+		if e.Event == Fail || e.Event == Repeat {
+			known = e.Incident
+		}
+	}
+	for i := t.inFlight; i < len(t.entries); i++ {
+		e, rest := t.entries[i], t.entries[i+1:]
+		switch {
+		case e.Event == Init && len(rest) > 0:
+			continue
+		case e.Event == Repeat && known == e.Incident && (follows(rest, e.Incident) || waits(kept[t.inFlight:], e.Incident)):
+			continue
+		case e.Event == Fail || e.Event == Repeat:
+			known = e.Incident
+		}
+		kept = append(kept, e)
+	}
+	clear(t.entries[len(kept):])
+	t.entries = kept
+	c.Superseded += uint64(before - len(kept))
+	return before - len(kept)
+}
+
+// trim drops what t need not tell any more, or cannot keep.
+func (b *backlog) trim(t *thread) {
+	b.older -= t.older()
+	b.depth -= t.prune(&b.count)
+	b.older += t.older()
+	for b.older > b.history && b.dropOldest(t) {
+	}
+}
+
+// follows reports whether a newer word on the incident is in rest.
+func follows(rest []entry, incident string) bool {
+	return slices.ContainsFunc(rest, func(e entry) bool { return e.Incident == incident })
+}
+
+// waits reports whether a failure of the incident has still to be told.
+func waits(es []entry, incident string) bool {
+	return slices.ContainsFunc(es, func(e entry) bool {
+		return e.Incident == incident && (e.Event == Fail || e.Event == Repeat)
+	})
+}
+
+// newest returns the incident of the last entry that has one.
+func (t *thread) newest() string {
+	for _, e := range slices.Backward(t.entries) {
+		if e.Event != Init {
+			return e.Incident
+		}
+	}
+	return ""
+}
+
+// older counts the entries of incidents other than the newest.
+func (t *thread) older() int {
+	newest, n := t.newest(), 0
+	for _, e := range t.entries {
+		if e.Event != Init && e.Incident != newest {
+			n++
+		}
+	}
+	return n
+}
+
+// dropOldest drops the oldest incident of t that is over, was never told and is
+// not being told now, and reports whether there was one.
+func (b *backlog) dropOldest(t *thread) bool {
+	newest := t.newest()
+	for _, e := range t.entries[t.inFlight:] {
+		if e.Event == Init || e.Incident == newest || e.Incident == t.told || t.telling(e.Incident) {
+			continue
+		}
+		n := b.drop(t, e.Incident)
+		b.older -= n
+		b.count.Dropped += uint64(n)
+		return true
+	}
+	return false
+}
+
+// telling reports whether something of the incident is being told.
+func (t *thread) telling(incident string) bool {
+	return follows(t.entries[:t.inFlight], incident)
+}
+
+// drop removes the entries of an incident that are not being told and returns
+// how many there were.
+func (b *backlog) drop(t *thread, incident string) int {
+	before := len(t.entries)
+	rest := slices.DeleteFunc(t.entries[t.inFlight:], func(e entry) bool {
+		return e.Event != Init && e.Incident == incident
+	})
+	t.entries = t.entries[:t.inFlight+len(rest)]
+	n := before - len(t.entries)
+	b.depth -= n
+	return n
+}
+
+// queue puts t at the end of those that are ready, if it is one of them.
+func (b *backlog) queue(t *thread) {
+	if !t.queued && t.inFlight == 0 && len(t.entries) > 0 {
+		t.queued = true
+		b.ready = append(b.ready, t)
+	}
+}
+
+// release forgets t if it has nothing more to tell or to remember.
+func (b *backlog) release(t *thread) {
+	if len(t.entries) == 0 && t.told == "" && !t.queued {
+		delete(b.threads, t.monitor)
+	}
+}
+
+// take returns the threads to tell of now, at most limit of them, with their
+// first entry in flight, or all of their entries if whole. It drops entries that
+// came before oldest.
+func (b *backlog) take(limit int, whole bool, oldest time.Time) []*thread {
+	var taken, passed []*thread
+	for len(b.ready) > 0 && len(taken) < limit {
+		t := b.ready[0]
+		b.ready = b.ready[1:]
+		b.expire(t, oldest)
+		switch {
+		case len(t.entries) == 0:
+			t.queued = false
+			b.release(t)
+		case b.draining && t.tried:
+			passed = append(passed, t)
+		default:
+			t.queued = false
+			t.inFlight = 1
+			if whole {
+				t.inFlight = len(t.entries)
+			}
+			taken = append(taken, t)
+		}
+	}
+	b.ready = append(passed, b.ready...)
+	return taken
+}
+
+// waiting reports whether take would return something, expiry apart.
+func (b *backlog) waiting() bool {
+	if !b.draining {
+		return len(b.ready) > 0
+	}
+	return slices.ContainsFunc(b.ready, func(t *thread) bool { return !t.tried })
+}
+
+// expire drops the entries of t that came before oldest.
+func (b *backlog) expire(t *thread, oldest time.Time) {
+	for len(t.entries) > 0 && t.entries[0].at.Before(oldest) {
+		b.count.Expired++
+		b.fail(t)
+	}
+}
+
+// fail drops the first entry of t for good. With a failure that was not told by
+// anything else go the later words on it, which would make no sense.
+func (b *backlog) fail(t *thread) {
+	b.older -= t.older()
+	e := b.pop(t)
+	switch {
+	case e.Event == Recover && t.told == e.Incident:
+		t.told = ""
+	case (e.Event == Fail || e.Event == Repeat) && t.told != e.Incident && !waits(t.entries, e.Incident):
+		b.count.Suppressed += uint64(b.drop(t, e.Incident))
+	}
+	b.older += t.older()
+}
+
+// pop removes the first entry of t.
+func (b *backlog) pop(t *thread) entry {
+	e := t.entries[0]
+	t.entries = slices.Delete(t.entries, 0, 1)
+	t.inFlight = max(0, t.inFlight-1)
+	b.depth--
+	return e
+}
+
+// outcome says how an attempt went.
+type outcome int
+
+const (
+	delivered outcome = iota
+	refused           // for good
+	postponed         // to be tried again
+)
+
+// settle ends the attempt on a thread.
+func (b *backlog) settle(t *thread, o outcome) {
+	for t.inFlight > 0 && o != postponed {
+		if o == delivered {
+			b.deliver(t)
+			continue
+		}
+		b.count.Refused++
+		b.fail(t)
+	}
+	t.inFlight = 0
+	t.tried = o == postponed && b.draining
+	b.trim(t)
+	b.queue(t)
+	b.release(t)
+}
+
+// deliver removes the first entry of t, which was told.
+func (b *backlog) deliver(t *thread) {
+	b.older -= t.older()
+	e := b.pop(t)
+	b.count.Delivered++
+	switch e.Event {
+	case Fail, Repeat:
+		t.told = e.Incident
+	case Recover:
+		t.told = ""
+	}
+	b.older += t.older()
+}
+
+// forget drops the memory of a monitor that is no more. What it has still to
+// tell stays.
+func (b *backlog) forget(monitor string) {
+	if t := b.threads[monitor]; t != nil {
+		t.told = ""
+		b.release(t)
+	}
+}
+
+// remember takes it that a failure was told by an earlier process.
+func (b *backlog) remember(monitor, incident string) {
+	t := b.threads[monitor]
+	if t == nil && len(b.threads) < b.limit {
+		t = &thread{monitor: monitor}
+		b.threads[monitor] = t
+	}
+	if t != nil {
+		t.told = incident
+	}
+}

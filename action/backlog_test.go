@@ -1,0 +1,367 @@
+package action
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// word writes a notice short: "fail:1" is the failure of incident 1.
+func word(n Notice) string { return string(n.Event) + ":" + n.Incident }
+
+// notices reads words, all of one monitor.
+func notices(monitor, words string) (ns []Notice) {
+	for _, w := range strings.Fields(words) {
+		event, incident, _ := strings.Cut(w, ":")
+		ns = append(ns, Notice{Monitor: monitor, Event: Event(event), Incident: incident})
+	}
+	return ns
+}
+
+func words(ns []Notice) string {
+	var ws []string
+	for _, n := range ns {
+		ws = append(ws, word(n))
+	}
+	return strings.Join(ws, " ")
+}
+
+// waitingWords returns what a monitor has still to tell.
+func waitingWords(b *backlog, monitor string) string {
+	var ns []Notice
+	if t := b.threads[monitor]; t != nil {
+		for _, e := range t.entries {
+			ns = append(ns, e.Notice)
+		}
+	}
+	return words(ns)
+}
+
+func TestBacklogKeepsWhatIsOwed(t *testing.T) {
+	for name, c := range map[string]struct {
+		told string // incident told before
+		in   string
+		want string
+		left Counters
+	}{
+		"fail":                                  {"", "fail:1", "fail:1", Counters{}},
+		"T45 both while down":                   {"", "fail:1 recover:1", "fail:1 recover:1", Counters{}},
+		"T45 recovery alone":                    {"", "recover:1", "", Counters{Suppressed: 1}},
+		"recovery of a told one":                {"1", "recover:1", "recover:1", Counters{}},
+		"recovery of another":                   {"1", "recover:2", "", Counters{Suppressed: 1}},
+		"same failure twice":                    {"", "fail:1 fail:1", "fail:1", Counters{Superseded: 1}},
+		"told failure again":                    {"1", "fail:1", "", Counters{Superseded: 1}},
+		"recovery twice":                        {"", "fail:1 recover:1 recover:1", "fail:1 recover:1", Counters{Superseded: 1}},
+		"two incidents":                         {"", "fail:1 recover:1 fail:2", "fail:1 recover:1 fail:2", Counters{}},
+		"start before failure":                  {"", "init: fail:1", "fail:1", Counters{Superseded: 1}},
+		"start after failure":                   {"", "fail:1 init:", "fail:1 init:", Counters{}},
+		"two starts":                            {"", "init: init:", "init:", Counters{Superseded: 1}},
+		"reminder of a waiting failure":         {"", "fail:1 repeat:1", "fail:1", Counters{Superseded: 1}},
+		"reminder of a told one":                {"1", "repeat:1", "repeat:1", Counters{}},
+		"newer reminder":                        {"1", "repeat:1 repeat:1", "repeat:1", Counters{Superseded: 1}},
+		"reminder overtaken by recovery":        {"1", "repeat:1 recover:1", "recover:1", Counters{Superseded: 1}},
+		"reminder in place of a lost failure":   {"", "repeat:1 recover:1", "repeat:1 recover:1", Counters{}},
+		"reminder after the end":                {"1", "recover:1 repeat:1", "recover:1", Counters{Superseded: 1}},
+		"failure after the end":                 {"", "fail:1 recover:1 fail:1", "fail:1 recover:1", Counters{Superseded: 1}},
+		"recovery of the told, and another one": {"1", "recover:1 fail:2 recover:2", "recover:1 fail:2 recover:2", Counters{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBacklog(1000, 10)
+			if c.told != "" {
+				b.remember("m", c.told)
+			}
+			for _, n := range notices("m", c.in) {
+				b.add(n, time.Now())
+			}
+			if got := waitingWords(b, "m"); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+			if b.count != c.left {
+				t.Errorf("got %+v, want %+v", b.count, c.left)
+			}
+			checkBacklog(t, b)
+		})
+	}
+}
+
+func TestBacklogSettles(t *testing.T) {
+	for name, c := range map[string]struct {
+		first  string // taken
+		then   string // comes while that is told
+		whole  bool
+		how    outcome
+		want   string
+		told   string
+		counts Counters
+	}{
+		"delivered":                        {"fail:1", "", false, delivered, "", "1", Counters{Delivered: 1}},
+		"postponed":                        {"fail:1", "recover:1", false, postponed, "fail:1 recover:1", "", Counters{}},
+		"refused":                          {"fail:1", "", false, refused, "", "", Counters{Refused: 1}},
+		"refused, then its recovery":       {"fail:1", "recover:1", false, refused, "", "", Counters{Refused: 1, Suppressed: 1}},
+		"refused, reminder takes its part": {"fail:1", "repeat:1", false, refused, "repeat:1", "", Counters{Refused: 1}},
+		"refused, over before a reminder":  {"fail:1", "repeat:1 recover:1", false, refused, "", "", Counters{Refused: 1, Superseded: 1, Suppressed: 1}},
+		"refused, next incident stays":     {"fail:1", "recover:1 fail:2", false, refused, "fail:2", "", Counters{Refused: 1, Suppressed: 1}},
+		"delivered, recovery follows":      {"fail:1", "recover:1", false, delivered, "recover:1", "1", Counters{Delivered: 1}},
+		"delivered, reminder overtaken":    {"fail:1", "repeat:1 recover:1", false, delivered, "recover:1", "1", Counters{Delivered: 1, Superseded: 1}},
+		"both at once":                     {"fail:1 recover:1", "", true, delivered, "", "", Counters{Delivered: 2}},
+		"both refused":                     {"fail:1 recover:1", "fail:2", true, refused, "fail:2", "", Counters{Refused: 2}},
+		"start postponed, then failure":    {"init:", "fail:1", false, postponed, "fail:1", "", Counters{Superseded: 1}},
+		"start delivered, then failure":    {"init:", "fail:1", false, delivered, "fail:1", "", Counters{Delivered: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBacklog(1000, 10)
+			for _, n := range notices("m", c.first) {
+				b.add(n, time.Now())
+			}
+			taken := b.take(1, c.whole, time.Time{})
+			for _, n := range notices("m", c.then) {
+				b.add(n, time.Now())
+			}
+			b.settle(taken[0], c.how)
+			told := ""
+			if t := b.threads["m"]; t != nil {
+				told = t.told
+			}
+			if got := waitingWords(b, "m"); got != c.want || told != c.told {
+				t.Errorf("got %q told %q, want %q told %q", got, told, c.want, c.told)
+			}
+			if b.count != c.counts {
+				t.Errorf("got %+v, want %+v", b.count, c.counts)
+			}
+			checkBacklog(t, b)
+		})
+	}
+}
+
+func TestBacklogBoundsHistoryButKeepsTheNewest(t *testing.T) {
+	b := newBacklog(10, 100)
+	for i := range 50 {
+		for _, n := range notices("flaps", fmt.Sprintf("fail:%d recover:%d", i, i)) {
+			b.add(n, time.Now())
+		}
+	}
+	for i := range 99 {
+		b.add(Notice{Monitor: fmt.Sprint(i), Event: Fail, Incident: "x"}, time.Now())
+	}
+	if got, want := waitingWords(b, "flaps"), "fail:44 recover:44 fail:45"; !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "fail:49 recover:49") {
+		t.Errorf("got %q, want the newest 6 incidents", got)
+	}
+	if b.depth != 12+99 || b.count.Dropped != 88 {
+		t.Errorf("got %d waiting, %d dropped, want 111 and 88", b.depth, b.count.Dropped)
+	}
+	b.add(Notice{Monitor: "one too many", Event: Fail, Incident: "x"}, time.Now())
+	if b.count.Dropped != 89 || len(b.threads) != 100 {
+		t.Errorf("got %d dropped, %d monitors, want 89 and 100", b.count.Dropped, len(b.threads))
+	}
+	checkBacklog(t, b)
+}
+
+func TestBacklogNeverDropsTheRecoveryOfAToldFailure(t *testing.T) {
+	b := newBacklog(4, 10)
+	b.remember("m", "0")
+	for _, n := range notices("m", "recover:0") {
+		b.add(n, time.Now())
+	}
+	for i := 1; i < 20; i++ {
+		for _, n := range notices("m", fmt.Sprintf("fail:%d recover:%d", i, i)) {
+			b.add(n, time.Now())
+		}
+	}
+	if got := waitingWords(b, "m"); !strings.HasPrefix(got, "recover:0 ") {
+		t.Errorf("got %q, want the recovery first", got)
+	}
+	checkBacklog(t, b)
+}
+
+func TestBacklogExpires(t *testing.T) {
+	begin := time.Now()
+	b := newBacklog(10, 10)
+	ns := notices("m", "fail:1 recover:1 fail:2")
+	b.add(ns[0], begin)
+	b.add(ns[1], begin.Add(2*time.Hour))
+	b.add(ns[2], begin.Add(2*time.Hour))
+	b.take(1, true, begin.Add(time.Hour))
+	if got := waitingWords(b, "m"); got != "fail:2" {
+		t.Errorf("got %q, want only the second failure", got)
+	}
+	if want := (Counters{Expired: 1, Suppressed: 1}); b.count != want {
+		t.Errorf("got %+v, want %+v", b.count, want)
+	}
+	checkBacklog(t, b)
+}
+
+func TestBacklogForgetsWhatIsOver(t *testing.T) {
+	b := newBacklog(10, 10)
+	for i := range 100 {
+		m := fmt.Sprint(i)
+		for _, n := range notices(m, "init: fail:1 recover:1") {
+			b.add(n, time.Now())
+			for _, th := range b.take(1, false, time.Time{}) {
+				b.settle(th, delivered)
+			}
+		}
+	}
+	if len(b.threads) != 0 || cap(b.ready) > 64 {
+		t.Errorf("%d monitors and %d places are left", len(b.threads), cap(b.ready))
+	}
+	b.remember("gone", "1")
+	b.forget("gone")
+	if len(b.threads) != 0 {
+		t.Error("a forgotten monitor is left")
+	}
+}
+
+// failer is what *testing.T and *rapid.T have in common.
+type failer interface {
+	Helper()
+	Errorf(format string, args ...any)
+}
+
+// checkBacklog compares the counts of b with what it holds.
+func checkBacklog(t failer, b *backlog) {
+	t.Helper()
+	depth, older, ready := 0, 0, 0
+	for _, th := range b.threads {
+		depth += len(th.entries)
+		older += th.older()
+		if len(th.entries) > 0 && th.inFlight == 0 {
+			ready++
+		}
+		if len(th.entries) == 0 && th.told == "" {
+			t.Errorf("an empty thread is kept")
+		}
+	}
+	if b.depth != depth || b.older != older || len(b.ready) != ready {
+		t.Errorf("counted depth %d, older %d, ready %d; there are %d, %d, %d", b.depth, b.older, len(b.ready), depth, older, ready)
+	}
+}
+
+// A receiver that takes and refuses at random hears of each incident in order,
+// of no recovery without its failure, and in the end of the newest state.
+func TestT45BacklogAnyOrderOfFaults(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := newBacklog(6, 3)
+		monitors := []string{"a", "b", "c"}
+		seq := map[string]int{}
+		failing := map[string]bool{}
+		heard := map[string][]Notice{}
+		var added int
+		whole := rapid.Bool().Draw(t, "whole")
+		var inFlight []*thread
+		tell := func(o outcome) {
+			for _, th := range inFlight {
+				if o == delivered {
+					for _, e := range th.entries[:th.inFlight] {
+						heard[th.monitor] = append(heard[th.monitor], e.Notice)
+					}
+				}
+				b.settle(th, o)
+			}
+			inFlight = nil
+		}
+		refusals := false
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			m := rapid.SampledFrom(monitors).Draw(t, "monitor")
+			n := Notice{Monitor: m, Incident: fmt.Sprint(m, seq[m])}
+			switch step := rapid.SampledFrom([]string{"change", "change", "remind", "start", "take", "deliver", "postpone", "refuse"}).Draw(t, "step"); step {
+			case "change":
+				n.Event = Recover
+				if !failing[m] {
+					seq[m]++
+					n.Event, n.Incident = Fail, fmt.Sprint(m, seq[m])
+				}
+				failing[m] = !failing[m]
+				b.add(n, time.Now())
+				added++
+			case "remind":
+				if failing[m] {
+					n.Event = Repeat
+					b.add(n, time.Now())
+					added++
+				}
+			case "start":
+				n.Event, n.Incident = Init, ""
+				b.add(n, time.Now())
+				added++
+			case "take":
+				if inFlight == nil {
+					inFlight = b.take(rapid.IntRange(1, 3).Draw(t, "limit"), whole, time.Time{})
+				}
+			case "deliver":
+				tell(delivered)
+			case "postpone":
+				tell(postponed)
+			case "refuse":
+				refusals = refusals || len(inFlight) > 0
+				tell(refused)
+			}
+			checkBacklog(t, b)
+			bound := 6 + len(monitors)
+			for _, th := range inFlight {
+				bound += th.inFlight
+			}
+			if b.older > bound {
+				t.Errorf("%d old notices wait, want at most 6, one a monitor and what is being told", b.older)
+			}
+		}
+		tell(delivered)
+		for len(b.ready) > 0 {
+			inFlight = b.take(10, whole, time.Time{})
+			tell(delivered)
+		}
+		for _, m := range monitors {
+			checkHeard(t, heard[m])
+			if last := lastWord(heard[m]); !refusals && seq[m] > 0 {
+				want := word(Notice{Event: Recover, Incident: fmt.Sprint(m, seq[m])})
+				if failing[m] {
+					want = word(Notice{Event: Fail, Incident: fmt.Sprint(m, seq[m])})
+				}
+				if last != want {
+					t.Errorf("%s: the last word was %q, want %q", m, last, want)
+				}
+			}
+		}
+		c := b.count
+		if sum := c.Delivered + c.Refused + c.Expired + c.Dropped + c.Superseded + c.Suppressed; sum != uint64(added) {
+			t.Errorf("%d notices, but counted %+v", added, c)
+		}
+	})
+}
+
+// lastWord returns the last failure or recovery heard, reminders counting as
+// failures.
+func lastWord(ns []Notice) (last string) {
+	for _, n := range ns {
+		switch n.Event {
+		case Fail, Recover:
+			last = word(n)
+		case Repeat:
+			last = word(Notice{Event: Fail, Incident: n.Incident})
+		}
+	}
+	return last
+}
+
+// checkHeard checks the order of what a receiver heard of one monitor.
+func checkHeard(t failer, ns []Notice) {
+	t.Helper()
+	open, over := "", map[string]bool{}
+	for _, n := range ns {
+		switch n.Event {
+		case Fail, Repeat:
+			if over[n.Incident] {
+				t.Errorf("%s after its end in %q", word(n), words(ns))
+			}
+			open = n.Incident
+		case Recover:
+			if open != n.Incident {
+				t.Errorf("%s without its failure in %q", word(n), words(ns))
+			}
+			over[n.Incident] = true
+			open = ""
+		}
+	}
+}

@@ -1,0 +1,724 @@
+package action
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// call is one attempt that a fake action saw.
+type call struct {
+	at      time.Duration // since the fake was made
+	notices []Notice
+	err     error
+}
+
+// fake is an action that does as told.
+type fake struct {
+	group    bool
+	deadline time.Duration
+	do       func(ctx context.Context, n int, ns []Notice) error // n counts calls from 1
+
+	mu      sync.Mutex // guards all following fields
+	begin   time.Time
+	calls   []call
+	started int
+	active  int
+	most    int // calls at a time
+}
+
+func newFake(group bool, do func(ctx context.Context, n int, ns []Notice) error) *fake {
+	return &fake{group: group, do: do, begin: time.Now()}
+}
+
+func (f *fake) Groups() bool            { return f.group }
+func (f *fake) Deadline() time.Duration { return f.deadline }
+
+func (f *fake) Notify(ctx context.Context, ns []Notice) error {
+	f.mu.Lock()
+	f.started++
+	n, at := f.started, time.Since(f.begin)
+	f.active++
+	f.most = max(f.most, f.active)
+	f.mu.Unlock()
+	var err error
+	defer func() {
+		f.mu.Lock()
+		f.active--
+		f.calls = append(f.calls, call{at, slices.Clone(ns), err})
+		f.mu.Unlock()
+	}()
+	if f.do != nil {
+		err = f.do(ctx, n, ns)
+	}
+	return err
+}
+
+// taken returns what was told, in order, and all attempts.
+func (f *fake) taken() (told []Notice, calls []call) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.calls {
+		if c.err == nil {
+			told = append(told, c.notices...)
+		}
+	}
+	return told, slices.Clone(f.calls)
+}
+
+// starts returns when attempts began, in order.
+func (f *fake) starts() []time.Duration {
+	_, calls := f.taken()
+	var at []time.Duration
+	for _, c := range calls {
+		at = append(at, c.at)
+	}
+	slices.Sort(at)
+	return at
+}
+
+// down returns a script that fails until a time.
+func down(until time.Duration) func(context.Context, int, []Notice) error {
+	begin := time.Now()
+	return func(context.Context, int, []Notice) error {
+		if time.Since(begin) < until {
+			return errors.New("down")
+		}
+		return nil
+	}
+}
+
+// deliver runs a Deliverer in the background; stop ends it and returns what Run
+// returned and how long that took.
+func deliver(t *testing.T, opt Options) (d *Deliverer, stop func() (time.Duration, error)) {
+	t.Helper()
+	d = NewDeliverer(opt)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	stopped := false
+	stop = func() (time.Duration, error) {
+		if stopped {
+			return 0, nil
+		}
+		stopped = true
+		begin := time.Now()
+		cancel()
+		err := <-done
+		return time.Since(begin), err
+	}
+	t.Cleanup(func() { _, _ = stop() })
+	return d, stop
+}
+
+func fail(monitor, incident string) Notice {
+	return Notice{Monitor: monitor, Event: Fail, Incident: incident, Time: time.Now(), Value: 1}
+}
+
+func recovery(monitor, incident string) Notice {
+	return Notice{Monitor: monitor, Event: Recover, Incident: incident, Time: time.Now()}
+}
+
+func TestG8EnqueueNeverWaitsAndAttemptsBeginAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(false, func(context.Context, int, []Notice) error { time.Sleep(time.Minute); return nil })
+		d, _ := deliver(t, Options{})
+		r := d.Add("slow", f)
+		for i := range 30 {
+			r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint(i)))
+		}
+		if since := time.Since(f.begin); since != 0 {
+			t.Errorf("enqueueing took %v", since)
+		}
+		synctest.Wait()
+		f.mu.Lock()
+		if f.active != 10 {
+			t.Errorf("%d attempts at once, want 10", f.active)
+		}
+		f.mu.Unlock()
+		time.Sleep(3*time.Minute + time.Second)
+		if got, want := f.starts(), []time.Duration{0, time.Minute, 2 * time.Minute}; len(got) != 30 || got[9] != want[0] || got[19] != want[1] || got[29] != want[2] {
+			t.Errorf("attempts began at %v", got)
+		}
+		if f.most != 10 {
+			t.Errorf("%d attempts at a time, want at most 10", f.most)
+		}
+	})
+}
+
+func TestG9FailedAttemptsAreRetriedUntilDelivered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(false, down(time.Hour))
+		var log strings.Builder
+		d, _ := deliver(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		r := d.Add("r", f)
+		r.Enqueue(fail("m", "1"))
+		time.Sleep(2 * time.Hour)
+		told, calls := f.taken()
+		if words(told) != "fail:1" {
+			t.Errorf("told %q, want the failure once", words(told))
+		}
+		checkBackoff(t, calls)
+		s := r.State()
+		if s.Delivered != 1 || s.Failures != 0 || s.Retried != uint64(len(calls)-1) || s.LastError != "down" || s.Depth != 0 || s.Attempts != uint64(len(calls)) {
+			t.Errorf("got %+v", s)
+		}
+		if n := strings.Count(log.String(), "\n"); n != 2 || !strings.Contains(log.String(), "error=down") {
+			t.Errorf("want the first error and the end of the series in the log, got\n%s", &log)
+		}
+	})
+}
+
+// checkBackoff checks that waits double from 1 s to 5 min with some jitter.
+func checkBackoff(t *testing.T, calls []call) {
+	t.Helper()
+	want := time.Second
+	for i := 1; i < len(calls); i++ {
+		wait := calls[i].at - calls[i-1].at
+		if low := min(want, 4*time.Minute); wait < low || wait > min(5*time.Minute, low*5/4) {
+			t.Errorf("waited %v before attempt %d, want %v to a quarter more", wait, i+1, low)
+		}
+		want *= 2
+	}
+}
+
+func TestG9AttemptsOfAnOutageCountOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(false, down(90*time.Second))
+		d, _ := deliver(t, Options{})
+		r := d.Add("r", f)
+		for i := range 100 {
+			r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint(i)))
+		}
+		time.Sleep(3 * time.Minute)
+		told, calls := f.taken()
+		if len(told) != 100 {
+			t.Errorf("told %d, want 100", len(told))
+		}
+		if n := len(calls) - len(told); n > 10+7 {
+			t.Errorf("%d attempts failed in 90 s, want the first 10 and then one at a time", n)
+		}
+	})
+}
+
+func TestT45RetryAfterIsObeyed(t *testing.T) {
+	for _, c := range []struct{ after, low, high time.Duration }{
+		{10 * time.Minute, 10 * time.Minute, 10 * time.Minute},
+		{48 * time.Hour, time.Hour, time.Hour},
+		{time.Millisecond, time.Second, 1250 * time.Millisecond},
+		{-time.Hour, time.Second, 1250 * time.Millisecond},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(false, func(_ context.Context, n int, _ []Notice) error {
+				if n == 1 {
+					return fmt.Errorf("answered: %w", &RetryAfter{c.after, errors.New("too many")})
+				}
+				return nil
+			})
+			d, _ := deliver(t, Options{})
+			d.Add("r", f).Enqueue(fail("m", "1"))
+			time.Sleep(2 * time.Hour)
+			if at := f.starts(); len(at) != 2 || at[1] < c.low || at[1] > c.high {
+				t.Errorf("Retry-After %v: attempts at %v, want the second after %v to %v", c.after, at, c.low, c.high)
+			}
+		})
+	}
+}
+
+func TestT43PermanentErrorsAreNotRetried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(false, func(_ context.Context, _ int, ns []Notice) error {
+			if ns[0].Incident == "1" {
+				return fmt.Errorf("mail: %w", &Permanent{errors.New("550 no such user")})
+			}
+			return nil
+		})
+		d, _ := deliver(t, Options{})
+		r := d.Add("r", f)
+		r.Enqueue(fail("m", "1"))
+		time.Sleep(time.Hour)
+		r.Enqueue(recovery("m", "1")) // nobody knows of the failure
+		r.Enqueue(fail("m", "2"))
+		time.Sleep(time.Hour)
+		told, calls := f.taken()
+		if words(told) != "fail:2" || len(calls) != 2 {
+			t.Errorf("told %q in %d attempts, want only the second failure in 2", words(told), len(calls))
+		}
+		if s := r.State(); s.Refused != 1 || s.Suppressed != 1 || s.Delivered != 1 || s.LastError != "mail: 550 no such user" {
+			t.Errorf("got %+v", s)
+		}
+	})
+}
+
+func TestT45NewestStateWins(t *testing.T) {
+	t.Run("one by one", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(false, down(20*time.Minute))
+			d, _ := deliver(t, Options{})
+			r := d.Add("r", f)
+			r.Enqueue(fail("m", "1"))
+			time.Sleep(10 * time.Minute)
+			r.Enqueue(Notice{Monitor: "m", Event: Repeat, Incident: "1"})
+			r.Enqueue(recovery("m", "1"))
+			time.Sleep(time.Hour)
+			if told, _ := f.taken(); words(told) != "fail:1 recover:1" {
+				t.Errorf("told %q, want failure, then recovery", words(told))
+			}
+		})
+	})
+	t.Run("grouped", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(true, down(20*time.Minute))
+			d, _ := deliver(t, Options{})
+			r := d.Add("r", f)
+			r.Enqueue(fail("m", "1"))
+			time.Sleep(10 * time.Minute)
+			r.Enqueue(recovery("m", "1"))
+			r.Enqueue(fail("n", "2"))
+			time.Sleep(time.Hour)
+			_, calls := f.taken()
+			if last := calls[len(calls)-1]; last.err != nil || words(last.notices) != "fail:1 recover:1 fail:2" {
+				t.Errorf("told %q last, want one message telling all", words(last.notices))
+			}
+			if s := r.State(); s.Delivered != 3 {
+				t.Errorf("got %+v", s)
+			}
+		})
+	})
+	t.Run("recovery while the failure is told", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(false, func(context.Context, int, []Notice) error { time.Sleep(25 * time.Second); return nil })
+			d, _ := deliver(t, Options{})
+			r := d.Add("r", f)
+			r.Enqueue(fail("m", "1"))
+			time.Sleep(time.Second)
+			r.Enqueue(recovery("m", "1"))
+			time.Sleep(time.Minute)
+			if told, _ := f.taken(); words(told) != "fail:1 recover:1" || f.most != 1 {
+				t.Errorf("told %q, %d at a time, want failure, then recovery", words(told), f.most)
+			}
+		})
+	})
+}
+
+func TestG7StartIsBestEffort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(false, down(time.Minute))
+		d, _ := deliver(t, Options{})
+		r := d.Add("r", f)
+		r.Enqueue(Notice{Monitor: "waits", Event: Init})
+		r.Enqueue(Notice{Monitor: "fails", Event: Init})
+		time.Sleep(10 * time.Second)
+		r.Enqueue(fail("fails", "1"))
+		time.Sleep(10 * time.Minute)
+		told, _ := f.taken()
+		var of = map[string][]Notice{}
+		for _, n := range told {
+			of[n.Monitor] = append(of[n.Monitor], n)
+		}
+		if words(of["waits"]) != "init:" || words(of["fails"]) != "fail:1" {
+			t.Errorf("told %q and %q, want the start that nothing overtook, and the failure", words(of["waits"]), words(of["fails"]))
+		}
+	})
+}
+
+func TestT47ManyFailuresInOneSecondAreGrouped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(true, func(context.Context, int, []Notice) error { time.Sleep(200 * time.Millisecond); return nil })
+		d, _ := deliver(t, Options{})
+		r := d.Add("ops", f)
+		for i := range 2000 {
+			r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint(i)))
+			time.Sleep(500 * time.Microsecond)
+		}
+		time.Sleep(time.Minute)
+		told, _ := f.taken()
+		if len(told) != 2000 {
+			t.Errorf("told %d, want 2000", len(told))
+		}
+		checkSpacing(t, f.starts(), 10*time.Second)
+		if at := f.starts(); len(at) != 2 || at[0] > 50*time.Millisecond {
+			t.Errorf("messages at %v, want one at once and one with the rest", at)
+		}
+		if f.most != 1 {
+			t.Errorf("%d messages at a time, want 1", f.most)
+		}
+		if s := r.State(); s.Dropped != 0 || s.Delivered != 2000 {
+			t.Errorf("got %+v", s)
+		}
+	})
+}
+
+func checkSpacing(t *testing.T, at []time.Duration, least time.Duration) {
+	t.Helper()
+	for i := 1; i < len(at); i++ {
+		if at[i]-at[i-1] < least {
+			t.Errorf("messages at %v and %v, want %v between", at[i-1], at[i], least)
+		}
+	}
+}
+
+func TestT47UngroupedReceiverHearsOfAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(false, func(context.Context, int, []Notice) error { time.Sleep(100 * time.Millisecond); return nil })
+		d, _ := deliver(t, Options{})
+		r := d.Add("hook", f)
+		for i := range 2000 {
+			r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint(i)))
+		}
+		time.Sleep(time.Minute)
+		told, _ := f.taken()
+		if len(told) != 2000 || f.most != 10 {
+			t.Errorf("told %d, %d at a time, want 2000, 10", len(told), f.most)
+		}
+	})
+}
+
+func TestT47QuietReceiverHearsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(true, nil)
+		d, _ := deliver(t, Options{})
+		r := d.Add("ops", f)
+		for i, wait := range []time.Duration{0, 15 * time.Second, 3 * time.Second, time.Hour} {
+			time.Sleep(wait)
+			r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint(i)))
+		}
+		time.Sleep(time.Minute)
+		want := []time.Duration{0, 15 * time.Second, 25 * time.Second, time.Hour + 18*time.Second}
+		if diff := cmp.Diff(want, f.starts()); diff != "" {
+			t.Errorf("messages (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestT45SlowReceiverIsCutAndBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(false, func(ctx context.Context, n int, _ []Notice) error {
+			if n > 3 {
+				return nil
+			}
+			<-ctx.Done()
+			return context.Cause(ctx)
+		})
+		d, _ := deliver(t, Options{})
+		r := d.Add("tarpit", f)
+		r.Enqueue(fail("m", "1"))
+		time.Sleep(31 * time.Second)
+		if s := r.State(); s.LastError != "no answer within 30s" || s.Failures != 1 || s.Next.IsZero() {
+			t.Errorf("got %+v", s)
+		}
+		time.Sleep(time.Hour)
+		if told, _ := f.taken(); words(told) != "fail:1" {
+			t.Errorf("told %q", words(told))
+		}
+		f.deadline = 5 * time.Minute
+		f.started = 0
+		r.Enqueue(fail("n", "2"))
+		time.Sleep(4 * time.Minute)
+		if s := r.State(); s.InFlight != 1 {
+			t.Errorf("got %+v, want the attempt under way for its own deadline", s)
+		}
+	})
+}
+
+func TestT45NoticesExpireAfterADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(false, down(30*time.Hour))
+		d, _ := deliver(t, Options{})
+		r := d.Add("r", f)
+		r.Enqueue(fail("m", "1"))
+		time.Sleep(12 * time.Hour)
+		r.Enqueue(fail("n", "2"))
+		time.Sleep(24 * time.Hour)
+		r.Enqueue(recovery("m", "1"))
+		time.Sleep(time.Hour)
+		if told, _ := f.taken(); words(told) != "fail:2" {
+			t.Errorf("told %q, want only what was younger than a day", words(told))
+		}
+		if s := r.State(); s.Expired != 1 || s.Suppressed != 1 || s.Depth != 0 {
+			t.Errorf("got %+v", s)
+		}
+	})
+}
+
+func TestG10PanicIsAFailureOfTheAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(false, func(_ context.Context, n int, ns []Notice) error {
+			switch n {
+			case 1:
+				panic("canary of a secret")
+			case 2:
+				_ = ns[5]
+			}
+			return nil
+		})
+		var log strings.Builder
+		d, _ := deliver(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		r := d.Add("r", f)
+		r.Enqueue(fail("m", "1"))
+		time.Sleep(1500 * time.Millisecond)
+		if s := r.State(); !strings.Contains(s.LastError, "index out of range") {
+			t.Errorf("got %+v", s)
+		}
+		time.Sleep(time.Minute)
+		if s := r.State(); s.Delivered != 1 || s.Retried != 2 {
+			t.Errorf("got %+v", s)
+		}
+		if strings.Contains(log.String(), "canary") || !strings.Contains(log.String(), "deliverer_test.go") {
+			t.Errorf("want the stack and not the words of the panic in the log, got\n%s", &log)
+		}
+	})
+}
+
+func TestG36RecoveryIsToldExactlyOncePerIncident(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(false, nil)
+		d, _ := deliver(t, Options{})
+		r := d.Add("r", f)
+		for i := range 5 {
+			id := fmt.Sprint(i)
+			r.Enqueue(fail("m", id))
+			r.Enqueue(Notice{Monitor: "m", Event: Init}) // the monitor is started again
+			r.Enqueue(fail("m", id))
+			r.Enqueue(recovery("m", id))
+			r.Enqueue(recovery("m", id))
+			time.Sleep(time.Second)
+		}
+		told, _ := f.taken()
+		told = slices.DeleteFunc(told, func(n Notice) bool { return n.Event == Init })
+		if got, want := words(told), "fail:0 recover:0 fail:1 recover:1 fail:2 recover:2 fail:3 recover:3 fail:4 recover:4"; got != want {
+			t.Errorf("told %q, want %q", got, want)
+		}
+	})
+}
+
+func TestG14StopIsQuickAndNothingIsLost(t *testing.T) {
+	hang := func(ctx context.Context, _ int, _ []Notice) error { <-ctx.Done(); return ctx.Err() }
+	for name, c := range map[string]struct {
+		group bool
+		do    func(context.Context, int, []Notice) error
+		took  time.Duration
+		left  int
+	}{
+		"healthy":            {false, nil, 0, 0},
+		"healthy, grouping":  {true, nil, 0, 0},
+		"slow":               {false, func(context.Context, int, []Notice) error { time.Sleep(time.Second); return nil }, 3 * time.Second, 0},
+		"down":               {false, down(time.Hour), 0, 21},
+		"down, grouping":     {true, down(time.Hour), 0, 21},
+		"hanging":            {false, hang, 7 * time.Second, 21},
+		"hanging, grouping":  {true, hang, 7 * time.Second, 21},
+		"deaf to its cancel": {false, func(context.Context, int, []Notice) error { time.Sleep(time.Minute); return nil }, 9 * time.Second, 21},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(c.group, c.do)
+				d, stop := deliver(t, Options{})
+				r := d.Add("r", f)
+				r.Enqueue(fail("first", "1"))
+				time.Sleep(time.Millisecond)
+				for i := range 20 {
+					r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint(i)))
+				}
+				took, err := stop()
+				if took > c.took {
+					t.Errorf("stopping took %v, want at most %v", took, c.took)
+				}
+				if deaf := name == "deaf to its cancel"; (err != nil) != deaf {
+					t.Errorf("got error %v", err)
+				}
+				left := 0
+				for _, b := range d.Pending() {
+					left += len(b.Notices)
+				}
+				told, _ := f.taken()
+				if left != c.left || left+len(told) != 21 {
+					t.Errorf("%d left and %d told, want %d left", left, len(told), c.left)
+				}
+				r.Enqueue(fail("late", "1"))
+				if n := len(d.Pending()[0].Notices); n != left+1 {
+					t.Errorf("%d left after a late one, want %d", n, left+1)
+				}
+				time.Sleep(time.Hour)
+			})
+		})
+	}
+}
+
+func TestPendingIsRestored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(false, func(_ context.Context, _ int, ns []Notice) error {
+			if ns[0].Monitor == "told" {
+				return nil
+			}
+			return errors.New("down")
+		})
+		d, stop := deliver(t, Options{})
+		r := d.Add("r", f)
+		d.Add("idle", newFake(false, nil))
+		r.Enqueue(fail("told", "1"))
+		time.Sleep(time.Second)
+		r.Enqueue(fail("owed", "2"))
+		time.Sleep(time.Minute)
+		r.Enqueue(recovery("owed", "2"))
+		if _, err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		saved, err := json.Marshal(d.Pending())
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		time.Sleep(time.Hour)
+		var owed []Backlog
+		if err := json.Unmarshal(saved, &owed); err != nil {
+			t.Fatal(err)
+		}
+		g := newFake(false, nil)
+		d = NewDeliverer(Options{})
+		d.Restore(owed)
+		r = d.Add("r", g)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _ = d.Run(ctx) }()
+		r.Enqueue(recovery("told", "1"))
+		r.Enqueue(recovery("unknown", "3"))
+		time.Sleep(time.Minute)
+		told, _ := g.taken()
+		slices.SortStableFunc(told, func(a, b Notice) int { return strings.Compare(a.Monitor, b.Monitor) })
+		if got := words(told); got != "fail:2 recover:2 recover:1" {
+			t.Errorf("told %q, want what was owed and the recovery of what was told", got)
+		}
+		if len(d.Pending()) != 0 {
+			t.Errorf("still owed: %v", d.Pending())
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
+func TestReceiverKeepsItsQueueWhenItsActionChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, _ := deliver(t, Options{})
+		r := d.Add("r", newFake(false, down(24*time.Hour)))
+		r.Enqueue(fail("m", "1"))
+		time.Sleep(30 * time.Minute)
+		g := newFake(false, nil)
+		if d.Add("r", g) != r {
+			t.Error("the receiver is another one")
+		}
+		time.Sleep(time.Second)
+		if told, _ := g.taken(); words(told) != "fail:1" {
+			t.Errorf("told %q at once, want the failure", words(told))
+		}
+		if untold := d.Remove("r"); len(untold) != 0 || len(d.State()) != 0 {
+			t.Errorf("left: %v, %v", untold, d.State())
+		}
+		if d.Remove("r") != nil {
+			t.Error("removed twice")
+		}
+	})
+}
+
+func TestReceiversDoNotDisturbEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, _ := deliver(t, Options{})
+		slow := d.Add("a slow one", newFake(true, func(ctx context.Context, _ int, _ []Notice) error { <-ctx.Done(); return ctx.Err() }))
+		f := newFake(false, nil)
+		quick := d.Add("quick", f)
+		for i := range 5 {
+			slow.Enqueue(fail("m", fmt.Sprint(i)))
+			quick.Enqueue(fail("m", fmt.Sprint(i)))
+			time.Sleep(time.Second)
+		}
+		if at := f.starts(); len(at) != 5 || at[4] != 4*time.Second {
+			t.Errorf("attempts at %v, want one each second", at)
+		}
+		if s := d.State(); len(s) != 2 || s[0].Receiver != "a slow one" || s[1].Delivered != 5 {
+			t.Errorf("got %+v", s)
+		}
+	})
+}
+
+func TestRunTwiceIsAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, _ := deliver(t, Options{})
+		synctest.Wait()
+		if err := d.Run(t.Context()); err == nil {
+			t.Error("got no error")
+		}
+	})
+}
+
+func TestQueueWithoutRunKeeps(t *testing.T) {
+	d := NewDeliverer(Options{})
+	d.Add("r", newFake(false, nil)).Enqueue(fail("m", "1"))
+	if p := d.Pending(); len(p) != 1 || words(p[0].Notices) != "fail:1" {
+		t.Errorf("got %v", p)
+	}
+}
+
+// BenchmarkEnqueue measures what a monitor pays for telling: into a receiver
+// that is down, so that all of it is the queue.
+func BenchmarkEnqueue(b *testing.B) {
+	d := NewDeliverer(Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	r := d.Add("r", newFake(true, down(time.Hour)))
+	names := make([]string, 10_000)
+	for i := range names {
+		names[i] = fmt.Sprint("monitor-", i)
+	}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		n := Notice{Monitor: names[i%len(names)], Event: Fail, Incident: "id", Seq: int64(i)}
+		if i/len(names)%2 == 1 {
+			n.Event = Recover
+		}
+		r.Enqueue(n)
+		i++
+	}
+	cancel()
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkEnqueueToAttempt measures the time from the verdict to the start of
+// the action. Wanted are at most 50 ms.
+func BenchmarkEnqueueToAttempt(b *testing.B) {
+	started := make(chan time.Time)
+	d := NewDeliverer(Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	r := d.Add("r", newFake(false, func(context.Context, int, []Notice) error { started <- time.Now(); return nil }))
+	var sum, worst time.Duration
+	i := 0
+	for b.Loop() {
+		n := fail(fmt.Sprint("m", i%100), fmt.Sprint(i/100))
+		begin := time.Now()
+		r.Enqueue(n)
+		took := (<-started).Sub(begin)
+		sum += took
+		worst = max(worst, took)
+		i++
+	}
+	b.ReportMetric(float64(sum.Nanoseconds())/float64(b.N), "ns/start")
+	b.ReportMetric(float64(worst.Nanoseconds()), "ns/worst")
+	cancel()
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
+}

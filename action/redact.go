@@ -1,0 +1,111 @@
+package action
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// mask stands for a secret in an error.
+const mask = "<secret>"
+
+// maskRun is how many bytes of a secret may not survive together.
+const maskRun = 6
+
+// redactor removes secrets from texts. The zero value removes nothing.
+type redactor struct {
+	runs  map[string]bool // every run of maskRun bytes of a long secret
+	short []string        // secrets that are shorter, longest first
+}
+
+// newRedactor returns a redactor of secrets and of the forms in which they
+// appear in URLs, quotes and authentication.
+func newRedactor(secrets ...string) *redactor {
+	r := &redactor{runs: map[string]bool{}}
+	for _, s := range secrets {
+		if s == "" {
+			continue
+		}
+		quoted := strconv.Quote(s)
+		for _, form := range []string{
+			s, quoted[1 : len(quoted)-1], url.QueryEscape(s), url.PathEscape(s), base64.StdEncoding.EncodeToString([]byte(s)),
+		} {
+			r.add(form)
+		}
+	}
+	slices.SortFunc(r.short, func(a, b string) int { return len(b) - len(a) })
+	return r
+}
+
+func (r *redactor) add(form string) {
+	if len(form) < maskRun {
+		if !slices.Contains(r.short, form) {
+			r.short = append(r.short, form)
+		}
+		return
+	}
+	for i := 0; i+maskRun <= len(form); i++ {
+		r.runs[form[i:i+maskRun]] = true
+	}
+}
+
+// text returns s with a mask in place of every stretch that a secret holds.
+func (r *redactor) text(s string) string {
+	hidden := make([]bool, len(s))
+	found := false
+	hide := func(from, to int) {
+		found = true
+		for i := from; i < to; i++ {
+			hidden[i] = true
+		}
+	}
+	for i := range len(s) {
+		if i+maskRun <= len(s) && r.runs[s[i:i+maskRun]] {
+			hide(i, i+maskRun)
+		}
+	}
+	for _, short := range r.short {
+		for at := 0; ; {
+			i := strings.Index(s[at:], short)
+			if i < 0 {
+				break
+			}
+			hide(at+i, at+i+len(short))
+			at += i + 1
+		}
+	}
+	if !found {
+		return s
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		switch {
+		case !hidden[i]:
+			b.WriteByte(s[i])
+		case i == 0 || !hidden[i-1]:
+			b.WriteString(mask)
+		}
+	}
+	return b.String()
+}
+
+// err returns err with its text redacted. What it wraps is kept only as far as
+// the deliverer needs it: *Permanent and *RetryAfter.
+func (r *redactor) err(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := errors.New(r.text(err.Error()))
+	var permanent *Permanent
+	if errors.As(err, &permanent) {
+		return &Permanent{text}
+	}
+	var after *RetryAfter
+	if errors.As(err, &after) {
+		return &RetryAfter{after.After, text}
+	}
+	return text
+}
