@@ -1,0 +1,114 @@
+package health
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	healthpb "github.com/microhq/monitor-srv/proto/health"
+	"go.uber.org/goleak"
+	"google.golang.org/protobuf/proto"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// go-micro makes a client when it is imported, and that one a cache.
+		goleak.IgnoreTopFunction("github.com/patrickmn/go-cache.(*janitor).Run"),
+	)
+}
+
+// sent is one event as it left.
+type sent struct {
+	at    time.Duration // since the fake broker was made
+	topic string
+	msg   proto.Message
+}
+
+// fakeBroker keeps what it is given. before, if set, may hang, fail or panic.
+type fakeBroker struct {
+	made   time.Time
+	before func(ctx context.Context, topic string, msg proto.Message) error
+
+	mu   sync.Mutex // guards sent
+	sent []sent
+}
+
+func newFakeBroker() *fakeBroker { return &fakeBroker{made: time.Now()} }
+
+func (b *fakeBroker) Publish(ctx context.Context, topic string, msg proto.Message) error {
+	if b.before != nil {
+		if err := b.before(ctx, topic, msg); err != nil {
+			return err
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sent = append(b.sent, sent{time.Since(b.made), topic, proto.Clone(msg)})
+	return nil
+}
+
+func (b *fakeBroker) all() []sent {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]sent(nil), b.sent...)
+}
+
+// of selects the events of one message type.
+func of[M proto.Message](b *fakeBroker) (msgs []M, at []time.Duration) {
+	for _, s := range b.all() {
+		if m, ok := s.msg.(M); ok {
+			msgs, at = append(msgs, m), append(at, s.at)
+		}
+	}
+	return msgs, at
+}
+
+func (b *fakeBroker) checks(id string) (msgs []*healthpb.HealthCheck, at []time.Duration) {
+	all, times := of[*healthpb.HealthCheck](b)
+	for i, m := range all {
+		if m.GetId() == id {
+			msgs, at = append(msgs, m), append(at, times[i])
+		}
+	}
+	return msgs, at
+}
+
+func (b *fakeBroker) statuses() (words []string) {
+	all, _ := of[*healthpb.Status](b)
+	for _, m := range all {
+		words = append(words, m.GetStatus().String())
+	}
+	return words
+}
+
+var testIdentity = Identity{Name: "go.micro.srv.test", Version: "1.2.3", NodeID: "go.micro.srv.test-1"}
+
+// newTestReporter publishes to b.
+func newTestReporter(b Publisher, opts ...Option) *Reporter {
+	return NewReporter(nil, append([]Option{WithIdentity(testIdentity), WithPublisher(b), WithLogger(quiet)}, opts...)...)
+}
+
+func mustStart(t testing.TB, r *Reporter) {
+	t.Helper()
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustClose(t testing.TB, r *Reporter) {
+	t.Helper()
+	if err := r.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func fine(context.Context) (map[string]string, error) { return nil, nil }
+
+// stuckUntil never returns before free is closed, whatever its context says.
+func stuckUntil(free <-chan struct{}) CheckFunc {
+	return func(context.Context) (map[string]string, error) {
+		<-free
+		return nil, nil
+	}
+}

@@ -1,0 +1,328 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	healthpb "github.com/microhq/monitor-srv/proto/health"
+	"go-micro.dev/v4/client"
+	"go-micro.dev/v4/server"
+	"google.golang.org/protobuf/testing/protocmp"
+)
+
+var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+
+func TestReporterPublishesStatusStatsAndChecksInTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newFakeBroker()
+		r := newTestReporter(b, WithInfo("hello"))
+		r.Check("go.micro.healthcheck.ping", "answers", func(context.Context) (map[string]string, error) {
+			return map[string]string{"foo": "bar"}, nil
+		})
+		mustStart(t, r)
+		time.Sleep(35 * time.Second)
+		mustClose(t, r)
+
+		if diff := cmp.Diff([]string{"STARTED", "RUNNING", "RUNNING", "RUNNING", "STOPPED"}, b.statuses()); diff != "" {
+			t.Errorf("statuses (-want +got):\n%s", diff)
+		}
+		_, at := of[*healthpb.Status](b)
+		for i, want := range []time.Duration{0, 10 * time.Second, 20 * time.Second, 30 * time.Second, 35 * time.Second} {
+			if late := at[i] - want; late < 0 || late > 50*time.Millisecond {
+				t.Errorf("status %d left at %v, want %v", i, at[i], want)
+			}
+		}
+		if stats, _ := of[*healthpb.Stats](b); len(stats) != 4 {
+			t.Errorf("%d stats, want 3 and a last one", len(stats))
+		}
+		checks, at := b.checks("go.micro.healthcheck.ping")
+		if len(checks) < 4 || len(checks) > 5 {
+			t.Fatalf("%d checks in 35 s, want 4 or 5", len(checks))
+		}
+		if at[0] > time.Second+50*time.Millisecond {
+			t.Errorf("first check left at %v, want it within a second", at[0])
+		}
+		for i := 1; i < len(at); i++ {
+			if gap := at[i] - at[i-1]; gap > 11*time.Second+50*time.Millisecond {
+				t.Errorf("%v between two runs, want at most the interval and a second", gap)
+			}
+		}
+	})
+}
+
+func TestEventsCarryWhatTheBusWants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newFakeBroker()
+		id := testIdentity
+		id.Address, id.Metadata = "10.0.0.1:8080", map[string]string{"zone": "a"}
+		r := newTestReporter(b, WithIdentity(id), WithInfo("hello"))
+		if err := r.Add(Check{
+			ID: "a", Description: "it works", Interval: 1500 * time.Millisecond, TTL: time.Minute,
+			Run: func(context.Context) (map[string]string, error) {
+				return map[string]string{"k": "v"}, errors.New("it does not")
+			},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		mustStart(t, r)
+		now := time.Now().Unix()
+		time.Sleep(900 * time.Millisecond)
+		mustClose(t, r)
+
+		checks, _ := b.checks("a")
+		service := func() *healthpb.Service {
+			return &healthpb.Service{Name: id.Name, Version: id.Version, Nodes: []*healthpb.Node{{Id: id.NodeID}}}
+		}
+		want := &healthpb.HealthCheck{
+			Id: "a", Description: "it works", Timestamp: now, Interval: 2, Ttl: 60, Service: service(),
+			Status: CheckError, Results: map[string]string{"k": "v"}, Error: "it does not",
+		}
+		if diff := cmp.Diff(want, checks[0], protocmp.Transform()); diff != "" {
+			t.Errorf("check (-want +got):\n%s", diff)
+		}
+		statuses, _ := of[*healthpb.Status](b)
+		long := service()
+		long.Nodes[0].Address, long.Nodes[0].Metadata = id.Address, id.Metadata
+		wantStatus := &healthpb.Status{
+			Service: long, Status: NodeStarted, Info: "hello", Timestamp: now, Interval: 10, Ttl: 3600,
+		}
+		if diff := cmp.Diff(wantStatus, statuses[0], protocmp.Transform()); diff != "" {
+			t.Errorf("status (-want +got):\n%s", diff)
+		}
+		stats, _ := of[*healthpb.Stats](b)
+		if diff := cmp.Diff(service(), stats[0].GetService(), protocmp.Transform()); diff != "" {
+			t.Errorf("service of stats (-want +got):\n%s", diff)
+		}
+		if s := stats[0]; s.GetInterval() != 10 || s.GetTtl() != 3600 || s.GetTimestamp() != now {
+			t.Errorf("stats have interval %d, ttl %d, timestamp %d", s.GetInterval(), s.GetTtl(), s.GetTimestamp())
+		}
+	})
+}
+
+func TestStoppedIsNewerThanWhatWasSentInTheSameSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newFakeBroker()
+		r := newTestReporter(b)
+		mustStart(t, r)
+		time.Sleep(100 * time.Millisecond)
+		r.SetInfo("draining")
+		mustClose(t, r)
+		statuses, _ := of[*healthpb.Status](b)
+		if len(statuses) != 2 {
+			t.Fatalf("statuses %v, want STARTED and STOPPED", b.statuses())
+		}
+		if s := statuses[1]; s.GetTimestamp() != statuses[0].GetTimestamp()+1 || s.GetInfo() != "draining" {
+			t.Errorf("STOPPED has timestamp %d and info %q, want %d and draining", s.GetTimestamp(), s.GetInfo(), statuses[0].GetTimestamp()+1)
+		}
+	})
+}
+
+// parts is what a micro.Service is to a Reporter.
+type parts struct {
+	server server.Server
+	client client.Client
+}
+
+func (p parts) Server() server.Server { return p.server }
+func (p parts) Client() client.Client { return p.client }
+
+func TestIdentityIsThatOfTheRegistry(t *testing.T) {
+	s := server.NewServer(server.Name("before"), server.Metadata(map[string]string{"zone": "a"}))
+	b := newFakeBroker()
+	r := NewReporter(parts{s, nil}, WithPublisher(b), WithLogger(quiet))
+	// As flags do after the reporter was made.
+	if err := s.Init(server.Name("go-server"), server.Version("1.0.0"), server.Id("abc"), server.Advertise("10.1.1.1:99")); err != nil {
+		t.Fatal(err)
+	}
+	mustStart(t, r)
+	mustClose(t, r)
+	statuses, _ := of[*healthpb.Status](b)
+	want := &healthpb.Service{Name: "go-server", Version: "1.0.0", Nodes: []*healthpb.Node{{
+		Id: "go-server-abc", Address: "10.1.1.1:99", Metadata: map[string]string{"zone": "a"},
+	}}}
+	if diff := cmp.Diff(want, statuses[0].GetService(), protocmp.Transform()); diff != "" {
+		t.Errorf("service (-want +got):\n%s", diff)
+	}
+}
+
+func TestAddressIsLearntOnceTheServerKnowsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := server.NewServer(server.Name("late"), server.Id("1"), server.Address("[::]:4711"))
+		b := newFakeBroker()
+		r := NewReporter(parts{s, nil}, WithPublisher(b), WithLogger(quiet))
+		mustStart(t, r)
+		time.Sleep(11 * time.Second)
+		if err := s.Init(server.Advertise("10.1.1.1:4711")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		mustClose(t, r)
+		statuses, _ := of[*healthpb.Status](b)
+		var got []string
+		for _, m := range statuses {
+			got = append(got, m.GetService().GetNodes()[0].GetAddress())
+		}
+		if got[0] != "" || got[1] != "" || got[len(got)-1] != "10.1.1.1:4711" {
+			t.Errorf("addresses %q, want none at first and 10.1.1.1:4711 at last", got)
+		}
+	})
+}
+
+// deafServer lets nobody read its options, as the stock one while it registers
+// at a registry that hangs.
+type deafServer struct {
+	server.Server
+	free chan struct{}
+}
+
+func (s deafServer) Options() server.Options {
+	s.free <- struct{}{}
+	defer func() { <-s.free }()
+	return s.Server.Options()
+}
+
+func TestServerThatHangsStopsNeitherChecksNorClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := deafServer{server.NewServer(server.Name("deaf"), server.Address(":0")), make(chan struct{}, 1)}
+		b := newFakeBroker()
+		r := NewReporter(parts{s, nil}, WithPublisher(b), WithLogger(quiet))
+		r.Check("a", "", fine)
+		mustStart(t, r)
+		s.free <- struct{}{}
+		time.Sleep(60 * time.Second)
+		begin := time.Now()
+		mustClose(t, r)
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("Close took %v", took)
+		}
+		<-s.free
+		if checks, _ := b.checks("a"); len(checks) < 6 {
+			t.Errorf("%d checks in 60 s, want 6 at least", len(checks))
+		}
+	})
+}
+
+func TestStartTellsEveryMistake(t *testing.T) {
+	b := newFakeBroker()
+	bad := Identity{Name: strings.Repeat("x", 129), NodeID: "n"}
+	r := NewReporter(nil, WithIdentity(bad), WithPublisher(b), WithInterval(time.Millisecond), WithQueueSize(-1))
+	r.Check("", "", fine)
+	r.Check("a", "", nil)
+	err := r.Start()
+	if err == nil {
+		t.Fatal("started all the same")
+	}
+	for _, want := range []string{
+		"starting the health reporter: ", "name of the service", "has 129 bytes, at most 128 are allowed",
+		"interval 1ms must be from 1s to 1h0m0s", `check id "" must not be empty`, `check "a" has no function`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error %q does not say %q", err, want)
+		}
+	}
+}
+
+func TestIdentityOfWrongBytesIsRefused(t *testing.T) {
+	for _, test := range []struct {
+		id   Identity
+		want string
+	}{
+		{Identity{NodeID: "n"}, `name of the service "" must not be empty`},
+		{Identity{Name: "a\nb", NodeID: "n"}, "has a control character"},
+		{Identity{Name: "a", NodeID: "\xff"}, "is not valid UTF-8"},
+		{Identity{Name: "a", NodeID: strings.Repeat("n", 257)}, "has 257 bytes, at most 256 are allowed"},
+		{Identity{Name: "a", Version: strings.Repeat("v", 129), NodeID: "n"}, "has 129 bytes, at most 128 are allowed"},
+	} {
+		err := NewReporter(nil, WithIdentity(test.id), WithPublisher(newFakeBroker())).Start()
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%+v: error %v, want it to say %q", test.id, err, test.want)
+		}
+	}
+	if err := NewReporter(nil, WithIdentity(testIdentity)).Start(); err == nil || !strings.Contains(err.Error(), "no publisher") {
+		t.Errorf("error %v, want it to miss the publisher", err)
+	}
+}
+
+func TestStartAndCloseInAnyOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newTestReporter(newFakeBroker())
+		mustClose(t, r)
+		if err := r.Start(); !errors.Is(err, errClosed) {
+			t.Errorf("Start after Close: %v", err)
+		}
+		b := newFakeBroker()
+		r = newTestReporter(b)
+		mustStart(t, r)
+		if err := r.Start(); !errors.Is(err, errStarted) {
+			t.Errorf("second Start: %v", err)
+		}
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() { mustClose(t, r) })
+		}
+		wg.Wait()
+		if got := b.statuses(); !slices.Equal(got, []string{"STARTED", "STOPPED"}) {
+			t.Errorf("statuses %v, want STARTED and one STOPPED", got)
+		}
+	})
+}
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newFakeBroker()
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		if err := newTestReporter(b).Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.statuses(); !slices.Equal(got, []string{"STARTED", "RUNNING", "STOPPED"}) {
+			t.Errorf("statuses %v", got)
+		}
+		if err := newTestReporter(nil).Run(ctx); err == nil {
+			t.Error("Run without a publisher did not fail")
+		}
+	})
+}
+
+func TestMistakeInALateCheckReachesTheErrorFunc(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []error
+		r := newTestReporter(newFakeBroker(), WithErrorFunc(func(err error) { got = append(got, err) }))
+		mustStart(t, r)
+		r.Check("a", "", fine)
+		r.Check("a", "", fine)
+		mustClose(t, r)
+		if len(got) != 1 || !strings.Contains(got[0].Error(), `check "a" is there already`) {
+			t.Errorf("errors %v", got)
+		}
+	})
+}
+
+func TestAddKeepsTheRightOnes(t *testing.T) {
+	r := newTestReporter(newFakeBroker())
+	err := r.Add(Check{ID: "a", Run: fine}, Check{ID: "b"}, Check{ID: "c", Run: fine})
+	if err == nil || !strings.Contains(err.Error(), `check "b" has no function`) {
+		t.Errorf("error %v", err)
+	}
+	if !r.Remove("a") || r.Remove("b") || !r.Remove("c") || r.Remove("c") {
+		t.Error("not a and c were added")
+	}
+	for i := range MaxChecks {
+		if err := r.Add(Check{ID: fmt.Sprint(i), Run: fine}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Add(Check{ID: "more", Run: fine}); err == nil || !strings.Contains(err.Error(), "at most 200 are allowed") {
+		t.Errorf("error %v", err)
+	}
+}

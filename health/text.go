@@ -1,0 +1,89 @@
+package health
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// clip makes s valid UTF-8 of at most limit bytes and tells if it had to change
+// it. Protobuf refuses to encode anything else, so one bad byte in the text of
+// an error would hide the error.
+func clip(s string, limit int) (string, bool) {
+	if len(s) <= limit && utf8.ValidString(s) {
+		return s, false
+	}
+	cut := len(s) > limit
+	if cut {
+		// Before the repair, so that its cost does not depend on what was given.
+		s = s[:limit]
+	}
+	s = strings.ToValidUTF8(s, string(utf8.RuneError))
+	if !cut && len(s) <= limit {
+		return s, true
+	}
+	end := limit - len(CutMark)
+	if end < 0 {
+		return "", true
+	}
+	for end > 0 && end < len(s) && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:min(end, len(s))] + CutMark, true
+}
+
+// resultsMarkRoom is kept free for the pair that tells how many were left out.
+const resultsMarkRoom = 64
+
+// clipResults copies in, cut to the limits of an event, and tells if it had to
+// change anything. Pairs are kept in the order of their keys; if some are left
+// out, one more pair with the key CutMark says how many.
+func clipResults(in map[string]string) (map[string]string, bool) {
+	if len(in) == 0 {
+		return nil, false
+	}
+	keys := slices.Sorted(maps.Keys(in))
+	leftOut := 0
+	if len(keys) > MaxResults {
+		leftOut = len(keys) - (MaxResults - 1)
+		keys = keys[:MaxResults-1]
+	}
+	out := make(map[string]string, len(keys)+1)
+	room, changed := MaxResultsTotal-resultsMarkRoom, false
+	for _, key := range keys {
+		name, cutName := clip(key, MaxResultKey)
+		_, taken := out[name]
+		if taken || room < len(name)+len(CutMark) {
+			leftOut++
+			continue
+		}
+		value, cutValue := clip(in[key], min(MaxResultValue, room-len(name)))
+		out[name] = value
+		room -= len(name) + len(value)
+		changed = changed || cutName || cutValue
+	}
+	if leftOut > 0 {
+		out[CutMark] = fmt.Sprintf("%d more left out", leftOut)
+	}
+	return out, changed || leftOut > 0
+}
+
+// checkName tells what is wrong with a name or an id, which are never repaired:
+// two broken ones could become one.
+func checkName(name string, limit int) error {
+	switch {
+	case name == "":
+		return errors.New("must not be empty")
+	case len(name) > limit:
+		return fmt.Errorf("has %d bytes, at most %d are allowed", len(name), limit)
+	case !utf8.ValidString(name):
+		return errors.New("is not valid UTF-8")
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return errors.New("has a control character")
+	}
+	return nil
+}
