@@ -1,6 +1,6 @@
 # What `make run` starts, and what `make demo` starts against a real Consul.
 RUN  := bin/monitor-srv demo
-DEMO := $(RUN) --registry=consul
+DEMO := bin/monitor-srv --registry=consul demo
 
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c

@@ -39,6 +39,9 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 }
 
 func onUsageError(c *cli.Context, err error, _ bool) error {
+	if len(c.Lineage()) > 2 { // a command's own context, the app's and the root
+		return usageError{fmt.Errorf("%w; flags come before the command, see \"monitor-srv help\"", err)}
+	}
 	return usageError{fmt.Errorf("%w; see \"monitor-srv help\"", err)}
 }
 

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+)
+
+// Wrong command lines fail with one sentence that says what to do, and with the
+// exit code of usage errors.
+func TestWrongCommandLines(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"--foo", "flag provided but not defined: -foo; see \"monitor-srv help\""},
+		{"sevre", "unknown command \"sevre\"; see \"monitor-srv help\""},
+		{"sevre --registry=mdns", "unknown command \"sevre\""},
+		{"serve now", "command \"serve\" takes no word \"now\""},
+		{"version --registry=mdns", "flag provided but not defined: -registry; flags come before the command"},
+		{"--registry=zookeeper", "--registry \"zookeeper\" is not known: give one of consul, mdns, memory"},
+		{"--broker=kafka", "--broker \"kafka\" is not known: give one of http, nats"},
+		{"--verbosity=loud", "--verbosity \"loud\" is not known: give one of critical, error, warning, info, debug"},
+		{"--log_format=xml", "--log_format \"xml\" is not known: give one of text, json"},
+		{"--http_address=3838", "--http_address \"3838\" is not an address: give HOST:PORT"},
+		{"--server_address=x", "--server_address \"x\" is not an address: give HOST:PORT"},
+		{"--register_interval=0", "--register_interval is out of range: give 1 to 3600 seconds"},
+		{"--register_ttl=5", "--register_ttl must be more than --register_interval, which is 5s, and at most 86400 seconds"},
+		{"--register_ttl=x", "invalid value \"x\" for flag -register_ttl"},
+		{"--retention=1s", "--retention 1s is out of range: give 1m to 2160h"},
+		{"--max_entries=1", "--max_entries 1 is out of range: give 100 to 10000000"},
+		{"--server_metadata=x", "--server_metadata \"x\" is not a pair: give KEY=VALUE"},
+		{"--registry_address=http://a:b:c", "reading --registry_address=\"http://a:b:c\": it is no host and port"},
+		{"--broker=nats --broker_address=http://x", "reading --broker_address=\"http://x\": scheme \"http\" is not known"},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := run(context.Background(), append([]string{"monitor-srv"}, strings.Fields(c.args)...), &stdout, &stderr)
+		if code != exitUsage || !strings.Contains(stderr.String(), "monitor-srv: "+c.want) {
+			t.Errorf("%s: exit %d, %q; want exit %d, %q", c.args, code, stderr.String(), exitUsage, c.want)
+		}
+		if lines := strings.Count(strings.TrimSpace(stderr.String()), "\n"); lines > 0 || stdout.Len() > 0 {
+			t.Errorf("%s: more than one line:\n%s%s", c.args, stderr.String(), stdout.String())
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	if code := run(context.Background(), []string{"monitor-srv", "version"}, &stdout, &stderr); code != exitFine || stdout.String() != version+"\n" {
+		t.Errorf("exit %d, %q, %q", code, stdout.String(), stderr.String())
+	}
+}
+
+func TestHealthOfNobody(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	address := freePorts(t, 1)[0]
+	code := run(context.Background(), []string{"monitor-srv", "--http_address", address, "health"}, &stdout, &stderr)
+	if code != exitFailed || !strings.Contains(stderr.String(), "connection refused; is it running, and is --http_address right?") {
+		t.Errorf("exit %d, %q", code, stderr.String())
+	}
+}
+
+func TestG42TakenPortIsAnErrorAtStart(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	m := startMonitor(t, "--registry", "memory")
+	m.ready(startWithin)
+	code := run(t.Context(), []string{"monitor-srv", "--registry=memory", "--http_address", m.http}, &stdout, &stderr)
+	if code != exitFailed || !strings.Contains(stderr.String(), "address already in use; --http_address names another address") {
+		t.Errorf("exit %d, %q", code, stderr.String())
+	}
+}
