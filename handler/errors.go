@@ -23,26 +23,15 @@ func badArgument(field, format string, args ...any) error {
 	return &argumentError{field, fmt.Sprintf(format, args...)}
 }
 
-// notFound says what was asked for and is not known.
-func notFound(q store.Query) error {
-	var what []string
-	for _, p := range []struct{ name, value string }{
-		{"service", q.Service}, {"node", q.Node}, {"id", q.ID},
-	} {
-		if p.value != "" {
-			what = append(what, fmt.Sprintf("%s %s", p.name, quote(p.value)))
-		}
+// brief cuts what a caller may have sent to what one can read. An answer has it
+// in a header.
+func brief(err error) string {
+	const enough = 512
+	text := err.Error()
+	if len(text) > enough {
+		return strings.ToValidUTF8(text[:enough], "") + "..."
 	}
-	return fmt.Errorf("%w: %s", store.ErrNotFound, strings.Join(what, ", "))
-}
-
-// quote quotes what a caller sent, cut to what one can read.
-func quote(s string) string {
-	const enough = 256
-	if len(s) > enough {
-		return fmt.Sprintf("%q...", s[:enough])
-	}
-	return fmt.Sprintf("%q", s)
+	return text
 }
 
 // fail turns an error of this package or of the store into one that go-micro
@@ -54,11 +43,11 @@ func fail(log *slog.Logger, err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &argument):
-		return merrors.BadRequest(errorID, "%s", argument)
+		return merrors.BadRequest(errorID, "%s", brief(err))
 	case errors.Is(err, store.ErrBadCursor):
-		return merrors.BadRequest(errorID, "cursor: %v", err)
+		return merrors.BadRequest(errorID, "cursor: %s", brief(err))
 	case errors.Is(err, store.ErrNotFound):
-		return merrors.NotFound(errorID, "%v", err)
+		return merrors.NotFound(errorID, "%s", brief(err))
 	}
 	log.Error("answering failed", "error", err)
 	return merrors.InternalServerError(errorID, "internal error")

@@ -18,7 +18,7 @@ func (m *Monitor) HealthChecks(ctx context.Context, req *monitorpb.HealthChecksR
 	if err != nil {
 		return fail(m.log, err)
 	}
-	page, err := ask(m.store.Checks, q)
+	page, err := m.store.Checks(q)
 	if err != nil {
 		return fail(m.log, err)
 	}

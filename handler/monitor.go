@@ -2,7 +2,6 @@ package handler
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 
 	healthpb "github.com/microhq/monitor-srv/proto/health"
@@ -68,7 +67,7 @@ func (m *Monitor) Services(_ context.Context, req *monitorpb.ServicesRequest, rs
 		limit = store.MaxLimit
 	}
 	q := store.Query{Service: req.Service, Limit: limit, Offset: offset}
-	page, err := ask(m.store.Services, q)
+	page, err := m.store.Services(q)
 	if err != nil {
 		return fail(m.log, err)
 	}
@@ -90,7 +89,7 @@ func (m *Monitor) Status(_ context.Context, req *monitorpb.StatusRequest, rsp *m
 	if req.Verbose {
 		find = m.store.Nodes
 	}
-	page, err := ask(find, q)
+	page, err := find(q)
 	if err != nil {
 		return fail(m.log, err)
 	}
@@ -108,7 +107,7 @@ func (m *Monitor) Stats(_ context.Context, req *monitorpb.StatsRequest, rsp *mon
 	if err != nil {
 		return fail(m.log, err)
 	}
-	page, err := ask(m.store.Stats, q)
+	page, err := m.store.Stats(q)
 	if err != nil {
 		return fail(m.log, err)
 	}
@@ -131,24 +130,12 @@ func (m *Monitor) History(_ context.Context, req *monitorpb.HistoryRequest, rsp 
 	}
 	q := store.TransitionQuery{Service: req.Service, Node: req.Node, ID: req.Id, Limit: limit}
 	found, more, oldest, err := m.store.History(q, req.BeforeSeq)
-	if errors.Is(err, store.ErrNotFound) {
-		err = notFound(store.Query{Service: q.Service, Node: q.Node, ID: q.ID})
-	}
 	if err != nil {
 		return fail(m.log, err)
 	}
 	rsp.Transitions = transitions(found)
 	rsp.More, rsp.OldestSeq = more, oldest
 	return nil
-}
-
-// ask puts a query to the store, and makes ErrNotFound say what was not found.
-func ask[T any](find func(store.Query) (store.Page[T], error), q store.Query) (store.Page[T], error) {
-	page, err := find(q)
-	if errors.Is(err, store.ErrNotFound) {
-		err = notFound(q)
-	}
-	return page, err
 }
 
 func transitions(found []store.Transition) []*monitorpb.Transition {

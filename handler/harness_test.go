@@ -1,0 +1,167 @@
+package handler
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"go-micro.dev/v4/broker"
+	"go-micro.dev/v4/client"
+	"go-micro.dev/v4/logger"
+	"go-micro.dev/v4/registry"
+	"go-micro.dev/v4/server"
+	"go.uber.org/goleak"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/microhq/monitor-srv/guard"
+	healthpb "github.com/microhq/monitor-srv/proto/health"
+	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
+	"github.com/microhq/monitor-srv/store"
+)
+
+func TestMain(m *testing.M) {
+	logger.DefaultLogger = logger.NewLogger(logger.WithLevel(logger.FatalLevel))
+	goleak.VerifyTestMain(m,
+		// What go-micro starts when it is imported.
+		goleak.IgnoreCurrent(),
+		// A memory registry has no way to be stopped.
+		goleak.IgnoreTopFunction("go-micro.dev/v4/registry.(*memRegistry).ttlPrune"),
+		goleak.IgnoreTopFunction("go-micro.dev/v4/util/pool.NewPool.func1"),
+	)
+}
+
+// view is a store with the door in front of it. What is fed is in the store when
+// feed returns.
+type view struct {
+	store  *store.Store
+	events *Events
+}
+
+func newView() *view {
+	st := store.New(store.Config{})
+	return &view{st, NewEvents(EventsConfig{Store: st, Log: slog.New(slog.DiscardHandler)})}
+}
+
+func (v *view) feed(kind store.Kind, contentType string, body []byte) {
+	v.events.receive(kind, map[string]string{"Content-Type": contentType}, body)
+	v.events.put(v.events.queue.take(make([]*item, 0, batchCount)))
+}
+
+func (v *view) feedMessages(t testing.TB, messages ...proto.Message) {
+	t.Helper()
+	for _, m := range messages {
+		v.feed(kindOf(m), "application/protobuf", wireOf(t, m))
+	}
+}
+
+func kindOf(m proto.Message) store.Kind {
+	switch m.(type) {
+	case *healthpb.HealthCheck:
+		return store.KindCheck
+	case *healthpb.Status:
+		return store.KindStatus
+	}
+	return store.KindStats
+}
+
+func (v *view) monitor() *Monitor {
+	return NewMonitor(MonitorConfig{Store: v.store, Instance: "monitor-1", Log: slog.New(slog.DiscardHandler)})
+}
+
+// port is a real server of go-micro behind the guarded transport.
+type port struct {
+	address string
+	server  server.Server
+}
+
+// serve serves m until the test ends, with the given options over the usual ones.
+func serve(tb testing.TB, m *Monitor, opts ...server.Option) *port {
+	tb.Helper()
+	quiet := slog.New(slog.DiscardHandler)
+	s := server.NewServer(append([]server.Option{
+		server.Name("go.micro.srv.monitor"),
+		server.Address("127.0.0.1:0"),
+		server.Registry(registry.NewMemoryRegistry()),
+		server.Broker(broker.NewMemoryBroker()),
+		server.Transport(guard.NewTransport(guard.TransportConfig{Log: quiet})),
+		server.Codec("application/json", JSONCodec()),
+		server.WithLogger(guard.NewLogger(quiet)),
+	}, opts...)...)
+	if err := monitorpb.RegisterMonitorHandler(s, m); err != nil {
+		tb.Fatal(err)
+	}
+	if err := s.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return &port{address: s.Options().Address, server: s}
+}
+
+// client returns a stock client of the port.
+func (p *port) client(contentType string) monitorpb.MonitorService {
+	return monitorpb.NewMonitorService("go.micro.srv.monitor", client.NewClient(
+		client.ContentType(contentType),
+		client.Registry(registry.NewMemoryRegistry()),
+		client.Broker(broker.NewMemoryBroker()),
+		client.Retries(0),
+		client.PoolSize(0),
+	))
+}
+
+func (p *port) at() client.CallOption { return client.WithAddress(p.address) }
+
+// post sends a request as curl does, and returns the answer.
+func (p *port) post(tb testing.TB, header map[string]string, body string) (*http.Response, string) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.address+"/", bytes.NewReader([]byte(body)))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for k, v := range header {
+		req.Header.Set(k, v)
+	}
+	req.Close = true
+	rsp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer rsp.Body.Close()
+	answer, err := io.ReadAll(rsp.Body)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return rsp, string(answer)
+}
+
+// ask calls a method with JSON, and returns the JSON of the answer or of the
+// error.
+func (p *port) ask(tb testing.TB, method, request string) (status int, answer string) {
+	tb.Helper()
+	rsp, body := p.post(tb, map[string]string{
+		"Content-Type": "application/json", "Micro-Endpoint": "Monitor." + method,
+	}, request)
+	if e := rsp.Header.Get("Micro-Error"); e != "" {
+		return rsp.StatusCode, e
+	}
+	return rsp.StatusCode, body
+}
+
+func read(tb testing.TB, name string) string {
+	tb.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return string(b)
+}

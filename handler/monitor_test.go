@@ -1,0 +1,391 @@
+package handler
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"go-micro.dev/v4/errors"
+	"google.golang.org/protobuf/proto"
+
+	healthpb "github.com/microhq/monitor-srv/proto/health"
+	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
+	"github.com/microhq/monitor-srv/store"
+)
+
+// fleet is a view of so many checks, each of a node of its own, with its status
+// and figures.
+func fleet(t testing.TB, n int) *view {
+	v := newView()
+	for i := range n {
+		v.feedMessages(t, ofNode(i, typicalCheck()), ofNode(i, typicalStatus()), ofNode(i, typicalStats()))
+	}
+	return v
+}
+
+// ofNode makes the event one of the node with the number.
+func ofNode[M interface {
+	proto.Message
+	GetService() *healthpb.Service
+}](i int, m M) M {
+	m = proto.Clone(m).(M)
+	m.GetService().Nodes[0].Id = fmt.Sprintf("node-%04d", i)
+	return m
+}
+
+// codeOf returns the code and the detail of an error of go-micro; 0 for none.
+func codeOf(t testing.TB, err error) (int32, string) {
+	t.Helper()
+	if err == nil {
+		return 0, ""
+	}
+	e := errors.FromError(err)
+	if e.Id != errorID && e.Id != "" {
+		t.Errorf("error id %q, want %q", e.Id, errorID)
+	}
+	return e.Code, e.Detail
+}
+
+// lister is one method that lists, with the page it is asked for.
+type lister struct {
+	name string
+	// list returns how many items the answer has, and the total.
+	list func(m *Monitor, limit, offset int64) (items int, total int64, err error)
+}
+
+var listers = []lister{
+	{"HealthChecks", func(m *Monitor, limit, offset int64) (int, int64, error) {
+		rsp := new(monitorpb.HealthChecksResponse)
+		err := m.HealthChecks(context.Background(), &monitorpb.HealthChecksRequest{Limit: uint64(limit), Offset: uint64(offset)}, rsp)
+		return len(rsp.HealthChecks), rsp.Total, err
+	}},
+	{"Status", func(m *Monitor, limit, offset int64) (int, int64, error) {
+		rsp := new(monitorpb.StatusResponse)
+		err := m.Status(context.Background(), &monitorpb.StatusRequest{Limit: limit, Offset: offset, Verbose: true}, rsp)
+		return len(rsp.Statuses), rsp.Total, err
+	}},
+	{"Stats", func(m *Monitor, limit, offset int64) (int, int64, error) {
+		rsp := new(monitorpb.StatsResponse)
+		err := m.Stats(context.Background(), &monitorpb.StatsRequest{Limit: limit, Offset: offset}, rsp)
+		return len(rsp.Stats), rsp.Total, err
+	}},
+	{"Services", func(m *Monitor, limit, offset int64) (int, int64, error) {
+		rsp := new(monitorpb.ServicesResponse)
+		err := m.Services(context.Background(), &monitorpb.ServicesRequest{Limit: limit, Offset: offset}, rsp)
+		return len(rsp.Services), rsp.Total, err
+	}},
+}
+
+func TestA4T65LimitAndOffsetOfAnySize(t *testing.T) {
+	const n = 1100
+	m := fleet(t, n).monitor()
+	numbers := []uint64{0, 1, 10, 999, 1000, 1001, 1 << 31, 1 << 32, 1<<63 - 1, 1 << 63, 1<<64 - 1, math.MaxUint64 - 10}
+	for _, l := range listers {
+		size, byDefault := n, 10
+		if l.name == "Services" {
+			size, byDefault = 1, 1000
+		}
+		for _, limit := range numbers {
+			for _, offset := range numbers {
+				items, total, err := l.list(m, int64(limit), int64(offset))
+				if l.name != "HealthChecks" && (int64(limit) < 0 || int64(offset) < 0) {
+					if code, detail := codeOf(t, err); code != 400 || !strings.Contains(detail, "limit") && !strings.Contains(detail, "offset") {
+						t.Errorf("%s limit %d offset %d: %v, want 400 with the field", l.name, int64(limit), int64(offset), err)
+					}
+					continue
+				}
+				most := int(min(limit, 1000))
+				if limit == 0 {
+					most = byDefault
+				}
+				want := max(min(most, size-int(min(offset, n))), 0)
+				if err != nil || items != want || total != int64(size) {
+					t.Errorf("%s limit %d offset %d: %d items of %d, %v, want %d of %d", l.name, limit, offset, items, total, err, want, size)
+				}
+			}
+		}
+	}
+}
+
+func TestT65BadArgumentsAre400WithTheField(t *testing.T) {
+	p := serve(t, fleet(t, 3).monitor())
+	for _, c := range []struct{ method, request, field string }{
+		{"HealthChecks", `{"limit":-1}`, "limit"},
+		{"HealthChecks", `{"offset":-1}`, "offset"},
+		{"HealthChecks", `{"limit":"ten"}`, "limit"},
+		{"HealthChecks", `{"offset":18446744073709551616}`, "offset"},
+		{"HealthChecks", `{"status":7}`, "status"},
+		{"HealthChecks", `{"status":-1}`, "status"},
+		{"HealthChecks", `{"status":"BROKEN"}`, "status"},
+		{"HealthChecks", `{"statuses":[1,99]}`, "statuses"},
+		{"HealthChecks", `{"source":9}`, "source"},
+		{"HealthChecks", `{"sources":[-3]}`, "sources"},
+		{"HealthChecks", `{"cursor":"nonsense"}`, "cursor"},
+		{"HealthChecks", `{"cursor":"x","offset":1}`, "offset"},
+		{"HealthChecks", `{"healthy":true}`, "healthy"},
+		{"HealthChecks", `{"service":`, "request"},
+		{"HealthChecks", `[]`, "request"},
+		{"Services", `{"limit":-1}`, "limit"},
+		{"Services", `{"offset":-9223372036854775808}`, "offset"},
+		{"Status", `{"limit":-1}`, "limit"},
+		{"Status", `{"offset":-1}`, "offset"},
+		{"Status", `{"cursor":"nonsense"}`, "cursor"},
+		{"Status", `{"verbose":true,"cursor":"AAAA","offset":5}`, "offset"},
+		{"Stats", `{"limit":-1}`, "limit"},
+		{"Stats", `{"id":5}`, "id"},
+		{"History", `{"limit":-1}`, "limit"},
+		{"History", `{"before_seq":-1}`, "before_seq"},
+		{"History", `{"beforeSeq":"x"}`, "beforeSeq"},
+		{"Watch", `{"limit":-1}`, "limit"},
+		{"Watch", `{"since_seq":-1}`, "since_seq"},
+		{"Watch", `{"wait":-1}`, "wait"},
+	} {
+		_, answer := p.ask(t, c.method, c.request)
+		var e errors.Error
+		if err := json.Unmarshal([]byte(answer), &e); err != nil {
+			t.Errorf("%s %s: %q is no error: %v", c.method, c.request, answer, err)
+			continue
+		}
+		if e.Code != 400 || e.Id != "go.micro.srv.monitor" || !strings.Contains(e.Detail, c.field) {
+			t.Errorf("%s %s: %q, want 400 with %q", c.method, c.request, answer, c.field)
+		}
+	}
+}
+
+func TestA21WhatIsNotKnownIs404Everywhere(t *testing.T) {
+	m := fleet(t, 3).monitor()
+	p := serve(t, m)
+	ctx := t.Context()
+	for _, contentType := range []string{"application/json", "application/protobuf"} {
+		c := p.client(contentType)
+		for name, call := range map[string]func() error{
+			"HealthChecks service nobody": func() error {
+				_, err := c.HealthChecks(ctx, &monitorpb.HealthChecksRequest{Service: "nobody"}, p.at())
+				return err
+			},
+			"HealthChecks node nobody": func() error {
+				_, err := c.HealthChecks(ctx, &monitorpb.HealthChecksRequest{Node: "nobody"}, p.at())
+				return err
+			},
+			"HealthChecks check nobody": func() error {
+				_, err := c.HealthChecks(ctx, &monitorpb.HealthChecksRequest{Id: "nobody"}, p.at())
+				return err
+			},
+			"Services service nobody": func() error {
+				_, err := c.Services(ctx, &monitorpb.ServicesRequest{Service: "nobody"}, p.at())
+				return err
+			},
+			"Status service nobody": func() error {
+				_, err := c.Status(ctx, &monitorpb.StatusRequest{Service: "nobody"}, p.at())
+				return err
+			},
+			"Status node nobody": func() error {
+				_, err := c.Status(ctx, &monitorpb.StatusRequest{Id: "nobody", Verbose: true}, p.at())
+				return err
+			},
+			"Stats service nobody": func() error {
+				_, err := c.Stats(ctx, &monitorpb.StatsRequest{Service: "nobody"}, p.at())
+				return err
+			},
+			"Stats node nobody": func() error {
+				_, err := c.Stats(ctx, &monitorpb.StatsRequest{Id: "nobody"}, p.at())
+				return err
+			},
+			"History service nobody": func() error {
+				_, err := c.History(ctx, &monitorpb.HistoryRequest{Service: "nobody"}, p.at())
+				return err
+			},
+		} {
+			code, detail := codeOf(t, call())
+			what := strings.Fields(name)[1]
+			if code != 404 || !strings.Contains(detail, "not found") || !strings.Contains(detail, `"nobody"`) || !strings.Contains(detail, what) {
+				t.Errorf("%s, %s: %d %q, want 404 with what was not found", name, contentType, code, detail)
+			}
+		}
+	}
+}
+
+func TestA21LongNamesAreToldBriefly(t *testing.T) {
+	m := fleet(t, 1).monitor()
+	err := m.HealthChecks(t.Context(), &monitorpb.HealthChecksRequest{Service: strings.Repeat("é", 100000)}, new(monitorpb.HealthChecksResponse))
+	code, detail := codeOf(t, err)
+	if code != 404 || len(detail) > 1000 {
+		t.Errorf("%d with %d bytes", code, len(detail))
+	}
+}
+
+func TestA16FilterComesBeforePage(t *testing.T) {
+	v := newView()
+	for i := range 100 {
+		c := ofNode(i, typicalCheck())
+		c.Status = healthpb.HealthCheck_OK
+		if i%10 == 9 {
+			c.Status = healthpb.HealthCheck_Status(2 + i/10%2)
+		}
+		v.feedMessages(t, c)
+	}
+	m := v.monitor()
+	for _, c := range []struct {
+		req   *monitorpb.HealthChecksRequest
+		items int
+		total int64
+	}{
+		{&monitorpb.HealthChecksRequest{Status: 2, Limit: 3}, 3, 5},
+		{&monitorpb.HealthChecksRequest{Status: 2, Limit: 3, Offset: 3}, 2, 5},
+		{&monitorpb.HealthChecksRequest{Statuses: []healthpb.HealthCheck_Status{2, 3, 3}}, 10, 10},
+		{&monitorpb.HealthChecksRequest{Status: 2, Statuses: []healthpb.HealthCheck_Status{3}}, 10, 10},
+		{&monitorpb.HealthChecksRequest{Statuses: []healthpb.HealthCheck_Status{0}}, 0, 0},
+		{&monitorpb.HealthChecksRequest{Sources: []healthpb.HealthCheck_Source{0}, Limit: 1000}, 100, 100},
+		{&monitorpb.HealthChecksRequest{Source: healthpb.HealthCheck_MONITOR}, 0, 0},
+		{&monitorpb.HealthChecksRequest{Node: "node-0019"}, 1, 1},
+	} {
+		rsp := new(monitorpb.HealthChecksResponse)
+		if err := m.HealthChecks(t.Context(), c.req, rsp); err != nil {
+			t.Errorf("%v: %v", c.req, err)
+			continue
+		}
+		if len(rsp.HealthChecks) != c.items || rsp.Total != c.total {
+			t.Errorf("%v: %d items of %d, want %d of %d", c.req, len(rsp.HealthChecks), rsp.Total, c.items, c.total)
+		}
+	}
+}
+
+func TestA12OneNodeIDInTwoServicesShowsTwice(t *testing.T) {
+	v := newView()
+	victim, thief := typicalStatus(), typicalStatus()
+	thief.Service.Name, thief.Status = "go.micro.srv.thief", healthpb.Status_STOPPED
+	v.feedMessages(t, victim, thief)
+	m := v.monitor()
+	rsp := new(monitorpb.StatusResponse)
+	if err := m.Status(t.Context(), &monitorpb.StatusRequest{Id: victim.Service.Nodes[0].Id, Verbose: true}, rsp); err != nil {
+		t.Fatal(err)
+	}
+	if len(rsp.Statuses) != 2 || rsp.Statuses[0].Status != healthpb.Status_RUNNING || rsp.Statuses[1].Status != healthpb.Status_STOPPED {
+		t.Errorf("statuses %v, want both", rsp.Statuses)
+	}
+	services := new(monitorpb.ServicesResponse)
+	if err := m.Services(t.Context(), &monitorpb.ServicesRequest{}, services); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range services.Services {
+		if len(s.Nodes) != 1 || !s.Nodes[0].Conflict {
+			t.Errorf("%v: the conflict does not show", s)
+		}
+	}
+	if v.store.Counters().Conflicts == 0 {
+		t.Error("the conflict was not counted")
+	}
+}
+
+// walk follows the cursors of HealthChecks and returns the nodes in order.
+// Between two pages it calls between.
+func walk(t *testing.T, m *Monitor, limit uint64, between func()) []string {
+	t.Helper()
+	var nodes []string
+	req := &monitorpb.HealthChecksRequest{Limit: limit}
+	for {
+		rsp := new(monitorpb.HealthChecksResponse)
+		if err := m.HealthChecks(t.Context(), req, rsp); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range rsp.HealthChecks {
+			nodes = append(nodes, c.Service.Nodes[0].Id)
+		}
+		if rsp.Cursor == "" {
+			return nodes
+		}
+		req.Cursor = rsp.Cursor
+		between()
+	}
+}
+
+func TestT65WalkingAllPagesShowsEachEntryOnce(t *testing.T) {
+	const n = 500
+	v := fleet(t, n)
+	m := v.monitor()
+	for _, limit := range []uint64{1, 7, 100, 1000} {
+		nodes := walk(t, m, limit, func() {})
+		for i, node := range nodes {
+			if want := fmt.Sprintf("node-%04d", i); node != want {
+				t.Fatalf("limit %d: entry %d is of %s, want %s", limit, i, node, want)
+			}
+		}
+		if len(nodes) != n {
+			t.Errorf("limit %d: %d entries, want %d", limit, len(nodes), n)
+		}
+	}
+}
+
+func TestT65WalkingPagesShowsNoEntryTwiceWhileEntriesChange(t *testing.T) {
+	v := fleet(t, 500)
+	m := v.monitor()
+	next := 1000
+	nodes := walk(t, m, 7, func() {
+		for range 10 { // new ones on both sides of the cursor, and changed ones
+			front := ofNode(next, typicalCheck())
+			front.Service.Nodes[0].Id = fmt.Sprint("a-", next)
+			changed := ofNode(next%500, typicalCheck())
+			changed.Timestamp, changed.Status = 1763760000+int64(next), 1
+			v.feedMessages(t, front, ofNode(next, typicalCheck()), changed)
+			next++
+		}
+	})
+	seen := map[string]bool{}
+	for _, node := range nodes {
+		if seen[node] {
+			t.Fatalf("%s is shown twice", node)
+		}
+		seen[node] = true
+	}
+	for i := range 500 {
+		if node := fmt.Sprintf("node-%04d", i); !seen[node] {
+			t.Fatalf("%s was there all the time and is not shown", node)
+		}
+	}
+}
+
+func FuzzPagingOverRPC(f *testing.F) {
+	m := fleet(f, 30).monitor()
+	f.Add(uint64(0), uint64(0), "", int32(0))
+	f.Add(uint64(math.MaxUint64), uint64(1<<63), "x", int32(7))
+	page, err := m.store.Checks(store.Query{Limit: 3})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(uint64(5), uint64(0), page.Next, int32(2))
+	f.Fuzz(func(t *testing.T, limit, offset uint64, cursor string, status int32) {
+		req := &monitorpb.HealthChecksRequest{
+			Limit: limit, Offset: offset, Cursor: cursor, Status: healthpb.HealthCheck_Status(status),
+		}
+		rsp := new(monitorpb.HealthChecksResponse)
+		code, detail := codeOf(t, m.HealthChecks(context.Background(), req, rsp))
+		if code != 0 && code != 400 {
+			t.Fatalf("%v: %d %s", req, code, detail)
+		}
+		if code == 0 && (len(rsp.HealthChecks) > 1000 || rsp.Total > 30) {
+			t.Fatalf("%v: %d items of %d", req, len(rsp.HealthChecks), rsp.Total)
+		}
+	})
+}
+
+func TestT68EventsAtTheRPCPortAreNotTaken(t *testing.T) {
+	v := newView()
+	p := serve(t, v.monitor())
+	body, contentType := oldEvent(t, store.KindCheck, false)
+	for _, name := range []string{"Micro-Topic", "X-Micro-Topic"} {
+		for _, endpoint := range []string{"", "Monitor.HealthChecks"} {
+			header := map[string]string{name: "micro.monitor.healthcheck", "Content-Type": contentType}
+			if endpoint != "" {
+				header["Micro-Endpoint"] = endpoint
+			}
+			p.post(t, header, string(body))
+		}
+	}
+	c := v.events.Counters().Topics["micro.monitor.healthcheck"]
+	if n := v.store.Counters(); c.Received != 0 || n.Checks != 0 {
+		t.Errorf("%d events received, %d checks known, want none", c.Received, n.Checks)
+	}
+}
