@@ -2,8 +2,12 @@ package health
 
 import (
 	"context"
+	"math"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	healthpb "github.com/microhq/monitor-srv/proto/health"
@@ -111,4 +115,20 @@ func stuckUntil(free <-chan struct{}) CheckFunc {
 		<-free
 		return nil, nil
 	}
+}
+
+// goroutines counts those of this package that are under way, once the bubble is
+// at rest. It takes the least of some counts: a goroutine that has ended for the
+// bubble may still be seen for a moment.
+func goroutines() int {
+	synctest.Wait()
+	least := math.MaxInt
+	for range 10 {
+		runtime.Gosched()
+		buf := make([]byte, 1<<20)
+		all := string(buf[:runtime.Stack(buf, true)])
+		least = min(least, strings.Count(all, "created by github.com/microhq/monitor-srv/health.(*") +
+			strings.Count(all, "created by github.com/microhq/monitor-srv/health.start"))
+	}
+	return least
 }

@@ -266,6 +266,7 @@ func TestStartAndCloseInAnyOrder(t *testing.T) {
 		if err := r.Start(); !errors.Is(err, errStarted) {
 			t.Errorf("second Start: %v", err)
 		}
+		synctest.Wait()
 		var wg sync.WaitGroup
 		for range 10 {
 			wg.Go(func() { mustClose(t, r) })
