@@ -40,6 +40,12 @@ func newRedactor(secrets ...string) *redactor {
 	return r
 }
 
+// long returns those of texts that are long enough to be secrets. Short ones, such
+// as the value of a flag, would mask half of an error.
+func long(texts []string) []string {
+	return slices.DeleteFunc(texts, func(s string) bool { return len(s) < maskRun })
+}
+
 func (r *redactor) add(form string) {
 	if len(form) < maskRun {
 		if !slices.Contains(r.short, form) {

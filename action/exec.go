@@ -1,0 +1,140 @@
+package action
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/microhq/monitor-srv/command"
+	"github.com/microhq/monitor-srv/setting"
+)
+
+// execKeys are the keys of an exec action; all of them are goma's.
+type execKeys struct {
+	// Command is the program to run: a path, or a name to look up. Required.
+	Command string `toml:"command"`
+	// Args are its arguments.
+	Args []string `toml:"args"`
+	// Env holds NAME=VALUE pairs that the program sees besides PATH, HOME, USER,
+	// LANG, TZ, LC_* and the variables of the notice.
+	Env []setting.Secret `toml:"env"`
+	// Timeout is how long the program may run; 30 s, at most 10 min.
+	Timeout setting.Duration `toml:"timeout"`
+	// Debug logs what the program prints.
+	Debug bool `toml:"debug"`
+}
+
+// execAction runs a program for each notice.
+type execAction struct {
+	command string
+	args    []string
+	env     []string
+	timeout time.Duration
+	debug   *slog.Logger // nil if not asked for
+	secrets *redactor
+}
+
+func newExec(decode func(any) error, env Env) (Action, error) {
+	var keys execKeys
+	if err := decode(&keys); err != nil {
+		return nil, err
+	}
+	if keys.Command == "" {
+		return nil, errors.New("command is missing: name the program to run")
+	}
+	timeout, err := checkTimeout(time.Duration(keys.Timeout))
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(append([]string{keys.Command}, keys.Args...), hasNUL) {
+		return nil, errors.New("command and args must not hold NUL bytes")
+	}
+	a := &execAction{command: keys.Command, args: keys.Args, timeout: timeout}
+	var secrets []string
+	for i, pair := range keys.Env {
+		name, value, ok := strings.Cut(pair.Reveal(), "=")
+		if !ok || name == "" || hasNUL(value) {
+			return nil, fmt.Errorf("env: entry %d is not NAME=VALUE", i+1)
+		}
+		a.env = append(a.env, pair.Reveal())
+		secrets = append(secrets, value)
+	}
+	a.secrets = newRedactor(long(secrets)...)
+	if keys.Debug {
+		a.debug = env.log()
+	}
+	return a, nil
+}
+
+func hasNUL(s string) bool { return strings.Contains(s, "\x00") }
+
+// Deadline returns the timeout of the program.
+func (a *execAction) Deadline() time.Duration { return a.timeout }
+
+// String names the action without its arguments, which may hold secrets.
+func (a *execAction) String() string {
+	return fmt.Sprintf("exec %s (+%d args)", a.command, len(a.args))
+}
+
+// Notify runs the program. What it leaves running when it ends in time lives
+// on, as with goma.
+func (a *execAction) Notify(ctx context.Context, ns []Notice) error {
+	if len(ns) == 0 {
+		return errNoNotice
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.timeout)
+	defer cancel()
+	out, err := command.Run(ctx, command.Spec{
+		Path:       a.command,
+		Args:       a.args,
+		Env:        append(slices.Clone(a.env), variables(ns[0])...),
+		Background: true,
+	})
+	if a.debug != nil {
+		a.debug.Info("an action printed", "action", a.String(), "monitor", ns[0].Monitor, "event", ns[0].Event,
+			"exit", out.ExitCode, "stdout", a.secrets.text(string(out.Stdout)), "stderr", a.secrets.text(string(out.Stderr)))
+	}
+	if err != nil {
+		return fmt.Errorf("running %s: %w", a, a.secrets.err(err))
+	}
+	return nil
+}
+
+// variables returns what a program learns of a notice. Value is there on failure
+// and duration on recovery only, as with goma.
+func variables(n Notice) []string {
+	var vars []string
+	add := func(name, value string) {
+		vars = append(vars, name+"="+strings.ReplaceAll(value, "\x00", ""))
+	}
+	both := func(name, value string) {
+		add("GOMA_"+name, value)
+		add("MONITOR_"+name, value)
+	}
+	both("MONITOR", n.Monitor)
+	both("VERSION", n.Version)
+	add("GOMA_EVENT", n.Event.goma())
+	add("MONITOR_EVENT", string(n.Event))
+	switch n.Event {
+	case Fail, Repeat:
+		both("VALUE", n.value())
+	case Recover:
+		both("DURATION", strconv.Itoa(n.seconds()))
+	}
+	add("MONITOR_HOST", n.Host)
+	add("MONITOR_INCIDENT", n.Incident)
+	add("MONITOR_ERROR", clean(n.Error[:min(len(n.Error), maxVariable)]))
+	add("MONITOR_SINCE", stamp{n.Since}.String())
+	add("MONITOR_TIME", stamp{n.Time}.String())
+	add("MONITOR_SEQ", strconv.FormatInt(n.Seq, 10))
+	add("MONITOR_FAILURES", strconv.Itoa(n.Failures))
+	return vars
+}
+
+// maxVariable bounds the text of a probe's error in a variable, in bytes.
+const maxVariable = 4 << 10

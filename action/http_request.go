@@ -1,0 +1,144 @@
+package action
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxAnswer bounds what is read of an answer, and of its headers, in bytes. It
+// is read only so that the connection can be used again.
+const maxAnswer = 64 << 10
+
+// send makes one request of a notice.
+func (a *httpAction) send(ctx context.Context, u *url.URL, n Notice) error {
+	req, err := a.request(ctx, u, n)
+	if err != nil {
+		return &Permanent{err}
+	}
+	resp, err := a.client.Do(req)
+	if err != nil {
+		var told *url.Error
+		if errors.As(err, &told) {
+			err = told.Err // without the URL
+		}
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 && (resp.ContentLength < 0 || resp.ContentLength > maxAnswer) {
+		return nil // what an endless body says is of no interest
+	}
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	return verdict(resp, line(string(text), 200))
+}
+
+// request makes the request: the form in the query or as the body, or what the
+// user's template makes.
+func (a *httpAction) request(ctx context.Context, u *url.URL, n Notice) (*http.Request, error) {
+	target := *u
+	var body string
+	switch {
+	case a.body != nil:
+		text, err := render(a.body, n)
+		if err != nil {
+			return nil, fmt.Errorf("making the body: %w", err)
+		}
+		body = text
+	case a.inQuery():
+		target.RawQuery = a.form(u, n).Encode()
+	default:
+		body = a.form(u, n).Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, a.method, target.String(), strings.NewReader(body))
+	if err != nil {
+		return nil, errors.New("making the request: the URL is not valid")
+	}
+	req.Header = a.header.Clone()
+	if a.body == nil && !a.inQuery() {
+		if req.Header.Get("Content-Type") == "" {
+			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+	}
+	req.Header.Set("Idempotency-Key", token(n.Key()))
+	req.Header.Set("X-Monitor-Event", token(string(n.Event)))
+	if n.Incident != "" {
+		req.Header.Set("X-Monitor-Incident", token(n.Incident))
+	}
+	if a.host != "" {
+		req.Host = a.host
+	}
+	return req, nil
+}
+
+// form returns the fields of a notice, over those of the URL and the user's.
+func (a *httpAction) form(u *url.URL, n Notice) url.Values {
+	form := u.Query()
+	for name, value := range a.params {
+		form.Set(name, value)
+	}
+	form.Set("monitor", n.Monitor)
+	form.Set("host", n.Host)
+	form.Set("event", n.Event.goma())
+	form.Set("version", n.Version)
+	switch n.Event {
+	case Fail, Repeat:
+		form.Set("value", n.value())
+	case Recover:
+		form.Set("duration", strconv.Itoa(n.seconds()))
+	}
+	if a.incident && n.Incident != "" {
+		form.Set("incident", n.Incident)
+		if n.Error != "" {
+			form.Set("error", line(n.Error, 1000))
+		}
+	}
+	return form
+}
+
+// verdict judges an answer by its status; text is the start of its body.
+func verdict(resp *http.Response, text string) error {
+	code := resp.StatusCode
+	err := errors.New(strings.TrimSuffix(fmt.Sprintf("answered %d %s: %s", code, http.StatusText(code), text), ": "))
+	switch {
+	case code >= 200 && code < 300:
+		return nil
+	case code == http.StatusRequestTimeout, code == http.StatusTooManyRequests, code >= 500:
+		if after, ok := retryAfter(resp.Header.Get("Retry-After"), time.Now()); ok {
+			return &RetryAfter{after, err}
+		}
+		return err
+	}
+	return &Permanent{err}
+}
+
+// retryAfter reads the header of that name: seconds, or a date.
+func retryAfter(text string, now time.Time) (time.Duration, bool) {
+	if seconds, err := strconv.ParseUint(text, 10, 32); err == nil {
+		return time.Duration(seconds) * time.Second, true
+	}
+	if date, err := http.ParseTime(text); err == nil {
+		return date.Sub(now), true
+	}
+	return 0, false
+}
+
+// token returns text as the value of a header: printable ASCII without spaces,
+// other bytes as '_', at most 200 bytes.
+func token(text string) string {
+	b := []byte(text[:min(len(text), 200)])
+	for i, c := range b {
+		if c <= ' ' || c > '~' {
+			b[i] = '_'
+		}
+	}
+	return string(b)
+}

@@ -1,0 +1,208 @@
+package action
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net/mail"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+)
+
+const (
+	headerIncident = "X-Monitor-Incident"
+
+	// maxLetter bounds the body of a mail of several notices, in bytes; beyond
+	// it each notice gets one line in place of the user's template.
+	maxLetter = 1 << 20
+	// maxIncidents is how many incidents the header of a mail names; the body
+	// names all.
+	maxIncidents = 20
+)
+
+// letter is one mail: who gets it and what it says.
+type letter struct {
+	id   string // Message-ID without its brackets
+	to   []*mail.Address
+	text []byte
+}
+
+// letters writes the mails of ns: recipients that are to hear the same share
+// one.
+func (a *mailAction) letters(ns []Notice) ([]letter, error) {
+	type group struct {
+		to      []*mail.Address
+		notices []Notice
+	}
+	groups := map[string]*group{}
+	var order []string
+	for _, address := range a.recipients() {
+		var heard []Notice
+		key := ""
+		for i, n := range ns {
+			if slices.Contains(a.to[n.Event], address) {
+				heard = append(heard, n)
+				key += fmt.Sprint(i, " ")
+			}
+		}
+		if len(heard) == 0 {
+			continue
+		}
+		if groups[key] == nil {
+			groups[key] = &group{notices: heard}
+			order = append(order, key)
+		}
+		groups[key].to = append(groups[key].to, address)
+	}
+	var ls []letter
+	for _, key := range order {
+		l, err := a.letter(groups[key].to, groups[key].notices)
+		if err != nil {
+			return nil, err
+		}
+		ls = append(ls, l)
+	}
+	return ls, nil
+}
+
+// recipients returns everyone who hears of anything, each once.
+func (a *mailAction) recipients() (all []*mail.Address) {
+	for _, e := range []Event{Init, Fail, Recover} {
+		for _, address := range a.to[e] {
+			if !slices.Contains(all, address) {
+				all = append(all, address)
+			}
+		}
+	}
+	return all
+}
+
+// letter writes the mail of ns to some recipients.
+func (a *mailAction) letter(to []*mail.Address, ns []Notice) (letter, error) {
+	subject, err := a.subjectOf(ns)
+	if err != nil {
+		return letter{}, err
+	}
+	body, err := a.bodyOf(ns)
+	if err != nil {
+		return letter{}, err
+	}
+	l := letter{id: a.messageID(ns), to: to}
+	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
+	m.FromMailAddress(a.from)
+	if !a.bcc {
+		m.ToMailAddress(to...)
+	}
+	m.Subject(subject)
+	m.SetDateWithValue(cmp.Or(ns[len(ns)-1].Time, time.Now()).UTC())
+	m.SetMessageIDWithValue(l.id)
+	m.SetGenHeader("Auto-Submitted", "auto-generated")
+	for _, name := range slices.Sorted(maps.Keys(a.header)) {
+		m.SetGenHeader(gomail.Header(name), a.header[name])
+	}
+	if ids := incidents(ns); len(ids) > 0 && len(ids) <= maxIncidents {
+		m.SetGenHeader(headerIncident, strings.Join(ids, " "))
+	}
+	m.SetBodyString(gomail.TypeTextPlain, clean(body))
+	var b bytes.Buffer
+	if _, err := m.WriteTo(&b); err != nil {
+		return letter{}, err
+	}
+	l.text = b.Bytes()
+	return l, nil
+}
+
+// incidents returns the ids of the incidents of ns, each once, in order.
+func incidents(ns []Notice) (ids []string) {
+	seen := map[string]bool{}
+	for _, n := range ns {
+		if id := token(n.Incident); id != "" && !seen[id] {
+			seen[id] = true
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func (a *mailAction) subjectOf(ns []Notice) (string, error) {
+	if len(ns) > 1 && !a.ownSubject {
+		return line(fmt.Sprintf("alert: %s on %s", counts(ns), ns[0].Host), 250), nil
+	}
+	text, err := render(a.subject, ns[0])
+	if err != nil {
+		return "", fmt.Errorf("subject: %w", err)
+	}
+	text = line(text, 250)
+	if len(ns) > 1 {
+		text += fmt.Sprintf(" (and %d more)", len(ns)-1)
+	}
+	return text, nil
+}
+
+func (a *mailAction) bodyOf(ns []Notice) (string, error) {
+	if len(ns) == 1 {
+		return a.bodyOfOne(ns[0])
+	}
+	if a.ownBody {
+		var parts []string
+		size := 0
+		for _, n := range ns {
+			text, err := a.bodyOfOne(n)
+			if err != nil {
+				return "", err
+			}
+			parts = append(parts, text)
+			if size += len(text); size > maxLetter {
+				return list(ns), nil
+			}
+		}
+		return strings.Join(parts, "\n\n"), nil
+	}
+	return list(ns), nil
+}
+
+func (a *mailAction) bodyOfOne(n Notice) (string, error) {
+	text, err := render(a.body, n)
+	if err != nil {
+		return "", fmt.Errorf("body: %w", err)
+	}
+	return text, nil
+}
+
+// list returns one line for each of several notices.
+func list(ns []Notice) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s on %s\n\n", counts(ns), line(ns[0].Host, 200))
+	for _, n := range ns {
+		b.WriteString(summary(n))
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// plainID is what may stand in a Message-ID as it is.
+var plainID = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$`)
+
+// messageID returns the id of a mail of ns: the same for the same notices,
+// whenever and by whomever it is sent for this sender.
+func (a *mailAction) messageID(ns []Notice) string {
+	_, domain, ok := strings.Cut(a.from.Address, "@")
+	if !ok || !plainID.MatchString(domain) {
+		domain = "monitor-srv.invalid"
+	}
+	if key := ns[0].Key(); len(ns) == 1 && len(key) <= 100 && plainID.MatchString(key) {
+		return key + "@" + domain
+	}
+	hash := sha256.New()
+	for _, n := range ns {
+		fmt.Fprintf(hash, "%q\n", n.Key())
+	}
+	return hex.EncodeToString(hash.Sum(nil)[:16]) + "@" + domain
+}

@@ -1,0 +1,203 @@
+package action
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/nicholas-fedor/shoutrrr/pkg/router"
+	"github.com/nicholas-fedor/shoutrrr/pkg/types"
+	"github.com/nicholas-fedor/shoutrrr/pkg/util/jsonclient"
+
+	"github.com/microhq/monitor-srv/setting"
+)
+
+// notifyKeys are the keys of a notify action: the URL in one of three ways.
+type notifyKeys struct {
+	// URL names the service and whom to tell, such as
+	// "slack://hook:TOKEN@webhook" or "ntfy://ntfy.sh/TOPIC".
+	URL setting.Secret `toml:"url"`
+	// URLFile and URLEnv say where the URL is, in place of it.
+	URLFile string `toml:"url_file"`
+	URLEnv  string `toml:"url_env"`
+}
+
+const (
+	// maxMessage bounds a message, in bytes: below what the services take
+	// (Discord 2,000 characters, Telegram and Slack more).
+	maxMessage = 1900
+	// maxStuck bounds the calls of the library that outlived their attempt: it
+	// knows no deadline.
+	maxStuck = 3
+)
+
+// notifyAction tells a chat or push service.
+type notifyAction struct {
+	service string // the scheme of the URL
+	url     string
+	secrets *redactor
+	slots   chan struct{} // one for each call of the library
+	send    func(message string, params types.Params) error
+}
+
+func newNotify(decode func(any) error, _ Env) (Action, error) {
+	var keys notifyKeys
+	if err := decode(&keys); err != nil {
+		return nil, err
+	}
+	text, err := setting.SecretFrom("url", keys.URL, keys.URLFile, keys.URLEnv)
+	if err != nil {
+		return nil, err
+	}
+	if text.IsZero() {
+		return nil, errors.New("url is missing: give url, url_file or url_env")
+	}
+	a := &notifyAction{url: strings.TrimSpace(text.Reveal()), slots: make(chan struct{}, maxStuck)}
+	a.send = a.call
+	u, err := url.Parse(a.url)
+	if err != nil || u.Scheme == "" {
+		return nil, errors.New("url is not a URL such as \"slack://hook:TOKEN@webhook\"")
+	}
+	a.service, _, _ = strings.Cut(strings.ToLower(u.Scheme), "+")
+	a.secrets = secretsOf(u)
+	if a.service == "matrix" {
+		return a, nil // logs in when it is made
+	}
+	if _, err := a.open(); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// secretsOf returns a redactor of all of a URL but its scheme: each service has
+// another place for its token.
+func secretsOf(u *url.URL) *redactor {
+	list := []string{u.Host, u.Hostname(), u.Path, u.EscapedPath(), u.RawQuery, u.User.String(), u.User.Username(), u.Fragment, u.Opaque}
+	for _, values := range u.Query() {
+		list = append(list, values...)
+	}
+	list = long(list)
+	if password, ok := u.User.Password(); ok {
+		list = append(list, password)
+	}
+	return newRedactor(list...)
+}
+
+// open makes the service of the URL, which does no I/O but for matrix.
+func (a *notifyAction) open() (types.Service, error) {
+	var r router.ServiceRouter
+	if a.service == "logger" {
+		return nil, errors.New("url: service \"logger\" tells nobody")
+	}
+	if _, err := r.NewService(a.service); err != nil {
+		return nil, fmt.Errorf("url: unknown service %q", a.service)
+	}
+	service, err := r.Locate(a.url)
+	if err != nil {
+		return nil, fmt.Errorf("url: not a URL of service %q: %w", a.service, a.secrets.err(err))
+	}
+	return service, nil
+}
+
+// Groups tells that one message may list several notices, except where a service
+// keeps incidents itself.
+func (a *notifyAction) Groups() bool { return !a.tracks() }
+
+// tracks reports whether the service knows incidents by our ids.
+func (a *notifyAction) tracks() bool { return a.service == "pagerduty" }
+
+// String names the action by its service.
+func (a *notifyAction) String() string { return "notify by " + a.service }
+
+// Deadline returns how long a service may take.
+func (a *notifyAction) Deadline() time.Duration { return DefaultTimeout }
+
+// Notify sends one message that lists ns. The library knows no context: a call
+// that outlives its attempt is left behind, and after maxStuck of them there
+// are no more attempts until one of them returns.
+func (a *notifyAction) Notify(ctx context.Context, ns []Notice) error {
+	if len(ns) == 0 {
+		return errNoNotice
+	}
+	select {
+	case a.slots <- struct{}{}:
+	default:
+		return fmt.Errorf("notifying by %s: %d earlier attempts still wait for an answer", a.service, maxStuck)
+	}
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				done <- fmt.Errorf("panic: %T", p)
+			}
+			<-a.slots
+		}()
+		done <- a.send(message(ns), a.params(ns[0]))
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("notifying by %s: %w", a.service, a.secrets.err(judge(err)))
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("notifying by %s: %w", a.service, context.Cause(ctx))
+	}
+}
+
+// call sends a message by a service of its own: services keep state.
+func (a *notifyAction) call(message string, params types.Params) error {
+	service, err := a.open()
+	if err != nil {
+		return err
+	}
+	return service.Send(message, &params)
+}
+
+// params returns what a service needs besides the message.
+func (a *notifyAction) params(n Notice) types.Params {
+	if !a.tracks() || n.Incident == "" {
+		return types.Params{}
+	}
+	params := types.Params{"dedup_key": token(n.Incident), "source": line(n.Host, 200), "action": "trigger"}
+	if n.Event == Recover {
+		params["action"] = "resolve"
+	}
+	return params
+}
+
+// judge makes an error permanent if it is an answer that will not change.
+func judge(err error) error {
+	var answer jsonclient.Error
+	if errors.As(err, &answer) && answer.StatusCode >= 400 && answer.StatusCode < 500 &&
+		answer.StatusCode != 408 && answer.StatusCode != 429 {
+		return &Permanent{err}
+	}
+	return err
+}
+
+// message returns ns as a message: failures first, so that they are told even if
+// not all fits.
+func message(ns []Notice) string {
+	if len(ns) == 1 {
+		return fmt.Sprintf("%s (on %s)", summary(ns[0]), line(ns[0].Host, 200))
+	}
+	text, told := fmt.Sprintf("%s on %s", counts(ns), line(ns[0].Host, 200)), 0
+	for _, event := range []Event{Fail, Repeat, Recover, Init} {
+		for _, n := range ns {
+			if n.Event != event {
+				continue
+			}
+			next := "\n" + summary(n)
+			if len(text)+len(next) > maxMessage {
+				return text + fmt.Sprintf("\n... and %d more", len(ns)-told)
+			}
+			text += next
+			told++
+		}
+	}
+	return text
+}
