@@ -4,8 +4,8 @@ import "time"
 
 // Config holds the caps of a store. A zero or negative field means its default.
 type Config struct {
-	// Retention is how long what is missing is kept before it is forgotten. The
-	// default is 24 hours.
+	// Retention is how long a thing is kept after it was judged missing, or a node
+	// that is STOPPED after its ttl, before it is forgotten. 24 hours by default.
 	Retention time.Duration
 	// Transitions is how many of them are held, 16,384 by default.
 	Transitions int

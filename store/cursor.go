@@ -31,26 +31,23 @@ func (l listing) encode(k key) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// decode returns the key in a cursor.
+// decode returns the key in a cursor. Only what encode makes is taken.
 func (l listing) decode(cursor string) (k key, err error) {
 	bad := fmt.Errorf("%w %.40q: take it from the answer before", ErrBadCursor, cursor)
-	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(b) < 5 || b[0] != byte(l) {
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(b) == 0 {
 		return k, bad
 	}
-	b, sum := b[:len(b)-4], binary.LittleEndian.Uint32(b[len(b)-4:])
-	if crc32.ChecksumIEEE(b) != sum {
-		return k, bad
-	}
-	b = b[1:]
+	rest := b[1:]
 	for i := range k {
-		size, n := binary.Uvarint(b)
-		if n <= 0 || size > uint64(len(b)-n) {
+		size, n := binary.Uvarint(rest)
+		if n <= 0 || size > uint64(len(rest)-n) {
 			return k, bad
 		}
-		k[i], b = string(b[n:n+int(size)]), b[n+int(size):]
+		rest = rest[n:]
+		k[i], rest = string(rest[:size]), rest[size:]
 	}
-	if len(b) > 0 {
+	if l.encode(k) != cursor {
 		return k, bad
 	}
 	return k, nil

@@ -115,15 +115,6 @@ func (s *Store) queue(e *entry) *list {
 	return &s.missing
 }
 
-// unlink takes an entry out of the list it is in.
-func (s *Store) unlink(e *entry) {
-	if e.state.evictable() {
-		s.queue(e).remove(e)
-	} else {
-		s.wheel.remove(e)
-	}
-}
-
 // hurry moves an entry forward in the wheel if it is due earlier than before.
 func (s *Store) hurry(e *entry) {
 	if due := ticksUp(e.arrival + e.staysFor()); due < e.due {
@@ -132,7 +123,7 @@ func (s *Store) hurry(e *entry) {
 	}
 }
 
-// forget drops an entry whose retention has passed.
+// forget drops an evictable entry whose retention has passed.
 func (s *Store) forget(e *entry, now time.Duration) {
 	why := forgottenMissing
 	if e.state == retired {
@@ -142,15 +133,16 @@ func (s *Store) forget(e *entry, now time.Duration) {
 	s.counters.Forgotten++
 }
 
-// evict drops an entry because its room is needed.
+// evict drops an evictable entry because its room is needed.
 func (s *Store) evict(e *entry, now time.Duration) {
 	s.farewell(e, evicted, now)
 	s.counters.Evicted++
 }
 
+// farewell drops an entry that is evictable.
 func (s *Store) farewell(e *entry, why cause, now time.Duration) {
 	s.record(e, e.judgement(), judgedForgotten, why, now)
-	s.unlink(e)
+	s.queue(e).remove(e)
 	s.drop(e, now)
 }
 

@@ -91,7 +91,7 @@ func (s *Store) Put(ev *Event) Outcome {
 	}
 	was, queued := e.standing(), e.state.evictable()
 	if queued {
-		s.unlink(e)
+		s.queue(e).remove(e)
 	}
 	e.timestamp, e.skewed = timestamp, skewed
 	s.write(e, ev, now)

@@ -93,27 +93,22 @@ func (q *TransitionQuery) selects(r *record) bool {
 // the longest errors would take 64 MiB otherwise.
 const maxError = 1024
 
-// errorOf returns the error within the body of a check.
-func errorOf(body string) string {
+// errorOf returns the error within the body of a check: as everywhere in
+// protobuf, the last one.
+func errorOf(body string) (text string) {
 	const field = 9
 	for b := []byte(body); len(b) > 0; {
-		num, typ, n := protowire.ConsumeTag(b)
+		num, typ, n := protowire.ConsumeField(b)
 		if n < 0 {
-			return ""
+			break
 		}
-		b = b[n:]
 		if num == field && typ == protowire.BytesType {
-			if text, n := protowire.ConsumeString(b); n >= 0 {
-				return cut(text)
-			}
-			return ""
-		}
-		if n = protowire.ConsumeFieldValue(num, typ, b); n < 0 {
-			return ""
+			_, _, skip := protowire.ConsumeTag(b)
+			text, _ = protowire.ConsumeString(b[skip:])
 		}
 		b = b[n:]
 	}
-	return ""
+	return cut(text)
 }
 
 // cut shortens an error to maxError bytes, between two characters.

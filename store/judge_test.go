@@ -1,0 +1,422 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	healthpb "github.com/microhq/monitor-srv/proto/health"
+)
+
+// bubble runs a test on a clock that only moves when everybody waits, with a
+// store that runs.
+func bubble(t *testing.T, cfg Config, test func(t *testing.T, s *Store)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := New(cfg)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- s.Run(ctx) }()
+		synctest.Wait()
+		test(t, s)
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run returned %v", err)
+		}
+		verify(t, s)
+	})
+}
+
+func unix() int64 { return time.Now().Unix() }
+
+func wantLines(t *testing.T, s *Store, q TransitionQuery, want ...string) {
+	t.Helper()
+	if got := lines(s, q); !slices.Equal(got, want) {
+		t.Fatalf("transitions\n got %q\nwant %q", got, want)
+	}
+}
+
+// TestA15ExpiryIsExactToASecond follows one check from its report to oblivion.
+func TestA15ExpiryIsExactToASecond(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *Store) {
+		begin := time.Now()
+		mustPut(t, s, Accepted, check("n", "ping", failing, unix()).saying("connection refused"))
+		seq := int64(0)
+		for _, want := range []struct {
+			at   time.Duration
+			line string
+		}{
+			{0, "n/ping UNKNOWN->ERROR: first report"},
+			{15 * time.Second, "n/ping ERROR->UNKNOWN: silent for 15s (interval 10s)"},
+			{time.Hour, "n/ping UNKNOWN->MISSING: missing: silent for 1h0m0s (ttl 1h0m0s)"},
+			{25 * time.Hour, "n/ping MISSING->FORGOTTEN: forgotten: missing for 24h0m0s"},
+		} {
+			if err := s.Wait(t.Context(), seq); err != nil { // woken by Run alone
+				t.Fatal(err)
+			}
+			ts, next, gap := s.After(TransitionQuery{}, seq)
+			if seq = next; len(ts) != 1 || gap || line(ts[0]) != want.line {
+				t.Fatalf("got %+v, want %q", ts, want.line)
+			}
+			if late := time.Since(begin) - want.at; late < 0 || late > time.Second {
+				t.Errorf("%s: noticed after %s", want.line, time.Since(begin))
+			}
+			if got := ts[0].Time.Sub(begin); got < want.at || got > want.at+time.Second {
+				t.Errorf("%s: has the time %s", want.line, got)
+			}
+			if ts[0].Error != "connection refused" {
+				t.Errorf("%s: the error is %q", want.line, ts[0].Error)
+			}
+		}
+		if c := s.Counters(); c.Services+c.Nodes+c.Checks != 0 || c.Forgotten != 1 {
+			t.Errorf("something is left: %+v", c)
+		}
+	})
+}
+
+// TestA15LostTimerNeverShowsStaleTruth asks a store that nobody runs.
+func TestA15LostTimerNeverShowsStaleTruth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{})
+		mustPut(t, s, Accepted, check("n", "ping", ok, unix()))
+		time.Sleep(15*time.Second - 1)
+		if c := theCheck(t, s, Query{}); c.Status != healthpb.HealthCheck_OK {
+			t.Errorf("judged %s too early", c.Status)
+		}
+		time.Sleep(1)
+		c := theCheck(t, s, Query{})
+		if c.Status != healthpb.HealthCheck_UNKNOWN || c.Reported != healthpb.HealthCheck_OK {
+			t.Errorf("judged %s, reported %s, want UNKNOWN, OK", c.Status, c.Reported)
+		}
+		time.Sleep(2 * time.Hour)
+		if p, err := s.Checks(Query{}); err != nil || p.Total != 0 {
+			t.Errorf("a missing check is listed: %+v, %v", p, err)
+		}
+	})
+}
+
+// TestA17MissingIsKeptAndTold: what falls silent for good is not just gone.
+func TestA17MissingIsKeptAndTold(t *testing.T) {
+	bubble(t, Config{Retention: 3 * time.Hour}, func(t *testing.T, s *Store) {
+		mustPut(t, s, Accepted, check("n", "ping", ok, unix()), status("n", running, unix()), stats("n", unix()))
+		time.Sleep(2 * time.Hour)
+		if c := theCheck(t, s, Query{Missing: true}); !c.Missing || c.Reported != healthpb.HealthCheck_OK ||
+			c.Status != healthpb.HealthCheck_UNKNOWN || c.Since != c.Received+15 {
+			t.Errorf("the missing check is %+v", c)
+		}
+		if n := theNode(t, s, Query{Missing: true}); !n.Missing || n.Status != healthpb.Status_UNKNOWN {
+			t.Errorf("the missing node is %+v", n)
+		}
+		for name, list := range map[string]func(Query) (int, error){
+			"checks":   count(s.Checks),
+			"nodes":    count(s.Nodes),
+			"stats":    count(s.Stats),
+			"summary":  count(s.Summary),
+			"services": count(s.Services),
+		} {
+			plain, err := list(Query{})
+			onRequest, err2 := list(Query{Missing: true, Service: "a", Node: "n"})
+			if plain != 0 || onRequest != 1 || err != nil || err2 != nil {
+				t.Errorf("%s: %d listed (%v), %d on request (%v), want 0 and 1", name, plain, err, onRequest, err2)
+			}
+		}
+		if c := s.Counters(); c.MissingChecks != 1 || c.Checks != 1 || c.ChecksByStatus != [4]int{} {
+			t.Errorf("counters: %+v", c)
+		}
+		// It comes back.
+		mustPut(t, s, Accepted, check("n", "ping", ok, unix()))
+		time.Sleep(150 * time.Minute)
+		wantLines(t, s, TransitionQuery{},
+			"n/ping UNKNOWN->OK: first report",
+			"n/ UNKNOWN->RUNNING: first report",
+			"n/ping OK->UNKNOWN: silent for 15s (interval 10s)",
+			"n/ RUNNING->UNKNOWN: silent for 15s (interval 10s)",
+			"n/ping UNKNOWN->MISSING: missing: silent for 1h0m0s (ttl 1h0m0s)",
+			"n/ UNKNOWN->MISSING: missing: silent for 1h0m0s (ttl 1h0m0s)",
+			"n/ping MISSING->OK: reported",
+			"n/ping OK->UNKNOWN: silent for 15s (interval 10s)",
+			"n/ping UNKNOWN->MISSING: missing: silent for 1h0m0s (ttl 1h0m0s)",
+			"n/ MISSING->FORGOTTEN: forgotten: missing for 3h0m0s",
+		)
+	})
+}
+
+func count[T any](list func(Query) (Page[T], error)) func(Query) (int, error) {
+	return func(q Query) (int, error) {
+		p, err := list(q)
+		return p.Total, err
+	}
+}
+
+// TestKilledPublisherIsUnknownAndHistorySaysWhy is kill -9 of a publisher.
+func TestKilledPublisherIsUnknownAndHistorySaysWhy(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *Store) {
+		var heard time.Time
+		for range 6 {
+			heard = time.Now()
+			mustPut(t, s, Accepted, check("n", "ping", ok, unix()), status("n", running, unix()))
+			time.Sleep(10 * time.Second)
+		}
+		time.Sleep(time.Until(heard.Add(15*time.Second - time.Millisecond)))
+		if c := theCheck(t, s, Query{}); c.Status != healthpb.HealthCheck_OK {
+			t.Fatalf("judged %s before interval and grace were over", c.Status)
+		}
+		time.Sleep(time.Second)
+		if c, n := theCheck(t, s, Query{}), theNode(t, s, Query{}); c.Status != 0 || n.Status != 0 ||
+			c.Reported != healthpb.HealthCheck_OK || n.Reported != healthpb.Status_RUNNING {
+			t.Fatalf("a second later: check %s (%s), node %s (%s)", c.Status, c.Reported, n.Status, n.Reported)
+		}
+		ts, more, _, err := s.History(TransitionQuery{Service: "a", ID: "ping"}, 0)
+		if err != nil || more || len(ts) != 2 || line(ts[0]) != "n/ping OK->UNKNOWN: silent for 15s (interval 10s)" {
+			t.Errorf("history: %+v, %t, %v", ts, more, err)
+		}
+	})
+}
+
+// TestCleanStopRaisesNothing: after STOPPED nothing is UNKNOWN or missing.
+func TestCleanStopRaisesNothing(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *Store) {
+		mustPut(t, s, Accepted, status("n", running, unix()), check("n", "ping", ok, unix()), stats("n", unix()))
+		time.Sleep(10 * time.Second)
+		mustPut(t, s, Accepted, status("n", isStopped, unix()))
+		time.Sleep(4 * time.Second)
+		if c := theCheck(t, s, Query{}); c.Status != healthpb.HealthCheck_OK {
+			t.Errorf("the check is %s while it is not late", c.Status)
+		}
+		time.Sleep(2 * time.Second)
+		if p, err := s.Checks(Query{}); err != nil || p.Total != 0 {
+			t.Errorf("the check of a stopped node is listed: %+v, %v", p, err)
+		}
+		c := theCheck(t, s, Query{Missing: true})
+		if c.Status != healthpb.HealthCheck_OK || !c.Stopped || c.Missing {
+			t.Errorf("on request it is %+v", c)
+		}
+		time.Sleep(time.Hour)
+		if _, err := s.Checks(Query{ID: "ping", Missing: true}); err == nil {
+			t.Error("the check is kept for longer than its ttl")
+		}
+		time.Sleep(22 * time.Hour)
+		if n := theNode(t, s, Query{}); n.Status != healthpb.Status_STOPPED || n.Missing || n.Node != "n" {
+			t.Errorf("a day later the node is %+v", n)
+		}
+		time.Sleep(3 * time.Hour)
+		wantLines(t, s, TransitionQuery{},
+			"n/ UNKNOWN->RUNNING: first report",
+			"n/ping UNKNOWN->OK: first report",
+			"n/ RUNNING->STOPPED: reported",
+			"n/ STOPPED->FORGOTTEN: forgotten: stopped for 25h0m0s",
+		)
+	})
+}
+
+// TestStoppedNodeIsRevived by a status, which gives its checks time to report, or
+// by a check.
+func TestStoppedNodeIsRevived(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *Store) {
+		mustPut(t, s, Accepted, status("n", isStopped, unix()), check("n", "ping", ok, unix()), check("n", "pong", ok, unix()))
+		time.Sleep(5 * time.Minute)
+		mustPut(t, s, Accepted, check("n", "pong", failing, unix()))
+		if c := theCheck(t, s, Query{}); c.ID != "pong" || c.Stopped {
+			t.Errorf("after an event of its own: %+v", c)
+		}
+		mustPut(t, s, Accepted, status("n", started, unix()))
+		if p, err := s.Checks(Query{}); err != nil || p.Total != 2 || p.Items[0].Status != healthpb.HealthCheck_OK {
+			t.Errorf("after STARTED: %+v, %v", p, err)
+		}
+		time.Sleep(16 * time.Second)
+		wantLines(t, s, TransitionQuery{ID: "ping"},
+			"n/ping UNKNOWN->OK: first report",
+			"n/ping OK->UNKNOWN: silent for 15s (interval 10s)")
+	})
+}
+
+// TestStoppedAfterSilence: the last word of a node that was slow to say it.
+func TestStoppedAfterSilence(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *Store) {
+		mustPut(t, s, Accepted, check("n", "ping", ok, unix()))
+		time.Sleep(16 * time.Second)
+		mustPut(t, s, Accepted, status("n", isStopped, unix()))
+		if c := theCheck(t, s, Query{Missing: true}); !c.Stopped {
+			t.Errorf("the silent check is %+v", c)
+		}
+		time.Sleep(time.Hour)
+		wantLines(t, s, TransitionQuery{ID: "ping"},
+			"n/ping UNKNOWN->OK: first report",
+			"n/ping OK->UNKNOWN: silent for 15s (interval 10s)")
+	})
+}
+
+// TestA8PublisherCannotBendTime: neither timestamps nor intervals nor ttls of a
+// publisher make an entry immortal, or vanish.
+func TestA8PublisherCannotBendTime(t *testing.T) {
+	century := int64(100 * 365 * 24 * 3600)
+	for _, tc := range []struct {
+		name                           string
+		timestamp, interval, ttl       int64
+		wantInterval, wantTTL, unknown time.Duration
+		skewed, now                    bool
+	}{
+		{"sane", 0, 10, 3600, 10 * time.Second, time.Hour, 15 * time.Second, false, true},
+		{"a century ahead", century, 10, 3600, 10 * time.Second, time.Hour, 15 * time.Second, true, true},
+		{"a century ago", -20 * 365 * 24 * 3600, 10, 3600, 10 * time.Second, time.Hour, 15 * time.Second, true, false},
+		{"largest", math.MaxInt64, math.MaxInt64, math.MaxInt64, time.Hour, 24 * time.Hour, 90 * time.Minute, true, true},
+		{"smallest", math.MinInt64, math.MinInt64, math.MinInt64, time.Minute, time.Hour, 90 * time.Second, false, true},
+		{"nothing", math.MinInt64, 0, 0, time.Minute, time.Hour, 90 * time.Second, false, true},
+		{"tiny", 0, 1, 1, time.Second, time.Second, 3 * time.Second, false, true},
+		{"four minutes ahead", 240, 10, 3600, 10 * time.Second, time.Hour, 15 * time.Second, false, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			bubble(t, Config{}, func(t *testing.T, s *Store) {
+				ev := check("n", "ping", ok, unix()+tc.timestamp)
+				if tc.timestamp == math.MaxInt64 || tc.timestamp == math.MinInt64 {
+					ev.Timestamp = tc.timestamp
+				}
+				ev.Interval, ev.TTL = tc.interval, tc.ttl
+				mustPut(t, s, Accepted, ev)
+				c := theCheck(t, s, Query{})
+				if c.Interval != tc.wantInterval || c.TTL != tc.wantTTL || c.Skewed != tc.skewed || (c.Timestamp == unix()) != tc.now {
+					t.Fatalf("held as %+v", c)
+				}
+				time.Sleep(tc.unknown - time.Millisecond)
+				if c := theCheck(t, s, Query{}); c.Status != healthpb.HealthCheck_OK {
+					t.Error("judged too early")
+				}
+				time.Sleep(time.Second)
+				if c := theCheck(t, s, Query{Missing: true}); c.Status != healthpb.HealthCheck_UNKNOWN {
+					t.Error("judged too late")
+				}
+				time.Sleep(max(tc.wantTTL, tc.unknown))
+				if c := theCheck(t, s, Query{Missing: true}); !c.Missing {
+					t.Error("not missing after its ttl")
+				}
+				mustPut(t, s, Accepted, check("n", "ping", ok, unix()+1))
+			})
+		})
+	}
+}
+
+// TestT16WallClockJumpsChangeNothing but what is shown.
+func TestT16WallClockJumpsChangeNothing(t *testing.T) {
+	year := 365 * 24 * time.Hour
+	jumps := []time.Duration{time.Hour, -time.Hour, year, -year, -60 * year, 0}
+	for i := range 100 {
+		jumps = append(jumps, time.Duration(i%2*2-1)*10*time.Minute)
+	}
+	bubble(t, Config{}, func(t *testing.T, s *Store) {
+		var jump time.Duration
+		s.mu.Lock()
+		s.clock.wall = func() time.Time { return time.Now().Add(jump) }
+		s.mu.Unlock()
+		for i, jump2 := range jumps {
+			s.mu.Lock()
+			jump = jump2
+			s.mu.Unlock()
+			node := fmt.Sprint("n", i)
+			mustPut(t, s, Accepted, check(node, "ping", ok, 0))
+			time.Sleep(14500 * time.Millisecond)
+			if c := theCheck(t, s, Query{Node: node}); c.Status != healthpb.HealthCheck_OK {
+				t.Fatalf("jump of %s: judged too early", jump)
+			}
+			time.Sleep(time.Second)
+			if c := theCheck(t, s, Query{Node: node}); c.Status != healthpb.HealthCheck_UNKNOWN || c.Since < 0 {
+				t.Fatalf("jump of %s: judged too late: %+v", jump, c)
+			}
+			ts, _, _, err := s.History(TransitionQuery{Node: node, Limit: 1}, 0)
+			if err != nil || ts[0].Why != "silent for 15s (interval 10s)" {
+				t.Fatalf("jump of %s: %+v, %v", jump, ts, err)
+			}
+		}
+		time.Sleep(2 * time.Hour)
+		if c := s.Counters(); c.MissingChecks != len(jumps) {
+			t.Errorf("%d checks are missing, want %d", c.MissingChecks, len(jumps))
+		}
+	})
+}
+
+// freeze makes the raw clock of a store jump, which is what a process sees that
+// was stopped and continued.
+func freeze(s *Store, d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	mono := s.clock.mono
+	s.clock.mono = func() time.Duration { return mono() + d }
+}
+
+// TestT17FrozenTimeDoesNotCountAgainstPublishers, whoever looks first afterwards.
+func TestT17FrozenTimeDoesNotCountAgainstPublishers(t *testing.T) {
+	look := map[string]func(t *testing.T, s *Store){
+		"run":   func(*testing.T, *Store) {},
+		"query": func(t *testing.T, s *Store) { theCheck(t, s, Query{ID: "ping"}) },
+		"put":   func(t *testing.T, s *Store) { mustPut(t, s, Accepted, check("n", "other", ok, 0)) },
+	}
+	for name, first := range look {
+		for _, d := range []time.Duration{6 * time.Second, 5 * time.Minute, 48 * time.Hour} {
+			t.Run(fmt.Sprint(name, " after ", d), func(t *testing.T) {
+				bubble(t, Config{}, func(t *testing.T, s *Store) {
+					mustPut(t, s, Accepted, check("n", "ping", ok, 0))
+					time.Sleep(10*time.Second + 100*time.Millisecond)
+					freeze(s, d)
+					first(t, s)
+					time.Sleep(4 * time.Second)
+					if c := theCheck(t, s, Query{ID: "ping"}); c.Status != healthpb.HealthCheck_OK {
+						t.Fatal("the frozen time counted")
+					}
+					time.Sleep(2 * time.Second) // the clock goes on
+					if c := theCheck(t, s, Query{ID: "ping"}); c.Status != healthpb.HealthCheck_UNKNOWN {
+						t.Fatal("the clock stands still")
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestT17GapWithoutRunCounts: if nobody runs the store, time passes unseen.
+func TestT17GapWithoutRunCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{})
+		mustPut(t, s, Accepted, check("n", "ping", ok, 0))
+		freeze(s, time.Minute)
+		if c := theCheck(t, s, Query{}); c.Status != healthpb.HealthCheck_UNKNOWN {
+			t.Error("a minute of silence did not count")
+		}
+	})
+}
+
+// TestLongSilenceOfEverybody turns the wheel many times at once.
+func TestLongSilenceOfEverybody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{})
+		for i := range 1000 {
+			ev := check(fmt.Sprint("n", i%50), fmt.Sprint("c", i/50), ok, 0)
+			ev.Interval = int64(1 + i%3600)
+			mustPut(t, s, Accepted, ev)
+			time.Sleep(7 * time.Millisecond)
+		}
+		time.Sleep(10 * 24 * time.Hour)
+		if c := s.Counters(); c.MissingChecks != 1000 {
+			t.Errorf("%d are missing, want 1000", c.MissingChecks)
+		}
+		verify(t, s)
+	})
+}
+
+// TestIntervalMayShrink: what was due in an hour is due in a second.
+func TestIntervalMayShrink(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *Store) {
+		ev := check("n", "ping", ok, 0)
+		ev.Interval = 3600
+		mustPut(t, s, Accepted, ev)
+		time.Sleep(time.Minute)
+		ev.Interval = 1
+		mustPut(t, s, Accepted, ev)
+		time.Sleep(3250 * time.Millisecond)
+		wantLines(t, s, TransitionQuery{},
+			"n/ping UNKNOWN->OK: first report",
+			"n/ping OK->UNKNOWN: silent for 3s (interval 1s)")
+	})
+}

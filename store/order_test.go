@@ -1,0 +1,316 @@
+package store
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	healthpb "github.com/microhq/monitor-srv/proto/health"
+)
+
+func TestA5OlderEventNeverReplacesNewer(t *testing.T) {
+	s := still(Config{})
+	now := unix()
+	mustPut(t, s, Accepted, status("n", running, now), check("n", "ping", ok, now), stats("n", now))
+	mustPut(t, s, Stale, status("n", isStopped, now-1), check("n", "ping", failing, now-3600), stats("n", now-1))
+	if n := theNode(t, s, Query{}); n.Status != healthpb.Status_RUNNING || n.Timestamp != now {
+		t.Errorf("an older status won: %+v", n)
+	}
+	if c := theCheck(t, s, Query{}); c.Status != healthpb.HealthCheck_OK || c.Timestamp != now {
+		t.Errorf("an older check won: %+v", c)
+	}
+	// Of two with the same timestamp the later wins.
+	mustPut(t, s, Accepted, status("n", isStopped, now))
+	if n := theNode(t, s, Query{}); n.Status != healthpb.Status_STOPPED {
+		t.Errorf("the later of two statuses lost: %+v", n)
+	}
+	if c := s.Counters(); c.Accepted != 4 || c.Stale != 3 {
+		t.Errorf("counted %d accepted and %d stale, want 4 and 3", c.Accepted, c.Stale)
+	}
+}
+
+// TestT18ClockSetBack: a publisher whose clock steps back is heard again at its
+// second event, and one that is off all the time is heard and flagged.
+func TestT18ClockSetBack(t *testing.T) {
+	for _, tc := range []struct {
+		interval int64
+		back     time.Duration
+		skewed   bool
+	}{
+		{10, time.Hour, true},
+		{10, 11 * time.Second, false},
+		{10, 4 * time.Minute, false},
+		{1, time.Minute, false},
+		{60, 365 * 24 * time.Hour, true},
+		{3600, 2 * time.Hour, true},
+	} {
+		t.Run(fmt.Sprintf("%s at interval %d", tc.back, tc.interval), func(t *testing.T) {
+			bubble(t, Config{}, func(t *testing.T, s *Store) {
+				offset := int64(0)
+				put := func() Outcome {
+					ev := check("n", "ping", ok, unix()+offset)
+					ev.Interval = tc.interval
+					return s.Put(ev)
+				}
+				interval := time.Duration(tc.interval) * time.Second
+				for range 3 {
+					if got := put(); got != Accepted {
+						t.Fatalf("before: %d", got)
+					}
+					time.Sleep(interval)
+				}
+				offset = -int64(tc.back / time.Second)
+				if got := put(); got != Stale {
+					t.Errorf("the first event after the step: %d, want Stale", got)
+				}
+				for n := range 3 {
+					time.Sleep(interval + 300*time.Millisecond) // timers are not exact
+					if got := put(); got != Accepted {
+						t.Errorf("event %d after the first: %d, want Accepted", n, got)
+					}
+				}
+				c := theCheck(t, s, Query{})
+				if c.Status != healthpb.HealthCheck_OK || c.Skewed != tc.skewed {
+					t.Errorf("held as %+v", c)
+				}
+				if len(s.marks) != 0 {
+					t.Error("a mark is left")
+				}
+			})
+		})
+	}
+}
+
+func TestT18ClockThatIsOff(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *Store) {
+		for range 10 {
+			mustPut(t, s, Accepted,
+				check("behind", "ping", ok, unix()-3600), check("ahead", "ping", ok, unix()+3600))
+			time.Sleep(10 * time.Second)
+		}
+		p, err := s.Checks(Query{})
+		if err != nil || p.Total != 2 {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		for _, c := range p.Items {
+			if !c.Skewed || c.Status != healthpb.HealthCheck_OK || c.Received != unix()-10 {
+				t.Errorf("held as %+v", c)
+			}
+		}
+		if c := s.Counters(); c.Skewed != 20 {
+			t.Errorf("%d events were skewed, want 20", c.Skewed)
+		}
+		// Its clock is set right.
+		mustPut(t, s, Accepted, check("ahead", "ping", ok, unix()))
+	})
+}
+
+// TestReplaysAreNoClockStep: old events in any of the ways in which brokers repeat
+// them never overwrite newer ones.
+func TestReplaysAreNoClockStep(t *testing.T) {
+	const interval = 10
+	replays := map[string]func(put func(age int64), wait func(time.Duration)){
+		"burst in order": func(put func(int64), _ func(time.Duration)) {
+			for age := int64(3600); age > 0; age -= interval {
+				put(age)
+			}
+		},
+		"in order, ten times as fast": func(put func(int64), wait func(time.Duration)) {
+			for age := int64(3600); age > 0; age -= interval {
+				put(age)
+				wait(time.Second)
+			}
+		},
+		"in order, three times as fast": func(put func(int64), wait func(time.Duration)) {
+			for age := int64(3600); age > 0; age -= interval {
+				put(age)
+				wait(3300 * time.Millisecond)
+			}
+		},
+		"the same event again and again": func(put func(int64), wait func(time.Duration)) {
+			for range 100 {
+				put(100)
+				wait(2500 * time.Millisecond)
+			}
+		},
+		"backwards, in real time": func(put func(int64), wait func(time.Duration)) {
+			for age := int64(20); age < 3600; age += 2 * interval {
+				put(age)
+				wait(interval * time.Second)
+			}
+		},
+		"shuffled over 12 seconds": func(put func(int64), wait func(time.Duration)) {
+			rnd := rand.New(rand.NewPCG(7, 8))
+			for range 50 {
+				for _, i := range rnd.Perm(60) {
+					put(int64(1+i) * interval)
+					wait(200 * time.Millisecond)
+				}
+			}
+		},
+	}
+	for name, replay := range replays {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := New(Config{})
+				newest := unix()
+				mustPut(t, s, Accepted, check("n", "ping", ok, newest))
+				replay(func(age int64) {
+					ev := check("n", "ping", failing, newest-age)
+					ev.Interval = interval
+					mustPut(t, s, Stale, ev)
+				}, time.Sleep)
+			})
+		})
+	}
+	t.Run("late, between new ones", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := New(Config{})
+			for range 100 {
+				mustPut(t, s, Accepted, check("n", "ping", ok, unix()))
+				time.Sleep(6 * time.Second)
+				mustPut(t, s, Stale, check("n", "ping", failing, unix()-7)) // held up by one second
+				time.Sleep(4 * time.Second)
+			}
+		})
+	})
+}
+
+// TestT63ShuffledEventsEndAlike: 100,000 events of 100 nodes in any order, each
+// twice, end as in the order of their timestamps.
+func TestT63ShuffledEventsEndAlike(t *testing.T) {
+	const nodes, each = 100, 1000
+	synctest.Test(t, func(t *testing.T) {
+		now := unix()
+		type sent struct{ node, at int }
+		var events []sent
+		for i := range nodes * each {
+			events = append(events, sent{i % nodes, i / nodes})
+		}
+		events = append(events, events...)
+		for seed := range uint64(3) {
+			s := New(Config{})
+			rnd := rand.New(rand.NewPCG(seed, 9))
+			rnd.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+			for _, e := range events {
+				ev := check(fmt.Sprintf("n%02d", e.node), "ping", int32((e.node+e.at)%4), now-each+int64(e.at))
+				ev.Body = fmt.Append(nil, "body of ", e.at)
+				s.Put(ev)
+			}
+			checks := all(t, s.Checks, Query{})
+			if len(checks) != nodes {
+				t.Fatalf("%d checks, want %d", len(checks), nodes)
+			}
+			for i, c := range checks {
+				if c.Timestamp != now-1 || c.Status != healthpb.HealthCheck_Status((i+each-1)%4) || c.body != "body of 999" {
+					t.Fatalf("seed %d: %+v", seed, c)
+				}
+			}
+		}
+	})
+}
+
+func TestA12TwoServicesMayUseOneNodeID(t *testing.T) {
+	s := still(Config{})
+	mustPut(t, s, Accepted, status("n", running, 0), status("n", isStopped, 0).of("thief", "1"), check("n", "ping", ok, 0))
+	if n := theNode(t, s, Query{Service: "a"}); n.Status != healthpb.Status_RUNNING {
+		t.Errorf("another service replaced the status: %+v", n)
+	}
+}
+
+// TestT64ConflictsAreShown and counted: two services or versions with one node id.
+func TestT64ConflictsAreShown(t *testing.T) {
+	bubble(t, Config{Retention: time.Hour}, func(t *testing.T, s *Store) {
+		mustPut(t, s, Accepted, status("n", running, 0), status("other", running, 0))
+		wantConflicts(t, s, 0, map[string]bool{"a/1/n": false, "a/1/other": false})
+		mustPut(t, s, Accepted, status("n", running, 0).of("a", "2"))
+		wantConflicts(t, s, 1, map[string]bool{"a/1/n": true, "a/1/other": false, "a/2/n": true})
+		mustPut(t, s, Accepted, status("n", running, 0).of("b", "1"))
+		mustPut(t, s, Accepted, status("n", running, 0).of("b", "1")) // no new claim
+		want := map[string]bool{"a/1/n": true, "a/1/other": false, "a/2/n": true, "b/1/n": true}
+		wantConflicts(t, s, 2, want)
+		if p, err := s.Nodes(Query{Node: "n"}); err != nil || p.Total != 3 {
+			t.Errorf("not all are visible: %+v, %v", p, err)
+		}
+		// The others go away for good.
+		for range 12 * 3 {
+			time.Sleep(5 * time.Minute)
+			mustPut(t, s, Accepted, status("n", running, 0), status("other", running, 0))
+		}
+		wantConflicts(t, s, 2, map[string]bool{"a/1/n": false, "a/1/other": false})
+	})
+}
+
+func wantConflicts(t *testing.T, s *Store, counted uint64, want map[string]bool) {
+	t.Helper()
+	got := map[string]bool{}
+	for _, v := range all(t, s.Services, Query{Missing: true}) {
+		for _, n := range v.Nodes {
+			got[v.Service+"/"+v.Version+"/"+n.ID] = n.Conflict
+			if m := v.Proto().Nodes[0]; m.Conflict != v.Nodes[0].Conflict {
+				t.Errorf("the message says conflict %t", m.Conflict)
+			}
+		}
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("conflicts %v, want %v", got, want)
+	}
+	if c := s.Counters().Conflicts; c != counted {
+		t.Errorf("%d conflicts are counted, want %d", c, counted)
+	}
+}
+
+func TestA13NamesAreNotJoined(t *testing.T) {
+	s := still(Config{})
+	mustPut(t, s, Accepted, status("n", running, 0).of("a", "11"), status("n", running, 0).of("a1", "1"),
+		status("1", running, 0).of("a", "1"), check("n", "ab", ok, 0), check("na", "b", ok, 0))
+	var got []string
+	for _, r := range all(t, s.Summary, Query{}) {
+		got = append(got, r.Service+"@"+r.Version)
+	}
+	if want := []string{"a@1", "a@11", "a1@1"}; !slices.Equal(got, want) {
+		t.Errorf("versions %q, want %q", got, want)
+	}
+	if p, err := s.Checks(Query{}); err != nil || p.Total != 2 {
+		t.Errorf("%d checks, want 2", p.Total)
+	}
+}
+
+// TestUnknownValuesCountAsUnknown: a status or a source that nobody defined.
+func TestUnknownValuesCountAsUnknown(t *testing.T) {
+	s := still(Config{})
+	for i, v := range []int32{-1, 4, 77, -1 << 31} {
+		ev := check("n", fmt.Sprint(i), v, 0)
+		ev.Source = healthpb.HealthCheck_Source(v)
+		mustPut(t, s, Accepted, ev, status(fmt.Sprint(i), v, 0))
+	}
+	for _, c := range all(t, s.Checks, Query{}) {
+		if c.Status != healthpb.HealthCheck_UNKNOWN || c.Source != healthpb.HealthCheck_EVENT {
+			t.Errorf("held as %+v", c)
+		}
+	}
+	if got := s.Put(&Event{Kind: 3}); got != Refused {
+		t.Errorf("an event of no kind: %d, want Refused", got)
+	}
+	verify(t, s)
+}
+
+// TestNodeIsDescribedByItsNewestEvents, and keeps what they do not tell.
+func TestNodeIsDescribedByItsNewestEvents(t *testing.T) {
+	s := still(Config{})
+	ev := check("n", "ping", ok, 0)
+	ev.Address, ev.Metadata = []byte("10.0.0.1:80"), []byte("\x1a\x06\x0a\x01k\x12\x01v")
+	mustPut(t, s, Accepted, ev, status("n", running, 0))
+	n := theNode(t, s, Query{}).Proto().Service.Nodes[0]
+	if n.Address != "10.0.0.1:80" || n.Metadata["k"] != "v" {
+		t.Errorf("the node is %v", n)
+	}
+	ev.Address = []byte("10.0.0.2:80")
+	mustPut(t, s, Accepted, ev)
+	if c := theCheck(t, s, Query{}); c.Address != "10.0.0.2:80" {
+		t.Errorf("the address is %q", c.Address)
+	}
+}

@@ -1,0 +1,278 @@
+package store
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestA6EverythingIsFreed: once all is forgotten the heap is as it was.
+func TestA6EverythingIsFreed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(roomy())
+		f := newFleet(2000, 10)
+		f.fill(s) // so that the ring is full of such transitions before, too
+		time.Sleep(2 * time.Hour)
+		s.advance()
+		time.Sleep(25 * time.Hour)
+		s.advance()
+		before := heap()
+		for round := range 3 {
+			f.unix = unix()
+			f.fill(s)
+			full := heap()
+			time.Sleep(2 * time.Hour)
+			s.advance()
+			time.Sleep(25 * time.Hour)
+			if c := s.Counters(); c.Services+c.Nodes+c.Checks != 0 || len(s.texts.table.m) != 0 {
+				t.Fatalf("round %d: left are %+v", round, c)
+			}
+			after := heap()
+			t.Logf("heap %d kB, full %d kB, after %d kB", before/1000, full/1000, after/1000)
+			if after > before+before/5 {
+				t.Errorf("round %d: the heap grew from %d to %d", round, before, after)
+			}
+		}
+		verify(t, s)
+	})
+}
+
+// TestA7CapsHold for each kind of key, while updates are taken.
+func TestA7CapsHold(t *testing.T) {
+	cfg := Config{MaxServices: 5, MaxNodes: 20, MaxChecksPerNode: 7, MaxEntries: 60, Share: 1}
+	for name, tc := range map[string]struct {
+		event func(i int) *Event
+		held  int
+	}{
+		"services": {func(i int) *Event { return check("n", "c", ok, 0).of(fmt.Sprint("s", i), "1") }, 5},
+		"versions": {func(i int) *Event { return check("n", "c", ok, 0).of("s", fmt.Sprint(i)) }, 20},
+		"nodes":    {func(i int) *Event { return stats(fmt.Sprint(i), 0) }, 20},
+		"checks":   {func(i int) *Event { return check("n", fmt.Sprint(i), ok, 0) }, 7},
+		"entries":  {func(i int) *Event { return check(fmt.Sprint("n", i%10), fmt.Sprint(i), ok, 0) }, 60},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := still(cfg)
+			for i := range 1000 {
+				if got, want := s.Put(tc.event(i)), Accepted; i < tc.held && got != want {
+					t.Fatalf("event %d: %d", i, got)
+				} else if i >= tc.held && got != Refused {
+					t.Fatalf("event %d: %d, want Refused", i, got)
+				}
+			}
+			for i := range tc.held {
+				mustPut(t, s, Accepted, tc.event(i))
+			}
+			c := s.Counters()
+			if c.Refused != uint64(1000-tc.held) || c.Evicted != 0 || c.Checks+c.Stats != tc.held {
+				t.Errorf("counters: %+v", c)
+			}
+			verify(t, s)
+		})
+	}
+}
+
+// TestA7EvictionOrder: what is missing goes first, then nodes stopped long ago;
+// what is live, failing, silent or only just stopped never does.
+func TestA7EvictionOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{MaxEntries: 6, Share: 1})
+		short := func(ev *Event) *Event { ev.TTL = 60; return ev }
+		put := func(want Outcome, node string) { t.Helper(); mustPut(t, s, want, check(node, "new", ok, 0)) }
+		mustPut(t, s, Accepted,
+			short(status("stopped long ago", isStopped, 0)),
+			short(check("missing first", "c", ok, 0)))
+		time.Sleep(time.Second)
+		mustPut(t, s, Accepted, short(check("missing later", "c", failing, 0)))
+		time.Sleep(70 * time.Second)
+		mustPut(t, s, Accepted, check("silent", "c", ok, 0), short(status("just stopped", isStopped, 0)))
+		time.Sleep(30 * time.Second)
+		mustPut(t, s, Accepted, check("failing", "c", failing, 0))
+		for _, gone := range []string{"missing first", "missing later", "stopped long ago"} {
+			put(Accepted, "instead of "+gone)
+			if n := len(all(t, s.Checks, Query{Node: gone, Missing: true})) + len(all(t, s.Nodes, Query{Node: gone, Missing: true})); n != 0 {
+				t.Fatalf("%q was not the next to go", gone)
+			}
+			verify(t, s)
+		}
+		put(Refused, "one too many")
+		wantLines(t, s, TransitionQuery{Node: "missing later"},
+			"missing later/c UNKNOWN->ERROR: first report",
+			"missing later/c ERROR->UNKNOWN: silent for 1m10s (interval 10s)",
+			"missing later/c UNKNOWN->MISSING: missing: silent for 1m10s (ttl 1m0s)",
+			"missing later/c MISSING->FORGOTTEN: evicted: its room was needed")
+		if c := s.Counters(); c.Evicted != 3 || c.Refused != 1 || c.Checks+c.Statuses != 6 {
+			t.Errorf("counters: %+v", c)
+		}
+		// Room for a check of its own is made within the node, for a node and for a
+		// service among their like.
+		s = New(Config{MaxChecksPerNode: 2, MaxNodes: 3, MaxServices: 2, Share: 1})
+		mustPut(t, s, Accepted, short(check("n", "old", ok, 0)), check("n", "c", ok, 0),
+			short(check("m", "c", ok, 0)), short(stats("m", 0)), short(check("x", "c", ok, 0).of("b", "1")))
+		time.Sleep(61 * time.Second)
+		mustPut(t, s, Accepted, check("n", "new", ok, 0), check("o", "c", ok, 0), check("y", "c", ok, 0).of("c", "1"))
+		mustPut(t, s, Refused, check("n", "newer", ok, 0), check("p", "c", ok, 0), check("z", "c", ok, 0).of("d", "1"))
+		if c := s.Counters(); c.Evicted != 4 || c.Nodes != 3 || c.Services != 2 {
+			t.Errorf("counters: %+v", c)
+		}
+		verify(t, s)
+	})
+}
+
+// TestLargeDeadServiceMakesRoomInSeveralGoes, so that no Put takes long.
+func TestLargeDeadServiceMakesRoomInSeveralGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{MaxServices: 1})
+		const nodes = 3 * maxStep
+		for i := range nodes {
+			ev := stats(fmt.Sprint(i), 0)
+			ev.TTL = 1
+			mustPut(t, s, Accepted, ev)
+		}
+		time.Sleep(time.Hour)
+		tries := 1
+		for ; s.Put(stats("n", 0).of("b", "1")) == Refused; tries++ {
+			if tries > 100 {
+				t.Fatal("there never is room")
+			}
+		}
+		if tries < 3 {
+			t.Errorf("%d entries were evicted in %d goes", nodes, tries)
+		}
+		verify(t, s)
+	})
+}
+
+// TestT60FloodLosesNoUpdates: 100,000 new ids while 1,000 nodes report.
+func TestT60FloodLosesNoUpdates(t *testing.T) {
+	bubble(t, Config{MaxEntries: 20000}, func(t *testing.T, s *Store) {
+		const known, flood = 1000, 100000
+		report := func(now int64) {
+			for i := range known {
+				mustPut(t, s, Accepted, check(fmt.Sprint("known-", i), "ping", ok, now).of("fleet", "1"))
+			}
+		}
+		report(unix())
+		before := heap()
+		sent := 0
+		for range 60 { // seconds
+			for range flood / 60 {
+				ev := check(fmt.Sprint("evil-", sent%700), fmt.Sprint("id-", sent), ok, 0).of(fmt.Sprint("evil-", sent%3), "1")
+				ev.TTL = 60
+				s.Put(ev)
+				sent++
+			}
+			if unix()%10 == 0 {
+				report(unix())
+			}
+			time.Sleep(time.Second)
+		}
+		c := s.Counters()
+		if held := c.Checks + c.Statuses + c.Stats; held > 20000 || c.Refused == 0 || c.Refused+c.Accepted+c.Stale < uint64(sent) {
+			t.Errorf("counters: %+v", c)
+		}
+		for _, c := range all(t, s.Checks, Query{Service: "fleet"}) {
+			if c.Status.String() != "OK" || unix()-c.Received > 11 {
+				t.Fatalf("an update was lost: %+v", c)
+			}
+		}
+		if p, err := s.Checks(Query{Service: "fleet"}); err != nil || p.Total != known {
+			t.Fatalf("%d of %d nodes are known, %v", p.Total, known, err)
+		}
+		for range 2 * 6 { // what was flooded goes missing; then it has to make room
+			time.Sleep(10 * time.Second)
+			report(unix())
+		}
+		mustPut(t, s, Accepted, check("late", "ping", ok, 0).of("newcomer", "1"))
+		for range 25 * 60 {
+			time.Sleep(time.Minute)
+		}
+		report(unix())
+		after := heap()
+		t.Logf("heap %d kB before, %d kB after", before/1000, after/1000)
+		if after > before+before/5 {
+			t.Errorf("the heap grew from %d to %d", before, after)
+		}
+		verify(t, s)
+	})
+}
+
+// TestT61FloodByOneServiceLeavesRoomForOthers, be it of checks, nodes or versions.
+func TestT61FloodByOneServiceLeavesRoomForOthers(t *testing.T) {
+	for name, event := range map[string]func(i int) *Event{
+		"nodes":    func(i int) *Event { return check(fmt.Sprint("n", i), "c", ok, 0).of("evil", "1") },
+		"versions": func(i int) *Event { return check("n", "c", ok, 0).of("evil", fmt.Sprint(i)) },
+		"checks":   func(i int) *Event { return check(fmt.Sprint("n", i%900), fmt.Sprint(i), ok, 0).of("evil", "1") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := still(Config{MaxNodes: 1000, MaxEntries: 10000})
+			for i := range 20000 {
+				s.Put(event(i))
+			}
+			for i := range 100 {
+				mustPut(t, s, Accepted, check("n", "c", ok, 0).of(fmt.Sprint("other-", i), "1"),
+					status("n", running, 0).of(fmt.Sprint("other-", i), "1"))
+			}
+			for i := range 100 { // of what is held, updates are taken
+				mustPut(t, s, Accepted, event(i))
+			}
+			top := s.Refusals()
+			if len(top) != 1 || top[0].Service != "evil" || top[0].Count != s.Counters().Refused || top[0].Count < 10000 {
+				t.Errorf("refusals: %+v", top)
+			}
+			verify(t, s)
+		})
+	}
+}
+
+// TestRefusalsNameTheWorst among more services than are counted one by one.
+func TestRefusalsNameTheWorst(t *testing.T) {
+	s := still(Config{MaxServices: 1})
+	mustPut(t, s, Accepted, check("n", "c", ok, 0))
+	for i := range 50000 {
+		name := fmt.Sprint("random-", i)
+		switch {
+		case i%4 == 0:
+			name = "worst"
+		case i%10 == 1:
+			name = "second"
+		}
+		mustPut(t, s, Refused, check("n", "c", ok, 0).of(name, "1"))
+	}
+	top := s.Refusals()
+	if len(top) != maxRefusals || top[0].Service != "worst" || top[1].Service != "second" {
+		t.Fatalf("refusals: %+v", top)
+	}
+	for i, want := range []uint64{12500, 5000} {
+		if r := top[i]; r.Count < want || r.Count-r.Error > want {
+			t.Errorf("%+v, but there were %d", r, want)
+		}
+	}
+	if len(s.refused.top) > sketchSize {
+		t.Errorf("%d services are counted, want at most %d", len(s.refused.top), sketchSize)
+	}
+}
+
+// TestA14NoLockIsHeldForLong: a mass of silence is judged in small steps, and a
+// page looks only at what it shows.
+func TestA14NoLockIsHeldForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(roomy())
+		f := newFleet(500, 10)
+		f.fill(s)
+		for _, silence := range []time.Duration{16 * time.Second, 2 * time.Hour, 25 * time.Hour} {
+			time.Sleep(silence)
+			steps := 0
+			for ; s.clock.overdue(); steps++ {
+				before := s.ring.recorded()
+				s.step()
+				if n := s.ring.recorded() - before; n > maxStep {
+					t.Fatalf("%d entries were judged at once, want at most %d", n, maxStep)
+				}
+			}
+			if want := f.size() / maxStep; steps < want {
+				t.Errorf("after %s: %d steps, want at least %d", silence, steps, want)
+			}
+		}
+	})
+}
