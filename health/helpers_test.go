@@ -2,7 +2,9 @@ package health
 
 import (
 	"context"
+	"flag"
 	"math"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -16,9 +18,17 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Args = os.Args[:1] // micro.Service.Init reads them
 	goleak.VerifyTestMain(m,
-		// go-micro makes a client when it is imported, and that one a cache.
+		// What go-micro starts when it is imported or asked for parts in memory, and
+		// never ends.
 		goleak.IgnoreTopFunction("github.com/patrickmn/go-cache.(*janitor).Run"),
+		goleak.IgnoreTopFunction("go-micro.dev/v4/config/loader/memory.(*watcher).Next"),
+		goleak.IgnoreTopFunction("go-micro.dev/v4/config/loader/memory.(*memory).Watch.func1"),
+		goleak.IgnoreTopFunction("go-micro.dev/v4/config.(*config).run.func2"),
+		goleak.IgnoreTopFunction("go-micro.dev/v4/registry.(*memRegistry).ttlPrune"),
+		goleak.IgnoreTopFunction("go-micro.dev/v4/broker.(*memoryBroker).Subscribe.func1"),
 	)
 }
 
