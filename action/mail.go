@@ -91,6 +91,7 @@ type mailAction struct {
 	server     server
 	secrets    *redactor
 	log        *slog.Logger
+	timeout    time.Duration
 
 	mu   sync.Mutex          // guards the following field
 	done map[string][]string // who needs no mail of an id any more, while others do
@@ -109,7 +110,7 @@ func newMail(decode func(any) error, env Env) (Action, error) {
 		return nil, err
 	}
 	a := &mailAction{
-		header: keys.Header, bcc: keys.Bcc, host: line(env.host(), 200), user: keys.User, log: env.log(),
+		header: keys.Header, bcc: keys.Bcc, host: line(env.host(), 200), user: keys.User, log: env.log(), timeout: mailTimeout,
 		ownSubject: keys.Subject != defaultSubject, ownBody: keys.Body != defaultBody,
 	}
 	for _, step := range []func(mailKeys) error{a.setAddresses, a.setTexts, a.setServer} {
@@ -219,7 +220,7 @@ func (a *mailAction) setServer(keys mailKeys) error {
 func (a *mailAction) Groups() bool { return true }
 
 // Deadline returns how long the conversation with the server may take.
-func (a *mailAction) Deadline() time.Duration { return mailTimeout }
+func (a *mailAction) Deadline() time.Duration { return a.timeout }
 
 // String names the action by its server.
 func (a *mailAction) String() string {
@@ -240,7 +241,7 @@ func (a *mailAction) Notify(ctx context.Context, ns []Notice) error {
 	if len(letters) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, mailTimeout, fmt.Errorf("no answer within %v", mailTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, a.timeout, fmt.Errorf("no answer within %v", a.timeout))
 	defer cancel()
 	if err := a.deliver(ctx, letters); err != nil {
 		return fmt.Errorf("sending a mail by %s: %w", net.JoinHostPort(a.server.host, a.server.port), a.secrets.err(err))

@@ -154,7 +154,8 @@ func data(client *smtp.Client, text []byte) error {
 func reply(err error) error {
 	var told *textproto.Error
 	if errors.As(err, &told) {
-		err = errors.New(line(err.Error(), 300))
+		text := strings.Replace(err.Error(), told.Error(), fmt.Sprint(told.Code, " ", told.Msg), 1)
+		err = errors.New(line(text, 300))
 		if told.Code >= 500 {
 			return &Permanent{err}
 		}

@@ -1,0 +1,197 @@
+package action
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The notices that tests send.
+var (
+	testSince = time.Date(2026, 11, 21, 10, 0, 0, 0, time.FixedZone("JST", 9*3600))
+	testFail  = Notice{
+		Monitor: "db", Host: "host1", Event: Fail, Incident: "01ABC", Seq: 7, Value: 1.5, Error: "no answer",
+		Since: testSince, Time: testSince, Version: "1.2.3", Failures: 3,
+	}
+	testRecover = Notice{
+		Monitor: "db", Host: "host1", Event: Recover, Incident: "01ABC", Seq: 8, Value: 0.25,
+		Since: testSince, Time: testSince.Add(90500 * time.Millisecond), Duration: 90500 * time.Millisecond, Version: "1.2.3",
+	}
+	testInit   = Notice{Monitor: "db", Host: "host1", Event: Init, Time: testSince, Version: "1.2.3"}
+	testRepeat = Notice{
+		Monitor: "db", Host: "host1", Event: Repeat, Incident: "01ABC", Seq: 9, Value: 2, Since: testSince,
+		Time: testSince.Add(time.Hour), Version: "1.2.3", Failures: 60,
+	}
+)
+
+// script returns the keys of an exec action that runs a shell script.
+func script(text string) string {
+	return fmt.Sprintf("command = \"/bin/sh\"\nargs = [\"-c\", %q]\n", text)
+}
+
+// seen sends one notice and returns the variables that the program saw.
+func seen(t *testing.T, n Notice, keys string) map[string]string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "env")
+	a := build(t, "exec", script("cat /proc/self/environ > "+file)+keys)
+	if err := a.Notify(t.Context(), []Notice{n}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vars := map[string]string{}
+	for pair := range strings.SplitSeq(strings.TrimSuffix(string(text), "\x00"), "\x00") {
+		name, value, _ := strings.Cut(pair, "=")
+		vars[name] = value
+	}
+	return vars
+}
+
+func TestG47VariablesAreThoseDocumented(t *testing.T) {
+	for name, c := range map[string]struct {
+		n    Notice
+		want map[string]string
+		none []string
+	}{
+		"init": {testInit, map[string]string{"GOMA_MONITOR": "db", "GOMA_EVENT": "init", "GOMA_VERSION": "1.2.3", "MONITOR_EVENT": "init"}, []string{"GOMA_VALUE", "GOMA_DURATION"}},
+		"fail": {testFail, map[string]string{
+			"GOMA_MONITOR": "db", "GOMA_EVENT": "fail", "GOMA_VALUE": "1.5", "GOMA_VERSION": "1.2.3",
+			"MONITOR_MONITOR": "db", "MONITOR_EVENT": "fail", "MONITOR_VALUE": "1.5", "MONITOR_VERSION": "1.2.3",
+			"MONITOR_INCIDENT": "01ABC", "MONITOR_ERROR": "no answer", "MONITOR_HOST": "host1", "MONITOR_FAILURES": "3", "MONITOR_SEQ": "7",
+			"MONITOR_SINCE": "2026-11-21T01:00:00Z", "MONITOR_TIME": "2026-11-21T01:00:00Z",
+		}, []string{"GOMA_DURATION", "MONITOR_DURATION"}},
+		"recover": {testRecover, map[string]string{"GOMA_EVENT": "recover", "GOMA_DURATION": "90", "MONITOR_DURATION": "90", "MONITOR_INCIDENT": "01ABC"}, []string{"GOMA_VALUE", "MONITOR_VALUE"}},
+		"repeat":  {testRepeat, map[string]string{"GOMA_EVENT": "fail", "MONITOR_EVENT": "repeat", "GOMA_VALUE": "2"}, []string{"GOMA_DURATION"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			vars := seen(t, c.n, "")
+			for name, want := range c.want {
+				if vars[name] != want {
+					t.Errorf("%s: got %q, want %q", name, vars[name], want)
+				}
+			}
+			for _, name := range c.none {
+				if _, ok := vars[name]; ok {
+					t.Errorf("%s is set", name)
+				}
+			}
+		})
+	}
+}
+
+func TestG40ProgramSeesItsOwnVariablesOnly(t *testing.T) {
+	t.Setenv("TOKEN_OF_THE_DAEMON", "canary")
+	vars := seen(t, testFail, `env = ["HOGE=123", "GOMA_EVENT=lie", "LD_X=a=b"]`)
+	if vars["HOGE"] != "123" || vars["LD_X"] != "a=b" || vars["GOMA_EVENT"] != "fail" {
+		t.Errorf("got %q", vars)
+	}
+	for name := range vars {
+		if strings.HasPrefix(name, "GOMA_") || strings.HasPrefix(name, "MONITOR_") || strings.HasPrefix(name, "LC_") {
+			continue
+		}
+		if !slices.Contains([]string{"PATH", "HOME", "USER", "LANG", "TZ", "HOGE", "LD_X", "PWD", "OLDPWD", "SHLVL", "_"}, name) {
+			t.Errorf("%s is visible", name)
+		}
+	}
+}
+
+func TestT48VariablesHoldWhateverTheNoticeHolds(t *testing.T) {
+	n := testFail
+	n.Monitor, n.Value, n.Error = "a\x00b", math.NaN(), "two\nlines \x00\x1b[31m "+strings.Repeat("x", 1<<20)
+	vars := seen(t, n, "")
+	if vars["GOMA_MONITOR"] != "ab" || vars["GOMA_VALUE"] != "NaN" {
+		t.Errorf("got %q and %q", vars["GOMA_MONITOR"], vars["GOMA_VALUE"])
+	}
+	if got := vars["MONITOR_ERROR"]; !strings.HasPrefix(got, "two\nlines [31m xxx") || len(got) > maxVariable {
+		t.Errorf("got %d bytes: %.40q", len(got), got)
+	}
+}
+
+func TestExecFailureTellsWhyWithoutArguments(t *testing.T) {
+	for name, c := range map[string]struct{ keys, want string }{
+		"exit":    {script("echo 'disk full' >&2; exit 3; # canary-in-args"), "running exec /bin/sh (+2 args): exit status 3: disk full"},
+		"missing": {"command = \"/no/such/program\"\nargs = [\"canary-in-args\"]", `running exec /no/such/program (+1 args): starting "/no/such/program" in "/": no such file or directory`},
+		"env":     {script("echo $TOKEN >&2; exit 1") + "env = [\"TOKEN=canary-in-env\"]", "running exec /bin/sh (+2 args): exit status 1: <secret>"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := build(t, "exec", c.keys).Notify(t.Context(), []Notice{testFail})
+			if err == nil || err.Error() != c.want {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+}
+
+func TestG10DebugLogsWhatIsPrintedAndNeverPanics(t *testing.T) {
+	for _, exit := range []string{"0", "4"} {
+		var log strings.Builder
+		env := testEnv
+		env.Log = slog.New(slog.NewTextHandler(&log, nil))
+		a, err := newExec(decodeTOML(script("echo to out; echo to err $TOKEN >&2; exit "+exit)+"debug = true\nenv = [\"TOKEN=canary-secret\"]"), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Notify(t.Context(), []Notice{testFail}); (err == nil) != (exit == "0") {
+			t.Errorf("exit %s: got %v", exit, err)
+		}
+		if text := log.String(); !strings.Contains(text, "to out") || !strings.Contains(text, "to err <secret>") || !strings.Contains(text, "exit="+exit) {
+			t.Errorf("exit %s: got log %s", exit, text)
+		}
+	}
+}
+
+func TestT46ProgramThatNeverEndsIsKilled(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pid")
+	a := build(t, "exec", script("echo $$ > "+file+"; trap '' TERM; while :; do sleep 1; done")+"timeout = \"200ms\"")
+	begin := time.Now()
+	err := a.Notify(t.Context(), []Notice{testFail})
+	if took := time.Since(begin); took > 1700*time.Millisecond {
+		t.Errorf("took %v, want at most the timeout and 1.5 s", took)
+	}
+	if err == nil || !strings.Contains(err.Error(), "killed after") {
+		t.Errorf("got %v", err)
+	}
+	pid, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat("/proc/" + strings.TrimSpace(string(pid))); err == nil {
+		t.Error("the program lives on")
+	}
+}
+
+func TestExecBackgroundLivesOnAsWithGoma(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "done")
+	a := build(t, "exec", script("(sleep 0.3; touch "+file+") >/dev/null 2>&1 &"))
+	if err := a.Notify(t.Context(), []Notice{testFail}); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(file); err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("what the program left in the background did not end")
+		}
+	}
+}
+
+func TestActionsRefuseNothingToTell(t *testing.T) {
+	for kind, keys := range map[string]string{
+		"exec": script("true"), "http": `url_fail = "http://localhost/"`, "mail": `from = "a@b.c"`,
+		"notify": `url = "discord://token@id"`, "publish": ``,
+	} {
+		if err := build(t, kind, keys).Notify(context.Background(), nil); err == nil {
+			t.Errorf("%s: got no error", kind)
+		}
+	}
+}

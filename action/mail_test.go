@@ -1,0 +1,480 @@
+package action
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"mime/quotedprintable"
+	"net"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// readBody decodes the body of a mail.
+func readBody(m *mail.Message) (string, error) {
+	var r io.Reader = m.Body
+	if m.Header.Get("Content-Transfer-Encoding") == "quoted-printable" {
+		r = quotedprintable.NewReader(r)
+	}
+	b, err := io.ReadAll(r)
+	return strings.ReplaceAll(string(b), "\r\n", "\n"), err
+}
+
+// subjectOf decodes the subject of a mail.
+func subjectOf(tb testing.TB, h mail.Header) string {
+	tb.Helper()
+	s, err := new(mime.WordDecoder).DecodeHeader(h.Get("Subject"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+func TestMailIsGomas(t *testing.T) {
+	box := newMailbox(t, "none")
+	a := build(t, "mail", mailTo(box.addr, `to = ["Ops <ops@example.org>"]
+init_to = ["init@example.org"]
+fail_to = ["fail@example.org", "ops@example.org"]
+recover_to = ["recover@example.org"]
+[header]
+X-Team = "infra"`))
+	for _, c := range []struct {
+		n    Notice
+		to   []string
+		id   string
+		body []string
+	}{
+		{testInit, []string{"ops@example.org", "init@example.org"}, "db-init-1795222800000000000", []string{"Event: init", "Value: 0"}},
+		{testFail, []string{"ops@example.org", "fail@example.org"}, "01ABC-fail", []string{"Monitor: db", "Host: host1", "Date: 2026-11-21T01:00:00Z", "Event: fail", "Value: 1.5", "Version: 1.2.3", "Incident: 01ABC", "Error: no answer"}},
+		{testRecover, []string{"ops@example.org", "recover@example.org"}, "01ABC-recover", []string{"Event: recover", "Duration: 90"}},
+		{testRepeat, []string{"ops@example.org", "fail@example.org"}, "01ABC-repeat-9", []string{"Event: repeat", "Value: 2"}},
+	} {
+		if err := a.Notify(t.Context(), []Notice{c.n}); err != nil {
+			t.Fatal(err)
+		}
+		mails := box.taken()
+		m := mails[len(mails)-1]
+		h, body := m.parse(t)
+		if m.from != "monitor@example.org" || !slices.Equal(m.to, c.to) {
+			t.Errorf("%s: got %q to %q, want %q", c.n.Event, m.from, m.to, c.to)
+		}
+		if to, err := h.AddressList("To"); err != nil || len(to) != len(c.to) {
+			t.Errorf("%s: got To %v, %v", c.n.Event, to, err)
+		}
+		for name, want := range map[string]string{
+			"From": `"Monitor" <monitor@example.org>`, "Subject": "alert from db on host1", "X-Team": "infra",
+			"X-Monitor-Incident": c.n.Incident, "Message-Id": "<" + c.id + "@example.org>", "Auto-Submitted": "auto-generated",
+		} {
+			if got := h.Get(name); got != want {
+				t.Errorf("%s: header %s: got %q, want %q", c.n.Event, name, got, want)
+			}
+		}
+		if date, err := h.Date(); err != nil || !date.Equal(c.n.Time.Truncate(time.Second)) {
+			t.Errorf("%s: got date %v, %v", c.n.Event, date, err)
+		}
+		for _, want := range c.body {
+			if !slices.Contains(strings.Split(body, "\n"), want) {
+				t.Errorf("%s: %q is missing in\n%s", c.n.Event, want, body)
+			}
+		}
+	}
+}
+
+func TestMailTemplatesAndBcc(t *testing.T) {
+	box := newMailbox(t, "none")
+	a := build(t, "mail", mailTo(box.addr, `to = ["a@example.org", "b@example.org"]
+bcc = true
+subject = "{{.Event}} über {{.Monitor}}"
+body = "{{.Monitor}} {{.Date}} {{.Date.Year}} {{.Duration}}s {{.Labels.team}}"`))
+	n := testRecover
+	n.Labels = map[string]string{"team": "infra"}
+	sendAll(t, a, n)
+	m := box.taken()[0]
+	h, body := m.parse(t)
+	if h.Get("To") != "" || h.Get("Bcc") != "" || len(m.to) != 2 {
+		t.Errorf("got To %q, Bcc %q, sent to %q", h.Get("To"), h.Get("Bcc"), m.to)
+	}
+	if got := subjectOf(t, h); got != "recover über db" {
+		t.Errorf("got subject %q", got)
+	}
+	if want := "db 2026-11-21T01:01:30Z 2026 90s infra"; strings.TrimSpace(body) != want {
+		t.Errorf("got body %q, want %q", body, want)
+	}
+}
+
+func TestMailWithoutRecipientIsNotSent(t *testing.T) {
+	a := build(t, "mail", mailTo("127.0.0.1:1", `recover_to = ["a@example.org"]`))
+	sendAll(t, a, testInit, testFail, testRepeat)
+}
+
+func TestMailByTLSAndLogin(t *testing.T) {
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("s3cret-password\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("MAIL_PASSWORD", "s3cret-password")
+	const to = "to = [\"a@example.org\"]\n"
+	for name, c := range map[string]struct {
+		server string
+		keys   string
+		tls    bool
+		user   string
+		want   string // in the error
+	}{
+		"clear":                     {"none", "", false, "", ""},
+		"clear, login on localhost": {"none", "user = \"user\"\npassword = \"s3cret-password\"", false, "user", ""},
+		"none":                      {"starttls", "tls = \"none\"", false, "", ""},
+		"starttls":                  {"starttls", "tls = \"starttls\"\nca_file = CA", true, "", ""},
+		"starttls, login":           {"starttls", "tls = \"starttls\"\nca_file = CA\nuser = \"user\"\npassword_file = FILE", true, "user", ""},
+		"starttls as offered":       {"starttls", "ca_file = CA", true, "", ""},
+		"tls":                       {"tls", "tls = \"tls\"\nca_file = CA\nuser = \"user\"\npassword_env = \"MAIL_PASSWORD\"", true, "user", ""},
+		"tls, any certificate":      {"tls", "tls = \"tls\"\ninsecure_skip_verify = true", true, "", ""},
+		"tls, unknown authority":    {"tls", "tls = \"tls\"", false, "", "certificate"},
+		"tls, other name":           {"tls", "tls = \"tls\"\nca_file = CA\nserver_name = \"other\"", false, "", "certificate"},
+		"starttls, unknown":         {"starttls", "", false, "", "certificate"},
+		"T43 starttls not offered":  {"none", "tls = \"starttls\"", false, "", "the server offers no STARTTLS"},
+		"wrong password":            {"starttls", "ca_file = CA\nuser = \"user\"\npassword = \"canary-password\"", false, "", "logging in by PLAIN"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			box := newMailbox(t, c.server)
+			keys := strings.NewReplacer("CA", fmt.Sprintf("%q", box.caFile), "FILE", fmt.Sprintf("%q", password)).Replace(c.keys)
+			err := build(t, "mail", mailTo(box.addr, to+keys)).Notify(t.Context(), []Notice{testFail})
+			if c.want != "" {
+				if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "canary") || len(box.taken()) != 0 {
+					t.Errorf("got %v and %d mails, want %q", err, len(box.taken()), c.want)
+				}
+				return
+			}
+			if err != nil || len(box.taken()) != 1 {
+				t.Fatalf("got %v and %d mails", err, len(box.taken()))
+			}
+			if m := box.taken()[0]; m.tls != c.tls || m.user != c.user {
+				t.Errorf("got TLS %v, user %q, want %v, %q", m.tls, m.user, c.tls, c.user)
+			}
+		})
+	}
+}
+
+func TestT43PasswordIsNotSentInTheClear(t *testing.T) {
+	s := newBadServer(t, "", "", "AUTH PLAIN LOGIN")
+	_, port, _ := net.SplitHostPort(s.addr)
+	a := build(t, "mail", mailTo("127.0.0.1:"+port, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"s3cret-password\"")).(*mailAction)
+	a.server.host = "127.0.0.1.nip.example" // not this machine, as far as the name tells
+	a.server.port = port
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := a.greet(conn); err == nil || !strings.Contains(err.Error(), "unencrypted") {
+		t.Errorf("got %v, want a refusal to log in without TLS", err)
+	}
+	if len(s.login) != 0 {
+		t.Errorf("the server heard %q", s.login)
+	}
+}
+
+func TestMailLogsInByWhatIsOffered(t *testing.T) {
+	for offer, want := range map[string]string{"AUTH LOGIN": "AUTH LOGIN", "AUTH LOGIN PLAIN": "AUTH PLAIN", "AUTH PLAIN CRAM-MD5": "AUTH CRAM-MD5"} {
+		s := newBadServer(t, "", "", offer)
+		a := build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"s3cret-password\""))
+		sendAll(t, a, testFail)
+		if len(s.login) != 1 || !strings.HasPrefix(s.login[0], want) {
+			t.Errorf("%s: got %q, want %s", offer, s.login, want)
+		}
+	}
+	s := newBadServer(t, "", "", "AUTH GSSAPI")
+	a := build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"s3cret-password\""))
+	if err := a.Notify(t.Context(), []Notice{testFail}); err == nil || !strings.Contains(err.Error(), "no way to log in that we know: GSSAPI") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The stages at which a server may misbehave, in their order.
+var stages = []string{"banner", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "."}
+
+func TestG15WholeConversationHasADeadline(t *testing.T) {
+	if d := build(t, "mail", mailTo("localhost:25", "")).(Deadliner).Deadline(); d != 30*time.Second {
+		t.Errorf("got a deadline of %v, want 30s", d)
+	}
+	for _, stage := range stages {
+		for _, fault := range []string{"hang", "flood", "drip", "drop"} {
+			t.Run(stage+" "+fault, func(t *testing.T) {
+				t.Parallel()
+				s := newBadServer(t, stage, fault, "AUTH PLAIN")
+				a := build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"canary-password\"")).(*mailAction)
+				a.timeout = 300 * time.Millisecond
+				begin := time.Now()
+				err := a.Notify(t.Context(), []Notice{testFail})
+				if took := time.Since(begin); took > time.Second {
+					t.Errorf("took %v, want at most 300 ms", took)
+				}
+				var permanent *Permanent
+				if err == nil || errors.As(err, &permanent) || strings.Contains(err.Error(), "canary") {
+					t.Errorf("got %T %v, want an error that may pass", err, err)
+				}
+				if fault == "hang" && !strings.HasSuffix(err.Error(), "no answer within 300ms") {
+					t.Errorf("got %v, want the deadline named", err)
+				}
+			})
+		}
+	}
+}
+
+func TestT43AnswersSayWhetherToTryAgain(t *testing.T) {
+	for _, stage := range stages {
+		for answer, permanent := range map[string]bool{"421 closing": false, "451 later": false, "500 what": true, "554 no": true} {
+			t.Run(stage+" "+answer, func(t *testing.T) {
+				s := newBadServer(t, stage, answer, "AUTH PLAIN")
+				a := build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"canary-password\""))
+				err := a.Notify(t.Context(), []Notice{testFail})
+				if stage == "EHLO" { // it goes on with HELO
+					if err != nil {
+						t.Errorf("got %v", err)
+					}
+					return
+				}
+				var p *Permanent
+				if err == nil || errors.As(err, &p) != permanent || !strings.Contains(err.Error(), answer) {
+					t.Errorf("got %T %v, want permanent %v with the answer", err, err, permanent)
+				}
+			})
+		}
+	}
+}
+
+func TestMailIsTakenEvenIfTheFarewellHangs(t *testing.T) {
+	s := newBadServer(t, "QUIT", "hang")
+	begin := time.Now()
+	sendAll(t, build(t, "mail", mailTo(s.addr, `to = ["a@example.org"]`)), testFail)
+	if took := time.Since(begin); took > 3*time.Second || len(s.taken()) != 1 {
+		t.Errorf("took %v, %d mails", took, len(s.taken()))
+	}
+}
+
+func TestT43OneMailPerIncidentAfterTheServerReturns(t *testing.T) {
+	for _, stage := range stages {
+		t.Run(stage, func(t *testing.T) {
+			t.Parallel()
+			s := newBadServer(t, stage, "hang", "AUTH PLAIN")
+			a := build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"p\"")).(*mailAction)
+			a.timeout = 100 * time.Millisecond
+			d, _ := deliver(t, Options{MinBackoff: 20 * time.Millisecond, MaxBackoff: 50 * time.Millisecond, Window: 50 * time.Millisecond})
+			r := d.Add("mail", a)
+			begin := time.Now()
+			r.Enqueue(testFail)
+			if took := time.Since(begin); took > 50*time.Millisecond {
+				t.Errorf("enqueueing took %v", took)
+			}
+			until(t, func() bool { return r.State().Failures >= 2 })
+			early := s.taken()
+			s.heal()
+			until(t, func() bool { return r.State().Delivered == 1 })
+			mails := s.taken()
+			if want := len(early) + 1; len(mails) > want || (stage != "." && len(mails) != 1) {
+				t.Errorf("%d mails, of which %d before the server healed", len(mails), len(early))
+			}
+			for _, m := range mails {
+				if !strings.Contains(m, "Message-ID: <01ABC-fail@example.org>") {
+					t.Errorf("a copy has another Message-ID:\n%s", m)
+				}
+			}
+		})
+	}
+}
+
+// until polls until ok, for 10 s at most.
+func until(t *testing.T, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it did not come about within 10 s")
+		}
+	}
+}
+
+func TestMailToSomeWhenOthersAreRefused(t *testing.T) {
+	box := newMailbox(t, "none")
+	box.refuse["gone@example.org"] = &noUser
+	var log strings.Builder
+	env := testEnv
+	env.Log = slog.New(slog.NewTextHandler(&log, nil))
+	a, err := newMail(decodeTOML(mailTo(box.addr, `to = ["gone@example.org", "a@example.org"]`)), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sendAll(t, a, testFail)
+	if mails := box.taken(); len(mails) != 1 || !slices.Equal(mails[0].to, []string{"a@example.org"}) {
+		t.Errorf("got %+v, want a mail to the one that is taken", mails)
+	}
+	if !strings.Contains(log.String(), "gone@example.org") {
+		t.Errorf("the refused one is not in the log: %s", &log)
+	}
+	box.refuse["a@example.org"] = &noUser
+	var permanent *Permanent
+	if err := a.Notify(t.Context(), []Notice{testFail}); !errors.As(err, &permanent) {
+		t.Errorf("got %v, want it permanent when nobody is taken", err)
+	}
+}
+
+func TestMailNobodyGetsASecondCopyBecauseOfAnother(t *testing.T) {
+	box := newMailbox(t, "none")
+	box.refuse["grey@example.org"] = &greyListed
+	a := build(t, "mail", mailTo(box.addr, "to = [\"grey@example.org\", \"a@example.org\"]\nrecover_to = [\"b@example.org\"]"))
+	ns := []Notice{testFail, testRecover}
+	var permanent *Permanent
+	if err := a.Notify(t.Context(), ns); err == nil || errors.As(err, &permanent) {
+		t.Fatalf("got %v, want an error that may pass", err)
+	}
+	delete(box.refuse, "grey@example.org")
+	if err := a.Notify(t.Context(), ns); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, m := range box.taken() {
+		for _, to := range m.to {
+			got[to]++
+		}
+	}
+	if len(got) != 3 || got["a@example.org"] != 1 || got["b@example.org"] != 1 || got["grey@example.org"] != 1 {
+		t.Errorf("got mails %v, want one each", got)
+	}
+	if err := a.Notify(t.Context(), ns); err != nil || len(box.taken()) != 5 {
+		t.Errorf("got %v and %d mails: what was sent long ago must not be remembered", err, len(box.taken()))
+	}
+}
+
+func TestT47MailListsAllOfAGroup(t *testing.T) {
+	box := newMailbox(t, "none")
+	a := build(t, "mail", mailTo(box.addr, "to = [\"a@example.org\", \"A@example.org\"]\nrecover_to = [\"b@example.org\"]"))
+	var ns []Notice
+	for i := range 2000 {
+		n := testFail
+		n.Monitor, n.Incident = fmt.Sprint("monitor-", i), fmt.Sprint("INC", i)
+		ns = append(ns, n)
+	}
+	ns = append(ns, testRecover)
+	if err := a.Notify(t.Context(), ns); err != nil {
+		t.Fatal(err)
+	}
+	mails := box.taken()
+	if len(mails) != 2 {
+		t.Fatalf("%d mails, want 2: one with all, one with the recovery", len(mails))
+	}
+	h, body := mails[0].parse(t)
+	if got := subjectOf(t, h); got != "alert: 2000 failed, 1 recovered on host1" || h.Get("X-Monitor-Incident") != "" {
+		t.Errorf("got subject %q", got)
+	}
+	for _, n := range ns {
+		if strings.Count(body, "["+n.Incident+"]") != 1 || !strings.Contains(body, n.Monitor) {
+			t.Fatalf("%s is not listed once", n.Incident)
+		}
+	}
+	if strings.Contains(body, "RECOVERED db after 1m31s") != true {
+		t.Errorf("the recovery is not listed:\n%.500s", body)
+	}
+	if h, _ := mails[1].parse(t); !slices.Equal(mails[1].to, []string{"b@example.org"}) || h.Get("X-Monitor-Incident") != "01ABC" {
+		t.Errorf("got %q with %q", mails[1].to, h.Get("X-Monitor-Incident"))
+	}
+}
+
+func TestT47OwnTemplatesListAllOfAGroup(t *testing.T) {
+	box := newMailbox(t, "none")
+	a := build(t, "mail", mailTo(box.addr, "to = [\"a@example.org\"]\nsubject = \"{{.Monitor}} {{.Event}}\"\nbody = \"<{{.Monitor}} {{.Event}}>\""))
+	if err := a.Notify(t.Context(), []Notice{testFail, testRecover, testRepeat}); err != nil {
+		t.Fatal(err)
+	}
+	h, body := box.taken()[0].parse(t)
+	if got := subjectOf(t, h); got != "db fail (and 2 more)" {
+		t.Errorf("got subject %q", got)
+	}
+	if got := strings.Join(strings.Fields(body), " "); got != "<db fail> <db recover> <db repeat>" {
+		t.Errorf("got body %q", got)
+	}
+	big := build(t, "mail", mailTo(box.addr, "to = [\"a@example.org\"]\nbody = '{{.Monitor}}{{printf \"%30000d\" .Seq}}'"))
+	var ns []Notice
+	for i := range 100 {
+		n := testFail
+		n.Incident = fmt.Sprint("INC", i)
+		ns = append(ns, n)
+	}
+	if err := big.Notify(t.Context(), ns); err != nil {
+		t.Fatal(err)
+	}
+	_, body = box.taken()[1].parse(t)
+	if len(body) > 100_000 || strings.Count(body, "[INC") != 100 {
+		t.Errorf("got %d bytes with %d notices, want the short list", len(body), strings.Count(body, "[INC"))
+	}
+}
+
+func TestT47MailQueueOfTwoThousand(t *testing.T) {
+	box := newMailbox(t, "none")
+	const window = 300 * time.Millisecond
+	d, _ := deliver(t, Options{Window: window})
+	r := d.Add("ops", build(t, "mail", mailTo(box.addr, `to = ["a@example.org"]`)))
+	for i := range 2000 {
+		r.Enqueue(Notice{Monitor: fmt.Sprint("m", i), Host: "host1", Event: Fail, Incident: fmt.Sprint("INC", i), Time: time.Now()})
+	}
+	until(t, func() bool { return r.State().Delivered == 2000 })
+	mails := box.taken()
+	if len(mails) > 2 {
+		t.Errorf("%d mails, want at most 2", len(mails))
+	}
+	listed := 0
+	for i, m := range mails {
+		_, body := m.parse(t)
+		listed += strings.Count(body, "INC")
+		if i > 0 && m.at.Sub(mails[i-1].at) < window-50*time.Millisecond {
+			t.Errorf("two mails within %v", m.at.Sub(mails[i-1].at))
+		}
+	}
+	if listed != 2000 {
+		t.Errorf("%d are listed, want 2000", listed)
+	}
+}
+
+func TestT48NamesCannotForgeMails(t *testing.T) {
+	box := newMailbox(t, "none")
+	evil := "db\r\nBcc: victim@example.org\r\n\r\nforged {{.Host}} \u202etxt\x00"
+	n := testFail
+	n.Monitor, n.Host, n.Error, n.Incident, n.Version = evil, evil, evil, "01\r\nX-Evil: 1", evil
+	a := build(t, "mail", mailTo(box.addr, "to = [\"a@example.org\"]"))
+	sendAll(t, a, n)
+	if err := a.Notify(t.Context(), []Notice{n, testFail}); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range box.taken() {
+		h, body := m.parse(t)
+		checkHeader(t, h)
+		if !slices.Equal(m.to, []string{"a@example.org"}) {
+			t.Errorf("sent to %q", m.to)
+		}
+		if got := subjectOf(t, h); strings.ContainsAny(got, "\r\n\x00\u202e") {
+			t.Errorf("got subject %q", got)
+		}
+		if strings.ContainsAny(body, "\r\x00\u202e") || !strings.Contains(body, "{{.Host}}") {
+			t.Errorf("got body %q", body)
+		}
+	}
+}
+
+// checkHeader checks that a mail has our headers and no others, each once.
+func checkHeader(t failer, h mail.Header) {
+	t.Helper()
+	allowed := []string{
+		"From", "To", "Subject", "Date", "Message-Id", "Mime-Version", "Content-Type", "Content-Transfer-Encoding",
+		"Auto-Submitted", "X-Monitor-Incident",
+	}
+	for name, values := range h {
+		if !slices.Contains(allowed, name) || len(values) != 1 {
+			t.Errorf("header %s: %q", name, values)
+		}
+	}
+}
