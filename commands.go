@@ -32,6 +32,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler:  func(*cli.Context, error) {},
 		Commands: []*cli.Command{
 			{Name: "serve", Usage: "serve (what it does without a command)", Action: serveAction(stderr), OnUsageError: onUsageError},
+			{Name: "demo", Usage: "serve with a sample publisher, without anything else installed", Action: demoAction(stdout, stderr), OnUsageError: onUsageError},
 			{Name: "health", Usage: "ask a running instance how it is; fails unless it is ready", Action: healthAction(stdout), OnUsageError: onUsageError},
 			{Name: "version", Usage: "print the version", Action: versionAction(stdout), OnUsageError: onUsageError},
 		},

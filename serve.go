@@ -38,8 +38,7 @@ const (
 // serve runs an instance until ctx ends.
 func serve(ctx context.Context, cfg config, stderr io.Writer) error {
 	log, _ := newLog(cfg.log, stderr)
-	// go-micro's registries and caches log through its global logger only.
-	logger.DefaultLogger = guard.NewLogger(log)
+	quietFramework(log)
 	if strange := strangeVariables(); len(strange) > 0 {
 		log.Warn("these variables of the environment mean nothing here", "names", strings.Join(strange, " "))
 	}
@@ -49,6 +48,10 @@ func serve(ctx context.Context, cfg config, stderr io.Writer) error {
 	}
 	return i.Run(ctx)
 }
+
+// quietFramework sends to log what go-micro's registries and caches can only
+// write to its global logger.
+func quietFramework(log *slog.Logger) { logger.DefaultLogger = guard.NewLogger(log) }
 
 // instance is one monitoring service with all its parts, wired.
 type instance struct {
@@ -67,6 +70,7 @@ type instance struct {
 	reporter  *health.Reporter
 	web       *web.Server
 	parts     *parts
+	sample    *health.Reporter // of a demo only
 }
 
 // newInstance makes the parts and takes the HTTP address. It asks neither the
