@@ -1,0 +1,206 @@
+package probe
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/microhq/monitor-srv/command"
+)
+
+// execConfig holds the keys of the kind exec.
+type execConfig struct {
+	// Command is the program to run, a path or a name to look up in PATH.
+	Command string `toml:"command"`
+	// Args are its arguments.
+	Args []string `toml:"args"`
+	// Parse makes the number that the program prints the value; without it the
+	// value is 0 if the program succeeds.
+	Parse bool `toml:"parse"`
+	// Errval is the value shown with parse when the probe fails.
+	Errval float64 `toml:"errval"`
+	// Env are variables for the program, each NAME=VALUE.
+	Env []string `toml:"env"`
+	// PassEnv names variables of the service that the program may see.
+	PassEnv []string `toml:"pass_env"`
+	// Dir is the working directory; "/" if empty.
+	Dir string `toml:"dir"`
+	// ExitCodes is "" or "nagios": 0 ok, 1 warning, 2 critical, 3 unknown.
+	ExitCodes string `toml:"exit_codes"`
+}
+
+// failedValue is the value that goma shows when a probe fails that does not
+// parse a number.
+const failedValue = 1
+
+type execProbe struct {
+	execConfig
+	spec    command.Spec
+	secrets []string
+}
+
+func newExec(decode func(any) error, env Env) (Probe, error) {
+	var c execConfig
+	if err := decode(&c); err != nil {
+		return nil, err
+	}
+	if err := c.check(env); err != nil {
+		return nil, err
+	}
+	path := c.Command
+	if strings.Contains(path, "/") && c.Dir == "" {
+		// It means a file below the directory that the service was started in.
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return nil, fmt.Errorf("command: %w", err)
+		}
+		path = abs
+	}
+	return &execProbe{
+		execConfig: c,
+		spec:       command.Spec{Path: path, Args: c.Args, Env: c.Env, Pass: c.PassEnv, Dir: c.Dir},
+		secrets:    secretVariables(c.Env),
+	}, nil
+}
+
+func (c *execConfig) check(env Env) error {
+	if err := env.localOnly(); err != nil {
+		return err
+	}
+	if err := required("command", c.Command); err != nil {
+		return err
+	}
+	if err := finite("errval", c.Errval); err != nil {
+		return err
+	}
+	if err := oneOf("exit_codes", c.ExitCodes, "", "nagios"); err != nil {
+		return err
+	}
+	if c.Dir != "" && !filepath.IsAbs(c.Dir) {
+		return fmt.Errorf("dir: %q is not an absolute path", c.Dir)
+	}
+	for i, pair := range c.Env {
+		if name, _, ok := strings.Cut(pair, "="); !ok || name == "" {
+			return fmt.Errorf("env: entry %d is not NAME=VALUE", i+1)
+		}
+	}
+	for i, name := range c.PassEnv {
+		if name == "" || strings.Contains(name, "=") {
+			return fmt.Errorf("pass_env: entry %d is not the name of a variable", i+1)
+		}
+	}
+	for _, text := range append(append([]string{c.Command, c.Dir}, c.Args...), c.Env...) {
+		if strings.ContainsRune(text, 0) {
+			return errors.New("command, args, env, dir: a NUL byte cannot be passed to a program")
+		}
+	}
+	return nil
+}
+
+// secretVariables returns the values of the variables that are secrets by their
+// names.
+func secretVariables(env []string) []string {
+	var secrets []string
+	for _, pair := range env {
+		name, value, _ := strings.Cut(pair, "=")
+		name = strings.ToUpper(name)
+		for _, word := range []string{"PASS", "PWD", "SECRET", "TOKEN", "KEY", "CRED"} {
+			if strings.Contains(name, word) {
+				secrets = append(secrets, value)
+				break
+			}
+		}
+	}
+	return secrets
+}
+
+// Probe runs the program.
+func (p *execProbe) Probe(ctx context.Context) (Result, error) {
+	out, err := command.Run(ctx, p.spec)
+	r, err := p.judge(out, err)
+	if err != nil {
+		r.Value = failedValue
+		if p.Parse {
+			r.Value = p.Errval
+		}
+		err = hide(fmt.Errorf("running %s: %w", p.shown(), err), p.secrets...)
+	}
+	r.Detail = p.detail(out)
+	return r, err
+}
+
+// shown names the command for people. Arguments may hold secrets.
+func (p *execProbe) shown() string {
+	if len(p.Args) == 0 {
+		return fmt.Sprintf("%q", p.Command)
+	}
+	return fmt.Sprintf("%q (+%d args)", p.Command, len(p.Args))
+}
+
+// judge turns the end of a run into a result.
+func (p *execProbe) judge(out command.Output, err error) (Result, error) {
+	var r Result
+	if exit := (*command.ExitError)(nil); p.ExitCodes == "nagios" && errors.As(err, &exit) {
+		said := firstLine(out.Stdout)
+		switch exit.Code {
+		case 1:
+			r.Warning, err = true, nil
+		case 2:
+			return r, fmt.Errorf("critical: %s", said)
+		case 3:
+			return r, fmt.Errorf("unknown: %s", said)
+		}
+	}
+	if err != nil || !p.Parse {
+		return r, err
+	}
+	r.Value, err = p.number(out)
+	return r, err
+}
+
+// number reads the value that the program printed.
+func (p *execProbe) number(out command.Output) (float64, error) {
+	if out.StdoutSize > int64(len(out.Stdout)) {
+		return 0, fmt.Errorf("its output is %d bytes long, want a number", out.StdoutSize)
+	}
+	v, err := ParseValue(string(out.Stdout))
+	if err != nil {
+		said := firstLine(out.Stdout)
+		if said != "" {
+			return 0, fmt.Errorf("its output %w: %.40q", err, said)
+		}
+		return 0, fmt.Errorf("its output %w", err)
+	}
+	return v, nil
+}
+
+// detail tells how the program ended and what it said: a plugin of Nagios speaks
+// on its standard output, all others complain on standard error.
+func (p *execProbe) detail(out command.Output) string {
+	text := fmt.Sprintf("exit %d", out.ExitCode)
+	switch {
+	case out.Signal != 0:
+		text = fmt.Sprintf("signal %d (%v)", int(out.Signal), out.Signal)
+	case out.ExitCode < 0:
+		text = "did not run to its end"
+	}
+	if out.Unkillable {
+		text += ", could not be killed"
+	}
+	said := bytes.TrimSpace(out.Stderr)
+	if p.ExitCodes == "nagios" {
+		said = bytes.TrimSpace(out.Stdout)
+	}
+	if len(said) > 0 {
+		text += ": " + firstLine(said)
+	}
+	return printable(hide(errors.New(text), p.secrets...).Error())
+}
+
+// Close does nothing: an exec probe holds nothing between its runs.
+func (p *execProbe) Close() error { return nil }
+
+var _ Probe = (*execProbe)(nil)

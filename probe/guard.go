@@ -1,0 +1,125 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"syscall"
+)
+
+// dialFunc opens a connection, as net.Dialer.DialContext does.
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// dialer returns how a probe opens its connections.
+func (e Env) dialer() dialFunc {
+	if e.Restricted {
+		return e.guardedDialer(nil).DialContext
+	}
+	if e.Dial != nil {
+		return e.Dial
+	}
+	return (&net.Dialer{KeepAlive: -1}).DialContext
+}
+
+// guardedDialer returns a dialer that looks at each address it is about to
+// connect to, after the name was resolved: what a name meant when it was checked
+// earlier may not be what it means now.
+func (e Env) guardedDialer(r *net.Resolver) *net.Dialer {
+	return &net.Dialer{
+		KeepAlive: -1,
+		Resolver:  r,
+		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
+			target, err := netip.ParseAddrPort(address)
+			if err != nil {
+				return fmt.Errorf("refused to connect to %q: not an address and a port", address)
+			}
+			return e.checkTarget(target.Addr())
+		},
+	}
+}
+
+// checkTarget refuses an address that a restricted probe may not reach.
+func (e Env) checkTarget(addr netip.Addr) error {
+	if !e.Restricted {
+		return nil
+	}
+	plain := addr.Unmap().WithZone("")
+	allowed := func(p netip.Prefix) bool { return p.Contains(plain) }
+	if slices.ContainsFunc(e.AllowTargets, allowed) {
+		return nil
+	}
+	if !public(plain) {
+		return fmt.Errorf("refused to connect to %v: a probe registered with the role of an operator reaches public addresses only", addr)
+	}
+	if ownAddress(plain) {
+		return fmt.Errorf("refused to connect to %v: it is this host's own address", addr)
+	}
+	return nil
+}
+
+// public reports whether an address is one of the public internet. An address
+// that carries one of IPv4 in it is as public as that.
+func public(addr netip.Addr) bool {
+	inside := func(p netip.Prefix) bool { return p.Contains(addr) }
+	if addr.Is4() {
+		return !slices.ContainsFunc(privateIPv4(), inside)
+	}
+	if inner, ok := embedded(addr); ok {
+		return public(inner)
+	}
+	// Only 2000::/3 has been given out.
+	return netip.MustParsePrefix("2000::/3").Contains(addr) && !slices.ContainsFunc(privateIPv6(), inside)
+}
+
+// privateIPv4 are the networks that are not globally reachable, from IANA's
+// registry of special-purpose addresses, with multicast and what is reserved.
+func privateIPv4() []netip.Prefix {
+	return prefixes(
+		"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+		"172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16",
+		"198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+	)
+}
+
+// privateIPv6 are those within 2000::/3.
+func privateIPv6() []netip.Prefix {
+	return prefixes("2001::/23", "2001:db8::/32", "3fff::/20")
+}
+
+func prefixes(texts ...string) []netip.Prefix {
+	list := make([]netip.Prefix, len(texts))
+	for i, t := range texts {
+		list[i] = netip.MustParsePrefix(t)
+	}
+	return list
+}
+
+// embedded returns the address of IPv4 that a gateway would take from one of
+// IPv6: NAT64 (64:ff9b::/96), 6to4 (2002::/16), mapped and compatible ones.
+func embedded(addr netip.Addr) (netip.Addr, bool) {
+	b := addr.As16()
+	switch {
+	case addr.Is4In6(),
+		netip.MustParsePrefix("64:ff9b::/96").Contains(addr),
+		netip.MustParsePrefix("::/96").Contains(addr):
+		return netip.AddrFrom4([4]byte(b[12:16])), true
+	case netip.MustParsePrefix("2002::/16").Contains(addr):
+		return netip.AddrFrom4([4]byte(b[2:6])), true
+	}
+	return netip.Addr{}, false
+}
+
+// ownAddress reports whether an interface of this host has the address. If that
+// cannot be told, it says so of every address.
+func ownAddress(addr netip.Addr) bool {
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return true
+	}
+	return slices.ContainsFunc(own, func(a net.Addr) bool {
+		prefix, err := netip.ParsePrefix(a.String())
+		return err == nil && prefix.Addr().Unmap().WithZone("") == addr
+	})
+}

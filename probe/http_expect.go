@@ -1,0 +1,176 @@
+package probe
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// expectation is what an answer must be like.
+type expectation struct {
+	// wanted is the key expect_status as it was written.
+	wanted string
+	status []statusRange
+	body   *regexp.Regexp
+	json   []jsonRule
+}
+
+type statusRange struct{ from, to int }
+
+// jsonRule wants a value at a path into a JSON document.
+type jsonRule struct {
+	path string
+	want any // a string, a bool or a float64
+}
+
+func newExpectation(c *httpConfig) (*expectation, error) {
+	e := &expectation{wanted: c.ExpectStatus}
+	var err error
+	if e.status, err = parseStatuses(c.ExpectStatus); err != nil {
+		return nil, fmt.Errorf("expect_status: %w", err)
+	}
+	if c.ExpectBody != "" {
+		if e.body, err = regexp.Compile(c.ExpectBody); err != nil {
+			return nil, fmt.Errorf("expect_body: %w", err)
+		}
+	}
+	if e.json, err = jsonRules("", c.ExpectJSON); err != nil {
+		return nil, fmt.Errorf("expect_json: %w", err)
+	}
+	if (e.body != nil || e.json != nil) && c.Method == http.MethodHead {
+		return nil, errors.New("expect_body, expect_json: the answer to HEAD has no body")
+	}
+	return e, nil
+}
+
+// parseStatuses reads a list such as "200-299,401".
+func parseStatuses(text string) ([]statusRange, error) {
+	var list []statusRange
+	for part := range strings.SplitSeq(text, ",") {
+		low, high, isRange := strings.Cut(strings.TrimSpace(part), "-")
+		if !isRange {
+			high = low
+		}
+		from, errFrom := strconv.Atoi(strings.TrimSpace(low))
+		to, errTo := strconv.Atoi(strings.TrimSpace(high))
+		if errFrom != nil || errTo != nil || from < 100 || to > 599 || from > to {
+			return nil, fmt.Errorf("%q is not a list of codes from 100 to 599 such as \"200-299,401\"", printable(text))
+		}
+		list = append(list, statusRange{from, to})
+	}
+	return list, nil
+}
+
+// jsonRules flattens a table: one that TOML nested, because its keys were not
+// quoted, means the same as a flat one.
+func jsonRules(prefix string, table map[string]any) ([]jsonRule, error) {
+	var rules []jsonRule
+	for _, key := range slices.Sorted(maps.Keys(table)) {
+		path := prefix + key
+		switch v := table[key].(type) {
+		case map[string]any:
+			inner, err := jsonRules(path+".", v)
+			if err != nil {
+				return nil, err
+			}
+			rules = append(rules, inner...)
+		case string, bool, float64:
+			rules = append(rules, jsonRule{path, v})
+		case int64:
+			rules = append(rules, jsonRule{path, float64(v)})
+		default:
+			return nil, fmt.Errorf("%s: want a string, a number, true or false", path)
+		}
+	}
+	return rules, nil
+}
+
+// needsBody reports whether the body is compared with something.
+func (e *expectation) needsBody() bool { return e.body != nil || len(e.json) > 0 }
+
+// checkStatus returns an error for a status code that is not expected.
+func (e *expectation) checkStatus(resp *http.Response, following bool) error {
+	code := resp.StatusCode
+	for _, r := range e.status {
+		if r.from <= code && code <= r.to {
+			return nil
+		}
+	}
+	if code >= 300 && code < 400 && resp.Header.Get("Location") != "" && !following {
+		return fmt.Errorf("status %d, want %s (redirects are not followed)", code, e.wanted)
+	}
+	return fmt.Errorf("status %d, want %s", code, e.wanted)
+}
+
+// checkBody returns an error for a body that is not as expected. It shows
+// nothing of the body, which the one who reads the error may not be meant to see.
+func (e *expectation) checkBody(body []byte) error {
+	if e.body != nil && !e.body.Match(body) {
+		return fmt.Errorf("the body does not match expect_body %q", printable(e.body.String()))
+	}
+	if len(e.json) == 0 {
+		return nil
+	}
+	var document any
+	if err := json.NewDecoder(bytes.NewReader(body)).Decode(&document); err != nil {
+		return errors.New("the body is not JSON")
+	}
+	for _, rule := range e.json {
+		got, ok := lookUp(document, rule.path)
+		if !ok {
+			return fmt.Errorf("expect_json: %q is not in the body", rule.path)
+		}
+		if got != rule.want {
+			return fmt.Errorf("expect_json: %q is not %v", rule.path, rule.want)
+		}
+	}
+	return nil
+}
+
+// lookUp follows a path of keys and indexes, separated by points. A key that
+// holds points itself is found if nothing shorter is. Only what can be compared
+// is returned.
+func lookUp(document any, path string) (any, bool) {
+	switch d := document.(type) {
+	case map[string]any:
+		if v, ok := d[path]; ok {
+			return leaf(v)
+		}
+		for i, r := range path {
+			if r != '.' {
+				continue
+			}
+			if inner, ok := d[path[:i]]; ok {
+				if v, ok := lookUp(inner, path[i+1:]); ok {
+					return v, true
+				}
+			}
+		}
+	case []any:
+		first, rest, more := strings.Cut(path, ".")
+		i, err := strconv.Atoi(first)
+		if err != nil || i < 0 || i >= len(d) {
+			return nil, false
+		}
+		if !more {
+			return leaf(d[i])
+		}
+		return lookUp(d[i], rest)
+	}
+	return nil, false
+}
+
+func leaf(v any) (any, bool) {
+	switch v.(type) {
+	case map[string]any, []any:
+		return nil, false
+	}
+	return v, true
+}

@@ -1,0 +1,190 @@
+package probe
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	// maxBody bounds a body after decompression, and maxNumberBody one that holds
+	// a number.
+	maxBody       = 1 << 20
+	maxNumberBody = 64 << 10
+	// maxRedirects bounds the redirects followed.
+	maxRedirects = 5
+)
+
+type httpProbe struct {
+	config     httpConfig
+	restricted bool
+	// request is what each probe sends, but for its body.
+	request *http.Request
+	expect  *expectation
+	client  *http.Client
+	lane    *lane
+	// unzip is set if we asked for compression and not the author of the file.
+	unzip   bool
+	secrets []string
+}
+
+// Probe asks for the URL and reads the answer to its end.
+func (p *httpProbe) Probe(ctx context.Context) (Result, error) {
+	begin := time.Now()
+	p.lane.start()
+	r, err := p.ask(ctx)
+	took := time.Since(begin)
+	r.Phases = p.lane.watch.phases()
+	if err == nil && p.config.Measure == "latency" {
+		r.Value = took.Seconds()
+	}
+	if err == nil {
+		return r, nil
+	}
+	r.Value = failedValue
+	if p.config.Measure != "status" {
+		r.Value = p.config.Errval
+	}
+	if urlError := (*url.Error)(nil); errors.As(err, &urlError) {
+		// Its text holds the whole URL.
+		err = urlError.Err
+	}
+	err = fmt.Errorf("%s %s: %w", p.request.Method, showURL(p.request.URL), ended(ctx, err))
+	return r, hide(err, p.secrets...)
+}
+
+func (p *httpProbe) ask(ctx context.Context) (Result, error) {
+	req := p.request.WithContext(ctx)
+	if body := p.config.Body.Reveal(); body != "" {
+		req.ContentLength = int64(len(body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
+		req.Body, _ = req.GetBody()
+	}
+	resp, err := p.client.Do(req)
+	if err != nil {
+		return Result{}, err
+	}
+	defer resp.Body.Close()
+	defer p.lane.watch.lap(phaseBody)
+	if err := p.expect.checkStatus(resp, p.follows()); err != nil {
+		return Result{Detail: p.detail(resp, 0)}, err
+	}
+	return p.read(resp)
+}
+
+// read reads the body and judges it.
+func (p *httpProbe) read(resp *http.Response) (Result, error) {
+	measure := p.config.Measure
+	limit := int64(maxBody)
+	if measure == "body" {
+		limit = maxNumberBody
+	}
+	body, size, err := readBody(resp, limit, measure == "body" || p.expect.needsBody(), p.unzip)
+	r := Result{Detail: p.detail(resp, size)}
+	if err != nil {
+		return r, err
+	}
+	if err := p.expect.checkBody(body); err != nil {
+		return r, err
+	}
+	switch measure {
+	case "cert_days":
+		r.Value, err = certDays(resp, time.Now())
+	case "body":
+		if r.Value, err = ParseValue(string(body)); err != nil {
+			err = fmt.Errorf("the body %w", err)
+			if said := firstLine(body); !p.restricted && said != "" {
+				err = fmt.Errorf("%w: %.40q", err, said)
+			}
+		}
+	}
+	return r, err
+}
+
+func (p *httpProbe) follows() bool {
+	return !p.restricted && (p.config.FollowRedirects == nil || *p.config.FollowRedirects)
+}
+
+// redirect decides whether to follow one. Header fields and credentials are for
+// the host that was configured, and so is a certificate that tells who we are.
+func (p *httpProbe) redirect(req *http.Request, via []*http.Request) error {
+	if !p.follows() {
+		return http.ErrUseLastResponse
+	}
+	if len(via) > maxRedirects {
+		return fmt.Errorf("more than %d redirects", maxRedirects)
+	}
+	if sameTarget(p.request.URL, req.URL) {
+		return nil
+	}
+	tls := p.config.TLS
+	switch {
+	case req.Method != http.MethodGet && req.Method != http.MethodHead:
+		return fmt.Errorf("redirect of %s to another host (%q): not followed", req.Method, req.URL.Host)
+	case tls.CertFile != "" || tls.ServerName != "":
+		return fmt.Errorf("redirect to another host (%q): not followed with a certificate or server_name of our own", req.URL.Host)
+	}
+	kept := http.Header{"User-Agent": req.Header["User-Agent"]}
+	if p.unzip {
+		kept["Accept-Encoding"] = req.Header["Accept-Encoding"]
+	}
+	req.Header = kept
+	req.Host = ""
+	return nil
+}
+
+// sameTarget reports whether a redirect leads to the host it came from, or from
+// its http to its https.
+func sameTarget(from, to *url.URL) bool {
+	if !strings.EqualFold(from.Hostname(), to.Hostname()) {
+		return false
+	}
+	if from.Scheme == to.Scheme {
+		return portOf(from) == portOf(to)
+	}
+	return from.Scheme == "http" && to.Scheme == "https" && portOf(from) == "80" && portOf(to) == "443"
+}
+
+// detail tells the status, the size and the age of the certificate.
+func (p *httpProbe) detail(resp *http.Response, size int64) string {
+	text := fmt.Sprintf("status %d", resp.StatusCode)
+	if size > 0 {
+		text += fmt.Sprintf(", %d bytes", size)
+	}
+	if days, err := certDays(resp, time.Now()); err == nil {
+		text += fmt.Sprintf(", certificate %.0f days", math.Floor(days))
+	}
+	return text
+}
+
+// certDays returns the days until the first certificate that was shown expires.
+func certDays(resp *http.Response, now time.Time) (float64, error) {
+	if resp.TLS == nil || len(resp.TLS.PeerCertificates) == 0 {
+		return 0, errors.New("no certificate was shown")
+	}
+	return daysLeft(resp.TLS.PeerCertificates, now), nil
+}
+
+// daysLeft returns the days until the first of the certificates expires.
+func daysLeft(certs []*x509.Certificate, now time.Time) float64 {
+	first := certs[0].NotAfter
+	for _, c := range certs[1:] {
+		if c.NotAfter.Before(first) {
+			first = c.NotAfter
+		}
+	}
+	return first.Sub(now).Hours() / 24
+}
+
+// Close closes the connection that is kept.
+func (p *httpProbe) Close() error {
+	p.lane.close()
+	return nil
+}

@@ -1,0 +1,170 @@
+package probe
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"syscall"
+	"time"
+)
+
+const (
+	// maxHeader bounds the header of an answer, in bytes.
+	maxHeader = 256 << 10
+	// maxInterim bounds the interim answers (1xx) before the one that counts.
+	maxInterim = 5
+)
+
+var (
+	// errStale says that a kept connection gave no answer at all: the target
+	// closed it just before it saw the request.
+	errStale    = errors.New("the kept connection was closed")
+	errHeader   = fmt.Errorf("the header is larger than %d KiB", maxHeader>>10)
+	errNotHTTP  = errors.New("the answer is not HTTP/1.1")
+	errNoAnswer = errors.New("the connection was closed before the answer was complete")
+)
+
+// exchange is one request and its answer. It is the body of the answer too: when
+// that is closed, the connection is kept or closed.
+type exchange struct {
+	lane *lane
+	conn *laneConn
+	// stop ends the watch over the context, and is false if that has ended.
+	stop func() bool
+	in   headerReader
+	br   *bufio.Reader
+
+	body io.ReadCloser
+	// whole is set once the body has been read to its end.
+	whole  bool
+	keep   bool
+	closed bool
+}
+
+// exchange sends a request and reads the header of its answer.
+func (l *lane) exchange(req *http.Request, c *laneConn) (*http.Response, error) {
+	ctx := req.Context()
+	deadline, _ := ctx.Deadline()
+	_ = c.SetDeadline(deadline)
+	x := &exchange{lane: l, conn: c, in: headerReader{r: c, left: maxHeader}}
+	x.stop = context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+	x.br = l.buffers.reader(&x.in)
+	resp, err := x.ask(req)
+	if err != nil {
+		stale := !c.used.IsZero() && x.in.count == 0 && closedByPeer(err)
+		x.Close()
+		if stale {
+			err = errStale
+		}
+		return nil, err
+	}
+	resp.TLS = c.state
+	x.keep = !resp.Close && !req.Close && resp.StatusCode != http.StatusSwitchingProtocols
+	x.body, resp.Body = resp.Body, x
+	x.whole = x.body == http.NoBody
+	return resp, nil
+}
+
+// ask writes the request and reads the header.
+func (x *exchange) ask(req *http.Request) (*http.Response, error) {
+	x.lane.watch.restart()
+	bw := x.lane.buffers.writer(x.conn)
+	defer x.lane.buffers.giveWriter(bw)
+	if err := req.Write(bw); err != nil {
+		return nil, err
+	}
+	if err := bw.Flush(); err != nil {
+		return nil, err
+	}
+	if _, err := x.br.Peek(1); err != nil {
+		return nil, complete(err)
+	}
+	x.lane.watch.lap(phaseFirstByte)
+	for range maxInterim + 1 {
+		resp, err := http.ReadResponse(x.br, req)
+		switch {
+		case x.in.err != nil && err != nil:
+			return nil, complete(x.in.err)
+		case err != nil:
+			// The text of this error shows what was read, which the one who sees
+			// it may not be meant to see.
+			return nil, errNotHTTP
+		case resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols:
+			x.in.left = -1
+			return resp, nil
+		}
+	}
+	return nil, fmt.Errorf("more than %d interim answers", maxInterim)
+}
+
+// complete gives the end of a connection words.
+func complete(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errNoAnswer
+	}
+	return err
+}
+
+// closedByPeer reports whether an error says that the other side has closed.
+func closedByPeer(err error) bool {
+	return errors.Is(err, errNoAnswer) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// Read implements io.Reader.
+func (x *exchange) Read(b []byte) (int, error) {
+	if x.closed {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	n, err := x.body.Read(b)
+	switch {
+	case err == io.EOF:
+		x.whole = true
+	case err != nil:
+		err = complete(err)
+	}
+	return n, err
+}
+
+// Close keeps the connection if all of the answer and nothing else was read.
+func (x *exchange) Close() error {
+	if x.closed {
+		return nil
+	}
+	x.closed = true
+	if x.stop() && x.keep && x.whole && x.br.Buffered() == 0 {
+		x.lane.keep(x.conn)
+	} else {
+		x.conn.Close()
+	}
+	x.lane.buffers.giveReader(x.br)
+	return nil
+}
+
+// headerReader bounds what is read while a header is expected.
+type headerReader struct {
+	r io.Reader
+	// left is how many bytes may be read, or -1 for any number.
+	left  int
+	count int64
+	// err is the last error of r, or of the bound.
+	err error
+}
+
+func (h *headerReader) Read(b []byte) (n int, err error) {
+	switch {
+	case h.left == 0:
+		h.err = errHeader
+		return 0, h.err
+	case h.left > 0:
+		b = b[:min(len(b), h.left)]
+	}
+	n, h.err = h.r.Read(b)
+	h.count += int64(n)
+	if h.left > 0 {
+		h.left -= n
+	}
+	return n, h.err
+}

@@ -1,0 +1,48 @@
+package probe
+
+import (
+	"errors"
+	"io"
+	"net/url"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// cancelWait is how long a server may take to end a query when asked to. The
+// driver waits 100 ms more, which stays within 200 ms.
+const cancelWait = 50 * time.Millisecond
+
+func newPostgres(decode func(any) error, env Env) (Probe, error) {
+	var c sqlConfig
+	dsn, err := c.load(decode, env)
+	if err != nil {
+		return nil, err
+	}
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		// The text of err may hold a part of a password.
+		return nil, errors.New("dsn: want postgres://user:password@host:5432/database?sslmode=... or the form host=... user=... password=... dbname=...")
+	}
+	p := &sqlProbe{query: c.Query, errval: c.Errval, budget: new(budget)}
+	p.secrets = []string{dsn, config.Password}
+	if u, err := url.Parse(dsn); err == nil && u.User != nil {
+		p.secrets = append(p.secrets, u.User.String())
+	}
+	config.DialFunc = pgconn.DialFunc(p.budget.dialer(env.dialer()))
+	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		f := pgproto3.NewFrontend(r, w)
+		f.SetMaxBodyLen(maxSQLAnswer)
+		return f
+	}
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	config.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: cancelWait}
+	}
+	p.open(stdlib.OpenDB(*config))
+	return p, nil
+}

@@ -1,0 +1,217 @@
+package probe
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/microhq/monitor-srv/setting"
+)
+
+// redisConfig holds the keys of the kind redis.
+type redisConfig struct {
+	// Address is host:port.
+	Address string `toml:"address"`
+	// Command and its arguments, separated by spaces.
+	Command string `toml:"command"`
+	// Parse makes the number that the server answers the value; without it the
+	// value is 0 if there is an answer.
+	Parse bool `toml:"parse"`
+	// Errval is the value shown with parse when the probe fails.
+	Errval float64 `toml:"errval"`
+	// DB is the number of the database.
+	DB int `toml:"db"`
+	// User and one of the passwords authenticate us.
+	User         string         `toml:"user"`
+	Password     setting.Secret `toml:"password"`
+	PasswordFile string         `toml:"password_file"`
+	PasswordEnv  string         `toml:"password_env"`
+	// TLS, if given at all, makes the connection one with TLS.
+	TLS *setting.TLS `toml:"tls"`
+}
+
+// maxRedisAnswer bounds what a server may answer, in bytes.
+const maxRedisAnswer = 64 << 10
+
+// redisProbe speaks the little it needs of RESP by itself: client libraries
+// believe the lengths that a server announces and make room for them.
+type redisProbe struct {
+	config redisConfig
+	dial   dialFunc
+	tls    *tls.Config
+	// steps are the commands to send, each with what it is called in errors.
+	steps    []redisStep
+	password string
+}
+
+type redisStep struct {
+	doing string
+	words []string
+}
+
+func newRedis(decode func(any) error, env Env) (Probe, error) {
+	c := redisConfig{Command: "PING"}
+	if err := decode(&c); err != nil {
+		return nil, err
+	}
+	if err := env.localOnly(); err != nil {
+		return nil, err
+	}
+	if err := required("address", c.Address); err != nil {
+		return nil, err
+	}
+	host, _, err := TargetAddr(c.Address)
+	if err != nil {
+		return nil, err
+	}
+	password, err := setting.SecretFrom("password", c.Password, c.PasswordFile, c.PasswordEnv)
+	if err != nil {
+		return nil, err
+	}
+	p := &redisProbe{config: c, dial: env.dialer(), password: password.Reveal()}
+	if p.tls, err = clientTLS(c.TLS, host, env); err != nil {
+		return nil, err
+	}
+	return p, p.plan()
+}
+
+// plan checks the remaining keys and lays out what is sent.
+func (p *redisProbe) plan() error {
+	c := p.config
+	if c.DB < 0 {
+		return fmt.Errorf("db: %d is out of range: give 0 or more", c.DB)
+	}
+	words := strings.Fields(c.Command)
+	if err := required("command", strings.Join(words, " ")); err != nil {
+		return err
+	}
+	switch strings.ToUpper(words[0]) {
+	case "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "MONITOR", "SYNC", "PSYNC":
+		return fmt.Errorf("command: %s does not answer once", strings.ToUpper(words[0]))
+	}
+	switch {
+	case p.password != "" && c.User != "":
+		p.steps = append(p.steps, redisStep{"authenticating", []string{"AUTH", c.User, p.password}})
+	case p.password != "":
+		p.steps = append(p.steps, redisStep{"authenticating", []string{"AUTH", p.password}})
+	case c.User != "":
+		return errors.New("user: needs a password")
+	}
+	if c.DB > 0 {
+		p.steps = append(p.steps, redisStep{"choosing the database", []string{"SELECT", strconv.Itoa(c.DB)}})
+	}
+	p.steps = append(p.steps, redisStep{"running " + strings.ToUpper(words[0]), words})
+	return finite("errval", c.Errval)
+}
+
+// Probe runs the command over a connection of its own.
+func (p *redisProbe) Probe(ctx context.Context) (Result, error) {
+	watch := startStopwatch()
+	text, err := p.ask(ctx, watch)
+	r := Result{Detail: text, Phases: watch.phases()}
+	if err == nil && p.config.Parse {
+		if r.Value, err = ParseValue(text); err != nil {
+			err = fmt.Errorf("the answer %w: %.40q", err, printable(text))
+		}
+	}
+	if err != nil {
+		r.Value = failedValue
+		if p.config.Parse {
+			r.Value = p.config.Errval
+		}
+		return r, hide(fmt.Errorf("%s: %w", p.config.Address, ended(ctx, err)), p.password)
+	}
+	return r, nil
+}
+
+// ask sends all commands at once and returns the answer to the last.
+func (p *redisProbe) ask(ctx context.Context, watch *stopwatch) (answer string, err error) {
+	conn, err := p.dial(watch.resolving(ctx), "tcp", p.config.Address)
+	if err != nil {
+		return "", err
+	}
+	watch.lap(phaseConnect)
+	defer conn.Close()
+	defer bindDeadline(ctx, conn)()
+	if p.tls != nil {
+		secure := tls.Client(conn, p.tls)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			return "", fmt.Errorf("tls handshake: %w", err)
+		}
+		watch.lap(phaseTLS)
+		conn = secure
+	}
+	var request strings.Builder
+	for _, s := range p.steps {
+		fmt.Fprintf(&request, "*%d\r\n", len(s.words))
+		for _, w := range s.words {
+			fmt.Fprintf(&request, "$%d\r\n%s\r\n", len(w), w)
+		}
+	}
+	if _, err := io.WriteString(conn, request.String()); err != nil {
+		return "", fmt.Errorf("sending: %w", err)
+	}
+	br := bufio.NewReader(io.LimitReader(conn, maxRedisAnswer))
+	for _, s := range p.steps {
+		if answer, err = redisReply(br); err != nil {
+			return "", fmt.Errorf("%s: %w", s.doing, err)
+		}
+	}
+	watch.lap(phaseFirstByte)
+	return answer, nil
+}
+
+// redisReply reads one reply. Of an array it tells the length only, so one must
+// be the last.
+func redisReply(br *bufio.Reader) (string, error) {
+	line, err := br.ReadString('\n')
+	if err != nil {
+		return "", redisEnd(err)
+	}
+	line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+	if line == "" {
+		return "", errNotRedis
+	}
+	switch line[0] {
+	case '+', ':':
+		return line[1:], nil
+	case '-':
+		return "", fmt.Errorf("the server answered %q", printable(line[1:]))
+	}
+	n, err := strconv.ParseInt(line[1:], 10, 64)
+	switch {
+	case err != nil:
+		return "", errNotRedis
+	case n < 0:
+		return "", errors.New("the server answered nil")
+	case line[0] == '*':
+		return fmt.Sprintf("%d elements", n), nil
+	case line[0] != '$':
+		return "", errNotRedis
+	case n > maxRedisAnswer:
+		return "", fmt.Errorf("the answer is larger than %d KiB", maxRedisAnswer>>10)
+	}
+	text := make([]byte, n+2)
+	if _, err := io.ReadFull(br, text); err != nil {
+		return "", redisEnd(err)
+	}
+	return string(text[:n]), nil
+}
+
+var errNotRedis = errors.New("the answer is not one of Redis")
+
+// redisEnd gives the end of what may be read words.
+func redisEnd(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("the connection was closed before the answer was complete, or the answer is larger than %d KiB", maxRedisAnswer>>10)
+	}
+	return err
+}
+
+// Close does nothing: each probe has a connection of its own.
+func (p *redisProbe) Close() error { return nil }

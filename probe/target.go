@@ -1,0 +1,103 @@
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// TargetAddr splits the address of a target, host:port. The host is an address
+// of IPv4 or IPv6 in its usual form or a name. Forms that one resolver takes for
+// an address and another for a name are errors: decimal, octal, hexadecimal and
+// shortened ones, as 2130706433, 0177.0.0.1, 0x7f.1 and 127.1.
+func TargetAddr(address string) (host, port string, err error) {
+	host, port, err = net.SplitHostPort(address)
+	if err != nil {
+		return "", "", fmt.Errorf("address %q: want host:port", printable(address))
+	}
+	if err := checkHost(host); err != nil {
+		return "", "", err
+	}
+	if err := checkPort(port); err != nil {
+		return "", "", err
+	}
+	return host, port, nil
+}
+
+// withPort returns TargetAddr's answer, joined, for an address whose port may be
+// left out.
+func withPort(address, port string) (string, error) {
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		address = net.JoinHostPort(strings.Trim(address, "[]"), port)
+	}
+	host, port, err := TargetAddr(address)
+	if err != nil {
+		return "", err
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+func checkPort(port string) error {
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 || port[0] == '0' {
+		return fmt.Errorf("port %q: want a number from 1 to 65535", printable(port))
+	}
+	return nil
+}
+
+// checkHost checks the name or address of a host.
+func checkHost(host string) error {
+	if strings.Contains(host, ":") {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return fmt.Errorf("host %q: not an address of IPv6", printable(host))
+		}
+		return nil
+	}
+	name := strings.TrimSuffix(host, ".")
+	labels := strings.Split(name, ".")
+	if looksNumeric(labels[len(labels)-1]) {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return fmt.Errorf("host %q: neither a name nor an address of IPv4 in four decimal parts", printable(host))
+		}
+		return nil
+	}
+	if err := checkName(name, labels); err != nil {
+		return fmt.Errorf("host %q: %w", printable(host), err)
+	}
+	return nil
+}
+
+func checkName(name string, labels []string) error {
+	if len(name) > 253 {
+		return errors.New("longer than 253 bytes")
+	}
+	for _, label := range labels {
+		if label == "" || len(label) > 63 {
+			return errors.New("want labels of 1 to 63 bytes, separated by points")
+		}
+		if i := strings.IndexFunc(label, notInName); i >= 0 {
+			return errors.New("want letters, digits, hyphens and points")
+		}
+	}
+	return nil
+}
+
+func notInName(r rune) bool {
+	switch {
+	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '_':
+		return false
+	}
+	return true
+}
+
+// looksNumeric reports whether some resolver may take a name that ends in this
+// label for an address. No top-level domain is a number.
+func looksNumeric(label string) bool {
+	if rest, ok := strings.CutPrefix(strings.ToLower(label), "0x"); ok {
+		return strings.Trim(rest, "0123456789abcdef") == ""
+	}
+	return label != "" && strings.Trim(label, "0123456789") == ""
+}

@@ -1,0 +1,269 @@
+package probe
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestTargetAddr(t *testing.T) {
+	good := []string{
+		"127.0.0.1:80", "[::1]:443", "example.org:1", "example.org.:65535", "a:1", "xn--bcher-kva.example:80",
+		"my_host.local:22", "[fe80::1%eth0]:80", "3com.com:80", "[::ffff:1.2.3.4]:80",
+	}
+	for _, a := range good {
+		if _, _, err := TargetAddr(a); err != nil {
+			t.Errorf("TargetAddr(%q): %v", a, err)
+		}
+	}
+	bad := []string{
+		"", ":80", "host", "host:", "host:0", "host:65536", "host:http", "host:-1", "host:080", "2130706433:80", "0x7f000001:80",
+		"0x7f.1:80", "0177.0.0.1:80", "127.1:80", "127.0.0.1.:80", "1.2.3.4.5:80", "256.1.1.1:80", "ho st:80", "host..name:80",
+		"user@host:80", "host/path:80", "[::1]", "::1:80", "[1.2.3.4]:80:80", "h\x00st:80", "\u24ff.\u24ff:80", "example.0x:80",
+		strings.Repeat("a", 64) + ".org:80", strings.Repeat("a.", 130) + "org:80",
+	}
+	for _, a := range bad {
+		if host, port, err := TargetAddr(a); err == nil {
+			t.Errorf("TargetAddr(%q) = %q, %q, want an error", a, host, port)
+		}
+	}
+}
+
+func TestT72SSRFCorpusIsDenied(t *testing.T) {
+	env := Env{Restricted: true}
+	denied := []string{
+		"0.0.0.0", "0.1.2.3", "10.1.2.3", "100.64.0.1", "127.0.0.1", "127.255.255.254", "169.254.169.254", "172.16.0.1",
+		"172.31.255.255", "192.0.0.8", "192.0.2.1", "192.168.1.1", "198.18.0.1", "198.51.100.7", "203.0.113.9", "224.0.0.1",
+		"239.255.255.250", "240.0.0.1", "255.255.255.255", "::", "::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1",
+		"64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "2002:7f00:1::", "2002:a9fe:a9fe::1", "fe80::1", "febf::1",
+		"fc00::1", "fd12:3456::1", "fec0::1", "ff02::1", "2001:db8::1", "2001::1", "3fff::1", "100::1", "fe80::1%eth0", "4000::1",
+	}
+	for _, a := range denied {
+		if err := env.checkTarget(netip.MustParseAddr(a)); err == nil {
+			t.Errorf("%s may be reached", a)
+		}
+	}
+	for _, a := range []string{"1.1.1.1", "93.184.216.34", "172.32.0.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101", "2002:101:101::1"} {
+		if err := env.checkTarget(netip.MustParseAddr(a)); err != nil {
+			t.Errorf("%s may not be reached: %v", a, err)
+		}
+	}
+	env.AllowTargets = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	for _, a := range []string{"10.1.2.3", "::ffff:10.1.2.3", "fd00::5"} {
+		if err := env.checkTarget(netip.MustParseAddr(a)); err != nil {
+			t.Errorf("%s may not be reached although it is allowed: %v", a, err)
+		}
+	}
+	if err := env.checkTarget(netip.MustParseAddr("192.168.0.1")); err == nil {
+		t.Error("192.168.0.1 may be reached, only 10.0.0.0/8 is allowed")
+	}
+}
+
+func TestT72OwnAddressesAreDenied(t *testing.T) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		prefix := netip.MustParsePrefix(a.String())
+		if !ownAddress(prefix.Addr()) {
+			t.Errorf("%v is not seen as an own address", a)
+		}
+	}
+	if ownAddress(netip.MustParseAddr("1.1.1.1")) {
+		t.Error("1.1.1.1 is seen as an own address")
+	}
+}
+
+// TestT72CanaryHearsNothing points every kind that an operator may register at a
+// listener on the loopback, in all spellings, and counts the connections.
+func TestT72CanaryHearsNothing(t *testing.T) {
+	var heard atomic.Int32
+	canary := serve(t, func(net.Conn) { heard.Add(1) })
+	_, port, err := net.SplitHostPort(canary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := Env{Restricted: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		t.Error("a restricted probe used the plain way to dial")
+		return nil, net.ErrClosed
+	}}
+	hosts := []string{
+		"127.0.0.1", "127.1", "2130706433", "0x7f000001", "017700000001", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]",
+		"[::ffff:7f00:1]", "[64:ff9b::7f00:1]", "[::127.0.0.1]", "localhost", "localhost.", "0.0.0.0", "[::]", "0", "127.0.0.1.",
+		"user@127.0.0.1", "1.1.1.1@127.0.0.1", "\u2460\u2461\u2466.0.0.1",
+	}
+	for _, host := range hosts {
+		for kind, text := range map[string]string{
+			"http": "url = " + strconv.Quote("http://"+host+":"+port+"/"),
+			"tcp":  "address = " + strconv.Quote(host+":"+port),
+			"grpc": "address = " + strconv.Quote(host+":"+port),
+			"dns":  "name = \"a.example\"\nserver = " + strconv.Quote(host+":"+port),
+			"ping": "count = 1\nhost = " + strconv.Quote(strings.Trim(host, "[]")),
+		} {
+			p, err := New(Builtin(), kind, decodeTOML(text), env)
+			if err != nil {
+				continue // refused before it was tried
+			}
+			if r, err := run(t, p, time.Second); err == nil {
+				t.Errorf("%s of %s succeeded: %+v", kind, host, r)
+			}
+			p.Close()
+		}
+	}
+	if n := heard.Load(); n > 0 {
+		t.Errorf("the canary heard %d connections, want none", n)
+	}
+}
+
+// TestT72RebindingIsDenied resolves a name to a public address first and to the
+// loopback afterwards.
+func TestT72RebindingIsDenied(t *testing.T) {
+	var heard atomic.Int32
+	canary := serve(t, func(net.Conn) { heard.Add(1) })
+	_, port, err := net.SplitHostPort(canary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := fakeDNS(t, answerA("127.0.0.1"))
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, server)
+	}}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	conn, err := Env{Restricted: true}.guardedDialer(resolver).DialContext(ctx, "tcp", "rebound.example.:"+port)
+	if err == nil {
+		conn.Close()
+		t.Fatal("connected to a name that means the loopback")
+	}
+	if !strings.Contains(err.Error(), "refused to connect to 127.0.0.1") {
+		t.Errorf("error %q, want the refusal", err)
+	}
+	if n := heard.Load(); n > 0 {
+		t.Errorf("the canary heard %d connections, want none", n)
+	}
+	allowed := Env{Restricted: true, AllowTargets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	conn, err = allowed.guardedDialer(resolver).DialContext(ctx, "tcp", "rebound.example.:"+port)
+	if err != nil {
+		t.Fatalf("an allowed target: %v", err)
+	}
+	conn.Close()
+}
+
+func TestRestrictedKindsAndKeys(t *testing.T) {
+	env := Env{Restricted: true}
+	for kind, text := range map[string]string{
+		"exec":     `command = "true"`,
+		"mysql":    "dsn = \"u:p@tcp(h:1)/d\"\nquery = \"SELECT 1\"",
+		"postgres": "dsn = \"postgres://h/d\"\nquery = \"SELECT 1\"",
+		"redis":    `address = "h:1"`,
+		"rpc":      "service = \"s\"\nendpoint = \"e\"",
+		"event":    "service = \"s\"\ncheck = \"c\"",
+		"stats":    "service = \"s\"\nmetric = \"count\"",
+	} {
+		if err := refused(t, kind, text, env); !strings.Contains(err.Error(), "role of an operator") {
+			t.Errorf("%s: error %q, want one that names the role", kind, err)
+		}
+	}
+	for _, text := range []string{
+		`proxy = "http://p:1"`, `password_file = "/etc/shadow"`, `password_env = "TOKEN"`, `bearer_file = "/etc/shadow"`,
+		`bearer_env = "TOKEN"`, `follow_redirects = true`, `tls = { ca_file = "/x" }`, `tls = { cert_file = "/x", key_file = "/x" }`,
+	} {
+		if err := refused(t, "http", "url = \"https://example.org/\"\n"+text, env); !strings.Contains(err.Error(), "role of an operator") {
+			t.Errorf("%s: error %q, want one that names the role", text, err)
+		}
+	}
+	for _, kind := range []string{"tcp", "grpc"} {
+		refused(t, kind, "address = \"example.org:1\"\ntls = { ca_file = \"/etc/passwd\" }", env)
+	}
+	refused(t, "dns", `name = "example.org"`, env)
+}
+
+func TestUnknownTypeListsTheKnown(t *testing.T) {
+	err := refused(t, "htp", "", Env{})
+	want := `unknown type of probe "htp"; known are dns, event, exec, grpc, http, mysql, ping, postgres, redis, rpc, stats, tcp`
+	if err.Error() != want {
+		t.Errorf("error %q, want %q", err, want)
+	}
+}
+
+// inetAton reads an address as the C library does, which accepts one to four
+// parts in decimal, octal or hexadecimal.
+func inetAton(host string) bool {
+	parts := strings.Split(host, ".")
+	if len(parts) > 4 {
+		return false
+	}
+	for _, p := range parts {
+		if p == "" || p[0] < '0' || p[0] > '9' {
+			return false
+		}
+		if strings.ContainsAny(p, "_+-") {
+			return false
+		}
+		low := strings.ToLower(p)
+		if low == "0x" {
+			continue
+		}
+		base := 10
+		if strings.HasPrefix(low, "0x") {
+			low, base = low[2:], 16
+		}
+		if strings.Trim(low, "0123456789abcdef") != "" {
+			return false
+		}
+		if _, err := strconv.ParseUint(low, max(base, 10), 64); err != nil && !strings.Contains(err.Error(), "range") {
+			return false
+		}
+	}
+	return true
+}
+
+func FuzzTargetAddr(f *testing.F) {
+	for _, s := range []string{
+		"127.0.0.1:80", "[::1]:80", "host:80", "2130706433:80", "0x7f.1:80", "[fe80::1%lo]:80", "127.0.0.1.:80", "[::ffff:127.0.0.1]:1",
+		"017700000001:80", "a.b.c:80", "1.1.1.1:53", "[64:ff9b::7f00:1]:80", "0:80", "0x:80", "1e3:80", "[::ffff:0x7f.1]:80",
+	} {
+		f.Add(s)
+	}
+	env := Env{Restricted: true}
+	f.Fuzz(func(t *testing.T, text string) {
+		host, port, err := TargetAddr(text)
+		if err != nil {
+			return
+		}
+		joined := net.JoinHostPort(host, port)
+		again, againPort, err := TargetAddr(joined)
+		if err != nil || again != host || againPort != port {
+			t.Fatalf("TargetAddr(%q) = %q, %q, and of %q %q, %q, %v", text, host, port, joined, again, againPort, err)
+		}
+		addr, err := netip.ParseAddr(host)
+		if err != nil {
+			// A name: no resolver may take it for an address.
+			if inetAton(strings.TrimSuffix(host, ".")) {
+				t.Fatalf("%q is accepted as a name, but a resolver takes it for an address", host)
+			}
+			return
+		}
+		// An address: the resolver must reach the same class of address.
+		if addr.Zone() != "" {
+			return
+		}
+		resolved, err := net.ResolveTCPAddr("tcp", joined)
+		if err != nil {
+			t.Fatalf("%q is accepted, but does not resolve: %v", joined, err)
+		}
+		reached, fine := netip.AddrFromSlice(resolved.IP)
+		if !fine {
+			t.Fatalf("%q resolves to %v", joined, resolved.IP)
+		}
+		if (env.checkTarget(addr) == nil) != (env.checkTarget(reached) == nil) {
+			t.Fatalf("the guard judges %v and %v differently", addr, reached)
+		}
+	})
+}

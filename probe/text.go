@@ -1,0 +1,102 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"os"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxDetail bounds a Result's Detail, in bytes.
+const maxDetail = 256
+
+// printable returns the start of a text from outside as one line of at most
+// maxDetail bytes that any log, page or terminal can show.
+func printable(text string) string { return oneLine(text, maxDetail) }
+
+// oneLine does printable's work with a limit in bytes.
+func oneLine(text string, limit int) string {
+	// Looking at a little more than fits is enough, whatever is dropped of it.
+	text = strings.ToValidUTF8(text[:min(len(text), 8*limit)], "")
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case r == utf8.RuneError || !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, text)
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "")
+}
+
+// firstLine returns the first line of a text that is not empty, made printable.
+func firstLine(text []byte) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+	return printable(line)
+}
+
+// showURL returns a URL without what may be secret in it: user, password, query
+// and fragment.
+func showURL(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// redacted is an error whose text has lost its secrets.
+type redacted struct {
+	text string
+	err  error
+}
+
+func (e *redacted) Error() string { return e.text }
+
+// Is lets a caller ask for the kind of error without its text.
+func (e *redacted) Is(target error) bool { return errors.Is(e.err, target) }
+
+// minSecret is the length below which a secret is not looked for in texts: it
+// would be found in innocent words.
+const minSecret = 4
+
+// hide returns err with every secret in its text replaced, and its text made
+// printable where it held one.
+func hide(err error, secrets ...string) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	for _, s := range secrets {
+		if len(s) < minSecret {
+			continue
+		}
+		for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s)} {
+			text = strings.ReplaceAll(text, form, "<secret>")
+		}
+	}
+	if text == err.Error() {
+		return err
+	}
+	return &redacted{text, err}
+}
+
+// ended returns why ctx is done in place of the error that followed from it, or
+// err if that has a reason of its own. A connection whose deadline is that of
+// ctx may notice it a moment earlier.
+func ended(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		if errors.Is(err, cause) {
+			return err
+		}
+		return cause
+	}
+	if _, ok := ctx.Deadline(); ok && errors.Is(err, os.ErrDeadlineExceeded) {
+		return context.DeadlineExceeded
+	}
+	return err
+}
