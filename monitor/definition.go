@@ -31,6 +31,8 @@ type Definition struct {
 	Name string
 	// Origin is "file:NAME.toml" or "api".
 	Origin string
+	// file is the path it was read from.
+	file string
 	// Interval between two probes, and the deadline of each.
 	Interval, Timeout time.Duration
 	// RetryInterval replaces Interval while a change is being confirmed.

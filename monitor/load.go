@@ -27,6 +27,7 @@ type Set struct {
 // Receiver is an action that monitors name.
 type Receiver struct {
 	Name, Origin string
+	file         string
 	action       section
 	line         int
 }
@@ -192,8 +193,8 @@ func (s *Set) refuseDuplicates() []*Problem {
 			return false
 		}
 		problems = append(problems, &Problem{
-			File: strings.TrimPrefix(d.Origin, "file:"), Line: d.line, Monitor: d.Name,
-			Err: fmt.Errorf("the name is used already at %s:%d", strings.TrimPrefix(first.Origin, "file:"), first.line),
+			File: d.file, Line: d.line, Monitor: d.Name,
+			Err: fmt.Errorf("the name is used already at %s:%d", first.file, first.line),
 		})
 		return true
 	})
@@ -205,8 +206,8 @@ func (s *Set) refuseDuplicates() []*Problem {
 			return false
 		}
 		problems = append(problems, &Problem{
-			File: strings.TrimPrefix(r.Origin, "file:"), Line: r.line,
-			Err: fmt.Errorf("receiver %q: the name is used already at %s:%d", r.Name, strings.TrimPrefix(first.Origin, "file:"), first.line),
+			File: r.file, Line: r.line,
+			Err: fmt.Errorf("receiver %q: the name is used already at %s:%d", r.Name, first.file, first.line),
 		})
 		return true
 	})

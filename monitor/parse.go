@@ -32,7 +32,7 @@ func Parse(file, text string) (Set, []*Problem) {
 	origin := "file:" + filepath.Base(file)
 	for i, tree := range top.Receiver {
 		r, err := receiverOf(tree, fmt.Sprintf("receiver.%d", i), line)
-		r.Origin = origin
+		r.Origin, r.file = origin, file
 		problems = append(problems, problemsOf(file, "", err)...)
 		if err == nil {
 			set.Receivers = append(set.Receivers, r)
@@ -40,7 +40,7 @@ func Parse(file, text string) (Set, []*Problem) {
 	}
 	for i, tree := range top.Monitor {
 		d, err := define(tree, fmt.Sprintf("monitor.%d", i), line)
-		d.Origin, d.Trusted = origin, true
+		d.Origin, d.file, d.Trusted = origin, file, true
 		problems = append(problems, problemsOf(file, d.Name, err)...)
 		if err == nil {
 			set.Monitors = append(set.Monitors, d)

@@ -85,6 +85,16 @@ func (s *scheduler) remove(j *job) {
 	}
 }
 
+// dueOf returns when a job is due, or the zero time.
+func (s *scheduler) dueOf(j *job) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if j.index < 0 {
+		return time.Time{}
+	}
+	return j.due
+}
+
 // Run starts jobs until ctx ends.
 func (s *scheduler) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)

@@ -1,0 +1,291 @@
+package monitor
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/probe"
+)
+
+// Result is what one probe of a monitor came to.
+type Result struct {
+	// Name of the monitor and the State it is judged to be after the probe.
+	Name  string
+	State State
+	// Value as filtered; it means nothing if Err is set and the kind gives no
+	// value for that.
+	Value float64
+	// Err is why the probe itself failed.
+	Err error
+	// Detail is what the probe saw, for people.
+	Detail string
+	Phases []probe.Phase
+	// At is when the probe began, Took how long it ran.
+	At   time.Time
+	Took time.Duration
+	// Interval to the next probe, at most.
+	Interval time.Duration
+}
+
+// Recorder takes every result, and one with the State Stopped when a monitor
+// runs no more. It must not block.
+type Recorder interface{ Record(r Result) }
+
+// runner runs one monitor.
+type runner struct {
+	id    int64
+	def   *Definition
+	group *Group
+	job   *job
+
+	mu sync.Mutex // guards all that follows
+	// parts are there while the monitor runs.
+	parts *parts
+	ctx   context.Context
+	end   context.CancelFunc
+	// last are the receivers of the newest parts.
+	last []*action.Receiver
+	// busy is set while a probe runs, origin is a point of the steady phase.
+	busy   bool
+	origin time.Time
+
+	judge     judge
+	incident  string
+	failedAt  time.Time // monotonic
+	failures  int
+	seq       int64
+	since     time.Time
+	lastProbe time.Time
+	value     float64
+	lastErr   error
+	detail    string
+
+	probes, failed, missed int64
+}
+
+// parts are what a definition is built into.
+type parts struct {
+	probe   probe.Probe
+	value   valueFilter
+	verdict verdictFilter
+	targets []*action.Receiver
+}
+
+// begin is called by the scheduler when a probe is due.
+func (r *runner) begin(due time.Time, late time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.parts == nil {
+		return
+	}
+	if r.origin.IsZero() || late > frozenFor {
+		r.origin = due
+	}
+	// The next tick is fixed before the probe runs, so that nothing drifts.
+	next := due.Add(r.def.Interval)
+	if late > r.def.Interval {
+		skipped := late / r.def.Interval
+		r.missed += int64(skipped)
+		next = next.Add(skipped * r.def.Interval)
+	}
+	r.group.scheduler.at(r.job, next)
+	if r.busy {
+		r.missed++
+		return
+	}
+	r.busy = true
+	r.group.probing.Add(1)
+	go r.run(r.ctx, r.parts)
+}
+
+// run makes one probe and hands on what came of it.
+func (r *runner) run(ctx context.Context, p *parts) {
+	defer r.group.probing.Done()
+	release, err := r.group.acquire(ctx, r.def.probe.kind)
+	if err != nil {
+		r.finish(p, nil)
+		return
+	}
+	at := time.Now()
+	m := measure(ctx, p.probe, r.deadline())
+	release()
+	if ctx.Err() != nil {
+		// The monitor was stopped meanwhile: a probe that was cut short says
+		// nothing about its target.
+		r.finish(p, nil)
+		return
+	}
+	m.at, m.took = at, time.Since(at)
+	r.finish(p, &m)
+}
+
+// deadline leaves a twentieth of the interval between the end of a probe and
+// the next one.
+func (r *runner) deadline() time.Duration {
+	return min(r.def.Timeout, r.def.Interval-r.def.Interval/20)
+}
+
+// measurement is one probe's answer.
+type measurement struct {
+	probe.Result
+	err  error
+	at   time.Time
+	took time.Duration
+}
+
+// measure runs a probe within its deadline. A panic is a failure of the probe.
+func measure(ctx context.Context, p probe.Probe, timeout time.Duration) (m measurement) {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %v", timeout))
+	defer cancel()
+	defer func() {
+		if v := recover(); v != nil {
+			m.err = &panicError{v, debug.Stack()}
+		}
+	}()
+	m.Result, m.err = p.Probe(ctx)
+	if m.err == nil && (math.IsNaN(m.Value) || math.IsInf(m.Value, 0)) {
+		m.err = fmt.Errorf("invalid value %v", m.Value)
+	}
+	return m
+}
+
+// panicError is a panic of a probe.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("the probe panicked: %v", e.value) }
+
+// finish judges a measurement, if there is one, and tells what came of it. The
+// parts are closed if the monitor was stopped while the probe ran.
+func (r *runner) finish(p *parts, m *measurement) {
+	r.mu.Lock()
+	r.busy = false
+	stopped := r.parts != p
+	var notice *action.Notice
+	var result Result
+	// Only the first of a series of panics is logged.
+	first := !errors.As(r.lastErr, new(*panicError))
+	if m != nil && !stopped {
+		result, notice = r.take(p, m)
+	}
+	r.mu.Unlock()
+	if stopped {
+		r.group.closeProbe(r.def.Name, p)
+	}
+	if m == nil || stopped {
+		return
+	}
+	var panicked *panicError
+	if errors.As(m.err, &panicked) && first {
+		r.group.log.Error("a probe panicked", "monitor", r.def.Name, "panic", panicked.value, "stack", string(panicked.stack))
+	}
+	r.group.recorder.Record(result)
+	if notice != nil {
+		for _, t := range p.targets {
+			t.Enqueue(*notice)
+		}
+	}
+}
+
+// take judges a measurement. r.mu is held.
+func (r *runner) take(p *parts, m *measurement) (Result, *action.Notice) {
+	now := time.Now()
+	g, known := r.gradeOf(p, m)
+	r.probes++
+	r.lastProbe, r.lastErr, r.detail = m.at, m.err, m.Detail
+	before := r.judge.state
+	var notice *action.Notice
+	if known {
+		if g == bad {
+			r.failed++
+		}
+		c, confirming := r.judge.sample(g, now)
+		notice = r.notice(c, now)
+		if confirming {
+			r.group.scheduler.at(r.job, now.Add(r.def.RetryInterval))
+		} else if c != unchanged {
+			r.group.scheduler.at(r.job, r.nextTick(now))
+		}
+	}
+	if r.judge.state == Failing {
+		r.failures++
+	}
+	if before != r.judge.state {
+		r.since = now
+	}
+	return Result{
+		Name: r.def.Name, State: r.judge.state, Value: r.value, Err: m.err,
+		Detail: m.Detail, Phases: m.Phases, At: m.at, Took: m.took, Interval: r.def.Interval,
+	}, notice
+}
+
+// nextTick returns the next point of the steady phase after now.
+func (r *runner) nextTick(now time.Time) time.Time {
+	n := now.Sub(r.origin)/r.def.Interval + 1
+	return r.origin.Add(n * r.def.Interval)
+}
+
+// gradeOf filters a measurement and judges it by the thresholds; known is false
+// while a filter has too few values to tell. r.mu is held.
+func (r *runner) gradeOf(p *parts, m *measurement) (g grade, known bool) {
+	r.value = m.Value
+	switch {
+	case m.err != nil:
+		g = bad
+	case p.value != nil:
+		v, ok := p.value.value(m.Value, m.at)
+		if !ok {
+			return good, false
+		}
+		r.value = v
+		g = r.def.Thresholds.grade(v)
+	default:
+		g = r.def.Thresholds.grade(m.Value)
+	}
+	if g == good && m.Warning {
+		g = doubtful
+	}
+	if p.verdict != nil {
+		switch still := p.verdict.verdict(g == bad); {
+		case still:
+			g = bad
+		case g == bad:
+			g = good
+		}
+	}
+	return g, true
+}
+
+// notice makes the notice of a change, if it is one to tell. r.mu is held.
+func (r *runner) notice(c change, now time.Time) *action.Notice {
+	n := action.Notice{
+		Monitor: r.def.Name, Host: r.group.cfg.Host, Version: r.group.cfg.Version,
+		Value: r.value, Time: now, Labels: r.def.Labels,
+	}
+	switch c {
+	case unchanged:
+		return nil
+	case failed:
+		r.incident, r.failedAt, r.failures = rand.Text(), now, r.judge.t.FailuresBeforeAlert-1
+		n.Event = action.Fail
+	case reminded:
+		n.Event = action.Repeat
+	case recovered:
+		n.Event, n.Duration = action.Recover, now.Sub(r.failedAt)
+	}
+	r.seq++
+	n.Incident, n.Seq, n.Since, n.Failures = r.incident, r.seq, r.failedAt, r.failures
+	if r.lastErr != nil {
+		n.Error = r.lastErr.Error()
+	}
+	return &n
+}
