@@ -70,8 +70,8 @@ func (s *rpcSocket) expire() {
 	s.w.Header()["Connection"] = []string{"close"}
 	if s.answer.CompareAndSwap(nil, new(transport.Message)) {
 		s.door.count.expired.Add(1)
-		s.door.failed.warn("a handler overran its time", s.attrs)
-		s.door.fault(s.w, http.StatusRequestTimeout, "the service took longer than the caller allows")
+		s.door.rare.warn("a handler overran its time", s.attrs)
+		s.door.fault(s.w, s.r, http.StatusRequestTimeout, "the service took longer than the caller allows")
 	} else {
 		s.door.answer(s.w, s.r, s.answer.Load())
 	}
@@ -93,10 +93,10 @@ func (s *rpcSocket) finish() {
 		return
 	}
 	s.door.count.unanswered.Add(1)
-	s.door.failed.warn("a handler gave no answer", func() []any {
+	s.door.rare.warn("a handler gave no answer", func() []any {
 		return append(s.attrs(), "panic", cause)
 	})
-	s.door.fault(s.w, http.StatusInternalServerError, "the service gave no answer")
+	s.door.fault(s.w, s.r, http.StatusInternalServerError, "the service gave no answer")
 }
 
 func (s *rpcSocket) attrs() []any {

@@ -24,8 +24,8 @@ type TransportConfig struct {
 	// are closed as soon as they are made. Stock clients keep idle connections,
 	// so this is also about how many callers there can be in one IdleTimeout.
 	MaxConns int
-	// MaxHeader is the longest request header in bytes, but at least 4 KiB;
-	// 16 KiB. A longer one is answered 431.
+	// MaxHeader is the longest request header in bytes; 16 KiB. A longer one is
+	// answered 431. At most twice as much, and 4 KiB, is held in memory.
 	MaxHeader int
 	// HeaderTimeout is how long a request header may take, from its first byte
 	// or from the start of the connection; 5 s.
@@ -95,13 +95,15 @@ type Transport struct {
 	stock transport.Transport
 	cfg   TransportConfig
 	count transportCounts
+	rare  *rareLog
 }
 
 var _ transport.Transport = (*Transport)(nil)
 
 // NewTransport returns a transport for go-micro's server and client.
 func NewTransport(cfg TransportConfig) *Transport {
-	return &Transport{stock: transport.NewHTTPTransport(), cfg: cfg.withDefaults()}
+	cfg = cfg.withDefaults()
+	return &Transport{stock: transport.NewHTTPTransport(), cfg: cfg, rare: &rareLog{log: cfg.Log}}
 }
 
 // Init applies options of the stock transport. It must not be called once the

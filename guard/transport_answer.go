@@ -30,8 +30,7 @@ func (d *door) answer(w http.ResponseWriter, r *http.Request, m *transport.Messa
 		}
 	}
 	if text := m.Header["Micro-Error"]; text != "" {
-		text = text[:min(len(text), maxErrorHeader)]
-		h["Micro-Error"], h["X-Micro-Error"] = []string{text}, []string{text}
+		setError(h, text[:min(len(text), maxErrorHeader)])
 	}
 	if id := r.Header["Micro-Id"]; len(id) > 0 {
 		h["Micro-Id"] = id[:1]
@@ -48,7 +47,7 @@ func (d *door) answer(w http.ResponseWriter, r *http.Request, m *transport.Messa
 func framing(key string) bool {
 	switch key {
 	case "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Content-Length", "Te", "Trailer", "Upgrade",
-		"Timeout", "Micro-Protocol", "Micro-Endpoint", "Micro-Method":
+		limitHeader, "Micro-Protocol", "Micro-Endpoint", "Micro-Method":
 		return true
 	}
 	return false
@@ -56,7 +55,7 @@ func framing(key string) bool {
 
 // refuse answers a request that is no call.
 func (d *door) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
-	d.refused.warn("refused a request to the RPC port", func() []any {
+	d.rare.warn("refused a request to the RPC port", func() []any {
 		return []any{"remote", r.RemoteAddr, "status", no.status, "reason", no.detail}
 	})
 	if no.status == http.StatusMethodNotAllowed {
@@ -66,13 +65,24 @@ func (d *door) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
 		// Otherwise net/http would wait for the rest of the body first.
 		w.Header()["Connection"] = []string{"close"}
 	}
-	d.fault(w, no.status, no.detail)
+	d.fault(w, r, no.status, no.detail)
 }
 
-// fault answers with an error of the port itself, in go-micro's JSON.
-func (d *door) fault(w http.ResponseWriter, status int, detail string) {
-	body := errors.New(portID, detail, int32(status)).Error()
-	d.write(w, status, "application/json", []byte(body))
+// fault answers with an error of the port itself: with its HTTP status and in
+// go-micro's JSON. The stock client loses the error of any status but 200 and
+// goes on with an empty body, which in protobuf is a valid, empty answer; so it
+// gets status 200 with the header Micro-Error, as it gets errors of handlers.
+func (d *door) fault(w http.ResponseWriter, r *http.Request, status int, detail string) {
+	text := errors.New(portID, detail, int32(status)).Error()
+	setError(w.Header(), text)
+	if has(r.Header, "Micro-Id") && has(r.Header, "Micro-Service") {
+		status = http.StatusOK
+	}
+	d.write(w, status, "application/json", []byte(text))
+}
+
+func setError(h http.Header, text string) {
+	h["Micro-Error"], h["X-Micro-Error"] = []string{text}, []string{text}
 }
 
 // write writes an answer as well as it can: a caller that is gone does not miss

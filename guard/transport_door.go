@@ -2,6 +2,7 @@ package guard
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -18,29 +19,27 @@ const (
 	maxLargeBodies = 16
 	// expiryGrace is how much later than its context a handler is given up, so
 	// that one that obeys its context answers in its own words.
-	expiryGrace = 100 * time.Millisecond
+	expiryGrace = time.Second
 )
 
 // door is the HTTP handler of an RPC port: it lets calls in, refuses the rest,
 // and sees that everyone gets one answer.
 type door struct {
-	cfg     TransportConfig
-	count   *transportCounts
-	local   string
-	serve   atomic.Pointer[func(transport.Socket)]
-	large   chan struct{} // a slot for each large body in memory
-	refused rareLog
-	failed  rareLog
+	cfg   TransportConfig
+	count *transportCounts
+	local string
+	serve atomic.Pointer[func(transport.Socket)]
+	large chan struct{} // a slot for each large body in memory
+	rare  *rareLog
 }
 
 func newDoor(t *Transport, local string) *door {
 	return &door{
-		cfg:     t.cfg,
-		count:   &t.count,
-		local:   local,
-		large:   make(chan struct{}, maxLargeBodies),
-		refused: rareLog{log: t.cfg.Log},
-		failed:  rareLog{log: t.cfg.Log},
+		cfg:   t.cfg,
+		count: &t.count,
+		local: local,
+		large: make(chan struct{}, maxLargeBodies),
+		rare:  t.rare,
 	}
 }
 
@@ -51,7 +50,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if c := connOf(r); c != nil {
 		c.owing = false
 	}
-	kind, no := admit(r)
+	kind, no := d.admit(r)
 	if no != nil {
 		d.count.refusedOther.Add(1)
 		d.refuse(w, r, no)
@@ -86,12 +85,14 @@ type refusal struct {
 }
 
 // admit returns the bare content type of a request that looks like a call.
-func admit(r *http.Request) (kind string, no *refusal) {
+func (d *door) admit(r *http.Request) (kind string, no *refusal) {
 	if r.Method != http.MethodPost {
 		return "", &refusal{http.StatusMethodNotAllowed, "calls are made by POST"}
 	}
 	kind, ok := contentType(r.Header)
 	switch {
+	case headerSize(r.Header) > d.cfg.MaxHeader:
+		return "", &refusal{http.StatusRequestHeaderFieldsTooLarge, "the header of a call is at most " + strconv.Itoa(d.cfg.MaxHeader) + " bytes long"}
 	case !ok:
 		return "", &refusal{http.StatusUnsupportedMediaType, "the content type of a call is application/json or application/protobuf"}
 	case has(r.Header, "Micro-Stream", "X-Micro-Stream"):
@@ -102,6 +103,16 @@ func admit(r *http.Request) (kind string, no *refusal) {
 		return "", &refusal{http.StatusBadRequest, "a call names its endpoint in the header Micro-Endpoint"}
 	}
 	return kind, nil
+}
+
+// headerSize returns about how long h was on the wire.
+func headerSize(h http.Header) (n int) {
+	for k, vs := range h {
+		for _, v := range vs {
+			n += len(k) + len(v) + len(": \r\n")
+		}
+	}
+	return n
 }
 
 // contentType returns the content type of h without its parameters, spelt as

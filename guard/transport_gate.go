@@ -15,8 +15,7 @@ type gate struct {
 	net.Listener
 	max   int64
 	count *transportCounts
-	full  rareLog
-	fails rareLog
+	rare  *rareLog
 	close func() error
 
 	mu     sync.Mutex
@@ -29,8 +28,7 @@ func newGate(ln net.Listener, t *Transport) *gate {
 		Listener: ln,
 		max:      int64(t.cfg.MaxConns),
 		count:    &t.count,
-		full:     rareLog{log: t.cfg.Log},
-		fails:    rareLog{log: t.cfg.Log},
+		rare:     t.rare,
 		close:    sync.OnceValue(ln.Close),
 		silent:   make(map[*gateConn]struct{}),
 	}
@@ -42,7 +40,7 @@ func (g *gate) Accept() (net.Conn, error) {
 		c, err := g.Listener.Accept()
 		if err != nil {
 			if !errors.Is(err, net.ErrClosed) {
-				g.fails.warn("accepting RPC connections fails", func() []any { return []any{"error", err} })
+				g.rare.warn("accepting RPC connections fails", func() []any { return []any{"error", err} })
 			}
 			return nil, err
 		}
@@ -57,16 +55,20 @@ func (g *gate) Accept() (net.Conn, error) {
 func (g *gate) admit(c net.Conn) net.Conn {
 	gc := &gateConn{Conn: c, gate: g}
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if !g.closed {
+	late := g.closed
+	if !late {
 		g.silent[gc] = struct{}{}
+	}
+	g.mu.Unlock()
+	if late {
+		_ = gc.Close()
 	}
 	return gc
 }
 
 func (g *gate) refuse(c net.Conn) {
 	g.count.refusedConns.Add(1)
-	g.full.warn("too many RPC connections, refusing new ones", func() []any {
+	g.rare.warn("too many RPC connections, refusing new ones", func() []any {
 		return []any{"remote", c.RemoteAddr().String(), "max", g.max}
 	})
 	// A reset leaves nothing behind; an orderly close would keep the socket for
@@ -80,8 +82,10 @@ func (g *gate) refuse(c net.Conn) {
 // Close stops taking connections. Open ones stay open. It may be called again.
 func (g *gate) Close() error { return g.close() }
 
-// closeSilent closes the connections that never sent a request: nothing can be
-// lost with them, and a stop need not wait for them.
+// closeSilent closes the connections that never sent a request, now and from now
+// on: nothing can be lost with them, and a stop need not wait for them. The HTTP
+// server must be shutting down, so that it serves no request that comes in
+// meanwhile on one of them.
 func (g *gate) closeSilent() {
 	g.mu.Lock()
 	silent := g.silent

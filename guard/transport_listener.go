@@ -42,6 +42,7 @@ func newRPCListener(t *Transport, ln net.Listener, config *tls.Config) *rpcListe
 	}
 	l.door = newDoor(t, ln.Addr().String())
 	l.srv = newHTTPServer(t.cfg, l.door)
+	l.srv.RegisterOnShutdown(g.closeSilent)
 	l.close = sync.OnceValue(l.drain)
 	return l
 }
@@ -54,8 +55,9 @@ func newHTTPServer(cfg TransportConfig, handler http.Handler) *http.Server {
 		Handler:                      handler,
 		Protocols:                    &protocols,
 		DisableGeneralOptionsHandler: true,
-		// net/http takes 4 KiB more than it is told.
-		MaxHeaderBytes:    max(cfg.MaxHeader-4<<10, 1),
+		// The door refuses what is longer than MaxHeader, in words that the stock
+		// client understands. It takes the answer of net/http for a success.
+		MaxHeaderBytes:    2 * cfg.MaxHeader,
 		ReadHeaderTimeout: cfg.HeaderTimeout,
 		ReadTimeout:       cfg.HeaderTimeout + cfg.BodyTimeout,
 		WriteTimeout:      cfg.WriteTimeout,
@@ -92,17 +94,14 @@ func (l *rpcListener) Accept(serve func(transport.Socket)) error {
 func (l *rpcListener) Close() error { return l.close() }
 
 func (l *rpcListener) drain() error {
+	// Shutdown closes the gate too, but only if Accept was called.
 	closed := l.gate.Close()
-	l.gate.closeSilent()
 	ctx, cancel := context.WithTimeout(context.Background(), l.cfg.DrainTimeout)
 	defer cancel()
 	drained := l.srv.Shutdown(ctx)
 	if errors.Is(drained, context.DeadlineExceeded) {
 		drained = fmt.Errorf("%d calls took longer than %v and were cut: %w", l.count.inFlight.Load(), l.cfg.DrainTimeout, drained)
 		_ = l.srv.Close()
-	} else {
-		// Shutdown closes the gate once more, and says so.
-		drained = nil
 	}
 	if err := errors.Join(closed, drained); err != nil {
 		return fmt.Errorf("closing the RPC port %q: %w", l.Addr(), err)

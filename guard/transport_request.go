@@ -13,6 +13,11 @@ import (
 // newest first.
 var endpointHeaders = [...]string{"Micro-Endpoint", "X-Micro-Endpoint", "Micro-Method", "X-Micro-Method"}
 
+// limitHeader tells Recover in nanoseconds how long the handler may run. A
+// header Timeout would make the server end the handler's context as soon as the
+// message says Connection: close, which is at once.
+const limitHeader = "Micro-Limit"
+
 // callHeader makes the header of the message for go-micro's server from that of
 // the request: the first value of each key, without the keys that would let a
 // caller choose how the server treats the message.
@@ -25,13 +30,12 @@ func callHeader(h http.Header, kind string, limit time.Duration) map[string]stri
 	}
 	out["Micro-Endpoint"] = endpoint(h)
 	out["Content-Type"] = kind
-	out["Timeout"] = strconv.FormatInt(int64(limit), 10)
+	out[limitHeader] = strconv.FormatInt(int64(limit), 10)
 	// A message without a protocol may reach the codecs of go-micro 1, which
 	// believe any length that they read.
 	out["Micro-Protocol"] = "mucp"
 	// The server then serves this one message, waits for its handler and
-	// returns. It would mix up the answers of two messages of one connection,
-	// and keep the timers of all of them until the connection ends.
+	// returns. It would mix up the answers of two messages of one connection.
 	out["Connection"] = "close"
 	return out
 }
@@ -52,7 +56,7 @@ func reserved(key string) bool {
 	switch key {
 	case "Micro-Topic", "X-Micro-Topic", "Micro-Target", "X-Micro-Target",
 		"Micro-Stream", "X-Micro-Stream", "Micro-Error", "X-Micro-Error",
-		"Micro-Protocol", "X-Micro-Protocol", "Connection", "Timeout":
+		"Micro-Protocol", "X-Micro-Protocol", "Connection", "Timeout", limitHeader:
 		return true
 	}
 	return false
