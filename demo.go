@@ -18,7 +18,8 @@ import (
 )
 
 const (
-	// demoRPC is where the demo answers RPC if nothing can be asked for it.
+	// demoRPC is where the demo answers RPC, so that what it prints and the README
+	// shows can be typed as it stands.
 	demoRPC = "127.0.0.1:3839"
 	// demoInterval is short, so that whoever tries it sees something happen.
 	demoInterval = 5 * time.Second
@@ -46,7 +47,7 @@ func demoAction(stdout, stderr io.Writer) cli.ActionFunc {
 				cfg.registry = "memory"
 			}
 		}
-		if cfg.registry == "memory" && !c.IsSet(flagServerAddress) {
+		if !c.IsSet(flagServerAddress) {
 			cfg.server.address = demoRPC
 		}
 		return demo(c.Context, cfg, stdout, stderr)
@@ -146,16 +147,15 @@ func pause(ctx context.Context, d time.Duration) {
 
 // explain prints the commands that ask this instance.
 func (i *instance) explain(w io.Writer) {
-	var env string
+	env := "MICRO_PROXY=" + reachable(i.parts.rpcAddress()) + " "
 	switch i.cfg.registry {
 	case "mdns":
-		fmt.Fprintln(w, "Registry: mdns (multicast works here).")
-		env = "MICRO_REGISTRY=mdns "
+		fmt.Fprintln(w, "Registry: mdns, because multicast works here. MICRO_REGISTRY=mdns in place of MICRO_PROXY works too.")
 	case "memory":
-		fmt.Fprintln(w, "Registry: memory (no multicast here), so name the address of the instance.")
-		env = "MICRO_PROXY=" + reachable(i.parts.rpcAddress()) + " "
+		fmt.Fprintln(w, "Registry: memory, so only MICRO_PROXY finds the instance (mdns would need multicast).")
 	default:
 		fmt.Fprintln(w, "Registry: Consul.")
+		env = ""
 		if i.cfg.registryAddress != "" {
 			env = "MICRO_REGISTRY_ADDRESS=" + i.cfg.registryAddress + " "
 		}
