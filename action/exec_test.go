@@ -3,6 +3,7 @@ package action
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"os"
@@ -194,4 +195,9 @@ func TestActionsRefuseNothingToTell(t *testing.T) {
 			t.Errorf("%s: got no error", kind)
 		}
 	}
+}
+
+// logTo returns a logger of text to w.
+func logTo(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }

@@ -108,7 +108,7 @@ func (a *mailAction) letter(to []*mail.Address, ns []Notice) (letter, error) {
 		m.SetGenHeader(gomail.Header(name), a.header[name])
 	}
 	if ids := incidents(ns); len(ids) > 0 && len(ids) <= maxIncidents {
-		m.SetGenHeader(headerIncident, strings.Join(ids, " "))
+		m.SetGenHeader(headerIncident, plain(strings.Join(ids, " ")))
 	}
 	m.SetBodyString(gomail.TypeTextPlain, clean(body))
 	var b bytes.Buffer
@@ -133,18 +133,24 @@ func incidents(ns []Notice) (ids []string) {
 
 func (a *mailAction) subjectOf(ns []Notice) (string, error) {
 	if len(ns) > 1 && !a.ownSubject {
-		return line(fmt.Sprintf("alert: %s on %s", counts(ns), ns[0].Host), 250), nil
+		return headerLine(fmt.Sprintf("alert: %s on %s", counts(ns), ns[0].Host)), nil
 	}
 	text, err := render(a.subject, ns[0])
 	if err != nil {
 		return "", fmt.Errorf("subject: %w", err)
 	}
-	text = line(text, 250)
+	text = headerLine(text)
 	if len(ns) > 1 {
 		text += fmt.Sprintf(" (and %d more)", len(ns)-1)
 	}
 	return text, nil
 }
+
+// headerLine returns text as the value of a header.
+func headerLine(text string) string { return plain(line(text, 250)) }
+
+// plain makes sure that readers do not take text for an encoded word.
+func plain(text string) string { return strings.ReplaceAll(text, "=?", "= ?") }
 
 func (a *mailAction) bodyOf(ns []Notice) (string, error) {
 	if len(ns) == 1 {

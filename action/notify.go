@@ -88,16 +88,26 @@ func secretsOf(u *url.URL) *redactor {
 
 // open makes the service of the URL, which does no I/O but for matrix.
 func (a *notifyAction) open() (types.Service, error) {
-	var r router.ServiceRouter
 	if a.service == "logger" {
 		return nil, errors.New("url: service \"logger\" tells nobody")
 	}
-	if _, err := r.NewService(a.service); err != nil {
+	service, err := new(router.ServiceRouter).NewService(a.service)
+	if err != nil {
 		return nil, fmt.Errorf("url: unknown service %q", a.service)
 	}
-	service, err := r.Locate(a.url)
+	u, err := url.Parse(a.url)
+	if err == nil && strings.Contains(u.Scheme, "+") {
+		custom, ok := service.(types.CustomURLService)
+		if !ok {
+			return nil, fmt.Errorf("url: service %q takes no URL of another scheme", a.service)
+		}
+		u, err = custom.GetConfigURLFromCustom(u)
+	}
+	if err == nil {
+		err = service.Initialize(u, nil)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("url: not a URL of service %q: %w", a.service, a.secrets.err(err))
+		return nil, fmt.Errorf("url: service %q: %w", a.service, a.secrets.err(err))
 	}
 	return service, nil
 }

@@ -1,0 +1,191 @@
+package action
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nicholas-fedor/shoutrrr/pkg/types"
+)
+
+func TestNotifyTellsAService(t *testing.T) {
+	h := newHook(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"id": "1"}`) })
+	host := strings.TrimPrefix(h.URL, "http://")
+	file := filepath.Join(t.TempDir(), "url")
+	if err := os.WriteFile(file, []byte("ntfy://"+host+"/topic?scheme=http\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("NOTIFY_URL", "generic+"+h.URL+"/hook?disabletls=yes")
+	for _, c := range []struct{ keys, path string }{
+		{fmt.Sprintf("url = \"generic+%s/hook?disabletls=yes\"", h.URL), "/hook"},
+		{fmt.Sprintf("url_file = %q", file), "/topic"},
+		{`url_env = "NOTIFY_URL"`, "/hook"},
+	} {
+		a := build(t, "notify", c.keys)
+		if !a.(Grouper).Groups() {
+			t.Errorf("%s does not group", c.keys)
+		}
+		for _, n := range []struct {
+			ns   []Notice
+			want string
+		}{
+			{[]Notice{testFail}, "FAILED db: no answer since 2026-11-21T01:00:00Z [01ABC] (on host1)"},
+			{[]Notice{testRecover}, "RECOVERED db after 1m31s [01ABC] (on host1)"},
+			{[]Notice{testRepeat}, "STILL FAILING db: value 2 since 2026-11-21T01:00:00Z [01ABC] (on host1)"},
+			{[]Notice{testInit}, "STARTED db (on host1)"},
+			{[]Notice{testRecover, testFail}, "1 failed, 1 recovered on host1\nFAILED db: no answer since 2026-11-21T01:00:00Z [01ABC]\nRECOVERED db after 1m31s [01ABC]"},
+		} {
+			if err := a.Notify(t.Context(), n.ns); err != nil {
+				t.Fatalf("%s: %v", c.keys, err)
+			}
+			r, body := h.last(t)
+			if r.URL.Path != c.path || body != n.want {
+				t.Errorf("got %s %q, want %s %q", r.URL.Path, body, c.path, n.want)
+			}
+		}
+	}
+}
+
+func TestT47NotifyTellsOfAllThatFitsAndHowManyDoNot(t *testing.T) {
+	var ns []Notice
+	for i := range 2000 {
+		n := testRecover
+		n.Monitor, n.Incident = fmt.Sprint("monitor-", i), fmt.Sprint("R", i)
+		if i >= 1990 {
+			n.Event = Fail
+		}
+		ns = append(ns, n)
+	}
+	text := message(ns)
+	if len(text) > maxMessage+30 {
+		t.Errorf("got %d bytes", len(text))
+	}
+	if n := strings.Count(text, "\nFAILED"); n != 10 {
+		t.Errorf("%d failures are told, want all 10 before the recoveries", n)
+	}
+	told := strings.Count(text, "\n") - 1
+	if want := fmt.Sprintf("\n... and %d more", 2000-told); !strings.HasSuffix(text, want) || !strings.HasPrefix(text, "10 failed, 1990 recovered on host1\n") {
+		t.Errorf("got %q ... %q, want it to end with %q", text[:40], text[len(text)-40:], want)
+	}
+}
+
+func TestNotifyJudgesAnswers(t *testing.T) {
+	for code, permanent := range map[int]bool{400: true, 404: true, 408: false, 429: false, 500: false, 503: false} {
+		h := newHook(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(code)
+			_, _ = io.WriteString(w, `not JSON`)
+		})
+		a := build(t, "notify", fmt.Sprintf("url = \"ntfy://user:canary-password@%s/canary-topic?scheme=http\"", strings.TrimPrefix(h.URL, "http://")))
+		err := a.Notify(t.Context(), []Notice{testFail})
+		var p *Permanent
+		if err == nil || errors.As(err, &p) != permanent {
+			t.Errorf("%d: got %T %v, want permanent %v", code, err, err, permanent)
+		}
+		if err != nil && strings.Contains(err.Error(), "canary") {
+			t.Errorf("a secret is told: %v", err)
+		}
+	}
+}
+
+func TestT45NotifyGivesUpOnSilence(t *testing.T) {
+	release := make(chan struct{})
+	silent := villain(t, func(c net.Conn) {
+		<-release
+		readRequest(c)
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+	})
+	a := build(t, "notify", fmt.Sprintf("url = \"generic+http://%s/canary-path?disabletls=yes\"", silent)).(*notifyAction)
+	r := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		return a.Notify(ctx, []Notice{testFail})
+	}
+	for range maxStuck {
+		begin := time.Now()
+		if err := r(); err == nil || time.Since(begin) > time.Second || strings.Contains(err.Error(), "canary") {
+			t.Errorf("got %v after %v, want an end at the deadline", err, time.Since(begin))
+		}
+	}
+	if err := r(); err == nil || !strings.Contains(err.Error(), "3 earlier attempts still wait") {
+		t.Errorf("got %v, want no further attempt", err)
+	}
+	close(release)
+	until(t, func() bool { return r() == nil })
+}
+
+func TestNotifyPanicIsAnError(t *testing.T) {
+	a := build(t, "notify", `url = "discord://token@id"`).(*notifyAction)
+	a.send = func(string, types.Params) error { panic("canary") }
+	if err := a.Notify(t.Context(), []Notice{testFail}); err == nil || strings.Contains(err.Error(), "canary") {
+		t.Errorf("got %v", err)
+	}
+	if len(a.slots) != 0 {
+		until(t, func() bool { return len(a.slots) == 0 })
+	}
+}
+
+func TestNotifyKeepsIncidentsOfPagerDuty(t *testing.T) {
+	a := build(t, "notify", `url = "pagerduty:///eb243592faa24ba2a5511afdf565c889"`).(*notifyAction)
+	if a.Groups() {
+		t.Error("incidents of PagerDuty are grouped")
+	}
+	var got []types.Params
+	a.send = func(_ string, params types.Params) error { got = append(got, params); return nil }
+	sendAll(t, a, testFail, testRepeat, testRecover)
+	for i, want := range []string{"trigger", "trigger", "resolve"} {
+		if got[i]["dedup_key"] != "01ABC" || got[i]["action"] != want {
+			t.Errorf("got %v, want action %s", got[i], want)
+		}
+	}
+}
+
+func TestPublishSendsTheNoticeAsAnEvent(t *testing.T) {
+	type event struct {
+		topic  string
+		header map[string]string
+		body   []byte
+	}
+	var got []event
+	var fault error
+	env := testEnv
+	env.Publish = func(_ context.Context, topic string, header map[string]string, body []byte) error {
+		got = append(got, event{topic, header, body})
+		return fault
+	}
+	for keys, topic := range map[string]string{``: "micro.monitor.transition", `topic = "mine"`: "mine"} {
+		a, err := newPublish(decodeTOML(keys), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sendAll(t, a, testFail)
+		e := got[len(got)-1]
+		var body map[string]any
+		if err := json.Unmarshal(e.body, &body); err != nil {
+			t.Fatal(err)
+		}
+		if e.topic != topic || e.header["Content-Type"] != "application/json" || e.header["X-Monitor-Incident"] != "01ABC" || e.header["Idempotency-Key"] != "01ABC-fail" {
+			t.Errorf("got %s %v", e.topic, e.header)
+		}
+		if body["monitor"] != "db" || body["event"] != "fail" || body["value"] != 1.5 || body["incident"] != "01ABC" || body["since"] != "2026-11-21T01:00:00Z" {
+			t.Errorf("got %s", e.body)
+		}
+		fault = errors.New("no broker")
+		if err := a.Notify(t.Context(), []Notice{testFail}); !errors.Is(err, fault) {
+			t.Errorf("got %v, want it to be tried again", err)
+		}
+		fault = nil
+	}
+	var permanent *Permanent
+	if err := build(t, "publish", ``).Notify(t.Context(), []Notice{testFail}); !errors.As(err, &permanent) {
+		t.Errorf("got %v without a bus", err)
+	}
+}
