@@ -37,8 +37,8 @@ type RegistryConfig struct {
 	// succeeds, so it may fail, but it has to return soon after its context ends.
 	// The context lives as long as Run: an inner registry abandons its calls with it.
 	Open func(context.Context) (registry.Registry, error)
-	// Timeout bounds each question. All removals at the end together get nine
-	// tenths of it, so that the whole stop stays within it. 0: 2 s.
+	// Timeout bounds each question. All removals at the end together get three
+	// quarters of it, so that the whole stop stays within it. 0: 2 s.
 	Timeout time.Duration
 	// Heartbeat is the time between two renewals of a registered node, and between
 	// two looks at the registry's own health. 0: 5 s.
@@ -78,7 +78,6 @@ type Registry struct {
 	slots  chan struct{} // one per question in flight
 	opened chan struct{} // closed when inner is there
 	tasks  sync.WaitGroup
-	warned time.Time // used by Run alone: when a reason was logged last
 
 	mu      sync.Mutex
 	inner   registry.Registry    // guarded by mu; set once
@@ -86,6 +85,7 @@ type Registry struct {
 	entries map[string]*regEntry // guarded by mu; by node id
 	watches map[*regWatch]bool   // guarded by mu
 	pinged  error                // guarded by mu; the last look at the inner registry
+	warned  time.Time            // guarded by mu; when a reason was logged last
 	closed  bool                 // guarded by mu; DeregisterAll was called
 	ended   bool                 // guarded by mu; Run has ended
 }

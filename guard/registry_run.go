@@ -130,18 +130,23 @@ func (r *Registry) pass(ctx context.Context, inner registry.Registry, look bool)
 func (r *Registry) makeCalls(ctx context.Context, inner registry.Registry, look bool) {
 	var calls errgroup.Group
 	calls.SetLimit(parallelWrites)
-	if p, ok := inner.(pinger); ok && look {
+	due := r.due(time.Now())
+	if p, ok := inner.(pinger); ok && (look || len(due) > 0) {
 		calls.Go(func() error {
 			pingCtx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
 			defer cancel()
 			err := safely(func() error { return p.Ping(pingCtx) })
+			if err != nil && pingCtx.Err() != nil {
+				err = &plainError{fmt.Sprintf("no answer within %v", r.cfg.Timeout), err}
+			}
 			r.mu.Lock()
-			defer r.mu.Unlock()
 			r.pinged = err
+			r.mu.Unlock()
+			r.report(r.problem()) // slower calls may be on their way
 			return nil
 		})
 	}
-	for _, c := range r.due(time.Now()) {
+	for _, c := range due {
 		calls.Go(func() error {
 			r.settle(c, c.make(inner))
 			return nil
@@ -277,9 +282,14 @@ func (r *Registry) report(err error) {
 		}
 		return
 	}
+	r.mu.Lock()
 	reason := r.health.get().Reason
-	if turned || (reason != was && time.Since(r.warned) > logEvery) {
+	tell := turned || (reason != was && time.Since(r.warned) > logEvery)
+	if tell {
 		r.warned = time.Now()
+	}
+	r.mu.Unlock()
+	if tell {
 		r.cfg.Logger.Warn("registry is not well", "reason", reason)
 	}
 }

@@ -12,7 +12,7 @@ import (
 // and Deregister do nothing. It may be called twice. The error says how many
 // nodes are left to expire by their TTL.
 func (r *Registry) DeregisterAll(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout*9/10)
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout*3/4)
 	defer cancel()
 	inner, entries := r.close()
 	if inner == nil || len(entries) == 0 {

@@ -1,0 +1,582 @@
+package guard_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go-micro.dev/v4/broker"
+	"go-micro.dev/v4/registry"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/microhq/monitor-srv/guard"
+)
+
+// brkHTTP starts a guarded http broker on the registry.
+func brkHTTP(t *testing.T, reg registry.Registry, change func(*guard.HTTPBrokerConfig)) (b *guard.Broker, stop func() time.Duration) {
+	t.Helper()
+	cfg := guard.HTTPBrokerConfig{BrokerConfig: guard.BrokerConfig{Logger: regQuiet()}, Registry: reg}
+	if change != nil {
+		change(&cfg)
+	}
+	b, err := guard.NewHTTPBroker(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop = regRun(t, b)
+	regEventually(t, 5*time.Second, "connected", func() bool { return b.Connect() == nil && b.State().OK })
+	return b, stop
+}
+
+// brkCount subscribes the topic and counts its events.
+func brkCount(t *testing.T, b *guard.Broker, topic string, opts ...broker.SubscribeOption) *atomic.Int64 {
+	t.Helper()
+	n := &atomic.Int64{}
+	if _, err := b.Subscribe(topic, func(broker.Event) error { n.Add(1); return nil }, opts...); err != nil {
+		t.Fatal(err)
+	}
+	brkLive(t, b)
+	return n
+}
+
+// brkLive waits until every subscription holds.
+func brkLive(t *testing.T, b *guard.Broker) {
+	t.Helper()
+	regEventually(t, 6*time.Second, "subscribed", func() bool {
+		for _, s := range b.Subscriptions() {
+			if !s.State.OK {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// brkStock is go-micro's own http broker, as publishers and subscribers run it.
+func brkStock(t *testing.T, reg registry.Registry) broker.Broker {
+	t.Helper()
+	b := broker.NewBroker(broker.Registry(reg), broker.Logger(guard.NewLogger(regQuiet())))
+	if err := b.Connect(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Disconnect() })
+	return b
+}
+
+func brkMessage(body string) *broker.Message {
+	return &broker.Message{Header: map[string]string{"Content-Type": "application/json"}, Body: []byte(body)}
+}
+
+func TestHTTPBrokerSpeaksWithStockOnes(t *testing.T) {
+	regNoLeaks(t)
+	reg := &regFake{}
+	stock := brkStock(t, reg)
+	b, stop := brkHTTP(t, reg, nil)
+	var bodies atomic.Value
+	brkSubscribe(t, b, "t", func(e broker.Event) error {
+		bodies.Store(e.Topic() + " " + string(e.Message().Body) + " " + e.Message().Header["Content-Type"])
+		return nil
+	})
+	brkLive(t, b)
+	if err := stock.Publish("t", brkMessage("from stock")); err != nil {
+		t.Fatal(err)
+	}
+	regEventually(t, 5*time.Second, "stock to ours", func() bool { return bodies.Load() == "t from stock application/json" })
+	if err := b.Publish("t", brkMessage("from ours")); err != nil {
+		t.Fatal(err)
+	}
+	if got := bodies.Load(); got != "t from ours application/json" {
+		t.Errorf("ours to ours: %v", got)
+	}
+	got := make(chan string, 1)
+	sub, err := stock.Subscribe("s", func(e broker.Event) error { got <- e.Topic() + " " + string(e.Message().Body); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _ := brkHTTP(t, reg, nil) // whose cache is empty
+	if err := other.Publish("s", brkMessage("x")); err != nil || <-got != "s x" {
+		t.Errorf("ours to stock: %v", err)
+	}
+	_ = sub.Unsubscribe()
+	if err := b.Publish("nobody", brkMessage("x")); err != nil {
+		t.Errorf("an event for nobody: %v", err)
+	}
+	stop()
+	if len(reg.held) != 0 {
+		t.Errorf("left in the registry: %v", reg.held)
+	}
+}
+
+func TestHTTPBrokerQueueGetsOneOfTwo(t *testing.T) {
+	regNoLeaks(t)
+	reg := &regFake{}
+	one, _ := brkHTTP(t, reg, nil)
+	two, _ := brkHTTP(t, reg, nil)
+	three, _ := brkHTTP(t, reg, nil)
+	q1, q2 := brkCount(t, one, "t", broker.Queue("q")), brkCount(t, two, "t", broker.Queue("q"))
+	all := brkCount(t, three, "t")
+	for range 100 {
+		if err := three.Publish("t", brkMessage("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if q1.Load()+q2.Load() != 100 || q1.Load() == 0 || q2.Load() == 0 || all.Load() != 100 {
+		t.Errorf("queue %d + %d, broadcast %d", q1.Load(), q2.Load(), all.Load())
+	}
+}
+
+// brkPost posts to the broker's port and gives the status, or 0 if it was cut.
+func brkPost(t *testing.T, b *guard.Broker, path, contentType string, body io.Reader) int {
+	t.Helper()
+	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	req, err := http.NewRequest(http.MethodPost, "http://"+b.Address()+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	rsp, err := client.Do(req)
+	if err != nil {
+		return 0
+	}
+	defer rsp.Body.Close()
+	return rsp.StatusCode
+}
+
+func TestTrap5MalformedEventsAreRefused(t *testing.T) {
+	regNoLeaks(t)
+	reg, log := &regFake{}, &regLog{}
+	b, _ := brkHTTP(t, reg, func(cfg *guard.HTTPBrokerConfig) { cfg.Logger = log.logger() })
+	n := brkCount(t, b, "t")
+	id := ""
+	for id = range reg.held {
+	}
+	good := `{"Header":{"Micro-Topic":"t"},"Body":"eA=="}`
+	for _, c := range []struct {
+		path, contentType, body string
+		want                    int
+	}{
+		{"/?id=" + id, "application/json", good, 200},
+		{"/?id=" + id, "application/json; charset=utf-8", good, 200},
+		{"/?id=" + id, "", good, 200},
+		{"/?id=other", "application/json", good, 200}, // the sender learns nothing, nobody is called
+		{"/?id=" + id, "application/json", "null", 400},
+		{"/?id=" + id, "application/json", "  null\n", 400},
+		{"/?id=" + id, "application/json", "", 400},
+		{"/?id=" + id, "application/json", "garbage", 400},
+		{"/?id=" + id, "application/json", "[]", 400},
+		{"/?id=" + id, "application/json", `{"Header":null,"Body":null}`, 400},
+		{"/?id=" + id, "application/json", strings.Repeat("[", 300000), 400},
+		{"/?id=" + id, "application/json", strings.Repeat(`{"Header":`, 30000), 400},
+		{"/?id=" + id, "application/x-www-form-urlencoded", "id=" + id, 415},
+		{"/?id=" + id, "text/plain", good, 415},
+		{"/?id=" + id, "multipart/form-data", good, 415},
+		{"/?id=" + id, ";;", good, 415},
+		{"/other?id=" + id, "application/json", good, 404}, // the stock handler would take it
+	} {
+		if got := brkPost(t, b, c.path, c.contentType, strings.NewReader(c.body)); got != c.want {
+			t.Errorf("%s %q %.40q: status %d, want %d", c.path, c.contentType, c.body, got, c.want)
+		}
+	}
+	rsp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get("http://" + b.Address() + "/")
+	if err != nil || rsp.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("GET: %v, %v", rsp, err)
+	} else {
+		rsp.Body.Close()
+	}
+	if n.Load() != 3 {
+		t.Errorf("%d events, want 3", n.Load())
+	}
+	if got := b.Stats(); got.Refused != 14 || got.Received != 3 {
+		t.Errorf("counted %+v, want 14 refused, 3 received", got)
+	}
+	if text := log.String(); strings.Contains(text, "panic") {
+		t.Errorf("log:\n%s", text)
+	}
+}
+
+// brkZeros is n bytes of nothing.
+func brkZeros(n int64) io.Reader { return io.LimitReader(brkZero{}, n) }
+
+type brkZero struct{}
+
+func (brkZero) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+// brkPeak gives the peak of the process's memory since the last call, in bytes.
+func brkPeak(t *testing.T) int64 {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.SplitSeq(string(status), "\n") {
+		if text, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, err := strconv.ParseInt(strings.Fields(text)[0], 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return kb << 10
+		}
+	}
+	t.Fatal("no VmHWM")
+	return 0
+}
+
+func TestTrap10BodyOf300MBIsRefused(t *testing.T) {
+	regNoLeaks(t)
+	b, _ := brkHTTP(t, &regFake{}, nil)
+	n := brkCount(t, b, "t")
+	const size = 300 << 20
+	post := func(path string, known bool) func() error {
+		return func() error {
+			body := brkZeros(size)
+			if known {
+				body = struct{ io.Reader }{body}
+			}
+			client := &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, WriteBufferSize: 64 << 10}}
+			req, err := http.NewRequest(http.MethodPost, "http://"+b.Address()+path, body)
+			if err != nil {
+				return err
+			}
+			if known {
+				req.ContentLength = size
+			}
+			req.Header.Set("Content-Type", "application/json")
+			rsp, err := client.Do(req)
+			if err != nil {
+				return nil // cut, which is refused too
+			}
+			defer rsp.Body.Close()
+			if rsp.StatusCode != http.StatusRequestEntityTooLarge && rsp.StatusCode != http.StatusNotFound {
+				return fmt.Errorf("%s: status %d", path, rsp.StatusCode)
+			}
+			return nil
+		}
+	}
+	runtime.GC()
+	brkPeak(t)
+	before := brkPeak(t)
+	var all errgroup.Group
+	for _, path := range []string{"/", "/?id=x", "/other"} {
+		all.Go(post(path, true))
+		all.Go(post(path, false))
+	}
+	if err := all.Wait(); err != nil {
+		t.Error(err)
+	}
+	grown := brkPeak(t) - before
+	t.Logf("six bodies of 300 MB: peak memory grew by %.1f MiB", float64(grown)/(1<<20))
+	if grown > 16<<20 {
+		t.Errorf("memory grew by %d MiB, want 16 at most", grown>>20)
+	}
+	if n.Load() != 0 || b.Stats().Refused < 6 {
+		t.Errorf("%d events, %+v", n.Load(), b.Stats())
+	}
+	// The largest event that is allowed does pass, one byte more does not.
+	body := func(n int) io.Reader {
+		head, tail := `{"Header":{"Micro-Topic":"t"},"Body":"`, `"}`
+		fill := strings.Repeat("A", (n-len(head)-len(tail))/4*4)
+		return strings.NewReader(head + fill + tail + strings.Repeat(" ", n-len(head)-len(tail)-len(fill)))
+	}
+	if a, b := brkPost(t, b, "/", "", body(365912)), brkPost(t, b, "/", "", body(365913)); a != 200 || b != 413 {
+		t.Errorf("at the limit %d, past it %d, want 200 and 413", a, b)
+	}
+	if got := brkPost(t, b, "/", "", struct{ io.Reader }{body(365912)}); got != 200 {
+		t.Errorf("at the limit in chunks: %d, want 200", got)
+	}
+}
+
+func TestTrap10SlowConnectionsAreClosed(t *testing.T) {
+	regNoLeaks(t)
+	b, _ := brkHTTP(t, &regFake{}, func(cfg *guard.HTTPBrokerConfig) {
+		cfg.HeaderTimeout, cfg.BodyTimeout = 300*time.Millisecond, 600*time.Millisecond
+	})
+	n := brkCount(t, b, "t")
+	starts := map[string]string{
+		"nothing":      "",
+		"half headers": "POST / HTTP/1.1\r\nHost: x\r\nContent-Le",
+		"half body":    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+		"half chunks":  "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+		"large body":   "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n" + strings.Repeat(" ", 100000),
+	}
+	start := time.Now()
+	var all errgroup.Group
+	for name, text := range starts {
+		for range 60 {
+			all.Go(func() error {
+				conn, err := net.Dial("tcp", b.Address())
+				if err != nil {
+					return err
+				}
+				defer conn.Close()
+				if _, err := io.WriteString(conn, text); err != nil {
+					return nil // refused before all was sent
+				}
+				_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+				if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+					return fmt.Errorf("%s: open after 10s", name)
+				}
+				return nil
+			})
+		}
+	}
+	// Well-behaved events pass meanwhile.
+	for range 20 {
+		if err := b.Publish("t", brkMessage("x")); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := all.Wait(); err != nil {
+		t.Error(err)
+	}
+	took := time.Since(start)
+	t.Logf("300 slow connections were closed within %v", took.Round(time.Millisecond))
+	if took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if n.Load() != 20 {
+		t.Errorf("%d events, want 20", n.Load())
+	}
+}
+
+func TestHTTPBrokerClosesConnectionsPastTheCap(t *testing.T) {
+	regNoLeaks(t)
+	b, _ := brkHTTP(t, &regFake{}, func(cfg *guard.HTTPBrokerConfig) { cfg.MaxConns = 10 })
+	var conns []net.Conn
+	for range 30 {
+		conn, err := net.Dial("tcp", b.Address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, conn)
+	}
+	regEventually(t, 5*time.Second, "20 of 30 are refused", func() bool { return b.Stats().Refused == 20 })
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
+	n := brkCount(t, b, "t")
+	regEventually(t, 5*time.Second, "room again", func() bool { return b.Publish("t", brkMessage("x")) == nil })
+	if n.Load() == 0 {
+		t.Error("no event")
+	}
+}
+
+// A subscriber that hangs costs the publisher nothing that stays.
+func TestTrap5StuckSubscriberCostsThePublisherNothing(t *testing.T) {
+	regNoLeaks(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0") // accepts, in the kernel, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	reg := &regFake{}
+	b, _ := brkHTTP(t, reg, func(cfg *guard.HTTPBrokerConfig) { cfg.Timeout = 200 * time.Millisecond })
+	n := brkCount(t, b, "t")
+	stuck := regService("micro.http.broker", "t-stuck")
+	stuck.Version = "ff.http.broadcast"
+	stuck.Nodes[0].Address = l.Addr().String()
+	stuck.Nodes[0].Metadata = map[string]string{"broker": "http", "topic": "t"}
+	if err := reg.Register(stuck); err != nil {
+		t.Fatal(err)
+	}
+	before := runtime.NumGoroutine()
+	for range 20 {
+		start := time.Now()
+		if err := b.Publish("t", brkMessage("x")); time.Since(start) > time.Second {
+			t.Fatalf("publish took %v: %v", time.Since(start), err)
+		}
+	}
+	if n.Load() != 20 {
+		t.Errorf("the healthy subscriber got %d of 20", n.Load())
+	}
+	regEventually(t, 5*time.Second, "goroutines are back", func() bool { return runtime.NumGoroutine() <= before+10 })
+}
+
+func TestHTTPBrokerDrainsEventsInFlight(t *testing.T) {
+	regNoLeaks(t)
+	b, stop := brkHTTP(t, &regFake{}, nil)
+	entered, done := make(chan struct{}), make(chan struct{})
+	var finished atomic.Bool
+	brkSubscribe(t, b, "t", func(broker.Event) error {
+		close(entered)
+		<-done
+		finished.Store(true)
+		return nil
+	})
+	brkLive(t, b)
+	published := make(chan error, 1)
+	go func() { published <- b.Publish("t", brkMessage("x"), broker.PublishContext(context.Background())) }()
+	<-entered
+	time.AfterFunc(300*time.Millisecond, func() { close(done) })
+	took := stop()
+	if !finished.Load() || took > 2*time.Second {
+		t.Errorf("stopped in %v, handler finished: %v", took, finished.Load())
+	}
+	<-published
+}
+
+func TestHTTPBrokerWaitsForItsPort(t *testing.T) {
+	regNoLeaks(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := guard.NewHTTPBroker(guard.HTTPBrokerConfig{
+		BrokerConfig: guard.BrokerConfig{Logger: regQuiet(), RetryMin: 20 * time.Millisecond, RetryMax: 20 * time.Millisecond},
+		Registry:     &regFake{},
+		Address:      l.Addr().String(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	regRun(t, b)
+	regEventually(t, 5*time.Second, "the reason is told", func() bool {
+		return b.Connect() == nil && b.State().Reason == "broker http: address already in use"
+	})
+	_ = l.Close()
+	regEventually(t, 5*time.Second, "connected", func() bool { return b.State().OK })
+	if b.Address() != l.Addr().String() {
+		t.Errorf("address %q, want %q", b.Address(), l.Addr())
+	}
+}
+
+func TestHTTPBrokerAnnouncesTheGivenAddress(t *testing.T) {
+	regNoLeaks(t)
+	for _, c := range []struct{ address, advertise, want string }{
+		{"", "", "127.0.0.1:PORT"},
+		{"localhost:0", "", "localhost:PORT"},
+		{"0.0.0.0:0", "10.1.2.3", "10.1.2.3:PORT"},
+		{"0.0.0.0:0", "broker.example:99", "broker.example:99"},
+	} {
+		reg := &regFake{}
+		b, stop := brkHTTP(t, reg, func(cfg *guard.HTTPBrokerConfig) { cfg.Address, cfg.Advertise = c.address, c.advertise })
+		brkCount(t, b, "t")
+		_, port, err := net.SplitHostPort(b.Address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id, s := range reg.held {
+			if got, want := s.Nodes[0].Address, strings.Replace(c.want, "PORT", port, 1); got != want {
+				t.Errorf("%s announces %q, want %q", id, got, want)
+			}
+		}
+		stop()
+	}
+	for _, address := range []string{"host", "1:2:3"} {
+		_, err := guard.NewHTTPBroker(guard.HTTPBrokerConfig{Registry: &regFake{}, Address: address})
+		want := fmt.Sprintf("reading --broker_address=%q: it is no host and port: give host:port, with port 0 for a free one", address)
+		if err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	if _, err := guard.NewHTTPBroker(guard.HTTPBrokerConfig{}); err == nil {
+		t.Error("no registry, no error")
+	}
+}
+
+func TestHTTPBrokerOverTLS(t *testing.T) {
+	regNoLeaks(t)
+	ca := regNewCA(t, "ours")
+	cert, key := ca.issue("127.0.0.1")
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reg := &regFake{}
+	b, _ := brkHTTP(t, reg, func(cfg *guard.HTTPBrokerConfig) {
+		cfg.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: ca.pool()}
+	})
+	n := brkCount(t, b, "t")
+	if err := b.Publish("t", brkMessage("x")); err != nil || n.Load() != 1 {
+		t.Errorf("over TLS: %v, %d events", err, n.Load())
+	}
+	stranger, _ := brkHTTP(t, reg, nil)
+	if err := stranger.Publish("t", brkMessage("x")); err == nil || !strings.Contains(err.Error(), "unknown authority") {
+		t.Errorf("a publisher without the CA: %v", err)
+	}
+}
+
+func TestHTTPBrokerRenewsItsAnnouncements(t *testing.T) {
+	regNoLeaks(t)
+	reg := &regFake{}
+	b, stop := brkHTTP(t, reg, func(cfg *guard.HTTPBrokerConfig) { cfg.Renew = 20 * time.Millisecond })
+	sub := brkSubscribe(t, b, "t", brkIgnore)
+	brkLive(t, b)
+	id := ""
+	reg.set(func() {
+		for id = range reg.held {
+		}
+	})
+	if reg.ttl[id] != time.Minute {
+		t.Errorf("ttl %v", reg.ttl[id])
+	}
+	regEventually(t, 5*time.Second, "renewed", func() bool { return reg.count("register "+id) > 5 })
+	if err := sub.Unsubscribe(); err != nil {
+		t.Fatal(err)
+	}
+	regEventually(t, 5*time.Second, "gone", func() bool { return !reg.has(id) })
+	before := reg.count("register " + id)
+	brkCount(t, b, "other")
+	<-time.After(100 * time.Millisecond)
+	if got := reg.count("register " + id); got != before {
+		t.Errorf("renewed %d times after it was gone", got-before)
+	}
+	stop()
+}
+
+// Pipelined events on one connection are all answered.
+func TestHTTPBrokerKeepsConnections(t *testing.T) {
+	regNoLeaks(t)
+	reg := &regFake{}
+	b, _ := brkHTTP(t, reg, nil)
+	n := brkCount(t, b, "t")
+	id := ""
+	for id = range reg.held {
+	}
+	conn, err := net.Dial("tcp", b.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	body := `{"Header":{"Micro-Topic":"t"},"Body":"eA=="}`
+	var requests bytes.Buffer
+	for range 10 {
+		fmt.Fprintf(&requests, "POST /?id=%s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", id, len(body), body)
+	}
+	if _, err := conn.Write(requests.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	in := bufio.NewReader(conn)
+	for i := range 10 {
+		rsp, err := http.ReadResponse(in, nil)
+		if err != nil || rsp.StatusCode != 200 {
+			t.Fatalf("answer %d: %v, %v", i, rsp, err)
+		}
+		_ = rsp.Body.Close()
+	}
+	if n.Load() != 10 {
+		t.Errorf("%d events, want 10", n.Load())
+	}
+}

@@ -1,0 +1,424 @@
+package guard_test
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	natsgo "github.com/nats-io/nats.go"
+	"go-micro.dev/v4/broker"
+
+	"github.com/microhq/monitor-srv/guard"
+)
+
+func TestT6NATSAbsentAtStart(t *testing.T) {
+	regNoLeaks(t)
+	n := brkNewNATS(t, nil)
+	b, stop := brkNATS(t, n.address(), nil)
+	got := make(chan string, 10)
+	brkSubscribe(t, b, "t", func(e broker.Event) error { got <- string(e.Message().Body); return nil })
+	regEventually(t, 3*time.Second, "the reason is told", func() bool {
+		s := b.State()
+		return !s.OK && s.Reason == "broker nats: connection refused"
+	})
+	if subs := b.Subscriptions(); len(subs) != 1 || subs[0].State.OK || subs[0].State.Reason == "" {
+		t.Errorf("subscriptions of an absent server: %+v", subs)
+	}
+	n.start()
+	took := regEventually(t, 6*time.Second, "subscribed", func() bool {
+		subs := b.Subscriptions()
+		return subs[0].State.OK && b.State().OK
+	})
+	t.Logf("subscribed %v after the server appeared", took.Round(time.Millisecond))
+	for i := range 10 {
+		if err := b.Publish("t", brkMessage(strconv.Itoa(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 10 {
+		if body := <-got; body != strconv.Itoa(i) {
+			t.Errorf("event %d: %q", i, body)
+		}
+	}
+	if took := stop(); took > 2*time.Second {
+		t.Errorf("stop took %v", took)
+	}
+}
+
+func TestT6StopWhileNATSAbsent(t *testing.T) {
+	regNoLeaks(t)
+	b, stop := brkNATS(t, brkNewNATS(t, nil).address(), nil)
+	brkSubscribe(t, b, "t", brkIgnore)
+	<-time.After(700 * time.Millisecond)
+	start := time.Now()
+	if err := b.Disconnect(); err != nil {
+		t.Error(err)
+	}
+	stop()
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("stop took %v", took)
+	}
+}
+
+// A server that accepts and says nothing holds the client's lock for its time-out.
+func TestT6NATSFrozen(t *testing.T) {
+	regNoLeaks(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	b, stop := brkNATS(t, l.Addr().String(), nil)
+	brkSubscribe(t, b, "t", brkIgnore)
+	regEventually(t, 6*time.Second, "the state is not OK", func() bool { s := b.State(); return !s.OK && strings.Contains(s.Reason, "timeout") })
+	for range 3 {
+		start := time.Now()
+		_ = b.Publish("t", brkMessage("x"))
+		if took := time.Since(start); took > 2500*time.Millisecond {
+			t.Errorf("publish took %v", took)
+		}
+	}
+	if took := stop(); took > 2*time.Second {
+		t.Errorf("stop took %v", took)
+	}
+}
+
+func TestT7NATSAwayLongerThanDefault(t *testing.T) {
+	regNoLeaks(t)
+	n := brkStartNATS(t, nil)
+	// The default gives up after 60 attempts: with 10 to 20 ms between them that is
+	// 1.2 s at most, as it is 2 min 6 s with the default's 2 s.
+	wait := regScale(10*time.Millisecond, 2*time.Second)
+	away := regScale(3*time.Second, 150*time.Second)
+	b, _ := brkNATS(t, n.address(), func(cfg *guard.NATSConfig) { cfg.ReconnectWait = wait })
+	brkUp(t, b, 5*time.Second)
+	n2 := brkCount(t, b, "t")
+	n.stop()
+	regEventually(t, 5*time.Second, "the state tells", func() bool {
+		return !b.State().OK && !b.Subscriptions()[0].State.OK
+	})
+	<-time.After(away)
+	n.start()
+	took := brkUp(t, b, 6*time.Second)
+	<-time.After(2*time.Second - min(took, 2*time.Second))
+	sent := int64(0)
+	publisher, _ := brkNATS(t, n.address(), nil)
+	brkUp(t, publisher, 5*time.Second)
+	for range 100 {
+		if err := publisher.Publish("t", brkMessage("x")); err != nil {
+			t.Fatal(err)
+		}
+		sent++
+	}
+	regEventually(t, 5*time.Second, "100 of 100 events", func() bool { return n2.Load() == sent })
+	t.Logf("away %v, connected %v after the return, %d of %d events", away, took.Round(time.Millisecond), n2.Load(), sent)
+}
+
+func TestT8NATSRestartUnderLoad(t *testing.T) {
+	regNoLeaks(t)
+	n := brkStartNATS(t, nil)
+	const keys, rate = 100, 1000
+	var mu sync.Mutex
+	newest := make(map[int]int) // the subscriber's state: by key, as events came
+	b, _ := brkNATS(t, n.address(), nil)
+	brkUp(t, b, 5*time.Second)
+	brkSubscribe(t, b, "t", func(e broker.Event) error {
+		var key, value int
+		if _, err := fmt.Sscan(string(e.Message().Body), &key, &value); err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		newest[key] = value
+		return nil
+	})
+	brkLive(t, b)
+	publisher, _ := brkNATS(t, n.address(), nil)
+	brkUp(t, publisher, 5*time.Second)
+
+	model := make(map[int]int)
+	stop, done := make(chan struct{}), make(chan struct{})
+	failed, sent := 0, 0
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(time.Second / (rate / 10))
+		defer ticker.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-ticker.C:
+			}
+			for range 10 {
+				key := sent % keys
+				model[key] = sent
+				if publisher.Publish("t", brkMessage(fmt.Sprint(key, " ", sent))) != nil {
+					failed++
+				}
+				sent++
+			}
+		}
+	}()
+	<-time.After(time.Second)
+	n.stop()
+	<-time.After(2 * time.Second)
+	n.start()
+	back := max(brkUp(t, b, 6*time.Second), brkUp(t, publisher, 6*time.Second))
+	<-time.After(time.Second) // ten publish intervals of each key
+	close(stop)
+	<-done
+	regEventually(t, time.Second, "the state is the model's", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(newest) != keys {
+			return false
+		}
+		for key, value := range model {
+			if newest[key] != value {
+				return false
+			}
+		}
+		return true
+	})
+	t.Logf("%d events sent, %d failed to go out, %d received; both were back after %v",
+		sent, failed, b.Stats().Received, back.Round(time.Millisecond))
+}
+
+func TestNATSLogin(t *testing.T) {
+	regNoLeaks(t)
+	n := brkStartNATS(t, func(o *server.Options) { o.Username, o.Password = "user", "hunter2" })
+	for _, c := range []struct {
+		name, address string
+		change        func(*guard.NATSConfig)
+		ok            bool
+	}{
+		{"url", "nats://user:hunter2@" + n.address(), nil, true},
+		{"options", n.address(), func(c *guard.NATSConfig) { c.User, c.Password = "user", "hunter2" }, true},
+		{"wrong", "nats://user:hunter3@" + n.address(), nil, false},
+	} {
+		log := &regLog{}
+		b, stop := brkNATS(t, c.address, func(cfg *guard.NATSConfig) {
+			cfg.Logger = log.logger()
+			cfg.ReconnectWait = 5 * time.Millisecond
+			if c.change != nil {
+				c.change(cfg)
+			}
+		})
+		if c.ok {
+			brkUp(t, b, 5*time.Second)
+		} else {
+			// Tried more often than nats.go would by itself, which is twice.
+			regEventually(t, 5*time.Second, "the reason is told", func() bool {
+				return strings.Contains(b.State().Reason, "Authorization Violation")
+			})
+			<-time.After(200 * time.Millisecond)
+			if s := b.State(); s.OK || !strings.Contains(s.Reason, "Authorization Violation") {
+				t.Errorf("%s: state %+v", c.name, s)
+			}
+		}
+		stop()
+		for what, text := range map[string]string{"address": b.Address(), "log": log.String(), "state": b.State().Reason} {
+			if strings.Contains(text, "hunter") {
+				t.Errorf("%s: the %s shows the password: %s", c.name, what, text)
+			}
+		}
+	}
+}
+
+func TestNATSToken(t *testing.T) {
+	regNoLeaks(t)
+	n := brkStartNATS(t, func(o *server.Options) { o.Authorization = "s3cr3t" })
+	b, _ := brkNATS(t, n.address(), func(c *guard.NATSConfig) { c.Token = "s3cr3t" })
+	brkUp(t, b, 5*time.Second)
+	c, _ := brkNATS(t, "nats://s3cr3t@"+n.address(), nil)
+	brkUp(t, c, 5*time.Second)
+}
+
+func TestNATSLoginThatIsCorrectedWorks(t *testing.T) {
+	regNoLeaks(t)
+	n := brkStartNATS(t, func(o *server.Options) { o.Username, o.Password = "user", "other" })
+	b, _ := brkNATS(t, n.address(), func(c *guard.NATSConfig) {
+		c.User, c.Password, c.ReconnectWait = "user", "right", 5*time.Millisecond
+	})
+	got := make(chan string, 1)
+	brkSubscribe(t, b, "t", func(e broker.Event) error { got <- string(e.Message().Body); return nil })
+	regEventually(t, 5*time.Second, "refused", func() bool { return strings.Contains(b.State().Reason, "Authorization") })
+	<-time.After(300 * time.Millisecond)
+	n.stop()
+	n.opts.Password = "right"
+	n.start()
+	brkUp(t, b, 6*time.Second)
+	brkLive(t, b)
+	if err := b.Publish("t", brkMessage("x")); err != nil || <-got != "x" {
+		t.Error(err)
+	}
+}
+
+func TestNATSPermissionsAreTold(t *testing.T) {
+	regNoLeaks(t)
+	user := func(allowed ...string) *server.User {
+		return &server.User{Username: "u", Password: "p", Permissions: &server.Permissions{
+			Subscribe: &server.SubjectPermission{Allow: allowed},
+		}}
+	}
+	n := brkStartNATS(t, func(o *server.Options) { o.Users = []*server.User{user("free", "_INBOX.>")} })
+	b, _ := brkNATS(t, "nats://u:p@"+n.address(), func(c *guard.NATSConfig) {
+		c.RetryMin, c.RetryMax = 50*time.Millisecond, 50*time.Millisecond
+	})
+	brkUp(t, b, 5*time.Second)
+	free, secret := brkCount(t, b, "free"), new(int)
+	brkSubscribe(t, b, "secret", func(broker.Event) error { *secret++; return nil })
+	state := func(topic string) guard.State {
+		for _, s := range b.Subscriptions() {
+			if s.Topic == topic {
+				return s.State
+			}
+		}
+		return guard.State{}
+	}
+	regEventually(t, 5*time.Second, "the refusal is told", func() bool {
+		return strings.Contains(state("secret").Reason, `subscribing to "secret": nats: permissions violation`)
+	})
+	<-time.After(300 * time.Millisecond) // some retries
+	if s := state("secret"); s.OK || !state("free").OK {
+		t.Errorf("secret %+v, free %+v", s, state("free"))
+	}
+	if err := b.Publish("free", brkMessage("x")); err != nil {
+		t.Fatal(err)
+	}
+	regEventually(t, 5*time.Second, "the allowed topic works", func() bool { return free.Load() == 1 })
+	n.stop()
+	n.opts.Users = []*server.User{user("free", "secret", "_INBOX.>")}
+	n.start()
+	regEventually(t, 8*time.Second, "allowed at last", func() bool { return state("secret").OK })
+	n.stop()
+	n.opts.Users = []*server.User{user("secret", "_INBOX.>")}
+	n.start() // the client subscribes again by itself, and is refused
+	regEventually(t, 8*time.Second, "the loss of the other is told", func() bool {
+		return !state("free").OK && state("secret").OK && strings.Contains(state("free").Reason, "permissions violation")
+	})
+}
+
+func TestNATSOverTLS(t *testing.T) {
+	regNoLeaks(t)
+	ca := regNewCA(t, "ours")
+	cert, key := ca.issue("127.0.0.1")
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := brkStartNATS(t, func(o *server.Options) {
+		o.TLS, o.TLSConfig = true, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+		o.TLSTimeout = 2
+	})
+	b, _ := brkNATS(t, "tls://"+n.address(), func(c *guard.NATSConfig) { c.TLSConfig = &tls.Config{RootCAs: ca.pool()} })
+	brkUp(t, b, 5*time.Second)
+	for _, address := range []string{"tls://" + n.address(), "nats://" + n.address()} {
+		stranger, stop := brkNATS(t, address, nil)
+		regEventually(t, 5*time.Second, "the unknown authority is told", func() bool {
+			return strings.Contains(stranger.State().Reason, "certificate signed by unknown authority")
+		})
+		stop()
+	}
+}
+
+func TestNATSBadAddressNamesTheRemedy(t *testing.T) {
+	const forms = ": give host:port, nats://host:port or tls://host:port"
+	for address, want := range map[string]string{
+		"http://x":                 `reading --broker_address="http://x": scheme "http" is not known` + forms,
+		"host:port":                `reading --broker_address="host:port": it is no address` + forms,
+		"host:0":                   `reading --broker_address="host:0": port "0" is no number from 1 to 65535` + forms,
+		"nats://":                  `reading --broker_address="nats://": it names no host` + forms,
+		"nats://h/path":            `reading --broker_address="nats://h/path": there is something after the port` + forms,
+		"nats://u:hunter2@h:x":     `reading --broker_address="nats://<secret>@h:x": it is no address` + forms,
+		"nats://a:1,tls://b:1":     `reading --broker_address: nats:// and tls:// addresses are mixed: give one kind`,
+		"nats://u:hunt er2@h:4222": `reading --broker_address=`,
+	} {
+		_, err := guard.NewNATSBroker(guard.NATSConfig{Addresses: []string{address}})
+		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s:\n got %v\nwant %s", address, err, want)
+		}
+	}
+	for address, want := range map[string]string{
+		"":                    "nats://127.0.0.1:4222",
+		"h":                   "nats://h:4222",
+		"h:1, tls":            "nats://h:1,nats://tls:4222",
+		"tls://u:hunter2@h:1": "nats://<secret>@h:1",
+		"nats://[::1]:4222/":  "nats://[::1]:4222",
+	} {
+		b, err := guard.NewNATSBroker(guard.NATSConfig{Addresses: []string{address}})
+		if err != nil || b.Address() != want {
+			t.Errorf("%q: got %v, %v, want %s", address, b, err, want)
+		}
+	}
+}
+
+func TestNATSMalformedEventsAreCounted(t *testing.T) {
+	regNoLeaks(t)
+	n := brkStartNATS(t, nil)
+	log := &regLog{}
+	b, _ := brkNATS(t, n.address(), func(c *guard.NATSConfig) { c.Logger = log.logger() })
+	brkUp(t, b, 5*time.Second)
+	count := brkCount(t, b, "t")
+	raw, err := natsgo.Connect("nats://" + n.address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	for range 100 {
+		for _, body := range []string{"", "garbage", "[]", `{"Header":1}`} {
+			if err := raw.Publish("t", []byte(body)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := raw.Publish("t", []byte(`{"Header":{},"Body":"eA=="}`)); err != nil {
+		t.Fatal(err)
+	}
+	regEventually(t, 5*time.Second, "all are counted", func() bool { return b.Stats().Refused == 400 && count.Load() == 1 })
+	if lines := strings.Count(log.String(), "level=ERROR"); lines > 10 {
+		t.Errorf("%d lines in the log:\n%s", lines, log.String())
+	}
+}
+
+func TestNATSDropsOfASlowHandlerAreCounted(t *testing.T) {
+	regNoLeaks(t)
+	n := brkStartNATS(t, nil)
+	b, _ := brkNATS(t, n.address(), nil)
+	brkUp(t, b, 5*time.Second)
+	release := make(chan struct{})
+	brkSubscribe(t, b, "t", func(broker.Event) error { <-release; return nil })
+	brkLive(t, b)
+	raw, err := natsgo.Connect("nats://" + n.address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	// The first holds the handler. 64 MiB may wait, and the rest are 90 MB, which are
+	// no events, only because decoding them would take long.
+	if err := raw.Publish("t", []byte(`{"Body":"eA=="}`)); err != nil {
+		t.Fatal(err)
+	}
+	const sent = 300
+	for range sent {
+		if err := raw.Publish("t", make([]byte, 300_000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := raw.FlushTimeout(10 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	regEventually(t, 10*time.Second, "drops are counted", func() bool { return b.Stats().Dropped > 50 })
+	close(release)
+	regEventually(t, 10*time.Second, "what was taken and what was dropped is all that was sent", func() bool {
+		s := b.Stats()
+		return s.Received == 1 && s.Refused+s.Dropped == sent
+	})
+	t.Logf("%d dropped of %d", b.Stats().Dropped, sent)
+}

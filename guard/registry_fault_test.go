@@ -1,0 +1,401 @@
+package guard_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go-micro.dev/v4/broker"
+	"go-micro.dev/v4/registry"
+	"go-micro.dev/v4/server"
+
+	"github.com/microhq/monitor-srv/guard"
+)
+
+// A service as go-micro's server registers it: 20 s TTL, renewed each 5 s.
+const (
+	regServiceName = "go.micro.srv.guarded"
+	regServiceID   = "1"
+	regNodeID      = regServiceName + "-" + regServiceID
+)
+
+// regStack is a go-micro server on a guarded registry and a guarded http broker,
+// with one topic.
+type regStack struct {
+	t        testing.TB
+	registry *guard.Registry
+	broker   *guard.Broker
+	server   server.Server
+	received atomic.Int64
+	stops    []func() time.Duration
+}
+
+const regTopic = "guarded.topic"
+
+// regStartStack starts the whole against the agent and tells how long that took.
+func regStartStack(t *testing.T, a *regAgent) (*regStack, time.Duration) {
+	t.Helper()
+	regClearEnv(t)
+	start := time.Now()
+	r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: a.address()}, guard.RegistryConfig{Logger: regQuiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := guard.NewHTTPBroker(guard.HTTPBrokerConfig{BrokerConfig: guard.BrokerConfig{Logger: regQuiet()}, Registry: r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &regStack{t: t, registry: r, broker: b}
+	s.stops = []func() time.Duration{regRun(t, r), regRun(t, b)}
+	s.server = server.NewServer(
+		server.Name(regServiceName), server.Id(regServiceID), server.Address("127.0.0.1:0"),
+		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(regQuiet())),
+		server.RegisterTTL(20*time.Second), server.RegisterInterval(5*time.Second),
+	)
+	if _, err := b.Subscribe(regTopic, func(broker.Event) error { s.received.Add(1); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.server.Stop() })
+	regEventually(t, 5*time.Second, "the topic is subscribed", func() bool {
+		subs := b.Subscriptions()
+		return len(subs) == 1 && subs[0].State.OK
+	})
+	return s, time.Since(start)
+}
+
+// stop stops in the order of a service: server with broker, registry, the rest. It
+// tells how long that took.
+func (s *regStack) stop() time.Duration {
+	s.t.Helper()
+	start := time.Now()
+	if err := s.server.Stop(); err != nil {
+		s.t.Errorf("server: %v", err)
+	}
+	_ = s.registry.DeregisterAll(context.Background()) // a frozen registry makes it fail
+	for _, stop := range s.stops {
+		stop()
+	}
+	return time.Since(start)
+}
+
+// registered tells whether Consul knows the service and its topic as passing.
+func (s *regStack) registered(a *regAgent) bool {
+	return a.passing(regServiceName, regNodeID) && len(a.nodes("micro.http.broker")) == 1
+}
+
+// regPublisher is a process of its own that publishes with go-micro's own broker on
+// the plugin as it comes, which needs Consul only to find subscribers.
+func regPublisher(t *testing.T, a *regAgent) broker.Broker {
+	t.Helper()
+	client := regOpenConsul(t, guard.ConsulConfig{Address: a.address()})
+	b := broker.NewBroker(broker.Registry(client), broker.Logger(guard.NewLogger(regQuiet())))
+	if err := b.Init(); err != nil { // makes its cache
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Init() }) // stops it
+	return b
+}
+
+// publish sends n events by the publisher and gives how many it could not send.
+func regPublish(p broker.Broker, n int) (failed int) {
+	for i := range n {
+		msg := &broker.Message{Header: map[string]string{"Content-Type": "application/json"}, Body: fmt.Append(nil, i)}
+		if p.Publish(regTopic, msg) != nil {
+			failed++
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+	return failed
+}
+
+func TestT1ConsulDownAtStart(t *testing.T) {
+	regNoLeaks(t)
+	a := regNewAgent(t, false)
+	s, took := regStartStack(t, a)
+	if took > 3*time.Second {
+		t.Errorf("ready after %v, want 3s at most", took)
+	}
+	regEventually(t, 3*time.Second, "the reason is told", func() bool {
+		state := s.registry.State()
+		return !state.OK && state.Reason == "consul at "+a.address()+": connection refused"
+	})
+	start := time.Now()
+	if _, err := s.registry.GetService("x"); err == nil || !strings.HasSuffix(err.Error(), "connection refused") || time.Since(start) > time.Second {
+		t.Errorf("a question to an absent registry: %v after %v", err, time.Since(start))
+	}
+	a.start()
+	a.ready()
+	back := regEventually(t, 16*time.Second, "registered after Consul came", func() bool { return s.registered(a) })
+	regEventually(t, 6*time.Second, "the state is OK", func() bool { return s.registry.State().OK })
+	t.Logf("ready after %v, registered %v after Consul was", took.Round(time.Millisecond), back.Round(time.Millisecond))
+
+	publisher := regPublisher(t, a)
+	if failed := regPublish(publisher, 10); failed > 0 {
+		t.Errorf("%d of 10 events were not sent", failed)
+	}
+	regEventually(t, 5*time.Second, "10 of 10 events", func() bool { return s.received.Load() == 10 })
+	s.stop()
+	if ids := a.nodes("micro.http.broker"); len(ids) != 0 || a.passing(regServiceName, regNodeID) {
+		t.Errorf("left in Consul after the stop: %v", ids)
+	}
+}
+
+func TestT2ConsulFrozenAtStart(t *testing.T) {
+	regNoLeaks(t)
+	a := regStartAgent(t, false)
+	a.freeze()
+	s, took := regStartStack(t, a)
+	if took > 3*time.Second {
+		t.Errorf("ready after %v, want 3s at most", took)
+	}
+	regEventually(t, 10*time.Second, "the reason is told", func() bool {
+		state := s.registry.State()
+		return !state.OK && state.Reason == "consul at "+a.address()+": no answer within 2s"
+	})
+	start := time.Now()
+	if _, err := s.registry.GetService("x"); err == nil || !strings.Contains(err.Error(), "no answer within 2s") || time.Since(start) > 3*time.Second {
+		t.Errorf("a question to a frozen registry: %v after %v", err, time.Since(start))
+	}
+	a.thaw()
+	back := regEventually(t, 16*time.Second, "registered after the thaw", func() bool { return s.registered(a) })
+	t.Logf("ready after %v, registered %v after the thaw", took.Round(time.Millisecond), back.Round(time.Millisecond))
+	s.stop()
+}
+
+func TestT3ConsulDiesAndReturns(t *testing.T) {
+	regNoLeaks(t)
+	a := regStartAgent(t, true)
+	s, _ := regStartStack(t, a)
+	regEventually(t, 16*time.Second, "registered", func() bool { return s.registered(a) })
+	publisher := regPublisher(t, a)
+	sent := 0
+	publish := func(d time.Duration) {
+		for start := time.Now(); time.Since(start) < d; sent += 10 {
+			if failed := regPublish(publisher, 10); failed > 0 {
+				t.Fatalf("%d of 10 events were not sent", failed)
+			}
+		}
+	}
+	publish(100 * time.Millisecond) // fills the publisher's cache
+	since := s.registry.State().Since
+	a.kill()
+	publish(regScale(6*time.Second, 2*time.Minute))
+	if state := s.registry.State(); state.OK || !state.Since.After(since) {
+		t.Errorf("state while Consul is dead: %+v", state)
+	}
+	a.start()
+	a.ready()
+	back := regEventually(t, 16*time.Second, "passing and well after the return", func() bool {
+		return s.registered(a) && s.registry.State().OK
+	})
+	publish(100 * time.Millisecond)
+	regEventually(t, 5*time.Second, "every event", func() bool { return s.received.Load() == int64(sent) })
+	t.Logf("%d of %d events, passing %v after the return", s.received.Load(), sent, back.Round(time.Millisecond))
+	s.stop()
+}
+
+func TestT4ConsulRestartedEmpty(t *testing.T) {
+	regNoLeaks(t)
+	a := regStartAgent(t, false)
+	s, _ := regStartStack(t, a)
+	regEventually(t, 16*time.Second, "registered", func() bool { return s.registered(a) })
+	a.kill()
+	a.start()
+	a.ready()
+	if ids := a.nodes("micro.http.broker"); len(ids) != 0 {
+		t.Logf("already there when Consul was ready: %v", ids)
+	}
+	back := regEventually(t, 16*time.Second, "registered anew", func() bool { return s.registered(a) })
+	t.Logf("registered anew %v after the return", back.Round(time.Millisecond))
+	if failed := regPublish(regPublisher(t, a), 10); failed > 0 {
+		t.Errorf("%d of 10 events were not sent", failed)
+	}
+	regEventually(t, 5*time.Second, "10 of 10 events", func() bool { return s.received.Load() == 10 })
+	s.stop()
+}
+
+func TestT5StopWhileConsulFrozen(t *testing.T) {
+	regNoLeaks(t)
+	a := regStartAgent(t, false)
+	s, _ := regStartStack(t, a)
+	regEventually(t, 16*time.Second, "registered", func() bool { return s.registered(a) })
+	a.freeze()
+	// Some calls are to be in flight, as they would be.
+	regEventually(t, 12*time.Second, "the freeze is noticed", func() bool { return !s.registry.State().OK })
+	took := s.stop()
+	t.Logf("stopped in %v", took.Round(time.Millisecond))
+	if took > 2*time.Second {
+		t.Errorf("stop took %v, want 2s at most", took)
+	}
+	a.thaw()
+}
+
+// The end of Run's context alone has to do the same within the same time.
+func TestT5EndOfRunWhileConsulFrozen(t *testing.T) {
+	regNoLeaks(t)
+	regClearEnv(t)
+	a := regStartAgent(t, false)
+	r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: a.address()}, guard.RegistryConfig{Logger: regQuiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := regRun(t, r)
+	for i := range 6 {
+		if err := r.Register(regService("svc", fmt.Sprint("node-", i)), registry.RegisterTTL(20*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	regEventually(t, 16*time.Second, "registered", func() bool { return len(a.nodes("svc")) == 6 })
+	a.freeze()
+	start := time.Now()
+	for range 1000 {
+		if r.Register(regService("svc", "node-0")) != nil || r.Deregister(regService("svc", "node-1")) != nil {
+			t.Fatal("a wish failed")
+		}
+	}
+	if took := time.Since(start); took > 500*time.Millisecond {
+		t.Errorf("2000 wishes to a frozen registry took %v", took)
+	}
+	if took := stop(); took > 2*time.Second {
+		t.Errorf("Run ended after %v, want 2s at most", took)
+	}
+	a.thaw()
+}
+
+func TestTrap2TopicsDoNotMoveTheCatalog(t *testing.T) {
+	regNoLeaks(t)
+	regClearEnv(t)
+	a := regStartAgent(t, false)
+	r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: a.address()},
+		guard.RegistryConfig{Heartbeat: 100 * time.Millisecond, Logger: regQuiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := guard.NewHTTPBroker(guard.HTTPBrokerConfig{
+		BrokerConfig: guard.BrokerConfig{Logger: regQuiet()},
+		Registry:     r,
+		Renew:        100 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	regRun(t, r)
+	stop := regRun(t, b)
+	for i := range 5 {
+		if _, err := b.Subscribe(fmt.Sprint("topic-", i), func(broker.Event) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Connect(); err != nil {
+		t.Fatal(err)
+	}
+	regEventually(t, 10*time.Second, "five topics", func() bool { return len(a.nodes("micro.http.broker")) == 5 })
+	index := func() (health, catalog uint64) {
+		_, h, err := a.client().Health().Service("micro.http.broker", "", false, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, c, err := a.client().Catalog().Service("micro.http.broker", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h.LastIndex, c.LastIndex
+	}
+	// The passing checks of the last registration reach the catalog a moment later.
+	health, catalog := index()
+	regEventually(t, 10*time.Second, "the indexes come to rest", func() bool {
+		<-time.After(300 * time.Millisecond)
+		h, c := index()
+		still := h == health && c == catalog
+		health, catalog = h, c
+		return still
+	})
+	<-time.After(3 * time.Second) // some thirty heartbeats of each topic
+	if h, c := index(); h != health || c != catalog {
+		t.Errorf("indexes moved: health %d to %d, catalog %d to %d", health, h, catalog, c)
+	}
+	if n := len(a.nodes("micro.http.broker")); n != 5 {
+		t.Errorf("%d topics are passing, want 5", n)
+	}
+	stop()
+}
+
+func TestWatchFollowsConsul(t *testing.T) {
+	regNoLeaks(t)
+	regClearEnv(t)
+	a := regStartAgent(t, false)
+	r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: a.address()}, guard.RegistryConfig{Logger: regQuiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := regRun(t, r)
+	w, err := r.Watch(registry.WatchService("svc"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	results := make(chan string, 100)
+	ended := make(chan error, 1)
+	go func() {
+		for {
+			res, err := w.Next()
+			if err != nil {
+				ended <- err
+				return
+			}
+			results <- fmt.Sprintf("%s %s %s %d", res.Action, res.Service.Name, res.Service.Nodes[0].Id, len(res.Service.Nodes))
+		}
+	}()
+	expect := func(want string) {
+		t.Helper()
+		select {
+		case got := <-results:
+			if got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("no result, want %q", want)
+		}
+	}
+	register := func(id string) {
+		t.Helper()
+		s := regService("svc", id)
+		s.Nodes[0].Metadata = map[string]string{"k": id}
+		if err := r.Register(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	register("a")
+	expect("create svc a 1")
+	register("b")
+	expect("update svc a 2")
+	if err := a.client().Agent().ServiceDeregister("a"); err != nil {
+		t.Fatal(err)
+	}
+	expect("update svc b 1")
+	expect("delete svc a 1")
+	services, err := r.GetService("svc")
+	if err != nil || len(services) != 1 || services[0].Nodes[0].Metadata["k"] != "b" {
+		t.Errorf("question: %+v, %v", services, err)
+	}
+	if all, err := r.ListServices(); err != nil || len(all) != 2 { // and consul itself
+		t.Errorf("list: %d services, %v", len(all), err)
+	}
+	start := time.Now()
+	w.Stop()
+	if err := <-ended; err != registry.ErrWatcherStopped || time.Since(start) > time.Second {
+		t.Errorf("stop: %v after %v", err, time.Since(start))
+	}
+	if _, err := r.Watch(); err != nil {
+		t.Errorf("watch of all: %v", err)
+	}
+	stop()
+	if _, _, err := a.client().Agent().Service("b", nil); err == nil {
+		t.Error("the end of Run left a node in Consul")
+	}
+}

@@ -1,0 +1,406 @@
+package guard_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go-micro.dev/v4/registry"
+
+	"github.com/microhq/monitor-srv/guard"
+)
+
+func TestRegistryHoldsWhatWasAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &regFake{}
+		r := regOf(f, nil)
+		if s := r.State(); s.OK || s.Reason != "fake at here: not opened yet" {
+			t.Errorf("before Run: state %+v", s)
+		}
+		regRun(t, r)
+		service := regService("svc", "a", "b")
+		if err := r.Register(service, registry.RegisterTTL(20*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		service.Nodes[0].Address = "changed later"
+		synctest.Wait()
+		if !f.has("a") || !f.has("b") {
+			t.Fatalf("not registered at once: %v", f.calls)
+		}
+		if got := f.held["a"].Nodes[0].Address; got != "127.0.0.1:1" {
+			t.Errorf("the caller's later change came through: address %q", got)
+		}
+		if f.ttl["a"] != 20*time.Second {
+			t.Errorf("ttl: got %v, want 20s", f.ttl["a"])
+		}
+		if s := r.State(); !s.OK || s.Reason != "" {
+			t.Errorf("state %+v, want OK", s)
+		}
+		if err := r.Deregister(regService("svc", "a")); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if f.has("a") || !f.has("b") {
+			t.Errorf("deregister took the wrong node: %v", f.calls)
+		}
+	})
+}
+
+func TestRegistryRenewsAsLongAsTheOwnerDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &regFake{}
+		r := regOf(f, nil)
+		regRun(t, r)
+		if err := r.Register(regService("svc", "a"), registry.RegisterTTL(20*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Register(regService("svc", "forever")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		// Once at the call, then each 5 s; at 20 s it is still the owner's, at 25 s not.
+		if got := f.count("register a"); got != 5 {
+			t.Errorf("renewals of an owner that stopped asking: got %d, want 5", got)
+		}
+		if got := f.count("register forever"); got != 13 {
+			t.Errorf("renewals without TTL in a minute: got %d, want 13", got)
+		}
+		want := `fake at here: registering "a": its owner has not renewed it within 20s`
+		if s := r.State(); s.OK || s.Reason != want {
+			t.Errorf("state: got %+v, want reason %q", s, want)
+		}
+		if err := r.Register(regService("svc", "a"), registry.RegisterTTL(20*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := f.count("register a"); got != 6 || !r.State().OK {
+			t.Errorf("after the owner came back: %d calls, state %+v", got, r.State())
+		}
+	})
+}
+
+func TestRegistryRetriesWithBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &regFake{fail: errFake}
+		r := regOf(f, nil)
+		regRun(t, r)
+		if err := r.Register(regService("svc", "a")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if s := r.State(); s.OK || s.Reason != `fake at here: registering "a": out of order` {
+			t.Errorf("state %+v", s)
+		}
+		f.mu.Lock()
+		gaps := make([]time.Duration, 0, len(f.at))
+		for i := 1; i < len(f.at); i++ {
+			gaps = append(gaps, f.at[i].Sub(f.at[i-1]))
+		}
+		f.fail = nil
+		f.mu.Unlock()
+		if len(gaps) < 20 || slices.Min(gaps) < 750*time.Millisecond || slices.Max(gaps) > 5*time.Second {
+			t.Errorf("gaps: %d from %v to %v, want 20 or more from 0.75s to 5s", len(gaps), slices.Min(gaps), slices.Max(gaps))
+		}
+		if slices.Equal(gaps[3:5], gaps[4:6]) {
+			t.Errorf("gaps without jitter: %v", gaps)
+		}
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if !f.has("a") || !r.State().OK {
+			t.Errorf("not registered 5s after the return: state %+v", r.State())
+		}
+	})
+}
+
+func TestRegistryNewestWishWinsOverACallInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		f := &regFake{hang: hang}
+		r := regOf(f, nil)
+		regRun(t, r)
+		for range 3 { // none of these may wait
+			if err := r.Register(regService("svc", "a")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if err := r.Deregister(regService("svc", "a")); err != nil {
+			t.Fatal(err)
+		}
+		f.set(func() { f.hang = nil })
+		close(hang)
+		synctest.Wait()
+		if f.has("a") {
+			t.Errorf("the older wish won: %v", f.calls)
+		}
+		if got := f.count("deregister a"); got != 1 {
+			t.Errorf("deregistered %d times", got)
+		}
+	})
+}
+
+func TestRegistryForgetsANodeThatNeverArrived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		open := make(chan struct{})
+		f := &regFake{}
+		r := regOf(f, func(cfg *guard.RegistryConfig) {
+			cfg.Open = func(ctx context.Context) (registry.Registry, error) {
+				select {
+				case <-open:
+					return f, nil
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
+			}
+		})
+		regRun(t, r)
+		_ = r.Register(regService("svc", "a"))
+		_ = r.Deregister(regService("svc", "a"))
+		close(open)
+		synctest.Wait()
+		if len(f.calls) != 0 {
+			t.Errorf("calls for a node that came and went before: %v", f.calls)
+		}
+		_ = r.Deregister(regService("svc", "of another life"))
+		synctest.Wait()
+		if got := f.count("deregister of another life"); got != 1 {
+			t.Errorf("a node that was not registered here: deregistered %d times, want 1", got)
+		}
+	})
+}
+
+func TestRegistryRefusesWhatNoRegistryTakes(t *testing.T) {
+	r := regOf(&regFake{}, nil)
+	for _, s := range []*registry.Service{nil, {}, {Name: "svc"}, regService("svc", ""), {Name: "svc", Nodes: []*registry.Node{nil}}} {
+		if r.Register(s) == nil || r.Deregister(s) == nil {
+			t.Errorf("service %+v: no error", s)
+		}
+	}
+	var err error
+	for i := 0; err == nil && i < 5000; i++ {
+		err = r.Register(regService("svc", fmt.Sprint("node-", i)))
+	}
+	if err == nil || !strings.Contains(err.Error(), "1024 nodes are registered already") {
+		t.Errorf("endless nodes: %v", err)
+	}
+}
+
+func TestRegistryPingDecidesTheState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &regFake{ping: errFake}
+		r := regOf(f, nil)
+		regRun(t, r)
+		synctest.Wait()
+		if s := r.State(); s.OK || s.Reason != "fake at here: out of order" {
+			t.Errorf("state %+v", s)
+		}
+		since := r.State().Since
+		time.Sleep(10 * time.Second)
+		f.set(func() { f.ping = nil })
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if s := r.State(); !s.OK || !s.Since.After(since) {
+			t.Errorf("5s after the return: state %+v", s)
+		}
+	})
+}
+
+func TestRegistryDeregisterAllIsParallelAndBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &regFake{}
+		r := regOf(f, nil)
+		stop := regRun(t, r)
+		for i := range 20 {
+			_ = r.Register(regService("svc", fmt.Sprint("n", i)))
+		}
+		synctest.Wait()
+		hang := make(chan struct{})
+		f.set(func() { f.hang = hang })
+		start := time.Now()
+		err := r.DeregisterAll(context.Background())
+		if took := time.Since(start); took > 2*time.Second || err == nil {
+			t.Errorf("took %v, error %v: want an error within 2s", took, err)
+		}
+		if want := "fake at here: deregistering 20 nodes: no answer in time"; err.Error() != want {
+			t.Errorf("error: got %q, want %q", err, want)
+		}
+		for i := range 20 {
+			if f.count(fmt.Sprint("deregister n", i)) != 1 {
+				t.Errorf("node %d was not tried, or twice", i)
+			}
+		}
+		if err := r.Register(regService("svc", "late")); err != nil {
+			t.Errorf("register after the end: %v", err)
+		}
+		close(hang)
+		stop()
+		if len(f.held) != 0 {
+			t.Errorf("left: %v", f.held)
+		}
+	})
+}
+
+func TestRegistryRunDeregistersByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &regFake{}
+		r := regOf(f, nil)
+		stop := regRun(t, r)
+		_ = r.Register(regService("svc", "a", "b"))
+		synctest.Wait()
+		stop()
+		if len(f.held) != 0 || f.count("deregister a") != 1 {
+			t.Errorf("left: %v, calls %v", f.held, f.calls)
+		}
+		if _, err := r.GetService("svc"); err == nil {
+			t.Error("a question after the end was answered")
+		}
+		if _, err := r.Watch(); err != registry.ErrWatcherStopped {
+			t.Errorf("watch after the end: %v", err)
+		}
+		if err := r.DeregisterAll(context.Background()); err != nil {
+			t.Errorf("DeregisterAll after the end: %v", err)
+		}
+	})
+}
+
+func TestRegistryQuestionsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &regFake{}
+		r := regOf(f, nil)
+		if _, err := r.GetService("svc"); err == nil || err.Error() != `looking up service "svc": fake at here: not opened yet` {
+			t.Errorf("before Run: %v", err)
+		}
+		stop := regRun(t, r)
+		synctest.Wait()
+		hang := make(chan struct{})
+		f.set(func() { f.hang = hang })
+		start := time.Now()
+		_, err := r.GetService("svc")
+		if took := time.Since(start); took != 2*time.Second || err == nil ||
+			err.Error() != `looking up service "svc": fake at here: no answer within 2s` {
+			t.Errorf("after %v: %v", took, err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		defer cancel()
+		if _, err := r.ListServices(registry.ListContext(ctx)); err == nil {
+			t.Error("the caller's context was not obeyed")
+		}
+		errs := make(chan error, 100)
+		for range 100 {
+			go func() {
+				_, err := r.GetService("svc")
+				errs <- err
+			}()
+		}
+		refused := 0
+		for range 100 {
+			if err := <-errs; strings.Contains(err.Error(), "64 questions are waiting already") {
+				refused++
+			}
+		}
+		if refused != 38 { // two wait from before
+			t.Errorf("refused at once: %d, want 38", refused)
+		}
+		close(hang)
+		stop()
+	})
+}
+
+func TestRegistryPanicOfTheInnerOneIsAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &regFake{
+			broken: func(string) error { panic("inner") },
+			answer: func() ([]*registry.Service, error) { panic("inner") },
+		}
+		r := regOf(f, nil)
+		regRun(t, r)
+		_ = r.Register(regService("svc", "a"))
+		synctest.Wait()
+		if s := r.State(); s.OK || !strings.Contains(s.Reason, "panic: inner") {
+			t.Errorf("state %+v", s)
+		}
+		if _, err := r.GetService("svc"); err == nil || !strings.Contains(err.Error(), "panic: inner") {
+			t.Errorf("question: %v", err)
+		}
+	})
+}
+
+func TestRegistryReasonHidesSecrets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &regFake{ping: fmt.Errorf("get https://user:hunter2@consul:8501/v1: no\nroute %s", strings.Repeat("x", 1000))}
+		log := &regLog{}
+		r := regOf(f, func(cfg *guard.RegistryConfig) { cfg.Logger = log.logger() })
+		regRun(t, r)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		reason := r.State().Reason
+		if strings.Contains(reason, "hunter2") || strings.Contains(reason, "\n") || len(reason) > 310 {
+			t.Errorf("reason %q", reason)
+		}
+		if text := log.String(); strings.Contains(text, "hunter2") || strings.Count(text, "\n") != 1 {
+			t.Errorf("log of a minute away:\n%s", text)
+		}
+	})
+}
+
+func TestRegistryOpensInTheBackground(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &regFake{}
+		tries := 0
+		r := regOf(f, func(cfg *guard.RegistryConfig) {
+			cfg.Open = func(context.Context) (registry.Registry, error) {
+				if tries++; tries < 4 {
+					return nil, errFake
+				}
+				return f, nil
+			}
+		})
+		stop := regRun(t, r)
+		_ = r.Register(regService("svc", "a"))
+		synctest.Wait()
+		if s := r.State(); s.OK || s.Reason != "fake at here: out of order" {
+			t.Errorf("state %+v", s)
+		}
+		if _, err := r.GetService("svc"); err == nil || !strings.Contains(err.Error(), "out of order") {
+			t.Errorf("question: %v", err)
+		}
+		time.Sleep(7 * time.Second)
+		synctest.Wait()
+		if !f.has("a") || !r.State().OK {
+			t.Errorf("after 7s and %d tries: %v, %+v", tries, f.calls, r.State())
+		}
+		stop()
+
+		never := regOf(f, func(cfg *guard.RegistryConfig) {
+			cfg.Open = func(ctx context.Context) (registry.Registry, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+		})
+		stop = regRun(t, never)
+		_ = never.Register(regService("svc", "b"))
+		synctest.Wait()
+		if took := stop(); took != 0 {
+			t.Errorf("stop while opening took %v", took)
+		}
+	})
+}
+
+func TestRegistryOptionsAreFixedAtStart(t *testing.T) {
+	r := regOf(&regFake{}, nil)
+	if r.String() != "fake" || !slices.Equal(r.Options().Addrs, []string{"here"}) {
+		t.Errorf("got %q, %v", r.String(), r.Options().Addrs)
+	}
+	if err := r.Init(registry.Timeout(time.Second)); err != nil || r.Options().Timeout != time.Second {
+		t.Errorf("Init: %v, options %+v", err, r.Options())
+	}
+	if err := r.Init(registry.Addrs("elsewhere")); err == nil {
+		t.Error("the address was changed")
+	}
+}

@@ -1,0 +1,157 @@
+package guard_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go-micro.dev/v4/registry"
+
+	"github.com/microhq/monitor-srv/guard"
+)
+
+// regFakeWatch hands out what is sent to it and counts its stops.
+type regFakeWatch struct {
+	results chan *registry.Result
+	fail    chan error
+	stopped chan struct{}
+	once    sync.Once
+}
+
+func regNewWatch() *regFakeWatch {
+	return &regFakeWatch{results: make(chan *registry.Result), fail: make(chan error), stopped: make(chan struct{})}
+}
+
+func (w *regFakeWatch) Next() (*registry.Result, error) {
+	select {
+	case r := <-w.results:
+		return r, nil
+	case err := <-w.fail:
+		return nil, err
+	case <-w.stopped:
+		return nil, registry.ErrWatcherStopped
+	}
+}
+
+func (w *regFakeWatch) Stop() { w.once.Do(func() { close(w.stopped) }) }
+
+func TestWatchOutlivesABrokenInnerWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var made []*regFakeWatch
+		f := &regFake{}
+		fails := 2
+		f.watch = func() (registry.Watcher, error) {
+			if fails > 0 {
+				fails--
+				return nil, errFake
+			}
+			w := regNewWatch()
+			f.set(func() { made = append(made, w) })
+			return w, nil
+		}
+		r := regOf(f, nil)
+		w, err := r.Watch(registry.WatchService("svc"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make(chan string, 10)
+		ended := make(chan error, 1)
+		go func() {
+			for {
+				res, err := w.Next()
+				if err != nil {
+					ended <- err
+					return
+				}
+				got <- res.Action
+			}
+		}()
+		synctest.Wait()
+		regRun(t, r)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		made[0].results <- &registry.Result{Action: "first"}
+		made[0].fail <- errors.New("broke")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		made[1].results <- &registry.Result{Action: "second"}
+		if a, b := <-got, <-got; a != "first" || b != "second" {
+			t.Errorf("got %q, %q", a, b)
+		}
+		<-made[0].stopped // the broken one was stopped
+		w.Stop()
+		if err := <-ended; !errors.Is(err, registry.ErrWatcherStopped) {
+			t.Errorf("Next after Stop: %v", err)
+		}
+		<-made[1].stopped
+		w.Stop()
+	})
+}
+
+func TestWatchIsUnblockedByEveryEnd(t *testing.T) {
+	ends := map[string]func(*guard.Registry, registry.Watcher, context.CancelFunc, func() time.Duration){
+		"stop":    func(_ *guard.Registry, w registry.Watcher, _ context.CancelFunc, _ func() time.Duration) { w.Stop() },
+		"context": func(_ *guard.Registry, _ registry.Watcher, c context.CancelFunc, _ func() time.Duration) { c() },
+		"run":     func(_ *guard.Registry, _ registry.Watcher, _ context.CancelFunc, s func() time.Duration) { s() },
+	}
+	for name, end := range ends {
+		for _, opened := range []bool{true, false} {
+			synctest.Test(t, func(t *testing.T) {
+				inner := regNewWatch()
+				f := &regFake{watch: func() (registry.Watcher, error) { return inner, nil }}
+				r := regOf(f, func(cfg *guard.RegistryConfig) {
+					if !opened {
+						cfg.Open = func(context.Context) (registry.Registry, error) { return nil, errFake }
+					}
+				})
+				stop := regRun(t, r)
+				ctx, cancel := context.WithCancel(context.Background())
+				defer cancel()
+				w, err := r.Watch(registry.WatchService("svc"), registry.WatchContext(ctx))
+				if err != nil {
+					t.Fatal(err)
+				}
+				ended := make(chan error, 1)
+				go func() {
+					_, err := w.Next()
+					ended <- err
+				}()
+				synctest.Wait()
+				end(r, w, cancel, stop)
+				if err := <-ended; err != registry.ErrWatcherStopped {
+					t.Errorf("%s, opened %v: Next: %v", name, opened, err)
+				}
+				if opened {
+					<-inner.stopped
+				}
+				if _, err := w.Next(); err != registry.ErrWatcherStopped {
+					t.Errorf("%s: Next once more: %v", name, err)
+				}
+			})
+		}
+	}
+}
+
+func TestWatchesAreBounded(t *testing.T) {
+	r := regOf(&regFake{}, nil)
+	var err error
+	var last registry.Watcher
+	n := 0
+	for ; err == nil && n < 1000; n++ {
+		var w registry.Watcher
+		if w, err = r.Watch(registry.WatchService("svc")); err == nil {
+			last = w
+		}
+	}
+	if n != 257 || err == nil || !strings.Contains(err.Error(), "256 watches are open already") {
+		t.Fatalf("watch %d: %v", n, err)
+	}
+	last.Stop()
+	if _, err := r.Watch(registry.WatchService("svc")); err != nil {
+		t.Errorf("after one was stopped: %v", err)
+	}
+}
