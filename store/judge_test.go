@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,8 +17,13 @@ import (
 // store that runs.
 func bubble(t *testing.T, cfg Config, test func(t *testing.T, s *Store)) {
 	t.Helper()
+	bubbleWith(t, func() *Store { return New(cfg) }, test)
+}
+
+func bubbleWith(t *testing.T, create func() *Store, test func(t *testing.T, s *Store)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s := New(cfg)
+		s := create()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- s.Run(ctx) }()
@@ -337,13 +343,15 @@ func TestT16WallClockJumpsChangeNothing(t *testing.T) {
 	})
 }
 
-// freeze makes the raw clock of a store jump, which is what a process sees that
+// freezer makes the raw clock of a store jump, which is what a process sees that
 // was stopped and continued.
-func freeze(s *Store, d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+type freezer struct{ jump atomic.Int64 }
+
+func (f *freezer) store() *Store {
+	s := New(Config{})
 	mono := s.clock.mono
-	s.clock.mono = func() time.Duration { return mono() + d }
+	s.clock.mono = func() time.Duration { return mono() + time.Duration(f.jump.Load()) }
+	return s
 }
 
 // TestT17FrozenTimeDoesNotCountAgainstPublishers, whoever looks first afterwards.
@@ -356,10 +364,11 @@ func TestT17FrozenTimeDoesNotCountAgainstPublishers(t *testing.T) {
 	for name, first := range look {
 		for _, d := range []time.Duration{6 * time.Second, 5 * time.Minute, 48 * time.Hour} {
 			t.Run(fmt.Sprint(name, " after ", d), func(t *testing.T) {
-				bubble(t, Config{}, func(t *testing.T, s *Store) {
+				var f freezer
+				bubbleWith(t, f.store, func(t *testing.T, s *Store) {
 					mustPut(t, s, Accepted, check("n", "ping", ok, 0))
 					time.Sleep(10*time.Second + 100*time.Millisecond)
-					freeze(s, d)
+					f.jump.Store(int64(d))
 					first(t, s)
 					time.Sleep(4 * time.Second)
 					if c := theCheck(t, s, Query{ID: "ping"}); c.Status != healthpb.HealthCheck_OK {
@@ -378,9 +387,10 @@ func TestT17FrozenTimeDoesNotCountAgainstPublishers(t *testing.T) {
 // TestT17GapWithoutRunCounts: if nobody runs the store, time passes unseen.
 func TestT17GapWithoutRunCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(Config{})
+		var f freezer
+		s := f.store()
 		mustPut(t, s, Accepted, check("n", "ping", ok, 0))
-		freeze(s, time.Minute)
+		f.jump.Store(int64(time.Minute))
 		if c := theCheck(t, s, Query{}); c.Status != healthpb.HealthCheck_UNKNOWN {
 			t.Error("a minute of silence did not count")
 		}

@@ -11,14 +11,14 @@ import (
 func TestA6EverythingIsFreed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(roomy())
-		f := newFleet(2000, 10)
+		f := newFleet(700, 10)
 		f.fill(s) // so that the ring is full of such transitions before, too
 		time.Sleep(2 * time.Hour)
 		s.advance()
 		time.Sleep(25 * time.Hour)
 		s.advance()
 		before := heap()
-		for round := range 3 {
+		for round := range 2 {
 			f.unix = unix()
 			f.fill(s)
 			full := heap()
