@@ -91,16 +91,22 @@ func downloadModules(t *testing.T, module string) string {
 	return filepath.Join(cache, "cache", "download")
 }
 
-// addTree adds the named entries of a folder, with what is below them, under dest.
+// addTree adds the named entries of a folder, with what is below them, under dest,
+// except what no build needs: tests, their data, and the source of Go's commands.
 func addTree(archive *tar.Writer, root, dest string, names ...string) error {
 	for _, name := range names {
 		err := filepath.WalkDir(filepath.Join(root, name), func(path string, d fs.DirEntry, err error) error {
-			if err != nil || !d.Type().IsRegular() || strings.HasSuffix(path, ".lock") {
+			if err != nil {
 				return err
 			}
 			relative, err := filepath.Rel(root, path)
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
+			case d.IsDir() && (d.Name() == "testdata" || relative == "src/cmd"):
+				return fs.SkipDir
+			case !d.Type().IsRegular() || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, ".lock"):
+				return nil
 			}
 			return addFile(archive, path, filepath.Join(dest, relative))
 		})
