@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -28,8 +29,9 @@ func readBody(resp *http.Response, limit int64, wanted, unzip bool) (body []byte
 	}
 	r = io.LimitReader(r, limit+1)
 	if wanted {
-		body, err = io.ReadAll(io.LimitReader(r, limit+1))
-		size = int64(len(body))
+		var buf bytes.Buffer
+		size, err = buf.ReadFrom(r)
+		body = buf.Bytes()
 	} else {
 		size, err = io.Copy(io.Discard, r)
 	}
