@@ -94,18 +94,6 @@ func (f *brkFake) send(topic, body string) bool {
 	return true
 }
 
-func (f *brkFake) count(call string) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	n := 0
-	for _, c := range f.calls {
-		if c == call {
-			n++
-		}
-	}
-	return n
-}
-
 type brkFakeSub struct {
 	f     *brkFake
 	topic string

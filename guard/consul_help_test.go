@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -324,5 +323,3 @@ func regScale(short, long time.Duration) time.Duration {
 	}
 	return short
 }
-
-func regAddr(port int) string { return fmt.Sprint("127.0.0.1:", port) }

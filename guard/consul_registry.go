@@ -27,25 +27,45 @@ type consulRegistry struct {
 
 var _ pinger = (*consulRegistry)(nil)
 
-// Register registers or renews the node of s.
+// Register registers or renews the node of s. Without a TTL the plugin would not
+// look for a minute whether Consul still has the node, so that is asked here.
 func (c *consulRegistry) Register(s *registry.Service, opts ...registry.RegisterOption) error {
-	return c.plugin(s.Nodes[0].Id).Register(s, opts...)
+	id := s.Nodes[0].Id
+	var o registry.RegisterOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if o.TTL == 0 && c.lost(id) {
+		c.forget(id)
+	}
+	return c.plugin(id).Register(s, opts...)
+}
+
+// lost tells whether the agent says that it has no such node.
+func (c *consulRegistry) lost(id string) bool {
+	_, _, err := c.client.Agent().Service(id, nil)
+	return isNotFound(err)
+}
+
+func isNotFound(err error) bool {
+	var status api.StatusError
+	return errors.As(err, &status) && status.Code == http.StatusNotFound
+}
+
+func (c *consulRegistry) forget(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.plugins, id)
 }
 
 // Deregister removes the node of s. That it is not there is no error.
 func (c *consulRegistry) Deregister(s *registry.Service, opts ...registry.DeregisterOption) error {
 	id := s.Nodes[0].Id
-	err := c.plugin(id).Deregister(s, opts...)
-	var status api.StatusError
-	if errors.As(err, &status) && status.Code == http.StatusNotFound {
-		err = nil
+	if err := c.plugin(id).Deregister(s, opts...); err != nil && !isNotFound(err) {
+		return err
 	}
-	if err == nil {
-		c.mu.Lock()
-		delete(c.plugins, id)
-		c.mu.Unlock()
-	}
-	return err
+	c.forget(id)
+	return nil
 }
 
 func (c *consulRegistry) plugin(id string) registry.Registry {

@@ -18,6 +18,7 @@ const (
 type logLimit struct {
 	mu   sync.Mutex
 	keys map[string]*logKey // guarded by mu
+	full time.Time          // guarded by mu; when there was last no room
 }
 
 type logKey struct {
@@ -33,7 +34,8 @@ func (l *logLimit) allow(key string) (suppressed int, ok bool) {
 	now := time.Now()
 	k := l.keys[key]
 	if k == nil {
-		if len(l.keys) >= maxLogKeys {
+		if len(l.keys) >= maxLogKeys && now.Sub(l.full) >= time.Second {
+			l.full = now
 			l.forget(now)
 		}
 		if len(l.keys) >= maxLogKeys {

@@ -61,7 +61,7 @@ func (n *natsBroker) Subscribe(topic string, handler broker.Handler, opts ...bro
 	if conn.FlushTimeout(n.dial.timeout/2) != nil {
 		return sub, nil // the link tells; the client subscribes again by itself
 	}
-	if after := conn.LastError(); after != before && deniedTopic(after) == topic {
+	if after := conn.LastError(); !errors.Is(after, before) && deniedTopic(after) == topic {
 		_ = sub.Unsubscribe()
 		return nil, after
 	}

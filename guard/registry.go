@@ -26,12 +26,14 @@ const (
 	removalLife = 10 * time.Minute
 )
 
-// RegistryConfig says which registry is guarded. Name and Open are required.
+// RegistryConfig says which registry is guarded. Name and Open are needed: without
+// Open the State says for ever that there is nothing to open.
 type RegistryConfig struct {
 	// Name is what String answers, e.g. "consul". go-micro puts it into the
 	// metadata of the service.
 	Name string
-	// Address is shown in reasons and logs. It holds no secrets.
+	// Address is shown in reasons and logs. It holds no secrets. Empty: a registry
+	// without an address, such as mdns.
 	Address string
 	// Open makes the inner registry. It is called by Run, again and again until it
 	// succeeds, so it may fail, but it has to return soon after its context ends.
@@ -56,8 +58,26 @@ func (cfg RegistryConfig) withDefaults() RegistryConfig {
 	cfg.RetryMin = cmp.Or(cfg.RetryMin, defaultRetryMin)
 	cfg.RetryMax = cmp.Or(cfg.RetryMax, defaultRetryMax)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
+	cfg.Name = cmp.Or(cfg.Name, "registry")
+	if cfg.Open == nil {
+		cfg.Open = func(context.Context) (registry.Registry, error) {
+			return nil, errors.New("there is nothing to open")
+		}
+	}
 	return cfg
 }
+
+// named puts the registry's name before what is wrong with it.
+func (cfg RegistryConfig) named(err error) error {
+	where := cfg.Name
+	if cfg.Address != "" {
+		where += " at " + cfg.Address
+	}
+	return fmt.Errorf("%s: %w", where, plain(err))
+}
+
+// errNotOpen is what is wrong before the inner registry is there.
+var errNotOpen = errors.New("not opened yet")
 
 // Registry is a registry.Registry that never makes its callers wait for the
 // registry behind it. Register and Deregister note a wish and return; Run brings
@@ -108,15 +128,12 @@ type regEntry struct {
 	retry   backoff
 }
 
-// NewRegistry returns a registry that works once Run runs. It panics without
-// Name or Open, because that is a mistake in the program.
+// NewRegistry returns a registry that works once Run runs.
 func NewRegistry(cfg RegistryConfig) *Registry {
-	if cfg.Name == "" || cfg.Open == nil {
-		panic("guard: a registry needs Name and Open")
-	}
+	cfg = cfg.withDefaults()
 	return &Registry{
-		cfg:     cfg.withDefaults(),
-		health:  newHealth(fmt.Sprintf("%s at %s: not opened yet", cfg.Name, cfg.Address)),
+		cfg:     cfg,
+		health:  newHealth(cfg.named(errNotOpen).Error()),
 		wake:    make(chan struct{}, 1),
 		slots:   make(chan struct{}, maxQuestions),
 		opened:  make(chan struct{}),

@@ -146,6 +146,42 @@ func TestT1ConsulDownAtStart(t *testing.T) {
 	}
 }
 
+// Over NATS nothing needs Consul: every event comes in while Consul is down.
+func TestT1ConsulDownAtStartSpareNATS(t *testing.T) {
+	regNoLeaks(t)
+	regClearEnv(t)
+	a, n := regNewAgent(t, false), brkStartNATS(t, nil)
+	r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: a.address()}, guard.RegistryConfig{Logger: regQuiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	regRun(t, r)
+	b, _ := brkNATS(t, n.address(), nil)
+	srv := server.NewServer(
+		server.Name(regServiceName), server.Id(regServiceID), server.Address("127.0.0.1:0"),
+		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(regQuiet())),
+		server.RegisterTTL(20*time.Second), server.RegisterInterval(5*time.Second),
+	)
+	start := time.Now()
+	if err := srv.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = srv.Stop() })
+	got := brkCount(t, b, regTopic)
+	if took := time.Since(start); took > 3*time.Second {
+		t.Errorf("ready after %v, want 3s at most", took)
+	}
+	publisher, _ := brkNATS(t, n.address(), nil)
+	brkUp(t, publisher, 5*time.Second)
+	if failed := regPublish(publisher, 10); failed > 0 {
+		t.Errorf("%d of 10 events were not sent", failed)
+	}
+	regEventually(t, 5*time.Second, "10 of 10 events", func() bool { return got.Load() == 10 })
+	if r.State().OK {
+		t.Error("the state of an absent registry is OK")
+	}
+}
+
 func TestT2ConsulFrozenAtStart(t *testing.T) {
 	regNoLeaks(t)
 	a := regStartAgent(t, false)
@@ -204,14 +240,21 @@ func TestT4ConsulRestartedEmpty(t *testing.T) {
 	regNoLeaks(t)
 	a := regStartAgent(t, false)
 	s, _ := regStartStack(t, a)
-	regEventually(t, 16*time.Second, "registered", func() bool { return s.registered(a) })
+	if err := s.registry.Register(regService("without ttl", "forever")); err != nil {
+		t.Fatal(err)
+	}
+	regEventually(t, 16*time.Second, "registered", func() bool {
+		return s.registered(a) && len(a.nodes("without ttl")) == 1
+	})
 	a.kill()
 	a.start()
 	a.ready()
 	if ids := a.nodes("micro.http.broker"); len(ids) != 0 {
 		t.Logf("already there when Consul was ready: %v", ids)
 	}
-	back := regEventually(t, 16*time.Second, "registered anew", func() bool { return s.registered(a) })
+	back := regEventually(t, 16*time.Second, "registered anew", func() bool {
+		return s.registered(a) && len(a.nodes("without ttl")) == 1
+	})
 	t.Logf("registered anew %v after the return", back.Round(time.Millisecond))
 	if failed := regPublish(regPublisher(t, a), 10); failed > 0 {
 		t.Errorf("%d of 10 events were not sent", failed)

@@ -60,7 +60,7 @@ func (r *Registry) ask(ctx context.Context, question func(registry.Registry) ([]
 	select {
 	case r.slots <- struct{}{}:
 	default:
-		return nil, r.named(fmt.Errorf("%d questions are waiting already", maxQuestions))
+		return nil, r.cfg.named(fmt.Errorf("%d questions are waiting already", maxQuestions))
 	}
 	got := make(chan answer, 1)
 	started := r.task(func() {
@@ -74,7 +74,7 @@ func (r *Registry) ask(ctx context.Context, question func(registry.Registry) ([]
 	})
 	if !started {
 		<-r.slots
-		return nil, r.named(errors.New("stopped already"))
+		return nil, r.cfg.named(errors.New("stopped already"))
 	}
 	return r.await(ctx, got)
 }
@@ -85,13 +85,13 @@ func (r *Registry) await(ctx context.Context, got <-chan answer) ([]*registry.Se
 	select {
 	case a := <-got:
 		if a.err != nil {
-			return nil, r.named(a.err)
+			return nil, r.cfg.named(a.err)
 		}
 		return a.services, nil
 	case <-timer.C:
-		return nil, r.named(fmt.Errorf("no answer within %v", r.cfg.Timeout))
+		return nil, r.cfg.named(fmt.Errorf("no answer within %v", r.cfg.Timeout))
 	case <-ctx.Done():
-		return nil, r.named(ctx.Err())
+		return nil, r.cfg.named(ctx.Err())
 	}
 }
 
@@ -106,5 +106,5 @@ func (r *Registry) absence() error {
 	if s := r.State(); s.Reason != "" {
 		return &plainError{s.Reason, errNotOpen}
 	}
-	return r.named(errNotOpen)
+	return r.cfg.named(errNotOpen)
 }

@@ -2,7 +2,6 @@ package guard
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -272,7 +271,7 @@ func (r *Registry) problem() error {
 // once in ten seconds.
 func (r *Registry) report(err error) {
 	if err != nil {
-		err = r.named(err)
+		err = r.cfg.named(err)
 	}
 	was := r.health.get().Reason
 	turned := r.health.set(err)
@@ -293,11 +292,3 @@ func (r *Registry) report(err error) {
 		r.cfg.Logger.Warn("registry is not well", "reason", reason)
 	}
 }
-
-// named puts the registry's name before what is wrong with it.
-func (r *Registry) named(err error) error {
-	return fmt.Errorf("%s at %s: %w", r.cfg.Name, r.cfg.Address, plain(err))
-}
-
-// errNotOpen is why a question cannot be asked before the registry is there.
-var errNotOpen = errors.New("not opened yet")

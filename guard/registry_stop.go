@@ -22,7 +22,7 @@ func (r *Registry) DeregisterAll(ctx context.Context) error {
 	if !r.task(func() {
 		r.removeEach(ctx, inner, entries, results)
 	}) {
-		return r.named(fmt.Errorf("deregistering %d nodes: stopped already", len(entries)))
+		return r.cfg.named(fmt.Errorf("deregistering %d nodes: stopped already", len(entries)))
 	}
 	var failed int
 	var last error
@@ -33,11 +33,11 @@ func (r *Registry) DeregisterAll(ctx context.Context) error {
 				failed, last = failed+1, err
 			}
 		case <-ctx.Done():
-			return r.named(fmt.Errorf("deregistering %d nodes: no answer in time", len(entries)))
+			return r.cfg.named(fmt.Errorf("deregistering %d nodes: no answer in time", len(entries)))
 		}
 	}
 	if failed > 0 {
-		return r.named(fmt.Errorf("deregistering %d of %d nodes: %w", failed, len(entries), plain(last)))
+		return r.cfg.named(fmt.Errorf("deregistering %d of %d nodes: %w", failed, len(entries), plain(last)))
 	}
 	return nil
 }

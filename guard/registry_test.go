@@ -404,3 +404,17 @@ func TestRegistryOptionsAreFixedAtStart(t *testing.T) {
 		t.Error("the address was changed")
 	}
 }
+
+func TestRegistryWithoutAnythingToOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := guard.NewRegistry(guard.RegistryConfig{Name: "mdns", Logger: regQuiet()})
+		if s := r.State(); s.Reason != "mdns: not opened yet" {
+			t.Errorf("reason %q", s.Reason)
+		}
+		regRun(t, r)
+		synctest.Wait()
+		if s := r.State(); s.OK || s.Reason != "mdns: there is nothing to open" {
+			t.Errorf("state %+v", s)
+		}
+	})
+}
