@@ -69,10 +69,14 @@ func (e Env) host() string {
 type Kind func(decode func(any) error, env Env) (Action, error)
 
 // Builtin returns the kinds of this package by the name that "type" gives them,
-// in a map of the caller's own.
+// in a map of the caller's own. All exec actions made from one map share its
+// bound on programs at a time.
 func Builtin() map[string]Kind {
+	slots := make(chan struct{}, maxPrograms)
 	return map[string]Kind{
-		"exec":    newExec,
+		"exec": func(decode func(any) error, env Env) (Action, error) {
+			return newExec(decode, env, slots)
+		},
 		"http":    newHTTP,
 		"mail":    newMail,
 		"notify":  newNotify,

@@ -106,6 +106,7 @@ func (d *Deliverer) Add(name string, a Action) *Receiver {
 	r := d.receivers[name]
 	if r == nil {
 		r = newReceiver(name, d)
+		r.backlog.draining = d.phase == draining
 		d.receivers[name] = r
 	}
 	saved, ok := d.restored[name]

@@ -8,126 +8,12 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
-
-// call is one attempt that a fake action saw.
-type call struct {
-	at      time.Duration // since the fake was made
-	notices []Notice
-	err     error
-}
-
-// fake is an action that does as told.
-type fake struct {
-	group    bool
-	deadline time.Duration
-	do       func(ctx context.Context, n int, ns []Notice) error // n counts calls from 1
-
-	mu      sync.Mutex // guards all following fields
-	begin   time.Time
-	calls   []call
-	started int
-	active  int
-	most    int // calls at a time
-}
-
-func newFake(group bool, do func(ctx context.Context, n int, ns []Notice) error) *fake {
-	return &fake{group: group, do: do, begin: time.Now()}
-}
-
-func (f *fake) Groups() bool            { return f.group }
-func (f *fake) Deadline() time.Duration { return f.deadline }
-
-func (f *fake) Notify(ctx context.Context, ns []Notice) error {
-	f.mu.Lock()
-	f.started++
-	n, at := f.started, time.Since(f.begin)
-	f.active++
-	f.most = max(f.most, f.active)
-	f.mu.Unlock()
-	var err error
-	defer func() {
-		f.mu.Lock()
-		f.active--
-		f.calls = append(f.calls, call{at, slices.Clone(ns), err})
-		f.mu.Unlock()
-	}()
-	if f.do != nil {
-		err = f.do(ctx, n, ns)
-	}
-	return err
-}
-
-// taken returns what was told, in order, and all attempts.
-func (f *fake) taken() (told []Notice, calls []call) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, c := range f.calls {
-		if c.err == nil {
-			told = append(told, c.notices...)
-		}
-	}
-	return told, slices.Clone(f.calls)
-}
-
-// starts returns when attempts began, in order.
-func (f *fake) starts() []time.Duration {
-	_, calls := f.taken()
-	var at []time.Duration
-	for _, c := range calls {
-		at = append(at, c.at)
-	}
-	slices.Sort(at)
-	return at
-}
-
-// down returns a script that fails until a time.
-func down(until time.Duration) func(context.Context, int, []Notice) error {
-	begin := time.Now()
-	return func(context.Context, int, []Notice) error {
-		if time.Since(begin) < until {
-			return errors.New("down")
-		}
-		return nil
-	}
-}
-
-// deliver runs a Deliverer in the background; stop ends it and returns what Run
-// returned and how long that took.
-func deliver(t *testing.T, opt Options) (d *Deliverer, stop func() (time.Duration, error)) {
-	t.Helper()
-	d = NewDeliverer(opt)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx) }()
-	stopped := false
-	stop = func() (time.Duration, error) {
-		if stopped {
-			return 0, nil
-		}
-		stopped = true
-		begin := time.Now()
-		cancel()
-		err := <-done
-		return time.Since(begin), err
-	}
-	t.Cleanup(func() { _, _ = stop() })
-	return d, stop
-}
-
-func fail(monitor, incident string) Notice {
-	return Notice{Monitor: monitor, Event: Fail, Incident: incident, Time: time.Now(), Value: 1}
-}
-
-func recovery(monitor, incident string) Notice {
-	return Notice{Monitor: monitor, Event: Recover, Incident: incident, Time: time.Now()}
-}
 
 func TestG8EnqueueNeverWaitsAndAttemptsBeginAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -664,61 +550,5 @@ func TestQueueWithoutRunKeeps(t *testing.T) {
 	d.Add("r", newFake(false, nil)).Enqueue(fail("m", "1"))
 	if p := d.Pending(); len(p) != 1 || words(p[0].Notices) != "fail:1" {
 		t.Errorf("got %v", p)
-	}
-}
-
-// BenchmarkEnqueue measures what a monitor pays for telling: into a receiver
-// that is down, so that all of it is the queue.
-func BenchmarkEnqueue(b *testing.B) {
-	d := NewDeliverer(Options{})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx) }()
-	r := d.Add("r", newFake(true, down(time.Hour)))
-	names := make([]string, 10_000)
-	for i := range names {
-		names[i] = fmt.Sprint("monitor-", i)
-	}
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		n := Notice{Monitor: names[i%len(names)], Event: Fail, Incident: "id", Seq: int64(i)}
-		if i/len(names)%2 == 1 {
-			n.Event = Recover
-		}
-		r.Enqueue(n)
-		i++
-	}
-	cancel()
-	if err := <-done; err != nil {
-		b.Fatal(err)
-	}
-}
-
-// BenchmarkEnqueueToAttempt measures the time from the verdict to the start of
-// the action. Wanted are at most 50 ms.
-func BenchmarkEnqueueToAttempt(b *testing.B) {
-	started := make(chan time.Time)
-	d := NewDeliverer(Options{})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx) }()
-	r := d.Add("r", newFake(false, func(context.Context, int, []Notice) error { started <- time.Now(); return nil }))
-	var sum, worst time.Duration
-	i := 0
-	for b.Loop() {
-		n := fail(fmt.Sprint("m", i%100), fmt.Sprint(i/100))
-		begin := time.Now()
-		r.Enqueue(n)
-		took := (<-started).Sub(begin)
-		sum += took
-		worst = max(worst, took)
-		i++
-	}
-	b.ReportMetric(float64(sum.Nanoseconds())/float64(b.N), "ns/start")
-	b.ReportMetric(float64(worst.Nanoseconds()), "ns/worst")
-	cancel()
-	if err := <-done; err != nil {
-		b.Fatal(err)
 	}
 }

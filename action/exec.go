@@ -37,9 +37,14 @@ type execAction struct {
 	timeout time.Duration
 	debug   *slog.Logger // nil if not asked for
 	secrets *redactor
+	slots   chan struct{} // one for each program that runs
 }
 
-func newExec(decode func(any) error, env Env) (Action, error) {
+// maxPrograms bounds the programs that exec actions run at a time: when all
+// monitors fail together, the machine has to stay usable.
+const maxPrograms = 16
+
+func newExec(decode func(any) error, env Env, slots chan struct{}) (Action, error) {
 	var keys execKeys
 	if err := decode(&keys); err != nil {
 		return nil, err
@@ -54,7 +59,7 @@ func newExec(decode func(any) error, env Env) (Action, error) {
 	if slices.ContainsFunc(append([]string{keys.Command}, keys.Args...), hasNUL) {
 		return nil, errors.New("command and args must not hold NUL bytes")
 	}
-	a := &execAction{command: keys.Command, args: keys.Args, timeout: timeout}
+	a := &execAction{command: keys.Command, args: keys.Args, timeout: timeout, slots: slots}
 	var secrets []string
 	for i, pair := range keys.Env {
 		name, value, ok := strings.Cut(pair.Reveal(), "=")
@@ -73,8 +78,9 @@ func newExec(decode func(any) error, env Env) (Action, error) {
 
 func hasNUL(s string) bool { return strings.Contains(s, "\x00") }
 
-// Deadline returns the timeout of the program.
-func (a *execAction) Deadline() time.Duration { return a.timeout }
+// Deadline returns how long an attempt may take, which includes to wait for other
+// programs to end.
+func (a *execAction) Deadline() time.Duration { return MaxTimeout }
 
 // String names the action without its arguments, which may hold secrets.
 func (a *execAction) String() string {
@@ -86,6 +92,12 @@ func (a *execAction) String() string {
 func (a *execAction) Notify(ctx context.Context, ns []Notice) error {
 	if len(ns) == 0 {
 		return errNoNotice
+	}
+	select {
+	case a.slots <- struct{}{}:
+		defer func() { <-a.slots }()
+	case <-ctx.Done():
+		return fmt.Errorf("waiting to run %s: %w", a, context.Cause(ctx))
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()

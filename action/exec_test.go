@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -137,7 +138,7 @@ func TestG10DebugLogsWhatIsPrintedAndNeverPanics(t *testing.T) {
 		var log strings.Builder
 		env := testEnv
 		env.Log = slog.New(slog.NewTextHandler(&log, nil))
-		a, err := newExec(decodeTOML(script("echo to out; echo to err $TOKEN >&2; exit "+exit)+"debug = true\nenv = [\"TOKEN=canary-secret\"]"), env)
+		a, err := Builtin()["exec"](decodeTOML(script("echo to out; echo to err $TOKEN >&2; exit "+exit)+"debug = true\nenv = [\"TOKEN=canary-secret\"]"), env)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,6 +184,40 @@ func TestExecBackgroundLivesOnAsWithGoma(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatal("what the program left in the background did not end")
 		}
+	}
+}
+
+func TestT46ProgramsAreBoundedOverAllReceivers(t *testing.T) {
+	dir := t.TempDir()
+	exec := Builtin()["exec"]
+	d, _ := deliver(t, Options{})
+	var rs []*Receiver
+	for i := range 3 * maxPrograms {
+		a, err := exec(decodeTOML(script("touch "+dir+"/$$; ls "+dir+" | wc -l; sleep 0.1; ls "+dir+" | wc -l >> "+dir+".most; rm "+dir+"/$$")), testEnv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := d.Add(fmt.Sprint("r", i), a)
+		r.Enqueue(testFail)
+		rs = append(rs, r)
+	}
+	for _, r := range rs {
+		until(t, func() bool { return r.State().Delivered == 1 })
+	}
+	text, err := os.ReadFile(dir + ".most")
+	if err != nil {
+		t.Fatal(err)
+	}
+	most := 0
+	for _, f := range strings.Fields(string(text)) {
+		n, err := strconv.Atoi(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		most = max(most, n)
+	}
+	if most > maxPrograms || most < 2 {
+		t.Errorf("%d programs ran at a time, want at most %d", most, maxPrograms)
 	}
 }
 

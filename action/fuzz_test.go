@@ -15,7 +15,7 @@ func FuzzMailMessage(f *testing.F) {
 	f.Add("db", "host1", "no answer", "01ABC", "fail", 1.5, int64(0))
 	f.Add("db\r\nBcc: x@y.z", "h\n\nforged", "{{.Host}}\r\n.\r\nMAIL FROM:<x>", "01\r\nX-Evil: 1", "recover", math.NaN(), int64(-1))
 	f.Add("\u202etxt.exe", "\x00", strings.Repeat("long ", 1000), strings.Repeat("i", 500), "repeat", math.Inf(1), int64(1)<<62)
-	f.Add("=?utf-8?q?forged?=", "=?utf-8L\"\x88H|\rp?q?forged?=", "\r", "", "init", -0.0, int64(1))
+	f.Add("=?utf-8?q?forged?=", "=?utf-8L\"\x88H|\rp?q?forged?=", "\r", "", "init", 0.0, int64(1))
 	texts := []string{
 		`to = ["a@example.org"]`,
 		"to = [\"a@example.org\"]\nsubject = \"{{.Monitor}} {{.Error}} {{.Labels.x}}\"\nbody = \"{{.Error}}\\n{{.Host}} {{.Labels}}\"\n[header]\nX-Team = \"infra\"",

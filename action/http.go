@@ -106,7 +106,7 @@ func (a *httpAction) setURLs(keys httpKeys) error {
 			return fmt.Errorf("%s is not a URL", k.key) // the error would tell it
 		}
 		if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return fmt.Errorf("%s is not a URL of a web server: give http://HOST/... or https://HOST/...", k.key)
+			return fmt.Errorf("%s is not a URL of a web server: give http:// or https:// and a host", k.key)
 		}
 		a.urls[k.event] = u
 	}

@@ -221,7 +221,7 @@ func (a *mailAction) login(client *smtp.Client) error {
 	if secure {
 		order = []string{"PLAIN", "LOGIN", "CRAM-MD5"}
 	}
-	clear := a.server.mode == "none"
+	open := a.server.mode == "none"
 	for _, name := range order {
 		if !slices.Contains(strings.Fields(strings.ToUpper(list)), name) {
 			continue
@@ -231,9 +231,9 @@ func (a *mailAction) login(client *smtp.Client) error {
 		case "CRAM-MD5":
 			auth = smtp.CRAMMD5Auth(a.user, a.pass)
 		case "PLAIN":
-			auth = smtp.PlainAuth("", a.user, a.pass, a.server.host, clear)
+			auth = smtp.PlainAuth("", a.user, a.pass, a.server.host, open)
 		case "LOGIN":
-			auth = smtp.LoginAuth(a.user, a.pass, a.server.host, clear)
+			auth = smtp.LoginAuth(a.user, a.pass, a.server.host, open)
 		}
 		if err := client.Auth(auth); err != nil {
 			return fmt.Errorf("logging in by %s: %w", name, err)

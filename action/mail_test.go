@@ -19,7 +19,7 @@ import (
 
 // readBody decodes the body of a mail.
 func readBody(m *mail.Message) (string, error) {
-	var r io.Reader = m.Body
+	r := m.Body
 	if m.Header.Get("Content-Transfer-Encoding") == "quoted-printable" {
 		r = quotedprintable.NewReader(r)
 	}

@@ -246,7 +246,7 @@ func (s *badServer) serve(c net.Conn) {
 		}
 		text = strings.TrimSpace(text)
 		verb, _, _ := strings.Cut(strings.ToUpper(text), " ")
-		ok := true
+		var ok bool
 		switch verb {
 		case "EHLO":
 			ok = s.answer(c, verb, "250-"+strings.Join(append([]string{"bad.example"}, s.offer...), "\r\n250-")+"\r\n250 HELP")
@@ -258,7 +258,7 @@ func (s *badServer) serve(c net.Conn) {
 			s.mu.Unlock()
 			ok = s.answer(c, verb, "235 in")
 		case "QUIT":
-			ok = s.answer(c, verb, "221 bye")
+			s.answer(c, verb, "221 bye")
 			return
 		case "DATA":
 			s.mu.Lock()

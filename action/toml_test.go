@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/BurntSushi/toml"
 )
@@ -44,8 +45,8 @@ func TestBadKeysAreRefusedWithAReason(t *testing.T) {
 		{"exec", "command = \"x\"\ntimeout = 601", "timeout 10m1s is out of range: give at most 10m0s"},
 		{"exec", "command = \"x\"\ntimeout = -1", "out of range"},
 		{"http", ``, "no URL given: give url_fail, url_recover or url_init"},
-		{"http", `url_fail = "ftp://example.org"`, "url_fail is not a URL of a web server: give http://HOST/... or https://HOST/..."},
-		{"http", `url_fail = "/path"`, "url_fail is not a URL of a web server: give http://HOST/... or https://HOST/..."},
+		{"http", `url_fail = "ftp://example.org"`, "url_fail is not a URL of a web server: give http:// or https:// and a host"},
+		{"http", `url_fail = "/path"`, "url_fail is not a URL of a web server: give http:// or https:// and a host"},
 		{"http", `url_fail = "http://canary-secret@ho st"`, "url_fail is not a URL"},
 		{"http", "url_fail = \"http://x\"\nmethod = \"fetch\"", `unknown method "fetch": give one of DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT`},
 		{"http", "url_fail = \"http://x\"\nmethod = \"get\"\nbody = \"x\"", "a request of method GET has no body: give method POST, PUT or PATCH"},
@@ -97,7 +98,7 @@ func TestG19NumbersOfTOMLAreTaken(t *testing.T) {
 	} {
 		for _, form := range []string{text, strings.Replace(text, "= 5", "= 5.0", 1), strings.Replace(text, "= 5", "= \"5s\"", 1)} {
 			a := build(t, kind, form)
-			if got := a.(Deadliner).Deadline().String(); got != "5s" {
+			if got := timeoutOf(a).String(); got != "5s" {
 				t.Errorf("%s: got timeout %s, want 5s", kind, got)
 			}
 		}
@@ -110,9 +111,17 @@ func TestG14G47ZeroTimeoutMeansTheDefault(t *testing.T) {
 		"http": "url_fail = \"http://localhost/\"\n",
 	} {
 		for _, form := range []string{text, text + "timeout = 0\n"} {
-			if got := build(t, kind, form).(Deadliner).Deadline(); got != DefaultTimeout {
+			if got := timeoutOf(build(t, kind, form)); got != DefaultTimeout {
 				t.Errorf("%s: got timeout %v, want %v", kind, got, DefaultTimeout)
 			}
 		}
 	}
+}
+
+// timeoutOf returns the timeout of an action's program or request.
+func timeoutOf(a Action) time.Duration {
+	if e, ok := a.(*execAction); ok {
+		return e.timeout
+	}
+	return a.(Deadliner).Deadline()
 }

@@ -1,0 +1,137 @@
+package action
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
+	"time"
+)
+
+// job is one attempt: the action and the threads it tells of.
+type job struct {
+	action   Action
+	threads  []*thread
+	notices  []Notice
+	from     *backlog
+	timeout  time.Duration
+	failures int // of the receiver when the attempt began
+}
+
+func (r *Receiver) job(ts []*thread) job {
+	j := job{action: r.action, threads: ts, from: r.backlog, timeout: r.d.opt.Timeout, failures: r.failures}
+	if d, ok := r.action.(Deadliner); ok {
+		j.timeout = min(cmp.Or(d.Deadline(), j.timeout), MaxTimeout)
+	}
+	for _, t := range ts {
+		for _, e := range t.entries[:t.inFlight] {
+			j.notices = append(j.notices, e.Notice)
+		}
+	}
+	return j
+}
+
+// attempt makes one attempt and settles it.
+func (r *Receiver) attempt(ctx context.Context, j job) {
+	ctx, cancel := context.WithTimeoutCause(ctx, j.timeout, fmt.Errorf("no answer within %v", j.timeout))
+	defer cancel()
+	err := r.notify(ctx, j)
+	r.settle(j, err)
+	r.kick()
+}
+
+// notify calls the action; its panic is a failure.
+func (r *Receiver) notify(ctx context.Context, j job) (err error) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		err = fmt.Errorf("panic: %T", p) // what else it says may hold a secret
+		if fault, ok := p.(runtime.Error); ok {
+			err = fmt.Errorf("panic: %w", fault)
+		}
+		r.d.opt.Log.Error("an action panics", "receiver", r.name, "error", err, "stack", string(debug.Stack()))
+	}()
+	return j.action.Notify(ctx, j.notices)
+}
+
+// settle takes in how an attempt went, and logs the first failure of a series
+// and its end.
+func (r *Receiver) settle(j job, err error) {
+	log := r.d.opt.Log.With("receiver", r.name, "notices", len(j.notices))
+	var permanent *Permanent
+	switch {
+	case err == nil:
+		if failures := r.record(j, delivered, nil); failures > 0 {
+			log.Info("a receiver takes notices again", "failures", failures)
+		}
+	case errors.As(err, &permanent):
+		r.record(j, refused, err)
+		log.Error("a receiver refuses notices", "error", line(err.Error(), maxReason))
+	default:
+		if failures := r.record(j, postponed, err); failures == 0 {
+			log.Warn("a receiver does not take notices", "error", line(err.Error(), maxReason))
+		}
+	}
+}
+
+// record takes in how an attempt went and returns how many attempts in a row
+// had failed before.
+func (r *Receiver) record(j job, o outcome, err error) (failures int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	failures = r.failures
+	now := time.Now()
+	if err != nil {
+		r.failure, r.reason = now, line(err.Error(), maxReason)
+	} else {
+		r.success = now
+	}
+	r.failures = 0
+	if o == postponed {
+		r.retried++
+		// Attempts that were under way together count as one.
+		r.failures = max(failures, j.failures+1)
+		if until := now.Add(r.wait(err)); r.failures > failures || until.After(r.pause) {
+			r.pause = until
+		}
+		r.window = time.Time{}
+	}
+	for _, t := range j.threads {
+		j.from.settle(t, o)
+	}
+	r.inFlight--
+	return failures
+}
+
+// wait returns how long to wait after a failure.
+func (r *Receiver) wait(err error) time.Duration {
+	opt := r.d.opt
+	wait := backoff(r.failures, opt.MinBackoff, opt.MaxBackoff)
+	var after *RetryAfter
+	if errors.As(err, &after) {
+		wait = max(wait, min(after.After, opt.MaxRetryAfter))
+	}
+	return wait
+}
+
+// maxReason bounds an error in State and in the log, in bytes.
+const maxReason = 500
+
+// backoff returns how long to wait after so many failures in a row: doubled each
+// time, plus up to a quarter so that receivers do not keep step, within shortest
+// and longest.
+func backoff(failures int, shortest, longest time.Duration) time.Duration {
+	d := shortest
+	for range failures - 1 {
+		if d *= 2; d >= longest*4/5 {
+			d = longest * 4 / 5
+			break
+		}
+	}
+	return min(longest, max(shortest, d+rand.N(d/4+1)))
+}

@@ -1,0 +1,68 @@
+package action
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// BenchmarkEnqueue measures what a monitor pays for telling: into a receiver
+// that is down, so that all of it is the queue.
+func BenchmarkEnqueue(b *testing.B) {
+	d := NewDeliverer(Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	r := d.Add("r", newFake(true, down(time.Hour)))
+	names := make([]string, 10_000)
+	for i := range names {
+		names[i] = fmt.Sprint("monitor-", i)
+	}
+	ids := make([]string, 1000)
+	for i := range ids {
+		ids[i] = fmt.Sprint("incident-", i)
+	}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		n := Notice{Monitor: names[i%len(names)], Event: Fail, Incident: ids[i/len(names)/2%len(ids)], Seq: int64(i)}
+		if i/len(names)%2 == 1 {
+			n.Event = Recover
+		}
+		r.Enqueue(n)
+		i++
+	}
+	cancel()
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkEnqueueToAttempt measures the time from the verdict to the start of
+// the action. Wanted are at most 50 ms.
+func BenchmarkEnqueueToAttempt(b *testing.B) {
+	started := make(chan time.Time)
+	d := NewDeliverer(Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	r := d.Add("r", newFake(false, func(context.Context, int, []Notice) error { started <- time.Now(); return nil }))
+	var sum, worst time.Duration
+	i := 0
+	for b.Loop() {
+		n := fail(fmt.Sprint("m", i%100), fmt.Sprint(i/100))
+		begin := time.Now()
+		r.Enqueue(n)
+		took := (<-started).Sub(begin)
+		sum += took
+		worst = max(worst, took)
+		i++
+	}
+	b.ReportMetric(float64(sum.Nanoseconds())/float64(b.N), "ns/start")
+	b.ReportMetric(float64(worst.Nanoseconds()), "ns/worst")
+	cancel()
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
+}

@@ -1,0 +1,123 @@
+package action
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// call is one attempt that a fake action saw.
+type call struct {
+	at      time.Duration // since the fake was made
+	notices []Notice
+	err     error
+}
+
+// fake is an action that does as told.
+type fake struct {
+	group    bool
+	deadline time.Duration
+	do       func(ctx context.Context, n int, ns []Notice) error // n counts calls from 1
+
+	mu      sync.Mutex // guards all following fields
+	begin   time.Time
+	calls   []call
+	started int
+	active  int
+	most    int // calls at a time
+}
+
+func newFake(group bool, do func(ctx context.Context, n int, ns []Notice) error) *fake {
+	return &fake{group: group, do: do, begin: time.Now()}
+}
+
+func (f *fake) Groups() bool            { return f.group }
+func (f *fake) Deadline() time.Duration { return f.deadline }
+
+func (f *fake) Notify(ctx context.Context, ns []Notice) error {
+	f.mu.Lock()
+	f.started++
+	n, at := f.started, time.Since(f.begin)
+	f.active++
+	f.most = max(f.most, f.active)
+	f.mu.Unlock()
+	var err error
+	defer func() {
+		f.mu.Lock()
+		f.active--
+		f.calls = append(f.calls, call{at, slices.Clone(ns), err})
+		f.mu.Unlock()
+	}()
+	if f.do != nil {
+		err = f.do(ctx, n, ns)
+	}
+	return err
+}
+
+// taken returns what was told, in order, and all attempts.
+func (f *fake) taken() (told []Notice, calls []call) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.calls {
+		if c.err == nil {
+			told = append(told, c.notices...)
+		}
+	}
+	return told, slices.Clone(f.calls)
+}
+
+// starts returns when attempts began, in order.
+func (f *fake) starts() []time.Duration {
+	_, calls := f.taken()
+	var at []time.Duration
+	for _, c := range calls {
+		at = append(at, c.at)
+	}
+	slices.Sort(at)
+	return at
+}
+
+// down returns a script that fails until a time.
+func down(until time.Duration) func(context.Context, int, []Notice) error {
+	begin := time.Now()
+	return func(context.Context, int, []Notice) error {
+		if time.Since(begin) < until {
+			return errors.New("down")
+		}
+		return nil
+	}
+}
+
+// deliver runs a Deliverer in the background; stop ends it and returns what Run
+// returned and how long that took.
+func deliver(t *testing.T, opt Options) (d *Deliverer, stop func() (time.Duration, error)) {
+	t.Helper()
+	d = NewDeliverer(opt)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	stopped := false
+	stop = func() (time.Duration, error) {
+		if stopped {
+			return 0, nil
+		}
+		stopped = true
+		begin := time.Now()
+		cancel()
+		err := <-done
+		return time.Since(begin), err
+	}
+	t.Cleanup(func() { _, _ = stop() })
+	return d, stop
+}
+
+func fail(monitor, incident string) Notice {
+	return Notice{Monitor: monitor, Event: Fail, Incident: incident, Time: time.Now(), Value: 1}
+}
+
+func recovery(monitor, incident string) Notice {
+	return Notice{Monitor: monitor, Event: Recover, Incident: incident, Time: time.Now()}
+}

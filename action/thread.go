@@ -1,0 +1,104 @@
+package action
+
+import (
+	"slices"
+	"time"
+)
+
+// entry is a notice that waits.
+type entry struct {
+	Notice
+	at time.Time // when it came
+}
+
+// thread is what one monitor has to tell, in order. Only its first inFlight
+// entries are being told at the moment.
+type thread struct {
+	monitor  string
+	entries  []entry
+	inFlight int
+	told     string // the incident whose failure was told and whose end was not
+	queued   bool   // in the queue of threads that are ready
+	tried    bool   // an attempt failed while stopping
+}
+
+// knows reports whether a failure of the incident was or will be told, and
+// whether its end will be.
+func (t *thread) knows(incident string) (failing, over bool) {
+	failing = t.told == incident && incident != ""
+	for _, e := range t.entries {
+		if e.Incident == incident && e.Event != Init {
+			failing = true
+			over = over || e.Event == Recover
+		}
+	}
+	return failing, over
+}
+
+// prune drops what newer entries of t make pointless: a start that something
+// follows, and a reminder of a failure that was or will be told anyway. What is
+// being told stays. It returns how many were dropped.
+func (t *thread) prune(c *Counters) int {
+	before := len(t.entries)
+	kept := t.entries[:t.inFlight]
+	known := t.told // the incident whose failure is told, or will be by kept
+	for _, e := range kept {
+		if e.Event == Fail || e.Event == Repeat {
+			known = e.Incident
+		}
+	}
+	for i := t.inFlight; i < len(t.entries); i++ {
+		e, rest := t.entries[i], t.entries[i+1:]
+		switch {
+		case e.Event == Init && len(rest) > 0:
+			continue
+		case e.Event == Repeat && known == e.Incident && (follows(rest, e.Incident) || waits(kept[t.inFlight:], e.Incident)):
+			continue
+		case e.Event == Fail || e.Event == Repeat:
+			known = e.Incident
+		}
+		kept = append(kept, e)
+	}
+	clear(t.entries[len(kept):])
+	t.entries = kept
+	c.Superseded += uint64(before - len(kept))
+	return before - len(kept)
+}
+
+// follows reports whether a newer word on the incident is in rest.
+func follows(rest []entry, incident string) bool {
+	return slices.ContainsFunc(rest, func(e entry) bool { return e.Incident == incident })
+}
+
+// waits reports whether a failure of the incident has still to be told.
+func waits(es []entry, incident string) bool {
+	return slices.ContainsFunc(es, func(e entry) bool {
+		return e.Incident == incident && (e.Event == Fail || e.Event == Repeat)
+	})
+}
+
+// newest returns the incident of the last entry that has one.
+func (t *thread) newest() string {
+	for _, e := range slices.Backward(t.entries) {
+		if e.Event != Init {
+			return e.Incident
+		}
+	}
+	return ""
+}
+
+// older counts the entries of incidents other than the newest.
+func (t *thread) older() int {
+	newest, n := t.newest(), 0
+	for _, e := range t.entries {
+		if e.Event != Init && e.Incident != newest {
+			n++
+		}
+	}
+	return n
+}
+
+// telling reports whether something of the incident is being told.
+func (t *thread) telling(incident string) bool {
+	return follows(t.entries[:t.inFlight], incident)
+}
