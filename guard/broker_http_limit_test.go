@@ -1,0 +1,264 @@
+package guard_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/microhq/monitor-srv/guard"
+)
+
+// brkPost posts to the broker's port and gives the status, or 0 if it was cut.
+func brkPost(t *testing.T, b *guard.Broker, path, contentType string, body io.Reader) int {
+	t.Helper()
+	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	req, err := http.NewRequest(http.MethodPost, "http://"+b.Address()+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	rsp, err := client.Do(req)
+	if err != nil {
+		return 0
+	}
+	defer rsp.Body.Close()
+	return rsp.StatusCode
+}
+
+func TestTrap5MalformedEventsAreRefused(t *testing.T) {
+	regNoLeaks(t)
+	reg, log := &regFake{}, &regLog{}
+	b, _ := brkHTTP(t, reg, func(cfg *guard.HTTPBrokerConfig) { cfg.Logger = log.logger() })
+	n := brkCount(t, b, "t")
+	id := ""
+	for id = range reg.held {
+	}
+	good := `{"Header":{"Micro-Topic":"t"},"Body":"eA=="}`
+	for _, c := range []struct {
+		path, contentType, body string
+		want                    int
+	}{
+		{"/?id=" + id, "application/json", good, 200},
+		{"/?id=" + id, "application/json; charset=utf-8", good, 200},
+		{"/?id=" + id, "", good, 200},
+		{"/?id=other", "application/json", good, 200}, // the sender learns nothing, nobody is called
+		{"/?id=" + id, "application/json", "null", 400},
+		{"/?id=" + id, "application/json", "  null\n", 400},
+		{"/?id=" + id, "application/json", "", 400},
+		{"/?id=" + id, "application/json", "garbage", 400},
+		{"/?id=" + id, "application/json", "[]", 400},
+		{"/?id=" + id, "application/json", `{"Header":null,"Body":null}`, 400},
+		{"/?id=" + id, "application/json", strings.Repeat("[", 300000), 400},
+		{"/?id=" + id, "application/json", strings.Repeat(`{"Header":`, 30000), 400},
+		{"/?id=" + id, "application/x-www-form-urlencoded", "id=" + id, 415},
+		{"/?id=" + id, "text/plain", good, 415},
+		{"/?id=" + id, "multipart/form-data", good, 415},
+		{"/?id=" + id, ";;", good, 415},
+		{"/other?id=" + id, "application/json", good, 404}, // the stock handler would take it
+	} {
+		if got := brkPost(t, b, c.path, c.contentType, strings.NewReader(c.body)); got != c.want {
+			t.Errorf("%s %q %.40q: status %d, want %d", c.path, c.contentType, c.body, got, c.want)
+		}
+	}
+	rsp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get("http://" + b.Address() + "/")
+	if err != nil || rsp.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("GET: %v, %v", rsp, err)
+	} else {
+		rsp.Body.Close()
+	}
+	if n.Load() != 3 {
+		t.Errorf("%d events, want 3", n.Load())
+	}
+	if got := b.Stats(); got.Refused != 14 || got.Received != 3 {
+		t.Errorf("counted %+v, want 14 refused, 3 received", got)
+	}
+	if text := log.String(); strings.Contains(text, "panic") {
+		t.Errorf("log:\n%s", text)
+	}
+}
+
+// brkZeros is n bytes of nothing.
+func brkZeros(n int64) io.Reader { return io.LimitReader(brkZero{}, n) }
+
+type brkZero struct{}
+
+func (brkZero) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+// brkPeak gives the peak of the process's memory since the last call, in bytes.
+func brkPeak(t *testing.T) int64 {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.SplitSeq(string(status), "\n") {
+		if text, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, err := strconv.ParseInt(strings.Fields(text)[0], 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return kb << 10
+		}
+	}
+	t.Fatal("no VmHWM")
+	return 0
+}
+
+func TestTrap10BodyOf300MBIsRefused(t *testing.T) {
+	regNoLeaks(t)
+	b, _ := brkHTTP(t, &regFake{}, nil)
+	n := brkCount(t, b, "t")
+	const size = 300 << 20
+	post := func(path string, known bool) func() error {
+		return func() error {
+			body := brkZeros(size)
+			if known {
+				body = struct{ io.Reader }{body}
+			}
+			client := &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, WriteBufferSize: 64 << 10}}
+			req, err := http.NewRequest(http.MethodPost, "http://"+b.Address()+path, body)
+			if err != nil {
+				return err
+			}
+			if known {
+				req.ContentLength = size
+			}
+			req.Header.Set("Content-Type", "application/json")
+			rsp, err := client.Do(req)
+			if err != nil {
+				return nil // cut, which is refused too
+			}
+			defer rsp.Body.Close()
+			if rsp.StatusCode != http.StatusRequestEntityTooLarge && rsp.StatusCode != http.StatusNotFound {
+				return fmt.Errorf("%s: status %d", path, rsp.StatusCode)
+			}
+			return nil
+		}
+	}
+	runtime.GC()
+	brkPeak(t)
+	before := brkPeak(t)
+	var all errgroup.Group
+	for _, path := range []string{"/", "/?id=x", "/other"} {
+		all.Go(post(path, true))
+		all.Go(post(path, false))
+	}
+	if err := all.Wait(); err != nil {
+		t.Error(err)
+	}
+	grown := brkPeak(t) - before
+	t.Logf("six bodies of 300 MB: peak memory grew by %.1f MiB", float64(grown)/(1<<20))
+	if grown > 16<<20 {
+		t.Errorf("memory grew by %d MiB, want 16 at most", grown>>20)
+	}
+	if n.Load() != 0 || b.Stats().Refused < 6 {
+		t.Errorf("%d events, %+v", n.Load(), b.Stats())
+	}
+	// The largest event that is allowed does pass, one byte more does not.
+	body := func(n int) io.Reader {
+		head, tail := `{"Header":{"Micro-Topic":"t"},"Body":"`, `"}`
+		fill := strings.Repeat("A", (n-len(head)-len(tail))/4*4)
+		return strings.NewReader(head + fill + tail + strings.Repeat(" ", n-len(head)-len(tail)-len(fill)))
+	}
+	if a, b := brkPost(t, b, "/", "", body(365912)), brkPost(t, b, "/", "", body(365913)); a != 200 || b != 413 {
+		t.Errorf("at the limit %d, past it %d, want 200 and 413", a, b)
+	}
+	if got := brkPost(t, b, "/", "", struct{ io.Reader }{body(365912)}); got != 200 {
+		t.Errorf("at the limit in chunks: %d, want 200", got)
+	}
+}
+
+func TestTrap10SlowConnectionsAreClosed(t *testing.T) {
+	regNoLeaks(t)
+	b, _ := brkHTTP(t, &regFake{}, func(cfg *guard.HTTPBrokerConfig) {
+		cfg.HeaderTimeout, cfg.BodyTimeout = 300*time.Millisecond, 600*time.Millisecond
+	})
+	n := brkCount(t, b, "t")
+	starts := map[string]string{
+		"nothing":      "",
+		"half headers": "POST / HTTP/1.1\r\nHost: x\r\nContent-Le",
+		"half body":    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+		"half chunks":  "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+		"large body":   "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n" + strings.Repeat(" ", 100000),
+	}
+	start := time.Now()
+	var all errgroup.Group
+	for name, text := range starts {
+		for range 60 {
+			all.Go(func() error {
+				conn, err := net.Dial("tcp", b.Address())
+				if err != nil {
+					return err
+				}
+				defer conn.Close()
+				if _, err := io.WriteString(conn, text); err != nil {
+					return nil // refused before all was sent
+				}
+				_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+				if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+					return fmt.Errorf("%s: open after 10s", name)
+				}
+				return nil
+			})
+		}
+	}
+	// Well-behaved events pass meanwhile.
+	for range 20 {
+		if err := b.Publish("t", brkMessage("x")); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := all.Wait(); err != nil {
+		t.Error(err)
+	}
+	took := time.Since(start)
+	t.Logf("300 slow connections were closed within %v", took.Round(time.Millisecond))
+	if took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if n.Load() != 20 {
+		t.Errorf("%d events, want 20", n.Load())
+	}
+}
+
+func TestHTTPBrokerClosesConnectionsPastTheCap(t *testing.T) {
+	regNoLeaks(t)
+	b, _ := brkHTTP(t, &regFake{}, func(cfg *guard.HTTPBrokerConfig) { cfg.MaxConns = 10 })
+	var conns []net.Conn
+	for range 30 {
+		conn, err := net.Dial("tcp", b.Address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, conn)
+	}
+	regEventually(t, 5*time.Second, "20 of 30 are refused", func() bool { return b.Stats().Refused == 20 })
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
+	n := brkCount(t, b, "t")
+	regEventually(t, 5*time.Second, "room again", func() bool { return b.Publish("t", brkMessage("x")) == nil })
+	if n.Load() == 0 {
+		t.Error("no event")
+	}
+}
