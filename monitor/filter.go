@@ -29,9 +29,9 @@ type filterKind func(decode func(any) error) (any, error)
 func filters() map[string]filterKind {
 	return map[string]filterKind{
 		"average":     newAverage,
-		"median":      windowed(func(w []float64) float64 { return median(w) }),
-		"max":         windowed(func(w []float64) float64 { return slices.Max(w) }),
-		"min":         windowed(func(w []float64) float64 { return slices.Min(w) }),
+		"median":      windowed(median),
+		"max":         windowed(slices.Max),
+		"min":         windowed(slices.Min),
 		"rate":        newRate,
 		"consecutive": newConsecutive,
 		"nofm":        newNofM,
