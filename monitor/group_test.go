@@ -19,7 +19,7 @@ import (
 type bench struct {
 	*Group
 	mu      sync.Mutex
-	probe   func(name string, ctx context.Context) (probe.Result, error) // guarded by mu
+	probe   func(ctx context.Context, name string) (probe.Result, error) // guarded by mu
 	starts  map[string][]time.Time                                       // guarded by mu
 	closed  map[string]int                                               // guarded by mu
 	notices []action.Notice                                              // guarded by mu
@@ -37,7 +37,7 @@ func (p *fakeProbe) Probe(ctx context.Context) (probe.Result, error) {
 	p.b.starts[p.name] = append(p.b.starts[p.name], time.Now())
 	f := p.b.probe
 	p.b.mu.Unlock()
-	return f(p.name, ctx)
+	return f(ctx, p.name)
 }
 
 func (p *fakeProbe) Close() error {
@@ -65,7 +65,7 @@ func (a fakeAction) Notify(_ context.Context, ns []action.Notice) error {
 // newBench returns a running Group in a synctest bubble; stop ends it.
 func newBench(t *testing.T) (b *bench, stop func()) {
 	b = &bench{starts: map[string][]time.Time{}, closed: map[string]int{}, began: time.Now()}
-	b.probe = func(string, context.Context) (probe.Result, error) { return probe.Result{}, nil }
+	b.probe = func(context.Context, string) (probe.Result, error) { return probe.Result{}, nil }
 	kind := func(decode func(any) error, _ probe.Env) (probe.Probe, error) {
 		c := struct {
 			Name string `toml:"name"`
@@ -104,7 +104,7 @@ func (b *bench) apply(t *testing.T, file, text string) []*Problem {
 	return append(problems, b.Apply(set, problems)...)
 }
 
-func (b *bench) answer(f func(name string, ctx context.Context) (probe.Result, error)) {
+func (b *bench) answer(f func(ctx context.Context, name string) (probe.Result, error)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.probe = f
@@ -122,8 +122,8 @@ func (b *bench) events() string {
 
 var errDown = errors.New("down")
 
-func down(string, context.Context) (probe.Result, error) { return probe.Result{}, errDown }
-func up(string, context.Context) (probe.Result, error)   { return probe.Result{}, nil }
+func down(context.Context, string) (probe.Result, error) { return probe.Result{}, errDown }
+func up(context.Context, string) (probe.Result, error)   { return probe.Result{}, nil }
 
 func TestFailureAndRecoveryAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -197,7 +197,7 @@ func TestStuckProbeHurtsNoOther(t *testing.T) {
 		b, stop := newBench(t)
 		defer stop()
 		release := make(chan struct{})
-		b.answer(func(name string, ctx context.Context) (probe.Result, error) {
+		b.answer(func(ctx context.Context, name string) (probe.Result, error) {
 			if name == "stuck" {
 				<-release // does not even obey its context
 				return probe.Result{}, ctx.Err()
@@ -297,7 +297,7 @@ func TestExecCap(t *testing.T) {
 		defer stop()
 		var mu sync.Mutex
 		running, most := 0, 0
-		b.answer(func(string, context.Context) (probe.Result, error) {
+		b.answer(func(context.Context, string) (probe.Result, error) {
 			mu.Lock()
 			running++
 			most = max(most, running)
