@@ -101,7 +101,10 @@ func (c *jsonCodec) Write(m *codec.Message, body any) error {
 
 // encode encodes an answer that holds wire bytes.
 func (c *jsonCodec) encode(rsp *monitorpb.HealthChecksResponse) ([]byte, error) {
-	wire, err := proto.Marshal(rsp)
+	m := rsp.ProtoReflect()
+	checks := m.GetUnknown()
+	m.SetUnknown(nil)
+	wire, err := proto.MarshalOptions{}.MarshalAppend(checks, rsp)
 	if err != nil {
 		return nil, err
 	}

@@ -9,16 +9,16 @@ import (
 
 // found is where the fields of one member stand in a message.
 type found struct {
-	start, end int // from the first to behind the last
-	count      int
-	bytes      []byte // of the last
-	val        uint64
+	start, end int32 // from the first to behind the last
+	count      int32
+	size       int32  // of the content of the last, which ends at end
+	val        uint64 // of the last
 }
 
 // append appends a message as JSON. It reports false if the bytes are not
 // well-formed or hold a message in several pieces.
 func (s *shape) append(b, msg []byte) ([]byte, bool) {
-	if s == nil {
+	if s == nil || len(msg) > math.MaxInt32 {
 		return b, false
 	}
 	var all [maxMembers]found
@@ -57,11 +57,13 @@ func (s *shape) append(b, msg []byte) ([]byte, bool) {
 
 func (a *found) add(f *field, pos, n int) {
 	if a.count == 0 {
-		a.start = pos
+		a.start = int32(pos)
 	}
-	a.end = pos + n
+	a.end = int32(pos + n)
 	a.count++
-	a.bytes, a.val = f.bytes, f.val
+	if a.val = f.val; f.tag&7 == bytesType {
+		a.size = int32(len(f.bytes))
+	}
 }
 
 // append appends a member unless it is zero, after a comma if it is not the
@@ -70,7 +72,7 @@ func (m *member) append(b, stretch []byte, at *found, comma bool) ([]byte, bool)
 	zero := at.val == 0
 	switch {
 	case m.kind == kindString:
-		zero = len(at.bytes) == 0
+		zero = at.size == 0
 	case m.kind == kindEnum:
 		zero = int32(at.val) == 0
 	case m.kind == kindDouble:
@@ -87,11 +89,11 @@ func (m *member) append(b, stretch []byte, at *found, comma bool) ([]byte, bool)
 	b = append(b, m.key...)
 	switch {
 	case m.kind == kindMap:
-		return m.appendMap(b, stretch, at.count)
+		return m.appendMap(b, stretch, int(at.count))
 	case m.list:
 		return m.appendList(b, stretch)
 	}
-	return m.appendValue(b, at.bytes, at.val)
+	return m.appendValue(b, stretch[len(stretch)-int(at.size):], at.val)
 }
 
 func (m *member) appendValue(b, content []byte, val uint64) ([]byte, bool) {

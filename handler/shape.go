@@ -19,7 +19,7 @@ type shape struct {
 // maxNumber and maxMembers are larger than any message here has.
 const (
 	maxNumber  = 31
-	maxMembers = 24
+	maxMembers = 16
 )
 
 type member struct {

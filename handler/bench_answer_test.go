@@ -1,0 +1,102 @@
+package handler
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"go-micro.dev/v4/codec"
+	stock "go-micro.dev/v4/codec/json"
+	pbcodec "go-micro.dev/v4/codec/proto"
+	"go-micro.dev/v4/metadata"
+	"go-micro.dev/v4/server"
+
+	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
+)
+
+// BenchmarkAnswer is a request for 100 checks, from the decoded request to the
+// bytes of the answer, with the codecs of go-micro and with what is ours.
+func BenchmarkAnswer(b *testing.B) {
+	m := fleet(b, 1000).monitor()
+	plain := &monitorpb.HealthChecksRequest{Limit: 100}
+	marked := &monitorpb.HealthChecksRequest{Limit: 100}
+	marked.ProtoReflect().SetUnknown(wireMark())
+	of := func(contentType string) context.Context {
+		return metadata.NewContext(context.Background(), metadata.Metadata{"Content-Type": contentType})
+	}
+	for _, c := range []struct {
+		name  string
+		ctx   context.Context
+		req   *monitorpb.HealthChecksRequest
+		codec codec.NewCodec
+	}{
+		{"protobuf/ours", of("application/protobuf"), plain, pbcodec.NewCodec},
+		{"protobuf/stock", of(""), plain, pbcodec.NewCodec},
+		{"json/ours", of("application/json"), marked, JSONCodec()},
+		{"json/stock", of("application/json"), plain, stock.NewCodec},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			var out buffer
+			enc := c.codec(&out)
+			cpuOf(b, func() {
+				rsp := new(monitorpb.HealthChecksResponse)
+				if err := m.HealthChecks(c.ctx, c.req, rsp); err != nil {
+					b.Fatal(err)
+				}
+				out.Reset()
+				if err := enc.Write(&codec.Message{}, rsp); err != nil {
+					b.Fatal(err)
+				}
+			})
+			b.ReportMetric(float64(out.Len()), "bytes")
+		})
+	}
+}
+
+// BenchmarkCall is the same request over the wire, with a bare HTTP client in the
+// same process, whose time is counted too.
+func BenchmarkCall(b *testing.B) {
+	m := fleet(b, 1000).monitor()
+	for _, c := range []struct {
+		name, contentType, body string
+		opts                    []server.Option
+	}{
+		{"protobuf", "application/protobuf", "\x20\x64", nil},
+		{"json/ours", "application/json", `{"limit":100}`, nil},
+		{"json/stock", "application/json", `{"limit":100}`, []server.Option{server.Codec("application/json", stock.NewCodec)}},
+		{"json/empty", "application/json", `{"statuses":[0]}`, nil},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			p := serve(b, m, c.opts...)
+			client := &http.Client{Transport: &http.Transport{}}
+			defer client.CloseIdleConnections()
+			cpuOf(b, func() {
+				if err := call(client, p.address, c.contentType, c.body); err != nil {
+					b.Fatal(err)
+				}
+			})
+		})
+	}
+}
+
+func call(c *http.Client, address, contentType, body string) error {
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+address, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", contentType)
+	req.Header.Set("Micro-Endpoint", "Monitor.HealthChecks")
+	rsp, err := c.Do(req)
+	if err != nil {
+		return err
+	}
+	defer rsp.Body.Close()
+	n, err := io.Copy(io.Discard, rsp.Body)
+	if err == nil && (rsp.StatusCode != http.StatusOK || n == 0) {
+		err = fmt.Errorf("status %d, %d bytes", rsp.StatusCode, n)
+	}
+	return err
+}
