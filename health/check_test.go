@@ -117,6 +117,11 @@ func TestA22SilentCheckIsAnErrorAtItsDeadlineAndNeverRunsBesideItself(t *testing
 		}
 
 		close(free)
+		synctest.Wait()
+		time.Sleep(10 * time.Millisecond)
+		if now, _ := b.checks("stuck"); len(now) != len(checks) {
+			t.Errorf("a verdict that came too late was published: %v", now[len(now)-1])
+		}
 		time.Sleep(15 * time.Second)
 		checks, _ = b.checks("stuck")
 		if last := checks[len(checks)-1]; last.GetStatus() != CheckOK || runs.Load() < 2 {
@@ -135,6 +140,9 @@ func TestCheckThatObeysItsContextCanSayWhatItWaitedFor(t *testing.T) {
 		b := newFakeBroker()
 		r := newTestReporter(b)
 		r.Check("a", "", func(ctx context.Context) (map[string]string, error) {
+			if deadline, _ := ctx.Deadline(); time.Until(deadline) != 4500*time.Millisecond {
+				t.Errorf("the context ends in %v, want a tenth before 5 s", time.Until(deadline))
+			}
 			<-ctx.Done()
 			return nil, fmt.Errorf("dialing the database: %w", ctx.Err())
 		})
@@ -184,6 +192,59 @@ func TestChecksRunSpread(t *testing.T) {
 			if n > 2 {
 				t.Errorf("%d runs in tenth of a second %d, want about 1", n, i)
 			}
+		}
+	})
+}
+
+func TestRunsOfACheckAreNeitherCloseTogetherNorFarApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newTestReporter(newFakeBroker())
+		for i := range 200 {
+			interval := []time.Duration{time.Second, 1700 * time.Millisecond, 10 * time.Second, time.Minute}[i%4]
+			last := time.Time{}
+			err := r.Add(Check{ID: fmt.Sprint(i), Interval: interval, Run: func(context.Context) (map[string]string, error) {
+				gap := time.Since(last)
+				if least, most := min(interval/2, time.Second), interval+time.Second; !last.IsZero() && (gap < least || gap > most) {
+					t.Errorf("interval %v: %v between two runs, want %v to %v", interval, gap, least, most)
+				}
+				last = time.Now()
+				return nil, nil
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		mustStart(t, r)
+		time.Sleep(3 * time.Minute)
+		mustClose(t, r)
+	})
+}
+
+func TestRunThatEndsWithTheReporterOrTheCheckSaysNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newFakeBroker()
+		r := newTestReporter(b)
+		for i := range MaxChecks {
+			r.Check(fmt.Sprint(i), "", func(ctx context.Context) (map[string]string, error) {
+				if i == 0 {
+					time.Sleep(2 * time.Second)
+					return nil, nil
+				}
+				<-ctx.Done()
+				return nil, ctx.Err()
+			})
+		}
+		mustStart(t, r)
+		time.Sleep(1500 * time.Millisecond)
+		r.Remove("0")
+		time.Sleep(2 * time.Second)
+		// As Close does, but so that a verdict has all the time to slip through.
+		r.checks.stop()
+		r.stopChecks()
+		time.Sleep(time.Second)
+		mustClose(t, r)
+		if checks, _ := of[*healthpb.HealthCheck](b); len(checks) != 0 {
+			t.Errorf("%d checks were published, such as %v", len(checks), checks[0])
 		}
 	})
 }

@@ -112,6 +112,9 @@ func TestCallThatWasLeftAndSucceedsIsNotRepeated(t *testing.T) {
 	if again := o.take(); again != nil {
 		t.Errorf("took %v, which had arrived", again)
 	}
+	if n, _ := o.unsent(); n != 0 {
+		t.Errorf("%d events are unsent, want none", n)
+	}
 	o.seal()
 	select {
 	case <-o.flushed:
@@ -169,8 +172,8 @@ func TestEventsLeaveAtMost500ASecond(t *testing.T) {
 			t.Fatalf("%d events after the outage, want %d: each check's newest", len(at), MaxChecks)
 		}
 		for i := 1; i < len(at); i++ {
-			if gap := at[i] - at[i-1]; gap < publishGap {
-				t.Fatalf("%v between two events, want at least %v", gap, publishGap)
+			if gap := at[i] - at[i-1]; gap < 2*time.Millisecond {
+				t.Fatalf("%v between two events, want at least 2 ms", gap)
 			}
 		}
 		mustClose(t, r)
@@ -194,6 +197,30 @@ func TestOutageIsLoggedOnceAndItsEndToo(t *testing.T) {
 		mustClose(t, r)
 		if s := log.String(); strings.Count(s, "\n") != 2 || !strings.Contains(s, "no servers available") || !strings.Contains(s, "works again") {
 			t.Errorf("log %q, want one line at the begin and one at the end", s)
+		}
+	})
+}
+
+func TestBrokerThatComesAndGoesFillsNoLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newFakeBroker()
+		var n atomic.Int32
+		b.before = func(context.Context, string, proto.Message) error {
+			if n.Add(1)%2 == 0 {
+				return errors.New("no")
+			}
+			return nil
+		}
+		var log strings.Builder
+		r := newTestReporter(b, WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		for i := range 20 {
+			r.Check(fmt.Sprint(i), "", fine)
+		}
+		mustStart(t, r)
+		time.Sleep(time.Minute)
+		mustClose(t, r)
+		if lines := strings.Count(log.String(), "\n"); lines < 1 || lines > 8 {
+			t.Errorf("%d lines in a minute, want one in 10 s at most", lines)
 		}
 	})
 }

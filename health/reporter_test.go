@@ -200,6 +200,9 @@ func TestServerThatHangsStopsNeitherChecksNorClose(t *testing.T) {
 		mustStart(t, r)
 		s.free <- struct{}{}
 		time.Sleep(60 * time.Second)
+		if n := goroutines(); n != 3 {
+			t.Errorf("%d goroutines, want the scheduler, the dispatcher and one that asks the server", n)
+		}
 		begin := time.Now()
 		mustClose(t, r)
 		if took := time.Since(begin); took > time.Second {
@@ -229,6 +232,24 @@ func TestStartTellsEveryMistake(t *testing.T) {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error %q does not say %q", err, want)
 		}
+	}
+}
+
+func TestTTLOutlastsTheInterval(t *testing.T) {
+	for interval, want := range map[time.Duration]time.Duration{
+		time.Second:      time.Hour,
+		time.Minute:      time.Hour,
+		30 * time.Minute: 90 * time.Minute,
+		time.Hour:        3 * time.Hour,
+	} {
+		o := newOptions([]Option{WithInterval(interval)})
+		if err := o.validate(); err != nil || o.ttl != want {
+			t.Errorf("interval %v: ttl %v (%v), want %v", interval, o.ttl, err, want)
+		}
+	}
+	o := newOptions([]Option{WithTTL(time.Second)})
+	if err := o.validate(); err == nil || !strings.Contains(err.Error(), "ttl 1s must be from the interval, 10s") {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -208,16 +208,16 @@ func TestBucketsAreContiguousAndNarrow(t *testing.T) {
 
 func TestEndpointsBeyondTheLimitAreSummedAsOther(t *testing.T) {
 	table := newEndpointTable()
+	table.record(endpointKey{healthpb.Endpoint_SERVER, "bad\xff", "m"}, succeeded, time.Second)
+	table.record(endpointKey{healthpb.Endpoint_SERVER, "s", strings.Repeat("x", 129)}, succeeded, time.Second)
 	for i := range 2000 {
 		for _, side := range []healthpb.Endpoint_Side{healthpb.Endpoint_SERVER, healthpb.Endpoint_CLIENT} {
-			key := endpointKey{side, "s" + strings.Repeat("x", 120), fmt.Sprint("M.", i, strings.Repeat("y", 120))}
+			key := endpointKey{side, strings.Repeat("s", 128), fmt.Sprintf("M.%04d%s", i, strings.Repeat("y", 122))}
 			table.record(key, succeeded, time.Duration(math.MaxInt64))
 			table.record(key, failed, time.Duration(math.MaxInt64))
 			table.record(key, dropped, time.Duration(math.MaxInt64))
 		}
 	}
-	table.record(endpointKey{healthpb.Endpoint_SERVER, "bad\xff", "m"}, succeeded, time.Second)
-	table.record(endpointKey{healthpb.Endpoint_SERVER, "s", strings.Repeat("x", 129)}, succeeded, time.Second)
 	all := table.collect()
 	if len(all) != MaxEndpoints {
 		t.Errorf("%d endpoints, want %d", len(all), MaxEndpoints)
@@ -236,9 +236,8 @@ func TestEndpointsBeyondTheLimitAreSummedAsOther(t *testing.T) {
 	if want := int64(2000 - maxNamed/2); others[healthpb.Endpoint_SERVER] != want+2 || others[healthpb.Endpoint_CLIENT] != want {
 		t.Errorf("others %v, want %d and two more of bad names", others, want)
 	}
-	if !slices.IsSortedFunc(all, func(a, b *healthpb.Endpoint) int {
-		return strings.Compare(a.GetSide().String()[5:]+a.GetService()+a.GetMethod(), b.GetSide().String()[5:]+b.GetService()+b.GetMethod())
-	}) && all[0].GetSide() != healthpb.Endpoint_SERVER {
+	order := func(e *healthpb.Endpoint) string { return fmt.Sprint(int(e.GetSide()), e.GetService(), e.GetMethod()) }
+	if !slices.IsSortedFunc(all, func(a, b *healthpb.Endpoint) int { return strings.Compare(order(a), order(b)) }) {
 		t.Error("endpoints are in no order")
 	}
 	stats := &healthpb.Stats{Service: testIdentity.short(), Endpoints: all}
