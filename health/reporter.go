@@ -153,8 +153,15 @@ func (r *Reporter) SetInfo(text string) {
 // Counters tells what happened so far.
 func (r *Reporter) Counters() Counters { return r.counts.snapshot() }
 
-// Stop is Close without a context, in the form that micro.BeforeStop wants.
-func (r *Reporter) Stop() error { return r.Close(context.Background()) }
+// Stop is Close in the form that micro.BeforeStop wants. What Close could not
+// publish is logged and not returned: a service that did its work has not failed
+// because nobody heard it stop.
+func (r *Reporter) Stop() error {
+	if err := r.Close(context.Background()); err != nil {
+		r.opts.logger.Error("health events were left behind at the end", "error", err)
+	}
+	return nil
+}
 
 // Run starts, waits for the end of ctx and closes.
 func (r *Reporter) Run(ctx context.Context) error {

@@ -17,6 +17,7 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/server"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 )
 
@@ -312,6 +313,23 @@ func TestRunEndsWithItsContext(t *testing.T) {
 		}
 		if err := newTestReporter(nil).Run(ctx); err == nil {
 			t.Error("Run without a publisher did not fail")
+		}
+	})
+}
+
+func TestStopLogsWhatCloseReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newFakeBroker()
+		b.before = func(context.Context, string, proto.Message) error { return errors.New("away") }
+		var log strings.Builder
+		r := newTestReporter(b, WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		mustStart(t, r)
+		time.Sleep(time.Second)
+		if err := r.Stop(); err != nil {
+			t.Errorf("Stop returns %v, which would fail the service", err)
+		}
+		if !strings.Contains(log.String(), "STOPPED among them") {
+			t.Errorf("log %q does not tell that STOPPED was lost", log.String())
 		}
 	})
 }
