@@ -42,6 +42,7 @@ func newMySQL(decode func(any) error, env Env) (Probe, error) {
 	}
 	p.open(sql.OpenDB(connector))
 	p.bound = p.limit
+	p.lost = func(err error) bool { return errors.Is(err, mysql.ErrInvalidConn) }
 	return p, nil
 }
 

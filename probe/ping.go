@@ -90,6 +90,11 @@ func (p *pingProbe) ping(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, ended(ctx, err)
 	}
+	return p.result(addr, times)
+}
+
+// result turns the times of the answers into a result.
+func (p *pingProbe) result(addr netip.Addr, times []time.Duration) (Result, error) {
 	if len(times) == 0 {
 		return Result{}, fmt.Errorf("no answer from %v to %d requests", addr, p.config.Count)
 	}

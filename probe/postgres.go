@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -42,6 +43,15 @@ func newPostgres(decode func(any) error, env Env) (Probe, error) {
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	config.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: cancelWait}
+	}
+	p.lost = func(err error) bool {
+		// Class 57P is the server's own end, 08 that of the connection.
+		var pg *pgconn.PgError
+		return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08"))
+	}
+	p.large = func(err error) bool {
+		var size *pgproto3.ExceededMaxBodyLenErr
+		return errors.As(err, &size)
 	}
 	p.open(stdlib.OpenDB(*config))
 	return p, nil

@@ -3,10 +3,13 @@ package probe
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/microhq/monitor-srv/setting"
@@ -62,7 +65,15 @@ type sqlProbe struct {
 	budget *budget
 	// bound limits the query on the server's side, if the kind does it so; its
 	// answer ends a query that the server goes on with.
-	bound   func(ctx context.Context, c *sql.Conn) (abandon func(), err error)
+	bound func(ctx context.Context, c *sql.Conn) (abandon func(), err error)
+	// lost reports whether an error of the kind's driver means that the connection
+	// was closed.
+	lost func(error) bool
+	// large reports whether the kind's driver refused an answer for its size; nil
+	// if it never does.
+	large func(error) bool
+	// kept is set while a connection is kept that was good at the last probe.
+	kept    bool
 	secrets []string
 }
 
@@ -76,18 +87,30 @@ func (p *sqlProbe) open(db *sql.DB) {
 
 // Probe runs the query.
 func (p *sqlProbe) Probe(ctx context.Context) (Result, error) {
-	p.budget.refill(maxSQLAnswer)
 	v, err := p.ask(ctx)
+	if err != nil && p.kept && ctx.Err() == nil && p.closed(err) {
+		// The server may close a connection that lies idle; that says nothing
+		// about whether it answers.
+		v, err = p.ask(ctx)
+	}
+	p.kept = err == nil
 	if err == nil {
 		return Result{Value: v}, nil
 	}
-	if p.budget.empty() {
+	if p.budget.empty() || p.large != nil && p.large(err) {
 		err = fmt.Errorf("the answer is larger than %d KiB", maxSQLAnswer>>10)
 	}
 	return Result{Value: p.errval}, hide(ended(ctx, err), p.secrets...)
 }
 
+// closed reports whether an error means that the connection was closed.
+func (p *sqlProbe) closed(err error) bool {
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || p.lost(err)
+}
+
 func (p *sqlProbe) ask(ctx context.Context) (float64, error) {
+	p.budget.refill(maxSQLAnswer)
 	conn, err := p.db.Conn(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("connecting: %w", err)

@@ -1,0 +1,109 @@
+package probe
+
+import (
+	"io"
+	"net"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+func redisProbeOf(tb testing.TB, address string, keys ...string) Probe {
+	tb.Helper()
+	return build(tb, "redis", "address = "+strconv.Quote(address)+"\n"+strings.Join(keys, "\n"), Env{})
+}
+
+// redisServer starts a real server with a password and returns its address.
+func redisServer(tb testing.TB) string {
+	tb.Helper()
+	program := needProgram(tb, "redis-server")
+	_, port, err := net.SplitHostPort(freePort(tb))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	startServer(tb, exec.Command(program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", tb.TempDir(), "--requirepass", "canary-password"))
+	address := "127.0.0.1:" + port
+	ready := redisProbeOf(tb, address, `password = "canary-password"`)
+	eventually(tb, 30*time.Second, "redis-server answers", func() bool {
+		_, err := run(tb, ready, time.Second)
+		return err == nil
+	})
+	return address
+}
+
+func TestRedisServer(t *testing.T) {
+	address := redisServer(t)
+	const password = `password = "canary-password"`
+	if r := ok(t, redisProbeOf(t, address, password)); r.Value != 0 || r.Detail != "PONG" {
+		t.Errorf("%+v, want 0 and PONG", r)
+	}
+	ok(t, redisProbeOf(t, address, password, `user = "default"`, "db = 3"))
+	fails(t, redisProbeOf(t, address), "NOAUTH")
+	_, err := fails(t, redisProbeOf(t, address, `password = "canary-wrong"`), "authenticating: the server answered")
+	if strings.Contains(err.Error(), "canary") {
+		t.Errorf("a secret is in %q", err)
+	}
+	fails(t, redisProbeOf(t, address, password, "db = 9999"), "choosing the database")
+	ok(t, redisProbeOf(t, address, password, `command = "RPUSH jobs a b c"`))
+	if r := ok(t, redisProbeOf(t, address, password, `command = "LLEN jobs"`, "parse = true")); r.Value != 3 {
+		t.Errorf("length %v, want 3", r.Value)
+	}
+	ok(t, redisProbeOf(t, address, password, `command = "SET load 1.5"`))
+	if r := ok(t, redisProbeOf(t, address, password, `command = "GET load"`, "parse = true")); r.Value != 1.5 {
+		t.Errorf("load %v, want 1.5", r.Value)
+	}
+	fails(t, redisProbeOf(t, address, password, `command = "GET nothing"`), "the server answered nil")
+	fails(t, redisProbeOf(t, address, password, `command = "GET jobs"`), "WRONGTYPE")
+	if r := ok(t, redisProbeOf(t, address, password, `command = "LRANGE jobs 0 -1"`)); r.Detail != "3 elements" {
+		t.Errorf("detail %q", r.Detail)
+	}
+	ok(t, redisProbeOf(t, address, password, `command = "SET word abc"`))
+	fails(t, redisProbeOf(t, address, password, `command = "GET word"`, "parse = true"), `the answer is not a decimal number: "abc"`)
+}
+
+func TestRedisVillains(t *testing.T) {
+	answer := func(text string) string {
+		return serve(t, func(c net.Conn) {
+			io.WriteString(c, text)
+			io.Copy(io.Discard, c)
+		})
+	}
+	before := rss(t)
+	for text, want := range map[string]string{
+		"$4000000000\r\n":                "larger than 64 KiB",
+		"$9223372036854775807\r\n":       "larger than 64 KiB",
+		"$99999999999999999999\r\n":      "not one of Redis",
+		"$-1\r\n":                        "nil",
+		"HTTP/1.1 400\r\n":               "not one of Redis",
+		"\r\n":                           "not one of Redis",
+		"+" + strings.Repeat("x", 1<<20): "larger than 64 KiB",
+		"-ERR " + strings.Repeat("y", 999) + "\r\n": "the server answered",
+	} {
+		fails(t, redisProbeOf(t, answer(text)), want)
+	}
+	if r := ok(t, redisProbeOf(t, answer("*2147483647\r\n"))); r.Detail != "2147483647 elements" {
+		t.Errorf("detail %q", r.Detail)
+	}
+	if grown := rss(t) - before; grown > 8*raceFactor<<20 {
+		t.Errorf("RSS grew by %d MiB", grown>>20)
+	}
+	timesOut(t, redisProbeOf(t, answer("")))
+	timesOut(t, redisProbeOf(t, answer("$10\r\nab")))
+}
+
+func TestRedisKeysAreChecked(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                   "address: this key is required",
+		"address = \"h:1\"\ncommand = \" \"": "command: this key is required",
+		"address = \"h:1\"\ncommand = \"MONITOR\"":     "MONITOR does not answer once",
+		"address = \"h:1\"\ncommand = \"subscribe x\"": "SUBSCRIBE does not answer once",
+		"address = \"h:1\"\ndb = -1":                   "db: -1 is out of range",
+		"address = \"h:1\"\nuser = \"u\"":              "user: needs a password",
+	} {
+		if err := refused(t, "redis", text, Env{}); !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %q, want %q", text, err, want)
+		}
+	}
+}
