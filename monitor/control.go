@@ -3,36 +3,45 @@ package monitor
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/microhq/monitor-srv/action"
 )
 
 // Register starts the monitor of a definition made by ParseOne and returns its
-// id. It fails with ErrExists, ErrFull or what is wrong with the definition.
+// id. It is in the journal, if there is one, before Register returns. It fails
+// with ErrExists, ErrFull, ErrJournal or what is wrong with the definition.
 func (g *Group) Register(d *Definition) (int64, error) {
 	g.changes.Lock()
 	defer g.changes.Unlock()
 	if g.named(d.Name) != nil {
 		return 0, fmt.Errorf("registering monitor %q: %w", d.Name, ErrExists)
 	}
-	registered := 0
-	for _, r := range g.sorted() {
-		if r.def.file == "" {
-			registered++
-		}
+	if n := len(g.registered()); n >= g.cfg.MaxRegistered {
+		return 0, fmt.Errorf("registering monitor %q: %w: %d", d.Name, ErrFull, n)
 	}
-	if registered >= g.cfg.MaxRegistered {
-		return 0, fmt.Errorf("registering monitor %q: %w: %d", d.Name, ErrFull, registered)
-	}
-	if err := g.put(d); err != nil {
+	p, err := g.build(d)
+	if err != nil {
 		return 0, fmt.Errorf("registering monitor %q: %w", d.Name, err)
 	}
-	return g.named(d.Name).id, nil
+	g.mu.Lock()
+	g.lastID++
+	r := g.newRunner(d, g.lastID)
+	g.byID[r.id], g.byName[d.Name] = r, r
+	g.mu.Unlock()
+	if err := g.journal(); err != nil {
+		g.remove(r)
+		g.closeProbe(d.Name, p)
+		return 0, fmt.Errorf("registering monitor %q: %w", d.Name, err)
+	}
+	g.run(r, p)
+	return r.id, nil
 }
 
 // Unregister ends a monitor for good. One of a file comes back when the files
-// are read again. It does not wait for a probe that runs.
+// are read again. It does not wait for a probe that runs. With ErrJournal the
+// monitor has ended, but would come back after a restart.
 func (g *Group) Unregister(id int64) error {
 	g.changes.Lock()
 	defer g.changes.Unlock()
@@ -41,6 +50,81 @@ func (g *Group) Unregister(id int64) error {
 		return err
 	}
 	g.remove(r)
+	if err := g.journal(); err != nil {
+		return fmt.Errorf("unregistering monitor %q: %w", r.def.Name, err)
+	}
+	return nil
+}
+
+// registered returns the monitors that were registered at run time, by id.
+func (g *Group) registered() []*runner {
+	return slices.DeleteFunc(g.sorted(), func(r *runner) bool { return r.def.Origin != OriginAPI })
+}
+
+// journal writes the registered monitors down. g.changes is held.
+func (g *Group) journal() error {
+	if g.cfg.Journal == nil {
+		return nil
+	}
+	var state journalState
+	for _, r := range g.registered() {
+		state.Monitors = append(state.Monitors, Saved{ID: r.id, Text: r.def.text, Trusted: r.def.Trusted})
+	}
+	g.mu.Lock()
+	state.LastID = g.lastID
+	g.mu.Unlock()
+	if err := g.cfg.Journal.save(state); err != nil {
+		return fmt.Errorf("%w: %w", ErrJournal, err)
+	}
+	return nil
+}
+
+// Restore registers what the journal holds, under the ids it had. allow says
+// whether a definition may run still; one that may not, or is wrong by now, is
+// left out and told. It is to be called once, before any Register.
+func (g *Group) Restore(allow func(*Definition) error) []error {
+	if g.cfg.Journal == nil {
+		return nil
+	}
+	g.changes.Lock()
+	defer g.changes.Unlock()
+	state, err := g.cfg.Journal.load()
+	if err != nil {
+		return []error{err}
+	}
+	var errs []error
+	for _, saved := range state.Monitors {
+		if err := g.restore(saved, allow); err != nil {
+			errs = append(errs, fmt.Errorf("restoring monitor %d: %w", saved.ID, err))
+		}
+	}
+	g.mu.Lock()
+	g.lastID = max(g.lastID, state.LastID)
+	g.mu.Unlock()
+	return errs
+}
+
+func (g *Group) restore(saved Saved, allow func(*Definition) error) error {
+	d, err := ParseOne(saved.Text)
+	if err != nil {
+		return err
+	}
+	d.Trusted = saved.Trusted
+	if err := allow(d); err != nil {
+		return err
+	}
+	if g.named(d.Name) != nil {
+		return fmt.Errorf("%q: %w", d.Name, ErrExists)
+	}
+	p, err := g.build(d)
+	if err != nil {
+		return err
+	}
+	r := g.newRunner(d, saved.ID)
+	g.mu.Lock()
+	g.byID[r.id], g.byName[d.Name] = r, r
+	g.mu.Unlock()
+	g.run(r, p)
 	return nil
 }
 

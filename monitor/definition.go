@@ -31,8 +31,8 @@ type Definition struct {
 	Name string
 	// Origin is "file:NAME.toml" or "api".
 	Origin string
-	// file is the path it was read from.
-	file string
+	// file is the path it was read from, text what was registered over the API.
+	file, text string
 	// Interval between two probes, and the deadline of each.
 	Interval, Timeout time.Duration
 	// RetryInterval replaces Interval while a change is being confirmed.

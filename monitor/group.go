@@ -21,6 +21,8 @@ var (
 	ErrExists = errors.New("the name is used already")
 	// ErrFull says that no more monitors may be registered at run time.
 	ErrFull = errors.New("too many monitors are registered")
+	// ErrJournal says that a change could not be written down.
+	ErrJournal = errors.New("the state directory cannot be written")
 )
 
 // DefaultMaxRegistered bounds the monitors registered at run time.
@@ -36,6 +38,8 @@ type Config struct {
 	// away, and somebody else runs it.
 	Deliverer *action.Deliverer
 	Recorder  Recorder
+	// Journal keeps registered monitors over a restart; nil forgets them.
+	Journal *Journal
 	// Caps bound how many probes of a kind run at once; 16 for exec if nil.
 	Caps map[string]int
 	// MaxRegistered bounds the monitors of Register; DefaultMaxRegistered if zero.
@@ -149,7 +153,7 @@ func (g *Group) Apply(set Set, problems []*Problem) []*Problem {
 		}
 	}
 	for _, r := range g.sorted() {
-		if r.def.file != "" && !wanted[r.def.Name] && !broken[r.def.file] {
+		if r.def.Origin != OriginAPI && !wanted[r.def.Name] && !broken[r.def.file] {
 			g.remove(r)
 		}
 	}
@@ -198,7 +202,7 @@ func (g *Group) dropReceiver(name string) {
 // nothing changed. g.changes is held.
 func (g *Group) put(d *Definition) error {
 	old := g.named(d.Name)
-	if old != nil && old.def.file == "" && d.file != "" {
+	if old != nil && old.def.Origin == OriginAPI {
 		return fmt.Errorf("%w, by a monitor registered at run time", ErrExists)
 	}
 	if old != nil && old.def.file == d.file && reflect.DeepEqual(old.def.tree, d.tree) {
@@ -208,8 +212,7 @@ func (g *Group) put(d *Definition) error {
 	if err != nil {
 		return err
 	}
-	r := &runner{def: d, group: g, judge: judge{t: d.Thresholds}}
-	r.job = newJob(d.Name, d.Interval, r.begin)
+	r := g.newRunner(d, 0)
 	if old != nil {
 		old.stop()
 		r.inherit(old)
@@ -221,14 +224,27 @@ func (g *Group) put(d *Definition) error {
 		r.id = g.lastID
 	}
 	g.byID[r.id], g.byName[d.Name] = r, r
+	g.mu.Unlock()
+	g.run(r, p)
+	return nil
+}
+
+func (g *Group) newRunner(d *Definition, id int64) *runner {
+	r := &runner{id: id, def: d, group: g, judge: judge{t: d.Thresholds}}
+	r.job = newJob(d.Name, d.Interval, r.begin)
+	return r
+}
+
+// run starts a monitor unless the Group has ended.
+func (g *Group) run(r *runner, p *parts) {
+	g.mu.Lock()
 	closed := g.closed
 	g.mu.Unlock()
 	if closed {
-		g.closeProbe(d.Name, p)
-		return nil
+		g.closeProbe(r.def.Name, p)
+		return
 	}
 	r.start(p)
-	return nil
 }
 
 // remove ends a monitor for good. g.changes is held.

@@ -52,6 +52,18 @@ func Parse(file, text string) (Set, []*Problem) {
 // ParseOne reads one definition that came over the API, as JSON if it begins
 // with a brace, else as TOML with or without a [[monitor]] around it.
 func ParseOne(text string) (*Definition, error) {
+	d, err := parseOne(text)
+	if err != nil {
+		return nil, err
+	}
+	d.Origin, d.file, d.text = OriginAPI, "", text
+	return d, nil
+}
+
+// OriginAPI is the Origin of definitions registered at run time.
+const OriginAPI = "api"
+
+func parseOne(text string) (*Definition, error) {
 	if strings.HasPrefix(strings.TrimSpace(text), "{") {
 		tree, err := jsonTree(text)
 		if err != nil {
@@ -61,7 +73,8 @@ func ParseOne(text string) (*Definition, error) {
 	}
 	set, problems := Parse("", text)
 	if len(set.Monitors) == 1 && len(problems) == 0 && len(set.Receivers) == 0 {
-		return named(set.Monitors[0], nil)
+		set.Monitors[0].Trusted = false
+		return set.Monitors[0], nil
 	}
 	tree := make(map[string]any)
 	if _, err := toml.Decode(text, &tree); err == nil && tree["monitor"] == nil {
@@ -85,7 +98,6 @@ func named(d *Definition, err error) (*Definition, error) {
 		}
 		return nil, errors.Join(errs...)
 	}
-	d.Origin = "api"
 	return d, nil
 }
 
