@@ -383,9 +383,7 @@ func verify(t testing.TB, s *Store) {
 	}
 	for _, tr := range []*tree[*entry]{&s.checks, &s.statuses, &s.stats} {
 		tr.walk(0, allClasses, visit)
-		if tr.root != nil {
-			checkShape(t, tr.root)
-		}
+		checkShape(t, tr.root)
 	}
 	if len(held) != s.entries() || s.checks.sums != s.checksByID.sums {
 		t.Fatalf("%d entries are held, the trees count %d", len(held), s.entries())

@@ -1,5 +1,7 @@
 package store
 
+import "slices"
+
 // limitOf clamps the limit of a page.
 func limitOf(limit int) int {
 	if limit <= 0 {
@@ -16,7 +18,7 @@ type cutter[E, T any] struct {
 	listing listing
 	fill    func(E, *T)
 
-	limit, offset int
+	limit, offset int  // limit of items, with those that were there before
 	cursor        *key // excludes offset
 
 	items []T
@@ -27,7 +29,7 @@ type cutter[E, T any] struct {
 
 // start takes over the page that q asks for.
 func (c *cutter[E, T]) start(q *Query) error {
-	c.limit, c.offset = limitOf(q.Limit), max(q.Offset, 0)
+	c.limit, c.offset = len(c.items)+limitOf(q.Limit), max(q.Offset, 0)
 	if q.Cursor == "" {
 		return nil
 	}
@@ -56,9 +58,9 @@ func (c *cutter[E, T]) cut(words ...string) {
 	if n == 0 {
 		return
 	}
-	items := append(c.items, make([]T, n)...)
-	rest := items[len(c.items):]
-	c.items = items
+	had := len(c.items)
+	c.items = slices.Grow(c.items, n)[:had+n]
+	rest := c.items[had:]
 	c.tree.walk(pos, c.set, func(x E) bool {
 		c.fill(x, &rest[0])
 		c.last, rest = x, rest[1:]

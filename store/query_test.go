@@ -84,6 +84,27 @@ func TestA9SummaryIsTheWorst(t *testing.T) {
 	}
 }
 
+// TestAppendChecksKeepsWhatIsThere, and takes no memory if there is room.
+func TestAppendChecksKeepsWhatIsThere(t *testing.T) {
+	s := still(Config{})
+	scatter(t, s, 500)
+	items := []Check{{ID: "mine"}}
+	for _, q := range []Query{{Limit: 20}, {Limit: 5, Node: "node-3"}} {
+		want, err := s.Checks(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := s.AppendChecks(items, q)
+		if err != nil || p.Items[0].ID != "mine" || !slices.Equal(p.Items[1:], want.Items) || p.Next != want.Next || p.Total != want.Total {
+			t.Errorf("%+v: %d items, want %d, %v", q, len(p.Items), len(want.Items)+1, err)
+		}
+		again, err := s.AppendChecks(p.Items[:0], q)
+		if err != nil || &again.Items[0] != &p.Items[0] || !slices.Equal(again.Items, want.Items) {
+			t.Errorf("%+v: the slice was not used again, %v", q, err)
+		}
+	}
+}
+
 // selects is what a Query means.
 func (q *Query) selects(c Check) bool {
 	return (q.Service == "" || q.Service == c.Service) && (q.Node == "" || q.Node == c.Node) &&

@@ -12,9 +12,6 @@ type inner[T any] struct {
 	n    int
 }
 
-func (in *inner[T]) size() int { return in.n }
-func (in *inner[T]) first() T  { return in.min[0] }
-
 func (in *inner[T]) addTo(s *sums) {
 	for i := range in.n {
 		for c, n := range in.sums[i] {
@@ -58,10 +55,10 @@ func (in *inner[T]) search(t *tree[T], b *bound) int {
 	})
 }
 
-func (in *inner[T]) insert(t *tree[T], k *key, x T, c class) part[T] {
+func (in *inner[T]) insert(t *tree[T], k *key, x T, c class) *inner[T] {
 	i := in.search(t, &bound{key: *k, n: len(k), after: true})
 	right := in.kids[i].insert(t, k, x, c)
-	if right == nil {
+	if right.none() {
 		in.min[i] = in.kids[i].first()
 		in.sums[i][c]++
 		return nil
@@ -139,8 +136,7 @@ func (in *inner[T]) walk(pos int, set classSet, yield func(T) bool) bool {
 	return true
 }
 
-func (in *inner[T]) merge(right part[T]) bool {
-	r := right.(*inner[T])
+func (in *inner[T]) merge(r *inner[T]) bool {
 	if in.n+r.n > innerMax*3/4 {
 		return false
 	}

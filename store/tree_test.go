@@ -86,26 +86,28 @@ func (m *treeModel) check(t testing.TB, set classSet, words ...string) {
 // checkShape looks for parts that are empty, too full or miscounted.
 func checkShape[T any](t testing.TB, p part[T]) (items int) {
 	t.Helper()
-	switch p := p.(type) {
-	case *leaf[T]:
-		if p.n == 0 || p.n >= leafMax {
-			t.Fatalf("leaf of %d items", p.n)
+	if l := p.leaf; l != nil {
+		if l.n == 0 || l.n >= leafMax {
+			t.Fatalf("leaf of %d items", l.n)
 		}
-		return int(p.n)
-	case *inner[T]:
-		if p.n == 0 || p.n >= innerMax {
-			t.Fatalf("inner of %d kids", p.n)
+		return int(l.n)
+	}
+	in := p.inner
+	if in == nil {
+		return 0
+	}
+	if in.n == 0 || in.n >= innerMax {
+		t.Fatalf("inner of %d kids", in.n)
+	}
+	for i := range in.n {
+		n := checkShape(t, in.kids[i])
+		if got := in.sums[i].in(allClasses); got != n {
+			t.Fatalf("sums say %d items, there are %d", got, n)
 		}
-		for i := range p.n {
-			n := checkShape(t, p.kids[i])
-			if got := p.sums[i].in(allClasses); got != n {
-				t.Fatalf("sums say %d items, there are %d", got, n)
-			}
-			if any(p.min[i]) != any(p.kids[i].first()) {
-				t.Fatal("min is not the first item")
-			}
-			items += n
+		if any(in.min[i]) != any(in.kids[i].first()) {
+			t.Fatal("min is not the first item")
 		}
+		items += n
 	}
 	return items
 }
@@ -141,7 +143,7 @@ func TestTreeEqualsSortedSlice(t *testing.T) {
 		for len(m.items) > 0 {
 			m.toggle(m.items[rnd.IntN(len(m.items))].key, 0, true)
 		}
-		if m.tree.root != nil || m.tree.sums != (sums{}) {
+		if !m.tree.root.none() || m.tree.sums != (sums{}) {
 			t.Fatal("an empty tree holds something")
 		}
 		m.check(t, allClasses)
@@ -162,7 +164,7 @@ func TestTreeGivesRoomBack(t *testing.T) {
 	leaves := 0
 	var count func(p part[*treeItem])
 	count = func(p part[*treeItem]) {
-		if in, ok := p.(*inner[*treeItem]); ok {
+		if in := p.inner; in != nil {
 			for _, kid := range in.kids[:in.n] {
 				count(kid)
 			}
