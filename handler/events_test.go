@@ -120,7 +120,7 @@ func TestT9BlockedStoreKeepsStatusesAndFailuresAndRecovers(t *testing.T) {
 func TestRunDrainsWhatWaitsAndThenTakesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &putter{block: func(*store.Event) store.Outcome { time.Sleep(time.Millisecond); return store.Stale }}
-		events := NewEvents(EventsConfig{Store: p})
+		events := NewEvents(EventsConfig{Store: p, Log: slog.New(slog.DiscardHandler)})
 		wire := wireOf(t, typicalCheck())
 		for range 100 {
 			events.receive(store.KindCheck, protobuf, wire)

@@ -31,6 +31,8 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreCurrent(),
 		// A memory registry has no way to be stopped.
 		goleak.IgnoreTopFunction("go-micro.dev/v4/registry.(*memRegistry).ttlPrune"),
+		// A client's cache is stopped by the garbage collector.
+		goleak.IgnoreTopFunction("github.com/patrickmn/go-cache.(*janitor).Run"),
 		// The stock http broker never closes its idle connections, at either end.
 		goleak.IgnoreAnyFunction("net/http.(*conn).serve"),
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),

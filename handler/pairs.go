@@ -22,6 +22,10 @@ type seenPairs struct {
 func (s *seenPairs) add(entry []byte) bool {
 	s.count++
 	s.total += len(entry)
+	if shortPair(entry) {
+		s.bad = s.bad || !utf8.Valid(entry)
+		return true
+	}
 	var f field
 	keys, values := 0, 0
 	for len(entry) > 0 {
@@ -43,6 +47,19 @@ func (s *seenPairs) add(entry []byte) bool {
 	}
 	s.bad = s.bad || keys > 1 || values > 1
 	return true
+}
+
+// shortPair reports whether an entry is what nearly all are: a key and a value of
+// less than 128 bytes. The bytes around these are ASCII, so that such an entry is
+// UTF-8 if both are.
+func shortPair(entry []byte) bool {
+	const around = 4 // two tags and two lengths
+	if len(entry) < around || entry[0] != 1<<3|byte(bytesType) || entry[1] >= 0x80 {
+		return false
+	}
+	at := 2 + int(entry[1])
+	return at+2 <= len(entry) && entry[at] == 2<<3|byte(bytesType) &&
+		entry[at+1] < 0x80 && at+2+int(entry[at+1]) == len(entry)
 }
 
 // dirty reports whether the entries must be written anew.

@@ -27,6 +27,24 @@ type field struct {
 // read reads the field that b begins with, and returns its length with the tag,
 // or 0 if it is not well-formed.
 func (f *field) read(b []byte) int {
+	// Nearly all fields have one byte for the tag and one for the length or value.
+	if len(b) >= 2 && b[0] >= 1<<3 && b[0] < 0x80 && b[1] < 0x80 {
+		switch tag := uint64(b[0]); tag & 7 {
+		case bytesType:
+			if n := 2 + int(b[1]); n <= len(b) {
+				f.tag, f.bytes = tag, b[2:n:n]
+				return n
+			}
+			return 0
+		case varintType:
+			f.tag, f.val = tag, uint64(b[1])
+			return 2
+		}
+	}
+	return f.readAny(b)
+}
+
+func (f *field) readAny(b []byte) int {
 	tag, n := consumeVarint(b)
 	num := tag >> 3
 	if n == 0 || num == 0 || num > uint64(protowire.MaxValidNumber) {
