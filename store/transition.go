@@ -40,6 +40,7 @@ const (
 	forgottenMissing
 	forgottenStopped
 	evicted
+	withdrawn
 )
 
 // words tells the cause to people. The durations are those of the record.
@@ -57,6 +58,8 @@ func (c cause) words(past, limit time.Duration) string {
 		return "forgotten: stopped for " + past.String()
 	case evicted:
 		return "evicted: its room was needed"
+	case withdrawn:
+		return "withdrawn"
 	}
 	return "reported"
 }
