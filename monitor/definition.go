@@ -1,8 +1,10 @@
 package monitor
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -239,11 +241,33 @@ func (s *section) take(key string, target *string) error {
 	return nil
 }
 
+// duration takes zero for unset, as goma does and its client sends.
 func duration(d *setting.Duration, unset time.Duration) time.Duration {
-	if d == nil {
+	if d == nil || *d == 0 {
 		return unset
 	}
 	return time.Duration(*d)
+}
+
+// JSON returns the definition as the API takes it.
+func (d *Definition) JSON() ([]byte, error) { return json.Marshal(d.tree) }
+
+// Line is the line of its file at which the definition begins.
+func (d *Definition) Line() int { return d.line }
+
+// RunsCommands tells whether its probe or one of its own actions runs commands.
+func (d *Definition) RunsCommands() bool {
+	return d.probe.kind == kindExec || slices.ContainsFunc(d.actions, func(a section) bool { return a.kind == kindExec })
+}
+
+// boundless tells whether the value is one of the target's own and no threshold
+// was set for it: then any value but 0 fails, which is seldom meant.
+func (d *Definition) boundless() bool {
+	_, min := d.tree["min"]
+	_, max := d.tree["max"]
+	parse, _ := d.probe.tree["parse"].(bool)
+	_, query := d.probe.tree["query"]
+	return !min && !max && (parse || query)
 }
 
 func whole(n *int, unset int) int {

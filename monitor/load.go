@@ -218,7 +218,7 @@ func (s *Set) refuseDuplicates() []*Problem {
 func (s *Set) refuseExec(file string) []*Problem {
 	var problems []*Problem
 	s.Monitors = slices.DeleteFunc(s.Monitors, func(d *Definition) bool {
-		if !d.runsCommands() {
+		if !d.RunsCommands() {
 			return false
 		}
 		problems = append(problems, &Problem{File: file, Line: d.line, Monitor: d.Name, Err: errors.New("exec is refused from a file that group or others may write")})
@@ -236,7 +236,3 @@ func (s *Set) refuseExec(file string) []*Problem {
 
 // kindExec is the kind of probe and action that runs commands.
 const kindExec = "exec"
-
-func (d *Definition) runsCommands() bool {
-	return d.probe.kind == kindExec || slices.ContainsFunc(d.actions, func(a section) bool { return a.kind == kindExec })
-}

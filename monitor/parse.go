@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -42,8 +43,13 @@ func Parse(file, text string) (Set, []*Problem) {
 		d, err := define(tree, fmt.Sprintf("monitor.%d", i), line)
 		d.Origin, d.file, d.Trusted = origin, file, true
 		problems = append(problems, problemsOf(file, d.Name, err)...)
-		if err == nil {
-			set.Monitors = append(set.Monitors, d)
+		if err != nil {
+			continue
+		}
+		set.Monitors = append(set.Monitors, d)
+		if d.boundless() {
+			problems = append(problems, &Problem{File: file, Line: d.line, Monitor: d.Name, Warning: true,
+				Err: errors.New("its probe gives a value, and neither min nor max says which values are good: every value but 0 fails")})
 		}
 	}
 	return set, problems
@@ -60,6 +66,8 @@ func ParseOne(text string) (*Definition, error) {
 	return d, nil
 }
 
+func isError(p *Problem) bool { return !p.Warning }
+
 // OriginAPI is the Origin of definitions registered at run time.
 const OriginAPI = "api"
 
@@ -72,7 +80,7 @@ func parseOne(text string) (*Definition, error) {
 		return named(define(tree, "", func(string) int { return 0 }))
 	}
 	set, problems := Parse("", text)
-	if len(set.Monitors) == 1 && len(problems) == 0 && len(set.Receivers) == 0 {
+	if len(set.Monitors) == 1 && !slices.ContainsFunc(problems, isError) && len(set.Receivers) == 0 {
 		set.Monitors[0].Trusted = false
 		return set.Monitors[0], nil
 	}

@@ -113,7 +113,6 @@ func (r *runner) run(ctx context.Context, p *parts) {
 		r.finish(p, nil)
 		return
 	}
-	at := time.Now()
 	m := measure(ctx, p.probe, r.deadline())
 	release()
 	if ctx.Err() != nil {
@@ -122,7 +121,6 @@ func (r *runner) run(ctx context.Context, p *parts) {
 		r.finish(p, nil)
 		return
 	}
-	m.at, m.took = at, time.Since(at)
 	r.finish(p, &m)
 }
 
@@ -144,7 +142,9 @@ type measurement struct {
 func measure(ctx context.Context, p probe.Probe, timeout time.Duration) (m measurement) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %v", timeout))
 	defer cancel()
+	m.at = time.Now()
 	defer func() {
+		m.took = time.Since(m.at)
 		if v := recover(); v != nil {
 			m.err = &panicError{v, debug.Stack()}
 		}

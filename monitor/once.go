@@ -1,0 +1,26 @@
+package monitor
+
+import "context"
+
+// Try runs the probe of a definition once and judges its value, for somebody who
+// tries a file before trusting it. The state is OK, Warning or Failing by this
+// one value; nothing is recorded and nobody is told.
+func (g *Group) Try(ctx context.Context, d *Definition) (Result, error) {
+	g.changes.Lock()
+	p, err := g.build(d)
+	g.changes.Unlock()
+	if err != nil {
+		return Result{}, err
+	}
+	defer g.closeProbe(d.Name, p)
+	r := g.newRunner(d, 0)
+	m := measure(ctx, p.probe, r.deadline())
+	state := Failing
+	if grade, known := r.gradeOf(p, &m); !known || grade != bad {
+		state = calm(grade)
+	}
+	return Result{
+		Name: d.Name, State: state, Value: r.value, Err: m.err, Detail: m.Detail, Phases: m.Phases,
+		At: m.at, Took: m.took, Interval: d.Interval,
+	}, nil
+}
