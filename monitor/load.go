@@ -14,7 +14,8 @@ import (
 
 // Bounds of what is read. A document of a thousand monitors is about 300 KiB.
 const (
-	maxDocument = 1 << 20
+	// MaxDocument is the size of the largest document that is read, in bytes.
+	MaxDocument = 1 << 20
 	maxFiles    = 10_000
 )
 
@@ -143,12 +144,12 @@ func readDocument(file string) (string, fs.FileMode, error) {
 	if !info.Mode().IsRegular() {
 		return "", 0, errors.New("not a regular file")
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxDocument+1))
+	text, err := io.ReadAll(io.LimitReader(f, MaxDocument+1))
 	if err != nil {
 		return "", 0, cause(err)
 	}
-	if len(text) > maxDocument {
-		return "", 0, fmt.Errorf("larger than %d bytes", maxDocument)
+	if len(text) > MaxDocument {
+		return "", 0, fmt.Errorf("larger than %d bytes", MaxDocument)
 	}
 	return string(text), info.Mode(), nil
 }
