@@ -34,11 +34,10 @@ func TestVerdicts(t *testing.T) {
 		}, CheckWarning, "root: full"},
 		{"warning of nothing", func(context.Context) (map[string]string, error) { return nil, Warning(nil) }, CheckOK, ""},
 		{"panic", func(context.Context) (map[string]string, error) { panic("boom") }, CheckError, "check panicked: boom"},
-		{"nil map", func(context.Context) (map[string]string, error) {
-			var m map[string]string
-			m["a"] = "b"
-			return m, nil
-		}, CheckError, "check panicked: assignment to entry in nil map"},
+		{"runtime error", func(context.Context) (map[string]string, error) {
+			var none []string
+			return map[string]string{"a": none[len(none)]}, nil
+		}, CheckError, "check panicked: runtime error: index out of range [0] with length 0"},
 		{"error that panics", func(context.Context) (map[string]string, error) { return nil, typedNil },
 			CheckError, "check panicked: runtime error: invalid memory address or nil pointer dereference"},
 		{"goexit", func(context.Context) (map[string]string, error) { runtime.Goexit(); return nil, nil },

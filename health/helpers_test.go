@@ -137,7 +137,7 @@ func goroutines() int {
 		runtime.Gosched()
 		buf := make([]byte, 1<<20)
 		all := string(buf[:runtime.Stack(buf, true)])
-		least = min(least, strings.Count(all, "created by github.com/microhq/monitor-srv/health.(*") +
+		least = min(least, strings.Count(all, "created by github.com/microhq/monitor-srv/health.(*")+
 			strings.Count(all, "created by github.com/microhq/monitor-srv/health.start"))
 	}
 	return least

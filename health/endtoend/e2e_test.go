@@ -165,6 +165,13 @@ func TestEndToEndOverTheHTTPBroker(t *testing.T) {
 }
 
 func TestEndToEndOverNATS(t *testing.T) {
+	address := startNATS(t)
+	endToEnd(t, registry.NewMemoryRegistry(), func() broker.Broker { return natsbroker.NewBroker(broker.Addrs(address)) })
+}
+
+// startNATS runs a server and returns its URL.
+func startNATS(t *testing.T) string {
+	t.Helper()
 	ns, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, NoSigs: true, NoLog: true})
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +181,7 @@ func TestEndToEndOverNATS(t *testing.T) {
 	if !ns.ReadyForConnections(patience) {
 		t.Fatal("the NATS server does not start")
 	}
-	endToEnd(t, registry.NewMemoryRegistry(), func() broker.Broker { return natsbroker.NewBroker(broker.Addrs(ns.ClientURL())) })
+	return ns.ClientURL()
 }
 
 // endToEnd runs a real service and compares what another one hears of it.

@@ -1,0 +1,112 @@
+package health_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"go/format"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/microhq/monitor-srv/health"
+)
+
+// blocks are the pieces of docs/publishing.md in one language.
+func blocks(t *testing.T, language string) []string {
+	t.Helper()
+	text, err := os.ReadFile("../docs/publishing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+		found = append(found, m[1])
+	}
+	if len(found) == 0 {
+		t.Fatalf("docs/publishing.md has no %s", language)
+	}
+	return found
+}
+
+func TestProgramsOfTheDocsCompile(t *testing.T) {
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	overlay := map[string]map[string]string{"Replace": {}}
+	args := []string{"list", "-export"} // compiles, but does not link
+	for i, code := range blocks(t, "go") {
+		if !strings.HasPrefix(code, "package main\n") {
+			continue
+		}
+		if formatted, err := format.Source([]byte(code)); err != nil || string(formatted) != code {
+			t.Errorf("program %d is not formatted (%v); gofmt gives:\n%s", i, err, formatted)
+		}
+		file := filepath.Join(dir, fmt.Sprint(i, ".go"))
+		if err := os.WriteFile(file, []byte(code), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		// The program stands in a folder of the module that only the compiler sees.
+		name := fmt.Sprint("docprogram", i)
+		overlay["Replace"][filepath.Join(root, "health", name, "main.go")] = file
+		args = append(args, "./"+name)
+	}
+	if len(args) != 5 {
+		t.Fatalf("%d programs, want 3", len(args)-2)
+	}
+	wire, err := json.Marshal(overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(file, wire, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args = slices.Insert(args, 2, "-overlay="+file)
+	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
+		t.Errorf("go %v: %v\n%s", args, err, out)
+	}
+}
+
+func TestDocsNameEveryOptionAndLimit(t *testing.T) {
+	text, err := os.ReadFile("../docs/publishing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("options.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := regexp.MustCompile(`(?m)^func (With\w+)\(`).FindAllStringSubmatch(string(source), -1)
+	if len(options) < 9 {
+		t.Fatalf("%d options", len(options))
+	}
+	for _, option := range options {
+		if !strings.Contains(string(text), "| `"+option[1]+"` |") {
+			t.Errorf("docs/publishing.md does not name %s", option[1])
+		}
+	}
+	for _, fact := range []string{
+		fmt.Sprintf("A reporter takes %d checks", health.MaxChecks),
+		fmt.Sprintf("Beyond %d endpoints", health.MaxEndpoints-2),
+		fmt.Sprintf("name and version of a service | %d bytes", health.MaxServiceName),
+		fmt.Sprintf("node id, check id | %d bytes", health.MaxCheckID),
+		fmt.Sprintf("description, error, info | %d KiB", health.MaxText>>10),
+		fmt.Sprintf("%d pairs, keys of %d bytes, values of %d KiB, %d KiB in all",
+			health.MaxResults, health.MaxResultKey, health.MaxResultValue>>10, health.MaxResultsTotal>>10),
+		fmt.Sprintf("one event | %d KiB", health.MaxEventSize>>10),
+		fmt.Sprintf("| `WithInterval` | %.0f s |", health.DefaultInterval.Seconds()),
+		fmt.Sprintf("| `WithPublishTimeout` | %.0f s |", health.DefaultPublishTimeout.Seconds()),
+		fmt.Sprintf("| `WithQueueSize` | %d |", health.DefaultQueueSize),
+		"`" + health.TopicHealthCheck + "`", "`" + health.TopicStatus + "`", "`" + health.TopicStats + "`",
+	} {
+		if !strings.Contains(string(text), fact) {
+			t.Errorf("docs/publishing.md does not say %q", fact)
+		}
+	}
+}
