@@ -1,0 +1,96 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+var (
+	// ErrNoToken says that nobody may change anything, because the service was
+	// given no tokens. It is no fault of the caller: 403.
+	ErrNoToken = errors.New("changes are switched off: the service has no token file (--token_file FILE)")
+	// ErrUnauthorized says that the token is missing or not known: 401.
+	ErrUnauthorized = errors.New("a token is needed, and none that is known was given: send Authorization: Bearer TOKEN, or TOKEN as the password of HTTP Basic")
+	// ErrForbidden says that the role of the token is not enough: 403.
+	ErrForbidden = errors.New("forbidden")
+	// ErrTooMany says that the address guessed too often: 429.
+	ErrTooMany = errors.New("too many wrong tokens came from this address")
+)
+
+// TooManyError is an ErrTooMany that tells how long to wait.
+type TooManyError struct{ Wait time.Duration }
+
+// Error says how long to wait, in full seconds.
+func (e *TooManyError) Error() string {
+	return fmt.Sprintf("%v: wait %v", ErrTooMany, e.Wait.Truncate(time.Second)+time.Second)
+}
+
+// Unwrap returns ErrTooMany.
+func (e *TooManyError) Unwrap() error { return ErrTooMany }
+
+// Policy decides what a caller may do. The zero value lets nobody change
+// anything. It may be copied.
+type Policy struct {
+	// Tokens carry roles; nil if there is no token file.
+	Tokens *Tokens
+	// Insecure makes every client of this machine an Admin; it means nothing if
+	// there are Tokens.
+	Insecure bool
+	// ExecAPI lets an Admin register monitors that run commands.
+	ExecAPI bool
+	// ExecAllow narrows ExecAPI to the commands of a list, unless it is nil.
+	ExecAllow *ExecAllow
+}
+
+// Identify returns the role of a caller with a token, which is empty if it sent
+// none, at the address "IP:port". It fails with ErrNoToken, ErrUnauthorized or
+// ErrTooMany.
+func (p Policy) Identify(token, remoteAddr string) (Role, error) {
+	if p.Tokens == nil {
+		switch {
+		case !p.Insecure:
+			return None, ErrNoToken
+		case !Loopback(remoteAddr):
+			return None, fmt.Errorf("%w: without tokens only clients of the same machine may make changes", ErrForbidden)
+		}
+		return Admin, nil
+	}
+	from, now := addressOf(remoteAddr), time.Now()
+	if wait := p.Tokens.failures.wait(from, now); wait > 0 {
+		return None, &TooManyError{wait}
+	}
+	role := p.Tokens.Role(token)
+	if role == None {
+		// A call without a token is no guess, and must not lock out those who
+		// share its address.
+		if token != "" {
+			p.Tokens.failures.add(from, now)
+		}
+		return None, ErrUnauthorized
+	}
+	return role, nil
+}
+
+// Allow returns nil if the caller has at least the role that is needed, else
+// ErrNoToken, ErrUnauthorized, ErrForbidden or ErrTooMany with the reason. The
+// role None is everybody's.
+func (p Policy) Allow(need Role, token, remoteAddr string) error {
+	if need == None {
+		return nil
+	}
+	role, err := p.Identify(token, remoteAddr)
+	if err != nil {
+		return err
+	}
+	return Enough(role, need)
+}
+
+// Enough returns nil if a role is at least the one that is needed, else an
+// ErrForbidden that names both.
+func Enough(have, need Role) error {
+	if have < need {
+		return fmt.Errorf("%w: the role %s is not enough, it takes %s", ErrForbidden, have, need)
+	}
+	return nil
+}

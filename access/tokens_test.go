@@ -1,0 +1,156 @@
+package access
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestTokensCarryTheirRoles(t *testing.T) {
+	tokens := load(t)
+	for token, want := range map[string]Role{
+		"look": Viewer, "drive:now": Operator, "all~of!it": Admin,
+		"": None, "loo": None, "look ": None, "LOOK": None, "viewer:look": None, "drive": None,
+	} {
+		if got := tokens.Role(token); got != want {
+			t.Errorf("role of %q: got %v, want %v", token, got, want)
+		}
+	}
+}
+
+func TestRolesHaveNames(t *testing.T) {
+	for role, want := range map[Role]string{None: "none", Viewer: "viewer", Operator: "operator", Admin: "admin", 9: "none"} {
+		if got := role.String(); got != want {
+			t.Errorf("role %d: got %q, want %q", role, got, want)
+		}
+	}
+	if got := roleNamed("none"); got != None {
+		t.Errorf("a file cannot give the role none: got %v", got)
+	}
+}
+
+func TestBadTokenFilesAreRefusedWithPlaceAndRemedy(t *testing.T) {
+	const secret = "kX9vQ2zL"
+	for name, c := range map[string]struct {
+		text string
+		want string
+	}{
+		"empty":              {"", "it holds no token: give one role:token a line"},
+		"comments only":      {"# admin:x\n\n", "it holds no token"},
+		"no role":            {"viewer:a\n" + secret + "\n", "line 2: want role:token"},
+		"unknown role":       {"root:" + secret, "line 1: want role:token, where role is viewer, operator or admin"},
+		"the role none":      {"none:" + secret, "line 1: want role:token"},
+		"role in capitals":   {"Admin:" + secret, "line 1: want role:token"},
+		"secret with colon":  {secret + ":more", "line 1: want role:token"},
+		"no token":           {"admin:", "line 1: the token is missing"},
+		"blank in token":     {"admin:" + secret + " " + secret, "line 1: the token holds a blank"},
+		"not ASCII":          {"admin:" + secret + "é", "something else than printable ASCII"},
+		"control character":  {"admin:" + secret + "\x01x", "something else than printable ASCII"},
+		"too long":           {"admin:" + strings.Repeat("k", maxTokenBytes+1), "longer than 1024 bytes"},
+		"same token twice":   {"viewer:" + secret + "\nadmin:" + secret, "line 2: the token of line 1 again"},
+		"too many":           {manyTokens(maxTokens + 1), "line 1001: more than 1000 tokens"},
+		"larger than a file": {strings.Repeat("# comment\n", maxFile/10+1), "larger than 1048576 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Load(write(t, c.text, 0o600))
+			wantError(t, err, "reading the token file", c.want)
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("error %q tells the token", err)
+			}
+		})
+	}
+}
+
+func manyTokens(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "viewer:t%d\n", i)
+	}
+	return b.String()
+}
+
+func TestTokenFileOfOthersIsRefused(t *testing.T) {
+	for _, mode := range []os.FileMode{0o640, 0o604, 0o620, 0o602, 0o610, 0o777} {
+		_, err := Load(write(t, fixture, mode))
+		wantError(t, err, "group or others may use it", fmt.Sprintf("mode %04o", mode), fmt.Sprintf("chmod %04o heals it", mode&^0o077))
+	}
+	for _, mode := range []os.FileMode{0o600, 0o400, 0o700} {
+		if _, err := Load(write(t, fixture, mode)); err != nil {
+			t.Errorf("mode %04o: %v", mode, err)
+		}
+	}
+}
+
+func TestTokenFileMustBeARegularFile(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load(dir)
+	wantError(t, err, "not a regular file")
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Load(pipe)
+	wantError(t, err, "not a regular file")
+	_, err = Load(filepath.Join(dir, "absent"))
+	wantError(t, err, "absent", "cannot open it")
+	if !os.IsNotExist(underlying(err)) {
+		t.Errorf("error %v does not wrap the cause", err)
+	}
+}
+
+func underlying(err error) error {
+	for {
+		w, ok := err.(interface{ Unwrap() error })
+		if !ok {
+			return err
+		}
+		err = w.Unwrap()
+	}
+}
+
+func TestReloadTakesNewTokensAndKeepsOldOnesOnError(t *testing.T) {
+	file := write(t, "admin:old", 0o600)
+	tokens, err := Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, tokens.Reload(), "line 1")
+	if got := tokens.Role("old"); got != Admin {
+		t.Errorf("after a failed reload: got %v, want admin", got)
+	}
+	if err := os.WriteFile(file, []byte("viewer:new\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := tokens.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if got := tokens.Role("old"); got != None {
+		t.Errorf("a token that is gone: got %v, want none", got)
+	}
+	if got := tokens.Role("new"); got != Viewer {
+		t.Errorf("a new token: got %v, want viewer", got)
+	}
+}
+
+func TestNoTokenIsPrinted(t *testing.T) {
+	tokens := load(t)
+	for _, text := range []string{tokens.String(), fmt.Sprint(tokens), fmt.Sprintf("%v %+v %#v", tokens, Policy{Tokens: tokens}, tokens)} {
+		for _, secret := range []string{"look", "drive", "all~of!it"} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%q is told in %q", secret, text)
+			}
+		}
+	}
+	if got, want := tokens.String(), "3 tokens"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
