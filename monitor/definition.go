@@ -255,7 +255,7 @@ func (d *Definition) JSON() ([]byte, error) { return json.Marshal(d.tree) }
 func (d *Definition) Line() int { return d.line }
 
 // RunsCommands tells whether its probe or one of its own actions runs commands.
-func (d *Definition) RunsCommands() bool { return len(d.Commands()) > 0 }
+func (d *Definition) RunsCommands() bool { return len(d.Wish().Commands) > 0 }
 
 // boundless tells whether the value is one of the target's own and no threshold
 // was set for it: then any value but 0 fails, which is seldom meant.
