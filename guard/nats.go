@@ -66,7 +66,7 @@ func NewNATSBroker(cfg NATSConfig) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.link.drops = n.drops
+	n.link.drops, n.link.hurry = n.drops, n.dial.abort
 	n.Broker = natsplugin.NewBroker(
 		natsplugin.Options(opts),
 		broker.Logger(NewLogger(cfg.Logger)),

@@ -35,11 +35,9 @@ func (n *natsBroker) Connect() error {
 }
 
 // Disconnect flushes and closes. The client may hold its lock while it dials or
-// waits for a server that says nothing: after half the timeout its connections are
-// taken away.
+// waits for a server that says nothing, until the link's hurry takes its connections
+// away.
 func (n *natsBroker) Disconnect() error {
-	timer := time.AfterFunc(n.dial.timeout/2, n.dial.abort)
-	defer timer.Stop()
 	defer n.dial.abort()
 	return n.Broker.Disconnect()
 }

@@ -150,3 +150,27 @@ func TestRegistryReasonHidesSecrets(t *testing.T) {
 		}
 	})
 }
+
+// A Register that is still on its way must not arrive after the removal.
+func TestRegistryDeregisterAllWaitsForACallInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		f := &regFake{broken: func(call string) error {
+			if call == "register a" {
+				<-hang
+			}
+			return nil
+		}}
+		r := regOf(f, nil)
+		regRun(t, r)
+		_ = r.Register(regService("svc", "a"))
+		synctest.Wait()
+		time.AfterFunc(time.Second, func() { close(hang) })
+		if err := r.DeregisterAll(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if f.has("a") || f.count("deregister a") != 1 {
+			t.Errorf("left: %v, calls %v", f.held, f.calls)
+		}
+	})
+}
