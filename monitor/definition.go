@@ -264,7 +264,8 @@ func (d *Definition) boundless() bool {
 	_, max := d.tree["max"]
 	parse, _ := d.probe.tree["parse"].(bool)
 	_, query := d.probe.tree["query"]
-	return !min && !max && (parse || query)
+	measure, _ := d.probe.tree["measure"].(string)
+	return !min && !max && (parse || query || measure != "" && measure != "status")
 }
 
 func whole(n *int, unset int) int {
