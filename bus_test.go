@@ -70,7 +70,7 @@ func publishFleet(t *testing.T, b broker.Broker, rounds, rate int) {
 
 // wantFleet waits until the instance answers with every check of the fleet as
 // it was published last.
-func wantFleet(t *testing.T, m *monitor, round int) {
+func wantFleet(t *testing.T, m *subject, round int) {
 	t.Helper()
 	newest := func() int {
 		n, cursor := 0, ""

@@ -16,27 +16,31 @@ import (
 )
 
 // newApp describes the command line. Serving is what it does without a command.
-func newApp(stdout, stderr io.Writer) *cli.App {
-	return &cli.App{
-		Name:            "monitor-srv",
-		Usage:           "health monitor for go-micro services",
-		UsageText:       "monitor-srv [flags] [command]",
-		Version:         version,
-		Writer:          stdout,
-		ErrWriter:       stderr,
-		HideVersion:     true,
-		HideHelpCommand: false,
-		Flags:           flags(),
-		Action:          serveAction(stderr),
-		OnUsageError:    onUsageError,
-		ExitErrHandler:  func(*cli.Context, error) {},
+func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
+	app := &cli.App{
+		Name:           "monitor-srv",
+		Usage:          "health monitor for go-micro services",
+		UsageText:      "monitor-srv [flags] [command]",
+		Version:        version,
+		Reader:         stdin,
+		Writer:         stdout,
+		ErrWriter:      stderr,
+		HideVersion:    true,
+		Flags:          flags(),
+		Action:         serveAction(stderr),
+		OnUsageError:   onUsageError,
+		ExitErrHandler: func(*cli.Context, error) {},
 		Commands: []*cli.Command{
 			{Name: "serve", Usage: "serve (what it does without a command)", Action: serveAction(stderr), OnUsageError: onUsageError},
 			{Name: "demo", Usage: "serve with a sample publisher, without anything else installed", Action: demoAction(stdout, stderr), OnUsageError: onUsageError},
 			{Name: "health", Usage: "ask a running instance how it is; fails unless it is ready", Action: healthAction(stdout), OnUsageError: onUsageError},
 			{Name: "version", Usage: "print the version", Action: versionAction(stdout), OnUsageError: onUsageError},
 		},
+		EnableBashCompletion: true,
 	}
+	app.Commands = append(app.Commands, clientCommands(stdin, stdout)...)
+	app.Commands = append(app.Commands, fileCommands(stdout)...)
+	return app
 }
 
 func onUsageError(c *cli.Context, err error, _ bool) error {

@@ -32,7 +32,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"--broker=nats --broker_address=http://x", "reading --broker_address=\"http://x\": scheme \"http\" is not known"},
 	} {
 		var stdout, stderr bytes.Buffer
-		code := run(context.Background(), append([]string{"monitor-srv"}, strings.Fields(c.args)...), &stdout, &stderr)
+		code := run(context.Background(), append([]string{"monitor-srv"}, strings.Fields(c.args)...), nil, &stdout, &stderr)
 		if code != exitUsage || !strings.Contains(stderr.String(), "monitor-srv: "+c.want) {
 			t.Errorf("%s: exit %d, %q; want exit %d, %q", c.args, code, stderr.String(), exitUsage, c.want)
 		}
@@ -44,7 +44,7 @@ func TestWrongCommandLines(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if code := run(context.Background(), []string{"monitor-srv", "version"}, &stdout, &stderr); code != exitFine || stdout.String() != version+"\n" {
+	if code := run(context.Background(), []string{"monitor-srv", "version"}, nil, &stdout, &stderr); code != exitFine || stdout.String() != version+"\n" {
 		t.Errorf("exit %d, %q, %q", code, stdout.String(), stderr.String())
 	}
 }
@@ -52,7 +52,7 @@ func TestVersion(t *testing.T) {
 func TestHealthOfNobody(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	address := freePorts(t, 1)[0]
-	code := run(context.Background(), []string{"monitor-srv", "--http_address", address, "health"}, &stdout, &stderr)
+	code := run(context.Background(), []string{"monitor-srv", "--http_address", address, "health"}, nil, &stdout, &stderr)
 	if code != exitFailed || !strings.Contains(stderr.String(), "connection refused; is it running, and is --http_address right?") {
 		t.Errorf("exit %d, %q", code, stderr.String())
 	}
@@ -62,7 +62,7 @@ func TestG42TakenPortIsAnErrorAtStart(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	m := startMonitor(t, "--registry", "memory")
 	m.ready(startWithin)
-	code := run(t.Context(), []string{"monitor-srv", "--registry=memory", "--http_address", m.http}, &stdout, &stderr)
+	code := run(t.Context(), []string{"monitor-srv", "--registry=memory", "--http_address", m.http}, nil, &stdout, &stderr)
 	if code != exitFailed || !strings.Contains(stderr.String(), "address already in use; --http_address names another address") {
 		t.Errorf("exit %d, %q", code, stderr.String())
 	}

@@ -11,7 +11,7 @@ import (
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	addresses := freePorts(t, 2)
-	m := &monitor{http: addresses[0], env: []string{"MICRO_PROXY=" + addresses[1]}}
+	m := &subject{http: addresses[0], env: []string{"MICRO_PROXY=" + addresses[1]}}
 	m.process = start(t, nil, binary(t, "monitor-srv"),
 		"--registry", "memory", "--http_address", addresses[0], "--server_address", addresses[1], "demo")
 	eventually(t, 20*time.Second, "the demo explains itself", func() bool { return strings.Contains(m.output(), "Ctrl-C ends it.") })

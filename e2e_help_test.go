@@ -242,8 +242,8 @@ func (c *consul) passing(service string) bool {
 	return c.get("/v1/health/service/"+service+"?passing", &entries) == nil && len(entries) > 0
 }
 
-// monitor is an instance of the service under test.
-type monitor struct {
+// subject is an instance of the service under test.
+type subject struct {
 	*process
 	http string
 	env  []string // with which micro finds it
@@ -252,9 +252,9 @@ type monitor struct {
 const srv = "go.micro.srv.monitor"
 
 // startMonitor starts an instance with flags added.
-func startMonitor(t testing.TB, flags ...string) *monitor {
+func startMonitor(t testing.TB, flags ...string) *subject {
 	t.Helper()
-	m := &monitor{http: freePorts(t, 1)[0]}
+	m := &subject{http: freePorts(t, 1)[0]}
 	args := append([]string{"--http_address", m.http, "--server_address", "127.0.0.1:0"}, flags...)
 	m.process = start(t, nil, binary(t, "monitor-srv"), args...)
 	for i, f := range flags {
@@ -266,7 +266,7 @@ func startMonitor(t testing.TB, flags ...string) *monitor {
 }
 
 // ready waits until the instance says so and returns how long that took.
-func (m *monitor) ready(within time.Duration) time.Duration {
+func (m *subject) ready(within time.Duration) time.Duration {
 	m.t.Helper()
 	return eventually(m.t, within, "the instance is ready", func() bool {
 		select {
@@ -280,7 +280,7 @@ func (m *monitor) ready(within time.Duration) time.Duration {
 }
 
 // ask asks /healthz or /readyz.
-func (m *monitor) ask(path string) (int, web.Report) {
+func (m *subject) ask(path string) (int, web.Report) {
 	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get("http://" + m.http + path)
 	if err != nil {
@@ -295,7 +295,7 @@ func (m *monitor) ask(path string) (int, web.Report) {
 }
 
 // part returns the state of one part by /healthz.
-func (m *monitor) part(name string) web.Part {
+func (m *subject) part(name string) web.Part {
 	m.t.Helper()
 	_, report := m.ask("/healthz")
 	for _, p := range report.Parts {
@@ -307,7 +307,7 @@ func (m *monitor) part(name string) web.Part {
 }
 
 // rpcAddress reads where the RPC server listens from the log.
-func (m *monitor) rpcAddress() string {
+func (m *subject) rpcAddress() string {
 	m.t.Helper()
 	address := regexp.MustCompile(`Listening on ([0-9.]+:[0-9]+)`)
 	var found string
@@ -321,7 +321,7 @@ func (m *monitor) rpcAddress() string {
 }
 
 // call asks by RPC at the instance's own address, as curl would.
-func (m *monitor) call(method, request string, answer any) error {
+func (m *subject) call(method, request string, answer any) error {
 	req, err := http.NewRequest(http.MethodPost, "http://"+m.rpcAddress(), strings.NewReader(request))
 	if err != nil {
 		return err
@@ -347,7 +347,7 @@ func (m *monitor) call(method, request string, answer any) error {
 }
 
 // micro runs the real micro command and returns what it wrote.
-func (m *monitor) micro(args ...string) (stdout, stderr string, code int) {
+func (m *subject) micro(args ...string) (stdout, stderr string, code int) {
 	m.t.Helper()
 	cmd := exec.Command(tool(m.t, "micro", "MICRO_BIN"), args...)
 	cmd.Env = append(cleanEnv(), m.env...)
@@ -382,7 +382,7 @@ type check struct {
 }
 
 // checks asks for checks.
-func (m *monitor) checks(request string) answer {
+func (m *subject) checks(request string) answer {
 	m.t.Helper()
 	var a answer
 	if err := m.call("Monitor.HealthChecks", request, &a); err != nil && !strings.Contains(err.Error(), "not found") {

@@ -3,17 +3,28 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/microhq/monitor-srv/access"
 )
 
 // Names of flags that errors mention. go-micro's keep go-micro's names.
 const (
 	flagHTTPAddress      = "http_address"
+	flagHTTPHost         = "http_host"
+	flagConfigDir        = "config_dir"
+	flagStateDir         = "state_dir"
+	flagTokenFile        = "token_file"
+	flagInsecureAPI      = "insecure_api"
+	flagAllowExecAPI     = "allow_exec_api"
+	flagExecAllow        = "exec_allow"
+	flagAllowTargets     = "allow_targets"
 	flagLogFormat        = "log_format"
 	flagVerbosity        = "verbosity"
 	flagRetention        = "retention"
@@ -44,7 +55,16 @@ func flags() []cli.Flag {
 
 func ownFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: flagHTTPAddress, Aliases: []string{"s"}, EnvVars: []string{"MONITOR_HTTP_ADDRESS"}, Value: "127.0.0.1:3838", Usage: "serve /healthz and /readyz at `HOST:PORT`"},
+		&cli.StringFlag{Name: flagHTTPAddress, Aliases: []string{"s"}, EnvVars: []string{"MONITOR_HTTP_ADDRESS"}, Value: "127.0.0.1:3838", Usage: "serve HTTP at `HOST:PORT`; for commands: ask the instance at [x:TOKEN@]HOST:PORT"},
+		&cli.StringSliceFlag{Name: flagHTTPHost, EnvVars: []string{"MONITOR_HTTP_HOST"}, Usage: "answer HTTP requests for `HOST` too; repeatable"},
+		&cli.StringFlag{Name: flagConfigDir, Aliases: []string{"d"}, EnvVars: []string{"MONITOR_CONFIG_DIR"}, Value: "/usr/local/etc/monitor-srv", Usage: "run the monitors that the files *.toml of `DIR` define"},
+		&cli.StringFlag{Name: flagStateDir, EnvVars: []string{"MONITOR_STATE_DIR"}, Usage: "keep the monitors registered at run time in `DIR`"},
+		&cli.StringFlag{Name: flagTokenFile, EnvVars: []string{"MONITOR_TOKEN_FILE"}, Usage: "let who has a token of `FILE`, one role:token a line, change things"},
+		&cli.BoolFlag{Name: flagInsecureAPI, EnvVars: []string{"MONITOR_INSECURE_API"}, Usage: "without tokens, let every client of this machine change things"},
+		&cli.BoolFlag{Name: flagAllowExecAPI, EnvVars: []string{"MONITOR_ALLOW_EXEC_API"}, Usage: "let an admin register monitors that run commands"},
+		&cli.StringFlag{Name: flagExecAllow, EnvVars: []string{"MONITOR_EXEC_ALLOW"}, Usage: "narrow that to the commands of `FILE`"},
+		&cli.StringSliceFlag{Name: flagAllowTargets, EnvVars: []string{"MONITOR_ALLOW_TARGETS"}, Usage: "let monitors that an operator registered reach the network `CIDR`, although it is private; repeatable"},
+		&cli.StringFlag{Name: flagOutput, Aliases: []string{"o"}, EnvVars: []string{"MONITOR_OUTPUT"}, Value: "table", Usage: "print as `table or json` (probe)"},
 		&cli.StringFlag{Name: flagLogFormat, EnvVars: []string{"MONITOR_LOG_FORMAT"}, Value: "text", Usage: "write the log as `text or json`"},
 		&cli.StringFlag{Name: flagVerbosity, EnvVars: []string{"MONITOR_VERBOSITY"}, Value: "info", Usage: "log from `LEVEL` on: critical, error, warning, info or debug"},
 		&cli.DurationFlag{Name: flagRetention, EnvVars: []string{"MONITOR_RETENTION"}, Value: 24 * time.Hour, Usage: "keep what is missing for `DURATION`, then forget it"},
@@ -76,7 +96,12 @@ func microFlags() []cli.Flag {
 // config is what the flags and variables ask for, checked.
 type config struct {
 	httpAddress string
+	httpHosts   []string
 	log         logConfig
+
+	configDir, stateDir string
+	policy              access.Policy
+	allowTargets        []netip.Prefix
 
 	retention  time.Duration
 	maxEntries int
@@ -109,6 +134,9 @@ type clientConfig struct {
 func configFrom(c *cli.Context) (config, error) {
 	cfg := config{
 		httpAddress:     c.String(flagHTTPAddress),
+		httpHosts:       c.StringSlice(flagHTTPHost),
+		configDir:       c.String(flagConfigDir),
+		stateDir:        c.String(flagStateDir),
 		log:             logConfig{format: c.String(flagLogFormat), verbosity: c.String(flagVerbosity)},
 		retention:       c.Duration(flagRetention),
 		maxEntries:      c.Int(flagMaxEntries),
@@ -139,7 +167,43 @@ func configFrom(c *cli.Context) (config, error) {
 	if cfg.server.metadata, err = pairs(c.StringSlice(flagServerMetadata)); err != nil {
 		return config{}, err
 	}
+	if cfg.allowTargets, err = networks(c.StringSlice(flagAllowTargets)); err != nil {
+		return config{}, err
+	}
+	if cfg.policy, err = policyFrom(c); err != nil {
+		return config{}, err
+	}
 	return cfg, cfg.check()
+}
+
+// policyFrom reads the files that say who may change what.
+func policyFrom(c *cli.Context) (access.Policy, error) {
+	p := access.Policy{Insecure: c.Bool(flagInsecureAPI), ExecAPI: c.Bool(flagAllowExecAPI)}
+	var err error
+	if file := c.String(flagTokenFile); file != "" {
+		if p.Tokens, err = access.Load(file); err != nil {
+			return p, usageError{fmt.Errorf("--%s: %w", flagTokenFile, err)}
+		}
+	}
+	if file := c.String(flagExecAllow); file != "" {
+		if p.ExecAllow, err = access.LoadExecAllow(file); err != nil {
+			return p, usageError{fmt.Errorf("--%s: %w", flagExecAllow, err)}
+		}
+	}
+	return p, nil
+}
+
+// networks reads networks such as 10.1.0.0/16.
+func networks(words []string) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, w := range words {
+		p, err := netip.ParsePrefix(w)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--%s %q is not a network: give one such as 10.1.0.0/16", flagAllowTargets, w)}
+		}
+		all = append(all, p.Masked())
+	}
+	return all, nil
 }
 
 // check refuses what cannot be meant.
@@ -204,7 +268,7 @@ func pairs(words []string) (map[string]string, error) {
 // strangeVariables lists the MICRO_ and MONITOR_ variables that are set but
 // mean nothing here: most often a slip of the pen, or of another service.
 func strangeVariables() []string {
-	known := map[string]bool{"MICRO_PROXY": true, "MICRO_PROXY_ADDRESS": true}
+	known := map[string]bool{"MONITOR_TOKEN": true, "MICRO_PROXY": true, "MICRO_PROXY_ADDRESS": true}
 	for _, f := range flags() {
 		if f, ok := f.(cli.DocGenerationFlag); ok {
 			for _, v := range f.GetEnvVars() {

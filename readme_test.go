@@ -60,7 +60,7 @@ func TestReadmeTour(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m := &monitor{}
+	m := &subject{}
 	m.process = start(t, nil, "make", "run")
 	t.Cleanup(func() { _, _ = m.terminate() }) // make passes it on, but not SIGKILL
 	eventually(t, 2*time.Minute, "the demo explains itself", func() bool { return strings.Contains(m.output(), "Ctrl-C ends it.") })
@@ -114,7 +114,7 @@ func TestMakeDemo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a Consul agent on its usual ports")
 	}
-	m := &monitor{}
+	m := &subject{}
 	m.process = start(t, nil, "make", "demo")
 	t.Cleanup(func() { _, _ = m.terminate() })
 	eventually(t, 2*time.Minute, "the demo explains itself", func() bool { return strings.Contains(m.output(), "Ctrl-C ends it.") })

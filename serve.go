@@ -69,6 +69,7 @@ type instance struct {
 	events    *handler.Events
 	reporter  *health.Reporter
 	web       *web.Server
+	monitors  *monitors
 	parts     *parts
 	sample    *health.Reporter // of a demo only
 }
@@ -95,6 +96,9 @@ func newInstance(ctx context.Context, cfg config, log *slog.Logger) (*instance, 
 	i.events = handler.NewEvents(handler.EventsConfig{Store: i.store, Log: log, DrainTimeout: queueTimeout})
 	if err := i.newServer(); err != nil {
 		return nil, err
+	}
+	if i.monitors, err = newMonitors(i); err != nil {
+		return nil, fmt.Errorf("%w; --%s names another directory", err, flagStateDir)
 	}
 	i.parts = newParts(i)
 	if err := i.checkParts(); err != nil {
@@ -188,8 +192,9 @@ func (i *instance) newServer() error {
 	return nil
 }
 
-// Run serves until ctx ends or a part fails, then stops in order: leave the
-// registry and finish the calls in flight, stop hearing, store what was heard.
+// Run serves until ctx ends or a part fails, then stops in order: stop probing,
+// tell what is owed, leave the registry and finish the calls in flight, stop
+// hearing, store what was heard.
 func (i *instance) Run(ctx context.Context) error {
 	failed := make(chan error, 1)
 	start := func(name string, run func(context.Context) error) *actor {
@@ -203,6 +208,9 @@ func (i *instance) Run(ctx context.Context) error {
 		events:   start("events", i.events.Run),
 	}
 	a.service = start("RPC", i.runService)
+	a.deliverer = start("actions", i.monitors.deliverer.Run)
+	a.probes = start("monitors", i.monitors.group.Run)
+	a.reload = start("reload", i.monitors.watch)
 	if err := i.events.Subscribe(i.broker); err != nil {
 		failed <- err
 	}
@@ -235,10 +243,12 @@ func (i *instance) runService(ctx context.Context) error {
 }
 
 // actors are the running parts.
-type actors struct{ web, registry, broker, store, events, service *actor }
+type actors struct {
+	web, registry, broker, store, events, service, probes, deliverer, reload *actor
+}
 
 func (a actors) all() []*actor {
-	return []*actor{a.service, a.broker, a.registry, a.events, a.store, a.web}
+	return []*actor{a.reload, a.probes, a.deliverer, a.service, a.broker, a.registry, a.events, a.store, a.web}
 }
 
 // stop ends the actors in order, within stopTimeout in all.
@@ -267,7 +277,13 @@ func (i *instance) stopInOrder(ctx context.Context, a actors) error {
 	if err := i.reporter.Close(farewell); err != nil {
 		i.log.Warn("our own stop could not be told", "err", err)
 	}
-	errs := []error{a.service.stop(), i.events.Unsubscribe()}
+	errs := []error{a.reload.stop(), a.probes.stop()}
+	told := make(chan error, 1)
+	go func() { told <- a.deliverer.stop() }()
+	errs = append(errs, a.service.stop(), i.events.Unsubscribe())
+	if err := <-told; err != nil {
+		i.log.Warn("actions were cut off", "err", err)
+	}
 	left := make(chan error, 1)
 	go func() {
 		leave, cancel := context.WithTimeout(ctx, leaveTimeout)

@@ -17,7 +17,7 @@ const (
 )
 
 // sendsTERM ends the instance and checks that it ends in time and in order.
-func (m *monitor) stopsInOrder(t *testing.T) {
+func (m *subject) stopsInOrder(t *testing.T) {
 	t.Helper()
 	took, err := m.terminate()
 	if took > stopWithin || err != nil {

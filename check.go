@@ -1,0 +1,166 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/monitor"
+	"github.com/microhq/monitor-srv/probe"
+)
+
+const flagOutput = "output"
+
+// fileCommands work on files, without a running instance.
+func fileCommands(stdout io.Writer) []*cli.Command {
+	return []*cli.Command{
+		{
+			Name: "check", ArgsUsage: "DIR|FILE...", Usage: "say what is wrong with files of monitors; fails if something is",
+			OnUsageError: onUsageError,
+			Action: func(c *cli.Context) error {
+				if c.NArg() == 0 {
+					return usageError{errors.New("give \"check\" as in: monitor-srv check DIR|FILE...")}
+				}
+				return checkFiles(c.Args().Slice(), stdout)
+			},
+		},
+		{
+			Name: "probe", ArgsUsage: "FILE [NAME]", Usage: "run the monitors of a file once and print what came of it; fails if one does",
+			OnUsageError: onUsageError,
+			Action:       func(c *cli.Context) error { return tryFile(c, stdout) },
+		},
+	}
+}
+
+// idleGroup is a group that never runs: it only builds what it is given.
+func idleGroup() *monitor.Group {
+	return monitor.NewGroup(monitor.Config{
+		Probes: probe.Builtin(), Actions: action.Builtin(),
+		Deliverer: action.NewDeliverer(action.Options{}),
+		Recorder:  nobody{},
+		Log:       slog.New(slog.DiscardHandler),
+		// The kinds that need a running instance are told so when they run.
+		ProbeEnv: probe.Env{Caller: caller{}, Events: eventSource{}, Stats: statsSource{}},
+	})
+}
+
+type nobody struct{}
+
+func (nobody) Record(monitor.Result) {}
+
+// checkFiles prints every problem of files and directories.
+func checkFiles(paths []string, stdout io.Writer) error {
+	set, problems := monitor.Load(paths...)
+	problems = append(problems, idleGroup().Apply(set, problems)...)
+	errs := 0
+	for _, p := range problems {
+		if !p.Warning {
+			errs++
+		}
+		if _, err := fmt.Fprintln(stdout, p); err != nil {
+			return err
+		}
+	}
+	if errs > 0 {
+		return fmt.Errorf("%d problems in %s", errs, strings.Join(paths, ", "))
+	}
+	_, err := fmt.Fprintf(stdout, "%d monitors and %d receivers are fine\n", len(set.Monitors), len(set.Receivers))
+	return err
+}
+
+// tried is one monitor's result as JSON.
+type tried struct {
+	Name    string             `json:"name"`
+	Verdict string             `json:"verdict"`
+	Value   *float64           `json:"value,omitempty"` // absent if the probe failed
+	Error   string             `json:"error,omitempty"`
+	Detail  string             `json:"detail,omitempty"`
+	Seconds float64            `json:"seconds"`
+	Phases  map[string]float64 `json:"phases,omitempty"` // seconds
+}
+
+func tryFile(c *cli.Context, stdout io.Writer) error {
+	if n := c.NArg(); n < 1 || n > 2 {
+		return usageError{errors.New("give \"probe\" as in: monitor-srv probe FILE [NAME]")}
+	}
+	file, name := c.Args().Get(0), c.Args().Get(1)
+	set, problems := monitor.Load(file)
+	group := idleGroup()
+	for _, p := range append(problems, group.Apply(set, problems)...) {
+		if !p.Warning {
+			return p
+		}
+	}
+	var results []tried
+	failed := 0
+	for _, d := range set.Monitors {
+		if name != "" && d.Name != name {
+			continue
+		}
+		res, err := group.Try(c.Context, d)
+		if err != nil {
+			return fmt.Errorf("monitor %q: %w", d.Name, err)
+		}
+		if res.State == monitor.Failing {
+			failed++
+		}
+		results = append(results, triedOf(res))
+	}
+	if len(results) == 0 {
+		return fmt.Errorf("%s defines no monitor %q", file, name)
+	}
+	if err := printTried(results, c.String(flagOutput), stdout); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d monitors fail", failed, len(results))
+	}
+	return nil
+}
+
+func triedOf(res monitor.Result) tried {
+	t := tried{Name: res.Name, Verdict: res.State.String(), Detail: res.Detail, Seconds: res.Took.Seconds()}
+	if res.Err != nil {
+		t.Error = res.Err.Error()
+	} else {
+		t.Value = &res.Value
+	}
+	for _, p := range res.Phases {
+		if t.Phases == nil {
+			t.Phases = make(map[string]float64)
+		}
+		t.Phases[p.Name] = p.Duration.Seconds()
+	}
+	return t
+}
+
+func printTried(results []tried, output string, stdout io.Writer) error {
+	if output == "json" {
+		enc := json.NewEncoder(stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(results)
+	}
+	for _, t := range results {
+		value := "-"
+		if t.Value != nil {
+			value = fmt.Sprint(*t.Value)
+		}
+		took := time.Duration(t.Seconds * float64(time.Second)).Round(10 * time.Microsecond)
+		if _, err := fmt.Fprintf(stdout, "%-8s %-32s value %-12s in %v\n", t.Verdict, t.Name, value, took); err != nil {
+			return err
+		}
+		for _, line := range []string{t.Error, t.Detail} {
+			if line != "" {
+				fmt.Fprintf(stdout, "         %s\n", line)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/monitor"
+	healthpb "github.com/microhq/monitor-srv/proto/health"
+	"github.com/microhq/monitor-srv/store"
+)
+
+// monitorPrefix begins the id of the check that a monitor's results are.
+const monitorPrefix = "monitor."
+
+// monitorTTL is how many intervals a monitor may be silent before its check is
+// missing. It is silent only if this process has too much to do.
+const monitorTTL = 10
+
+// recorder makes every result of a monitor a health check of this instance.
+type recorder struct{ i *instance }
+
+var _ monitor.Recorder = recorder{}
+
+// Record implements monitor.Recorder.
+func (r recorder) Record(res monitor.Result) {
+	e := store.Event{
+		Kind:    store.KindCheck,
+		Source:  healthpb.HealthCheck_MONITOR,
+		Service: []byte(r.i.cfg.server.name),
+		Version: []byte(r.i.cfg.server.version),
+		Node:    []byte(r.i.node),
+		ID:      []byte(monitorPrefix + res.Name),
+	}
+	if res.State == monitor.Stopped {
+		r.i.store.Forget(&e)
+		return
+	}
+	body, err := proto.Marshal(monitorCheck(res))
+	if err != nil {
+		r.i.log.Error("a result cannot be recorded", "monitor", res.Name, "err", err)
+		return
+	}
+	seconds := int64(math.Ceil(res.Interval.Seconds()))
+	e.Description = []byte("monitor " + res.Name)
+	e.Status = int32(statusOf(res.State))
+	e.Timestamp = res.At.Unix()
+	e.Interval, e.TTL = seconds, monitorTTL*seconds
+	e.Body = body
+	r.i.store.Put(&e)
+}
+
+// monitorCheck holds the results and the error of a check.
+func monitorCheck(res monitor.Result) *healthpb.HealthCheck {
+	hc := &healthpb.HealthCheck{Results: map[string]string{
+		"state": res.State.String(),
+		"took":  res.Took.Round(time.Microsecond).String(),
+	}}
+	if res.Err == nil {
+		hc.Results["value"] = strconv.FormatFloat(res.Value, 'g', -1, 64)
+	} else {
+		hc.Error = clean(res.Err.Error())
+	}
+	if res.Detail != "" {
+		hc.Results["detail"] = clean(res.Detail)
+	}
+	for _, p := range res.Phases {
+		hc.Results[p.Name] = p.Duration.Round(time.Microsecond).String()
+	}
+	return hc
+}
+
+// clean keeps a text that came from elsewhere within what an answer may hold.
+func clean(text string) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if len(text) > health.MaxText {
+		text = strings.ToValidUTF8(text[:health.MaxText-len(health.CutMark)], "") + health.CutMark
+	}
+	return text
+}
+
+func statusOf(s monitor.State) healthpb.HealthCheck_Status {
+	switch s {
+	case monitor.OK:
+		return healthpb.HealthCheck_OK
+	case monitor.Warning:
+		return healthpb.HealthCheck_WARNING
+	case monitor.Failing:
+		return healthpb.HealthCheck_ERROR
+	}
+	return healthpb.HealthCheck_UNKNOWN
+}
