@@ -122,7 +122,7 @@ func (d *decoder) readNode(msg []byte) rejection {
 		}
 		pos += n
 	}
-	d.dirtyNode = seen.dirty() || d.metadata.broken
+	d.dirtyNode = seen.dirty(maxMetadata) || d.metadata.broken
 	return rejection{}
 }
 
@@ -151,14 +151,19 @@ func (d *decoder) identity() rejection {
 	}
 	e.Metadata = d.metadata.of(d.node)
 	if d.dirtyNode {
-		d.meta = d.rebuildPairs(d.meta, d.node, 3)
+		d.meta = d.rebuildPairs(d.meta, d.node, 3, maxMetadata)
 		e.Metadata = d.meta
 	}
 	return rejection{}
 }
 
-// maxAddress is what a host name of DNS and a port may have, rounded up.
-const maxAddress = 272
+const (
+	// maxAddress is what a host name of DNS and a port may have, rounded up.
+	maxAddress = 272
+	// maxMetadata holds for the metadata of a node in all. 10,000 nodes with that
+	// much take 40 MiB.
+	maxMetadata = 4 << 10
+)
 
 // mended reports whether an identity field holds the replacement character: in
 // an event whose bytes had to be replaced before it could be decoded, two

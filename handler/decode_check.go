@@ -53,7 +53,7 @@ func (d *decoder) check(msg []byte) rejection {
 		d.unknownEnum()
 	}
 	e.Body = body.of(msg)
-	if dirty || body.broken || results.dirty() {
+	if dirty || body.broken || results.dirty(health.MaxResultsTotal) {
 		d.rebuildCheck(msg)
 	}
 	return rejection{}
@@ -66,7 +66,7 @@ func (d *decoder) unknownEnum() {
 
 // rebuildCheck writes the body anew, with repairs, from a well-formed message.
 func (d *decoder) rebuildCheck(msg []byte) {
-	d.body = d.rebuildPairs(d.body, msg, 8)
+	d.body = d.rebuildPairs(d.body, msg, 8, health.MaxResultsTotal)
 	if text := d.text(last(msg, 9), health.MaxText); len(text) > 0 {
 		d.body = appendBytes(d.body, 9, text)
 	}

@@ -27,8 +27,10 @@ import (
 func TestMain(m *testing.M) {
 	logger.DefaultLogger = logger.NewLogger(logger.WithLevel(logger.FatalLevel))
 	goleak.VerifyTestMain(m,
-		// What go-micro starts when it is imported.
-		goleak.IgnoreCurrent(),
+		// What go-micro starts when it is imported, now or a little later.
+		goleak.IgnoreTopFunction("go-micro.dev/v4/config/loader/memory.(*watcher).Next"),
+		goleak.IgnoreTopFunction("go-micro.dev/v4/config/loader/memory.(*memory).Watch.func1"),
+		goleak.IgnoreTopFunction("go-micro.dev/v4/config.(*config).run.func2"),
 		// A memory registry has no way to be stopped.
 		goleak.IgnoreTopFunction("go-micro.dev/v4/registry.(*memRegistry).ttlPrune"),
 		// A client's cache is stopped by the garbage collector.
@@ -121,6 +123,10 @@ func (p *port) client(contentType string) monitorpb.MonitorService {
 		client.Broker(broker.NewMemoryBroker()),
 		client.Retries(0),
 		client.PoolSize(0),
+		client.RequestTimeout(time.Minute),
+		// With the race detector on a busy machine a large answer takes longer than
+		// the usual five seconds.
+		func(o *client.Options) { o.CallOptions.ConnectionTimeout = time.Minute },
 	))
 }
 

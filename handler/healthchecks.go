@@ -18,36 +18,50 @@ func (m *Monitor) HealthChecks(ctx context.Context, req *monitorpb.HealthChecksR
 	if err != nil {
 		return fail(m.log, err)
 	}
-	page, err := m.store.Checks(q)
+	if takesWire(ctx, req) {
+		wire, page, err := spliced(m.store, q)
+		if err != nil {
+			return fail(m.log, err)
+		}
+		rsp.Total, rsp.Cursor = int64(page.Total), page.Next
+		rsp.ProtoReflect().SetUnknown(wire)
+		return nil
+	}
+	checks, page, err := messages(m.store.Checks, q, store.Check.Proto)
 	if err != nil {
 		return fail(m.log, err)
 	}
-	rsp.Total, rsp.Cursor = int64(page.Total), page.Next
-	if takesWire(ctx, req) {
-		b := make([]byte, 0, len(page.Items)*checkSize)
-		rsp.ProtoReflect().SetUnknown(appendChecks(b, page.Items))
-		return nil
-	}
-	for _, c := range page.Items {
-		rsp.HealthChecks = append(rsp.HealthChecks, c.Proto())
-	}
+	rsp.HealthChecks, rsp.Total, rsp.Cursor = checks, int64(page.Total), page.Next
 	return nil
 }
 
-// checkSize is about what a check with a few results takes on the wire.
-const checkSize = 384
+const (
+	// checksField is the number of healthChecks in the answer.
+	checksField = 1
+	// checkSize is about what a check with a few results takes on the wire.
+	checkSize = 384
+)
 
-// checksField is the number of healthChecks in the answer.
-const checksField = 1
-
-// appendChecks appends the checks as they stand in the answer. What the store
-// holds is nearly that already, so that an answer costs a tenth of what building
-// and encoding messages would.
-func appendChecks(b []byte, checks []store.Check) []byte {
-	for _, c := range checks {
-		b = appendMessage(b, checksField, c.AppendWire)
+// spliced returns the checks of a page as they stand in the answer. What the
+// store holds is nearly that already, so that an answer costs a tenth of what
+// building and encoding messages would.
+func spliced(st *store.Store, q store.Query) ([]byte, store.Page[store.Check], error) {
+	for {
+		page, err := st.Checks(q)
+		if err != nil {
+			return nil, page, err
+		}
+		b := make([]byte, 0, len(page.Items)*checkSize)
+		n := 0
+		for n < len(page.Items) && (n == 0 || len(b) <= maxAnswer) {
+			b = appendMessage(b, checksField, page.Items[n].AppendWire)
+			n++
+		}
+		if n == len(page.Items) {
+			return b, page, nil
+		}
+		q.Limit = n
 	}
-	return b
 }
 
 // takesWire reports whether the checks may be put into the answer as unknown

@@ -26,6 +26,9 @@ type MonitorConfig struct {
 // Monitor answers the calls of the service Monitor of proto/monitor, where its
 // methods are described. Each reads only, so a caller may repeat it.
 //
+// An answer holds at most about 4 MiB of a list. If the entries of a page take
+// more, it ends early: whoever walks by offset goes on from as many as it got.
+//
 // Its errors are those of go-micro, with the id go.micro.srv.monitor: 400 with
 // the name of the field for an argument that cannot be, 404 for a service, node
 // or check that is not known, and 500.
@@ -67,14 +70,11 @@ func (m *Monitor) Services(_ context.Context, req *monitorpb.ServicesRequest, rs
 		limit = store.MaxLimit
 	}
 	q := store.Query{Service: req.Service, Limit: limit, Offset: offset}
-	page, err := m.store.Services(q)
+	services, page, err := messages(m.store.Services, q, store.Version.Proto)
 	if err != nil {
 		return fail(m.log, err)
 	}
-	for _, v := range page.Items {
-		rsp.Services = append(rsp.Services, v.Proto())
-	}
-	rsp.Total = int64(page.Total)
+	rsp.Services, rsp.Total = services, int64(page.Total)
 	return nil
 }
 
@@ -89,14 +89,11 @@ func (m *Monitor) Status(_ context.Context, req *monitorpb.StatusRequest, rsp *m
 	if req.Verbose {
 		find = m.store.Nodes
 	}
-	page, err := find(q)
+	statuses, page, err := messages(find, q, store.NodeStatus.Proto)
 	if err != nil {
 		return fail(m.log, err)
 	}
-	for _, n := range page.Items {
-		rsp.Statuses = append(rsp.Statuses, n.Proto())
-	}
-	rsp.Total, rsp.Cursor = int64(page.Total), page.Next
+	rsp.Statuses, rsp.Total, rsp.Cursor = statuses, int64(page.Total), page.Next
 	return nil
 }
 
@@ -107,14 +104,11 @@ func (m *Monitor) Stats(_ context.Context, req *monitorpb.StatsRequest, rsp *mon
 	if err != nil {
 		return fail(m.log, err)
 	}
-	page, err := m.store.Stats(q)
+	stats, page, err := messages(m.store.Stats, q, store.NodeStats.Proto)
 	if err != nil {
 		return fail(m.log, err)
 	}
-	for _, n := range page.Items {
-		rsp.Stats = append(rsp.Stats, n.Proto())
-	}
-	rsp.Total, rsp.Cursor = int64(page.Total), page.Next
+	rsp.Stats, rsp.Total, rsp.Cursor = stats, int64(page.Total), page.Next
 	return nil
 }
 

@@ -3,6 +3,7 @@ package handler
 import (
 	"math"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	healthpb "github.com/microhq/monitor-srv/proto/health"
@@ -27,6 +28,34 @@ func clampLimit(limit uint64) int { return int(min(limit, store.MaxLimit)) }
 // clampOffset leaves room for a limit, so that their sum is no overflow.
 func clampOffset(offset uint64) int {
 	return int(min(offset, math.MaxInt-store.MaxLimit))
+}
+
+// maxAnswer is about how many bytes of a list an answer holds, so that a slow
+// client reads it within the five seconds after which go-micro gives up. A page
+// that would be larger ends early, with a cursor; a thousand checks as publishers
+// normally send them take a tenth of it.
+const maxAnswer = 4 << 20
+
+// messages asks for a page and returns its items as messages.
+func messages[T any, M proto.Message](
+	find func(store.Query) (store.Page[T], error), q store.Query, message func(T) M,
+) ([]M, store.Page[T], error) {
+	for {
+		page, err := find(q)
+		if err != nil {
+			return nil, page, err
+		}
+		all := make([]M, 0, len(page.Items))
+		for size := 0; len(all) < len(page.Items) && size <= maxAnswer; {
+			m := message(page.Items[len(all)])
+			size += proto.Size(m)
+			all = append(all, m)
+		}
+		if len(all) == len(page.Items) {
+			return all, page, nil
+		}
+		q.Limit = len(all)
+	}
 }
 
 // checkCursor refuses a cursor together with an offset: one of them would be

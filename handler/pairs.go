@@ -62,9 +62,10 @@ func shortPair(entry []byte) bool {
 		entry[at+1] < 0x80 && at+2+int(entry[at+1]) == len(entry)
 }
 
-// dirty reports whether the entries must be written anew.
-func (s *seenPairs) dirty() bool {
-	return s.bad || s.count > health.MaxResults || s.total > health.MaxResultsTotal
+// dirty reports whether the entries must be written anew to be within the limit of
+// bytes in all.
+func (s *seenPairs) dirty(limit int) bool {
+	return s.bad || s.count > health.MaxResults || s.total > limit
 }
 
 type pair struct{ key, value []byte }
@@ -108,9 +109,9 @@ func (p *pairs) fit(limit int) (leftOut bool) {
 }
 
 // rebuildPairs appends the map<string,string> that is field num of a
-// well-formed message to b, repaired and within the limits. If pairs are left
-// out, the last one says so.
-func (d *decoder) rebuildPairs(b, msg []byte, num uint64) []byte {
+// well-formed message to b, repaired and within the limit of bytes in all. If
+// pairs are left out, the last one says so.
+func (d *decoder) rebuildPairs(b, msg []byte, num uint64, limit int) []byte {
 	d.kept = d.kept[:0]
 	leftOut := false
 	var f field
@@ -120,7 +121,7 @@ func (d *decoder) rebuildPairs(b, msg []byte, num uint64) []byte {
 			leftOut = d.kept.put(d.pair(f.bytes)) || leftOut
 		}
 	}
-	leftOut = d.kept.fit(health.MaxResultsTotal) || leftOut
+	leftOut = d.kept.fit(limit) || leftOut
 	if leftOut {
 		d.repairs.add(repairResults)
 		d.kept = d.kept[:min(len(d.kept), health.MaxResults-1)]
