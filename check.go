@@ -59,6 +59,7 @@ func (nobody) Record(monitor.Result) {}
 func checkFiles(paths []string, stdout io.Writer) error {
 	set, problems := monitor.Load(paths...)
 	problems = append(problems, idleGroup().Apply(set, problems)...)
+	monitor.SortProblems(problems)
 	errs := 0
 	for _, p := range problems {
 		if !p.Warning {

@@ -17,22 +17,12 @@ var errReceiversOnly = errors.New("an action of a monitor that an operator regis
 // build makes the parts of a definition. Constructors of kinds do no I/O but
 // reading the files that their keys name. g.changes is held.
 func (g *Group) build(d *Definition) (*parts, error) {
-	env := g.cfg.ProbeEnv
-	env.Restricted = !d.Trusted
-	p := &parts{}
-	var errs []error
-	var err error
-	if p.probe, err = probe.New(g.cfg.Probes, d.probe.kind, d.probe.decode, env); err != nil {
-		errs = append(errs, at(d.probe, err))
-	}
-	if d.filter != nil {
-		errs = append(errs, p.setFilter(*d.filter))
-	}
-	targets, err := g.targets(d)
-	if err = errors.Join(append(errs, err)...); err != nil {
+	p, err := g.check(d)
+	if err != nil {
 		g.closeProbe(d.Name, p)
 		return nil, err
 	}
+	targets, _ := g.targets(d)
 	// Receivers change only once everything is known to be good.
 	for _, w := range targets {
 		if w.action != nil {
@@ -43,15 +33,38 @@ func (g *Group) build(d *Definition) (*parts, error) {
 	return p, nil
 }
 
+// check makes the probe and the filter, and proves that the actions can be made.
+// What it made is to be closed also if it fails. Sections that are not there
+// were told of already.
+func (g *Group) check(d *Definition) (*parts, error) {
+	env := g.cfg.ProbeEnv
+	env.Restricted = !d.Trusted
+	p := &parts{}
+	var errs []error
+	if d.probe.kind != "" {
+		var err error
+		wrong := &faults{section: d.probe, family: "probe"}
+		if p.probe, err = probe.New(g.cfg.Probes, d.probe.kind, wrong.decode, env); err != nil {
+			errs = append(errs, wrong.all(err))
+		}
+	}
+	if d.filter != nil && d.filter.kind != "" {
+		errs = append(errs, p.setFilter(*d.filter))
+	}
+	_, err := g.targets(d)
+	return p, errors.Join(append(errs, err)...)
+}
+
 func (p *parts) setFilter(s section) error {
 	kinds := filters()
 	kind, ok := kinds[s.kind]
 	if !ok {
 		return at(s, fmt.Errorf("unknown type of filter %q; known are %s", s.kind, known(kinds)))
 	}
-	f, err := kind(s.decode)
+	wrong := &faults{section: s, family: "filter"}
+	f, err := kind(wrong.decode)
 	if err != nil {
-		return at(s, fmt.Errorf("filter %s: %w", s.kind, err))
+		return wrong.all(fmt.Errorf("filter %s: %w", s.kind, err))
 	}
 	p.value, _ = f.(valueFilter)
 	p.verdict, _ = f.(verdictFilter)
@@ -73,6 +86,8 @@ func (g *Group) targets(d *Definition) ([]wanted, error) {
 	for i, s := range d.actions {
 		var w wanted
 		switch {
+		case s.receiver == "" && s.kind == "":
+			continue // told already
 		case s.receiver == "" && !d.Trusted:
 			errs = append(errs, at(s, errReceiversOnly))
 		case s.receiver == "":
@@ -102,11 +117,41 @@ func (g *Group) newAction(s section) (action.Action, error) {
 	if !ok {
 		return nil, at(s, fmt.Errorf("unknown type of action %q; known are %s", s.kind, known(g.cfg.Actions)))
 	}
-	a, err := kind(s.decode, g.cfg.ActionEnv)
+	wrong := &faults{section: s, family: "action"}
+	a, err := kind(wrong.decode, g.cfg.ActionEnv)
 	if err != nil {
-		return nil, at(s, fmt.Errorf("action %s: %w", s.kind, err))
+		return nil, wrong.all(fmt.Errorf("action %s: %w", s.kind, err))
 	}
 	return a, nil
+}
+
+// faults collects what is wrong with the keys of one section, so that each is
+// told by itself, with its line.
+type faults struct {
+	section section
+	family  string
+	keys    []error
+}
+
+// decode decodes for the constructor of a kind.
+func (f *faults) decode(target any) error {
+	err := f.section.decode(target)
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		f.keys = many.Unwrap()
+	}
+	return err
+}
+
+// all returns the faults of the keys, or else what the constructor said.
+func (f *faults) all(err error) error {
+	if len(f.keys) == 0 {
+		return at(f.section, err)
+	}
+	var errs []error
+	for _, key := range f.keys {
+		errs = append(errs, at(f.section, fmt.Errorf("%s %s: %w", f.family, f.section.kind, key)))
+	}
+	return errors.Join(errs...)
 }
 
 // at gives an error the line of its section, unless it has one of its own.

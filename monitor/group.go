@@ -146,6 +146,13 @@ func (g *Group) Apply(set Set, problems []*Problem) []*Problem {
 			found = append(found, placed(d.file, d.Name, err)...)
 		}
 	}
+	for _, d := range set.broken {
+		p, err := g.check(d)
+		g.closeProbe(d.Name, p)
+		if err != nil {
+			found = append(found, placed(d.file, d.Name, err)...)
+		}
+	}
 	broken := make(map[string]bool)
 	for _, p := range problems {
 		if !p.Warning {

@@ -23,6 +23,9 @@ const (
 type Set struct {
 	Monitors  []*Definition
 	Receivers []*Receiver
+	// broken are definitions with a problem already; they are built only to find
+	// all others.
+	broken []*Definition
 }
 
 // Receiver is an action that monitors name.
@@ -83,14 +86,20 @@ func Load(paths ...string) (Set, []*Problem) {
 			one, wrong := loadFile(file)
 			set.Monitors = append(set.Monitors, one.Monitors...)
 			set.Receivers = append(set.Receivers, one.Receivers...)
+			set.broken = append(set.broken, one.broken...)
 			problems = append(problems, wrong...)
 		}
 	}
 	problems = append(problems, set.refuseDuplicates()...)
+	SortProblems(problems)
+	return set, problems
+}
+
+// SortProblems orders problems by file, line and text.
+func SortProblems(problems []*Problem) {
 	slices.SortStableFunc(problems, func(a, b *Problem) int {
 		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, strings.Compare(a.Err.Error(), b.Err.Error()))
 	})
-	return set, problems
 }
 
 func filesOf(path string) ([]string, error) {

@@ -44,6 +44,7 @@ func Parse(file, text string) (Set, []*Problem) {
 		d.Origin, d.file, d.Trusted = origin, file, true
 		problems = append(problems, problemsOf(file, d.Name, err)...)
 		if err != nil {
+			set.broken = append(set.broken, d)
 			continue
 		}
 		set.Monitors = append(set.Monitors, d)
