@@ -177,9 +177,7 @@ func parseTarget(text string) (*url.URL, error) {
 	if u.Port() != "" {
 		return u, checkPort(u.Port())
 	}
-	if strings.HasSuffix(u.Host, ":") {
-		u.Host = strings.TrimSuffix(u.Host, ":")
-	}
+	u.Host = strings.TrimSuffix(u.Host, ":")
 	return u, nil
 }
 

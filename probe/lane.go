@@ -106,7 +106,7 @@ func (l *lane) take(req *http.Request) *laneConn {
 	}
 	fresh := time.Since(c.used) < idleLimit && time.Since(c.opened) < ageLimit
 	if !fresh || c.target != targetOf(req.URL) || !repeatable(req.Method) || !quiet(c.raw) {
-		c.Close()
+		_ = c.Close()
 		return nil
 	}
 	return c
@@ -116,11 +116,11 @@ func (l *lane) take(req *http.Request) *laneConn {
 func (l *lane) keep(c *laneConn) {
 	if l.gap >= idleLimit {
 		// It would be too old for the next probe.
-		c.Close()
+		_ = c.Close()
 		return
 	}
 	if l.idle != nil {
-		l.idle.Close()
+		_ = l.idle.Close()
 	}
 	c.used = time.Now()
 	l.idle = c
@@ -129,7 +129,7 @@ func (l *lane) keep(c *laneConn) {
 // close closes the connections that are kept.
 func (l *lane) close() {
 	if l.idle != nil {
-		l.idle.Close()
+		_ = l.idle.Close()
 		l.idle = nil
 	}
 	if l.proxied != nil {
@@ -186,7 +186,7 @@ func (l *lane) open(req *http.Request) (*laneConn, error) {
 	c := &laneConn{Conn: raw, raw: raw, target: targetOf(req.URL), opened: time.Now()}
 	if req.URL.Scheme == "https" {
 		if err := c.handshake(ctx, l.tls, host); err != nil {
-			raw.Close()
+			_ = raw.Close()
 			return nil, err
 		}
 		l.watch.lap(phaseTLS)

@@ -55,7 +55,7 @@ func (l *lane) exchange(req *http.Request, c *laneConn) (*http.Response, error) 
 	resp, err := x.ask(req)
 	if err != nil {
 		stale := !c.used.IsZero() && x.in.count == 0 && closedByPeer(err)
-		x.Close()
+		_ = x.Close()
 		if stale {
 			err = errStale
 		}
@@ -120,7 +120,7 @@ func (x *exchange) Read(b []byte) (int, error) {
 	}
 	n, err := x.body.Read(b)
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		x.whole = true
 	case err != nil:
 		err = complete(err)
@@ -137,7 +137,7 @@ func (x *exchange) Close() error {
 	if x.stop() && x.keep && x.whole && x.br.Buffered() == 0 {
 		x.lane.keep(x.conn)
 	} else {
-		x.conn.Close()
+		_ = x.conn.Close()
 	}
 	x.lane.buffers.giveReader(x.br)
 	return nil

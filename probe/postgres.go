@@ -27,7 +27,7 @@ func newPostgres(decode func(any) error, env Env) (Probe, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		// The text of err may hold a part of a password.
-		return nil, errors.New("dsn: want postgres://user:password@host:5432/database?sslmode=... or the form host=... user=... password=... dbname=...")
+		return nil, errors.New("dsn: want postgres://user:password@host:5432/database or keys such as host=h user=u password=p dbname=d")
 	}
 	p := &sqlProbe{query: c.Query, errval: c.Errval, budget: new(budget)}
 	p.secrets = []string{dsn, config.Password}

@@ -97,7 +97,7 @@ func (p *sqlProbe) Probe(ctx context.Context) (Result, error) {
 	if err == nil {
 		return Result{Value: v}, nil
 	}
-	if p.budget.empty() || p.large != nil && p.large(err) {
+	if p.budget.empty() && !errors.Is(err, errManyRows) || p.large != nil && p.large(err) {
 		err = fmt.Errorf("the answer is larger than %d KiB", maxSQLAnswer>>10)
 	}
 	return Result{Value: p.errval}, hide(ended(ctx, err), p.secrets...)
@@ -118,17 +118,19 @@ func (p *sqlProbe) ask(ctx context.Context) (float64, error) {
 	abandon := func() {}
 	if p.bound != nil {
 		if abandon, err = p.bound(ctx, conn); err != nil {
-			conn.Close()
+			_ = conn.Close()
 			return 0, fmt.Errorf("limiting the time of the query: %w", err)
 		}
 	}
 	v, err := scalar(ctx, conn, p.query)
-	conn.Close()
+	_ = conn.Close()
 	if ctx.Err() != nil {
 		abandon()
 	}
 	return v, err
 }
+
+var errManyRows = errors.New("the query returned more than 1 row")
 
 // scalar runs a query and returns the only number of its answer.
 func scalar(ctx context.Context, conn *sql.Conn, query string) (float64, error) {
@@ -141,7 +143,7 @@ func scalar(ctx context.Context, conn *sql.Conn, query string) (float64, error) 
 	}
 	defer func() {
 		cancel()
-		rows.Close()
+		_ = rows.Close()
 	}()
 	columns, err := rows.Columns()
 	if err != nil {
@@ -161,7 +163,7 @@ func scalar(ctx context.Context, conn *sql.Conn, query string) (float64, error) 
 		return 0, fmt.Errorf("reading the answer: %w", err)
 	}
 	if rows.Next() {
-		return 0, errors.New("the query returned more than 1 row")
+		return 0, errManyRows
 	}
 	if err := rows.Err(); err != nil {
 		return 0, fmt.Errorf("running the query: %w", err)

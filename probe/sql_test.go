@@ -75,6 +75,7 @@ func awaitSQL(tb testing.TB, kind, dsn string) {
 // TestT41MariaDB also proves G27.
 func TestT41MariaDBG27(t *testing.T) {
 	dsn := mariaDB(t)
+	const running = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%SLEEP(10)%' AND info NOT LIKE '%processlist%'"
 	sqlServerTests(t, "mysql", dsn, sqlDialect{
 		sleep:      "SELECT 100 FROM (SELECT SLEEP(10)) AS sub",
 		running:    "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%SLEEP(10)%' AND info NOT LIKE '%processlist%'",
@@ -91,9 +92,8 @@ func TestT41MariaDBG27(t *testing.T) {
 		p := sqlProbeOf(t, "mysql", dsn, "SELECT 100 FROM (SELECT SLEEP(10)) AS sub")
 		p.(*bounded).kind.(*mysqlProbe).limits = limitNone
 		timesOut(t, p)
-		eventually(t, 2*time.Second, "the query is ended", func() bool {
-			return ok(t, sqlProbeOf(t, "mysql", dsn, "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%SLEEP(10)%' AND info NOT LIKE '%processlist%'")).Value == 0
-		})
+		left := sqlProbeOf(t, "mysql", dsn, running)
+		eventually(t, 2*time.Second, "the query is ended", func() bool { return ok(t, left).Value == 0 })
 	})
 }
 
@@ -157,7 +157,8 @@ func sqlServerTests(t *testing.T, kind, dsn string, d sqlDialect) {
 	t.Run("a slow query ends on the server too", func(t *testing.T) {
 		p := probeOf(d.sleep)
 		timesOut(t, p)
-		eventually(t, 3*time.Second, "the query is ended", func() bool { return ok(t, probeOf(d.running)).Value == 0 })
+		running := probeOf(d.running)
+		eventually(t, 3*time.Second, "the query is ended", func() bool { return ok(t, running).Value == 0 })
 	})
 	t.Run("one connection", func(t *testing.T) {
 		p := probeOf(d.connection)

@@ -103,7 +103,10 @@ func TestT36TCPVillains(t *testing.T) {
 }
 
 func TestTCPTellsNoSecret(t *testing.T) {
-	address := serve(t, func(c net.Conn) { io.WriteString(c, "canary-reply\n") })
+	address := serve(t, func(c net.Conn) {
+		io.ReadFull(c, make([]byte, len("canary-sent")))
+		io.WriteString(c, "canary-reply\n")
+	})
 	env := Env{Restricted: true, AllowTargets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	p := build(t, "tcp", "address = "+strconv.Quote(address)+"\nexpect = \"zz\"\nsend = \"canary-sent\"", env)
 	r, err := fails(t, p, "want \"zz\"")
