@@ -25,8 +25,9 @@ const (
 	// which a subscription without a queue is known.
 	httpServiceName = "micro.http.broker"
 	httpBroadcast   = "ff.http.broadcast"
-	// Posts of one event that are under way at once.
-	parallelPosts = 16
+	// Posts of one event that are under way at once. A dead host holds one until the
+	// timeout, so there are enough for some dead ones beside the living.
+	parallelPosts = 64
 )
 
 // httpSender posts events as the stock http broker does. The stock one has no

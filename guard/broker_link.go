@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"sync"
@@ -42,7 +43,11 @@ func (l *link) bound() *Broker {
 // up says that the connection stands.
 func (l *link) up() {
 	l.health.set(nil)
-	if b := l.bound(); b != nil {
+	b := l.bound()
+	if b == nil {
+		return
+	}
+	if _, ok := b.limit.allow("connected"); ok {
 		b.cfg.Logger.Info("broker is connected", "broker", l.name)
 	}
 }
@@ -63,7 +68,7 @@ func (l *link) down(err error) {
 func (l *link) gone(err error) {
 	l.down(err)
 	l.mu.Lock()
-	l.lost = cmpErr(err, errors.New("disconnected"))
+	l.lost = cmp.Or(err, errors.New("disconnected"))
 	b := l.broker
 	l.mu.Unlock()
 	if b != nil {
@@ -81,11 +86,4 @@ func (l *link) takeLost() error {
 	err := l.lost
 	l.lost = nil
 	return err
-}
-
-func cmpErr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }

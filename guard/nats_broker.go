@@ -25,6 +25,10 @@ type natsBroker struct {
 	last map[*nats.Subscription]uint64 // guarded by mu; what each that was slow has dropped
 }
 
+// Init changes nothing: everything is fixed at construction. The plugin would change
+// its options while they are used.
+func (n *natsBroker) Init(...broker.Option) error { return nil }
+
 // Address answers the configured servers. The plugin would show the password.
 func (n *natsBroker) Address() string { return n.shown }
 
