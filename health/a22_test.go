@@ -134,7 +134,7 @@ func TestA22HangingBrokerCostsABoundedNumberOfGoroutines(t *testing.T) {
 		if took := time.Since(begin); took > closeTimeout {
 			t.Errorf("Close took %v", took)
 		}
-		if err == nil || !strings.Contains(err.Error(), "202 events, STOPPED among them, were not published: gave up after 2s") ||
+		if err == nil || !strings.Contains(err.Error(), "events not published: 202, STOPPED among them: gave up after 2s") ||
 			!strings.Contains(err.Error(), "did not answer in time") {
 			t.Errorf("Close: %v", err)
 		}

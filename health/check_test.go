@@ -35,7 +35,7 @@ func TestVerdicts(t *testing.T) {
 		{"warning of nothing", func(context.Context) (map[string]string, error) { return nil, Warning(nil) }, CheckOK, ""},
 		{"panic", func(context.Context) (map[string]string, error) { panic("boom") }, CheckError, "check panicked: boom"},
 		{"runtime error", func(context.Context) (map[string]string, error) {
-			var none []string
+			none := make([]string, 0)
 			return map[string]string{"a": none[len(none)]}, nil
 		}, CheckError, "check panicked: runtime error: index out of range [0] with length 0"},
 		{"error that panics", func(context.Context) (map[string]string, error) { return nil, typedNil },

@@ -14,9 +14,10 @@ const (
 	// go-micro's http broker was measured to lose none: it drops what is more than
 	// 64 behind without a word.
 	publishGap = 2 * time.Millisecond
-	// After a failed call the next one waits, twice as long each time. On Close
-	// there is no time for that.
-	minPause, maxPause = 100 * time.Millisecond, 2 * time.Second
+	// After a failed call the next one waits, twice as long each time. The http
+	// broker keeps what it could not send, 64 events of a topic, and sends the
+	// oldest first: many more attempts than new events would fill it with old news.
+	minPause, maxPause = 100 * time.Millisecond, 5 * time.Second
 	// logPause is the least time between two log lines about publishing.
 	logPause = 10 * time.Second
 )
@@ -100,7 +101,7 @@ func (d *dispatcher) call(ctx context.Context, e *event) (err error) {
 }
 
 // rest waits before the next call: shortly after a good one, longer after a
-// failed one.
+// failed one. On Close there is no time for that.
 func (d *dispatcher) rest(ctx context.Context) {
 	pause := publishGap
 	if n := d.out.failures(); n > 0 {

@@ -158,11 +158,11 @@ func wait(ctx context.Context, done <-chan struct{}) bool {
 // finish what it has in hand.
 func (r *Reporter) flush(ctx context.Context) error {
 	if n, stopped := r.out.unsent(); n > 0 {
-		what := fmt.Sprintf("%d events", n)
+		what := fmt.Sprintf("events not published: %d", n)
 		if stopped {
-			what += ", STOPPED among them,"
+			what += ", STOPPED among them"
 		}
-		err := fmt.Errorf("%s were not published: %w", what, context.Cause(ctx))
+		err := fmt.Errorf("%s: %w", what, context.Cause(ctx))
 		if last := r.dispatcher.lastError(); last != nil {
 			err = fmt.Errorf("%w (last error: %w)", err, last)
 		}

@@ -136,10 +136,11 @@ func (o *outbox) take() *event {
 }
 
 // before orders what leaves. What failed more often goes behind, so that an
-// event the broker always refuses holds up no other one.
+// event the broker always refuses holds up no other one. STOPPED is tried three
+// times before that.
 func (e *event) before(other *event) bool {
-	if (e.rank == rankStopped) != (other.rank == rankStopped) {
-		return e.rank == rankStopped
+	if e.first() != other.first() {
+		return e.first()
 	}
 	return cmp.Or(
 		cmp.Compare(e.tries, other.tries),
@@ -147,6 +148,8 @@ func (e *event) before(other *event) bool {
 		cmp.Compare(e.seq, other.seq),
 	) < 0
 }
+
+func (e *event) first() bool { return e.rank == rankStopped && e.tries < 3 }
 
 func (o *outbox) lastLocked() *event {
 	var last *event

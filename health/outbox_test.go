@@ -143,8 +143,29 @@ func TestEventTheBrokerAlwaysRefusesHoldsUpNoOther(t *testing.T) {
 		if stats, _ := of[*healthpb.Stats](b); len(stats) < 5 {
 			t.Errorf("%d stats in a minute, want 6", len(stats))
 		}
-		if err := r.Close(context.Background()); err == nil || !strings.Contains(err.Error(), "1 events were not published") {
+		if err := r.Close(context.Background()); err == nil || !strings.Contains(err.Error(), "events not published: 1: gave up after 2s") {
 			t.Errorf("Close: %v", err)
+		}
+	})
+}
+
+func TestStoppedThatIsRefusedHoldsUpNothingAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newFakeBroker()
+		b.before = func(_ context.Context, _ string, msg proto.Message) error {
+			if s, ok := msg.(*healthpb.Status); ok && s.GetStatus() == NodeStopped {
+				return errors.New("no")
+			}
+			return nil
+		}
+		r := newTestReporter(b)
+		mustStart(t, r)
+		time.Sleep(time.Second)
+		if err := r.Close(context.Background()); err == nil || !strings.Contains(err.Error(), "events not published: 1, STOPPED among them") {
+			t.Errorf("Close: %v", err)
+		}
+		if stats, _ := of[*healthpb.Stats](b); len(stats) != 1 {
+			t.Errorf("%d stats, want the last ones", len(stats))
 		}
 	})
 }
@@ -166,7 +187,7 @@ func TestEventsLeaveAtMost500ASecond(t *testing.T) {
 		mustStart(t, r)
 		time.Sleep(time.Minute)
 		up.Store(true)
-		time.Sleep(2 * time.Second)
+		time.Sleep(6 * time.Second)
 		_, at := of[*healthpb.HealthCheck](b)
 		if len(at) < MaxChecks {
 			t.Fatalf("%d events after the outage, want %d: each check's newest", len(at), MaxChecks)
