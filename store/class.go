@@ -110,7 +110,8 @@ const (
 
 // Sets of the classes above.
 const (
-	deadNodes    classSet = 1<<deadBit | 1<<(deadBit|hiddenBit)
+	missingNodes classSet = 1 << (deadBit | hiddenBit)
+	retiredNodes classSet = 1 << deadBit
 	deadServices classSet = 1 << deadBit
 
 	versionsWithStates   classSet = 1 << someStates

@@ -92,8 +92,12 @@ func (s *Store) judge(e *entry, now time.Duration) {
 			e.state = stopped
 			s.changed(e, was, reported, now)
 		case e.state == live && e.kind != KindStats:
+			why := fellSilent
+			if _, marked := s.marks[e]; marked {
+				why = onlyOlder
+			}
 			e.state, e.status = silent, 0
-			s.changed(e, was, fellSilent, now)
+			s.changed(e, was, why, now)
 		default:
 			e.state, e.status = missing, 0
 			s.changed(e, was, wentMissing, now)

@@ -27,12 +27,14 @@ func bubbleWith(t *testing.T, create func() *Store, test func(t *testing.T, s *S
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- s.Run(ctx) }()
+		defer func() {
+			cancel()
+			if err := <-done; err != nil {
+				t.Errorf("Run returned %v", err)
+			}
+		}()
 		synctest.Wait()
 		test(t, s)
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run returned %v", err)
-		}
 		verify(t, s)
 	})
 }

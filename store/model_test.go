@@ -111,7 +111,11 @@ func (m *model) advance() {
 			e.hidden = true
 		case quiet && !e.silent && !e.hidden && k.kind != KindStats:
 			e.silent = true
-			m.judge(k, e, "UNKNOWN", fmt.Sprintf("silent for %s (interval %s)", past, e.interval))
+			why := "silent"
+			if e.mark != nil {
+				why = "only events older than the newest"
+			}
+			m.judge(k, e, "UNKNOWN", fmt.Sprintf("%s for %s (interval %s)", why, past, e.interval))
 		}
 		if over && e.hidden {
 			gone = append(gone, k)

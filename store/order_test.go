@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,6 +79,12 @@ func TestT18ClockSetBack(t *testing.T) {
 				}
 				if len(s.marks) != 0 {
 					t.Error("a mark is left")
+				}
+				// What was heard meanwhile was no silence.
+				for _, line := range lines(s, TransitionQuery{}) {
+					if strings.Contains(line, "->UNKNOWN: silent") {
+						t.Error(line)
+					}
 				}
 			})
 		})

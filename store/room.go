@@ -54,7 +54,7 @@ func (s *Store) entries() int {
 // overShare tells whether a service that has so many of those held may not have
 // one more.
 func (s *Store) overShare(has, held, most int) bool {
-	return 2*held >= most && float64(has) >= s.cfg.Share*float64(most)
+	return s.cfg.Share < 1 && 2*held >= most && float64(has) >= s.cfg.Share*float64(most)
 }
 
 // evictFrom evicts an entry of a service.
@@ -79,11 +79,13 @@ func (s *Store) evictFrom(service string, now time.Duration) bool {
 // evictNode evicts a node, of a service if one is named, of which nothing is
 // waited for.
 func (s *Store) evictNode(now time.Duration, service ...string) bool {
-	n, ok := s.nodes.find(deadNodes, service...)
-	if ok {
-		s.evictAll(n, now)
+	for _, set := range []classSet{missingNodes, retiredNodes} {
+		if n, ok := s.nodes.find(set, service...); ok {
+			s.evictAll(n, now)
+			return true
+		}
 	}
-	return ok
+	return false
 }
 
 func (s *Store) evictAll(n *node, now time.Duration) {

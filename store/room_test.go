@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -115,6 +116,17 @@ func TestA7EvictionOrder(t *testing.T) {
 		if c := s.Counters(); c.Evicted != 4 || c.Nodes != 3 || c.Services != 2 {
 			t.Errorf("counters: %+v", c)
 		}
+		// Of nodes, too, those that are missing go before those that were stopped.
+		s = New(Config{MaxNodes: 3, Share: 1})
+		mustPut(t, s, Accepted, short(status("a", isStopped, 0)), short(status("b", running, 0)), check("c", "c", ok, 0))
+		time.Sleep(61 * time.Second)
+		for i, gone := range []string{"b", "a"} {
+			mustPut(t, s, Accepted, check(fmt.Sprint("new", i), "c", ok, 0))
+			if _, err := s.Nodes(Query{Node: gone}); !errors.Is(err, ErrNotFound) {
+				t.Errorf("node %q is still there, %v", gone, err)
+			}
+		}
+		mustPut(t, s, Refused, check("new3", "c", ok, 0))
 		verify(t, s)
 	})
 }
@@ -225,13 +237,44 @@ func TestT61FloodByOneServiceLeavesRoomForOthers(t *testing.T) {
 	}
 }
 
+// TestOneServiceAloneMayUseHalf, and the rest of its share is for what is new
+// instead of what is missing.
+func TestOneServiceAloneMayUseHalf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{MaxEntries: 100})
+		for i := range 50 {
+			mustPut(t, s, Accepted, check("n", fmt.Sprint(i), ok, 0))
+		}
+		mustPut(t, s, Refused, check("n", "more", ok, 0), check("m", "more", ok, 0))
+		for i := range 20 {
+			mustPut(t, s, Accepted, check("n", fmt.Sprint(i), ok, 0).of("b", "1"), status(fmt.Sprint(i), running, 0).of("c", "1"))
+		}
+		mustPut(t, s, Refused, check("n", "more", ok, 0).of("b", "1"), stats("n", 0).of("c", "1"))
+		time.Sleep(30 * time.Minute)
+		for i := range 49 {
+			mustPut(t, s, Accepted, check("n", fmt.Sprint(i), ok, 0))
+		}
+		time.Sleep(30 * time.Minute) // all but those are missing
+		mustPut(t, s, Accepted, check("n", "instead of 49", ok, 0), status("new", running, 0).of("c", "1"))
+		mustPut(t, s, Refused, check("n", "more", ok, 0))
+		if _, err := s.Checks(Query{ID: "49"}); err == nil {
+			t.Error("what is missing is still there")
+		}
+		if c := s.Counters(); c.Evicted != 2 || c.Checks+c.Statuses != 90 {
+			t.Errorf("counters: %+v", c)
+		}
+		verify(t, s)
+	})
+}
+
 // TestRefusalsNameTheWorst among more services than are counted one by one.
 func TestRefusalsNameTheWorst(t *testing.T) {
 	s := still(Config{MaxServices: 1})
 	mustPut(t, s, Accepted, check("n", "c", ok, 0))
-	for i := range 50000 {
+	for i := range 51000 {
 		name := fmt.Sprint("random-", i)
 		switch {
+		case i < 1000: // so that the worst come late
 		case i%4 == 0:
 			name = "worst"
 		case i%10 == 1:
@@ -244,7 +287,7 @@ func TestRefusalsNameTheWorst(t *testing.T) {
 		t.Fatalf("refusals: %+v", top)
 	}
 	for i, want := range []uint64{12500, 5000} {
-		if r := top[i]; r.Count < want || r.Count-r.Error > want {
+		if r := top[i]; r.Count < want || r.Count-r.Error > want || r.Error == 0 {
 			t.Errorf("%+v, but there were %d", r, want)
 		}
 	}

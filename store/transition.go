@@ -36,6 +36,7 @@ const (
 	firstReport cause = iota
 	reported
 	fellSilent
+	onlyOlder
 	wentMissing
 	forgottenMissing
 	forgottenStopped
@@ -50,6 +51,8 @@ func (c cause) words(past, limit time.Duration) string {
 		return "first report"
 	case fellSilent:
 		return "silent for " + past.String() + " (interval " + limit.String() + ")"
+	case onlyOlder:
+		return "only events older than the newest for " + past.String() + " (interval " + limit.String() + ")"
 	case wentMissing:
 		return "missing: silent for " + past.String() + " (ttl " + limit.String() + ")"
 	case forgottenMissing:

@@ -124,8 +124,8 @@ func TestTreeEqualsSortedSlice(t *testing.T) {
 			for i := range size {
 				m.toggle(key{fmt.Sprintf("%07d", i)}, class(i%classes), false)
 			}
-			if n := checkShape(t, m.tree.root); n != size {
-				t.Fatalf("%d items, want %d", n, size)
+			if n, leaves := checkShape(t, m.tree.root), countLeaves(m.tree.root); n != size || leaves > size/(leafMax-2)+1 {
+				t.Fatalf("%d items in %d leaves, want %d", n, leaves, size)
 			}
 		}
 		for i := range 2 * size {
@@ -150,6 +150,16 @@ func TestTreeEqualsSortedSlice(t *testing.T) {
 	}
 }
 
+func countLeaves[T any](p part[T]) (leaves int) {
+	if p.inner == nil {
+		return 1
+	}
+	for _, kid := range p.inner.kids[:p.inner.n] {
+		leaves += countLeaves(kid)
+	}
+	return leaves
+}
+
 // TestTreeGivesRoomBack removes most items at random: leaves must merge.
 func TestTreeGivesRoomBack(t *testing.T) {
 	const size = 20000
@@ -161,18 +171,7 @@ func TestTreeGivesRoomBack(t *testing.T) {
 	for range size - 200 {
 		m.toggle(m.items[rnd.IntN(len(m.items))].key, 0, true)
 	}
-	leaves := 0
-	var count func(p part[*treeItem])
-	count = func(p part[*treeItem]) {
-		if in := p.inner; in != nil {
-			for _, kid := range in.kids[:in.n] {
-				count(kid)
-			}
-			return
-		}
-		leaves++
-	}
-	count(m.tree.root)
+	leaves := countLeaves(m.tree.root)
 	if leaves > 10 {
 		t.Errorf("200 items of %d are left in %d leaves, want at most 10", size, leaves)
 	}
