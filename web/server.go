@@ -7,7 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
+
+	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/monitor"
 )
 
 // Time-outs and limits of the HTTP door. The figures are those of the threat
@@ -18,10 +22,11 @@ const (
 	writeTimeout      = 30 * time.Second
 	idleTimeout       = 60 * time.Second
 	maxHeaderBytes    = 16 << 10
+	maxBody           = 64 << 10
 	shutdownTimeout   = time.Second
 )
 
-// Config of a Server. All fields are required.
+// Config of a Server. Address, Report and Log are required.
 type Config struct {
 	// Address to listen at, as host:port.
 	Address string
@@ -29,12 +34,33 @@ type Config struct {
 	// Server.
 	Report func() Report
 	Log    *slog.Logger
+
+	// Group holds the monitors. Without it there are no paths about monitors.
+	Group *monitor.Group
+	// Policy says who may change what. The zero Policy lets nobody.
+	Policy access.Policy
+	// Level is the verbosity of the log. Without it there is no /verbosity.
+	Level *slog.LevelVar
+	// Version is what /version answers: goma's version of this REST if empty.
+	Version string
+	// Hosts are names and addresses, without port, that clients may know the
+	// service by, besides those of this machine and the one of Address.
+	Hosts []string
 }
+
+// gomaVersion is the version of goma's REST.
+const gomaVersion = "1.0"
 
 // Server serves the HTTP door.
 type Server struct {
 	cfg      Config
 	listener net.Listener
+	hosts    hosts
+	conns    *conns
+
+	// slots bounds the changes under way, changes waits for them.
+	slots   chan struct{}
+	changes sync.WaitGroup
 }
 
 // Listen returns a Server that holds its address already, so that a port which
@@ -44,7 +70,15 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening at %q: %w", cfg.Address, err)
 	}
-	return &Server{cfg: cfg, listener: l}, nil
+	if cfg.Version == "" {
+		cfg.Version = gomaVersion
+	}
+	return &Server{
+		cfg: cfg, listener: l,
+		hosts: newHosts(cfg.Address, cfg.Hosts),
+		conns: newConns(),
+		slots: make(chan struct{}, maxChanges),
+	}, nil
 }
 
 // Addr returns the address the Server listens at.
@@ -57,13 +91,15 @@ func (s *Server) Close() error { return s.listener.Close() }
 // later.
 func (s *Server) Run(ctx context.Context) error {
 	srv := &http.Server{
-		Handler:           s.routes(),
+		Handler:           s.handler(),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+		ConnContext:       withConn,
+		ConnState:         connState,
 	}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
@@ -75,7 +111,7 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		stopped <- err
 	})
-	err := srv.Serve(s.listener)
+	err := srv.Serve(s.conns.limit(s.listener))
 	if !errors.Is(err, http.ErrServerClosed) {
 		stop()
 		return fmt.Errorf("serving HTTP at %q: %w", s.Addr(), err)
@@ -83,12 +119,33 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := <-stopped; err != nil {
 		s.cfg.Log.Warn("requests were cut off", "err", err)
 	}
+	s.awaitChanges()
 	return nil
 }
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", s.healthz)
-	mux.HandleFunc("GET /readyz", s.readyz)
+	route := func(path string, m methods) { mux.Handle(path, m) }
+	route("/healthz", methods{http.MethodGet: s.healthz})
+	route("/readyz", methods{http.MethodGet: s.readyz})
+	route("/version", methods{http.MethodGet: s.read(s.version)})
+	if s.cfg.Level != nil {
+		route("/verbosity", methods{
+			http.MethodGet:  s.read(s.verbosity),
+			http.MethodPut:  s.change(access.Admin, s.setVerbosity),
+			http.MethodPost: s.change(access.Admin, s.setVerbosity),
+		})
+	}
+	if s.cfg.Group != nil {
+		route("/list", methods{http.MethodGet: s.read(s.list)})
+		route("/register", methods{http.MethodPost: s.change(access.Operator, s.register)})
+		route("/monitor/{id}", methods{
+			http.MethodGet:    s.read(s.show),
+			http.MethodPost:   s.change(access.Operator, s.control),
+			http.MethodDelete: s.change(access.Operator, s.unregister),
+		})
+		route("/api/v1/monitors", methods{http.MethodGet: s.read(s.monitors)})
+	}
+	mux.HandleFunc("/", notFound)
 	return mux
 }

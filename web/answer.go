@@ -1,0 +1,89 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"os"
+	"strconv"
+
+	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/monitor"
+)
+
+// statusError is an error with the status that it is answered with.
+type statusError struct {
+	status int
+	err    error
+}
+
+func (e *statusError) Error() string { return e.err.Error() }
+func (e *statusError) Unwrap() error { return e.err }
+
+// statusOf returns the status that an error is answered with: 400 if it is none
+// of those that are known, because then the request asked for what cannot be.
+func statusOf(err error) int {
+	var own *statusError
+	if errors.As(err, &own) {
+		return own.status
+	}
+	if errors.As(err, new(*http.MaxBytesError)) {
+		return http.StatusRequestEntityTooLarge
+	}
+	for _, known := range []statusError{
+		{http.StatusForbidden, access.ErrNoToken},
+		{http.StatusUnauthorized, access.ErrUnauthorized},
+		{http.StatusForbidden, access.ErrForbidden},
+		{http.StatusTooManyRequests, access.ErrTooMany},
+		{http.StatusNotFound, monitor.ErrNotFound},
+		{http.StatusConflict, monitor.ErrExists},
+		{http.StatusInsufficientStorage, monitor.ErrFull},
+		{http.StatusServiceUnavailable, monitor.ErrJournal},
+		{http.StatusRequestTimeout, os.ErrDeadlineExceeded},
+	} {
+		if errors.Is(err, known.err) {
+			return known.status
+		}
+	}
+	return http.StatusBadRequest
+}
+
+// fail answers with an error.
+func fail(w http.ResponseWriter, err error) {
+	status := statusOf(err)
+	var many *access.TooManyError
+	switch {
+	case errors.As(err, &many):
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(many.Wait.Seconds()))))
+	case status == http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", `Bearer realm="monitor-srv"`)
+	}
+	answerText(w, status, err.Error())
+}
+
+// answerText answers with one line for people.
+func answerText(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	// The client is gone if this fails; there is nobody left to tell.
+	_, _ = io.WriteString(w, text+"\n")
+}
+
+// answerWord answers 200 with a text that a program reads, without a line break.
+func answerWord(w http.ResponseWriter, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, text)
+}
+
+// answerJSON answers 200 with a value that can be encoded.
+func answerJSON(w http.ResponseWriter, v any) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		fail(w, &statusError{http.StatusInternalServerError, err})
+		return
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	_, _ = w.Write(data)
+}

@@ -1,0 +1,167 @@
+package web
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/microhq/monitor-srv/access"
+)
+
+// Limits of connections, those of the threat model.
+const (
+	maxConns          = 512
+	maxConnsOfAddress = 64
+)
+
+// conns are the connections that are open. At a limit, the connection that has
+// been waiting for its client for the longest time makes room for the new one:
+// clients that are slow on purpose push out each other, and one that sends its
+// request at once is served.
+type conns struct {
+	mu   sync.Mutex
+	open map[*conn]struct{} // guarded by mu
+	of   map[netip.Addr]int // guarded by mu
+}
+
+func newConns() *conns {
+	return &conns{open: make(map[*conn]struct{}), of: make(map[netip.Addr]int)}
+}
+
+// conn is one connection.
+type conn struct {
+	net.Conn
+	all    *conns
+	source netip.Addr
+	// waiting is since when the service waits for the client, or zero while it
+	// works for it; guarded by all.mu.
+	waiting time.Time
+}
+
+// limit returns a listener whose connections are counted.
+func (c *conns) limit(l net.Listener) net.Listener { return &limited{l, c} }
+
+type limited struct {
+	net.Listener
+	conns *conns
+}
+
+// Accept returns the next connection that there is room for.
+func (l *limited) Accept() (net.Conn, error) {
+	for {
+		accepted, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		c, evicted := l.conns.add(accepted)
+		if evicted != nil {
+			_ = evicted.Close()
+		}
+		if c != nil {
+			return c, nil
+		}
+		_ = accepted.Close()
+	}
+}
+
+// add counts a new connection. It returns nil if there is no room for it, and
+// the one that must go to make room, if any.
+func (c *conns) add(accepted net.Conn) (added, evicted *conn) {
+	source := access.Source(accepted.RemoteAddr().String())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.of[source] >= maxConnsOfAddress:
+		evicted = c.oldest(func(o *conn) bool { return o.source == source })
+	case len(c.open) >= maxConns:
+		evicted = c.oldest(func(*conn) bool { return true })
+	}
+	if evicted != nil {
+		c.removeLocked(evicted)
+	} else if c.of[source] >= maxConnsOfAddress || len(c.open) >= maxConns {
+		return nil, nil
+	}
+	added = &conn{Conn: accepted, all: c, source: source, waiting: time.Now()}
+	c.open[added] = struct{}{}
+	c.of[source]++
+	return added, evicted
+}
+
+// oldest returns the connection that waits longest of those that match, or nil.
+// c.mu is held.
+func (c *conns) oldest(match func(*conn) bool) *conn {
+	var oldest *conn
+	for o := range c.open {
+		if !o.waiting.IsZero() && match(o) && (oldest == nil || o.waiting.Before(oldest.waiting)) {
+			oldest = o
+		}
+	}
+	return oldest
+}
+
+// removeLocked forgets a connection. c.mu is held.
+func (c *conns) removeLocked(o *conn) {
+	if _, ok := c.open[o]; !ok {
+		return
+	}
+	delete(c.open, o)
+	if c.of[o.source]--; c.of[o.source] == 0 {
+		delete(c.of, o.source)
+	}
+}
+
+// Close ends the connection and makes room for another.
+func (c *conn) Close() error {
+	c.all.mu.Lock()
+	c.all.removeLocked(c)
+	c.all.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// wait says whether the service waits for the client from now on.
+func (c *conn) wait(waits bool) {
+	c.all.mu.Lock()
+	defer c.all.mu.Unlock()
+	switch {
+	case !waits:
+		c.waiting = time.Time{}
+	case c.waiting.IsZero():
+		c.waiting = time.Now()
+	}
+}
+
+type connKey struct{}
+
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// connState begins the wait for the next request, once the answer to the last
+// one is on its way.
+func connState(c net.Conn, state http.ConnState) {
+	if c, ok := c.(*conn); ok && state == http.StateIdle {
+		c.wait(true)
+	}
+}
+
+// serving says that the service works for the client of a request, until it
+// reads the body.
+func serving(r *http.Request) {
+	if c, ok := r.Context().Value(connKey{}).(*conn); ok {
+		c.wait(false)
+	}
+}
+
+// reading says that the service waits for the body of a request, until the
+// function it returns is called.
+func reading(r *http.Request) (done func()) {
+	c, ok := r.Context().Value(connKey{}).(*conn)
+	if !ok {
+		return func() {}
+	}
+	c.wait(true)
+	return func() { c.wait(false) }
+}

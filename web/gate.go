@@ -1,0 +1,84 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/microhq/monitor-srv/access"
+)
+
+// errFarReader is what a client of another machine is told that wants to read.
+var errFarReader = errors.New("clients of other machines need a token to read, and the service has no token file (--token_file FILE)")
+
+// handler returns the routes behind all that is checked before routing.
+func (s *Server) handler() http.Handler {
+	cross := http.NewCrossOriginProtection()
+	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		answerText(w, http.StatusForbidden, "a web page of another origin asked for this: nothing was changed")
+	}))
+	inner := cross.Handler(s.routes())
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		serving(r)
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		if !s.hosts.allow(r) {
+			// The connection is not used again: who speaks to another host
+			// through it is no client of ours.
+			h.Set("Connection", "close")
+			answerText(w, http.StatusMisdirectedRequest, fmt.Sprintf("this service is not known as %.100q: use localhost or the address it listens at, or have the name allowed", r.Host))
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		inner.ServeHTTP(w, r)
+	})
+}
+
+// read wraps what only tells: clients of this machine need no token for it.
+func (s *Server) read(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		need := access.Viewer
+		if access.Loopback(r.RemoteAddr) {
+			need = access.None
+		}
+		if err := s.cfg.Policy.Allow(need, tokenOf(r), r.RemoteAddr); err != nil {
+			if errors.Is(err, access.ErrNoToken) {
+				err = &statusError{http.StatusForbidden, errFarReader}
+			}
+			fail(w, err)
+			return
+		}
+		h(w, r)
+	}
+}
+
+// caller is who asks for a change.
+type caller struct {
+	role   access.Role
+	remote string
+}
+
+// change wraps what changes something, and logs who tried it in vain. Nothing of
+// the body is read before the role is known to be enough.
+func (s *Server) change(need access.Role, h func(http.ResponseWriter, *http.Request, caller)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		token := tokenOf(r)
+		role, err := s.cfg.Policy.Identify(token, r.RemoteAddr)
+		if err == nil {
+			err = access.Enough(role, need)
+		}
+		if err != nil {
+			if token != "" && errors.Is(err, access.ErrUnauthorized) {
+				s.cfg.Log.Warn("a wrong token was given", "client", r.RemoteAddr, "method", r.Method, "path", r.URL.Path)
+			}
+			fail(w, err)
+			return
+		}
+		h(w, r, caller{role, r.RemoteAddr})
+	}
+}
+
+func tokenOf(r *http.Request) string { return access.Bearer(r.Header.Get("Authorization")) }

@@ -1,0 +1,32 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/microhq/monitor-srv/setting"
+)
+
+func (s *Server) verbosity(w http.ResponseWriter, _ *http.Request) {
+	answerWord(w, setting.LevelName(s.cfg.Level.Level()))
+}
+
+// setVerbosity answers 200 without a body, as goma does.
+func (s *Server) setVerbosity(w http.ResponseWriter, r *http.Request, c caller) {
+	text, err := readBody(r, "text/plain")
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	level, err := setting.ParseLevel(strings.TrimSpace(text))
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	before := s.cfg.Level.Level()
+	// Told at the level that silences nothing: who makes the log silent is to be
+	// seen in it.
+	s.cfg.Level.Set(min(before, level))
+	s.cfg.Log.Warn("the verbosity was changed", "from", setting.LevelName(before), "to", setting.LevelName(level), "role", c.role, "client", c.remote)
+	s.cfg.Level.Set(level)
+}
