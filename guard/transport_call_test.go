@@ -3,7 +3,6 @@ package guard_test
 import (
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -145,43 +144,5 @@ func TestTransportSocket(t *testing.T) {
 				t.Errorf("got header %v, want the handler's own", got.header)
 			}
 		})
-	}
-}
-
-// A caller that does not read its answer holds a connection for WriteTimeout.
-func TestTrap10CallersThatDoNotReadAreClosed(t *testing.T) {
-	transportNoLeaks(t)
-	big := make([]byte, 32<<20)
-	addr, tr := transportAccept(t, guard.TransportConfig{WriteTimeout: 300 * time.Millisecond}, func(s transport.Socket) {
-		_ = s.Send(&transport.Message{Body: big})
-	})
-	conn, _ := transportDial(t, addr)
-	if err := conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(conn, transportWire("Echo", "1", "{}")); err != nil {
-		t.Fatal(err)
-	}
-	transportUntil(t, "the call began", func() bool { return tr.Counters().Requests == 1 })
-	transportUntil(t, "the connection is closed", func() bool { return tr.Counters().OpenConns == 0 })
-}
-
-// An idle connection is closed after IdleTimeout, and not before.
-func TestTrap10IdleConnectionsAreClosed(t *testing.T) {
-	transportNoLeaks(t)
-	s, _ := transportGuarded(t, guard.TransportConfig{HeaderTimeout: 100 * time.Millisecond, BodyTimeout: 100 * time.Millisecond, IdleTimeout: 600 * time.Millisecond})
-	conn, in := transportDial(t, s.addr)
-	if _, err := io.WriteString(conn, transportWire("Echo", "1", "{}")); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := transportRead(in); err != nil || got.status != 200 {
-		t.Fatalf("got %+v and error %v", got, err)
-	}
-	start := time.Now()
-	if _, err := in.ReadByte(); err != io.EOF {
-		t.Errorf("got %v, want EOF", err)
-	}
-	if took := time.Since(start); took < 500*time.Millisecond || took > 5*time.Second {
-		t.Errorf("closed after %v, want 0.6 s", took)
 	}
 }

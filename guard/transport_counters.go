@@ -13,7 +13,7 @@ type TransportCounters struct {
 	// RefusedConns counts connections closed because of MaxConns.
 	RefusedConns uint64
 	// RefusedBodies counts requests with a body that was too long, too slow or
-	// incomplete.
+	// incomplete, or one of too many long ones at once.
 	RefusedBodies uint64
 	// RefusedOther counts requests that were no calls: another method or
 	// content type, a stream, an event, no endpoint.

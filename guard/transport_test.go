@@ -2,10 +2,9 @@ package guard_test
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,7 +13,6 @@ import (
 	"go-micro.dev/v4/metadata"
 	"go-micro.dev/v4/server"
 	"go-micro.dev/v4/transport"
-	mtls "go-micro.dev/v4/util/tls"
 
 	"github.com/microhq/monitor-srv/guard"
 	"github.com/microhq/monitor-srv/proto/monitor"
@@ -232,67 +230,11 @@ func TestTransportDoesNotRepeatSecretsInErrors(t *testing.T) {
 	header := transportEndpoint("Fail")
 	header["Authorization"], header["Cookie"] = "Bearer x", "a=b"
 	got := transportPost(t, s.addr, header, strings.NewReader(`{"cursor":"`+strings.Repeat("e", 100_000)+`"}`))
-	if got.status != 200 || got.header.Get("Authorization") != "" || got.header.Get("Cookie") != "" {
-		t.Errorf("got %d %v", got.status, got.header)
+	want := []string{"Content-Length", "Content-Type", "Date", "Micro-Error", "X-Micro-Error"}
+	if keys := slices.Sorted(maps.Keys(got.header)); got.status != 200 || !slices.Equal(keys, want) {
+		t.Errorf("got status %d and headers %v, want %v", got.status, keys, want)
 	}
 	if n := len(got.header.Get("Micro-Error")); n != 4096 || got.header.Get("X-Micro-Error") != got.header.Get("Micro-Error") {
 		t.Errorf("got an error of %d bytes, want it cut at 4096", n)
-	}
-}
-
-func TestTransportSpeaksTLS(t *testing.T) {
-	transportNoLeaks(t)
-	cert, err := mtls.Certificate("127.0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(cert.Leaf)
-	for name, c := range map[string]struct {
-		server transport.Option
-		client *tls.Config
-	}{
-		"configured":  {transport.TLSConfig(&tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2"}}), &tls.Config{RootCAs: roots}},
-		"self-signed": {transport.Secure(true), &tls.Config{InsecureSkipVerify: true}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			tr := guard.NewTransport(guard.TransportConfig{Log: slog.New(slog.DiscardHandler)})
-			if err := tr.Init(c.server); err != nil {
-				t.Fatal(err)
-			}
-			s := transportServe(t, tr)
-			stock := transportClient(t, client.Transport(transport.NewHTTPTransport(transport.TLSConfig(c.client))))
-			if rsp, err := transportCall(stock, s.addr, "Echo", "hello"); err != nil || rsp.GetCursor() != "hello" {
-				t.Errorf("got %v and error %v, want hello", rsp, err)
-			}
-			if _, err := transportCall(transportClient(t), s.addr, "Echo", ""); err == nil {
-				t.Error("a call in clear text was answered")
-			}
-			h2 := &http.Transport{TLSClientConfig: c.client.Clone(), ForceAttemptHTTP2: true, DisableKeepAlives: true}
-			rsp, err := (&http.Client{Transport: h2}).Get("https://" + s.addr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer rsp.Body.Close()
-			if rsp.StatusCode != 405 || rsp.ProtoMajor != 1 {
-				t.Errorf("got %s over %s, want 405 over HTTP/1.1", rsp.Status, rsp.Proto)
-			}
-		})
-	}
-}
-
-func TestTransportListenErrors(t *testing.T) {
-	transportNoLeaks(t)
-	tr := guard.NewTransport(guard.TransportConfig{})
-	first, err := tr.Listen("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer first.Close()
-	if _, err := tr.Listen(first.Addr()); err == nil || !strings.Contains(err.Error(), `listening on "`+first.Addr()+`"`) {
-		t.Errorf("got error %v for an address in use", err)
-	}
-	if _, err := tr.Listen("127.0.0.1:0", transport.NetListener(transportListener(t))); err == nil || !strings.Contains(err.Error(), "transport.NetListener") {
-		t.Errorf("got error %v, want one about NetListener", err)
 	}
 }
