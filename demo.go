@@ -79,9 +79,9 @@ func multicastWorks() bool {
 // demo serves until ctx ends, with a sample service that publishes through the
 // same broker, and prints how to ask.
 func demo(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
-	log, _ := newLog(cfg.log, stderr)
+	log, level := newLog(cfg.log, stderr)
 	quietFramework(log)
-	i, err := newInstance(ctx, cfg, log)
+	i, err := newInstance(ctx, cfg, log, level)
 	if err != nil {
 		return err
 	}

@@ -3,31 +3,28 @@ package main
 import (
 	"io"
 	"log/slog"
+
+	"github.com/microhq/monitor-srv/handler"
 )
 
 // levelCritical is above every level that is logged here: it silences all.
 const levelCritical = slog.Level(12)
 
-// level is a level of the log by the name that goma gave it.
-type level struct {
-	name  string
-	level slog.Level
-}
-
-func levels() []level {
-	return []level{
-		{"critical", levelCritical},
-		{"error", slog.LevelError},
-		{"warning", slog.LevelWarn},
-		{"info", slog.LevelInfo},
-		{"debug", slog.LevelDebug},
+// levels are the levels of the log by the names that goma gave them.
+func levels() []handler.Level {
+	return []handler.Level{
+		{Name: "critical", Level: levelCritical},
+		{Name: "error", Level: slog.LevelError},
+		{Name: "warning", Level: slog.LevelWarn},
+		{Name: "info", Level: slog.LevelInfo},
+		{Name: "debug", Level: slog.LevelDebug},
 	}
 }
 
 func levelNames() []string {
 	var names []string
 	for _, l := range levels() {
-		names = append(names, l.name)
+		names = append(names, l.Name)
 	}
 	return names
 }
@@ -37,8 +34,8 @@ func levelNames() []string {
 func newLog(cfg logConfig, w io.Writer) (*slog.Logger, *slog.LevelVar) {
 	lv := new(slog.LevelVar)
 	for _, l := range levels() {
-		if l.name == cfg.verbosity {
-			lv.Set(l.level)
+		if l.Name == cfg.verbosity {
+			lv.Set(l.Level)
 		}
 	}
 	opts := &slog.HandlerOptions{Level: lv}

@@ -37,12 +37,12 @@ const (
 
 // serve runs an instance until ctx ends.
 func serve(ctx context.Context, cfg config, stderr io.Writer) error {
-	log, _ := newLog(cfg.log, stderr)
+	log, level := newLog(cfg.log, stderr)
 	quietFramework(log)
 	if strange := strangeVariables(); len(strange) > 0 {
 		log.Warn("these variables of the environment mean nothing here", "names", strings.Join(strange, " "))
 	}
-	i, err := newInstance(ctx, cfg, log)
+	i, err := newInstance(ctx, cfg, log, level)
 	if err != nil {
 		return err
 	}
@@ -57,6 +57,7 @@ func quietFramework(log *slog.Logger) { logger.DefaultLogger = guard.NewLogger(l
 type instance struct {
 	cfg     config
 	log     *slog.Logger
+	level   *slog.LevelVar
 	node    string // id of our node in the registry
 	started time.Time
 
@@ -76,12 +77,12 @@ type instance struct {
 
 // newInstance makes the parts and takes the HTTP address. It asks neither the
 // registry nor the broker for anything.
-func newInstance(ctx context.Context, cfg config, log *slog.Logger) (*instance, error) {
+func newInstance(ctx context.Context, cfg config, log *slog.Logger, level *slog.LevelVar) (*instance, error) {
 	if cfg.server.id == "" {
 		cfg.server.id = uuid.NewString()
 	}
 	i := &instance{
-		cfg: cfg, log: log, started: time.Now(),
+		cfg: cfg, log: log, level: level, started: time.Now(),
 		node: cfg.server.name + "-" + cfg.server.id,
 	}
 	var err error
@@ -94,11 +95,12 @@ func newInstance(ctx context.Context, cfg config, log *slog.Logger) (*instance, 
 	i.transport = guard.NewTransport(guard.TransportConfig{DrainTimeout: drainTimeout, Log: log})
 	i.store = store.New(store.Config{MaxEntries: cfg.maxEntries, Retention: cfg.retention})
 	i.events = handler.NewEvents(handler.EventsConfig{Store: i.store, Log: log, DrainTimeout: queueTimeout})
-	if err := i.newServer(); err != nil {
-		return nil, err
-	}
+	i.newClient()
 	if i.monitors, err = newMonitors(i); err != nil {
 		return nil, fmt.Errorf("%w; --%s names another directory", err, flagStateDir)
+	}
+	if err := i.newServer(); err != nil {
+		return nil, err
 	}
 	i.parts = newParts(i)
 	if err := i.checkParts(); err != nil {
@@ -149,10 +151,9 @@ func newBroker(cfg config, reg registry.Registry, log *slog.Logger) (*guard.Brok
 	return b, nil
 }
 
-// newServer makes the RPC server and the client, both our own: go-micro's
-// default ones are shared by everything in a process.
-func (i *instance) newServer() error {
-	s := i.cfg.server
+// newClient makes a client of our own: go-micro's default one is shared by
+// everything in a process.
+func (i *instance) newClient() {
 	i.client = client.NewClient(
 		client.Registry(i.registry),
 		client.Broker(i.broker),
@@ -163,6 +164,11 @@ func (i *instance) newServer() error {
 		client.PoolTTL(i.cfg.client.poolTTL),
 		client.WithLogger(guard.NewLogger(i.log)),
 	)
+}
+
+// newServer makes the RPC server, our own as well.
+func (i *instance) newServer() error {
+	s := i.cfg.server
 	i.server = server.NewServer(
 		server.Name(s.name),
 		server.Version(s.version),
@@ -185,7 +191,10 @@ func (i *instance) newServer() error {
 	if err := i.server.Init(server.WrapHandler(i.transport.Recover()), server.WrapHandler(i.reporter.HandlerWrapper())); err != nil {
 		return fmt.Errorf("preparing the RPC server: %w", err)
 	}
-	answers := handler.NewMonitor(handler.MonitorConfig{Store: i.store, Instance: i.node, Log: i.log})
+	answers := handler.NewMonitor(handler.MonitorConfig{
+		Store: i.store, Instance: i.node, Log: i.log,
+		Group: i.monitors.group, Policy: i.cfg.policy, Level: i.level, Levels: levels(),
+	})
 	if err := monitorpb.RegisterMonitorHandler(i.server, answers); err != nil {
 		return fmt.Errorf("preparing the RPC server: %w", err)
 	}

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 
 	merrors "go-micro.dev/v4/errors"
 
+	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/store"
 )
 
@@ -46,8 +49,18 @@ func fail(log *slog.Logger, err error) error {
 		return merrors.BadRequest(errorID, "%s", brief(err))
 	case errors.Is(err, store.ErrBadCursor):
 		return merrors.BadRequest(errorID, "cursor: %s", brief(err))
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, monitor.ErrNotFound):
 		return merrors.NotFound(errorID, "%s", brief(err))
+	case errors.Is(err, monitor.ErrExists), errors.Is(err, monitor.ErrFull):
+		return merrors.Conflict(errorID, "%s", brief(err))
+	case errors.Is(err, access.ErrUnauthorized):
+		return merrors.Unauthorized(errorID, "%s", brief(err))
+	case errors.Is(err, access.ErrNoToken), errors.Is(err, access.ErrForbidden):
+		return merrors.Forbidden(errorID, "%s", brief(err))
+	case errors.Is(err, access.ErrTooMany):
+		return merrors.New(errorID, brief(err), http.StatusTooManyRequests)
+	case errors.Is(err, monitor.ErrJournal):
+		return merrors.New(errorID, brief(err), http.StatusInsufficientStorage)
 	}
 	log.Error("answering failed", "error", err)
 	return merrors.InternalServerError(errorID, "internal error")

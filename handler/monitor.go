@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/monitor"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
@@ -13,6 +15,14 @@ import (
 type MonitorConfig struct {
 	// Store has the answers. Required.
 	Store *store.Store
+	// Group runs the monitors that are defined here. Nil means there are none.
+	Group *monitor.Group
+	// Policy says who may change them.
+	Policy access.Policy
+	// Levels names the levels of the log; Verbosity may set Level to one of them.
+	// Level is required if there is a Group.
+	Level  *slog.LevelVar
+	Levels []Level
 	// Instance is the node id of this instance, told in every answer, because
 	// replicas may know different things.
 	Instance string
@@ -23,8 +33,15 @@ type MonitorConfig struct {
 	MaxWaiting int
 }
 
+// Level is a level of the log by its name.
+type Level struct {
+	Name  string
+	Level slog.Level
+}
+
 // Monitor answers the calls of the service Monitor of proto/monitor, where its
-// methods are described. Each reads only, so a caller may repeat it.
+// methods are described. Those that read may be repeated; those that change
+// something want a token in the metadata Authorization.
 //
 // An answer holds at most about 4 MiB of a list. If the entries of a page take
 // more, it ends early: whoever walks by offset goes on from as many as it got.
@@ -38,6 +55,11 @@ type Monitor struct {
 	started  int64
 	log      *slog.Logger
 	waiting  chan struct{}
+
+	group  *monitor.Group
+	policy access.Policy
+	level  *slog.LevelVar
+	levels []Level
 }
 
 var _ monitorpb.MonitorHandler = (*Monitor)(nil)
@@ -56,6 +78,10 @@ func NewMonitor(cfg MonitorConfig) *Monitor {
 		started:  cfg.Store.Started().Unix(),
 		log:      cfg.Log,
 		waiting:  make(chan struct{}, cfg.MaxWaiting),
+		group:    cfg.Group,
+		policy:   cfg.Policy,
+		level:    cfg.Level,
+		levels:   cfg.Levels,
 	}
 }
 

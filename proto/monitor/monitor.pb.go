@@ -28,6 +28,61 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type MonitorInfo_State int32
+
+const (
+	MonitorInfo_UNKNOWN MonitorInfo_State = 0
+	MonitorInfo_OK      MonitorInfo_State = 1
+	MonitorInfo_WARNING MonitorInfo_State = 2
+	MonitorInfo_FAILING MonitorInfo_State = 3
+	MonitorInfo_STOPPED MonitorInfo_State = 4
+)
+
+// Enum value maps for MonitorInfo_State.
+var (
+	MonitorInfo_State_name = map[int32]string{
+		0: "UNKNOWN",
+		1: "OK",
+		2: "WARNING",
+		3: "FAILING",
+		4: "STOPPED",
+	}
+	MonitorInfo_State_value = map[string]int32{
+		"UNKNOWN": 0,
+		"OK":      1,
+		"WARNING": 2,
+		"FAILING": 3,
+		"STOPPED": 4,
+	}
+)
+
+func (x MonitorInfo_State) Enum() *MonitorInfo_State {
+	p := new(MonitorInfo_State)
+	*p = x
+	return p
+}
+
+func (x MonitorInfo_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MonitorInfo_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_proto_monitor_monitor_proto_enumTypes[0].Descriptor()
+}
+
+func (MonitorInfo_State) Type() protoreflect.EnumType {
+	return &file_proto_monitor_monitor_proto_enumTypes[0]
+}
+
+func (x MonitorInfo_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MonitorInfo_State.Descriptor instead.
+func (MonitorInfo_State) EnumDescriptor() ([]byte, []int) {
+	return file_proto_monitor_monitor_proto_rawDescGZIP(), []int{13, 0}
+}
+
 type HealthChecksRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Service string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
@@ -1155,6 +1210,819 @@ func (x *WatchResponse) GetStarted() int64 {
 	return 0
 }
 
+// MonitorInfo is what is known of one monitor. The first four fields are goma's.
+type MonitorInfo struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From 1 on, and never used again.
+	Id      int64  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name    string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Running bool   `protobuf:"varint,3,opt,name=running,proto3" json:"running,omitempty"`
+	// True while an incident is open, also while the monitor is stopped.
+	Failing bool              `protobuf:"varint,4,opt,name=failing,proto3" json:"failing,omitempty"`
+	State   MonitorInfo_State `protobuf:"varint,5,opt,name=state,proto3,enum=go.micro.srv.monitor.MonitorInfo_State" json:"state,omitempty"`
+	// The last value, as filtered.
+	Value float64 `protobuf:"fixed64,6,opt,name=value,proto3" json:"value,omitempty"`
+	// Why the last probe failed.
+	Error string `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`
+	// When the state last changed, and when it was and will be probed, in unix
+	// seconds.
+	Since     int64 `protobuf:"varint,8,opt,name=since,proto3" json:"since,omitempty"`
+	LastProbe int64 `protobuf:"varint,9,opt,name=last_probe,json=lastProbe,proto3" json:"last_probe,omitempty"`
+	NextProbe int64 `protobuf:"varint,10,opt,name=next_probe,json=nextProbe,proto3" json:"next_probe,omitempty"`
+	// Seconds.
+	Interval float64 `protobuf:"fixed64,11,opt,name=interval,proto3" json:"interval,omitempty"`
+	Timeout  float64 `protobuf:"fixed64,12,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	Min      float64 `protobuf:"fixed64,13,opt,name=min,proto3" json:"min,omitempty"`
+	Max      float64 `protobuf:"fixed64,14,opt,name=max,proto3" json:"max,omitempty"`
+	// Kinds of the probe and the filter; kinds of actions and names of receivers.
+	Probe   string   `protobuf:"bytes,15,opt,name=probe,proto3" json:"probe,omitempty"`
+	Filter  string   `protobuf:"bytes,16,opt,name=filter,proto3" json:"filter,omitempty"`
+	Actions []string `protobuf:"bytes,17,rep,name=actions,proto3" json:"actions,omitempty"`
+	// "file:NAME.toml" or "api".
+	Origin string `protobuf:"bytes,18,opt,name=origin,proto3" json:"origin,omitempty"`
+	// Probes made, those that failed, and those that were missed.
+	Probes   int64             `protobuf:"varint,19,opt,name=probes,proto3" json:"probes,omitempty"`
+	Failures int64             `protobuf:"varint,20,opt,name=failures,proto3" json:"failures,omitempty"`
+	Missed   int64             `protobuf:"varint,21,opt,name=missed,proto3" json:"missed,omitempty"`
+	Labels   map[string]string `protobuf:"bytes,22,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What the last probe saw, for people.
+	Detail        string `protobuf:"bytes,23,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MonitorInfo) Reset() {
+	*x = MonitorInfo{}
+	mi := &file_proto_monitor_monitor_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MonitorInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MonitorInfo) ProtoMessage() {}
+
+func (x *MonitorInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_monitor_monitor_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MonitorInfo.ProtoReflect.Descriptor instead.
+func (*MonitorInfo) Descriptor() ([]byte, []int) {
+	return file_proto_monitor_monitor_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *MonitorInfo) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *MonitorInfo) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *MonitorInfo) GetRunning() bool {
+	if x != nil {
+		return x.Running
+	}
+	return false
+}
+
+func (x *MonitorInfo) GetFailing() bool {
+	if x != nil {
+		return x.Failing
+	}
+	return false
+}
+
+func (x *MonitorInfo) GetState() MonitorInfo_State {
+	if x != nil {
+		return x.State
+	}
+	return MonitorInfo_UNKNOWN
+}
+
+func (x *MonitorInfo) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *MonitorInfo) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *MonitorInfo) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+func (x *MonitorInfo) GetLastProbe() int64 {
+	if x != nil {
+		return x.LastProbe
+	}
+	return 0
+}
+
+func (x *MonitorInfo) GetNextProbe() int64 {
+	if x != nil {
+		return x.NextProbe
+	}
+	return 0
+}
+
+func (x *MonitorInfo) GetInterval() float64 {
+	if x != nil {
+		return x.Interval
+	}
+	return 0
+}
+
+func (x *MonitorInfo) GetTimeout() float64 {
+	if x != nil {
+		return x.Timeout
+	}
+	return 0
+}
+
+func (x *MonitorInfo) GetMin() float64 {
+	if x != nil {
+		return x.Min
+	}
+	return 0
+}
+
+func (x *MonitorInfo) GetMax() float64 {
+	if x != nil {
+		return x.Max
+	}
+	return 0
+}
+
+func (x *MonitorInfo) GetProbe() string {
+	if x != nil {
+		return x.Probe
+	}
+	return ""
+}
+
+func (x *MonitorInfo) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *MonitorInfo) GetActions() []string {
+	if x != nil {
+		return x.Actions
+	}
+	return nil
+}
+
+func (x *MonitorInfo) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *MonitorInfo) GetProbes() int64 {
+	if x != nil {
+		return x.Probes
+	}
+	return 0
+}
+
+func (x *MonitorInfo) GetFailures() int64 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *MonitorInfo) GetMissed() int64 {
+	if x != nil {
+		return x.Missed
+	}
+	return 0
+}
+
+func (x *MonitorInfo) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *MonitorInfo) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+type MonitorsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// At most this many: all if zero, never more than 1000.
+	Limit  int64 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	Offset int64 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
+	// Only monitors of this state. UNKNOWN, the zero, means any.
+	State         MonitorInfo_State `protobuf:"varint,5,opt,name=state,proto3,enum=go.micro.srv.monitor.MonitorInfo_State" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MonitorsRequest) Reset() {
+	*x = MonitorsRequest{}
+	mi := &file_proto_monitor_monitor_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MonitorsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MonitorsRequest) ProtoMessage() {}
+
+func (x *MonitorsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_monitor_monitor_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MonitorsRequest.ProtoReflect.Descriptor instead.
+func (*MonitorsRequest) Descriptor() ([]byte, []int) {
+	return file_proto_monitor_monitor_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *MonitorsRequest) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *MonitorsRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *MonitorsRequest) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *MonitorsRequest) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *MonitorsRequest) GetState() MonitorInfo_State {
+	if x != nil {
+		return x.State
+	}
+	return MonitorInfo_UNKNOWN
+}
+
+type MonitorsResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Monitors []*MonitorInfo         `protobuf:"bytes,1,rep,name=monitors,proto3" json:"monitors,omitempty"`
+	// How many monitors match, all pages together.
+	Total         int64  `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
+	Instance      string `protobuf:"bytes,16,opt,name=instance,proto3" json:"instance,omitempty"`
+	Started       int64  `protobuf:"varint,17,opt,name=started,proto3" json:"started,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MonitorsResponse) Reset() {
+	*x = MonitorsResponse{}
+	mi := &file_proto_monitor_monitor_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MonitorsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MonitorsResponse) ProtoMessage() {}
+
+func (x *MonitorsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_monitor_monitor_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MonitorsResponse.ProtoReflect.Descriptor instead.
+func (*MonitorsResponse) Descriptor() ([]byte, []int) {
+	return file_proto_monitor_monitor_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *MonitorsResponse) GetMonitors() []*MonitorInfo {
+	if x != nil {
+		return x.Monitors
+	}
+	return nil
+}
+
+func (x *MonitorsResponse) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *MonitorsResponse) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *MonitorsResponse) GetStarted() int64 {
+	if x != nil {
+		return x.Started
+	}
+	return 0
+}
+
+type RegisterRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One monitor as a file defines it, in TOML, or the same keys in JSON.
+	Definition    string `protobuf:"bytes,1,opt,name=definition,proto3" json:"definition,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegisterRequest) Reset() {
+	*x = RegisterRequest{}
+	mi := &file_proto_monitor_monitor_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegisterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegisterRequest) ProtoMessage() {}
+
+func (x *RegisterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_monitor_monitor_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegisterRequest.ProtoReflect.Descriptor instead.
+func (*RegisterRequest) Descriptor() ([]byte, []int) {
+	return file_proto_monitor_monitor_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RegisterRequest) GetDefinition() string {
+	if x != nil {
+		return x.Definition
+	}
+	return ""
+}
+
+type RegisterResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Monitor       *MonitorInfo           `protobuf:"bytes,1,opt,name=monitor,proto3" json:"monitor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegisterResponse) Reset() {
+	*x = RegisterResponse{}
+	mi := &file_proto_monitor_monitor_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegisterResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegisterResponse) ProtoMessage() {}
+
+func (x *RegisterResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_monitor_monitor_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegisterResponse.ProtoReflect.Descriptor instead.
+func (*RegisterResponse) Descriptor() ([]byte, []int) {
+	return file_proto_monitor_monitor_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RegisterResponse) GetMonitor() *MonitorInfo {
+	if x != nil {
+		return x.Monitor
+	}
+	return nil
+}
+
+type UnregisterRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnregisterRequest) Reset() {
+	*x = UnregisterRequest{}
+	mi := &file_proto_monitor_monitor_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnregisterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnregisterRequest) ProtoMessage() {}
+
+func (x *UnregisterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_monitor_monitor_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnregisterRequest.ProtoReflect.Descriptor instead.
+func (*UnregisterRequest) Descriptor() ([]byte, []int) {
+	return file_proto_monitor_monitor_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *UnregisterRequest) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+type UnregisterResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnregisterResponse) Reset() {
+	*x = UnregisterResponse{}
+	mi := &file_proto_monitor_monitor_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnregisterResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnregisterResponse) ProtoMessage() {}
+
+func (x *UnregisterResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_monitor_monitor_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnregisterResponse.ProtoReflect.Descriptor instead.
+func (*UnregisterResponse) Descriptor() ([]byte, []int) {
+	return file_proto_monitor_monitor_proto_rawDescGZIP(), []int{19}
+}
+
+type StartRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartRequest) Reset() {
+	*x = StartRequest{}
+	mi := &file_proto_monitor_monitor_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartRequest) ProtoMessage() {}
+
+func (x *StartRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_monitor_monitor_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
+func (*StartRequest) Descriptor() ([]byte, []int) {
+	return file_proto_monitor_monitor_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *StartRequest) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+type StartResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Monitor       *MonitorInfo           `protobuf:"bytes,1,opt,name=monitor,proto3" json:"monitor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartResponse) Reset() {
+	*x = StartResponse{}
+	mi := &file_proto_monitor_monitor_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartResponse) ProtoMessage() {}
+
+func (x *StartResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_monitor_monitor_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
+func (*StartResponse) Descriptor() ([]byte, []int) {
+	return file_proto_monitor_monitor_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *StartResponse) GetMonitor() *MonitorInfo {
+	if x != nil {
+		return x.Monitor
+	}
+	return nil
+}
+
+type StopRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StopRequest) Reset() {
+	*x = StopRequest{}
+	mi := &file_proto_monitor_monitor_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StopRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StopRequest) ProtoMessage() {}
+
+func (x *StopRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_monitor_monitor_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
+func (*StopRequest) Descriptor() ([]byte, []int) {
+	return file_proto_monitor_monitor_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *StopRequest) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+type StopResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Monitor       *MonitorInfo           `protobuf:"bytes,1,opt,name=monitor,proto3" json:"monitor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StopResponse) Reset() {
+	*x = StopResponse{}
+	mi := &file_proto_monitor_monitor_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StopResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StopResponse) ProtoMessage() {}
+
+func (x *StopResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_monitor_monitor_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
+func (*StopResponse) Descriptor() ([]byte, []int) {
+	return file_proto_monitor_monitor_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *StopResponse) GetMonitor() *MonitorInfo {
+	if x != nil {
+		return x.Monitor
+	}
+	return nil
+}
+
+type VerbosityRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// critical, error, warning, info or debug; empty to ask.
+	Level         string `protobuf:"bytes,1,opt,name=level,proto3" json:"level,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerbosityRequest) Reset() {
+	*x = VerbosityRequest{}
+	mi := &file_proto_monitor_monitor_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerbosityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerbosityRequest) ProtoMessage() {}
+
+func (x *VerbosityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_monitor_monitor_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerbosityRequest.ProtoReflect.Descriptor instead.
+func (*VerbosityRequest) Descriptor() ([]byte, []int) {
+	return file_proto_monitor_monitor_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *VerbosityRequest) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+type VerbosityResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Level         string                 `protobuf:"bytes,1,opt,name=level,proto3" json:"level,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerbosityResponse) Reset() {
+	*x = VerbosityResponse{}
+	mi := &file_proto_monitor_monitor_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerbosityResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerbosityResponse) ProtoMessage() {}
+
+func (x *VerbosityResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_monitor_monitor_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerbosityResponse.ProtoReflect.Descriptor instead.
+func (*VerbosityResponse) Descriptor() ([]byte, []int) {
+	return file_proto_monitor_monitor_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *VerbosityResponse) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
 var File_proto_monitor_monitor_proto protoreflect.FileDescriptor
 
 const file_proto_monitor_monitor_proto_rawDesc = "" +
@@ -1251,14 +2119,89 @@ const file_proto_monitor_monitor_proto_rawDesc = "" +
 	"\x03seq\x18\x02 \x01(\x03R\x03seq\x12\x10\n" +
 	"\x03gap\x18\x03 \x01(\bR\x03gap\x12\x1a\n" +
 	"\binstance\x18\x10 \x01(\tR\binstance\x12\x18\n" +
-	"\astarted\x18\x11 \x01(\x03R\astarted2\xa8\x04\n" +
+	"\astarted\x18\x11 \x01(\x03R\astarted\"\x89\x06\n" +
+	"\vMonitorInfo\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
+	"\arunning\x18\x03 \x01(\bR\arunning\x12\x18\n" +
+	"\afailing\x18\x04 \x01(\bR\afailing\x12=\n" +
+	"\x05state\x18\x05 \x01(\x0e2'.go.micro.srv.monitor.MonitorInfo.StateR\x05state\x12\x14\n" +
+	"\x05value\x18\x06 \x01(\x01R\x05value\x12\x14\n" +
+	"\x05error\x18\a \x01(\tR\x05error\x12\x14\n" +
+	"\x05since\x18\b \x01(\x03R\x05since\x12\x1d\n" +
+	"\n" +
+	"last_probe\x18\t \x01(\x03R\tlastProbe\x12\x1d\n" +
+	"\n" +
+	"next_probe\x18\n" +
+	" \x01(\x03R\tnextProbe\x12\x1a\n" +
+	"\binterval\x18\v \x01(\x01R\binterval\x12\x18\n" +
+	"\atimeout\x18\f \x01(\x01R\atimeout\x12\x10\n" +
+	"\x03min\x18\r \x01(\x01R\x03min\x12\x10\n" +
+	"\x03max\x18\x0e \x01(\x01R\x03max\x12\x14\n" +
+	"\x05probe\x18\x0f \x01(\tR\x05probe\x12\x16\n" +
+	"\x06filter\x18\x10 \x01(\tR\x06filter\x12\x18\n" +
+	"\aactions\x18\x11 \x03(\tR\aactions\x12\x16\n" +
+	"\x06origin\x18\x12 \x01(\tR\x06origin\x12\x16\n" +
+	"\x06probes\x18\x13 \x01(\x03R\x06probes\x12\x1a\n" +
+	"\bfailures\x18\x14 \x01(\x03R\bfailures\x12\x16\n" +
+	"\x06missed\x18\x15 \x01(\x03R\x06missed\x12E\n" +
+	"\x06labels\x18\x16 \x03(\v2-.go.micro.srv.monitor.MonitorInfo.LabelsEntryR\x06labels\x12\x16\n" +
+	"\x06detail\x18\x17 \x01(\tR\x06detail\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"C\n" +
+	"\x05State\x12\v\n" +
+	"\aUNKNOWN\x10\x00\x12\x06\n" +
+	"\x02OK\x10\x01\x12\v\n" +
+	"\aWARNING\x10\x02\x12\v\n" +
+	"\aFAILING\x10\x03\x12\v\n" +
+	"\aSTOPPED\x10\x04\"\xa2\x01\n" +
+	"\x0fMonitorsRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\x03R\x05limit\x12\x16\n" +
+	"\x06offset\x18\x04 \x01(\x03R\x06offset\x12=\n" +
+	"\x05state\x18\x05 \x01(\x0e2'.go.micro.srv.monitor.MonitorInfo.StateR\x05state\"\x9d\x01\n" +
+	"\x10MonitorsResponse\x12=\n" +
+	"\bmonitors\x18\x01 \x03(\v2!.go.micro.srv.monitor.MonitorInfoR\bmonitors\x12\x14\n" +
+	"\x05total\x18\x02 \x01(\x03R\x05total\x12\x1a\n" +
+	"\binstance\x18\x10 \x01(\tR\binstance\x12\x18\n" +
+	"\astarted\x18\x11 \x01(\x03R\astarted\"1\n" +
+	"\x0fRegisterRequest\x12\x1e\n" +
+	"\n" +
+	"definition\x18\x01 \x01(\tR\n" +
+	"definition\"O\n" +
+	"\x10RegisterResponse\x12;\n" +
+	"\amonitor\x18\x01 \x01(\v2!.go.micro.srv.monitor.MonitorInfoR\amonitor\"#\n" +
+	"\x11UnregisterRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\"\x14\n" +
+	"\x12UnregisterResponse\"\x1e\n" +
+	"\fStartRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\"L\n" +
+	"\rStartResponse\x12;\n" +
+	"\amonitor\x18\x01 \x01(\v2!.go.micro.srv.monitor.MonitorInfoR\amonitor\"\x1d\n" +
+	"\vStopRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\"K\n" +
+	"\fStopResponse\x12;\n" +
+	"\amonitor\x18\x01 \x01(\v2!.go.micro.srv.monitor.MonitorInfoR\amonitor\"(\n" +
+	"\x10VerbosityRequest\x12\x14\n" +
+	"\x05level\x18\x01 \x01(\tR\x05level\")\n" +
+	"\x11VerbosityResponse\x12\x14\n" +
+	"\x05level\x18\x01 \x01(\tR\x05level2\xca\b\n" +
 	"\aMonitor\x12g\n" +
 	"\fHealthChecks\x12).go.micro.srv.monitor.HealthChecksRequest\x1a*.go.micro.srv.monitor.HealthChecksResponse\"\x00\x12[\n" +
 	"\bServices\x12%.go.micro.srv.monitor.ServicesRequest\x1a&.go.micro.srv.monitor.ServicesResponse\"\x00\x12U\n" +
 	"\x06Status\x12#.go.micro.srv.monitor.StatusRequest\x1a$.go.micro.srv.monitor.StatusResponse\"\x00\x12R\n" +
 	"\x05Stats\x12\".go.micro.srv.monitor.StatsRequest\x1a#.go.micro.srv.monitor.StatsResponse\"\x00\x12X\n" +
 	"\aHistory\x12$.go.micro.srv.monitor.HistoryRequest\x1a%.go.micro.srv.monitor.HistoryResponse\"\x00\x12R\n" +
-	"\x05Watch\x12\".go.micro.srv.monitor.WatchRequest\x1a#.go.micro.srv.monitor.WatchResponse\"\x00B6Z4github.com/microhq/monitor-srv/proto/monitor;monitorb\x06proto3"
+	"\x05Watch\x12\".go.micro.srv.monitor.WatchRequest\x1a#.go.micro.srv.monitor.WatchResponse\"\x00\x12[\n" +
+	"\bMonitors\x12%.go.micro.srv.monitor.MonitorsRequest\x1a&.go.micro.srv.monitor.MonitorsResponse\"\x00\x12[\n" +
+	"\bRegister\x12%.go.micro.srv.monitor.RegisterRequest\x1a&.go.micro.srv.monitor.RegisterResponse\"\x00\x12a\n" +
+	"\n" +
+	"Unregister\x12'.go.micro.srv.monitor.UnregisterRequest\x1a(.go.micro.srv.monitor.UnregisterResponse\"\x00\x12R\n" +
+	"\x05Start\x12\".go.micro.srv.monitor.StartRequest\x1a#.go.micro.srv.monitor.StartResponse\"\x00\x12O\n" +
+	"\x04Stop\x12!.go.micro.srv.monitor.StopRequest\x1a\".go.micro.srv.monitor.StopResponse\"\x00\x12^\n" +
+	"\tVerbosity\x12&.go.micro.srv.monitor.VerbosityRequest\x1a'.go.micro.srv.monitor.VerbosityResponse\"\x00B6Z4github.com/microhq/monitor-srv/proto/monitor;monitorb\x06proto3"
 
 var (
 	file_proto_monitor_monitor_proto_rawDescOnce sync.Once
@@ -1272,57 +2215,92 @@ func file_proto_monitor_monitor_proto_rawDescGZIP() []byte {
 	return file_proto_monitor_monitor_proto_rawDescData
 }
 
-var file_proto_monitor_monitor_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_proto_monitor_monitor_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_proto_monitor_monitor_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_proto_monitor_monitor_proto_goTypes = []any{
-	(*HealthChecksRequest)(nil),    // 0: go.micro.srv.monitor.HealthChecksRequest
-	(*HealthChecksResponse)(nil),   // 1: go.micro.srv.monitor.HealthChecksResponse
-	(*ServicesRequest)(nil),        // 2: go.micro.srv.monitor.ServicesRequest
-	(*ServicesResponse)(nil),       // 3: go.micro.srv.monitor.ServicesResponse
-	(*StatusRequest)(nil),          // 4: go.micro.srv.monitor.StatusRequest
-	(*StatusResponse)(nil),         // 5: go.micro.srv.monitor.StatusResponse
-	(*StatsRequest)(nil),           // 6: go.micro.srv.monitor.StatsRequest
-	(*StatsResponse)(nil),          // 7: go.micro.srv.monitor.StatsResponse
-	(*Transition)(nil),             // 8: go.micro.srv.monitor.Transition
-	(*HistoryRequest)(nil),         // 9: go.micro.srv.monitor.HistoryRequest
-	(*HistoryResponse)(nil),        // 10: go.micro.srv.monitor.HistoryResponse
-	(*WatchRequest)(nil),           // 11: go.micro.srv.monitor.WatchRequest
-	(*WatchResponse)(nil),          // 12: go.micro.srv.monitor.WatchResponse
-	(health.HealthCheck_Status)(0), // 13: go.micro.health.HealthCheck.Status
-	(health.HealthCheck_Source)(0), // 14: go.micro.health.HealthCheck.Source
-	(*health.HealthCheck)(nil),     // 15: go.micro.health.HealthCheck
-	(*health.Service)(nil),         // 16: go.micro.health.Service
-	(*health.Status)(nil),          // 17: go.micro.health.Status
-	(*health.Stats)(nil),           // 18: go.micro.health.Stats
+	(MonitorInfo_State)(0),         // 0: go.micro.srv.monitor.MonitorInfo.State
+	(*HealthChecksRequest)(nil),    // 1: go.micro.srv.monitor.HealthChecksRequest
+	(*HealthChecksResponse)(nil),   // 2: go.micro.srv.monitor.HealthChecksResponse
+	(*ServicesRequest)(nil),        // 3: go.micro.srv.monitor.ServicesRequest
+	(*ServicesResponse)(nil),       // 4: go.micro.srv.monitor.ServicesResponse
+	(*StatusRequest)(nil),          // 5: go.micro.srv.monitor.StatusRequest
+	(*StatusResponse)(nil),         // 6: go.micro.srv.monitor.StatusResponse
+	(*StatsRequest)(nil),           // 7: go.micro.srv.monitor.StatsRequest
+	(*StatsResponse)(nil),          // 8: go.micro.srv.monitor.StatsResponse
+	(*Transition)(nil),             // 9: go.micro.srv.monitor.Transition
+	(*HistoryRequest)(nil),         // 10: go.micro.srv.monitor.HistoryRequest
+	(*HistoryResponse)(nil),        // 11: go.micro.srv.monitor.HistoryResponse
+	(*WatchRequest)(nil),           // 12: go.micro.srv.monitor.WatchRequest
+	(*WatchResponse)(nil),          // 13: go.micro.srv.monitor.WatchResponse
+	(*MonitorInfo)(nil),            // 14: go.micro.srv.monitor.MonitorInfo
+	(*MonitorsRequest)(nil),        // 15: go.micro.srv.monitor.MonitorsRequest
+	(*MonitorsResponse)(nil),       // 16: go.micro.srv.monitor.MonitorsResponse
+	(*RegisterRequest)(nil),        // 17: go.micro.srv.monitor.RegisterRequest
+	(*RegisterResponse)(nil),       // 18: go.micro.srv.monitor.RegisterResponse
+	(*UnregisterRequest)(nil),      // 19: go.micro.srv.monitor.UnregisterRequest
+	(*UnregisterResponse)(nil),     // 20: go.micro.srv.monitor.UnregisterResponse
+	(*StartRequest)(nil),           // 21: go.micro.srv.monitor.StartRequest
+	(*StartResponse)(nil),          // 22: go.micro.srv.monitor.StartResponse
+	(*StopRequest)(nil),            // 23: go.micro.srv.monitor.StopRequest
+	(*StopResponse)(nil),           // 24: go.micro.srv.monitor.StopResponse
+	(*VerbosityRequest)(nil),       // 25: go.micro.srv.monitor.VerbosityRequest
+	(*VerbosityResponse)(nil),      // 26: go.micro.srv.monitor.VerbosityResponse
+	nil,                            // 27: go.micro.srv.monitor.MonitorInfo.LabelsEntry
+	(health.HealthCheck_Status)(0), // 28: go.micro.health.HealthCheck.Status
+	(health.HealthCheck_Source)(0), // 29: go.micro.health.HealthCheck.Source
+	(*health.HealthCheck)(nil),     // 30: go.micro.health.HealthCheck
+	(*health.Service)(nil),         // 31: go.micro.health.Service
+	(*health.Status)(nil),          // 32: go.micro.health.Status
+	(*health.Stats)(nil),           // 33: go.micro.health.Stats
 }
 var file_proto_monitor_monitor_proto_depIdxs = []int32{
-	13, // 0: go.micro.srv.monitor.HealthChecksRequest.status:type_name -> go.micro.health.HealthCheck.Status
-	14, // 1: go.micro.srv.monitor.HealthChecksRequest.source:type_name -> go.micro.health.HealthCheck.Source
-	13, // 2: go.micro.srv.monitor.HealthChecksRequest.statuses:type_name -> go.micro.health.HealthCheck.Status
-	14, // 3: go.micro.srv.monitor.HealthChecksRequest.sources:type_name -> go.micro.health.HealthCheck.Source
-	15, // 4: go.micro.srv.monitor.HealthChecksResponse.healthChecks:type_name -> go.micro.health.HealthCheck
-	16, // 5: go.micro.srv.monitor.ServicesResponse.services:type_name -> go.micro.health.Service
-	17, // 6: go.micro.srv.monitor.StatusResponse.statuses:type_name -> go.micro.health.Status
-	18, // 7: go.micro.srv.monitor.StatsResponse.stats:type_name -> go.micro.health.Stats
-	16, // 8: go.micro.srv.monitor.Transition.service:type_name -> go.micro.health.Service
-	8,  // 9: go.micro.srv.monitor.HistoryResponse.transitions:type_name -> go.micro.srv.monitor.Transition
-	8,  // 10: go.micro.srv.monitor.WatchResponse.transitions:type_name -> go.micro.srv.monitor.Transition
-	0,  // 11: go.micro.srv.monitor.Monitor.HealthChecks:input_type -> go.micro.srv.monitor.HealthChecksRequest
-	2,  // 12: go.micro.srv.monitor.Monitor.Services:input_type -> go.micro.srv.monitor.ServicesRequest
-	4,  // 13: go.micro.srv.monitor.Monitor.Status:input_type -> go.micro.srv.monitor.StatusRequest
-	6,  // 14: go.micro.srv.monitor.Monitor.Stats:input_type -> go.micro.srv.monitor.StatsRequest
-	9,  // 15: go.micro.srv.monitor.Monitor.History:input_type -> go.micro.srv.monitor.HistoryRequest
-	11, // 16: go.micro.srv.monitor.Monitor.Watch:input_type -> go.micro.srv.monitor.WatchRequest
-	1,  // 17: go.micro.srv.monitor.Monitor.HealthChecks:output_type -> go.micro.srv.monitor.HealthChecksResponse
-	3,  // 18: go.micro.srv.monitor.Monitor.Services:output_type -> go.micro.srv.monitor.ServicesResponse
-	5,  // 19: go.micro.srv.monitor.Monitor.Status:output_type -> go.micro.srv.monitor.StatusResponse
-	7,  // 20: go.micro.srv.monitor.Monitor.Stats:output_type -> go.micro.srv.monitor.StatsResponse
-	10, // 21: go.micro.srv.monitor.Monitor.History:output_type -> go.micro.srv.monitor.HistoryResponse
-	12, // 22: go.micro.srv.monitor.Monitor.Watch:output_type -> go.micro.srv.monitor.WatchResponse
-	17, // [17:23] is the sub-list for method output_type
-	11, // [11:17] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	28, // 0: go.micro.srv.monitor.HealthChecksRequest.status:type_name -> go.micro.health.HealthCheck.Status
+	29, // 1: go.micro.srv.monitor.HealthChecksRequest.source:type_name -> go.micro.health.HealthCheck.Source
+	28, // 2: go.micro.srv.monitor.HealthChecksRequest.statuses:type_name -> go.micro.health.HealthCheck.Status
+	29, // 3: go.micro.srv.monitor.HealthChecksRequest.sources:type_name -> go.micro.health.HealthCheck.Source
+	30, // 4: go.micro.srv.monitor.HealthChecksResponse.healthChecks:type_name -> go.micro.health.HealthCheck
+	31, // 5: go.micro.srv.monitor.ServicesResponse.services:type_name -> go.micro.health.Service
+	32, // 6: go.micro.srv.monitor.StatusResponse.statuses:type_name -> go.micro.health.Status
+	33, // 7: go.micro.srv.monitor.StatsResponse.stats:type_name -> go.micro.health.Stats
+	31, // 8: go.micro.srv.monitor.Transition.service:type_name -> go.micro.health.Service
+	9,  // 9: go.micro.srv.monitor.HistoryResponse.transitions:type_name -> go.micro.srv.monitor.Transition
+	9,  // 10: go.micro.srv.monitor.WatchResponse.transitions:type_name -> go.micro.srv.monitor.Transition
+	0,  // 11: go.micro.srv.monitor.MonitorInfo.state:type_name -> go.micro.srv.monitor.MonitorInfo.State
+	27, // 12: go.micro.srv.monitor.MonitorInfo.labels:type_name -> go.micro.srv.monitor.MonitorInfo.LabelsEntry
+	0,  // 13: go.micro.srv.monitor.MonitorsRequest.state:type_name -> go.micro.srv.monitor.MonitorInfo.State
+	14, // 14: go.micro.srv.monitor.MonitorsResponse.monitors:type_name -> go.micro.srv.monitor.MonitorInfo
+	14, // 15: go.micro.srv.monitor.RegisterResponse.monitor:type_name -> go.micro.srv.monitor.MonitorInfo
+	14, // 16: go.micro.srv.monitor.StartResponse.monitor:type_name -> go.micro.srv.monitor.MonitorInfo
+	14, // 17: go.micro.srv.monitor.StopResponse.monitor:type_name -> go.micro.srv.monitor.MonitorInfo
+	1,  // 18: go.micro.srv.monitor.Monitor.HealthChecks:input_type -> go.micro.srv.monitor.HealthChecksRequest
+	3,  // 19: go.micro.srv.monitor.Monitor.Services:input_type -> go.micro.srv.monitor.ServicesRequest
+	5,  // 20: go.micro.srv.monitor.Monitor.Status:input_type -> go.micro.srv.monitor.StatusRequest
+	7,  // 21: go.micro.srv.monitor.Monitor.Stats:input_type -> go.micro.srv.monitor.StatsRequest
+	10, // 22: go.micro.srv.monitor.Monitor.History:input_type -> go.micro.srv.monitor.HistoryRequest
+	12, // 23: go.micro.srv.monitor.Monitor.Watch:input_type -> go.micro.srv.monitor.WatchRequest
+	15, // 24: go.micro.srv.monitor.Monitor.Monitors:input_type -> go.micro.srv.monitor.MonitorsRequest
+	17, // 25: go.micro.srv.monitor.Monitor.Register:input_type -> go.micro.srv.monitor.RegisterRequest
+	19, // 26: go.micro.srv.monitor.Monitor.Unregister:input_type -> go.micro.srv.monitor.UnregisterRequest
+	21, // 27: go.micro.srv.monitor.Monitor.Start:input_type -> go.micro.srv.monitor.StartRequest
+	23, // 28: go.micro.srv.monitor.Monitor.Stop:input_type -> go.micro.srv.monitor.StopRequest
+	25, // 29: go.micro.srv.monitor.Monitor.Verbosity:input_type -> go.micro.srv.monitor.VerbosityRequest
+	2,  // 30: go.micro.srv.monitor.Monitor.HealthChecks:output_type -> go.micro.srv.monitor.HealthChecksResponse
+	4,  // 31: go.micro.srv.monitor.Monitor.Services:output_type -> go.micro.srv.monitor.ServicesResponse
+	6,  // 32: go.micro.srv.monitor.Monitor.Status:output_type -> go.micro.srv.monitor.StatusResponse
+	8,  // 33: go.micro.srv.monitor.Monitor.Stats:output_type -> go.micro.srv.monitor.StatsResponse
+	11, // 34: go.micro.srv.monitor.Monitor.History:output_type -> go.micro.srv.monitor.HistoryResponse
+	13, // 35: go.micro.srv.monitor.Monitor.Watch:output_type -> go.micro.srv.monitor.WatchResponse
+	16, // 36: go.micro.srv.monitor.Monitor.Monitors:output_type -> go.micro.srv.monitor.MonitorsResponse
+	18, // 37: go.micro.srv.monitor.Monitor.Register:output_type -> go.micro.srv.monitor.RegisterResponse
+	20, // 38: go.micro.srv.monitor.Monitor.Unregister:output_type -> go.micro.srv.monitor.UnregisterResponse
+	22, // 39: go.micro.srv.monitor.Monitor.Start:output_type -> go.micro.srv.monitor.StartResponse
+	24, // 40: go.micro.srv.monitor.Monitor.Stop:output_type -> go.micro.srv.monitor.StopResponse
+	26, // 41: go.micro.srv.monitor.Monitor.Verbosity:output_type -> go.micro.srv.monitor.VerbosityResponse
+	30, // [30:42] is the sub-list for method output_type
+	18, // [18:30] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_proto_monitor_monitor_proto_init() }
@@ -1335,13 +2313,14 @@ func file_proto_monitor_monitor_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_monitor_monitor_proto_rawDesc), len(file_proto_monitor_monitor_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   13,
+			NumEnums:      1,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_proto_monitor_monitor_proto_goTypes,
 		DependencyIndexes: file_proto_monitor_monitor_proto_depIdxs,
+		EnumInfos:         file_proto_monitor_monitor_proto_enumTypes,
 		MessageInfos:      file_proto_monitor_monitor_proto_msgTypes,
 	}.Build()
 	File_proto_monitor_monitor_proto = out.File

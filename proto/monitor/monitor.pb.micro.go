@@ -49,6 +49,18 @@ type MonitorService interface {
 	// Watch is a blocking query: it answers with the transitions after since_seq
 	// at once, or with the next one within wait seconds, or with none.
 	Watch(ctx context.Context, in *WatchRequest, opts ...client.CallOption) (*WatchResponse, error)
+	// Monitors lists the monitors defined here, by id.
+	Monitors(ctx context.Context, in *MonitorsRequest, opts ...client.CallOption) (*MonitorsResponse, error)
+	// Register starts a monitor at run time. It needs a token.
+	Register(ctx context.Context, in *RegisterRequest, opts ...client.CallOption) (*RegisterResponse, error)
+	// Unregister ends a monitor for good. It needs a token.
+	Unregister(ctx context.Context, in *UnregisterRequest, opts ...client.CallOption) (*UnregisterResponse, error)
+	// Start starts a monitor that was stopped. It needs a token.
+	Start(ctx context.Context, in *StartRequest, opts ...client.CallOption) (*StartResponse, error)
+	// Stop stops a monitor. It needs a token.
+	Stop(ctx context.Context, in *StopRequest, opts ...client.CallOption) (*StopResponse, error)
+	// Verbosity tells the level of the log, or changes it, which needs a token.
+	Verbosity(ctx context.Context, in *VerbosityRequest, opts ...client.CallOption) (*VerbosityResponse, error)
 }
 
 type monitorService struct {
@@ -123,6 +135,66 @@ func (c *monitorService) Watch(ctx context.Context, in *WatchRequest, opts ...cl
 	return out, nil
 }
 
+func (c *monitorService) Monitors(ctx context.Context, in *MonitorsRequest, opts ...client.CallOption) (*MonitorsResponse, error) {
+	req := c.c.NewRequest(c.name, "Monitor.Monitors", in)
+	out := new(MonitorsResponse)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *monitorService) Register(ctx context.Context, in *RegisterRequest, opts ...client.CallOption) (*RegisterResponse, error) {
+	req := c.c.NewRequest(c.name, "Monitor.Register", in)
+	out := new(RegisterResponse)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *monitorService) Unregister(ctx context.Context, in *UnregisterRequest, opts ...client.CallOption) (*UnregisterResponse, error) {
+	req := c.c.NewRequest(c.name, "Monitor.Unregister", in)
+	out := new(UnregisterResponse)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *monitorService) Start(ctx context.Context, in *StartRequest, opts ...client.CallOption) (*StartResponse, error) {
+	req := c.c.NewRequest(c.name, "Monitor.Start", in)
+	out := new(StartResponse)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *monitorService) Stop(ctx context.Context, in *StopRequest, opts ...client.CallOption) (*StopResponse, error) {
+	req := c.c.NewRequest(c.name, "Monitor.Stop", in)
+	out := new(StopResponse)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *monitorService) Verbosity(ctx context.Context, in *VerbosityRequest, opts ...client.CallOption) (*VerbosityResponse, error) {
+	req := c.c.NewRequest(c.name, "Monitor.Verbosity", in)
+	out := new(VerbosityResponse)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // Server API for Monitor service
 
 type MonitorHandler interface {
@@ -140,6 +212,18 @@ type MonitorHandler interface {
 	// Watch is a blocking query: it answers with the transitions after since_seq
 	// at once, or with the next one within wait seconds, or with none.
 	Watch(context.Context, *WatchRequest, *WatchResponse) error
+	// Monitors lists the monitors defined here, by id.
+	Monitors(context.Context, *MonitorsRequest, *MonitorsResponse) error
+	// Register starts a monitor at run time. It needs a token.
+	Register(context.Context, *RegisterRequest, *RegisterResponse) error
+	// Unregister ends a monitor for good. It needs a token.
+	Unregister(context.Context, *UnregisterRequest, *UnregisterResponse) error
+	// Start starts a monitor that was stopped. It needs a token.
+	Start(context.Context, *StartRequest, *StartResponse) error
+	// Stop stops a monitor. It needs a token.
+	Stop(context.Context, *StopRequest, *StopResponse) error
+	// Verbosity tells the level of the log, or changes it, which needs a token.
+	Verbosity(context.Context, *VerbosityRequest, *VerbosityResponse) error
 }
 
 func RegisterMonitorHandler(s server.Server, hdlr MonitorHandler, opts ...server.HandlerOption) error {
@@ -150,6 +234,12 @@ func RegisterMonitorHandler(s server.Server, hdlr MonitorHandler, opts ...server
 		Stats(ctx context.Context, in *StatsRequest, out *StatsResponse) error
 		History(ctx context.Context, in *HistoryRequest, out *HistoryResponse) error
 		Watch(ctx context.Context, in *WatchRequest, out *WatchResponse) error
+		Monitors(ctx context.Context, in *MonitorsRequest, out *MonitorsResponse) error
+		Register(ctx context.Context, in *RegisterRequest, out *RegisterResponse) error
+		Unregister(ctx context.Context, in *UnregisterRequest, out *UnregisterResponse) error
+		Start(ctx context.Context, in *StartRequest, out *StartResponse) error
+		Stop(ctx context.Context, in *StopRequest, out *StopResponse) error
+		Verbosity(ctx context.Context, in *VerbosityRequest, out *VerbosityResponse) error
 	}
 	type Monitor struct {
 		monitor
@@ -184,4 +274,28 @@ func (h *monitorHandler) History(ctx context.Context, in *HistoryRequest, out *H
 
 func (h *monitorHandler) Watch(ctx context.Context, in *WatchRequest, out *WatchResponse) error {
 	return h.MonitorHandler.Watch(ctx, in, out)
+}
+
+func (h *monitorHandler) Monitors(ctx context.Context, in *MonitorsRequest, out *MonitorsResponse) error {
+	return h.MonitorHandler.Monitors(ctx, in, out)
+}
+
+func (h *monitorHandler) Register(ctx context.Context, in *RegisterRequest, out *RegisterResponse) error {
+	return h.MonitorHandler.Register(ctx, in, out)
+}
+
+func (h *monitorHandler) Unregister(ctx context.Context, in *UnregisterRequest, out *UnregisterResponse) error {
+	return h.MonitorHandler.Unregister(ctx, in, out)
+}
+
+func (h *monitorHandler) Start(ctx context.Context, in *StartRequest, out *StartResponse) error {
+	return h.MonitorHandler.Start(ctx, in, out)
+}
+
+func (h *monitorHandler) Stop(ctx context.Context, in *StopRequest, out *StopResponse) error {
+	return h.MonitorHandler.Stop(ctx, in, out)
+}
+
+func (h *monitorHandler) Verbosity(ctx context.Context, in *VerbosityRequest, out *VerbosityResponse) error {
+	return h.MonitorHandler.Verbosity(ctx, in, out)
 }

@@ -1,0 +1,177 @@
+package handler
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	merrors "go-micro.dev/v4/errors"
+	"go-micro.dev/v4/metadata"
+
+	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/monitor"
+	"github.com/microhq/monitor-srv/probe"
+	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
+	"github.com/microhq/monitor-srv/store"
+)
+
+type noRecorder struct{}
+
+func (noRecorder) Record(monitor.Result) {}
+
+// monitored returns a Monitor with a group and tokens of each role, named like it.
+func monitored(t *testing.T, change func(*access.Policy)) *Monitor {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "tokens")
+	if err := os.WriteFile(file, []byte("viewer:viewer-token\noperator:operator-token\nadmin:admin-token\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := access.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := access.Policy{Tokens: tokens}
+	if change != nil {
+		change(&policy)
+	}
+	group := monitor.NewGroup(monitor.Config{
+		Probes: probe.Builtin(), Actions: action.Builtin(), Recorder: noRecorder{},
+		Deliverer: action.NewDeliverer(action.Options{}), Log: slog.New(slog.DiscardHandler),
+	})
+	return NewMonitor(MonitorConfig{
+		Store: store.New(store.Config{}), Group: group, Policy: policy, Instance: "here",
+		Log: slog.New(slog.DiscardHandler), Level: new(slog.LevelVar),
+		Levels: []Level{{"info", slog.LevelInfo}, {"debug", slog.LevelDebug}},
+	})
+}
+
+// as is the context of a call with a token, from an address of its own.
+func as(token string) context.Context {
+	md := metadata.Metadata{"Remote": "192.0.2.1:1000"}
+	if token != "" {
+		md["Authorization"] = "Bearer " + token
+	}
+	return metadata.NewContext(context.Background(), md)
+}
+
+func codeOf(err error) int32 {
+	if err == nil {
+		return 200
+	}
+	return merrors.FromError(err).Code
+}
+
+const (
+	plainDefinition = `{"name": "plain", "probe": {"type": "tcp", "address": "192.0.2.1:1"}}`
+	mysqlDefinition = `{"name": "mysql", "probe": {"type": "mysql", "dsn": "u:p@tcp(192.0.2.1)/d", "query": "SELECT 1"}}`
+	execDefinition  = `{"name": "exec", "probe": {"type": "exec", "command": "/bin/true"}}`
+	ownDefinition   = `{"name": "own", "probe": {"type": "tcp", "address": "192.0.2.1:1"}, "actions": [{"type": "http", "url_fail": "http://192.0.2.1/"}]}`
+)
+
+// T69: who may do what over RPC.
+func TestT69RolesOverRPC(t *testing.T) {
+	calls := []struct {
+		name string
+		call func(m *Monitor, ctx context.Context) error
+		want map[string]int32
+	}{
+		{"Monitors", func(m *Monitor, ctx context.Context) error {
+			return m.Monitors(ctx, &monitorpb.MonitorsRequest{}, &monitorpb.MonitorsResponse{})
+		}, map[string]int32{"": 200, "wrong": 200, "viewer-token": 200, "operator-token": 200, "admin-token": 200}},
+		{"Register plain", registering(plainDefinition), map[string]int32{"": 401, "wrong": 401, "viewer-token": 403, "operator-token": 200, "admin-token": 200}},
+		{"Register mysql", registering(mysqlDefinition), map[string]int32{"": 401, "wrong": 401, "viewer-token": 403, "operator-token": 403, "admin-token": 200}},
+		{"Register exec", registering(execDefinition), map[string]int32{"": 401, "wrong": 401, "viewer-token": 403, "operator-token": 403, "admin-token": 403}},
+		{"Register own action", registering(ownDefinition), map[string]int32{"": 401, "wrong": 401, "viewer-token": 403, "operator-token": 403, "admin-token": 200}},
+		{"Unregister", func(m *Monitor, ctx context.Context) error {
+			return m.Unregister(ctx, &monitorpb.UnregisterRequest{Id: 7}, &monitorpb.UnregisterResponse{})
+		}, map[string]int32{"": 401, "wrong": 401, "viewer-token": 403, "operator-token": 404, "admin-token": 404}},
+		{"Start", func(m *Monitor, ctx context.Context) error {
+			return m.Start(ctx, &monitorpb.StartRequest{Id: 7}, &monitorpb.StartResponse{})
+		}, map[string]int32{"": 401, "wrong": 401, "viewer-token": 403, "operator-token": 404, "admin-token": 404}},
+		{"Stop", func(m *Monitor, ctx context.Context) error {
+			return m.Stop(ctx, &monitorpb.StopRequest{Id: -1}, &monitorpb.StopResponse{})
+		}, map[string]int32{"": 401, "wrong": 401, "viewer-token": 403, "operator-token": 400, "admin-token": 400}},
+		{"Verbosity", verbosity(""), map[string]int32{"": 200, "wrong": 200, "viewer-token": 200, "operator-token": 200, "admin-token": 200}},
+		{"Verbosity debug", verbosity("debug"), map[string]int32{"": 401, "wrong": 401, "viewer-token": 403, "operator-token": 403, "admin-token": 200}},
+		{"Verbosity loud", verbosity("loud"), map[string]int32{"": 401, "wrong": 401, "viewer-token": 403, "operator-token": 403, "admin-token": 400}},
+	}
+	for _, c := range calls {
+		for token, want := range c.want {
+			m := monitored(t, nil)
+			if err := c.call(m, as(token)); codeOf(err) != want {
+				t.Errorf("%s with token %q: %d %v, want %d", c.name, token, codeOf(err), err, want)
+			}
+		}
+	}
+}
+
+func registering(definition string) func(*Monitor, context.Context) error {
+	return func(m *Monitor, ctx context.Context) error {
+		return m.Register(ctx, &monitorpb.RegisterRequest{Definition: definition}, &monitorpb.RegisterResponse{})
+	}
+}
+
+func verbosity(level string) func(*Monitor, context.Context) error {
+	return func(m *Monitor, ctx context.Context) error {
+		return m.Verbosity(ctx, &monitorpb.VerbosityRequest{Level: level}, &monitorpb.VerbosityResponse{})
+	}
+}
+
+// G1, T73: without tokens nothing changes, and exec needs its own switch.
+func TestG1NoTokenFileMeansNoChanges(t *testing.T) {
+	m := monitored(t, func(p *access.Policy) { p.Tokens = nil })
+	err := registering(plainDefinition)(m, as("admin-token"))
+	if codeOf(err) != 403 || !strings.Contains(err.Error(), "--token_file") {
+		t.Errorf("without a token file: %v", err)
+	}
+	m = monitored(t, func(p *access.Policy) { p.ExecAPI = true })
+	if err := registering(execDefinition)(m, as("admin-token")); err != nil {
+		t.Errorf("an admin with --allow_exec_api: %v", err)
+	}
+	if err := registering(execDefinition)(m, as("operator-token")); codeOf(err) != 403 {
+		t.Errorf("an operator with --allow_exec_api: %v", err)
+	}
+}
+
+func TestRegisterListStopUnregister(t *testing.T) {
+	m := monitored(t, nil)
+	ctx := as("operator-token")
+	var registered monitorpb.RegisterResponse
+	definition := "name = \"plain\"\ninterval = \"30s\"\n[probe]\ntype = \"tcp\"\naddress = \"192.0.2.1:1\"\n[labels]\nteam = \"a\"\n"
+	if err := m.Register(ctx, &monitorpb.RegisterRequest{Definition: definition}, &registered); err != nil {
+		t.Fatal(err)
+	}
+	if i := registered.Monitor; i.Id != 1 || i.Name != "plain" || !i.Running || i.Interval != 30 || i.Probe != "tcp" || i.Origin != "api" || i.Labels["team"] != "a" {
+		t.Errorf("registered %v", i)
+	}
+	if err := registering(plainDefinition)(m, ctx); codeOf(err) != 409 {
+		t.Errorf("the same name again: %v", err)
+	}
+	for _, bad := range []string{"", "{", "name = \"x\"", `{"name": "x", "probe": {"type": "tcp", "adress": "a:1"}}`, strings.Repeat("#", 65<<10)} {
+		if err := registering(bad)(m, ctx); codeOf(err) != 400 || !strings.Contains(err.Error(), "definition: ") {
+			t.Errorf("%.40q: %v", bad, err)
+		}
+	}
+	var stopped monitorpb.StopResponse
+	if err := m.Stop(ctx, &monitorpb.StopRequest{Id: 1}, &stopped); err != nil || stopped.Monitor.State != monitorpb.MonitorInfo_STOPPED {
+		t.Errorf("stop: %v, %v", stopped.Monitor, err)
+	}
+	var list monitorpb.MonitorsResponse
+	if err := m.Monitors(ctx, &monitorpb.MonitorsRequest{State: monitorpb.MonitorInfo_STOPPED}, &list); err != nil || list.Total != 1 || len(list.Monitors) != 1 {
+		t.Errorf("list: %v, %v", &list, err)
+	}
+	if err := m.Start(ctx, &monitorpb.StartRequest{Id: 1}, &monitorpb.StartResponse{}); err != nil {
+		t.Error(err)
+	}
+	if err := m.Unregister(ctx, &monitorpb.UnregisterRequest{Id: 1}, &monitorpb.UnregisterResponse{}); err != nil {
+		t.Error(err)
+	}
+	list.Reset()
+	if err := m.Monitors(ctx, &monitorpb.MonitorsRequest{}, &list); err != nil || list.Total != 0 {
+		t.Errorf("list: %v, %v", &list, err)
+	}
+}
