@@ -27,6 +27,13 @@
 //
 // Every change of a judgement is a Transition with a sequence number and a reason.
 //
+// # What is refused
+//
+// The Config caps services, nodes, checks of a node and entries, and the share of
+// one service. An event of a known key is always taken. For a new key what is
+// missing makes room, then nodes that were stopped long ago, and nothing else;
+// if that is not enough it is refused and counted, see Refusals.
+//
 // # How it is found
 //
 // Everything is held in trees that count what is below each branch by status,

@@ -20,6 +20,5 @@ func (s *Store) Forget(ev *Event) bool {
 		s.wheel.remove(e)
 	}
 	s.drop(e, now)
-	delete(s.marks, e)
 	return true
 }

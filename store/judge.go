@@ -80,35 +80,39 @@ func (s *Store) judgeNext(now time.Duration) bool {
 // judge puts an entry, that is in no list, where it belongs now.
 func (s *Store) judge(e *entry, now time.Duration) {
 	for now-e.arrival >= e.staysFor() {
-		was := e.standing()
-		switch {
-		case e.state == stopped:
+		if e.state == stopped {
 			s.drop(e, now)
 			return
-		case e.saysStopped():
-			e.state = retired
-			s.changed(e, was, reported, now)
-		case e.state == live && e.kind == KindCheck && e.node.saysStopped():
-			e.state = stopped
-			s.changed(e, was, reported, now)
-		case e.state == live && e.kind != KindStats:
-			why := fellSilent
-			if _, marked := s.marks[e]; marked {
-				why = onlyOlder
-			}
-			e.state, e.status = silent, 0
-			s.changed(e, was, why, now)
-		default:
-			e.state, e.status = missing, 0
-			s.changed(e, was, wentMissing, now)
 		}
-		if e.state.evictable() {
+		was := e.standing()
+		state, why := s.after(e)
+		if e.state = state; state == silent || state == missing {
+			e.status = uint8(healthpb.HealthCheck_UNKNOWN)
+		}
+		s.changed(e, was, why, now)
+		if state.evictable() {
 			e.due = ticksUp(now + s.cfg.Retention)
 			s.queue(e).push(e)
 			return
 		}
 	}
 	s.wheel.put(e, ticksUp(e.arrival+e.staysFor()))
+}
+
+// after returns what becomes of an entry that stayed as it is for long enough.
+func (s *Store) after(e *entry) (state, cause) {
+	switch {
+	case e.saysStopped():
+		return retired, reported
+	case e.state != live || e.kind == KindStats:
+		return missing, wentMissing
+	case e.kind == KindCheck && e.node.saysStopped():
+		return stopped, reported
+	}
+	if _, marked := s.marks[e]; marked {
+		return silent, onlyOlder
+	}
+	return silent, fellSilent
 }
 
 // queue returns the queue of an entry that is evictable.

@@ -60,6 +60,12 @@ func (p *script) run(t testing.TB) {
 			old = append(old, ev)
 		case op == 5 && len(old) > 0: // a repeated event
 			p.put(t, s, m, old[p.next(len(old))])
+		case op == 6 && len(old) > 0 && p.next(8) == 0:
+			ev := old[p.next(len(old))]
+			want := m.forget(keyOf(&ev))
+			if got := s.Forget(&ev); got != want {
+				t.Fatalf("Forget(%+v) = %t, want %t", ev, got, want)
+			}
 		case op == 6:
 			sleepTicks(waits[p.next(len(waits))])
 		default:

@@ -1,0 +1,123 @@
+package store
+
+import (
+	"sync"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	healthpb "github.com/microhq/monitor-srv/proto/health"
+)
+
+// old2016 does what the aggregator of 2016 did with an event: it keeps a list by
+// check id, that it searches for the node, of decoded messages.
+type old2016 struct {
+	mu     sync.RWMutex
+	checks map[string][]*healthpb.HealthCheck
+}
+
+func (o *old2016) put(wire []byte) {
+	hc := &healthpb.HealthCheck{}
+	if err := proto.Unmarshal(wire, hc); err != nil {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i, held := range o.checks[hc.Id] {
+		if held.Service.Nodes[0].Id == hc.Service.Nodes[0].Id {
+			o.checks[hc.Id][i] = hc
+			return
+		}
+	}
+	o.checks[hc.Id] = append(o.checks[hc.Id], hc)
+}
+
+// scan finds the fields of a check that the store looks into, without decoding
+// the rest. The real one, which also validates, is that of the handler.
+func scan(ev *Event, wire []byte) {
+	*ev = Event{Body: ev.Body[:0]}
+	for len(wire) > 0 {
+		num, typ, n := protowire.ConsumeTag(wire)
+		size := protowire.ConsumeFieldValue(num, typ, wire[n:])
+		value := wire[n : n+size]
+		switch {
+		case num > 7:
+			ev.Body = append(ev.Body, wire[:n+size]...)
+		case typ == protowire.VarintType:
+			v, _ := protowire.ConsumeVarint(value)
+			*[]*int64{3: &ev.Timestamp, 4: &ev.Interval, 5: &ev.TTL, 7: new(int64)}[num] = int64(v)
+			if num == 7 {
+				ev.Status = int32(v)
+			}
+		default:
+			v, _ := protowire.ConsumeBytes(value)
+			switch num {
+			case 1:
+				ev.ID = v
+			case 2:
+				ev.Description = v
+			case 6:
+				scanService(ev, v)
+			}
+		}
+		wire = wire[n+size:]
+	}
+}
+
+func scanService(ev *Event, wire []byte) {
+	for len(wire) > 0 {
+		num, _, n := protowire.ConsumeTag(wire)
+		v, size := protowire.ConsumeBytes(wire[n:])
+		switch num {
+		case 1:
+			ev.Service = v
+		case 2:
+			ev.Version = v
+		case 3:
+			_, _, n := protowire.ConsumeTag(v)
+			ev.Node, _ = protowire.ConsumeBytes(v[n:])
+		}
+		wire = wire[n+size:]
+	}
+}
+
+// BenchmarkEventToState is one check id on 10,000 nodes, from the bytes of the bus
+// to the state, then and now.
+func BenchmarkEventToState(b *testing.B) {
+	f := newFleet(10000, 1)
+	var wires [][]byte
+	for i, node := range f.nodes {
+		wires = append(wires, marshal(b, typical(node, f.ids[0], i)))
+	}
+	next := 0
+	wire := func() []byte {
+		next = (next + 7919) % len(wires)
+		return wires[next]
+	}
+	s, old := New(roomy()), &old2016{checks: map[string][]*healthpb.HealthCheck{}}
+	var ev Event
+	put := func() {
+		scan(&ev, wire())
+		if s.Put(&ev) != Accepted {
+			b.Fatal("not accepted")
+		}
+	}
+	for range wires {
+		put()
+		old.put(wire())
+	}
+	b.Run("now", func(b *testing.B) { perOp(b, put) })
+	b.Run("scan alone", func(b *testing.B) { perOp(b, func() { scan(&ev, wire()) }) })
+	raw := map[string][]byte{}
+	b.Run("scan and raw upsert", func(b *testing.B) {
+		var k []byte
+		perOp(b, func() {
+			w := wire()
+			scan(&ev, w)
+			k = append(append(append(append(k[:0], ev.Service...), ev.Version...), ev.Node...), ev.ID...)
+			raw[string(k)] = append([]byte(nil), w...)
+		})
+	})
+	b.Run("2016", func(b *testing.B) { perOp(b, func() { old.put(wire()) }) })
+}

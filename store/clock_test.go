@@ -1,0 +1,103 @@
+package store
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	healthpb "github.com/microhq/monitor-srv/proto/health"
+)
+
+// TestT16WallClockJumpsChangeNothing but what is shown.
+func TestT16WallClockJumpsChangeNothing(t *testing.T) {
+	year := 365 * 24 * time.Hour
+	jumps := []time.Duration{time.Hour, -time.Hour, year, -year, -60 * year, 0}
+	for i := range 100 {
+		jumps = append(jumps, time.Duration(i%2*2-1)*10*time.Minute)
+	}
+	bubble(t, Config{}, func(t *testing.T, s *Store) {
+		var jump time.Duration
+		s.mu.Lock()
+		s.clock.wall = func() time.Time { return time.Now().Add(jump) }
+		s.mu.Unlock()
+		for i, jump2 := range jumps {
+			s.mu.Lock()
+			jump = jump2
+			s.mu.Unlock()
+			node := fmt.Sprint("n", i)
+			mustPut(t, s, Accepted, check(node, "ping", ok, 0))
+			time.Sleep(14500 * time.Millisecond)
+			if c := theCheck(t, s, Query{Node: node}); c.Status != healthpb.HealthCheck_OK {
+				t.Fatalf("jump of %s: judged too early", jump)
+			}
+			time.Sleep(time.Second)
+			if c := theCheck(t, s, Query{Node: node}); c.Status != healthpb.HealthCheck_UNKNOWN || c.Since < 0 {
+				t.Fatalf("jump of %s: judged too late: %+v", jump, c)
+			}
+			ts, _, _, err := s.History(TransitionQuery{Node: node, Limit: 1}, 0)
+			if err != nil || ts[0].Why != "silent for 15s (interval 10s)" {
+				t.Fatalf("jump of %s: %+v, %v", jump, ts, err)
+			}
+		}
+		time.Sleep(2 * time.Hour)
+		if c := s.Counters(); c.MissingChecks != len(jumps) {
+			t.Errorf("%d checks are missing, want %d", c.MissingChecks, len(jumps))
+		}
+	})
+}
+
+// freezer makes the raw clock of a store jump, which is what a process sees that
+// was stopped and continued.
+type freezer struct{ jump atomic.Int64 }
+
+func (f *freezer) store() *Store {
+	s := New(Config{})
+	mono := s.clock.mono
+	s.clock.mono = func() time.Duration { return mono() + time.Duration(f.jump.Load()) }
+	return s
+}
+
+// TestT17FrozenTimeDoesNotCountAgainstPublishers, whoever looks first afterwards.
+func TestT17FrozenTimeDoesNotCountAgainstPublishers(t *testing.T) {
+	look := map[string]func(t *testing.T, s *Store){
+		"run":   func(*testing.T, *Store) {},
+		"query": func(t *testing.T, s *Store) { theCheck(t, s, Query{ID: "ping"}) },
+		"put":   func(t *testing.T, s *Store) { mustPut(t, s, Accepted, check("n", "other", ok, 0)) },
+	}
+	for name, first := range look {
+		for _, d := range []time.Duration{6 * time.Second, 5 * time.Minute, 48 * time.Hour} {
+			t.Run(fmt.Sprint(name, " after ", d), func(t *testing.T) {
+				var f freezer
+				bubbleWith(t, f.store, func(t *testing.T, s *Store) {
+					mustPut(t, s, Accepted, check("n", "ping", ok, 0))
+					time.Sleep(10*time.Second + 100*time.Millisecond)
+					f.jump.Store(int64(d))
+					first(t, s)
+					time.Sleep(4 * time.Second)
+					if c := theCheck(t, s, Query{ID: "ping"}); c.Status != healthpb.HealthCheck_OK {
+						t.Fatal("the frozen time counted")
+					}
+					time.Sleep(2 * time.Second) // the clock goes on
+					if c := theCheck(t, s, Query{ID: "ping"}); c.Status != healthpb.HealthCheck_UNKNOWN {
+						t.Fatal("the clock stands still")
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestT17GapWithoutRunCounts: if nobody runs the store, time passes unseen.
+func TestT17GapWithoutRunCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f freezer
+		s := f.store()
+		mustPut(t, s, Accepted, check("n", "ping", ok, 0))
+		f.jump.Store(int64(time.Minute))
+		if c := theCheck(t, s, Query{}); c.Status != healthpb.HealthCheck_UNKNOWN {
+			t.Error("a minute of silence did not count")
+		}
+	})
+}
