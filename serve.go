@@ -106,7 +106,10 @@ func newInstance(ctx context.Context, cfg config, log *slog.Logger, level *slog.
 	if err := i.checkParts(); err != nil {
 		return nil, err
 	}
-	i.web, err = web.Listen(ctx, web.Config{Address: cfg.httpAddress, Report: i.report, Log: log})
+	i.web, err = web.Listen(ctx, web.Config{
+		Address: cfg.httpAddress, Hosts: cfg.httpHosts, Report: i.report, Log: log,
+		Group: i.monitors.group, Policy: cfg.policy, Level: level,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("%w; --%s names another address", err, flagHTTPAddress)
 	}

@@ -42,6 +42,13 @@ func monitored(t *testing.T, change func(*access.Policy)) *Monitor {
 		Probes: probe.Builtin(), Actions: action.Builtin(), Recorder: noRecorder{},
 		Deliverer: action.NewDeliverer(action.Options{}), Log: slog.New(slog.DiscardHandler),
 	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = group.Run(ctx)
+	}()
+	t.Cleanup(func() { cancel(); <-done })
 	return NewMonitor(MonitorConfig{
 		Store: store.New(store.Config{}), Group: group, Policy: policy, Instance: "here",
 		Log: slog.New(slog.DiscardHandler), Level: new(slog.LevelVar),
@@ -58,7 +65,7 @@ func as(token string) context.Context {
 	return metadata.NewContext(context.Background(), md)
 }
 
-func codeOf(err error) int32 {
+func statusOf(err error) int32 {
 	if err == nil {
 		return 200
 	}
@@ -102,8 +109,8 @@ func TestT69RolesOverRPC(t *testing.T) {
 	for _, c := range calls {
 		for token, want := range c.want {
 			m := monitored(t, nil)
-			if err := c.call(m, as(token)); codeOf(err) != want {
-				t.Errorf("%s with token %q: %d %v, want %d", c.name, token, codeOf(err), err, want)
+			if err := c.call(m, as(token)); statusOf(err) != want {
+				t.Errorf("%s with token %q: %d %v, want %d", c.name, token, statusOf(err), err, want)
 			}
 		}
 	}
@@ -125,14 +132,14 @@ func verbosity(level string) func(*Monitor, context.Context) error {
 func TestG1NoTokenFileMeansNoChanges(t *testing.T) {
 	m := monitored(t, func(p *access.Policy) { p.Tokens = nil })
 	err := registering(plainDefinition)(m, as("admin-token"))
-	if codeOf(err) != 403 || !strings.Contains(err.Error(), "--token_file") {
+	if statusOf(err) != 403 || !strings.Contains(err.Error(), "--token_file") {
 		t.Errorf("without a token file: %v", err)
 	}
 	m = monitored(t, func(p *access.Policy) { p.ExecAPI = true })
 	if err := registering(execDefinition)(m, as("admin-token")); err != nil {
 		t.Errorf("an admin with --allow_exec_api: %v", err)
 	}
-	if err := registering(execDefinition)(m, as("operator-token")); codeOf(err) != 403 {
+	if err := registering(execDefinition)(m, as("operator-token")); statusOf(err) != 403 {
 		t.Errorf("an operator with --allow_exec_api: %v", err)
 	}
 }
@@ -148,11 +155,11 @@ func TestRegisterListStopUnregister(t *testing.T) {
 	if i := registered.Monitor; i.Id != 1 || i.Name != "plain" || !i.Running || i.Interval != 30 || i.Probe != "tcp" || i.Origin != "api" || i.Labels["team"] != "a" {
 		t.Errorf("registered %v", i)
 	}
-	if err := registering(plainDefinition)(m, ctx); codeOf(err) != 409 {
+	if err := registering(plainDefinition)(m, ctx); statusOf(err) != 409 {
 		t.Errorf("the same name again: %v", err)
 	}
 	for _, bad := range []string{"", "{", "name = \"x\"", `{"name": "x", "probe": {"type": "tcp", "adress": "a:1"}}`, strings.Repeat("#", 65<<10)} {
-		if err := registering(bad)(m, ctx); codeOf(err) != 400 || !strings.Contains(err.Error(), "definition: ") {
+		if err := registering(bad)(m, ctx); statusOf(err) != 400 || !strings.Contains(err.Error(), "definition: ") {
 			t.Errorf("%.40q: %v", bad, err)
 		}
 	}
