@@ -7,8 +7,9 @@ import (
 	"testing"
 	"time"
 
-	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"go-micro.dev/v4/server"
+
+	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
 // BenchmarkHandlerWrapper measures what the wrapper adds to a request. Target:

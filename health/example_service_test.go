@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/microhq/monitor-srv/health"
-	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"go-micro.dev/v4"
 	"go-micro.dev/v4/broker"
 	"go-micro.dev/v4/client"
@@ -13,6 +11,9 @@ import (
 	"go-micro.dev/v4/registry"
 	"go-micro.dev/v4/server"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/microhq/monitor-srv/health"
+	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
 // A whole service on parts in memory, with somebody who listens on the bus.

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/microhq/monitor-srv/health"
-	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"go-micro.dev/v4/server"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/microhq/monitor-srv/health"
+	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
 // printer is a publisher that prints the checks it is given, as a test of your

@@ -12,9 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
+
+	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
 func TestMain(m *testing.M) {

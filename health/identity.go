@@ -5,8 +5,9 @@ import (
 	"maps"
 	"net"
 
-	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"go-micro.dev/v4/server"
+
+	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
 // Identity names the publisher of events. It must be that of the registry, so

@@ -8,9 +8,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/server"
+
+	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
 // Service is the part of a micro.Service that a Reporter needs. Both are asked

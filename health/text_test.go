@@ -11,8 +11,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"google.golang.org/protobuf/proto"
+
+	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
 func TestClip(t *testing.T) {

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"time"
 
-	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/server"
+
+	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
 // HandlerWrapper counts the requests the service answers, for

@@ -17,8 +17,6 @@ import (
 	"time"
 
 	natsbroker "github.com/go-micro/plugins/v4/broker/nats"
-	"github.com/microhq/monitor-srv/health"
-	healthpb "github.com/microhq/monitor-srv/proto/health"
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"go-micro.dev/v4"
 	"go-micro.dev/v4/broker"
@@ -27,6 +25,9 @@ import (
 	"go-micro.dev/v4/registry"
 	"go-micro.dev/v4/server"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/microhq/monitor-srv/health"
+	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
 func TestMain(m *testing.M) {
