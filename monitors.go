@@ -34,6 +34,7 @@ type monitors struct {
 	log       *slog.Logger
 	group     *monitor.Group
 	deliverer *action.Deliverer
+	tokens    *access.Tokens
 }
 
 // newMonitors makes the parts. They probe through the instance's own client and
@@ -55,7 +56,7 @@ func newMonitors(i *instance) (*monitors, error) {
 		}
 	}
 	m := &monitors{
-		dir: i.cfg.configDir, log: i.log,
+		dir: i.cfg.configDir, log: i.log, tokens: i.cfg.policy.Tokens,
 		deliverer: action.NewDeliverer(action.Options{Log: i.log, Stop: deliverTimeout}),
 	}
 	version := i.cfg.server.version
@@ -130,6 +131,7 @@ func (m *monitors) watch(ctx context.Context) error {
 			return nil
 		case <-hangup:
 			m.load()
+			m.reloadTokens()
 		case e := <-events:
 			if strings.HasSuffix(filepath.Base(e.Name), ".toml") {
 				quiet.Reset(reloadQuiet)
@@ -137,6 +139,16 @@ func (m *monitors) watch(ctx context.Context) error {
 		case <-quiet.C:
 			m.load()
 		}
+	}
+}
+
+// reloadTokens reads the token file again, if there is one.
+func (m *monitors) reloadTokens() {
+	if m.tokens == nil {
+		return
+	}
+	if err := m.tokens.Reload(); err != nil {
+		m.log.Error("the tokens stay as they are", "err", err)
 	}
 }
 
