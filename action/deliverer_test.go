@@ -197,6 +197,21 @@ func TestT45NewestStateWins(t *testing.T) {
 	})
 }
 
+func TestRecoveryFollowsAReminderThatWasTheFirstWord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(false, nil)
+		d, _ := deliver(t, Options{})
+		r := d.Add("added while it fails", f)
+		r.Enqueue(Notice{Monitor: "m", Event: Repeat, Incident: "1"})
+		time.Sleep(time.Minute)
+		r.Enqueue(recovery("m", "1"))
+		time.Sleep(time.Minute)
+		if told, _ := f.taken(); words(told) != "repeat:1 recover:1" {
+			t.Errorf("told %q", words(told))
+		}
+	})
+}
+
 func TestG7StartIsBestEffort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(false, down(time.Minute))

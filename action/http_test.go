@@ -419,6 +419,27 @@ func TestG25RedirectFromTLSToClearIsRefused(t *testing.T) {
 	}
 }
 
+func TestHTTPErrorTellsTheHostOnly(t *testing.T) {
+	a := build(t, "http", "url_fail = \"http://user:pass@127.0.0.1:1/path?query\"")
+	err := a.Notify(t.Context(), []Notice{testFail})
+	if want := "sending GET to http://127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestT45SuccessWithASlowBodyIsSuccessAtOnce(t *testing.T) {
+	addr := villain(t, func(c net.Conn) {
+		readRequest(c)
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
+		forever(c, "a", 10*time.Millisecond)
+	})
+	a := build(t, "http", fmt.Sprintf("url_fail = \"http://%s\"\ntimeout = 20", addr))
+	begin := time.Now()
+	if err := a.Notify(t.Context(), []Notice{testFail}); err != nil || time.Since(begin) > 10*time.Second {
+		t.Errorf("got %v after %v", err, time.Since(begin))
+	}
+}
+
 func TestHTTPStopsWithItsContext(t *testing.T) {
 	addr := villain(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -228,6 +228,16 @@ func TestG15WholeConversationHasADeadline(t *testing.T) {
 	}
 }
 
+func TestG15EndlessAnswerIsCutBySize(t *testing.T) {
+	for _, stage := range stages {
+		s := newBadServer(t, stage, "flood", "AUTH PLAIN")
+		a := build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"p\""))
+		if err := a.Notify(t.Context(), []Notice{testFail}); err == nil || !strings.Contains(err.Error(), "said more than 1048576 bytes") {
+			t.Errorf("%s: got %v", stage, err)
+		}
+	}
+}
+
 func TestT43AnswersSayWhetherToTryAgain(t *testing.T) {
 	for _, stage := range stages {
 		for answer, permanent := range map[string]bool{"421 closing": false, "451 later": false, "500 what": true, "554 no": true} {

@@ -27,9 +27,11 @@ const (
 	// a deadline together with Grace.
 	drainTime = 250 * time.Millisecond
 
+	// sweepTime bounds the search for what left the program's group, and
 	// killTime is how long a killed program may take to be gone before it is
 	// given up.
-	killTime = 400 * time.Millisecond
+	sweepTime = 250 * time.Millisecond
+	killTime  = 200 * time.Millisecond
 )
 
 // Spec says what to run.

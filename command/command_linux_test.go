@@ -168,6 +168,19 @@ func TestT30NothingOutlivesTheDeadline(t *testing.T) {
 	}
 }
 
+func TestT30ProgramMayTidyUpWithinASecond(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	out, err := Run(ctx, sh("trap 'echo tidied; exit 0' TERM; sleep 100 & wait"))
+	if !errors.Is(err, context.DeadlineExceeded) || string(out.Stdout) != "tidied\n" || out.ExitCode != 0 {
+		t.Errorf("got %q, %d, %v", out.Stdout, out.ExitCode, err)
+	}
+	if took := time.Since(begin); took > time.Second {
+		t.Errorf("took %v although it ended when asked to", took)
+	}
+}
+
 func TestG11GrandchildHoldingStdoutDelaysNothing(t *testing.T) {
 	tok := token()
 	begin := time.Now()

@@ -47,9 +47,13 @@ func adopter() int {
 	for range 20 {
 		_, _ = Run(context.Background(), sh("sleep 100 & sleep 100 & exit 0"))
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-	defer cancel()
-	_, _ = Run(ctx, sh("setsid sleep 100 & setsid sleep 100 & sleep 100"))
+	for _, trap := range []string{"", "trap '' TERM; "} {
+		for range 5 {
+			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+			_, _ = Run(ctx, sh(trap+"setsid sh -c 'setsid sleep 100 & sleep 100' & setsid sleep 100 & sleep 100; sleep 100"))
+			cancel()
+		}
+	}
 	n := 0
 	for {
 		if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 || err != nil {

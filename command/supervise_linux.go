@@ -2,8 +2,11 @@ package command
 
 import (
 	"context"
+	"os"
+	"slices"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,9 +31,10 @@ type supervisor struct {
 	stage      stage
 	until      time.Time // end of the stage, zero for running
 	background bool
-	late       bool // the context ended first
-	gone       bool // the program has ended
-	left       bool // something outlived SIGKILL
+	late       bool  // the context ended first
+	gone       bool  // the program has ended
+	left       bool  // something outlived SIGKILL
+	swept      []int // what was killed outside of the group, and perhaps in it
 	buf        []byte
 }
 
@@ -102,8 +106,8 @@ func (s *supervisor) step(w *wake) {
 		s.enter(stopping, Grace)
 	}
 	if s.stage == stopping && !time.Now().Before(s.until) {
-		s.enter(killed, killTime)
 		s.kill()
+		s.enter(killed, killTime)
 	}
 }
 
@@ -127,19 +131,19 @@ func (s *supervisor) end() {
 	if s.stage == killed {
 		return
 	}
-	s.enter(ended, drainTime)
 	switch {
 	case s.late:
 		s.kill()
 	case !s.background:
 		s.signal(syscall.SIGKILL)
 	}
+	s.enter(ended, drainTime)
 }
 
 // kill ends everything that belongs to the run.
 func (s *supervisor) kill() {
 	s.signal(syscall.SIGKILL)
-	s.left = !sweep(s.pid, s.mark, s.until)
+	s.swept, s.left = sweep(s.mark, time.Now().Add(sweepTime))
 }
 
 func (s *supervisor) enter(st stage, d time.Duration) {
@@ -156,15 +160,43 @@ func (s *supervisor) reap(out *Output) {
 		switch {
 		case err == unix.EINTR:
 		case err != nil:
+			s.reapSwept(end)
 			return
 		case pid == s.pid && status.Signaled():
 			out.Signal = status.Signal()
 		case pid == s.pid:
 			out.ExitCode = status.ExitStatus()
+		case pid > 0: // an orphan
 		case pid == 0 && (s.background || time.Now().After(end)):
 			return // adopted ones that live on
 		case pid == 0:
 			time.Sleep(time.Millisecond)
 		}
 	}
+}
+
+// reapSwept takes the zombies of what was swept, where they come to us.
+func (s *supervisor) reapSwept(end time.Time) {
+	if len(s.swept) == 0 || !adopts() {
+		return
+	}
+	slices.Sort(s.swept)
+	for _, pid := range slices.Compact(s.swept) {
+		for time.Now().Before(end) {
+			if n, _ := unix.Wait4(pid, nil, unix.WNOHANG, nil); n == pid || unix.Kill(pid, 0) != nil {
+				break
+			}
+			time.Sleep(time.Millisecond) // its parent has to die first
+		}
+	}
+}
+
+// adopts reports whether orphans become children of this process.
+func adopts() bool {
+	if os.Getpid() == 1 {
+		return true
+	}
+	var on int32
+	err := unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&on)), 0, 0, 0)
+	return err == nil && on != 0
 }

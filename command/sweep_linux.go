@@ -15,36 +15,23 @@ import (
 const maxEnviron = 4 << 20
 
 // sweep kills every process whose environment holds the mark, until there is
-// none (a process may fork while we look) or the time is up. It reports whether
-// none is left. The program itself, leader, is left to who waits for it.
-func sweep(leader int, mark string, until time.Time) bool {
-	seen := map[int]bool{}
+// none (a process may fork while we look) or the time is up. It returns those it
+// killed, and whether some are left.
+func sweep(mark string, until time.Time) (killed []int, left bool) {
 	for {
 		found := marked(mark)
-		for _, pid := range found {
-			killMarked(pid, mark)
-			seen[pid] = pid != leader
-		}
-		for pid, wait := range seen { // adopted ones leave a zombie with us
-			if !wait || reaped(pid) {
-				delete(seen, pid)
-			}
-		}
-		if len(found) == 0 && len(seen) == 0 {
-			return true
+		if len(found) == 0 {
+			return killed, false
 		}
 		if !time.Now().Before(until) {
-			return len(found) == 0
+			return killed, true
+		}
+		for _, pid := range found {
+			killMarked(pid, mark)
+			killed = append(killed, pid)
 		}
 		time.Sleep(time.Millisecond)
 	}
-}
-
-// reaped takes the zombie of a killed process if there is one, and reports
-// whether nothing is left to wait for.
-func reaped(pid int) bool {
-	n, err := unix.Wait4(pid, nil, unix.WNOHANG, nil)
-	return n == pid || err == unix.ECHILD
 }
 
 // marked returns the processes whose environment holds the mark. What other
