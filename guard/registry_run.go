@@ -231,6 +231,9 @@ func (r *Registry) nextTime(lookAt time.Time) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	next := lookAt
+	if r.closed { // nothing is due any more
+		return next
+	}
 	for _, e := range r.entries {
 		if e.busy == nil && e.next.Before(next) {
 			next = e.next

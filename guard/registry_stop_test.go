@@ -174,3 +174,24 @@ func TestRegistryDeregisterAllWaitsForACallInFlight(t *testing.T) {
 		}
 	})
 }
+
+// What could not be removed is left alone until Run ends, without a busy loop.
+func TestRegistryRestsAfterDeregisterAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &regFake{}
+		r := regOf(f, nil)
+		stop := regRun(t, r)
+		_ = r.Register(regService("svc", "a", "b"))
+		synctest.Wait()
+		f.set(func() { f.fail = errFake })
+		err := r.DeregisterAll(context.Background())
+		if want := "fake at here: deregistering 2 of 2 nodes: out of order"; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+		time.Sleep(time.Minute) // a loop without a pause would never let this pass
+		stop()
+		if got := f.count("deregister a"); got != 1 {
+			t.Errorf("deregistered %d times", got)
+		}
+	})
+}
