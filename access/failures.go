@@ -17,7 +17,7 @@ const (
 	// addresses than these is let guess at the pace of the network, against
 	// tokens that no such pace finds.
 	maxAddresses = 4096
-	// bits6 is what one customer of IPv6 commonly has to himself.
+	// bits6 is the length of the network that one customer of IPv6 has at least.
 	bits6 = 64
 )
 
@@ -84,18 +84,19 @@ func (f *failures) makeRoom(now time.Time) {
 	}
 }
 
-// addressOf returns the address that failures of a client are counted by. All
-// clients without a proper one share the zero address.
-func addressOf(remote string) netip.Addr {
-	a := ipOf(remote)
-	if a.Is6() {
-		p, err := a.Prefix(bits6)
-		if err != nil {
-			return a
-		}
-		return p.Addr()
+// Source returns what a client at "IP:port" is counted by: its address, or for
+// IPv6 its network, because that is what one customer has to himself. All clients
+// without a proper address share the zero one.
+func Source(remoteAddr string) netip.Addr {
+	a := ipOf(remoteAddr)
+	if a.Is4() || !a.IsValid() {
+		return a
 	}
-	return a
+	p, err := a.Prefix(bits6)
+	if err != nil {
+		return a
+	}
+	return p.Addr()
 }
 
 // ipOf returns the IP of "IP:port" or "IP", or the zero address.

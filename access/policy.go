@@ -56,7 +56,7 @@ func (p Policy) Identify(token, remoteAddr string) (Role, error) {
 		}
 		return Admin, nil
 	}
-	from, now := addressOf(remoteAddr), time.Now()
+	from, now := Source(remoteAddr), time.Now()
 	if wait := p.Tokens.failures.wait(from, now); wait > 0 {
 		return None, &TooManyError{wait}
 	}

@@ -126,7 +126,7 @@ func TestMemoryOfFailuresIsBounded(t *testing.T) {
 		if got := len(p.Tokens.failures.recent); got != maxAddresses {
 			t.Errorf("addresses held: got %d, want %d", got, maxAddresses)
 		}
-		if _, ok := p.Tokens.failures.recent[addressOf(address(0))]; ok {
+		if _, ok := p.Tokens.failures.recent[Source(address(0))]; ok {
 			t.Error("the oldest is still held, a newer one was forgotten")
 		}
 		time.Sleep(failureWindow)

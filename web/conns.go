@@ -139,20 +139,16 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// connState begins the wait for the next request, once the answer to the last
-// one is on its way.
-func connState(c net.Conn, state http.ConnState) {
-	if c, ok := c.(*conn); ok && state == http.StateIdle {
-		c.wait(true)
+// serving says that the service works for the client of a request, until the
+// function it returns is called: what is left to send then, or to be skipped of
+// the body, is up to the client.
+func serving(r *http.Request) (done func()) {
+	c, ok := r.Context().Value(connKey{}).(*conn)
+	if !ok {
+		return func() {}
 	}
-}
-
-// serving says that the service works for the client of a request, until it
-// reads the body.
-func serving(r *http.Request) {
-	if c, ok := r.Context().Value(connKey{}).(*conn); ok {
-		c.wait(false)
-	}
+	c.wait(false)
+	return func() { c.wait(true) }
 }
 
 // reading says that the service waits for the body of a request, until the

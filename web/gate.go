@@ -19,7 +19,7 @@ func (s *Server) handler() http.Handler {
 	}))
 	inner := cross.Handler(s.routes())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		serving(r)
+		defer serving(r)()
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-store")

@@ -14,17 +14,21 @@ import (
 	"github.com/microhq/monitor-srv/monitor"
 )
 
-// Time-outs and limits of the HTTP door. The figures are those of the threat
-// model: a slow client is cut off, an honest one is never near them.
+// Limits of the HTTP door, those of the threat model.
 const (
-	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 10 * time.Second
-	writeTimeout      = 30 * time.Second
-	idleTimeout       = 60 * time.Second
-	maxHeaderBytes    = 16 << 10
-	maxBody           = 64 << 10
-	shutdownTimeout   = time.Second
+	maxHeaderBytes  = 16 << 10
+	maxBody         = 64 << 10
+	shutdownTimeout = time.Second
 )
+
+// timeouts say how long the service waits for a client. A slow one is cut off,
+// an honest one is never near them.
+type timeouts struct{ header, read, write, idle time.Duration }
+
+// usual are those of the threat model.
+func usual() timeouts {
+	return timeouts{header: 5 * time.Second, read: 10 * time.Second, write: 30 * time.Second, idle: 60 * time.Second}
+}
 
 // Config of a Server. Address, Report and Log are required.
 type Config struct {
@@ -57,6 +61,7 @@ type Server struct {
 	listener net.Listener
 	hosts    hosts
 	conns    *conns
+	timeouts timeouts
 
 	// slots bounds the changes under way, changes waits for them.
 	slots   chan struct{}
@@ -76,7 +81,7 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 	return &Server{
 		cfg: cfg, listener: l,
 		hosts: newHosts(cfg.Address, cfg.Hosts),
-		conns: newConns(),
+		conns: newConns(), timeouts: usual(),
 		slots: make(chan struct{}, maxChanges),
 	}, nil
 }
@@ -92,14 +97,13 @@ func (s *Server) Close() error { return s.listener.Close() }
 func (s *Server) Run(ctx context.Context) error {
 	srv := &http.Server{
 		Handler:           s.handler(),
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
+		ReadHeaderTimeout: s.timeouts.header,
+		ReadTimeout:       s.timeouts.read,
+		WriteTimeout:      s.timeouts.write,
+		IdleTimeout:       s.timeouts.idle,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
 		ConnContext:       withConn,
-		ConnState:         connState,
 	}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
