@@ -3,6 +3,8 @@ package probe
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"runtime/debug"
 )
 
 const (
@@ -16,6 +18,7 @@ const (
 type bounded struct {
 	kind      Probe
 	maxReason int
+	log       *slog.Logger
 }
 
 // keepPromises returns a kind whose probes keep the promises of Probe.
@@ -25,10 +28,14 @@ func keepPromises(kind Kind) Kind {
 		if err != nil {
 			return nil, err
 		}
+		b := &bounded{kind: p, maxReason: maxReason, log: env.Log}
 		if env.Restricted {
-			return &bounded{p, maxRestrictedReason}, nil
+			b.maxReason = maxRestrictedReason
 		}
-		return &bounded{p, maxReason}, nil
+		if b.log == nil {
+			b.log = slog.New(slog.DiscardHandler)
+		}
+		return b, nil
 	}
 }
 
@@ -36,6 +43,7 @@ func keepPromises(kind Kind) Kind {
 func (b *bounded) Probe(ctx context.Context) (r Result, err error) {
 	defer func() {
 		if p := recover(); p != nil {
+			b.log.Error("a probe panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			r, err = Result{}, fmt.Errorf("the probe panicked: %s", printable(fmt.Sprint(p)))
 		}
 	}()

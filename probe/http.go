@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
@@ -286,8 +287,18 @@ func (c *httpConfig) secrets(target *url.URL, auth string) []string {
 	if _, token, ok := strings.Cut(auth, " "); ok {
 		list = append(list, token)
 	}
-	for _, value := range c.Header {
-		list = append(list, value.Reveal())
+	for name, value := range c.Header {
+		if !openField(name) {
+			list = append(list, value.Reveal())
+		}
 	}
-	return list
+	// What the address shows anyway is no secret, and errors need the address.
+	shown := showURL(target)
+	return slices.DeleteFunc(list, func(s string) bool { return strings.Contains(shown, s) })
+}
+
+// openField reports whether the value of a header field is never a secret.
+func openField(name string) bool {
+	name = http.CanonicalHeaderKey(name)
+	return name == "Host" || name == "Content-Type" || name == "User-Agent" || strings.HasPrefix(name, "Accept")
 }

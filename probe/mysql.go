@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -56,6 +57,11 @@ func safeMySQL(c *mysql.Config) error {
 		return errors.New("allowCleartextPasswords sends the password to whoever answers: remove it")
 	case c.AllowOldPasswords:
 		return errors.New("allowOldPasswords gives the password to whoever answers: remove it")
+	}
+	for name := range c.Params {
+		if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`).MatchString(name) {
+			return fmt.Errorf("parameter %q is neither one of the driver nor a system variable", printable(name))
+		}
 	}
 	return nil
 }

@@ -263,6 +263,7 @@ func TestG26RogueServerReadsNoFile(t *testing.T) {
 	if strings.Contains(received.String(), "canary-content") {
 		t.Error("the rogue server got the file")
 	}
+	refused(t, "mysql", "dsn = \"u:p@tcp(h:1)/d?a,b=1\"\nquery = \"SELECT 1\"", Env{})
 	for _, option := range []string{"allowAllFiles=true", "allowCleartextPasswords=true", "allowOldPasswords=true"} {
 		err := refused(t, "mysql", fmt.Sprintf("dsn = %q\nquery = \"SELECT 1\"", "u:canary@tcp(h:1)/d?"+option), Env{})
 		if name, _, _ := strings.Cut(option, "="); !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "canary") {

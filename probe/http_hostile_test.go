@@ -1,0 +1,224 @@
+package probe
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestT38RedirectsAreBounded(t *testing.T) {
+	var hops atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		hops.Add(1)
+		switch r.URL.Path {
+		case "/loop":
+			http.Redirect(w, r, "/loop", http.StatusFound)
+		case "/file":
+			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+		default:
+			if n, _ := strconv.Atoi(r.URL.Path[1:]); n > 0 {
+				http.Redirect(w, r, "/"+strconv.Itoa(n-1), http.StatusFound)
+			}
+		}
+	}))
+	defer s.Close()
+	fails(t, httpProbeOf(t, s.URL+"/loop"), "more than 5 redirects")
+	if n := hops.Load(); n != 6 {
+		t.Errorf("%d requests, want the first and 5 redirects", n)
+	}
+	ok(t, httpProbeOf(t, s.URL+"/5"))
+	fails(t, httpProbeOf(t, s.URL+"/6"), "more than 5 redirects")
+	fails(t, httpProbeOf(t, s.URL+"/file"), "file")
+	fails(t, httpProbeOf(t, s.URL+"/1", "follow_redirects = false"), "status 302, want 200-299 (redirects are not followed)")
+	ok(t, httpProbeOf(t, s.URL+"/1", "follow_redirects = false", `expect_status = "302"`))
+}
+
+func TestT38RestrictedProbesFollowNothing(t *testing.T) {
+	var heard atomic.Int32
+	canary := serve(t, func(net.Conn) { heard.Add(1) })
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://"+canary+"/", http.StatusFound)
+	}))
+	defer s.Close()
+	env := Env{Restricted: true, AllowTargets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	fails(t, build(t, "http", "url = "+strconv.Quote(s.URL), env), "redirects are not followed")
+	if heard.Load() > 0 {
+		t.Error("the redirect was followed")
+	}
+}
+
+func TestT36TarpitsFailAtTheDeadline(t *testing.T) {
+	drip := func(c net.Conn, text string) {
+		for i := range len(text) {
+			if _, err := io.WriteString(c, text[i:i+1]); err != nil {
+				return
+			}
+			time.Sleep(50 * time.Millisecond) // what the villain does
+		}
+	}
+	silence := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	headers := serve(t, func(c net.Conn) { drip(c, "HTTP/1.1 200 OK\r\nX-A: "+strings.Repeat("a", 1000)) })
+	body := serve(t, func(c net.Conn) {
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+		drip(c, strings.Repeat("1", 1000))
+	})
+	interim := serve(t, func(c net.Conn) { drip(c, strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 100)) })
+	for name, url := range map[string]string{
+		"silence": "http://" + silence, "headers": "http://" + headers, "body": "http://" + body,
+		"tls": "https://" + silence, "interim": "http://" + interim,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			timesOut(t, httpProbeOf(t, url))
+		})
+	}
+}
+
+func TestHTTPStopsAtOnceWhenCancelled(t *testing.T) {
+	silence := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	deaf, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { deaf.Close() })
+	for kind, text := range map[string]string{
+		"http": "url = \"http://" + silence + "/\"", "tcp": "address = \"" + silence + "\"\nexpect = \"x\"",
+		"grpc": "address = \"" + silence + "\"", "redis": "address = \"" + silence + "\"",
+		"mysql":    "dsn = \"u@tcp(" + silence + ")/d\"\nquery = \"SELECT 1\"",
+		"postgres": "dsn = \"postgres://u@" + silence + "/d?sslmode=disable\"\nquery = \"SELECT 1\"",
+		"dns":      "name = \"x.example\"\nserver = \"" + deaf.LocalAddr().String() + "\"",
+		"exec":     "command = \"sleep\"\nargs = [\"30\"]",
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			p := build(t, kind, text, Env{})
+			why := errors.New("the monitor was stopped")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			stop := time.AfterFunc(100*time.Millisecond, func() { cancel(why) })
+			defer stop.Stop()
+			begin := time.Now()
+			if _, err := p.Probe(ctx); !errors.Is(err, why) {
+				t.Errorf("error %v, want the cause of the end", err)
+			}
+			if took := time.Since(begin); took > 300*time.Millisecond+slack {
+				t.Errorf("took %v after the end", took)
+			}
+		})
+	}
+}
+
+// TestT37BodiesAreBounded also proves G23.
+func TestT37BodiesAreBoundedG23(t *testing.T) {
+	endless := func(header string, chunk []byte) string {
+		return serve(t, func(c net.Conn) {
+			http.ReadRequest(bufio.NewReader(c))
+			if _, err := io.WriteString(c, header); err != nil {
+				return
+			}
+			for len(chunk) > 0 {
+				if _, err := c.Write(chunk); err != nil {
+					return
+				}
+			}
+			io.Copy(io.Discard, c)
+		})
+	}
+	bomb := gzipped(t, 4<<30)
+	block := bytes.Repeat([]byte("x"), 64<<10)
+	chunk := fmt.Appendf(nil, "%x\r\n%s\r\n", len(block), block)
+	const head = "HTTP/1.1 200 OK\r\n"
+	for name, c := range map[string]struct{ address, keys, want string }{
+		"endless body":    {endless(head+"\r\n", block), "", "the body is larger than 1024 KiB"},
+		"endless number":  {endless(head+"\r\n", bytes.Repeat([]byte("1"), 1024)), "parse = true", "the body is larger than 64 KiB"},
+		"endless chunks":  {endless(head+"Transfer-Encoding: chunked\r\n\r\n", chunk), "", "the body is larger than 1024 KiB"},
+		"400 MB":          {endless(head+"Content-Length: 400000000\r\n\r\n", block), `expect_body = "y"`, "the body is larger than 1024 KiB"},
+		"4 GB chunk":      {endless(head+"Transfer-Encoding: chunked\r\n\r\nffffffff\r\n", block), `expect_body = "y"`, "the body is larger than 1024 KiB"},
+		"overflown chunk": {endless(head+"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", block), "", "reading the body"},
+		"gzip bomb":       {endless(head+"Content-Encoding: gzip\r\nContent-Length: "+strconv.Itoa(len(bomb))+"\r\n\r\n"+string(bomb), nil), "parse = true", "the body is larger than 64 KiB"},
+		"headers":         {endless(head, bytes.Repeat([]byte("X-A: b\r\n"), 1000)), "", "the header is larger than 256 KiB"},
+		"one header":      {endless(head+"X-A: ", block), "", "the header is larger than 256 KiB"},
+		"status line":     {endless("HTTP/1.1 200 ", block), "", "the header is larger than 256 KiB"},
+		"interim answers": {endless("", []byte("HTTP/1.1 100 Continue\r\n\r\n")), "", "more than 5 interim answers"},
+		"not HTTP":        {endless("SSH-2.0-x\r\n", nil), "", "the answer is not HTTP/1.1"},
+		"HTTP/2":          {endless("\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80\r\n", nil), "", "the answer is not HTTP/1.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := httpProbeOf(t, "http://"+c.address, c.keys)
+			before := rss(t)
+			fails(t, p, c.want)
+			if grown := rss(t) - before; grown > 8*raceFactor<<20 {
+				t.Errorf("RSS grew by %d MiB, want at most %d", grown>>20, 8*raceFactor)
+			}
+		})
+	}
+}
+
+// gzipped returns n zeros, packed in as many parts as there are MiB.
+func gzipped(tb testing.TB, n int) []byte {
+	tb.Helper()
+	var buf bytes.Buffer
+	zw := gzip.NewWriter(&buf)
+	if _, err := zw.Write(make([]byte, 1<<20)); err != nil {
+		tb.Fatal(err)
+	}
+	zw.Close()
+	return bytes.Repeat(buf.Bytes(), n>>20)
+}
+
+func TestHTTPErrorsHaveWords(t *testing.T) {
+	short := serve(t, func(c net.Conn) {
+		http.ReadRequest(bufio.NewReader(c))
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+	})
+	fails(t, httpProbeOf(t, "http://"+short), "the connection was closed before the answer was complete")
+	none := serve(t, func(c net.Conn) { http.ReadRequest(bufio.NewReader(c)) })
+	fails(t, httpProbeOf(t, "http://"+none), "the connection was closed before the answer was complete")
+	fails(t, httpProbeOf(t, "http://"+freePort(t)), "connection refused")
+	fails(t, httpProbeOf(t, "http://no-such-host.invalid/"), "no such host")
+}
+
+// TestT36TarpitsDelayNoGoodProbe probes a good target while 500 probes wait for
+// one that never answers.
+func TestT36TarpitsDelayNoGoodProbe(t *testing.T) {
+	const tarpits = 500
+	var caught atomic.Int32
+	silence := serve(t, func(c net.Conn) {
+		caught.Add(1)
+		io.Copy(io.Discard, c)
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	var bad sync.WaitGroup
+	for range tarpits {
+		p := httpProbeOf(t, "http://"+silence)
+		bad.Go(func() {
+			if _, err := p.Probe(ctx); err == nil {
+				t.Error("a tarpit answered")
+			}
+		})
+	}
+	defer bad.Wait()
+	defer cancel()
+	eventually(t, 60*time.Second, "all tarpits hold a probe", func() bool { return caught.Load() == tarpits })
+	s := site(t)
+	for range 500 {
+		begin := time.Now()
+		ok(t, httpProbeOf(t, s.URL+"/status/200"))
+		if took := time.Since(begin); took > 500*time.Millisecond+slack {
+			t.Errorf("a good probe took %v beside %d tarpits", took, tarpits)
+		}
+	}
+}
