@@ -75,20 +75,12 @@ func (l *lent) page(b *testing.B, s *Store, q Query) {
 	l.items = p.Items
 }
 
-func mustPage(b *testing.B, s *Store, q Query) Page[Check] {
-	p, err := s.Checks(q)
-	if err != nil || len(p.Items) == 0 {
-		b.Fatal(p, err)
-	}
-	return p
-}
-
 // BenchmarkAnswer turns 100 entries into the bytes of an answer.
 func BenchmarkAnswer(b *testing.B) {
 	f := newFleet(100, 10)
 	s := still(roomy())
 	f.fill(s)
-	p := mustPage(b, s, Query{Limit: 100})
+	p := mustSome(b, s, Query{Limit: 100})
 	b.Run("spliced", func(b *testing.B) {
 		var buf, item []byte
 		perOp(b, func() {

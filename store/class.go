@@ -2,7 +2,9 @@ package store
 
 import healthpb "github.com/microhq/monitor-srv/proto/health"
 
-// The classes of entries. The lower half is what a plain Query lists.
+// The class of a check is its status in two bits, its source in the next two, and
+// whether a plain Query does not list it. The class of a status is made alike;
+// figures have no status.
 const (
 	hiddenBit  class = 16
 	retiredBit class = 4 // of a status, where a check has its source
