@@ -20,7 +20,9 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	os.Args = os.Args[:1] // micro.Service.Init reads them
+	if flag.Lookup("test.fuzz").Value.String() == "" { // fuzzing starts itself again with them
+		os.Args = os.Args[:1] // micro.Service.Init reads them
+	}
 	goleak.VerifyTestMain(m,
 		// What go-micro starts when it is imported or asked for parts in memory, and
 		// never ends.
