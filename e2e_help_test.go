@@ -27,7 +27,7 @@ var buildDir string
 
 // binaries builds the programs under test, once.
 var binaries = sync.OnceValue(func() error {
-	cmd := exec.Command("go", "build", "-race", "-o", buildDir+"/", ".")
+	cmd := exec.Command("go", "build", "-race", "-o", buildDir+"/", ".", "./examples/pingpong")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building: %w\n%s", err, out)
 	}

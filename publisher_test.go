@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// transition is one line of History, as far as the tests read it.
+type transition struct {
+	ID      string `json:"id"`
+	From    string `json:"from"`
+	To      string `json:"to"`
+	Why     string `json:"why"`
+	Service struct {
+		ID   string `json:"id"`
+		Name string `json:"name"`
+	} `json:"service"`
+}
+
+// history returns the transitions of the sample service, newest first.
+func (m *subject) history() []transition {
+	m.t.Helper()
+	var a struct {
+		Transitions []transition `json:"transitions"`
+	}
+	if err := m.call("Monitor.History", `{"service": "go-server", "limit": 1000}`, &a); err != nil && !strings.Contains(err.Error(), "not found") {
+		m.t.Error(err)
+	}
+	return a.Transitions
+}
+
+// sampleInterval is how often the sample reports, sampleGrace what silence is
+// forgiven on top of that.
+const (
+	sampleInterval = 10 * time.Second
+	sampleGrace    = 5 * time.Second
+)
+
+// startSample starts the sample service and waits until its checks are there.
+func startSample(t *testing.T, c *consul, m *subject) *process {
+	t.Helper()
+	p := start(t, nil, binary(t, "pingpong"), "--registry=consul", "--registry_address="+c.address)
+	eventually(t, 30*time.Second, "the sample's checks are there", func() bool {
+		return m.checks(`{"service": "go-server"}`).Total == 2
+	})
+	return p
+}
+
+func TestKilledPublisherIsUnknownInTime(t *testing.T) {
+	t.Parallel()
+	c := startConsul(t)
+	m := startMonitor(t, "--registry_address", c.address)
+	m.ready(startWithin)
+	startSample(t, c, m).kill()
+	within := sampleInterval + sampleGrace + time.Second
+	// The machine of the test may be slow to answer, which is not judged here.
+	took := eventually(t, within+time.Second, "both checks are UNKNOWN", func() bool {
+		return m.checks(`{"service": "go-server", "statuses": [0]}`).Total == 2
+	})
+	t.Logf("UNKNOWN %v after the kill", took)
+	for _, hc := range m.checks(`{"service": "go-server"}`).HealthChecks {
+		if hc.Status != 0 || hc.Reported == 0 || hc.Results["msg"] == "" {
+			t.Errorf("the last report is not shown: %+v", hc)
+		}
+	}
+	silent := 0
+	for _, tr := range m.history() {
+		if tr.To == "UNKNOWN" && tr.ID != "" && strings.HasPrefix(tr.Why, "silent for 1") && strings.HasSuffix(tr.Why, "s (interval 10s)") {
+			silent++
+		}
+	}
+	if silent != 2 {
+		t.Errorf("History does not say why: %+v", m.history())
+	}
+}
+
+func TestCleanStopRaisesNothing(t *testing.T) {
+	t.Parallel()
+	c := startConsul(t)
+	m := startMonitor(t, "--registry_address", c.address)
+	m.ready(startWithin)
+	p := startSample(t, c, m)
+	p.signal(syscall.SIGTERM)
+	<-p.done
+	eventually(t, 5*time.Second, "STOPPED is there", func() bool {
+		h := m.history()
+		return len(h) > 0 && h[0].To == "STOPPED"
+	})
+	// The checks go from the list when they would fall silent.
+	eventually(t, sampleInterval+sampleGrace+3*time.Second, "the checks are off the list", func() bool {
+		return m.checks(`{"service": "go-server"}`).Total == 0
+	})
+	for _, tr := range m.history() {
+		if tr.To == "MISSING" || tr.To == "UNKNOWN" {
+			t.Errorf("a clean stop raised %+v", tr)
+		}
+	}
+}
+
+// T17, short: while the instance itself is frozen its publishers are not judged.
+func TestT17FrozenInstanceJudgesNobody(t *testing.T) {
+	t.Parallel()
+	c := startConsul(t)
+	m := startMonitor(t, "--registry_address", c.address)
+	m.ready(startWithin)
+	startSample(t, c, m)
+	m.signal(syscall.SIGSTOP)
+	time.Sleep(25 * time.Second) // longer than any report may be late
+	m.signal(syscall.SIGCONT)
+	eventually(t, 16*time.Second, "registered again", func() bool { return c.passing(srv) })
+	time.Sleep(2 * time.Second)
+	for _, tr := range m.history() {
+		if tr.To == "UNKNOWN" || tr.To == "MISSING" {
+			t.Errorf("the frozen instance judged %+v", tr)
+		}
+	}
+	if got := fmt.Sprint(m.checks(`{"service": "go-server"}`).Total); got != "2" {
+		t.Errorf("%s checks are listed", got)
+	}
+}
