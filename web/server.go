@@ -71,6 +71,10 @@ type Server struct {
 // Listen returns a Server that holds its address already, so that a port which
 // is taken is an error at start.
 func Listen(ctx context.Context, cfg Config) (*Server, error) {
+	known, err := newHosts(cfg.Address, cfg.Hosts)
+	if err != nil {
+		return nil, fmt.Errorf("reading the hosts that clients may name: %w", err)
+	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Address)
 	if err != nil {
 		return nil, fmt.Errorf("listening at %q: %w", cfg.Address, err)
@@ -80,7 +84,7 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	return &Server{
 		cfg: cfg, listener: l,
-		hosts: newHosts(cfg.Address, cfg.Hosts),
+		hosts: known,
 		conns: newConns(), timeouts: usual(),
 		slots: make(chan struct{}, maxChanges),
 	}, nil
@@ -104,6 +108,8 @@ func (s *Server) Run(ctx context.Context) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
 		ConnContext:       withConn,
+		// It would answer before the Host is checked.
+		DisableGeneralOptionsHandler: true,
 	}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
