@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// command runs one command line against the instance, with a token.
+func (m *subject) command(token, stdin string, args ...string) (stdout, stderr string, code int) {
+	m.t.Helper()
+	var out, errs bytes.Buffer
+	line := append([]string{"monitor-srv", "-s", "x:" + token + "@" + m.http}, args...)
+	code = run(context.Background(), line, strings.NewReader(stdin), &out, &errs)
+	return out.String(), errs.String(), code
+}
+
+// write replaces a file as a deployment does: beside it, then renamed.
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path+".tmp", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".tmp", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tokenFile returns the path of a file with the tokens "op" and "adm".
+func tokenFile(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "tokens")
+	if err := os.WriteFile(file, []byte("operator:op\nadmin:adm\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// lines collects what exec actions append to a file.
+func lines(t *testing.T, file string) []string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(text)), "\n")
+}
+
+func TestFilesProbeJudgeAndAct(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	told := filepath.Join(t.TempDir(), "told")
+	var mu sync.Mutex
+	status := http.StatusInternalServerError
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		w.WriteHeader(status)
+	}))
+	defer web.Close()
+	file := filepath.Join(dir, "web.toml")
+	text := fmt.Sprintf(`
+[[monitor]]
+name = "web"
+interval = 1
+[monitor.probe]
+type = "http"
+url = %q
+[[monitor.actions]]
+type = "exec"
+command = "/bin/sh"
+args = ["-c", "echo $GOMA_MONITOR $GOMA_EVENT $MONITOR_INCIDENT >> %s"]
+`, web.URL, told)
+	write(t, file, text)
+	m := startMonitor(t, "--registry", "memory", "-d", dir)
+	m.ready(startWithin)
+	eventually(t, 5*time.Second, "init and fail are told", func() bool { return len(lines(t, told)) == 2 })
+	failing := m.checks(`{"id": "monitor.web"}`)
+	if failing.Total != 1 || failing.HealthChecks[0].Status != 2 || !strings.Contains(failing.HealthChecks[0].Error, "500") {
+		t.Errorf("the result as a check: %+v", failing)
+	}
+	mu.Lock()
+	status = http.StatusOK
+	mu.Unlock()
+	eventually(t, 5*time.Second, "the recovery is told", func() bool { return len(lines(t, told)) == 3 })
+	got := lines(t, told)
+	fail, recovered := strings.Fields(got[1]), strings.Fields(got[2])
+	if got[0] != "web init" || len(fail) != 3 || fail[1] != "fail" || len(recovered) != 3 || recovered[1] != "recover" || fail[2] != recovered[2] {
+		t.Errorf("told %q", got)
+	}
+
+	// A bad file changes nothing and says where it is wrong.
+	write(t, file, strings.Replace(text, "url =", "urll =", 1))
+	eventually(t, 5*time.Second, "the error is logged", func() bool { return strings.Contains(m.output(), `web.toml:7: monitor \"web\": probe http: urll: unknown key`) })
+	if stdout, _, _ := m.command("", "", "list"); !strings.Contains(stdout, "web ") {
+		t.Errorf("the monitor is gone:\n%s", stdout)
+	}
+	// A second file is read when it appears, and gone when it goes.
+	other := filepath.Join(dir, "other.toml")
+	write(t, other, strings.ReplaceAll(text, `"web"`, `"other"`))
+	eventually(t, 5*time.Second, "other runs", func() bool { stdout, _, _ := m.command("", "", "list"); return strings.Contains(stdout, "other ") })
+	if err := os.Remove(other); err != nil {
+		t.Fatal(err)
+	}
+	m.signal(syscall.SIGHUP)
+	eventually(t, 5*time.Second, "other is gone", func() bool { stdout, _, _ := m.command("", "", "list"); return !strings.Contains(stdout, "other ") })
+	eventually(t, 5*time.Second, "its check is gone", func() bool { return m.checks(`{"id": "monitor.other", "missing": true}`).Total == 0 })
+	m.stopsInOrder(t)
+}
+
+func TestG46RegisteredMonitorsSurviveKill(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	definition := func(name string) string {
+		return fmt.Sprintf("[[monitor]]\nname = %q\ninterval = 1\n[monitor.probe]\ntype = \"tcp\"\naddress = %q\n", name, l.Addr())
+	}
+	args := []string{"--registry", "memory", "-d", t.TempDir(), "--state_dir", filepath.Join(t.TempDir(), "state"), "--token_file", tokenFile(t)}
+	m := startMonitor(t, args...)
+	m.ready(startWithin)
+	for i, name := range []string{"a", "b", "c"} {
+		stdout, stderr, code := m.command("adm", definition(name), "register", "-")
+		if want := fmt.Sprintf("%s is registered and started as monitor id=%d\n", name, i+1); code != 0 || stdout != want {
+			t.Fatalf("register %s: exit %d, %q %q", name, code, stdout, stderr)
+		}
+	}
+	if _, stderr, code := m.command("op", "", "unregister", "3"); code != 0 {
+		t.Fatal(stderr)
+	}
+	m.kill()
+	m = startMonitor(t, args...)
+	m.ready(startWithin)
+	stdout, _, _ := m.command("", "", "list")
+	if !strings.Contains(stdout, "1         a ") || !strings.Contains(stdout, "2         b ") || strings.Contains(stdout, "c ") {
+		t.Errorf("after the kill:\n%s", stdout)
+	}
+	if stdout, _, _ := m.command("adm", definition("d"), "register", "-"); !strings.HasSuffix(stdout, "id=4\n") {
+		t.Errorf("an id is used again: %q", stdout)
+	}
+}
+
+// Changing calls are refused without a token, over HTTP and RPC alike.
+func TestG1ChangesNeedATokenEndToEnd(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a.toml"), "[[monitor]]\nname = \"a\"\n[monitor.probe]\ntype = \"exec\"\ncommand = \"/bin/true\"\n")
+	m := startMonitor(t, "--registry", "memory", "-d", dir)
+	m.ready(startWithin)
+	for _, args := range [][]string{{"stop", "1"}, {"unregister", "1"}, {"verbosity", "debug"}, {"register", filepath.Join(dir, "a.toml")}} {
+		if _, stderr, code := m.command("guess", "", args...); code != exitFailed || !strings.Contains(stderr, "--token_file") {
+			t.Errorf("%v: exit %d, %s", args, code, stderr)
+		}
+	}
+	if err := m.call("Monitor.Stop", `{"id": 1}`, &struct{}{}); err == nil || !strings.Contains(err.Error(), "--token_file") {
+		t.Errorf("Monitor.Stop: %v", err)
+	}
+	if stdout, _, _ := m.command("", "", "show", "1"); !strings.Contains(stdout, "Running: true") {
+		t.Errorf("the monitor does not run:\n%s", stdout)
+	}
+}
+
+// From a failing target to the first attempt of the action.
+func TestDetectionIsInTime(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	told := filepath.Join(t.TempDir(), "told")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 50
+	var text strings.Builder
+	for i := range n {
+		fmt.Fprintf(&text, "[[monitor]]\nname = \"m%d\"\ninterval = 2\nfailures_before_alert = 2\n[monitor.probe]\ntype = \"tcp\"\naddress = %q\n[[monitor.actions]]\nreceiver = \"file\"\n", i, l.Addr())
+	}
+	fmt.Fprintf(&text, "[[receiver]]\nname = \"file\"\ntype = \"exec\"\ncommand = \"/bin/sh\"\nargs = [\"-c\", \"echo $GOMA_MONITOR $GOMA_EVENT >> %s\"]\n", told)
+	write(t, filepath.Join(dir, "a.toml"), text.String())
+	m := startMonitor(t, "--registry", "memory", "-d", dir)
+	m.ready(startWithin)
+	eventually(t, 10*time.Second, "all are told of their start", func() bool { return len(lines(t, told)) == n })
+	eventually(t, 10*time.Second, "all are OK", func() bool { return m.checks(`{"source": 1, "status": 1}`).Total == n })
+	_ = l.Close()
+	// interval x failures_before_alert + 1 s
+	took := eventually(t, 7*time.Second, "all failures are told", func() bool { return len(lines(t, told)) == 2*n })
+	t.Logf("the last of %d failures was told after %v", n, took)
+	if limit := 5*time.Second + time.Second; took > limit { // a second for the test's own polling on a busy machine
+		t.Errorf("it took %v, want at most %v", took, limit)
+	}
+}
