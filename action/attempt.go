@@ -60,7 +60,7 @@ func (r *Receiver) notify(ctx context.Context, j job) (err error) {
 }
 
 // settle takes in how an attempt went, and logs the first failure of a series
-// and its end.
+// and its end, and refusals now and then.
 func (r *Receiver) settle(j job, err error) {
 	log := r.d.opt.Log.With("receiver", r.name, "notices", len(j.notices))
 	var permanent *Permanent
@@ -71,12 +71,25 @@ func (r *Receiver) settle(j job, err error) {
 		}
 	case errors.As(err, &permanent):
 		r.record(j, refused, err)
-		log.Error("a receiver refuses notices", "error", line(err.Error(), maxReason))
+		if r.mayLog(time.Now()) {
+			log.Error("a receiver refuses notices", "error", line(err.Error(), maxReason))
+		}
 	default:
 		if failures := r.record(j, postponed, err); failures == 0 {
 			log.Warn("a receiver does not take notices", "error", line(err.Error(), maxReason))
 		}
 	}
+}
+
+// mayLog reports whether a refusal is to be logged: one in a window.
+func (r *Receiver) mayLog(now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.logged.IsZero() && now.Sub(r.logged) < r.d.opt.Window {
+		return false
+	}
+	r.logged = now
+	return true
 }
 
 // record takes in how an attempt went and returns how many attempts in a row

@@ -146,6 +146,25 @@ func TestT43PermanentErrorsAreNotRetried(t *testing.T) {
 	})
 }
 
+func TestRefusalsDoNotFloodTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		f := newFake(false, func(context.Context, int, []Notice) error { return &Permanent{errors.New("404")} })
+		d, _ := deliver(t, Options{Log: logTo(&log)})
+		r := d.Add("r", f)
+		for i := range 2000 {
+			r.Enqueue(fail(fmt.Sprint("m", i), "1"))
+			time.Sleep(30 * time.Millisecond)
+		}
+		if s := r.State(); s.Refused != 2000 {
+			t.Errorf("got %+v", s)
+		}
+		if n := strings.Count(log.String(), "\n"); n < 1 || n > 7 {
+			t.Errorf("%d lines in a minute, want one each 10 s", n)
+		}
+	})
+}
+
 func TestT45NewestStateWins(t *testing.T) {
 	t.Run("one by one", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {

@@ -16,7 +16,8 @@ import (
 
 // execKeys are the keys of an exec action; all of them are goma's.
 type execKeys struct {
-	// Command is the program to run: a path, or a name to look up. Required.
+	// Command is the program to run: a path, or a name to look up. Required. It is
+	// run again, later, if it does not exit with 0.
 	Command string `toml:"command"`
 	// Args are its arguments.
 	Args []string `toml:"args"`

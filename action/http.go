@@ -276,7 +276,7 @@ func (a *httpAction) Notify(ctx context.Context, ns []Notice) error {
 	if u == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, a.timeout, fmt.Errorf("no answer within %v", a.timeout))
 	defer cancel()
 	if err := a.send(ctx, u, ns[0]); err != nil {
 		return fmt.Errorf("sending %s to %s://%s: %w", a.method, u.Scheme, u.Host, a.secrets.err(err))

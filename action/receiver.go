@@ -29,6 +29,7 @@ type Receiver struct {
 	success  time.Time
 	failure  time.Time
 	reason   string
+	logged   time.Time // when a refusal was logged last
 }
 
 func newReceiver(name string, d *Deliverer) *Receiver {
@@ -148,6 +149,8 @@ func (r *Receiver) kick() {
 // to try.
 func (r *Receiver) loop(ctx context.Context) {
 	defer r.d.leave()
+	var attempts sync.WaitGroup
+	defer attempts.Wait()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -156,7 +159,7 @@ func (r *Receiver) loop(ctx context.Context) {
 			return
 		}
 		for _, j := range jobs {
-			go r.attempt(ctx, j)
+			attempts.Go(func() { r.attempt(ctx, j) })
 		}
 		timer.Reset(wait)
 		select {

@@ -34,7 +34,6 @@ type received struct {
 	text string
 	user string // who was logged in
 	tls  bool
-	at   time.Time
 }
 
 // parse returns the header and the body of the mail.
@@ -95,7 +94,7 @@ func (s *session) Data(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	s.text, s.at = string(text), time.Now()
+	s.text = string(text)
 	_, s.tls = s.conn.TLSConnectionState()
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
