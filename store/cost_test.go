@@ -79,7 +79,7 @@ func TestA14QuestionsLookAtFewEntries(t *testing.T) {
 		},
 		"new status": func() {
 			var ev Event
-			f.set(&ev, 12345, 1)
+			f.set(&ev, 23456, 1)
 			ev.Status = failing
 			s.Put(&ev)
 		},
