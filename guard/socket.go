@@ -94,6 +94,9 @@ func (s *rpcSocket) finish() {
 	}
 	s.door.count.unanswered.Add(1)
 	s.door.rare.warn("a handler gave no answer", func() []any {
+		if cause == nil {
+			return s.attrs()
+		}
 		return append(s.attrs(), "panic", cause)
 	})
 	s.door.fault(s.w, s.r, http.StatusInternalServerError, "the service gave no answer")

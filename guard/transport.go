@@ -87,6 +87,8 @@ func positive[T cmp.Ordered](value, otherwise T) T {
 //     service that was registered by a v4 server, and the stock server gives
 //     them no answer, or lets 4 bytes reserve 4 GB.
 //   - Answers do not repeat the headers of the request, but for Micro-Id.
+//   - The time-out of the caller is not in a handler's metadata. Recover puts it
+//     into the context, where the stock server has it.
 //
 // The transport options Secure and TLSConfig, given by Init, hold as in the
 // stock transport. Its options Timeout, BuffSizeH2 and the context value
