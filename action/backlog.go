@@ -224,10 +224,10 @@ func (b *backlog) deliver(t *thread) {
 	b.older -= t.older()
 	e := b.pop(t)
 	b.count.Delivered++
-	switch e.Event {
-	case Fail, Repeat:
+	switch {
+	case e.Event == Fail || e.Event == Repeat:
 		t.told = e.Incident
-	case Recover:
+	case e.Event == Recover && t.told == e.Incident:
 		t.told = ""
 	}
 	b.older += t.older()

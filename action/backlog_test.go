@@ -136,6 +136,27 @@ func TestBacklogSettles(t *testing.T) {
 	}
 }
 
+func TestBacklogRemembersTheOpenIncidentOnly(t *testing.T) {
+	b := newBacklog(10, 10)
+	b.remember("m", "1")
+	for _, n := range notices("m", "fail:2 recover:1 recover:2") {
+		b.add(n, time.Now())
+	}
+	var heard []Notice
+	for len(b.ready) > 0 {
+		for _, th := range b.take(1, false, time.Time{}) {
+			heard = append(heard, th.entries[0].Notice)
+			b.settle(th, delivered)
+			if n := len(heard); n == 2 && th.told != "2" {
+				t.Errorf("after %q the open incident is %q, want 2", words(heard), th.told)
+			}
+		}
+	}
+	if got, want := words(heard), "fail:2 recover:1 recover:2"; got != want || len(b.threads) != 0 {
+		t.Errorf("got %q and %d threads, want %q and none", got, len(b.threads), want)
+	}
+}
+
 func TestBacklogBoundsHistoryButKeepsTheNewest(t *testing.T) {
 	b := newBacklog(10, 100)
 	for i := range 50 {

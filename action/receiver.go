@@ -47,7 +47,9 @@ func (r *Receiver) Name() string { return r.name }
 // and costs microseconds.
 func (r *Receiver) Enqueue(n Notice) {
 	r.mu.Lock()
-	if !r.removed {
+	if r.removed {
+		r.backlog.count.Dropped++
+	} else {
 		r.backlog.add(n, time.Now())
 	}
 	r.mu.Unlock()

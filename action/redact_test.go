@@ -87,7 +87,7 @@ func shareByte(a, b string) bool {
 }
 
 // Secrets of every key appear in nothing that an action or the queue says.
-func TestT44SecretsAreNowhere(t *testing.T) {
+func TestG28T44SecretsAreNowhere(t *testing.T) {
 	const canary = "canary-5ecret"
 	refused := "127.0.0.1:1"
 	for name, c := range map[string]struct{ kind, keys string }{
