@@ -254,6 +254,44 @@ func TestT31OutputIsBoundedG13(t *testing.T) {
 	}
 }
 
+// TestT32ForkBombIsEnded runs one as a user of its own with a limit of processes,
+// which needs root.
+func TestT32ForkBombIsEnded(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("SKIPPED, NOT PROVEN: only root may run a fork bomb as another user")
+	}
+	mark := "PROBE_TEST=fork-bomb"
+	// Where it may not fork, bash tries again instead of giving up.
+	p := execProbeOf(t, script(t, "prlimit --nproc=48:48 setpriv --reuid 54321 --clear-groups bash -c 'bomb() { bomb | bomb & }; bomb; wait' 2>/dev/null", "sleep 30"),
+		"env = ["+strconv.Quote(mark)+"]")
+	other := execProbeOf(t, "true")
+	done := make(chan error, 1)
+	begin := time.Now()
+	go func() {
+		_, err := run(t, p, 500*time.Millisecond)
+		done <- err
+	}()
+	for ended := false; !ended; {
+		select {
+		case err := <-done:
+			if err == nil {
+				t.Error("no error, want the deadline")
+			}
+			ended = true
+		default:
+			probed := time.Now()
+			ok(t, other)
+			if took := time.Since(probed); took > time.Second+slack {
+				t.Errorf("another probe took %v meanwhile", took)
+			}
+		}
+	}
+	if took := time.Since(begin); took > 2*time.Second+slack {
+		t.Errorf("took %v, want at most 0.5 + 1.5 s", took)
+	}
+	eventually(t, 2*time.Second, "no survivor", func() bool { return len(carrying(t, mark)) == 0 })
+}
+
 func TestT33WhatCannotStartSaysWhy(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string, mode os.FileMode) string {

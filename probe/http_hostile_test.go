@@ -188,7 +188,10 @@ func TestHTTPErrorsHaveWords(t *testing.T) {
 	none := serve(t, func(c net.Conn) { http.ReadRequest(bufio.NewReader(c)) })
 	fails(t, httpProbeOf(t, "http://"+none), "the connection was closed before the answer was complete")
 	fails(t, httpProbeOf(t, "http://"+freePort(t)), "connection refused")
-	fails(t, httpProbeOf(t, "http://no-such-host.invalid/"), "no such host")
+	_, err := fails(t, httpProbeOf(t, "http://no-such-host.invalid/?q=1"), "no such host")
+	if text := err.Error(); strings.Contains(text, "q=1") || strings.Count(text, "http://") > 1 {
+		t.Errorf("error %q, want the URL once and without its query", text)
+	}
 }
 
 // TestT36TarpitsDelayNoGoodProbe probes a good target while 500 probes wait for

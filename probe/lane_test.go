@@ -90,6 +90,30 @@ func TestLaneSurvivesAServerThatClosesIdleConnections(t *testing.T) {
 	}
 }
 
+// TestLaneNeverTakesALateLeftoverForAnAnswer sends more than was asked for once
+// the answer has been taken.
+func TestLaneNeverTakesALateLeftoverForAnAnswer(t *testing.T) {
+	taken, late := make(chan struct{}), make(chan struct{})
+	address := serve(t, func(c net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
+			return
+		}
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n5")
+		<-taken
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n6")
+		late <- struct{}{}
+		io.Copy(io.Discard, c)
+	})
+	p := httpProbeOf(t, "http://"+address, "parse = true")
+	for range 5 {
+		if r := ok(t, p); r.Value != 5 {
+			t.Fatalf("value %v, want 5: the answer to nobody's request was taken", r.Value)
+		}
+		taken <- struct{}{}
+		<-late
+	}
+}
+
 // TestLaneNeverTakesALeftoverForAnAnswer sends more than was asked for.
 func TestLaneNeverTakesALeftoverForAnAnswer(t *testing.T) {
 	address := serve(t, func(c net.Conn) {

@@ -272,6 +272,15 @@ func TestG26RogueServerReadsNoFile(t *testing.T) {
 	}
 }
 
+// TestT41RoguePostgreSQL announces a message of 1 GB.
+func TestT41RoguePostgreSQL(t *testing.T) {
+	rogue := serve(t, func(c net.Conn) {
+		io.WriteString(c, "R\x3f\xff\xff\xff\x00\x00\x00\x00")
+		io.Copy(io.Discard, c)
+	})
+	fails(t, sqlProbeOf(t, "postgres", "postgres://u:p@"+rogue+"/d?sslmode=disable", "SELECT 1"), "larger than 1024 KiB")
+}
+
 func TestG28DSNsStaySecret(t *testing.T) {
 	port := freePort(t)
 	for name, c := range map[string]struct{ kind, dsn string }{
