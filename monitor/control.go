@@ -194,14 +194,14 @@ func (r *runner) start(p *parts) {
 func (r *runner) stop() {
 	r.mu.Lock()
 	p := r.parts
-	busy := r.busy
+	inUse := r.inUse
 	if p != nil {
 		r.end()
 		r.parts = nil
 		r.group.scheduler.remove(r.job)
 	}
 	r.mu.Unlock()
-	if p != nil && !busy {
+	if p != nil && p != inUse {
 		r.group.closeProbe(r.def.Name, p)
 	}
 }

@@ -52,8 +52,9 @@ type runner struct {
 	end   context.CancelFunc
 	// last are the receivers of the newest parts.
 	last []*action.Receiver
-	// busy is set while a probe runs, origin is a point of the steady phase.
-	busy   bool
+	// inUse are the parts that a probe runs with now, perhaps older ones than
+	// parts; origin is a point of the steady phase.
+	inUse  *parts
 	origin time.Time
 
 	judge     judge
@@ -96,11 +97,11 @@ func (r *runner) begin(due time.Time, late time.Duration) {
 		next = next.Add(skipped * r.def.Interval)
 	}
 	r.group.scheduler.at(r.job, next)
-	if r.busy {
+	if r.inUse != nil {
 		r.missed++
 		return
 	}
-	r.busy = true
+	r.inUse = r.parts
 	r.group.probing.Add(1)
 	go r.run(r.ctx, r.parts)
 }
@@ -168,7 +169,7 @@ func (e *panicError) Error() string { return fmt.Sprintf("the probe panicked: %v
 // parts are closed if the monitor was stopped while the probe ran.
 func (r *runner) finish(p *parts, m *measurement) {
 	r.mu.Lock()
-	r.busy = false
+	r.inUse = nil
 	stopped := r.parts != p
 	var notice *action.Notice
 	var result Result
