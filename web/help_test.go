@@ -48,8 +48,9 @@ type world struct {
 	log    *syncBuffer
 	client *http.Client
 	url    string
-	// built counts the probes that were made of the kind exec.
-	built atomic.Int64
+	// built counts the probes that were made of the kind exec, open those of any
+	// kind that are not closed.
+	built, open atomic.Int64
 
 	mu    sync.Mutex
 	probe func(ctx context.Context) (probe.Result, error) // guarded by mu
@@ -90,6 +91,7 @@ func (p fakeProbe) Close() error {
 	p.w.mu.Lock()
 	f := p.w.close
 	p.w.mu.Unlock()
+	p.w.open.Add(-1)
 	return f()
 }
 
@@ -109,6 +111,7 @@ func (w *world) fakeKinds() map[string]probe.Kind {
 			if name == "exec" {
 				w.built.Add(1)
 			}
+			w.open.Add(1)
 			return fakeProbe{w}, nil
 		}
 	}

@@ -1,0 +1,362 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/microhq/monitor-srv/monitor"
+)
+
+// asked and told are what one call of the storm was and answered, for one name.
+type asked struct {
+	op, name string
+	id       int64
+}
+
+type told struct {
+	status  int
+	id      int64 // of a registration or a list
+	running bool  // of show or list
+}
+
+// one is the state of the monitor of a name; no id means there is none.
+type one struct {
+	id      int64
+	running bool
+}
+
+// model says which answers a monitor may give. A registration and a removal are
+// two operations of the same call each, because a monitor is there before it
+// runs, and stops before it is gone.
+func model() porcupine.Model {
+	return porcupine.Model{
+		Init: func() any { return one{} },
+		Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
+			byName := make(map[string][]porcupine.Operation)
+			for _, o := range history {
+				name := o.Input.(asked).name
+				byName[name] = append(byName[name], o)
+			}
+			var all [][]porcupine.Operation
+			for _, part := range byName {
+				all = append(all, part)
+			}
+			return all
+		},
+		Step: func(state, input, output any) (bool, any) {
+			return step(state.(one), input.(asked), output.(told))
+		},
+		DescribeOperation: func(input, output any) string { return fmt.Sprintf("%+v %+v", input, output) },
+	}
+}
+
+func step(m one, in asked, out told) (bool, one) {
+	mine := m.id != 0 && m.id == in.id
+	switch in.op {
+	case "register":
+		if out.status == http.StatusConflict {
+			return m.id != 0, m
+		}
+		return out.status == 200 && m.id == 0 && out.id != 0, one{out.id, false}
+	case "launch":
+		return mine, one{m.id, true}
+	case "listed":
+		return out.id == m.id && out.running == m.running, m
+	case "halt":
+		if mine {
+			m.running = false
+		}
+		return true, m
+	}
+	if out.status == http.StatusNotFound {
+		return !mine, m
+	}
+	if out.status != 200 || !mine {
+		return false, m
+	}
+	switch in.op {
+	case "start":
+		return true, one{m.id, true}
+	case "stop":
+		return true, one{m.id, false}
+	case "delete":
+		return true, one{}
+	case "show":
+		return out.running == m.running, m
+	}
+	return false, m
+}
+
+// storm is a number of clients that do what they like.
+type storm struct {
+	w     *world
+	begin time.Time
+	names []string
+	ids   []atomic.Int64 // the newest id known of each name
+
+	mu      sync.Mutex
+	history []porcupine.Operation // guarded by mu
+	// lists and others are how long /list took, and what asks no monitor.
+	lists, others []time.Duration // guarded by mu
+}
+
+func (s *storm) record(client int, call time.Time, in asked, out told) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.history = append(s.history, porcupine.Operation{
+		ClientId: client, Input: in, Output: out,
+		Call: int64(call.Sub(s.begin)), Return: int64(time.Since(s.begin)),
+	})
+}
+
+// act makes one random call.
+func (s *storm) act(client int, rnd *rand.Rand) error {
+	i := rnd.IntN(len(s.names))
+	in := asked{name: s.names[i], id: s.ids[i].Load()}
+	begin := time.Now()
+	var out told
+	switch n := rnd.IntN(100); {
+	case n < 5:
+		return s.list(client)
+	case n < 35:
+		in.op = "register"
+		a, err := s.w.try(registerCall(admin, definition(in.name)))
+		if err != nil {
+			return err
+		}
+		out.status = a.status
+		if out.id, err = strconv.ParseInt(a.body, 10, 64); err == nil {
+			s.ids[i].Store(out.id)
+			s.record(client+1000, begin, asked{"launch", in.name, out.id}, told{})
+		}
+	case n < 60:
+		in.op = "delete"
+		a, err := s.w.try(deleteCall(in.id))
+		if err != nil {
+			return err
+		}
+		if out.status = a.status; a.status == 200 {
+			s.record(client+1000, begin, asked{"halt", in.name, in.id}, told{})
+		}
+	case n < 90:
+		in.op = []string{"start", "stop"}[n%2]
+		a, err := s.w.try(wordCall(in.id, in.op))
+		if err != nil {
+			return err
+		}
+		out.status = a.status
+	default:
+		in.op = "show"
+		a, err := s.w.try(call{method: "GET", path: fmt.Sprint("/monitor/", in.id)})
+		if err != nil {
+			return err
+		}
+		var info gomaInfo
+		if out.status = a.status; a.status == 200 {
+			if err := json.Unmarshal([]byte(a.body), &info); err != nil {
+				return err
+			}
+		}
+		out.running = info.Running
+	}
+	s.record(client, begin, in, out)
+	return nil
+}
+
+func deleteCall(id int64) call {
+	return call{method: "DELETE", path: fmt.Sprint("/monitor/", id), token: admin}
+}
+
+// list asks for all, which says something about each name.
+func (s *storm) list(client int) error {
+	begin := time.Now()
+	a, err := s.w.try(call{method: "GET", path: "/list"})
+	if err != nil {
+		return err
+	}
+	took := time.Since(begin)
+	var all []gomaInfo
+	if err := json.Unmarshal([]byte(a.body), &all); err != nil {
+		return err
+	}
+	if !slices.IsSortedFunc(all, func(a, b gomaInfo) int { return int(a.ID - b.ID) }) {
+		return fmt.Errorf("not in order: %s", a.body)
+	}
+	for _, name := range s.names {
+		out := told{}
+		for _, m := range all {
+			if m.Name == name {
+				out.id, out.running = m.ID, m.Running
+			}
+		}
+		s.record(client, begin, asked{op: "listed", name: name}, out)
+	}
+	begin = time.Now()
+	if _, err := s.w.try(call{method: "GET", path: "/version"}); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lists, s.others = append(s.lists, took), append(s.others, time.Since(begin))
+	return nil
+}
+
+// p99 returns what all but one of a hundred are below.
+func p99(all []time.Duration) time.Duration {
+	slices.Sort(all)
+	return all[len(all)*99/100]
+}
+
+// TestT52StormOfChangesIsLinearizable has 50 clients register, unregister, start,
+// stop and list a few monitors, and checks their answers against a model: as if
+// each call had happened at one moment between question and answer.
+func TestT52StormOfChangesIsLinearizable(t *testing.T) {
+	round := time.Second
+	if os.Getenv("MONITOR_LONG") != "" {
+		round = 20 * time.Second
+	}
+	w := newWorld(t, options{web: func(c *Config) { c.Log = discard() }})
+	fastest := time.Hour
+	for k := range 3 {
+		s := &storm{w: w, begin: time.Now(), ids: make([]atomic.Int64, 20)}
+		for i := range s.ids {
+			s.names = append(s.names, fmt.Sprintf("r%d-%d", k, i))
+		}
+		s.rage(t, round)
+		if err := s.list(0); err != nil {
+			t.Fatal(err)
+		}
+		switch result, _ := porcupine.CheckOperationsVerbose(model(), s.history, 2*time.Minute); result {
+		case porcupine.Ok:
+		case porcupine.Illegal:
+			t.Fatalf("the answers to %d calls fit no order", len(s.history))
+		default:
+			t.Fatalf("%d calls were too many to check", len(s.history))
+		}
+		// Fifty clients keep this machine busy; what the storm of changes adds to
+		// a list is the difference to a call that no change can hold up.
+		list, other := p99(s.lists), p99(s.others)
+		fastest = min(fastest, list-other)
+		t.Logf("round %d: %d operations, %d lists, p99 %v, of /version %v", k, len(s.history), len(s.lists), list, other)
+	}
+	if fastest > 100*time.Millisecond {
+		t.Errorf("changes hold up a list by %v (p99 of the best round), want at most 100ms", fastest)
+	}
+	w.wantNoGhost()
+}
+
+func (s *storm) rage(t *testing.T, d time.Duration) {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	var wg sync.WaitGroup
+	for client := range 50 {
+		wg.Go(func() {
+			rnd := rand.New(rand.NewPCG(seed, uint64(client)))
+			for ctx.Err() == nil {
+				if err := s.act(client, rnd); err != nil {
+					t.Errorf("client %d: %v", client, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// wantNoGhost checks that what runs is what is listed.
+func (w *world) wantNoGhost() {
+	w.t.Helper()
+	running := 0
+	for _, i := range w.group.List(monitor.Filter{}) {
+		if i.Running {
+			running++
+		}
+	}
+	eventually(w.t, "as many probes are open as monitors are listed as running", func() bool {
+		return w.open.Load() == int64(running)
+	})
+}
+
+func TestT52TheModelRefusesWrongAnswers(t *testing.T) {
+	at := func(call, ret int64, in asked, out told) porcupine.Operation {
+		return porcupine.Operation{Call: call, Return: ret, Input: in, Output: out}
+	}
+	right := []porcupine.Operation{at(0, 1, asked{op: "register"}, told{status: 200, id: 1}), at(0, 1, asked{op: "launch", id: 1}, told{}), at(2, 3, asked{op: "show", id: 1}, told{status: 200, running: true})}
+	if !porcupine.CheckOperations(model(), right) {
+		t.Error("the model refuses right answers")
+	}
+	for what, history := range map[string][]porcupine.Operation{
+		"registered twice": {at(0, 1, asked{op: "register"}, told{status: 200, id: 1}), at(2, 3, asked{op: "register"}, told{status: 200, id: 2})},
+		"ghost":            {at(0, 1, asked{op: "register"}, told{status: 200, id: 1}), at(2, 3, asked{op: "delete", id: 1}, told{status: 200}), at(4, 5, asked{op: "listed"}, told{id: 1, running: true})},
+		"lost":             {at(0, 1, asked{op: "register"}, told{status: 200, id: 1}), at(2, 3, asked{op: "show", id: 1}, told{status: 404})},
+		"not running":      {at(0, 1, asked{op: "register"}, told{status: 200, id: 1}), at(0, 1, asked{op: "launch", id: 1}, told{}), at(2, 3, asked{op: "show", id: 1}, told{status: 200})},
+		"not stopped":      {at(0, 1, asked{op: "register"}, told{status: 200, id: 1}), at(2, 3, asked{op: "stop", id: 1}, told{status: 200}), at(4, 5, asked{op: "show", id: 1}, told{status: 200, running: true})},
+	} {
+		if porcupine.CheckOperations(model(), history) {
+			t.Errorf("%s: the model takes it", what)
+		}
+	}
+}
+
+func TestG35StartDuringRemovalLeavesNoGhost(t *testing.T) {
+	w := newWorld(t, options{})
+	for range 100 {
+		id := w.add("a")
+		w.want(wordCall(id, "stop"), 200)
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() { _, _ = w.try(wordCall(id, "start")) })
+		}
+		wg.Go(func() { w.do(deleteCall(id)) })
+		wg.Wait()
+		w.want(deleteCall(id), 404)
+		w.want(wordCall(id, "start"), 404)
+	}
+	if got := w.group.List(monitor.Filter{}); len(got) != 0 {
+		t.Errorf("listed: %v", got)
+	}
+	w.wantNoGhost()
+}
+
+// TestG30ListsAreAsLongAsTheMonitorsThatAre lists nothing after many ids: goma
+// took half a millisecond for these, many times more with the race detector.
+func TestG30ListsAreAsLongAsTheMonitorsThatAre(t *testing.T) {
+	w := newWorld(t, options{web: func(c *Config) { c.Log = discard() }})
+	for range 20_000 {
+		d, err := monitor.ParseOne(definition("a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := w.group.Register(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.group.Unregister(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	best := time.Hour
+	for range 200 {
+		begin := time.Now()
+		w.group.List(monitor.Filter{})
+		best = min(best, time.Since(begin))
+	}
+	if best > 50*time.Microsecond {
+		t.Errorf("listing nothing takes %v after 20,000 registrations", best)
+	}
+	t.Logf("listing nothing takes %v", best)
+	w.want(call{method: "GET", path: "/list"}, 200, "[]")
+}
