@@ -1,12 +1,11 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"maps"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -113,12 +112,9 @@ func TestGomaFilesUseEveryKeyOfGoma(t *testing.T) {
 func TestG17GomaDirectoryRunsUnchanged(t *testing.T) {
 	t.Parallel()
 	dir, names := gomaDirectory(t)
-	var out, errs bytes.Buffer
-	if code := run(context.Background(), []string{"monitor-srv", "check", dir}, strings.NewReader(""), &out, &errs); code != 0 {
-		t.Fatalf("check: exit %d\n%s%s", code, &out, &errs)
-	}
-	if strings.Contains(out.String(), "warning") {
-		t.Errorf("check warns:\n%s", &out)
+	out, err := exec.Command(binary(t, "monitor-srv"), "check", dir).CombinedOutput()
+	if err != nil || strings.Contains(string(out), "warning") {
+		t.Fatalf("check: %v\n%s", err, out)
 	}
 	m := startMonitor(t, "--registry", "memory", "-d", dir)
 	m.ready(startWithin)
