@@ -34,6 +34,9 @@ type ConsulConfig struct {
 	// Timeout bounds each call but a blocking query, which gets its wait as well.
 	// 0: 2 s.
 	Timeout time.Duration
+	// MaxAnswer bounds an answer of the agent, in bytes. 0: 64 MiB; the catalog of
+	// 10,000 nodes with their tags is about 30 MB.
+	MaxAnswer int64
 	// Logger hears what is odd about the configuration. Nil: slog.Default.
 	Logger *slog.Logger
 }
@@ -44,6 +47,7 @@ type Consul struct {
 	target    consulTarget
 	transport *http.Transport
 	timeout   time.Duration
+	maxAnswer int64
 }
 
 // NewConsul checks the configuration and asks nothing of the agent. Its errors
@@ -67,7 +71,8 @@ func NewConsul(cfg ConsulConfig) (*Consul, error) {
 		logger.Warn("the certificate of Consul is not verified", "because", api.HTTPSSLVerifyEnvName+"=false")
 	}
 	conf.Scheme, conf.Address, conf.PathPrefix = target.scheme, target.host, target.prefix
-	return &Consul{conf: *conf, target: target, transport: transport, timeout: timeout}, nil
+	return &Consul{conf: *conf, target: target, transport: transport, timeout: timeout,
+		maxAnswer: cmp.Or(cfg.MaxAnswer, 64<<20)}, nil
 }
 
 // Address is where the agent is, for people: "127.0.0.1:8500" or a URL.
@@ -81,7 +86,7 @@ func (c *Consul) Open(ctx context.Context) (registry.Registry, error) {
 		return nil, err
 	}
 	conf.HttpClient = &http.Client{
-		Transport: &consulDeadline{base: c.transport, timeout: c.timeout, life: ctx},
+		Transport: &consulDeadline{base: c.transport, timeout: c.timeout, maxAnswer: c.maxAnswer, life: ctx},
 	}
 	context.AfterFunc(ctx, c.transport.CloseIdleConnections)
 	own := conf // NewClient writes into its argument

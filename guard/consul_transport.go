@@ -17,9 +17,6 @@ const (
 	// The agent is one host and the calls are few: more idle connections than this
 	// only hold descriptors.
 	maxIdleConsul = 8
-	// maxConsulBody bounds an answer of the agent. In bytes: the catalog of 10,000
-	// nodes with their tags is about 30 MB.
-	maxConsulBody = 64 << 20
 	// maxConsulWait is what Consul allows for a blocking query, and its default.
 	maxConsulWait     = 10 * time.Minute
 	defaultConsulWait = 5 * time.Minute
@@ -57,9 +54,10 @@ func newConsulTransport(tlsConf api.TLSConfig, target consulTarget, timeout time
 // consulDeadline ends every call within its time and with life, because the plugin
 // gives its calls no context.
 type consulDeadline struct {
-	base    http.RoundTripper
-	timeout time.Duration
-	life    context.Context
+	base      http.RoundTripper
+	timeout   time.Duration
+	maxAnswer int64
+	life      context.Context
 }
 
 var errNoAnswer = errors.New("no answer in time")
@@ -79,7 +77,7 @@ func (d *consulDeadline) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	resp.Body = &consulBody{ReadCloser: resp.Body, left: maxConsulBody, end: end}
+	resp.Body = &consulBody{ReadCloser: resp.Body, max: d.maxAnswer, left: d.maxAnswer, end: end}
 	return resp, nil
 }
 
@@ -101,6 +99,7 @@ func (d *consulDeadline) limit(req *http.Request) time.Duration {
 // consulBody is an answer's body with an end to its size and to its time.
 type consulBody struct {
 	io.ReadCloser
+	max  int64
 	left int64
 	once sync.Once
 	end  func()
@@ -108,7 +107,7 @@ type consulBody struct {
 
 func (b *consulBody) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		return 0, fmt.Errorf("the answer is larger than %d MiB", maxConsulBody>>20)
+		return 0, fmt.Errorf("the answer is larger than %d bytes", b.max)
 	}
 	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)
