@@ -38,15 +38,15 @@ build: ## bin/monitor-srv, static, with the version of git
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/monitor-srv .
 
 .PHONY: test
-test: $(CONSUL) bin/micro need-cc ## every test, with the race detector, a real Consul and a real NATS
+test: $(CONSUL) bin/micro bin/goma need-cc ## every test, with the race detector, a real Consul and a real NATS
 	go test -race -count=1 -timeout 25m $(TESTFLAGS) ./...
 
 .PHONY: test-short
-test-short: $(CONSUL) bin/micro need-cc ## the quick tests only: under 2 minutes once the tools are built
+test-short: $(CONSUL) bin/micro bin/goma need-cc ## the quick tests only: under 2 minutes once the tools are built
 	go test -race -short -timeout 5m $(TESTFLAGS) ./...
 
 .PHONY: nightly
-nightly: $(CONSUL) bin/micro need-cc ## the long variants of the tests, and 10 minutes for each fuzz target
+nightly: $(CONSUL) bin/micro bin/goma need-cc ## the long variants of the tests, and 10 minutes for each fuzz target
 	MONITOR_LONG=1 go test -race -count=1 -timeout 6h $(TESTFLAGS) ./...
 	tools/fuzz.sh 10m
 
@@ -118,6 +118,9 @@ bin/consul: tools/consul/go.mod tools/consul/go.sum
 
 bin/micro: tools/micro/go.mod tools/micro/go.sum tools/micro/main.go
 	cd tools/micro && CGO_ENABLED=0 go build $(TOOLFLAGS) -buildvcs=false -o ../../bin/micro .
+
+bin/goma: tools/goma/go.mod tools/goma/go.sum
+	cd tools/goma && CGO_ENABLED=0 go build $(TOOLFLAGS) -o ../../bin/goma github.com/cybozu-go/goma/cmd/goma
 
 bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 	@echo "building the linter: about 2 minutes on 2 cores the first time"

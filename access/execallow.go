@@ -57,7 +57,7 @@ func parseExecAllow(text string) (*ExecAllow, error) {
 // checkPath refuses a path that names a file by way of something else.
 func checkPath(path string) error {
 	if !filepath.IsAbs(path) || filepath.Clean(path) != path || path == "/" {
-		return fmt.Errorf("the command %q is not an absolute path without . and ..", path)
+		return fmt.Errorf("the command %q is not an absolute path, or holds . or .. as a part", path)
 	}
 	return nil
 }

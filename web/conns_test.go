@@ -46,7 +46,7 @@ func TestConnectionsOfAnAddressPushOutEachOther(t *testing.T) {
 		}
 		c, evicted := all.add(from(t, "192.0.2.1:5"))
 		if c == nil || evicted != mine[1] {
-			t.Errorf("at the limit: the oldest that is not served must go")
+			t.Fatal("at the limit: the oldest that is not served must go")
 		}
 		if got := all.of[c.source]; got != maxConnsOfAddress {
 			t.Errorf("connections of the address: got %d, want %d", got, maxConnsOfAddress)
