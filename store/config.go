@@ -15,6 +15,11 @@ type Config struct {
 	// 100,000 entries, an entry being a check, a status or figures.
 	MaxServices, MaxNodes, MaxChecksPerNode, MaxEntries int
 
+	// MaxBytes bounds the bodies and descriptions of all entries together, in
+	// bytes; 256 MiB by default, which is about 2.7 KiB for each of 100,000
+	// entries and ten times what publishers normally send.
+	MaxBytes int64
+
 	// Share is the part of MaxNodes and of MaxEntries that one service may hold
 	// once the store is more than half full, 0.2 by default; up to there it may
 	// take all of that half. So one service alone can use half of the room, and
@@ -39,6 +44,9 @@ func (c Config) withDefaults() Config {
 		if *f.field <= 0 {
 			*f.field = f.value
 		}
+	}
+	if c.MaxBytes <= 0 {
+		c.MaxBytes = 256 << 20
 	}
 	if !(c.Share > 0) {
 		c.Share = 0.2

@@ -81,6 +81,7 @@ func (s *Store) drop(e *entry, now time.Duration) {
 		n.stats = nil
 	}
 	s.recount(e, e.standing(), standing{}, now)
+	s.bytes -= e.size()
 	s.texts.release(e.id)
 	s.texts.release(e.description)
 	delete(s.marks, e)

@@ -134,13 +134,7 @@ func (s *Store) write(e *entry, ev *Event, now time.Duration) {
 	if 0 < ev.Source && ev.Source <= healthpb.HealthCheck_CONSUL {
 		e.source = uint8(ev.Source)
 	}
-	if e.body != string(ev.Body) {
-		e.body = string(ev.Body)
-	}
-	if ev.Kind == KindCheck && (e.description == nil || e.description.value != string(ev.Description)) {
-		s.texts.release(e.description)
-		e.description = s.texts.use(ev.Description)
-	}
+	s.writeText(e, ev)
 	n := e.node
 	if len(ev.Address) > 0 && n.address != string(ev.Address) {
 		n.address = string(ev.Address)
@@ -148,6 +142,25 @@ func (s *Store) write(e *entry, ev *Event, now time.Duration) {
 	if len(ev.Metadata) > 0 && n.metadata != string(ev.Metadata) {
 		n.metadata = string(ev.Metadata)
 	}
+}
+
+// writeText copies the body and the description. An update is always taken, but
+// one that grows beyond the budget of bytes leaves its results out.
+func (s *Store) writeText(e *entry, ev *Event) {
+	s.bytes -= e.size()
+	body, description := ev.Body, ev.Description
+	if grown := int64(len(body) + len(description)); grown > e.size() && s.bytes+grown > s.cfg.MaxBytes {
+		body, description = briefBody(ev), nil
+		s.counters.Trimmed++
+	}
+	if e.body != string(body) {
+		e.body = string(body)
+	}
+	if ev.Kind == KindCheck && (e.description == nil || e.description.value != string(description)) {
+		s.texts.release(e.description)
+		e.description = s.texts.use(description)
+	}
+	s.bytes += e.size()
 }
 
 // maxStatus is the largest status that a check or a node can have.

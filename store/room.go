@@ -7,6 +7,20 @@ import "time"
 // failing. So a flood of new keys is refused once the caps are reached, while
 // every update of a known key is taken.
 func (s *Store) makeRoom(ev *Event, now time.Duration) bool {
+	return s.makeRoomForEntry(ev, now) && s.makeRoomForBytes(int64(len(ev.Body)+len(ev.Description)), now)
+}
+
+// makeRoomForBytes does the same for the budget of bytes.
+func (s *Store) makeRoomForBytes(need int64, now time.Duration) bool {
+	for s.bytes+need > s.cfg.MaxBytes {
+		if !s.evictFirst(now) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Store) makeRoomForEntry(ev *Event, now time.Duration) bool {
 	if s.lookupNode(ev) == nil && !s.makeRoomForNode(ev, now) {
 		return false
 	}
@@ -23,9 +37,11 @@ func (s *Store) makeRoom(ev *Event, now time.Duration) bool {
 	if sv := s.byName.get(ev.Service); sv != nil && s.overShare(sv.entries, held, s.cfg.MaxEntries) {
 		return s.evictFrom(service, now)
 	}
-	if held < s.cfg.MaxEntries {
-		return true
-	}
+	return held < s.cfg.MaxEntries || s.evictFirst(now)
+}
+
+// evictFirst evicts what went missing first, or else was stopped first.
+func (s *Store) evictFirst(now time.Duration) bool {
 	for _, q := range []*list{&s.missing, &s.retired} {
 		if q.head != nil {
 			s.evict(q.head, now)

@@ -35,6 +35,7 @@ type Store struct {
 	marks    map[*entry]mark
 	refused  sketch
 	counters Counters
+	bytes    int64 // sizes of all entries
 	index
 }
 
@@ -120,6 +121,7 @@ func (s *Store) Counters() Counters {
 		c.ChecksByStatus[status] = s.checks.count(checkClasses(&q))
 	}
 	c.MissingChecks = s.checks.count(missingClasses)
+	c.Bytes = s.bytes
 	return c
 }
 

@@ -117,13 +117,16 @@ func errorOf(body string) (text string) {
 	return cut(text)
 }
 
-// cut shortens an error to maxError bytes, between two characters.
-func cut(text string) string {
-	if len(text) <= maxError {
+// cut shortens an error to maxError bytes.
+func cut(text string) string { return shorten(text, maxError) }
+
+// shorten cuts a text to most bytes, between two characters.
+func shorten(text string, most int) string {
+	if len(text) <= most {
 		return text
 	}
 	const mark = "..."
-	end := maxError - len(mark)
+	end := most - len(mark)
 	for end > 0 && !utf8.RuneStart(text[end]) {
 		end--
 	}

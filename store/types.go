@@ -187,9 +187,11 @@ type TransitionQuery struct {
 // of now.
 type Counters struct {
 	Accepted, Stale, Refused uint64
-	Skewed, Conflicts        uint64
-	Transitions              uint64
-	Evicted, Forgotten       uint64
+	// Trimmed counts updates whose results were left out for lack of room.
+	Trimmed            uint64
+	Skewed, Conflicts  uint64
+	Transitions        uint64
+	Evicted, Forgotten uint64
 
 	Services, Nodes         int
 	Checks, Statuses, Stats int
@@ -197,4 +199,6 @@ type Counters struct {
 	// that are missing.
 	ChecksByStatus [4]int
 	MissingChecks  int
+	// Bytes are those of all bodies and descriptions.
+	Bytes int64
 }
