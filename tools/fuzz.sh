@@ -18,7 +18,7 @@ out_of_time() {
 fuzz() {
 	local package=$1 target=$2
 	shift 2
-	go test "$@" -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$package" </dev/null 2>&1 | tee "$log"
+	go test "$@" -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 1s "$package" </dev/null 2>&1 | tee "$log"
 }
 
 # go test -list prints the targets of a package above its "ok" line.
