@@ -153,3 +153,31 @@ func TestG17GomaDirectoryRunsUnchanged(t *testing.T) {
 	}
 	m.stopsInOrder(t)
 }
+
+// goma's own command says at our port what the document shows.
+func TestGomaCommandDoesWhatTheDocumentShows(t *testing.T) {
+	t.Parallel()
+	const doc = "docs/migrating-from-goma.md"
+	text := readDoc(t, doc)
+	dir, work := t.TempDir(), t.TempDir()
+	definition := blocks(text, "toml")[0]
+	write(t, filepath.Join(work, "new.toml"), definition)
+	write(t, filepath.Join(dir, "shop.toml"), strings.Replace(definition, "new shop", "shop", 1))
+	m := startMonitor(t, "--registry", "memory", "-d", dir, "--token_file", tokenFile(t))
+	m.ready(startWithin)
+	goma := tool(t, "goma", "GOMA_BIN")
+	examples := strings.Split("\n"+blocks(text, "console")[0], "\n$ goma ")[1:]
+	if len(examples) < 7 {
+		t.Fatalf("%d examples", len(examples))
+	}
+	for _, example := range examples {
+		line, want, _ := strings.Cut(example, "\n")
+		line = strings.Replace(line, "TOKEN@localhost:3838", "adm@"+m.http, 1)
+		cmd := exec.Command(goma, strings.Fields(line)...)
+		cmd.Dir = work
+		got, err := cmd.CombinedOutput()
+		if err != nil || strings.TrimSpace(string(got)) != strings.TrimSpace(want) {
+			t.Errorf("goma %s: %v\ngot  %s\nwant %s", line, err, got, want)
+		}
+	}
+}
