@@ -3,8 +3,6 @@ package probe
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"runtime/debug"
 )
 
 const (
@@ -18,7 +16,6 @@ const (
 type bounded struct {
 	kind      Probe
 	maxReason int
-	log       *slog.Logger
 }
 
 // keepPromises returns a kind whose probes keep the promises of Probe.
@@ -28,26 +25,16 @@ func keepPromises(kind Kind) Kind {
 		if err != nil {
 			return nil, err
 		}
-		b := &bounded{kind: p, maxReason: maxReason, log: env.Log}
 		if env.Restricted {
-			b.maxReason = maxRestrictedReason
+			return &bounded{p, maxRestrictedReason}, nil
 		}
-		if b.log == nil {
-			b.log = slog.New(slog.DiscardHandler)
-		}
-		return b, nil
+		return &bounded{p, maxReason}, nil
 	}
 }
 
-// Probe measures, and turns a panic of a library into a failure.
-func (b *bounded) Probe(ctx context.Context) (r Result, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			b.log.Error("a probe panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			r, err = Result{}, fmt.Errorf("the probe panicked: %s", printable(fmt.Sprint(p)))
-		}
-	}()
-	r, err = b.kind.Probe(ctx)
+// Probe measures.
+func (b *bounded) Probe(ctx context.Context) (Result, error) {
+	r, err := b.kind.Probe(ctx)
 	r.Detail = printable(r.Detail)
 	if err == nil {
 		if bad := checkFinite(r.Value); bad != nil {

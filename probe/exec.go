@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strings"
 
@@ -40,6 +41,7 @@ type execProbe struct {
 	execConfig
 	spec    command.Spec
 	secrets []string
+	log     *slog.Logger
 }
 
 func newExec(decode func(any) error, env Env) (Probe, error) {
@@ -59,8 +61,13 @@ func newExec(decode func(any) error, env Env) (Probe, error) {
 		}
 		path = abs
 	}
+	log := env.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	return &execProbe{
 		execConfig: c,
+		log:        log,
 		spec:       command.Spec{Path: path, Args: c.Args, Env: c.Env, Pass: c.PassEnv, Dir: c.Dir},
 		secrets:    secretVariables(c.Env),
 	}, nil
@@ -120,6 +127,9 @@ func secretVariables(env []string) []string {
 // Probe runs the program.
 func (p *execProbe) Probe(ctx context.Context) (Result, error) {
 	out, err := command.Run(ctx, p.spec)
+	if out.Unkillable {
+		p.log.Warn("a part of a command could not be killed", "command", p.Command)
+	}
 	r, err := p.judge(out, err)
 	if err != nil {
 		r.Value = failedValue

@@ -66,7 +66,7 @@ type Env struct {
 	// Events and Stats are what was published, for the kinds event and stats.
 	Events EventSource
 	Stats  StatsSource
-	// Log hears where a probe panicked; nil drops it.
+	// Log hears of commands that cannot be killed; nil drops it.
 	Log *slog.Logger
 }
 

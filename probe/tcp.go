@@ -187,7 +187,7 @@ func (p *tcpProbe) unexpected(reply []byte, err error) error {
 	if errors.Is(err, io.EOF) {
 		return fmt.Errorf("received %s and the end, want %q", said, printable(p.config.Expect))
 	}
-	return fmt.Errorf("%w: received %s, want %q", context.DeadlineExceeded, said, printable(p.config.Expect))
+	return &incomplete{err, fmt.Sprintf("received %s, want %q", said, printable(p.config.Expect))}
 }
 
 // Close does nothing: each probe has a connection of its own.

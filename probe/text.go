@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -85,18 +86,35 @@ func hide(err error, secrets ...string) error {
 	return &redacted{text, err}
 }
 
+// incomplete is an error of time that tells what there was until then.
+type incomplete struct {
+	err error
+	had string
+}
+
+func (e *incomplete) Error() string { return e.err.Error() + ": " + e.had }
+func (e *incomplete) Unwrap() error { return e.err }
+
+// clockSkew bounds how much earlier a connection notices a deadline than the
+// context that it was taken from.
+const clockSkew = 20 * time.Millisecond
+
 // ended returns why ctx is done in place of the error that followed from it, or
-// err if that has a reason of its own. A connection whose deadline is that of
-// ctx may notice it a moment earlier.
+// err if that has a reason of its own.
 func ended(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		if errors.Is(err, cause) {
-			return err
-		}
-		return cause
+	if err == nil {
+		return nil
 	}
-	if _, ok := ctx.Deadline(); ok && errors.Is(err, os.ErrDeadlineExceeded) {
-		return context.DeadlineExceeded
+	if deadline, ok := ctx.Deadline(); ok && errors.Is(err, os.ErrDeadlineExceeded) && time.Until(deadline) < clockSkew {
+		<-ctx.Done()
 	}
-	return err
+	cause := context.Cause(ctx)
+	if cause == nil || errors.Is(err, cause) {
+		return err
+	}
+	var part *incomplete
+	if errors.As(err, &part) {
+		return &incomplete{cause, part.had}
+	}
+	return cause
 }
