@@ -2,7 +2,10 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
+	"strings"
 )
 
 const (
@@ -14,8 +17,8 @@ const (
 
 // bounded keeps the promises of Probe and Result for every kind.
 type bounded struct {
-	kind      Probe
-	maxReason int
+	kind       Probe
+	restricted bool
 }
 
 // keepPromises returns a kind whose probes keep the promises of Probe.
@@ -25,10 +28,7 @@ func keepPromises(kind Kind) Kind {
 		if err != nil {
 			return nil, err
 		}
-		if env.Restricted {
-			return &bounded{p, maxRestrictedReason}, nil
-		}
-		return &bounded{p, maxReason}, nil
+		return &bounded{p, env.Restricted}, nil
 	}
 }
 
@@ -44,12 +44,37 @@ func (b *bounded) Probe(ctx context.Context) (Result, error) {
 	if checkFinite(r.Value) != nil {
 		r.Value = 0
 	}
-	if err != nil {
-		if text := oneLine(err.Error(), b.maxReason); text != err.Error() {
-			err = &redacted{text, err}
-		}
+	return r, b.reason(err)
+}
+
+// reason returns an error whose text is one line within the limit.
+func (b *bounded) reason(err error) error {
+	if err == nil {
+		return nil
 	}
-	return r, err
+	text, limit := err.Error(), maxReason
+	if b.restricted {
+		text, limit = withoutAddresses(err), maxRestrictedReason
+	}
+	if text = oneLine(text, limit); text == err.Error() {
+		return err
+	}
+	return &redacted{text, err}
+}
+
+// withoutAddresses returns the text of an error without what it tells of how
+// names are resolved here: the addresses behind them and the servers asked.
+func withoutAddresses(err error) string {
+	text := err.Error()
+	var op *net.OpError
+	if errors.As(err, &op) {
+		text = strings.ReplaceAll(text, op.Error(), op.Op+": "+op.Err.Error())
+	}
+	var lookup *net.DNSError
+	if errors.As(err, &lookup) {
+		text = strings.ReplaceAll(text, lookup.Error(), "looking up the name: "+lookup.Err)
+	}
+	return text
 }
 
 // Close closes the probe of the kind.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -87,10 +88,15 @@ func (p *grpcProbe) ask(ctx context.Context) (*grpc_health_v1.HealthCheckRespons
 	if p.tls != nil {
 		security = credentials.NewTLS(p.tls)
 	}
+	var dialed atomic.Pointer[error]
 	conn, err := grpc.NewClient("passthrough:///"+p.config.Address,
 		grpc.WithTransportCredentials(security),
 		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
-			return p.dial(ctx, "tcp", address)
+			c, err := p.dial(ctx, "tcp", address)
+			if err != nil {
+				dialed.Store(&err)
+			}
+			return c, err
 		}),
 		grpc.WithNoProxy(),
 		grpc.WithDisableServiceConfig(),
@@ -105,6 +111,9 @@ func (p *grpcProbe) ask(ctx context.Context) (*grpc_health_v1.HealthCheckRespons
 	defer conn.Close()
 	answer, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: p.config.Service})
 	if err != nil {
+		if e := dialed.Load(); e != nil && status.Code(err) == codes.Unavailable {
+			return nil, ended(ctx, *e)
+		}
 		return nil, p.explain(ctx, err)
 	}
 	return answer, nil

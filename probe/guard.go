@@ -2,7 +2,7 @@ package probe
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -33,7 +33,7 @@ func (e Env) guardedDialer(r *net.Resolver) *net.Dialer {
 		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
 			target, err := netip.ParseAddrPort(address)
 			if err != nil {
-				return fmt.Errorf("refused to connect to %q: not an address and a port", address)
+				return errors.New("refused to connect: not an address and a port")
 			}
 			return e.checkTarget(target.Addr())
 		},
@@ -51,10 +51,10 @@ func (e Env) checkTarget(addr netip.Addr) error {
 		return nil
 	}
 	if !public(plain) {
-		return fmt.Errorf("refused to connect to %v: a probe registered with the role of an operator reaches public addresses only", addr)
+		return errors.New("refused to connect: a probe registered with the role of an operator reaches public addresses only")
 	}
 	if ownAddress(plain) {
-		return fmt.Errorf("refused to connect to %v: it is this host's own address", addr)
+		return errors.New("refused to connect: it is an address of the service's own host")
 	}
 	return nil
 }

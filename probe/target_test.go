@@ -141,7 +141,7 @@ func TestT72RebindingIsDenied(t *testing.T) {
 		conn.Close()
 		t.Fatal("connected to a name that means the loopback")
 	}
-	if !strings.Contains(err.Error(), "refused to connect to 127.0.0.1") {
+	if !strings.Contains(err.Error(), "refused to connect: ") {
 		t.Errorf("error %q, want the refusal", err)
 	}
 	if n := heard.Load(); n > 0 {
@@ -153,6 +153,22 @@ func TestT72RebindingIsDenied(t *testing.T) {
 		t.Fatalf("an allowed target: %v", err)
 	}
 	conn.Close()
+}
+
+func TestRestrictedTellsNoAddress(t *testing.T) {
+	for kind, text := range map[string]string{
+		"http": `url = "http://localhost:1/"`, "tcp": `address = "localhost:1"`, "grpc": `address = "localhost:1"`,
+		"ping": `host = "localhost"`, "dns": "name = \"a\"\nserver = \"localhost\"",
+	} {
+		_, err := fails(t, build(t, kind, text, Env{Restricted: true}), "refused to connect: ")
+		if strings.Contains(err.Error(), "127.0.0.1") || strings.Contains(err.Error(), "::1") {
+			t.Errorf("%s: %q tells what the name means here", kind, err)
+		}
+	}
+	_, err := fails(t, build(t, "tcp", `address = "no-such-host.invalid:1"`, Env{Restricted: true}), "looking up the name: no such host")
+	if strings.Contains(err.Error(), ":53") {
+		t.Errorf("%q tells which server was asked", err)
+	}
 }
 
 func TestRestrictedKindsAndKeys(t *testing.T) {
