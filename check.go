@@ -26,7 +26,7 @@ func fileCommands(stdout io.Writer) []*cli.Command {
 			OnUsageError: onUsageError,
 			Action: func(c *cli.Context) error {
 				if c.NArg() == 0 {
-					return usageError{errors.New("give \"check\" as in: monitor-srv check DIR|FILE...")}
+					return usageError{errors.New("give \"check\" as in: monitor-srv check DIR|FILE")}
 				}
 				return checkFiles(c.Args().Slice(), stdout)
 			},

@@ -101,7 +101,9 @@ args = ["-c", "echo $GOMA_MONITOR $GOMA_EVENT $MONITOR_INCIDENT >> %s"]
 
 	// A bad file changes nothing and says where it is wrong.
 	write(t, file, strings.Replace(text, "url =", "urll =", 1))
-	eventually(t, 5*time.Second, "the error is logged", func() bool { return strings.Contains(m.output(), `web.toml:7: monitor \"web\": probe http: urll: unknown key`) })
+	eventually(t, 5*time.Second, "the error is logged", func() bool {
+		return strings.Contains(m.output(), `web.toml:7: monitor \"web\": probe http: urll: unknown key`)
+	})
 	if stdout, _, _ := m.command("", "", "list"); !strings.Contains(stdout, "web ") {
 		t.Errorf("the monitor is gone:\n%s", stdout)
 	}

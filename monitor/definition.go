@@ -260,12 +260,12 @@ func (d *Definition) RunsCommands() bool { return len(d.Wish().Commands) > 0 }
 // boundless tells whether the value is one of the target's own and no threshold
 // was set for it: then any value but 0 fails, which is seldom meant.
 func (d *Definition) boundless() bool {
-	_, min := d.tree["min"]
-	_, max := d.tree["max"]
+	_, hasMin := d.tree["min"]
+	_, hasMax := d.tree["max"]
 	parse, _ := d.probe.tree["parse"].(bool)
 	_, query := d.probe.tree["query"]
 	measure, _ := d.probe.tree["measure"].(string)
-	return !min && !max && (parse || query || measure != "" && measure != "status")
+	return !hasMin && !hasMax && (parse || query || measure != "" && measure != "status")
 }
 
 func whole(n *int, unset int) int {
