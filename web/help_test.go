@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -55,23 +54,6 @@ type world struct {
 	mu    sync.Mutex
 	probe func(ctx context.Context) (probe.Result, error) // guarded by mu
 	close func() error                                    // guarded by mu
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer // guarded by mu
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 type nowhere struct{}
@@ -298,17 +280,4 @@ func (w *world) setProbe(f func(ctx context.Context) (probe.Result, error)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.probe = f
-}
-
-// eventually polls until ok, for at most ten seconds.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if ok() {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("not within 10s: %s", what)
-		}
-	}
 }
