@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/microhq/monitor-srv/monitor"
 )
@@ -217,6 +219,48 @@ func TestDocumentedKeysAreThoseOfTheCode(t *testing.T) {
 	for heading, table := range documented {
 		if len(table) > 0 && !slices.ContainsFunc(parts, func(p part) bool { return p.heading == heading }) {
 			t.Errorf("%q describes what is not there", heading)
+		}
+	}
+}
+
+// unmeasured replaces what differs from run to run.
+func unmeasured(s string) string {
+	s = regexp.MustCompile(`in [0-9.]+(µs|ms|s)\b`).ReplaceAllString(s, "in TIME")
+	return strings.TrimSpace(regexp.MustCompile(`\b[0-9]+ bytes`).ReplaceAllString(s, "N bytes"))
+}
+
+// The commands of the first tour print what the document says.
+func TestDocumentedTourOfMonitors(t *testing.T) {
+	t.Parallel()
+	text := readDoc(t, monitorsDoc)
+	work := t.TempDir()
+	dir := filepath.Join(work, "monitors")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	m := startMonitor(t, "--registry", "memory", "-d", dir)
+	m.ready(startWithin)
+	write(t, filepath.Join(dir, "ready.toml"), strings.Replace(blocks(text, "toml")[0], "127.0.0.1:3838", m.http, 1))
+	program := binary(t, "monitor-srv")
+	ask := func(line string) (string, error) {
+		cmd := exec.Command(program, append([]string{"-s", m.http}, strings.Fields(line)...)...)
+		cmd.Dir, cmd.Env = work, cleanEnv()
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	eventually(t, 10*time.Second, "the file is read", func() bool {
+		out, _ := ask("list")
+		return strings.Contains(out, "ready ")
+	})
+	examples := strings.Split("\n"+blocks(text, "console")[0], "\n$ monitor-srv ")[1:]
+	if len(examples) < 4 {
+		t.Fatalf("%d examples", len(examples))
+	}
+	for _, example := range examples {
+		line, want, _ := strings.Cut(example, "\n")
+		got, err := ask(line)
+		if err != nil || unmeasured(got) != unmeasured(want) {
+			t.Errorf("monitor-srv %s: %v\ngot  %s\nwant %s", line, err, got, want)
 		}
 	}
 }
