@@ -25,14 +25,14 @@ func startActor(ctx context.Context, name string, run func(context.Context) erro
 			if r := recover(); r != nil {
 				a.err = fmt.Errorf("%s: panic: %v\n%s", name, r, debug.Stack())
 			}
-			if a.err != nil {
+			if a.err != nil && ctx.Err() == nil {
 				select {
 				case failed <- a.err:
 				default:
 				}
 			}
 		}()
-		if err := run(ctx); err != nil && ctx.Err() == nil {
+		if err := run(ctx); err != nil {
 			a.err = fmt.Errorf("%s: %w", name, err)
 		}
 	}()

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/setting"
 )
 
 // Names of flags that errors mention. go-micro's keep go-micro's names.
@@ -185,6 +186,9 @@ func policyFrom(c *cli.Context) (access.Policy, error) {
 			return p, usageError{fmt.Errorf("--%s: %w", flagTokenFile, err)}
 		}
 	}
+	if p.Insecure && p.Tokens != nil {
+		return p, usageError{fmt.Errorf("--%s and --%s exclude one another: with tokens nobody changes things without one", flagInsecureAPI, flagTokenFile)}
+	}
 	if file := c.String(flagExecAllow); file != "" {
 		if p.ExecAllow, err = access.LoadExecAllow(file); err != nil {
 			return p, usageError{fmt.Errorf("--%s: %w", flagExecAllow, err)}
@@ -215,7 +219,7 @@ func (cfg config) check() error {
 		{flagRegistry, cfg.registry, []string{"consul", "mdns", "memory"}},
 		{flagBroker, cfg.broker, []string{"http", "nats"}},
 		{flagLogFormat, cfg.log.format, []string{"text", "json"}},
-		{flagVerbosity, cfg.log.verbosity, levelNames()},
+		{flagVerbosity, cfg.log.verbosity, setting.LevelNames()},
 	} {
 		if !slices.Contains(f.allowed, f.value) {
 			return usageError{fmt.Errorf("--%s %q is not known: give one of %s", f.flag, f.value, strings.Join(f.allowed, ", "))}

@@ -25,7 +25,7 @@ const (
 	// again: editors and deployments write a file in several steps.
 	reloadQuiet = 500 * time.Millisecond
 	// deliverTimeout bounds the last attempts to tell something at a stop.
-	deliverTimeout = 3 * time.Second
+	deliverTimeout = 2 * time.Second
 )
 
 // monitors are the parts that run what files and registrations define.

@@ -28,12 +28,14 @@ import (
 // Bounds of a stop. Together they stay below the ten seconds that container
 // engines allow before they kill.
 const (
-	farewellTimeout = 1500 * time.Millisecond // to say STOPPED on the bus
-	drainTimeout    = 4 * time.Second         // for calls in flight
-	queueTimeout    = time.Second             // for events that wait
-	leaveTimeout    = 2 * time.Second         // for registry and broker, each
-	stopTimeout     = 9500 * time.Millisecond
+	drainTimeout = 4 * time.Second // for calls in flight
+	queueTimeout = time.Second     // for events that wait
+	leaveTimeout = 2 * time.Second // for registry and broker, each
+	stopTimeout  = 9500 * time.Millisecond
 )
+
+// helloTimeout bounds the wait for the broker before the first report.
+const helloTimeout = 2 * time.Second
 
 // serve runs an instance until ctx ends.
 func serve(ctx context.Context, cfg config, stderr io.Writer) error {
@@ -196,7 +198,7 @@ func (i *instance) newServer() error {
 	}
 	answers := handler.NewMonitor(handler.MonitorConfig{
 		Store: i.store, Instance: i.node, Log: i.log,
-		Group: i.monitors.group, Policy: i.cfg.policy, Level: i.level, Levels: levels(),
+		Group: i.monitors.group, Policy: i.cfg.policy, Level: i.level,
 	})
 	if err := monitorpb.RegisterMonitorHandler(i.server, answers); err != nil {
 		return fmt.Errorf("preparing the RPC server: %w", err)
@@ -226,6 +228,7 @@ func (i *instance) Run(ctx context.Context) error {
 	if err := i.events.Subscribe(i.broker); err != nil {
 		failed <- err
 	}
+	a.reporter = start("reporter", i.runReporter)
 	i.log.Info("serving", "node", i.node, "version", i.cfg.server.version, "http", i.web.Addr())
 
 	var err error
@@ -248,19 +251,33 @@ func (i *instance) runService(ctx context.Context) error {
 		micro.Logger(guard.NewLogger(i.log)),
 		micro.AfterStart(func() error {
 			i.parts.serving(i.server.Options().Address)
-			return i.reporter.Start()
+			return nil
 		}),
 	)
 	return service.Run()
 }
 
+// runReporter reports on the instance itself from when it serves and hears, or
+// soon after if the broker is away.
+func (i *instance) runReporter(ctx context.Context) error {
+	patience, cancel := context.WithTimeout(ctx, helloTimeout)
+	defer cancel()
+	for patience.Err() == nil && (i.parts.rpcAddress() == "" || !i.broker.State().OK) {
+		pause(patience, 5*time.Millisecond)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return i.reporter.Run(ctx)
+}
+
 // actors are the running parts.
 type actors struct {
-	web, registry, broker, store, events, service, probes, deliverer, reload *actor
+	web, registry, broker, store, events, service, reporter, probes, deliverer, reload *actor
 }
 
 func (a actors) all() []*actor {
-	return []*actor{a.reload, a.probes, a.deliverer, a.service, a.broker, a.registry, a.events, a.store, a.web}
+	return []*actor{a.reporter, a.reload, a.probes, a.deliverer, a.service, a.broker, a.registry, a.events, a.store, a.web}
 }
 
 // stop ends the actors in order, within stopTimeout in all.
@@ -284,9 +301,8 @@ func (i *instance) stop(a actors) error {
 }
 
 func (i *instance) stopInOrder(ctx context.Context, a actors) error {
-	farewell, cancel := context.WithTimeout(ctx, farewellTimeout)
-	defer cancel()
-	if err := i.reporter.Close(farewell); err != nil {
+	// The reporter takes two seconds at most to say STOPPED.
+	if err := a.reporter.stop(); err != nil {
 		i.log.Warn("our own stop could not be told", "err", err)
 	}
 	errs := []error{a.reload.stop(), a.probes.stop()}

@@ -19,10 +19,8 @@ type MonitorConfig struct {
 	Group *monitor.Group
 	// Policy says who may change them.
 	Policy access.Policy
-	// Levels names the levels of the log; Verbosity may set Level to one of them.
-	// Level is required if there is a Group.
-	Level  *slog.LevelVar
-	Levels []Level
+	// Level is the verbosity of the log. Required if there is a Group.
+	Level *slog.LevelVar
 	// Instance is the node id of this instance, told in every answer, because
 	// replicas may know different things.
 	Instance string
@@ -31,12 +29,6 @@ type MonitorConfig struct {
 	// MaxWaiting is how many calls of Watch may wait at once, 1,000 if zero. Calls
 	// beyond that are answered at once.
 	MaxWaiting int
-}
-
-// Level is a level of the log by its name.
-type Level struct {
-	Name  string
-	Level slog.Level
 }
 
 // Monitor answers the calls of the service Monitor of proto/monitor, where its
@@ -59,7 +51,6 @@ type Monitor struct {
 	group  *monitor.Group
 	policy access.Policy
 	level  *slog.LevelVar
-	levels []Level
 }
 
 var _ monitorpb.MonitorHandler = (*Monitor)(nil)
@@ -81,7 +72,6 @@ func NewMonitor(cfg MonitorConfig) *Monitor {
 		group:    cfg.Group,
 		policy:   cfg.Policy,
 		level:    cfg.Level,
-		levels:   cfg.Levels,
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/monitor"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
+	"github.com/microhq/monitor-srv/setting"
 	"github.com/microhq/monitor-srv/store"
 )
 
@@ -108,24 +109,19 @@ func (m *Monitor) Verbosity(ctx context.Context, req *monitorpb.VerbosityRequest
 			return fail(m.log, err)
 		}
 	}
-	for _, l := range m.levels {
-		if m.level != nil && l.Level == m.level.Level() {
-			rsp.Level = l.Name
-		}
+	if m.level != nil {
+		rsp.Level = setting.LevelName(m.level.Level())
 	}
 	return nil
 }
 
 func (m *Monitor) setLevel(name string) error {
-	var known []string
-	for _, l := range m.levels {
-		if l.Name == name {
-			m.level.Set(l.Level)
-			return nil
-		}
-		known = append(known, l.Name)
+	level, err := setting.ParseLevel(name)
+	if err != nil {
+		return badArgument("level", "%v", err)
 	}
-	return badArgument("level", "%.40q is not known: give one of %s", name, strings.Join(known, ", "))
+	m.level.Set(level)
+	return nil
 }
 
 // caller returns the role of who calls, or why it may not do what needs a role.

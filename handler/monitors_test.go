@@ -52,7 +52,6 @@ func monitored(t *testing.T, change func(*access.Policy)) *Monitor {
 	return NewMonitor(MonitorConfig{
 		Store: store.New(store.Config{}), Group: group, Policy: policy, Instance: "here",
 		Log: slog.New(slog.DiscardHandler), Level: new(slog.LevelVar),
-		Levels: []Level{{"info", slog.LevelInfo}, {"debug", slog.LevelDebug}},
 	})
 }
 
