@@ -38,15 +38,15 @@ build: ## bin/monitor-srv, static, with the version of git
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/monitor-srv .
 
 .PHONY: test
-test: $(CONSUL) bin/micro bin/goma need-cc ## every test, with the race detector, a real Consul and a real NATS
+test: $(CONSUL) bin/micro bin/goma need-cc deps ## every test, with the race detector, a real Consul and a real NATS
 	go test -race -count=1 -timeout 25m $(TESTFLAGS) ./...
 
 .PHONY: test-short
-test-short: $(CONSUL) bin/micro bin/goma need-cc ## the quick tests only: under 2 minutes once the tools are built
+test-short: $(CONSUL) bin/micro bin/goma need-cc deps ## the quick tests only: under 2 minutes once the tools are built
 	go test -race -short -timeout 5m $(TESTFLAGS) ./...
 
 .PHONY: nightly
-nightly: $(CONSUL) bin/micro bin/goma need-cc ## the long variants of the tests, and 10 minutes for each fuzz target
+nightly: $(CONSUL) bin/micro bin/goma need-cc deps ## the long variants of the tests, and 10 minutes for each fuzz target
 	MONITOR_LONG=1 go test -race -count=1 -timeout 6h $(TESTFLAGS) ./...
 	tools/fuzz.sh 10m
 
@@ -58,6 +58,10 @@ bench: ## every benchmark; the figures stay in bin/bench.txt
 .PHONY: fuzz
 fuzz: need-cc ## each fuzz target for FUZZTIME (30s)
 	tools/fuzz.sh $(FUZZTIME) $(FUZZFLAGS)
+
+.PHONY: fuzz-ci
+fuzz-ci: need-cc ## 30s for what decodes, holds and pages events, 12s for each other fuzz target
+	FUZZ_FIRST='FuzzEventProto|FuzzEventJSON|FuzzEventSequence|FuzzPaging' FUZZ_FIRST_TIME=30s tools/fuzz.sh 12s $(FUZZFLAGS)
 
 .PHONY: lint
 lint: bin/golangci-lint ## vet, formatting, and the rules of .golangci.yml
@@ -100,6 +104,12 @@ image-test: bin/consul bin/micro ## build and run the image beside Consul's, in 
 	@tools/need.sh busybox busybox-static
 	@tools/need.sh update-ca-certificates ca-certificates
 	go test -tags image -count=1 -timeout 15m $(TESTFLAGS) ./test/image
+
+.PHONY: deps
+deps: ## install the servers that the tests talk to: MariaDB, PostgreSQL, Redis
+	@tools/need.sh mariadbd mariadb-server
+	@tools/need.sh pg_ctlcluster postgresql
+	@tools/need.sh redis-server redis-server
 
 # The race detector needs a C compiler.
 .PHONY: need-cc

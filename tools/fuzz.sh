@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # fuzz.sh TIME [FLAG...]: runs every fuzz target of the module for TIME each, one
 # after the other, with the flags given to go test. No target at all is a failure.
+# The targets that match the pattern FUZZ_FIRST get FUZZ_FIRST_TIME in its place.
 set -euo pipefail
 
 time=$1
@@ -16,8 +17,11 @@ out_of_time() {
 }
 
 fuzz() {
-	local package=$1 target=$2
+	local package=$1 target=$2 time=$time
 	shift 2
+	if [[ -n ${FUZZ_FIRST:-} && $target =~ ^($FUZZ_FIRST)$ ]]; then
+		time=$FUZZ_FIRST_TIME
+	fi
 	go test "$@" -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 1s "$package" </dev/null 2>&1 | tee "$log"
 }
 
