@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -15,28 +16,36 @@ import (
 var errReceiversOnly = errors.New("an action of a monitor that an operator registers must be the name of a [[receiver]] in a local file")
 
 // build makes the parts of a definition. Constructors of kinds do no I/O but
-// reading the files that their keys name. g.changes is held.
+// reading the files that their keys name. What it returns holds its receivers:
+// it is to be run, or given back by discard. g.changes is held.
 func (g *Group) build(d *Definition) (*parts, error) {
-	p, err := g.check(d)
+	p, wanted, err := g.check(d)
 	if err != nil {
 		g.closeProbe(d.Name, p)
 		return nil, err
 	}
-	targets, _ := g.targets(d)
 	// Receivers change only once everything is known to be good.
-	for _, w := range targets {
-		if w.action != nil {
-			w.receiver = g.cfg.Deliverer.Add(w.name, w.action)
+	for _, w := range wanted {
+		t := g.receivers.of(w)
+		if !slices.Contains(p.targets, t) {
+			p.targets = append(p.targets, t)
 		}
-		p.targets = append(p.targets, w.receiver)
 	}
+	g.receivers.hold(p.targets)
 	return p, nil
 }
 
-// check makes the probe and the filter, and proves that the actions can be made.
+// discard gives back parts that were never run. g.changes is held.
+func (g *Group) discard(d *Definition, p *parts) {
+	g.closeProbe(d.Name, p)
+	g.receivers.release(p.targets)
+	g.receivers.sweep(g.sorted())
+}
+
+// check makes the probe and the filter, and the actions that are not there yet.
 // What it made is to be closed also if it fails. Sections that are not there
-// were told of already.
-func (g *Group) check(d *Definition) (*parts, error) {
+// were told of already. g.changes is held.
+func (g *Group) check(d *Definition) (*parts, []wanted, error) {
 	env := g.cfg.ProbeEnv
 	env.Restricted = !d.Trusted
 	p := &parts{}
@@ -51,8 +60,8 @@ func (g *Group) check(d *Definition) (*parts, error) {
 	if d.filter != nil && d.filter.kind != "" {
 		errs = append(errs, p.setFilter(*d.filter))
 	}
-	_, err := g.targets(d)
-	return p, errors.Join(append(errs, err)...)
+	targets, err := g.targets(d)
+	return p, targets, errors.Join(append(errs, err)...)
 }
 
 func (p *parts) setFilter(s section) error {
@@ -71,46 +80,47 @@ func (p *parts) setFilter(s section) error {
 	return nil
 }
 
-// wanted is a receiver that a definition needs: one of a file, or one to be made
-// of its own action.
-type wanted struct {
-	receiver *action.Receiver
-	name     string
-	action   action.Action
-}
-
 // targets finds or makes the actions of a definition. g.changes is held.
 func (g *Group) targets(d *Definition) ([]wanted, error) {
 	var all []wanted
 	var errs []error
-	for i, s := range d.actions {
-		var w wanted
-		switch {
-		case s.receiver == "" && s.kind == "":
+	for _, s := range d.actions {
+		if s.receiver == "" && s.kind == "" {
 			continue // told already
-		case s.receiver == "" && !d.Trusted:
-			errs = append(errs, at(s, errReceiversOnly))
-		case s.receiver == "":
-			a, err := g.newAction(s)
-			if err != nil {
-				errs = append(errs, err)
-			}
-			w = wanted{name: ownReceiver(d.Name, i, s.kind), action: a}
-		default:
-			if w.receiver = g.receivers[s.receiver]; w.receiver == nil {
-				errs = append(errs, at(s, fmt.Errorf("receiver %q is not defined in any file", s.receiver)))
-			}
+		}
+		w, err := g.target(d, s)
+		if err != nil {
+			errs = append(errs, err)
+			continue
 		}
 		all = append(all, w)
 	}
 	return all, errors.Join(errs...)
 }
 
-// ownReceiver names the receiver of an action that a monitor wrote out. A name
-// of a [[receiver]] holds no line break, so the two never meet.
-func ownReceiver(monitor string, i int, kind string) string {
-	return fmt.Sprintf("%s\n%d %s", monitor, i+1, kind)
+func (g *Group) target(d *Definition, s section) (wanted, error) {
+	if s.receiver != "" {
+		if t := g.receivers.named(s.receiver); t != nil {
+			return wanted{receiver: t}, nil
+		}
+		return wanted{}, at(s, fmt.Errorf(notDefined, s.receiver))
+	}
+	if !d.Trusted {
+		return wanted{}, at(s, errReceiversOnly)
+	}
+	name, err := g.receivers.nameOf(s)
+	if err != nil {
+		return wanted{}, at(s, fmt.Errorf("action %s: %w", s.kind, err))
+	}
+	if t := g.receivers.inline[name]; t != nil {
+		return wanted{receiver: t}, nil
+	}
+	a, err := g.newAction(s)
+	return wanted{name: name, action: a}, err
 }
+
+// notDefined is what is wrong with the name of a receiver.
+const notDefined = "receiver %q is not defined in any file"
 
 func (g *Group) newAction(s section) (action.Action, error) {
 	kind, ok := g.cfg.Actions[s.kind]
@@ -177,11 +187,16 @@ func known[V any](kinds map[string]V) string {
 	return strings.Join(slices.Sorted(maps.Keys(kinds)), ", ")
 }
 
-// closeProbe gives back what a probe holds.
+// closeProbe gives back what a probe holds. A panic of its hurts nobody else.
 func (g *Group) closeProbe(name string, p *parts) {
 	if p == nil || p.probe == nil {
 		return
 	}
+	defer func() {
+		if v := recover(); v != nil {
+			g.log.Error("closing a probe panicked", "monitor", name, "panic", v, "stack", string(debug.Stack()))
+		}
+	}()
 	if err := p.probe.Close(); err != nil {
 		g.log.Warn("closing a probe", "monitor", name, "err", err)
 	}

@@ -18,23 +18,19 @@ func (g *Group) Register(d *Definition) (int64, error) {
 	if g.named(d.Name) != nil {
 		return 0, fmt.Errorf("registering monitor %q: %w", d.Name, ErrExists)
 	}
-	if n := len(g.registered()); n >= g.cfg.MaxRegistered {
+	if n := len(g.registered()) + len(g.dormant); n >= g.cfg.MaxRegistered {
 		return 0, fmt.Errorf("registering monitor %q: %w: %d", d.Name, ErrFull, n)
 	}
 	p, err := g.build(d)
 	if err != nil {
 		return 0, fmt.Errorf("registering monitor %q: %w", d.Name, err)
 	}
-	g.mu.Lock()
-	g.lastID++
-	r := g.newRunner(d, g.lastID)
-	g.byID[r.id], g.byName[d.Name] = r, r
-	g.mu.Unlock()
-	if err := g.journal(); err != nil {
-		g.remove(r)
-		g.closeProbe(d.Name, p)
+	r := g.newRunner(d, g.nextID())
+	if err := g.journal(r); err != nil {
+		g.discard(d, p)
 		return 0, fmt.Errorf("registering monitor %q: %w", d.Name, err)
 	}
+	g.enter(r)
 	g.run(r, p)
 	return r.id, nil
 }
@@ -47,11 +43,29 @@ func (g *Group) Unregister(id int64) error {
 	defer g.changes.Unlock()
 	r, err := g.find(id)
 	if err != nil {
-		return err
+		return g.forgetDormant(id, err)
 	}
 	g.remove(r)
+	g.receivers.sweep(g.sorted())
+	if r.def.Origin != OriginAPI {
+		return nil
+	}
 	if err := g.journal(); err != nil {
 		return fmt.Errorf("unregistering monitor %q: %w", r.def.Name, err)
+	}
+	return nil
+}
+
+// forgetDormant takes a monitor out of the journal that could not be restored;
+// notFound is what to say if there is none.
+func (g *Group) forgetDormant(id int64, notFound error) error {
+	i := slices.IndexFunc(g.dormant, func(s Saved) bool { return s.ID == id })
+	if i < 0 {
+		return notFound
+	}
+	g.dormant = slices.Delete(g.dormant, i, i+1)
+	if err := g.journal(); err != nil {
+		return fmt.Errorf("unregistering monitor %d: %w", id, err)
 	}
 	return nil
 }
@@ -61,46 +75,37 @@ func (g *Group) registered() []*runner {
 	return slices.DeleteFunc(g.sorted(), func(r *runner) bool { return r.def.Origin != OriginAPI })
 }
 
-// journal writes the registered monitors down. g.changes is held.
-func (g *Group) journal() error {
+// journal writes down the registered monitors, those that are being added
+// included, and the last id. g.changes is held.
+func (g *Group) journal(added ...*runner) error {
 	if g.cfg.Journal == nil {
 		return nil
 	}
-	var state journalState
-	for _, r := range g.registered() {
+	state := journalState{LastID: g.lastID, Monitors: slices.Clone(g.dormant)}
+	for _, r := range append(g.registered(), added...) {
 		state.Monitors = append(state.Monitors, Saved{ID: r.id, Text: r.def.text, Trusted: r.def.Trusted})
 	}
-	g.mu.Lock()
-	state.LastID = g.lastID
-	g.mu.Unlock()
 	if err := g.cfg.Journal.save(state); err != nil {
 		return fmt.Errorf("%w: %w", ErrJournal, err)
 	}
+	g.savedID = g.lastID
 	return nil
 }
 
-// Restore registers what the journal holds, under the ids it had. allow says
-// whether a definition may run still; one that may not, or is wrong by now, is
-// left out and told. It is to be called once, before any Register.
+// Restore registers what the journal held when it was opened, under the ids it
+// had. allow says whether a definition may run still. One that may not, or is
+// wrong by now, is told of; it stays in the journal until its id is unregistered.
 func (g *Group) Restore(allow func(*Definition) error) []error {
-	if g.cfg.Journal == nil {
-		return nil
-	}
 	g.changes.Lock()
 	defer g.changes.Unlock()
-	state, err := g.cfg.Journal.load()
-	if err != nil {
-		return []error{err}
-	}
 	var errs []error
-	for _, saved := range state.Monitors {
-		if err := g.restore(saved, allow); err != nil {
+	g.dormant = slices.DeleteFunc(slices.Clone(g.dormant), func(saved Saved) bool {
+		err := g.restore(saved, allow)
+		if err != nil {
 			errs = append(errs, fmt.Errorf("restoring monitor %d: %w", saved.ID, err))
 		}
-	}
-	g.mu.Lock()
-	g.lastID = max(g.lastID, state.LastID)
-	g.mu.Unlock()
+		return err == nil
+	})
 	return errs
 }
 
@@ -121,9 +126,7 @@ func (g *Group) restore(saved Saved, allow func(*Definition) error) error {
 		return err
 	}
 	r := g.newRunner(d, saved.ID)
-	g.mu.Lock()
-	g.byID[r.id], g.byName[d.Name] = r, r
-	g.mu.Unlock()
+	g.enter(r)
 	g.run(r, p)
 	return nil
 }
@@ -144,7 +147,8 @@ func (g *Group) Start(id int64) error {
 	if err != nil {
 		return fmt.Errorf("starting monitor %q: %w", r.def.Name, err)
 	}
-	r.start(p)
+	g.receivers.release(r.targets())
+	g.run(r, p)
 	return nil
 }
 
@@ -179,6 +183,7 @@ func (r *runner) start(p *parts) {
 	r.parts = p
 	r.last = p.targets
 	r.origin = time.Time{}
+	r.retell = r.judge.state == Failing
 	r.ctx, r.end = context.WithCancel(context.Background())
 	n := action.Notice{
 		Monitor: r.def.Name, Host: r.group.cfg.Host, Version: r.group.cfg.Version,
@@ -219,13 +224,41 @@ func (r *runner) targets() []*action.Receiver {
 }
 
 // inherit takes over the id, the judged state and the open incident of the
-// monitor that r replaces.
-func (r *runner) inherit(old *runner) {
+// monitor that r replaces, and remembers who was told of the incident and is no
+// target of p. Without an incident those forget the monitor.
+func (r *runner) inherit(old *runner, p *parts) {
 	old.mu.Lock()
 	defer old.mu.Unlock()
-	r.id = old.id
+	r.id, r.busy = old.id, old.busy
 	r.judge.state, r.judge.told = old.judge.state, old.judge.told
 	r.incident, r.failedAt, r.failures, r.seq = old.incident, old.failedAt, old.failures, old.seq
 	r.since, r.lastProbe, r.value, r.lastErr, r.detail = old.since, old.lastProbe, old.value, old.lastErr, old.detail
 	r.probes, r.failed, r.missed = old.probes, old.failed, old.missed
+	for _, t := range append(old.owed, old.last...) {
+		switch {
+		case slices.Contains(p.targets, t):
+		case r.judge.state == Failing:
+			r.owed = append(r.owed, t)
+		default:
+			t.Forget(r.def.Name)
+		}
+	}
+}
+
+// abandon returns who may have been told of an incident, none of whom will hear
+// of its end.
+func (r *runner) abandon() []*action.Receiver {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	told := append(r.owed, r.last...)
+	r.owed = nil
+	return told
+}
+
+// owes tells whether a receiver of a former definition waits for the end of the
+// open incident.
+func (r *runner) owes(t *action.Receiver) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Contains(r.owed, t)
 }

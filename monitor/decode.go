@@ -9,7 +9,9 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // A document, TOML or JSON, is first read into a tree of map[string]any, []any,
@@ -36,13 +38,23 @@ type keyError struct {
 	err  error
 }
 
-func (e *keyError) Error() string { return fmt.Sprintf("%s: %v", lastKey(e.path), e.err) }
+func (e *keyError) Error() string {
+	if e.path == "" {
+		return e.err.Error()
+	}
+	return fmt.Sprintf("%s: %v", lastKey(e.path), e.err)
+}
 func (e *keyError) Unwrap() error { return e.err }
 
-// lastKey drops what the reader knows already: the list a table stands in.
+// lastKey drops what the reader knows already: the tables a key stands in. An
+// element of a list is named with its list, counted from 0.
 func lastKey(path string) string {
 	parts := strings.Split(path, ".")
-	return parts[len(parts)-1]
+	last := parts[len(parts)-1]
+	if _, err := strconv.Atoi(last); err == nil && len(parts) > 1 {
+		return fmt.Sprintf("%s[%s]", parts[len(parts)-2], last)
+	}
+	return last
 }
 
 // decodeTree moves the table at path into the struct that target points to, by
@@ -87,6 +99,10 @@ func fieldsOf(v reflect.Value) map[string]reflect.Value {
 }
 
 func (d *treeDecoder) value(tree any, path string, v reflect.Value) {
+	if tree == nil {
+		d.fail(path, "want a value, have nothing")
+		return
+	}
 	if v.CanAddr() {
 		switch u := v.Addr().Interface().(type) {
 		case unmarshaler:
@@ -200,6 +216,9 @@ func (d *treeDecoder) scalar(tree any, path string, v reflect.Value) {
 
 // kindOf names the kind of a value as an author of documents knows it.
 func kindOf(v any) string {
+	if _, ok := v.(time.Time); ok {
+		return "a date"
+	}
 	switch reflect.ValueOf(v).Kind() {
 	case reflect.String:
 		return "a string"
@@ -216,7 +235,7 @@ func kindOf(v any) string {
 	case reflect.Invalid:
 		return "nothing"
 	}
-	return "a date"
+	return fmt.Sprintf("a %T", v)
 }
 
 func join(path, key string) string {

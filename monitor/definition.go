@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -115,8 +117,9 @@ func define(tree map[string]any, path string, line place) (*Definition, error) {
 	}
 	fail("name", checkName(d.Name))
 	fail("labels", checkLabels(d.Labels))
-	for key, err := range d.check() {
-		fail(key, err)
+	wrong := d.check()
+	for _, key := range slices.Sorted(maps.Keys(wrong)) {
+		fail(key, wrong[key])
 	}
 	var err error
 	d.probe, err = sectionOf(doc.Probe, join(path, "probe"), line)
@@ -138,7 +141,7 @@ func define(tree map[string]any, path string, line place) (*Definition, error) {
 	return d, errors.Join(errs...)
 }
 
-// check yields what is wrong with the numbers, by key.
+// check returns what is wrong with the numbers, by key.
 func (d *Definition) check() map[string]error {
 	errs := make(map[string]error)
 	t := d.Thresholds
@@ -151,6 +154,9 @@ func (d *Definition) check() map[string]error {
 	}
 	if t.Min > t.Max {
 		errs["min"] = fmt.Errorf("%v is more than max, %v: every value would fail", t.Min, t.Max)
+	}
+	if t.WarnMin != nil && t.WarnMax != nil && *t.WarnMin > *t.WarnMax {
+		errs["warn_min"] = fmt.Errorf("%v is more than warn_max, %v: every value would be a warning", *t.WarnMin, *t.WarnMax)
 	}
 	for key, n := range map[string]int{
 		"failures_before_alert":    t.FailuresBeforeAlert,
@@ -249,7 +255,9 @@ func duration(d *setting.Duration, unset time.Duration) time.Duration {
 }
 
 // JSON returns the definition as the API takes it.
-func (d *Definition) JSON() ([]byte, error) { return json.Marshal(d.tree) }
+// ParseOne reads it back as the same. It fails if the keys of a kind, which are
+// not checked yet, hold a date or a number that is not finite.
+func (d *Definition) JSON() ([]byte, error) { return json.Marshal(exact(d.tree)) }
 
 // Line is the line of its file at which the definition begins.
 func (d *Definition) Line() int { return d.line }

@@ -1,13 +1,17 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/microhq/monitor-srv/action"
@@ -40,7 +44,8 @@ type Config struct {
 	Recorder  Recorder
 	// Journal keeps registered monitors over a restart; nil forgets them.
 	Journal *Journal
-	// Caps bound how many probes of a kind run at once; 16 for exec if nil.
+	// Caps bound how many probes of a kind run at once, unless they are zero; 16
+	// for exec if nil.
 	Caps map[string]int
 	// MaxRegistered bounds the monitors of Register; DefaultMaxRegistered if zero.
 	MaxRegistered int
@@ -62,18 +67,21 @@ type Group struct {
 	scheduler *scheduler
 	slots     map[string]chan struct{} // by kind of probe
 	probing   sync.WaitGroup
+	count     counts
 
 	// changes is held while the set of monitors is changed, also while kinds read
 	// files; mu is held for moments only, and taken after changes.
 	changes   sync.Mutex
-	receivers map[string]*action.Receiver // guarded by changes
-	defined   map[string]*Receiver        // guarded by changes
+	receivers *receivers // guarded by changes
+	// dormant are the monitors of the journal that are not restored.
+	dormant []Saved // guarded by changes
+	lastID  int64   // guarded by changes
+	savedID int64   // guarded by changes; the last id in the journal
+	closed  bool    // guarded by changes
 
 	mu     sync.Mutex
 	byID   map[int64]*runner  // guarded by mu
 	byName map[string]*runner // guarded by mu
-	lastID int64              // guarded by mu
-	closed bool               // guarded by mu
 }
 
 // NewGroup returns a Group without monitors.
@@ -91,13 +99,18 @@ func NewGroup(cfg Config) *Group {
 		cfg: cfg, log: cfg.Log, recorder: cfg.Recorder,
 		scheduler: newScheduler(),
 		slots:     make(map[string]chan struct{}),
-		receivers: make(map[string]*action.Receiver),
-		defined:   make(map[string]*Receiver),
+		receivers: newReceivers(cfg),
 		byID:      make(map[int64]*runner),
 		byName:    make(map[string]*runner),
 	}
+	g.count.lateness.since = time.Now()
 	for kind, n := range cfg.Caps {
-		g.slots[kind] = make(chan struct{}, n)
+		if n > 0 {
+			g.slots[kind] = make(chan struct{}, n)
+		}
+	}
+	if j := cfg.Journal; j != nil {
+		g.dormant, g.lastID, g.savedID = j.opened.Monitors, j.opened.LastID, j.opened.LastID
 	}
 	return g
 }
@@ -106,13 +119,12 @@ func NewGroup(cfg Config) *Group {
 // back what it held.
 func (g *Group) Run(ctx context.Context) error {
 	err := g.scheduler.Run(ctx)
-	g.mu.Lock()
+	g.changes.Lock()
 	g.closed = true
-	all := g.sortedLocked()
-	g.mu.Unlock()
-	for _, r := range all {
+	for _, r := range g.sorted() {
 		r.stop()
 	}
+	g.changes.Unlock()
 	g.probing.Wait()
 	return err
 }
@@ -132,13 +144,21 @@ func (g *Group) acquire(ctx context.Context, kind string) (release func(), err e
 }
 
 // Apply brings the monitors of files to what set says. problems are those that
-// came with set: the monitors of a file with a problem stay as they are unless
-// set defines them anew. Monitors that did not change keep their state and miss
-// no probe. It returns what kinds found wrong.
+// came with set: the monitors and receivers of a file with a problem, or in a
+// directory with one, stay as they are unless set defines them anew. Monitors
+// that did not change keep their state and miss no probe. It returns what kinds
+// found wrong.
 func (g *Group) Apply(set Set, problems []*Problem) []*Problem {
 	g.changes.Lock()
 	defer g.changes.Unlock()
-	found := g.applyReceivers(set.Receivers)
+	unread := make(map[string]bool)
+	for _, p := range problems {
+		if !p.Warning {
+			unread[p.File] = true
+		}
+	}
+	stays := func(file string) bool { return unread[file] || unread[filepath.Dir(file)] }
+	found := g.applyReceivers(set.Receivers, stays)
 	wanted := make(map[string]bool, len(set.Monitors))
 	for _, d := range set.Monitors {
 		wanted[d.Name] = true
@@ -147,33 +167,35 @@ func (g *Group) Apply(set Set, problems []*Problem) []*Problem {
 		}
 	}
 	for _, d := range set.broken {
-		p, err := g.check(d)
+		p, _, err := g.check(d)
 		g.closeProbe(d.Name, p)
 		if err != nil {
 			found = append(found, placed(d.file, d.Name, err)...)
 		}
 	}
-	broken := make(map[string]bool)
-	for _, p := range problems {
-		if !p.Warning {
-			broken[p.File] = true
-		}
-	}
 	for _, r := range g.sorted() {
-		if r.def.Origin != OriginAPI && !wanted[r.def.Name] && !broken[r.def.file] {
+		if r.def.Origin != OriginAPI && !wanted[r.def.Name] && !stays(r.def.file) {
 			g.remove(r)
 		}
 	}
-	g.dropReceivers(set.Receivers, broken)
+	g.receivers.sweep(g.sorted())
+	if g.lastID > g.savedID {
+		if err := g.journal(); err != nil {
+			found = append(found, &Problem{File: g.cfg.Journal.path(), Err: err})
+		}
+	}
 	return found
 }
 
-// applyReceivers builds the receivers of files, or gives those that are there
-// their new action.
-func (g *Group) applyReceivers(defined []*Receiver) []*Problem {
+// applyReceivers builds the receivers of files, gives those that are there their
+// new action, and marks those that no file defines any more.
+func (g *Group) applyReceivers(defined []*Receiver, stays func(file string) bool) []*Problem {
 	var found []*Problem
+	there := make(map[string]bool, len(defined))
 	for _, d := range defined {
-		if old := g.defined[d.Name]; old != nil && reflect.DeepEqual(old.action.tree, d.action.tree) && old.action.kind == d.action.kind {
+		there[d.Name] = true
+		if old := g.receivers.files[d.Name]; old != nil && reflect.DeepEqual(old.def.action.tree, d.action.tree) && old.def.action.kind == d.action.kind {
+			old.def, old.gone = d, false
 			continue
 		}
 		a, err := g.newAction(d.action)
@@ -181,28 +203,12 @@ func (g *Group) applyReceivers(defined []*Receiver) []*Problem {
 			found = append(found, placed(d.file, "", fmt.Errorf("receiver %q: %w", d.Name, err))...)
 			continue
 		}
-		g.receivers[d.Name] = g.cfg.Deliverer.Add(d.Name, a)
-		g.defined[d.Name] = d
+		g.receivers.define(d, a)
+	}
+	for name, old := range g.receivers.files {
+		old.gone = !there[name] && !stays(old.def.file)
 	}
 	return found
-}
-
-// dropReceivers takes away the receivers that no file defines any more.
-func (g *Group) dropReceivers(defined []*Receiver, broken map[string]bool) {
-	for name, old := range g.defined {
-		gone := !slices.ContainsFunc(defined, func(d *Receiver) bool { return d.Name == name })
-		if gone && !broken[old.file] {
-			g.dropReceiver(name)
-			delete(g.receivers, name)
-			delete(g.defined, name)
-		}
-	}
-}
-
-func (g *Group) dropReceiver(name string) {
-	if untold := g.cfg.Deliverer.Remove(name); len(untold) > 0 {
-		g.log.Warn("a receiver is gone with notices untold", "receiver", name, "notices", len(untold))
-	}
 }
 
 // put starts the monitor of a definition, or replaces the one of its name unless
@@ -213,7 +219,7 @@ func (g *Group) put(d *Definition) error {
 		return fmt.Errorf("%w, by a monitor registered at run time", ErrExists)
 	}
 	if old != nil && old.def.file == d.file && reflect.DeepEqual(old.def.tree, d.tree) {
-		return nil
+		return g.stillDefined(d)
 	}
 	p, err := g.build(d)
 	if err != nil {
@@ -222,33 +228,50 @@ func (g *Group) put(d *Definition) error {
 	r := g.newRunner(d, 0)
 	if old != nil {
 		old.stop()
-		r.inherit(old)
-		g.forgetTargets(old, p)
+		r.inherit(old, p)
+		g.receivers.release(old.targets())
+	} else {
+		r.id = g.nextID()
 	}
-	g.mu.Lock()
-	if old == nil {
-		g.lastID++
-		r.id = g.lastID
-	}
-	g.byID[r.id], g.byName[d.Name] = r, r
-	g.mu.Unlock()
+	g.enter(r)
 	g.run(r, p)
 	return nil
 }
 
+// stillDefined tells of receivers of an unchanged monitor that no file defines
+// any more. It keeps them: somebody may have to be told.
+func (g *Group) stillDefined(d *Definition) error {
+	var errs []error
+	for _, s := range d.actions {
+		if s.receiver != "" && g.receivers.named(s.receiver) == nil {
+			errs = append(errs, at(s, fmt.Errorf(notDefined+"; the monitor goes on with the one it had", s.receiver)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (g *Group) nextID() int64 {
+	g.lastID++
+	return g.lastID
+}
+
+// enter lists a monitor.
+func (g *Group) enter(r *runner) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.byID[r.id], g.byName[r.def.Name] = r, r
+}
+
 func (g *Group) newRunner(d *Definition, id int64) *runner {
-	r := &runner{id: id, def: d, group: g, judge: judge{t: d.Thresholds}}
+	r := &runner{id: id, def: d, group: g, judge: judge{t: d.Thresholds}, busy: new(atomic.Bool)}
 	r.job = newJob(d.Name, d.Interval, r.begin)
 	return r
 }
 
-// run starts a monitor unless the Group has ended.
+// run starts a monitor unless the Group has ended. g.changes is held.
 func (g *Group) run(r *runner, p *parts) {
-	g.mu.Lock()
-	closed := g.closed
-	g.mu.Unlock()
-	if closed {
-		g.closeProbe(r.def.Name, p)
+	if g.closed {
+		g.discard(r.def, p)
 		return
 	}
 	r.start(p)
@@ -261,22 +284,11 @@ func (g *Group) remove(r *runner) {
 	delete(g.byID, r.id)
 	delete(g.byName, r.def.Name)
 	g.mu.Unlock()
-	g.forgetTargets(r, nil)
-	g.recorder.Record(Result{Name: r.def.Name, State: Stopped, At: time.Now()})
-}
-
-// forgetTargets takes away the receivers of a monitor's own that next does not
-// use, and lets the others forget the monitor if there is no next.
-func (g *Group) forgetTargets(r *runner, next *parts) {
-	for _, t := range r.targets() {
-		switch {
-		case next != nil && slices.Contains(next.targets, t):
-		case g.receivers[t.Name()] == t:
-			t.Forget(r.def.Name)
-		default:
-			g.dropReceiver(t.Name())
-		}
+	for _, t := range r.abandon() {
+		t.Forget(r.def.Name)
 	}
+	g.receivers.release(r.targets())
+	g.recorder.Record(Result{Name: r.def.Name, State: Stopped, At: time.Now()})
 }
 
 func (g *Group) named(name string) *runner {
@@ -285,19 +297,12 @@ func (g *Group) named(name string) *runner {
 	return g.byName[name]
 }
 
+// sorted returns all runners by id.
 func (g *Group) sorted() []*runner {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.sortedLocked()
-}
-
-// sortedLocked returns all runners by id. g.mu is held.
-func (g *Group) sortedLocked() []*runner {
-	all := make([]*runner, 0, len(g.byID))
-	for _, r := range g.byID {
-		all = append(all, r)
-	}
-	slices.SortFunc(all, func(a, b *runner) int { return int(a.id - b.id) })
+	all := slices.Collect(maps.Values(g.byID))
+	g.mu.Unlock()
+	slices.SortFunc(all, func(a, b *runner) int { return cmp.Compare(a.id, b.id) })
 	return all
 }
 

@@ -21,7 +21,11 @@ const (
 // Journal keeps the monitors registered at run time in a file, so that they are
 // there after a restart. Each change replaces the whole file: written beside it,
 // synced and renamed, so that there is always one that is whole.
-type Journal struct{ dir string }
+type Journal struct {
+	dir string
+	// opened is what it held when it was opened.
+	opened journalState
+}
 
 // Saved is one monitor in a Journal.
 type Saved struct {
@@ -37,6 +41,8 @@ type journalState struct {
 	// LastID is the highest id ever given, so that none is given twice.
 	LastID   int64   `json:"last_id"`
 	Monitors []Saved `json:"monitors"`
+	// Key is what the names of receivers are made with.
+	Key []byte `json:"key"`
 }
 
 // journalFile guards the state by a checksum of its bytes.
@@ -53,18 +59,33 @@ func OpenJournal(dir string) (*Journal, error) {
 		return nil, fmt.Errorf("making the state directory %q: %w", dir, err)
 	}
 	j := &Journal{dir: dir}
-	state, err := j.load()
+	var err error
+	j.opened, err = j.load()
 	var damaged *DamagedError
-	if errors.As(err, &damaged) {
+	if err != nil && !errors.As(err, &damaged) {
+		return nil, err
+	}
+	if damaged != nil {
 		if err := os.Rename(j.path(), damaged.Kept); err != nil {
 			return nil, fmt.Errorf("setting a damaged journal aside: %w", err)
 		}
-		return j, errors.Join(damaged, j.save(state))
+		j.opened = journalState{}
 	}
-	if err != nil {
-		return nil, err
+	if len(j.opened.Key) == 0 {
+		j.opened.Key = newKey()
 	}
-	return j, j.save(state)
+	if err := j.save(j.opened); err != nil {
+		return nil, errors.Join(damagedOrNil(damaged), err)
+	}
+	return j, damagedOrNil(damaged)
+}
+
+// damagedOrNil keeps a nil pointer from becoming an error.
+func damagedOrNil(d *DamagedError) error {
+	if d == nil {
+		return nil
+	}
+	return d
 }
 
 // A DamagedError tells that the journal could not be read and where it is kept.
@@ -122,6 +143,7 @@ func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.
 
 // save replaces the file. When it returns nil the state is on the disk.
 func (j *Journal) save(state journalState) error {
+	state.Key = j.opened.Key
 	raw, err := json.Marshal(state)
 	if err == nil {
 		raw, err = json.Marshal(journalFile{CRC32C: checksum(raw), State: raw})

@@ -77,6 +77,9 @@ const (
 	failed
 	recovered
 	reminded
+	// retold says of a failure that was told before that somebody may not have
+	// heard; a receiver that has takes it for a copy.
+	retold
 )
 
 // judge is the state machine of one monitor. It knows no clock: time comes with

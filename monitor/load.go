@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Bounds of what is read. A document of a thousand monitors is about 300 KiB.
@@ -141,7 +142,8 @@ func loadFile(file string) (Set, []*Problem) {
 }
 
 func readDocument(file string) (string, fs.FileMode, error) {
-	f, err := os.Open(file)
+	// Without O_NONBLOCK a pipe in the directory would be waited on.
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return "", 0, cause(err)
 	}

@@ -7,12 +7,12 @@ import "context"
 // one value; nothing is recorded and nobody is told.
 func (g *Group) Try(ctx context.Context, d *Definition) (Result, error) {
 	g.changes.Lock()
-	p, err := g.build(d)
+	p, _, err := g.check(d)
 	g.changes.Unlock()
+	defer g.closeProbe(d.Name, p)
 	if err != nil {
 		return Result{}, err
 	}
-	defer g.closeProbe(d.Name, p)
 	r := g.newRunner(d, 0)
 	m := measure(ctx, p.probe, r.deadline())
 	state := Failing

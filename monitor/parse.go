@@ -1,10 +1,8 @@
 package monitor
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -59,6 +57,9 @@ func Parse(file, text string) (Set, []*Problem) {
 // ParseOne reads one definition that came over the API, as JSON if it begins
 // with a brace, else as TOML with or without a [[monitor]] around it.
 func ParseOne(text string) (*Definition, error) {
+	if len(text) > MaxDefinition {
+		return nil, fmt.Errorf("the definition is larger than %d bytes", MaxDefinition)
+	}
 	d, err := parseOne(text)
 	if err != nil {
 		return nil, err
@@ -68,6 +69,10 @@ func ParseOne(text string) (*Definition, error) {
 }
 
 func isError(p *Problem) bool { return !p.Warning }
+
+// MaxDefinition is the size of the largest definition that ParseOne takes, in
+// bytes.
+const MaxDefinition = 64 << 10
 
 // OriginAPI is the Origin of definitions registered at run time.
 const OriginAPI = "api"
@@ -110,32 +115,14 @@ func named(d *Definition, err error) (*Definition, error) {
 	return d, nil
 }
 
-// jsonTree reads one JSON object into the tree that TOML would give: numbers
-// without fraction and exponent are whole.
-func jsonTree(text string) (map[string]any, error) {
-	dec := json.NewDecoder(strings.NewReader(text))
-	dec.UseNumber()
-	var tree map[string]any
-	if err := dec.Decode(&tree); err != nil {
-		return nil, fmt.Errorf("reading the JSON: %w", err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, errors.New("reading the JSON: more text follows the object")
-	}
-	plain, _ := plainTree(tree).(map[string]any)
-	return plain, nil
-}
-
-// plainTree turns what the two parsers give into the types that decodeTree
+// plainTree turns what the TOML parser gives into the types that decodeTree
 // knows.
 func plainTree(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		m := make(map[string]any, len(v))
 		for k, e := range v {
-			if e != nil { // null in JSON says what an absent key says
-				m[k] = plainTree(e)
-			}
+			m[k] = plainTree(e)
 		}
 		return m
 	case []map[string]any:
@@ -150,12 +137,6 @@ func plainTree(v any) any {
 			l[i] = plainTree(e)
 		}
 		return l
-	case json.Number:
-		if n, err := v.Int64(); err == nil {
-			return n
-		}
-		f, _ := v.Float64() // an overflow is an infinity, which decodeTree refuses
-		return f
 	}
 	return v
 }
@@ -168,6 +149,9 @@ func receiverOf(tree map[string]any, path string, line place) (*Receiver, error)
 	}
 	if err == nil {
 		err = checkName(r.Name)
+	}
+	if err == nil && reserved(r.Name) {
+		err = errors.New("names of this form are given to actions that monitors write out: choose another")
 	}
 	r.action = s
 	if err != nil {

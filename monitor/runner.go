@@ -8,6 +8,7 @@ import (
 	"math"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/microhq/monitor-srv/action"
@@ -34,8 +35,9 @@ type Result struct {
 	Interval time.Duration
 }
 
-// Recorder takes every result, and one with the State Stopped when a monitor
-// runs no more. It must not block.
+// Recorder takes every result, in order for each monitor, and as the last one
+// with the State Stopped when a monitor runs no more. It must neither block nor
+// call the Group.
 type Recorder interface{ Record(r Result) }
 
 // runner runs one monitor.
@@ -50,17 +52,24 @@ type runner struct {
 	parts *parts
 	ctx   context.Context
 	end   context.CancelFunc
-	// last are the receivers of the newest parts.
-	last []*action.Receiver
+	// last are the receivers of the newest parts. owed are those of former
+	// definitions that were told of the open incident: they hear of its end too.
+	last, owed []*action.Receiver
 	// inUse are the parts that a probe runs with now, perhaps older ones than
-	// parts; origin is a point of the steady phase.
-	inUse  *parts
+	// parts. busy is set meanwhile, and shared with the runner that this one
+	// replaced, so that a monitor never has two probes at a time.
+	inUse *parts
+	busy  *atomic.Bool
+	// origin is a point of the steady phase.
 	origin time.Time
+	// retell is set when receivers may have come that do not know of the open
+	// incident.
+	retell bool
 
 	judge     judge
 	incident  string
 	failedAt  time.Time // monotonic
-	failures  int
+	failures  int       // failed probes of the incident
 	seq       int64
 	since     time.Time
 	lastProbe time.Time
@@ -79,43 +88,54 @@ type parts struct {
 	targets []*action.Receiver
 }
 
-// begin is called by the scheduler when a probe is due.
+// begin is called by the scheduler when a probe is due, late after due.
 func (r *runner) begin(due time.Time, late time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.parts == nil {
 		return
 	}
-	if r.origin.IsZero() || late > frozenFor {
+	if r.origin.IsZero() {
 		r.origin = due
 	}
-	// The next tick is fixed before the probe runs, so that nothing drifts.
-	next := due.Add(r.def.Interval)
-	if late > r.def.Interval {
-		skipped := late / r.def.Interval
-		r.missed += int64(skipped)
-		next = next.Add(skipped * r.def.Interval)
-	}
+	// The next tick is fixed before the probe runs, from a fixed origin, so that
+	// neither long probes nor retries move the phase.
+	next := r.tickAfter(due.Add(late))
+	r.miss(int64(next.Sub(r.tickAfter(due)) / r.def.Interval))
 	r.group.scheduler.at(r.job, next)
-	if r.inUse != nil {
-		r.missed++
+	if !r.busy.CompareAndSwap(false, true) {
+		r.miss(1)
 		return
 	}
 	r.inUse = r.parts
 	r.group.probing.Add(1)
-	go r.run(r.ctx, r.parts)
+	go r.run(r.ctx, r.parts, due)
 }
 
-// run makes one probe and hands on what came of it.
-func (r *runner) run(ctx context.Context, p *parts) {
+// miss counts probes that were not made. r.mu is held.
+func (r *runner) miss(n int64) {
+	r.missed += n
+	r.group.count.missed.Add(n)
+}
+
+// tickAfter returns the first point of the steady phase after t.
+func (r *runner) tickAfter(t time.Time) time.Time {
+	n := t.Sub(r.origin)/r.def.Interval + 1
+	return r.origin.Add(n * r.def.Interval)
+}
+
+// run makes one probe, which was due at a time, and hands on what came of it.
+func (r *runner) run(ctx context.Context, p *parts, due time.Time) {
 	defer r.group.probing.Done()
 	release, err := r.group.acquire(ctx, r.def.probe.kind)
 	if err != nil {
 		r.finish(p, nil)
 		return
 	}
+	r.group.count.began(due, time.Now())
 	m := measure(ctx, p.probe, r.deadline())
 	release()
+	r.group.count.running.Add(-1)
 	if ctx.Err() != nil {
 		// The monitor was stopped meanwhile: a probe that was cut short says
 		// nothing about its target.
@@ -168,33 +188,54 @@ func (e *panicError) Error() string { return fmt.Sprintf("the probe panicked: %v
 // finish judges a measurement, if there is one, and tells what came of it. The
 // parts are closed if the monitor was stopped while the probe ran.
 func (r *runner) finish(p *parts, m *measurement) {
-	r.mu.Lock()
-	r.inUse = nil
-	stopped := r.parts != p
-	var notice *action.Notice
-	var result Result
-	// Only the first of a series of panics is logged.
-	first := !errors.As(r.lastErr, new(*panicError))
-	if m != nil && !stopped {
-		result, notice = r.take(p, m)
-	}
-	r.mu.Unlock()
-	if stopped {
+	if r.settle(p, m) {
 		r.group.closeProbe(r.def.Name, p)
 	}
-	if m == nil || stopped {
-		return
+}
+
+// settle ends a run and reports whether the monitor was stopped meanwhile. The
+// result is recorded and told under the lock, so that it never comes after the
+// word that the monitor was stopped, nor an end before its failure.
+func (r *runner) settle(p *parts, m *measurement) (stopped bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.inUse = nil
+	r.busy.Store(false)
+	if r.parts != p {
+		return true
 	}
-	var panicked *panicError
-	if errors.As(m.err, &panicked) && first {
-		r.group.log.Error("a probe panicked", "monitor", r.def.Name, "panic", panicked.value, "stack", string(panicked.stack))
+	if m == nil {
+		return false
 	}
+	r.logPanic(m)
+	result, notice := r.take(p, m)
 	r.group.recorder.Record(result)
 	if notice != nil {
-		for _, t := range p.targets {
-			t.Enqueue(*notice)
-		}
+		r.tell(p, *notice)
 	}
+	return false
+}
+
+// logPanic logs the first of a series of panics. r.mu is held.
+func (r *runner) logPanic(m *measurement) {
+	var panicked *panicError
+	if errors.As(m.err, &panicked) && !errors.As(r.lastErr, new(*panicError)) {
+		r.group.log.Error("a probe panicked", "monitor", r.def.Name, "panic", panicked.value, "stack", string(panicked.stack))
+	}
+}
+
+// tell hands a notice to the receivers. r.mu is held.
+func (r *runner) tell(p *parts, n action.Notice) {
+	for _, t := range p.targets {
+		t.Enqueue(n)
+	}
+	if n.Event != action.Recover {
+		return
+	}
+	for _, t := range r.owed {
+		t.Enqueue(n)
+	}
+	r.owed = nil
 }
 
 // take judges a measurement. r.mu is held.
@@ -202,23 +243,20 @@ func (r *runner) take(p *parts, m *measurement) (Result, *action.Notice) {
 	now := time.Now()
 	g, known := r.gradeOf(p, m)
 	r.probes++
+	r.group.count.probes.Add(1)
 	r.lastProbe, r.lastErr, r.detail = m.at, m.err, m.Detail
 	before := r.judge.state
 	var notice *action.Notice
 	if known {
 		if g == bad {
 			r.failed++
+			r.group.count.failures.Add(1)
 		}
 		c, confirming := r.judge.sample(g, now)
-		notice = r.notice(c, now)
-		if confirming {
-			r.group.scheduler.at(r.job, now.Add(r.def.RetryInterval))
-		} else if c != unchanged {
-			r.group.scheduler.at(r.job, r.nextTick(now))
+		notice = r.notice(c, g, now)
+		if confirming && r.def.RetryInterval < r.def.Interval {
+			r.group.scheduler.sooner(r.job, now.Add(r.def.RetryInterval))
 		}
-	}
-	if r.judge.state == Failing {
-		r.failures++
 	}
 	if before != r.judge.state {
 		r.since = now
@@ -227,12 +265,6 @@ func (r *runner) take(p *parts, m *measurement) (Result, *action.Notice) {
 		Name: r.def.Name, State: r.judge.state, Value: r.value, Err: m.err,
 		Detail: m.Detail, Phases: m.Phases, At: m.at, Took: m.took, Interval: r.def.Interval,
 	}, notice
-}
-
-// nextTick returns the next point of the steady phase after now.
-func (r *runner) nextTick(now time.Time) time.Time {
-	n := now.Sub(r.origin)/r.def.Interval + 1
-	return r.origin.Add(n * r.def.Interval)
 }
 
 // gradeOf filters a measurement and judges it by the thresholds; known is false
@@ -266,8 +298,18 @@ func (r *runner) gradeOf(p *parts, m *measurement) (g grade, known bool) {
 	return g, true
 }
 
-// notice makes the notice of a change, if it is one to tell. r.mu is held.
-func (r *runner) notice(c change, now time.Time) *action.Notice {
+// notice makes the notice of a change, if there is something to tell. r.mu is
+// held.
+func (r *runner) notice(c change, g grade, now time.Time) *action.Notice {
+	if c == unchanged && r.judge.state == Failing && g == bad && r.retell {
+		c = retold
+	}
+	switch {
+	case c == failed:
+		r.incident, r.failedAt, r.failures = rand.Text(), now, r.judge.t.FailuresBeforeAlert
+	case r.judge.state == Failing && g == bad:
+		r.failures++
+	}
 	n := action.Notice{
 		Monitor: r.def.Name, Host: r.group.cfg.Host, Version: r.group.cfg.Version,
 		Value: r.value, Time: now, Labels: r.def.Labels,
@@ -275,14 +317,14 @@ func (r *runner) notice(c change, now time.Time) *action.Notice {
 	switch c {
 	case unchanged:
 		return nil
-	case failed:
-		r.incident, r.failedAt, r.failures = rand.Text(), now, r.judge.t.FailuresBeforeAlert-1
+	case failed, retold:
 		n.Event = action.Fail
 	case reminded:
 		n.Event = action.Repeat
 	case recovered:
 		n.Event, n.Duration = action.Recover, now.Sub(r.failedAt)
 	}
+	r.retell = false
 	r.seq++
 	n.Incident, n.Seq, n.Since, n.Failures = r.incident, r.seq, r.failedAt, r.failures
 	if r.lastErr != nil {

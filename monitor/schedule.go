@@ -26,8 +26,10 @@ type job struct {
 	// spread is the job's own place within the first delay, by its name.
 	spread time.Duration
 
-	due   time.Time
-	index int // in the heap; -1 if not scheduled
+	// due is when it starts, nominal when it should: they differ for a job that
+	// was due while the process was stopped.
+	due, nominal time.Time
+	index        int // in the heap; -1 if not scheduled
 }
 
 // newJob returns a job whose place is a hash of its name, so that it is the
@@ -61,8 +63,8 @@ func (s *scheduler) first(j *job) { s.at(j, time.Now().Add(j.spread)) }
 func (s *scheduler) at(j *job, due time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	past := due.Sub(s.base)
-	j.due = s.base.Add((past + slot - 1) / slot * slot)
+	j.due = s.roundUp(due)
+	j.nominal = j.due
 	if j.index >= 0 {
 		heap.Fix(&s.jobs, j.index)
 	} else {
@@ -74,6 +76,17 @@ func (s *scheduler) at(j *job, due time.Time) {
 		default:
 		}
 	}
+}
+
+// sooner moves a job to an earlier time, and leaves it if it is due before.
+func (s *scheduler) sooner(j *job, due time.Time) {
+	if now := s.dueOf(j); now.IsZero() || due.Before(now) {
+		s.at(j, due)
+	}
+}
+
+func (s *scheduler) roundUp(t time.Time) time.Time {
+	return s.base.Add((t.Sub(s.base) + slot - 1) / slot * slot)
 }
 
 // remove takes a job out; it will not be started again.
@@ -106,7 +119,7 @@ func (s *scheduler) Run(ctx context.Context) error {
 		case <-s.wakes:
 		case <-timer.C:
 		}
-		for {
+		for ctx.Err() == nil {
 			j, due, wait := s.next(time.Now())
 			if j == nil {
 				timer.Reset(wait)
@@ -133,16 +146,16 @@ func (s *scheduler) next(now time.Time) (*job, time.Time, time.Duration) {
 		return nil, time.Time{}, 0
 	}
 	heap.Pop(&s.jobs)
-	return j, j.due, 0
+	return j, j.nominal, 0
 }
 
 // spreadAnew gives every job that was due while the process was stopped its
-// place within the first delay from now, in place of a burst of all.
+// place within the first delay from now, in place of a burst of all. When it was
+// due is kept, so that what was missed can be counted.
 func (s *scheduler) spreadAnew(now time.Time) {
 	for _, j := range s.jobs {
 		if j.due.Before(now) {
-			past := now.Add(j.spread).Sub(s.base)
-			j.due = s.base.Add((past + slot - 1) / slot * slot)
+			j.due = s.roundUp(now.Add(j.spread))
 		}
 	}
 	heap.Init(&s.jobs)

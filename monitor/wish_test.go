@@ -15,7 +15,7 @@ func TestWishSaysWhatADefinitionWouldRun(t *testing.T) {
 		`{"name":"a","probe":{"type":"exec","command":"/bin/true"}}`: {
 			Probe: "exec", Commands: []access.Command{{Argv: []string{"/bin/true"}}},
 		},
-		`{"name":"a","probe":{"type":"tcp","type":"exec","command":"/x","args":["a","b c"]},"actions":[{"type":"exec","command":"/y","env":[]}]}`: {
+		`{"name":"a","probe":{"type":"exec","command":"/x","args":["a","b c"]},"actions":[{"type":"exec","command":"/y","env":[]}]}`: {
 			Probe: "exec", Actions: []string{"exec"},
 			Commands: []access.Command{{Argv: []string{"/x", "a", "b c"}}, {Argv: []string{"/y"}, Altered: true}},
 		},

@@ -1,0 +1,167 @@
+package monitor
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"log/slog"
+	"strings"
+
+	"github.com/microhq/monitor-srv/action"
+)
+
+// maxRetired bounds the receivers that nobody uses and that still have something
+// to tell.
+const maxRetired = 100
+
+// nameHash is the length of the hash in the name of a receiver, in bytes.
+const nameHash = 6
+
+// receivers are those of files, by the name they have there, and those that
+// monitors wrote out. Monitors that wrote out the same action share a receiver,
+// so that they also share its grouping and its bounds.
+type receivers struct {
+	deliverer *action.Deliverer
+	log       *slog.Logger
+	key       []byte
+
+	files  map[string]*fileReceiver
+	inline map[string]*action.Receiver
+	uses   map[*action.Receiver]int // by monitors
+}
+
+// fileReceiver is a receiver of a file.
+type fileReceiver struct {
+	*action.Receiver
+	def *Receiver
+	// gone is set once no file defines it any more.
+	gone bool
+}
+
+func newReceivers(cfg Config) *receivers {
+	key := newKey()
+	if cfg.Journal != nil {
+		key = cfg.Journal.opened.Key
+	}
+	return &receivers{
+		deliverer: cfg.Deliverer, log: cfg.Log, key: key,
+		files:  make(map[string]*fileReceiver),
+		inline: make(map[string]*action.Receiver),
+		uses:   make(map[*action.Receiver]int),
+	}
+}
+
+func newKey() []byte {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	return key
+}
+
+// wanted is a receiver that a definition needs: one that is there, or one to be
+// made of an action under a name.
+type wanted struct {
+	receiver *action.Receiver
+	name     string
+	action   action.Action
+}
+
+// of returns the receiver that is wanted.
+func (r *receivers) of(w wanted) *action.Receiver {
+	if w.receiver != nil {
+		return w.receiver
+	}
+	if r.inline[w.name] == nil {
+		r.inline[w.name] = r.deliverer.Add(w.name, w.action)
+	}
+	return r.inline[w.name]
+}
+
+// nameOf names the receiver of an action that a monitor wrote out, by its kind
+// and a hash of its keys. The hash has a key of its own: without it, a weak
+// password among the keys could be guessed from the name.
+func (r *receivers) nameOf(s section) (string, error) {
+	text, err := json.Marshal(exact(s.tree))
+	if err != nil {
+		return "", err
+	}
+	mac := hmac.New(sha256.New, r.key)
+	_, _ = mac.Write([]byte(s.kind + "\n"))
+	_, _ = mac.Write(text)
+	return s.kind + "#" + hex.EncodeToString(mac.Sum(nil)[:nameHash]), nil
+}
+
+// reserved tells whether a name looks like one that nameOf makes.
+func reserved(name string) bool {
+	_, hash, ok := strings.Cut(name, "#")
+	b, err := hex.DecodeString(hash)
+	return ok && err == nil && len(b) == nameHash
+}
+
+// named returns the receiver of a file, or nil if no file defines it.
+func (r *receivers) named(name string) *action.Receiver {
+	if n := r.files[name]; n != nil && !n.gone {
+		return n.Receiver
+	}
+	return nil
+}
+
+// define takes the receiver of a file, with its new action.
+func (r *receivers) define(d *Receiver, a action.Action) {
+	r.files[d.Name] = &fileReceiver{Receiver: r.deliverer.Add(d.Name, a), def: d}
+}
+
+// hold counts a monitor that uses receivers, release one that does no more.
+func (r *receivers) hold(targets []*action.Receiver) {
+	for _, t := range targets {
+		r.uses[t]++
+	}
+}
+
+func (r *receivers) release(targets []*action.Receiver) {
+	for _, t := range targets {
+		if r.uses[t]--; r.uses[t] <= 0 {
+			delete(r.uses, t)
+		}
+	}
+}
+
+// sweep takes away the receivers that nobody uses, once they have told what they
+// have to and no monitor owes them the end of an incident.
+func (r *receivers) sweep(monitors []*runner) {
+	retired := 0
+	keep := func(t *action.Receiver) bool {
+		if r.uses[t] > 0 {
+			return true
+		}
+		for _, m := range monitors {
+			if m.owes(t) {
+				return true
+			}
+		}
+		if t.State().Depth == 0 || retired >= maxRetired {
+			return false
+		}
+		retired++
+		return true
+	}
+	for name, t := range r.inline {
+		if !keep(t) {
+			delete(r.inline, name)
+			r.drop(t)
+		}
+	}
+	for name, n := range r.files {
+		if n.gone && !keep(n.Receiver) {
+			delete(r.files, name)
+			r.drop(n.Receiver)
+		}
+	}
+}
+
+func (r *receivers) drop(t *action.Receiver) {
+	if untold := r.deliverer.Remove(t.Name()); len(untold) > 0 {
+		r.log.Warn("a receiver is gone with notices untold", "receiver", t.Name(), "notices", len(untold))
+	}
+}
