@@ -1,0 +1,3 @@
+module github.com/microhq/monitor-srv/tools/bench
+
+go 1.26

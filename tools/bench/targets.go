@@ -1,0 +1,128 @@
+package main
+
+// Names of benchmarks that several rows use.
+const (
+	events = "handler/EventToState/"
+	rpc    = "guard/Transport/"
+	http   = "test/peers/HTTP/"
+	tcp    = "test/peers/TCP/"
+	detect = "test/peers/Detection/"
+
+	cpuNS   = "cpu-ns/op"
+	cpuS    = "CPU-s/1000"
+	xMean   = "x-mean"
+	late    = "late-p99-ms"
+	perCall = "cpu-us/call"
+)
+
+// targets are the rows of the page. The numbers are those of the plan: 1 event to
+// state, 2 memory, 3 question, 4 bus, 5 RPC, 6 HTTP monitors, 7 exec monitors,
+// 8 scale, 9 detection.
+func targets() []target {
+	var all []target
+	for _, group := range [][]target{stateTargets(), questionTargets(), busTargets(), rpcTargets(), httpTargets(), execTargets(), scaleTargets(), ownTargets()} {
+		all = append(all, group...)
+	}
+	return all
+}
+
+func stateTargets() []target {
+	return []target{
+		{"1", "event to state, one id on 10,000 nodes", of(events+"now/10000", cpuNS), "CPU-ns", of(events+"2016/10000", cpuNS), "the path of 2016", timesLess(50)},
+		{"1", "the same on 1,000,000 nodes", of(events+"now/1000000", cpuNS), "CPU-ns", of(events+"now/10", cpuNS), "on 10", ratioAtMost(2)},
+		{"1", "the same on 10,000 against the floor", of(events+"now/10000", cpuNS), "CPU-ns", of(events+"raw/10000", cpuNS), "scan and raw upsert", ratioAtMost(2)},
+		{"1", "the same on 1,000,000 against the floor", of(events+"now/1000000", cpuNS), "CPU-ns", of(events+"raw/1000000", cpuNS), "scan and raw upsert", ratioAtMost(2)},
+		{"1", "store alone, 1,000,000 entries, node after node", of("store/Put/nodes/1000000", cpuNS), "CPU-ns", of("store/Put/nodes/10", cpuNS), "10 entries", ratioAtMost(2)},
+		{"1", "store alone, 1,000,000 entries, shuffled against all caches", of("store/Put/shuffled/1000000", cpuNS), "CPU-ns", of("store/Put/shuffled/10", cpuNS), "10 entries", ratioAtMost(2)},
+		{"2", "heap of an entry at 100,000", most("B/entry", "store/Memory/1000x100", "store/Memory/10000x10"), "B", nil, "", atMost(400)},
+		{"2", "heap of an entry at 1,000,000", most("B/entry", "store/Memory/10000x100", "store/Memory/100000x10"), "B", nil, "", atMost(400)},
+		{"2", "heap after expiry, against the empty store", most("x-empty-after", "store/Memory/"), "times", nil, "", atMost(1.2)},
+	}
+}
+
+func questionTargets() []target {
+	return []target{
+		{"3", "a page of 100 of 1,000,000, the slowest filter and way", most(cpuNS, "store/Page/"), "CPU-ns", nil, "", atMost(10000)},
+		{"3", "answer of 100 checks, protobuf, without the wire", of("handler/Answer/protobuf/ours", cpuNS), "CPU-ns", of("handler/Answer/protobuf/stock", cpuNS), "go-micro's codec", atMost(250000)},
+		{"3", "answer of 100 checks, protobuf, over the wire, with the client", of("handler/Call/protobuf", cpuNS), "CPU-ns", nil, "", atMost(250000)},
+		{"3", "answer of 100 checks, JSON, over the wire, with the client", of("handler/Call/json/ours", cpuNS), "CPU-ns", of("handler/Call/json/stock", cpuNS), "go-micro's codec", atMost(250000)},
+	}
+}
+
+func busTargets() []target {
+	return []target{
+		{"4", "NATS, protobuf, publisher in the same process", of("handler/BusNATS/application/protobuf", "accepted/s"), "events/s", nil, "", atLeast(60000)},
+		{"4", "NATS, JSON, publisher in the same process", of("handler/BusNATS/application/json", "accepted/s"), "events/s", nil, "", atLeast(60000)},
+		{"4", "http broker, 1,000/s offered", of("handler/BusHTTP/1000", "%taken"), "% taken", of("handler/BusHTTP/1000", "%taken-trivial"), "a subscriber that counts", ratioAtLeast(0.9)},
+		{"4", "http broker, 2,000/s offered", of("handler/BusHTTP/2000", "%taken"), "% taken", of("handler/BusHTTP/2000", "%taken-trivial"), "a subscriber that counts", ratioAtLeast(0.9)},
+		{"4", "http broker, 4,000/s offered", of("handler/BusHTTP/4000", "%taken"), "% taken", of("handler/BusHTTP/4000", "%taken-trivial"), "a subscriber that counts", ratioAtLeast(0.9)},
+	}
+}
+
+func rpcTargets() []target {
+	return []target{
+		{"5", "answers of 100 checks, 1 caller", of(rpc+"raw/protobuf/Stored/guarded/1", "calls/s"), "calls/s", of(rpc+"raw/protobuf/List/stock/1", "calls/s"), "stock go-micro", ratioAtLeast(3)},
+		{"5", "answers of 100 checks, 16 callers", of(rpc+"raw/protobuf/Stored/guarded/16", "calls/s"), "calls/s", of(rpc+"raw/protobuf/List/stock/16", "calls/s"), "stock go-micro", ratioAtLeast(3)},
+		{"5", "p99 at 16 callers", of(rpc+"raw/protobuf/Stored/guarded/16", "p99-ms"), "ms", of(rpc+"raw/protobuf/List/stock/16", "p99-ms"), "stock go-micro", atMost(10)},
+		{"5", "calls lost, the worst of all loads", most("lost", guarded()...), "lost", most("lost", stock()...), "stock go-micro", atMost(0)},
+		{"5", "with the stock client, 1 caller", of(rpc+"client/protobuf/Stored/guarded/1", "calls/s"), "calls/s", of(rpc+"client/protobuf/List/stock/1", "calls/s"), "stock go-micro", ratioAtLeast(3)},
+		{"5", "with the stock client, 16 callers", of(rpc+"client/protobuf/Stored/guarded/16", "calls/s"), "calls/s", of(rpc+"client/protobuf/List/stock/16", "calls/s"), "stock go-micro", ratioAtLeast(3)},
+		{"5", "with the stock client, 16 callers: p99", of(rpc+"client/protobuf/Stored/guarded/16", "p99-ms"), "ms", of(rpc+"client/protobuf/List/stock/16", "p99-ms"), "stock go-micro", atMost(10)},
+		{"5", "client and server of a call, 16 callers", of(rpc+"raw/protobuf/Stored/guarded/16", perCall), "CPU-us", of(rpc+"raw/protobuf/List/stock/16", perCall), "stock go-micro", timesLess(3)},
+	}
+}
+
+func guarded() []string { return loads("guarded") }
+func stock() []string   { return loads("stock") }
+
+func loads(transport string) (names []string) {
+	for _, load := range []string{"client/protobuf/List/", "client/protobuf/Stored/", "client/json/List/", "raw/protobuf/List/", "raw/protobuf/Stored/", "raw/json/List/"} {
+		names = append(names, rpc+load+transport+"/")
+	}
+	return names
+}
+
+func httpTargets() (all []target) {
+	for _, rate := range []string{"1000", "200"} {
+		ours := http + rate + "/ours"
+		name := "1,000 HTTP monitors, " + rate + "/s: "
+		all = append(all,
+			target{"6", name + "CPU of 1,000 probes", of(ours, cpuS), "CPU-s", nil, "", atMost(0.12)},
+			target{"6", name + "CPU", of(ours, cpuS), "CPU-s", of(http+rate+"/goma", cpuS), "goma", ratioAtMost(1)},
+			target{"6", name + "CPU", of(ours, cpuS), "CPU-s", of(http+rate+"/gatus", cpuS), "Gatus", timesLess(3)},
+			target{"6", name + "CPU", of(ours, cpuS), "CPU-s", of(http+rate+"/blackbox_exporter", cpuS), "blackbox_exporter", ratioAtMost(1)},
+			target{"6", name + "memory", of(ours, "RSS-MB"), "MB", of(http+rate+"/goma", "RSS-MB"), "goma", atMost(30)},
+			target{"6", name + "most in 100 ms, against the mean", of(ours, xMean), "times", of(http+rate+"/goma", xMean), "goma", atMost(2)},
+			target{"6", name + "drift of the median monitor", size(of(ours, "drift-ms/min")), "ms a minute", size(of(http+rate+"/goma", "drift-ms/min")), "goma", atMost(5)},
+		)
+	}
+	return all
+}
+
+func execTargets() []target {
+	return []target{
+		{"7", "exec probe of /bin/true, flat out, children included", of("probe/ExecProbe", cpuS), "CPU-s per 1,000", of("probe/ExecBare", cpuS), "bare os/exec", atMost(0.9)},
+		{"7", "the same, 200 a second", of("command/Run/200/s", cpuS), "CPU-s per 1,000", nil, "", atMost(0.9)},
+		{"7", "the same, runs flat out", of("probe/ExecProbe", "runs/s"), "runs/s", of("probe/ExecBare", "runs/s"), "bare os/exec", atLeast(2000)},
+	}
+}
+
+func scaleTargets() []target {
+	big := tcp + "10000/1000-a-second"
+	return []target{
+		{"8", "10,000 TCP monitors at 10 s: lateness p99", of(big, late), "ms", nil, "", atMost(100)},
+		{"8", "the same: memory", of(big, "RSS-MB"), "MB", nil, "", atMost(80)},
+		{"8", "CPU of a probe, 10,000 monitors at 10 s", of(big, cpuS), "CPU-s per 1,000", of(tcp+"1000/1000-a-second", cpuS), "1,000 at 1 s", ratioAtMost(1.5)},
+		{"8", "CPU of a probe, 1,000 monitors at 10 s", of(tcp+"1000/100-a-second", cpuS), "CPU-s per 1,000", of(tcp+"100/100-a-second", cpuS), "100 at 1 s", ratioAtMost(1.5)},
+		{"9", "failure to first attempt, interval 10 s: slowest", of(detect+"ours", "s-most"), "s", of(detect+"goma", "s-most"), "goma", atMost(12.5)},
+		{"9", "failure to first attempt: median", of(detect+"ours", "s-median"), "s", of(detect+"gatus", "s-median"), "Gatus' default", atMost(7.5)},
+		{"9", "verdict to start of the action: slowest", of("action/EnqueueToAttempt", "ns/worst"), "ns", nil, "", atMost(50e6)},
+	}
+}
+
+func ownTargets() []target {
+	return []target{
+		{"", "handler wrapper of the client library, a request", most("ns/op", "health/HandlerWrapper/"), "ns", nil, "", atMost(1000)},
+		{"", "the same, allocations", most("allocs/op", "health/HandlerWrapper/"), "", nil, "", atMost(0)},
+	}
+}
