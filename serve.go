@@ -34,6 +34,10 @@ const (
 	stopTimeout  = 9500 * time.Millisecond
 )
 
+// maxHeartbeat keeps the promise to be registered again soon after a registry
+// came back empty, whatever the interval of registration.
+const maxHeartbeat = 5 * time.Second
+
 // helloTimeout bounds the wait for the broker before the first report.
 const helloTimeout = 2 * time.Second
 
@@ -120,7 +124,7 @@ func newInstance(ctx context.Context, cfg config, log *slog.Logger, level *slog.
 
 // newRegistry returns the guarded registry that the flags name.
 func newRegistry(cfg config, log *slog.Logger) (*guard.Registry, error) {
-	rc := guard.RegistryConfig{Name: cfg.registry, Logger: log, Heartbeat: cfg.server.registerInterval}
+	rc := guard.RegistryConfig{Name: cfg.registry, Logger: log, Heartbeat: min(cfg.server.registerInterval, maxHeartbeat)}
 	switch cfg.registry {
 	case "mdns":
 		rc.Open = func(context.Context) (registry.Registry, error) { return registry.NewRegistry(), nil }

@@ -48,6 +48,53 @@ func TestT16WallClockJumpsChangeNothing(t *testing.T) {
 	})
 }
 
+// TestT16LivePublishersSurviveWallClockJumps: a clock of ours that was set back
+// makes every publisher seem to live in the future, and its events must still be
+// ordered and taken.
+func TestT16LivePublishersSurviveWallClockJumps(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	bubble(t, Config{}, func(t *testing.T, s *Store) {
+		var jump time.Duration
+		s.mu.Lock()
+		s.clock.wall = func() time.Time { return time.Now().Add(jump) }
+		s.mu.Unlock()
+		sent := time.Now().Unix()
+		put := func(want Outcome, timestamp int64) {
+			t.Helper()
+			ev := check("n", "ping", ok, 0)
+			ev.Timestamp = timestamp
+			mustPut(t, s, want, ev)
+		}
+		put(Accepted, sent)
+		for _, jump2 := range []time.Duration{time.Hour, -time.Hour, year, -year, 0, -10 * time.Minute, 10 * time.Minute, 0} {
+			s.mu.Lock()
+			jump = jump2
+			s.mu.Unlock()
+			for range 3 {
+				time.Sleep(10 * time.Second)
+				sent = time.Now().Unix() // the publisher's clock is right
+				put(Accepted, sent)
+				put(Stale, sent-20)
+			}
+		}
+		if c := theCheck(t, s, Query{ID: "ping"}); c.Status != healthpb.HealthCheck_OK || c.Timestamp != sent {
+			t.Errorf("in the end %+v, want timestamp %d", c, sent)
+		}
+		ts, _, _, err := s.History(TransitionQuery{ID: "ping"}, 0)
+		if err != nil || len(ts) != 1 {
+			t.Errorf("transitions %+v, %v; want the first report only", ts, err)
+		}
+		// While our clock is wrong, no single event can run away into the future.
+		s.mu.Lock()
+		jump = -year
+		s.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		put(Accepted, sent+100*365*24*3600)
+		time.Sleep(10 * time.Minute)
+		put(Accepted, time.Now().Unix())
+	})
+}
+
 // freezer makes the raw clock of a store jump, which is what a process sees that
 // was stopped and continued.
 type freezer struct{ jump atomic.Int64 }

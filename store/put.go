@@ -37,6 +37,21 @@ func order(published, unix int64) (timestamp int64, skewed bool) {
 	return published, published < unix-maxSkew
 }
 
+// orderAfter is order for an event of a key that is held. What is held was not
+// ahead of our clock when it came; if it is now, our clock was set back and does
+// not bound timestamps any more. Then the time that passed since does.
+func (s *Store) orderAfter(e *entry, published int64, now time.Duration) (timestamp int64, skewed bool) {
+	unix := s.clock.unix(now)
+	timestamp, skewed = order(published, unix)
+	if e.timestamp <= unix+maxSkew {
+		return timestamp, skewed
+	}
+	if published <= 0 {
+		return e.timestamp, skewed
+	}
+	return min(published, e.timestamp+int64((now-e.arrival)/time.Second)+maxSkew), skewed
+}
+
 // mark is an event that was older than what is held.
 type mark struct {
 	timestamp int64
@@ -81,7 +96,7 @@ func (s *Store) Put(ev *Event) Outcome {
 	if e == nil {
 		return s.putNew(ev, now)
 	}
-	timestamp, skewed := order(ev.Timestamp, s.clock.unix(now))
+	timestamp, skewed := s.orderAfter(e, ev.Timestamp, now)
 	if timestamp < e.timestamp && !s.steppedBack(e, timestamp, now) {
 		s.counters.Stale++
 		return Stale
