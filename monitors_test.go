@@ -2,12 +2,12 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,13 +16,18 @@ import (
 	"time"
 )
 
-// command runs one command line against the instance, with a token.
+// command runs one command line against the instance, with a token. It runs the
+// program, because parallel command lines within one process race in the library
+// that parses them.
 func (m *subject) command(token, stdin string, args ...string) (stdout, stderr string, code int) {
 	m.t.Helper()
+	cmd := exec.Command(binary(m.t, "monitor-srv"), append([]string{"-s", "x:" + token + "@" + m.http}, args...)...)
 	var out, errs bytes.Buffer
-	line := append([]string{"monitor-srv", "-s", "x:" + token + "@" + m.http}, args...)
-	code = run(context.Background(), line, strings.NewReader(stdin), &out, &errs)
-	return out.String(), errs.String(), code
+	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = cleanEnv(), strings.NewReader(stdin), &out, &errs
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		m.t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
 // write replaces a file as a deployment does: beside it, then renamed.
