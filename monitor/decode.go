@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/microhq/monitor-srv/setting"
 )
 
 // A document, TOML or JSON, is first read into a tree of map[string]any, []any,
@@ -27,47 +29,50 @@ type unmarshaler interface{ UnmarshalTOML(v any) error }
 
 // treeDecoder collects the errors of one table.
 type treeDecoder struct {
+	root string
 	line place
 	errs []error
 }
 
-// keyError is an error with the path and line of its key.
+// keyError is an error with the path and line of its key. The path begins with
+// root, which the reader knows already.
 type keyError struct {
-	path string
-	line int
-	err  error
+	path, root string
+	line       int
+	err        error
 }
 
 func (e *keyError) Error() string {
-	if e.path == "" {
+	name := strings.TrimPrefix(strings.TrimPrefix(e.path, e.root), ".")
+	if name == "" {
 		return e.err.Error()
 	}
-	return fmt.Sprintf("%s: %v", lastKey(e.path), e.err)
-}
-func (e *keyError) Unwrap() error { return e.err }
-
-// lastKey drops what the reader knows already: the tables a key stands in. An
-// element of a list is named with its list, counted from 0.
-func lastKey(path string) string {
-	parts := strings.Split(path, ".")
-	last := parts[len(parts)-1]
-	if _, err := strconv.Atoi(last); err == nil && len(parts) > 1 {
-		return fmt.Sprintf("%s[%s]", parts[len(parts)-2], last)
+	var b strings.Builder
+	for i, part := range strings.Split(name, ".") {
+		switch _, err := strconv.Atoi(part); {
+		case err == nil && i > 0:
+			part = "[" + part + "]" // an element of a list, counted from 0
+		case i > 0:
+			part = "." + part
+		}
+		b.WriteString(part)
 	}
-	return last
+	return fmt.Sprintf("%s: %v", &b, e.err)
 }
+
+func (e *keyError) Unwrap() error { return e.err }
 
 // decodeTree moves the table at path into the struct that target points to, by
 // the tag "toml" of its fields. Unknown keys, wrong types and numbers that are
 // not finite are errors; all of them come together.
 func decodeTree(tree map[string]any, path string, line place, target any) error {
-	d := &treeDecoder{line: line}
+	d := &treeDecoder{root: path, line: line}
 	d.table(tree, path, reflect.ValueOf(target).Elem())
 	return errors.Join(d.errs...)
 }
 
 func (d *treeDecoder) fail(path string, format string, args ...any) {
-	d.errs = append(d.errs, &keyError{path, d.line(path), fmt.Errorf(format, args...)})
+	d.errs = append(d.errs, &keyError{path, d.root, d.line(path), fmt.Errorf(format, args...)})
 }
 
 func (d *treeDecoder) table(tree map[string]any, path string, v reflect.Value) {
@@ -106,7 +111,9 @@ func (d *treeDecoder) value(tree any, path string, v reflect.Value) {
 	if v.CanAddr() {
 		switch u := v.Addr().Interface().(type) {
 		case unmarshaler:
-			if err := u.UnmarshalTOML(tree); err != nil {
+			if want := wantedBy(u, tree); want != "" {
+				d.fail(path, "want %s, have %s", want, kindOf(tree))
+			} else if err := u.UnmarshalTOML(tree); err != nil {
 				d.fail(path, "%w", err)
 			}
 			return
@@ -137,6 +144,24 @@ func (d *treeDecoder) value(tree any, path string, v reflect.Value) {
 	}
 }
 
+// wantedBy returns what a setting wants if tree is of no type that it takes.
+func wantedBy(u unmarshaler, tree any) string {
+	_, text := tree.(string)
+	switch u.(type) {
+	case *setting.Duration:
+		switch tree.(type) {
+		case string, int64, float64:
+			return ""
+		}
+		return `seconds or a string such as "10s"`
+	case *setting.Secret:
+		if !text {
+			return "a string"
+		}
+	}
+	return ""
+}
+
 func (d *treeDecoder) text(tree any, path string, u encoding.TextUnmarshaler) {
 	s, ok := tree.(string)
 	if !ok {
@@ -165,6 +190,10 @@ func (d *treeDecoder) mapping(tree any, path string, v reflect.Value) {
 
 func (d *treeDecoder) list(tree any, path string, v reflect.Value) {
 	t, ok := tree.([]any)
+	if _, table := tree.(map[string]any); table {
+		d.fail(path, "want a list, have a table: write [[%s]] in place of [%[1]s]", path[strings.LastIndexByte(path, '.')+1:])
+		return
+	}
 	if !ok {
 		d.fail(path, "want a list, have %s", kindOf(tree))
 		return

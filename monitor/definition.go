@@ -92,7 +92,7 @@ type document struct {
 // define checks the table at path and returns its definition.
 func define(tree map[string]any, path string, line place) (*Definition, error) {
 	doc := document{}
-	errs := []error{decodeTree(tree, path, line, &doc)}
+	errs, wrongType := flat(decodeTree(tree, path, line, &doc))
 	d := &Definition{
 		Name:     doc.Name,
 		Interval: duration(doc.Interval, DefaultInterval),
@@ -110,9 +110,9 @@ func define(tree map[string]any, path string, line place) (*Definition, error) {
 	d.Timeout = duration(doc.Timeout, min(DefaultTimeout, d.Interval))
 	d.RetryInterval = duration(doc.RetryInterval, d.Interval)
 	fail := func(key string, err error) {
-		if err != nil {
-			at := join(path, key)
-			errs = append(errs, &keyError{at, line(at), err})
+		// What has the wrong type is not also told to be missing.
+		if at := join(path, key); err != nil && !wrongType[at] {
+			errs = append(errs, &keyError{at, path, line(at), err})
 		}
 	}
 	fail("name", checkName(d.Name))
@@ -139,6 +139,21 @@ func define(tree map[string]any, path string, line place) (*Definition, error) {
 		d.actions = append(d.actions, s)
 	}
 	return d, errors.Join(errs...)
+}
+
+// flat returns the errors of decodeTree and the paths that they are about.
+func flat(err error) (errs []error, paths map[string]bool) {
+	paths = make(map[string]bool)
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		errs = many.Unwrap()
+	}
+	for _, err := range errs {
+		var at *keyError
+		if errors.As(err, &at) {
+			paths[at.path] = true
+		}
+	}
+	return errs, paths
 }
 
 // check returns what is wrong with the numbers, by key.
@@ -174,7 +189,7 @@ func (d *Definition) check() map[string]error {
 func checkName(name string) error {
 	switch {
 	case name == "":
-		return errors.New("every monitor needs a name")
+		return errors.New("this key is required")
 	case !utf8.ValidString(name):
 		return errors.New("not valid UTF-8")
 	case len(name) > maxNameBytes || utf8.RuneCountInString(name) > maxNameRunes:

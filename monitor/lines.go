@@ -28,6 +28,9 @@ func linesOf(text string) place {
 			n := counts[name]
 			counts[name]++
 			table = join(name, fmt.Sprint(n))
+			if n == 0 {
+				lines[name] = i + 1
+			}
 			lines[table] = i + 1
 		case line[0] == '[':
 			table = resolve(header(line, "]"), counts)

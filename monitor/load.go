@@ -27,6 +27,8 @@ type Set struct {
 	// broken are definitions with a problem already; they are built only to find
 	// all others.
 	broken []*Definition
+	// tree is the document, where there is only one.
+	tree map[string]any
 }
 
 // Receiver is an action that monitors name.

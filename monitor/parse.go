@@ -3,6 +3,7 @@ package monitor
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +14,9 @@ import (
 // Parse reads the TOML text of a file.
 func Parse(file, text string) (Set, []*Problem) {
 	tree := make(map[string]any)
+	if line, err := checkNesting(text); err != nil {
+		return Set{}, []*Problem{{File: file, Line: line, Err: err}}
+	}
 	if _, err := toml.Decode(text, &tree); err != nil {
 		p := &Problem{File: file, Err: err}
 		var at toml.ParseError
@@ -26,8 +30,8 @@ func Parse(file, text string) (Set, []*Problem) {
 		Monitor  []map[string]any `toml:"monitor"`
 		Receiver []map[string]any `toml:"receiver"`
 	}{}
-	problems := problemsOf(file, "", decodeTree(plainTree(tree).(map[string]any), "", line, &top))
-	var set Set
+	set := Set{tree: plainTree(tree).(map[string]any)}
+	problems := problemsOf(file, "", decodeTree(set.tree, "", line, &top))
 	origin := "file:" + filepath.Base(file)
 	for i, tree := range top.Receiver {
 		r, err := receiverOf(tree, fmt.Sprintf("receiver.%d", i), line)
@@ -51,7 +55,22 @@ func Parse(file, text string) (Set, []*Problem) {
 				Err: errors.New("its probe gives a value, and neither min nor max says which values are good: every value but 0 fails")})
 		}
 	}
-	return set, problems
+	return set, atMost(maxProblems, file, problems)
+}
+
+// maxProblems bounds what is told of one document.
+const maxProblems = 1000
+
+// atMost keeps the first problems and counts the others.
+func atMost(n int, file string, problems []*Problem) []*Problem {
+	if len(problems) <= n {
+		return problems
+	}
+	more := &Problem{
+		File: file, Warning: !slices.ContainsFunc(problems[n:], isError),
+		Err: fmt.Errorf("%d more problems", len(problems)-n),
+	}
+	return append(problems[:n:n], more)
 }
 
 // ParseOne reads one definition that came over the API, as JSON if it begins
@@ -86,13 +105,15 @@ func parseOne(text string) (*Definition, error) {
 		return named(define(tree, "", func(string) int { return 0 }))
 	}
 	set, problems := Parse("", text)
+	if set.tree == nil {
+		return nil, problems[0]
+	}
 	if len(set.Monitors) == 1 && !slices.ContainsFunc(problems, isError) && len(set.Receivers) == 0 {
 		set.Monitors[0].Trusted = false
 		return set.Monitors[0], nil
 	}
-	tree := make(map[string]any)
-	if _, err := toml.Decode(text, &tree); err == nil && tree["monitor"] == nil {
-		return named(define(plainTree(tree).(map[string]any), "", linesOf(text)))
+	if set.tree["monitor"] == nil {
+		return named(define(set.tree, "", linesOf(text)))
 	}
 	errs := make([]error, 0, len(problems)+1)
 	for _, p := range problems {
@@ -142,20 +163,20 @@ func plainTree(v any) any {
 }
 
 func receiverOf(tree map[string]any, path string, line place) (*Receiver, error) {
-	s, err := sectionOf(tree, path, line)
 	r := &Receiver{line: line(path)}
-	if err == nil {
-		err = s.take("name", &r.Name)
+	named := section{tree: maps.Clone(tree)}
+	err := named.take("name", &r.Name)
+	switch {
+	case err != nil:
+	case checkName(r.Name) != nil:
+		err = fmt.Errorf("name: %w", checkName(r.Name))
+	case reserved(r.Name):
+		err = errors.New("name: names of this form are given to actions that monitors write out: choose another")
 	}
-	if err == nil {
-		err = checkName(r.Name)
+	var kind error
+	r.action, kind = sectionOf(named.tree, path, line)
+	if err = errors.Join(err, kind); err != nil {
+		err = &keyError{path, path, r.line, fmt.Errorf("receiver %q: %w", r.Name, err)}
 	}
-	if err == nil && reserved(r.Name) {
-		err = errors.New("names of this form are given to actions that monitors write out: choose another")
-	}
-	r.action = s
-	if err != nil {
-		return r, &keyError{path, line(path), fmt.Errorf("receiver %q: %w", r.Name, err)}
-	}
-	return r, nil
+	return r, err
 }

@@ -1,0 +1,58 @@
+package monitor
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/probe"
+)
+
+// builtinGroup returns a Group of the real kinds that never runs.
+func builtinGroup() *Group {
+	return NewGroup(Config{
+		Probes: probe.Builtin(), Actions: action.Builtin(),
+		Deliverer: action.NewDeliverer(action.Options{}), Recorder: nobody{},
+	})
+}
+
+type nobody struct{}
+
+func (nobody) Record(Result) {}
+
+// TestBadFiles reads each file of testdata/bad, whose first comment lines hold
+// all that is to be said of it, in order, without the name of the file.
+func TestBadFiles(t *testing.T) {
+	files, err := filepath.Glob("testdata/bad/*.toml")
+	if err != nil || len(files) < 15 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []string
+			for line := range strings.Lines(string(text)) {
+				said, ok := strings.CutPrefix(line, "#: ")
+				if !ok {
+					break
+				}
+				want = append(want, strings.TrimSuffix(said, "\n"))
+			}
+			set, problems := Load(file)
+			problems = append(problems, builtinGroup().Apply(set, problems)...)
+			SortProblems(problems)
+			var got []string
+			for _, p := range problems {
+				got = append(got, strings.TrimPrefix(p.Error(), file+":"))
+			}
+			if g, w := strings.Join(got, "\n"), strings.Join(want, "\n"); g != w {
+				t.Errorf("got\n%s\nwant\n%s", g, w)
+			}
+		})
+	}
+}
