@@ -42,13 +42,19 @@ func (b *bench) detection(ctx context.Context) error {
 	}
 	moments := rand.Perm(detected)
 	begin := time.Now()
+	var late time.Duration
 	for k, i := range moments {
-		if err := ours.sleep(ctx, time.Until(begin.Add(detectionInterval*time.Duration(k)/detected))); err != nil {
+		moment := begin.Add(detectionInterval * time.Duration(k) / detected)
+		if err := ours.sleep(ctx, time.Until(moment)); err != nil {
 			return err
 		}
+		late = max(late, time.Since(moment))
 		for _, program := range []string{"ours", "goma", "gatus"} {
 			b.target.fail(path(program, i))
 		}
+	}
+	if late > 500*time.Millisecond {
+		fmt.Printf("# The machine stood still for %v during the detection: do not trust it.\n", late.Round(time.Millisecond))
 	}
 	if err := ours.sleep(ctx, detectionWait); err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -162,7 +161,7 @@ func (b *bench) overHTTP(ctx context.Context) error {
 		}
 		ports = append(ports, port)
 	}
-	consul, err := b.start("consul", nil, filepath.Join(b.bin, "consul"), "agent", "-dev", "-log-level=warn", "-bind=127.0.0.1",
+	consul, err := b.start("consul", nil, b.consul, "agent", "-dev", "-log-level=warn", "-bind=127.0.0.1",
 		"-http-port="+ports[0], "-server-port="+ports[1], "-serf-lan-port="+ports[2], "-serf-wan-port="+ports[3],
 		"-grpc-port=-1", "-grpc-tls-port=-1", "-dns-port=-1")
 	if err != nil {

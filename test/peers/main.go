@@ -14,13 +14,16 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
+	"time"
 )
 
 // bench is one run.
 type bench struct {
 	bin       string // the folder of the programs built here
 	blackbox  string
+	consul    string
 	dir       string // for configurations and logs
 	rpc       string // where the service that was last started answers
 	target    *target
@@ -28,13 +31,14 @@ type bench struct {
 }
 
 func main() {
-	bin := flag.String("bin", "bin", "the `folder` that holds monitor-srv, goma, gatus and consul")
+	bin := flag.String("bin", "bin", "the `folder` that holds monitor-srv, goma and gatus")
+	consul := flag.String("consul", "bin/consul", "Consul's `command`")
 	blackbox := flag.String("blackbox", "prometheus-blackbox-exporter", "the `command` of blackbox_exporter")
 	only := flag.String("only", "", "run only this `part`: detection, footprint, http or tcp")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, &bench{bin: *bin, blackbox: *blackbox}, *only); err != nil {
+	if err := run(ctx, &bench{bin: *bin, blackbox: *blackbox, consul: *consul}, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)
 	}
@@ -43,6 +47,11 @@ func main() {
 func run(ctx context.Context, b *bench, only string) (err error) {
 	if b.bin, err = filepath.Abs(b.bin); err != nil {
 		return err
+	}
+	if strings.Contains(b.consul, "/") { // it is started in another folder
+		if b.consul, err = filepath.Abs(b.consul); err != nil {
+			return err
+		}
 	}
 	if b.dir, err = os.MkdirTemp("", "peers-"); err != nil {
 		return err
@@ -54,6 +63,12 @@ func run(ctx context.Context, b *bench, only string) (err error) {
 	defer b.target.close()
 	defer b.stopAll()
 
+	load, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return err
+	}
+	averages, _, _ := strings.Cut(string(load), "/")
+	fmt.Printf("# The side by side run began at %s, load average %s.\n", time.Now().UTC().Format("2006-01-02 15:04 UTC"), averages[:strings.LastIndex(averages, " ")])
 	fmt.Println("pkg: github.com/microhq/monitor-srv/test/peers")
 	want := func(part string) bool { return only == "" || only == part }
 	var slow *gatusPair

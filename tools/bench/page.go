@@ -15,6 +15,10 @@ func writePage(file string, r *results, rows []row) error {
 	page.WriteString("# Benchmarks\n\n")
 	page.WriteString("Written by `make bench` and `make bench-peers`; do not edit. What is promised stands in the column *wanted*; what misses it says so.\n\n")
 	fmt.Fprintf(&page, "%s\n\n", machine())
+	for _, note := range r.notes {
+		fmt.Fprintf(&page, "%s\n", note)
+	}
+	page.WriteString("\n")
 	page.WriteString(`How to read it: the machine is shared, and identical code varies by half and more from run to run, so a figure is only a hint and a ratio below 1.5 says nothing. CPU-ns and CPU-s are the time that the process had on all cores, which suffers less from the neighbours than the clock does. A baseline is of the same run. What ran several times is given by its median.
 
 The path of 2016 is re-enacted by a stand-in that does with an event what the aggregator of 2016 did: decode it, and search a list by check id for the node. "Scan and raw upsert" is the least that one could do: find the key, and put the bytes in a map, without validation, judgement, order, expiry or history.
@@ -76,9 +80,6 @@ func sections(page *bytes.Buffer, r *results) {
 			page.WriteString("\n")
 		}
 	}
-	for _, note := range r.notes {
-		fmt.Fprintf(page, "\n- %s", note)
-	}
 }
 
 // machine describes where and when this runs.
@@ -92,6 +93,6 @@ func machine() string {
 		}
 	}
 	average := strings.Join(append(strings.Fields(string(load)), "?", "?", "?")[:3], ", ")
-	return fmt.Sprintf("%s, %d cores, %s/%s, %s, %s; load average at the end %s.",
+	return fmt.Sprintf("%s, %d cores, %s/%s, %s. Written %s, load average then %s.",
 		model, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), time.Now().UTC().Format("2006-01-02 15:04 UTC"), average)
 }

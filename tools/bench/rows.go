@@ -129,6 +129,10 @@ func (r *row) fill(t target, v, base float64) {
 	if t.base != nil {
 		r.base = fmt.Sprintf("%s: %s", t.against, short(base))
 		switch ratio := v / base; {
+		case v == base:
+			r.ratio = "the same"
+		case v == 0 || base == 0:
+			r.ratio = "–"
 		case ratio < 0.95:
 			r.ratio = short2(1/ratio) + " times less"
 		default:
@@ -153,6 +157,9 @@ func short2(v float64) string {
 func short(v float64) string {
 	switch a := math.Abs(v); {
 	case a >= 10000:
+		if math.IsInf(v, 0) {
+			return "infinite"
+		}
 		s := fmt.Sprintf("%.0f", v)
 		for i := len(s) - 3; i > 0; i -= 3 {
 			s = s[:i] + "," + s[i:]
