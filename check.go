@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,10 +47,34 @@ func idleGroup() *monitor.Group {
 		Deliverer: action.NewDeliverer(action.Options{}),
 		Recorder:  nobody{},
 		Log:       slog.New(slog.DiscardHandler),
-		// The kinds that need a running instance are told so when they run.
-		ProbeEnv: probe.Env{Caller: caller{}, Events: eventSource{}, Stats: statsSource{}},
+		ProbeEnv:  probe.Env{Caller: absent{}, Events: absent{}, Stats: absent{}},
 	})
 }
+
+// absent stands for the instance that some kinds of probe ask.
+type absent struct{}
+
+var (
+	_ probe.Caller      = absent{}
+	_ probe.EventSource = absent{}
+	_ probe.StatsSource = absent{}
+
+	errAbsent = errors.New("this kind of probe needs a running instance, which hears events and knows the registry: give the file to one")
+)
+
+// Nodes implements probe.Caller.
+func (absent) Nodes(context.Context, string) ([]probe.Node, error) { return nil, errAbsent }
+
+// Call implements probe.Caller.
+func (absent) Call(context.Context, probe.Call) (json.RawMessage, error) { return nil, errAbsent }
+
+// Checks implements probe.EventSource.
+func (absent) Checks(context.Context, string, string, string) ([]probe.Check, error) {
+	return nil, errAbsent
+}
+
+// Stats implements probe.StatsSource.
+func (absent) Stats(context.Context, string) ([]probe.NodeStats, error) { return nil, errAbsent }
 
 type nobody struct{}
 
@@ -91,13 +116,16 @@ func tryFile(c *cli.Context, stdout io.Writer) error {
 	if n := c.NArg(); n < 1 || n > 2 {
 		return usageError{errors.New("give \"probe\" as in: monitor-srv probe FILE [NAME]")}
 	}
+	output := c.String(flagOutput)
+	if output != "table" && output != "json" {
+		return usageError{fmt.Errorf("--%s %q is not known: give one of table, json", flagOutput, output)}
+	}
 	file, name := c.Args().Get(0), c.Args().Get(1)
 	set, problems := monitor.Load(file)
 	group := idleGroup()
-	for _, p := range append(problems, group.Apply(set, problems)...) {
-		if !p.Warning {
-			return p
-		}
+	problems = append(problems, group.Apply(set, problems)...)
+	if err := errorOf(problems); err != nil {
+		return err
 	}
 	var results []tried
 	failed := 0
@@ -117,13 +145,25 @@ func tryFile(c *cli.Context, stdout io.Writer) error {
 	if len(results) == 0 {
 		return fmt.Errorf("%s defines no monitor %q", file, name)
 	}
-	if err := printTried(results, c.String(flagOutput), stdout); err != nil {
+	if err := printTried(results, output, stdout); err != nil {
 		return err
 	}
 	if failed > 0 {
 		return fmt.Errorf("%d of %d monitors fail", failed, len(results))
 	}
 	return nil
+}
+
+// errorOf joins all problems that are more than warnings.
+func errorOf(problems []*monitor.Problem) error {
+	monitor.SortProblems(problems)
+	var errs []error
+	for _, p := range problems {
+		if !p.Warning {
+			errs = append(errs, p)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func triedOf(res monitor.Result) tried {

@@ -34,15 +34,23 @@ type asker struct {
 
 // newAsker takes HOST:PORT, or goma's way to give a password, USER:TOKEN@HOST:PORT.
 func newAsker(address string) *asker {
-	a := &asker{address: address, http: http.Client{Timeout: askTimeout}}
-	if i := strings.LastIndexByte(address, '@'); i >= 0 {
-		a.address = address[i+1:]
-		_, a.token, _ = strings.Cut(address[:i], ":")
-	}
-	if token := os.Getenv("MONITOR_TOKEN"); a.token == "" {
-		a.token = token
+	a := &asker{http: http.Client{Timeout: askTimeout}}
+	a.address, a.token = splitToken(address)
+	if a.token == "" {
+		a.token = os.Getenv("MONITOR_TOKEN")
 	}
 	return a
+}
+
+// splitToken splits what stands before an @ from an address, so that the address
+// may be shown. The token is what follows the first colon of it, if there is one.
+func splitToken(text string) (address, token string) {
+	i := strings.LastIndexByte(text, '@')
+	if i < 0 {
+		return text, ""
+	}
+	_, token, _ = strings.Cut(text[:i], ":")
+	return text[i+1:], token
 }
 
 // ask sends one request and returns the answer, or what the instance says is
@@ -102,7 +110,10 @@ func clientCommands(stdin io.Reader, stdout io.Writer) []*cli.Command {
 		word("verbosity", "[LEVEL]", "tell or change the level of the log", func(ctx context.Context, a *asker, level string) error {
 			if level == "" {
 				text, err := a.ask(ctx, http.MethodGet, "/verbosity", "", "")
-				return errors.Join(err, say(text))
+				if err != nil {
+					return err
+				}
+				return say(text)
 			}
 			if _, err := a.ask(ctx, http.MethodPut, "/verbosity", "text/plain", level); err != nil {
 				return err
@@ -196,34 +207,51 @@ func register(ctx context.Context, a *asker, file string, stdin io.Reader, stdou
 	return nil
 }
 
-// readDefinitions reads the monitors of a file, or of standard input for "-".
+// readDefinitions reads the monitors of a file, or of standard input for "-". A
+// text that begins with a brace is one monitor as JSON.
 func readDefinitions(file string, stdin io.Reader) ([]*monitor.Definition, error) {
-	var set monitor.Set
-	var problems []*monitor.Problem
+	place, text := "standard input", ""
+	var err error
 	if file == "-" {
-		text, err := io.ReadAll(io.LimitReader(stdin, monitor.MaxDocument+1))
-		if err != nil {
-			return nil, fmt.Errorf("reading standard input: %w", err)
-		}
-		if strings.HasPrefix(strings.TrimSpace(string(text)), "{") {
-			d, err := monitor.ParseOne(string(text))
-			return []*monitor.Definition{d}, err
-		}
-		set, problems = monitor.Parse("standard input", string(text))
+		text, err = readText(stdin)
 	} else {
-		set, problems = monitor.Load(file)
+		place = file
+		text, err = readFile(file)
 	}
-	var errs []error
-	for _, p := range problems {
-		if !p.Warning {
-			errs = append(errs, p)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", place, err)
+	}
+	if strings.HasPrefix(strings.TrimSpace(text), "{") {
+		d, err := monitor.ParseOne(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", place, err)
 		}
+		return []*monitor.Definition{d}, nil
 	}
-	if err := errors.Join(errs...); err != nil {
+	set, problems := monitor.Parse(place, text)
+	if err := errorOf(problems); err != nil {
 		return nil, err
 	}
 	if len(set.Monitors) == 0 {
-		return nil, fmt.Errorf("%s defines no monitor", file)
+		return nil, fmt.Errorf("%s defines no monitor", place)
 	}
 	return set.Monitors, nil
+}
+
+func readFile(file string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", errors.Unwrap(err) // without the path
+	}
+	defer f.Close()
+	return readText(f)
+}
+
+// readText reads as much as a document may hold.
+func readText(r io.Reader) (string, error) {
+	text, err := io.ReadAll(io.LimitReader(r, monitor.MaxDocument+1))
+	if err == nil && len(text) > monitor.MaxDocument {
+		err = fmt.Errorf("larger than %d bytes", monitor.MaxDocument)
+	}
+	return string(text), err
 }

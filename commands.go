@@ -106,6 +106,7 @@ func healthAction(stdout io.Writer) cli.ActionFunc {
 // askHealth prints the parts of the instance at address that are not well, and
 // fails unless it is ready.
 func askHealth(ctx context.Context, address string, stdout io.Writer) error {
+	address, _ = splitToken(address) // it needs none
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil)
 	if err != nil {
 		return usageError{fmt.Errorf("--%s %q: %w", flagHTTPAddress, address, err)}

@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"net"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Wrong command lines fail with one sentence that says what to do, and with the
@@ -65,5 +68,69 @@ func TestG42TakenPortIsAnErrorAtStart(t *testing.T) {
 	code := run(t.Context(), []string{"monitor-srv", "--registry=memory", "--http_address", m.http}, nil, &stdout, &stderr)
 	if code != exitFailed || !strings.Contains(stderr.String(), "address already in use; --http_address names another address") {
 		t.Errorf("exit %d, %q", code, stderr.String())
+	}
+}
+
+// No error shows the token that goma's -s x:TOKEN@HOST:PORT carries.
+func TestNoErrorShowsTheToken(t *testing.T) {
+	closed := freePorts(t, 1)[0]
+	for _, c := range []struct {
+		address, command string
+		code             int
+	}{
+		{"x:hunter2@" + closed, "serve", exitUsage},
+		{"x:hunter2@127.0.0.1", "demo", exitUsage},
+		{"x:hunter2@" + closed, "health", exitFailed},
+		{"x:hunter2@bad host", "health", exitUsage},
+		{"x:hunter2@" + closed, "list", exitFailed},
+		{"x:hunter2@bad host:1:1", "list", exitUsage},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := run(context.Background(), []string{"monitor-srv", "-s", c.address, c.command}, nil, &stdout, &stderr)
+		if code != c.code || strings.Contains(stdout.String()+stderr.String(), "hunter2") || !strings.Contains(stderr.String(), "--http_address") {
+			t.Errorf("%s at %s: exit %d, %q", c.command, c.address, code, stderr.String())
+		}
+	}
+}
+
+// What a kind of probe asks a running instance for is an error of the probe when
+// there is none, never a panic.
+func TestProbesThatNeedAnInstanceSaySo(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.toml")
+	write(t, file, `
+[[monitor]]
+name = "e"
+probe = { type = "event", service = "a", check = "b" }
+[[monitor]]
+name = "s"
+probe = { type = "stats", service = "a", metric = "count" }
+[[monitor]]
+name = "r"
+probe = { type = "rpc", service = "a", endpoint = "A.B" }
+`)
+	var stdout, stderr bytes.Buffer
+	code := run(context.Background(), []string{"monitor-srv", "probe", file}, nil, &stdout, &stderr)
+	if n := strings.Count(stdout.String(), "needs a running instance"); code != exitFailed || n != 3 || strings.Contains(stdout.String(), "panic") {
+		t.Errorf("exit %d:\n%s%s", code, stdout.String(), stderr.String())
+	}
+	if code := run(context.Background(), []string{"monitor-srv", "-o", "yaml", "probe", file}, nil, &stdout, &stderr); code != exitUsage {
+		t.Errorf("-o yaml: exit %d, %s", code, stderr.String())
+	}
+}
+
+func TestTakenRPCPortIsAnErrorAtStart(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, command := range []string{"serve", "demo"} {
+		var stdout, stderr bytes.Buffer
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		code := run(ctx, []string{"monitor-srv", "--registry=memory", "--http_address=127.0.0.1:0", "--server_address", taken.Addr().String(), command}, nil, &stdout, &stderr)
+		if ctx.Err() != nil || code != exitFailed || !strings.Contains(stderr.String(), "address already in use; --server_address names another address") {
+			t.Errorf("%s: exit %d, %v, %q", command, code, ctx.Err(), stderr.String())
+		}
+		cancel()
 	}
 }

@@ -88,18 +88,22 @@ func demo(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 	// The sample has to say STOPPED before the broker goes.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
+	ctx, ended := context.WithCancel(ctx)
 	served := make(chan error, 1)
-	go func() { served <- i.Run(life) }()
+	go func() {
+		defer ended() // also if it fails
+		served <- i.Run(life)
+	}()
 	err = i.publishSample(ctx)
 	if err == nil && i.awaitSample(ctx) {
 		i.explain(stdout)
 	}
-	select {
-	case <-ctx.Done():
-	case err := <-served:
-		return err
+	if err == nil {
+		<-ctx.Done()
 	}
-	err = errors.Join(err, i.sample.Close(life))
+	if i.sample != nil {
+		err = errors.Join(err, i.sample.Close(life))
+	}
 	end()
 	return errors.Join(err, <-served)
 }
@@ -108,6 +112,9 @@ func demo(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 func (i *instance) publishSample(ctx context.Context) error {
 	for i.parts.rpcAddress() == "" && ctx.Err() == nil {
 		pause(ctx, 10*time.Millisecond)
+	}
+	if ctx.Err() != nil {
+		return nil
 	}
 	i.sample = health.NewReporter(nil,
 		health.WithIdentity(health.Identity{Name: sample.Name, Version: sample.Version, NodeID: sample.Name + "-" + uuid.NewString()}),

@@ -48,6 +48,8 @@ const (
 	flagPoolTTL          = "client_pool_ttl"
 )
 
+const defaultConfigDir = "/usr/local/etc/monitor-srv"
+
 // flags are go-micro's, as far as they apply to a service that brings its own
 // server, client and transport, and our own.
 func flags() []cli.Flag {
@@ -58,7 +60,7 @@ func ownFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: flagHTTPAddress, Aliases: []string{"s"}, EnvVars: []string{"MONITOR_HTTP_ADDRESS"}, Value: "127.0.0.1:3838", Usage: "serve HTTP at `HOST:PORT`; for commands: ask the instance at [x:TOKEN@]HOST:PORT"},
 		&cli.StringSliceFlag{Name: flagHTTPHost, EnvVars: []string{"MONITOR_HTTP_HOST"}, Usage: "answer HTTP requests for `HOST` too; repeatable"},
-		&cli.StringFlag{Name: flagConfigDir, Aliases: []string{"d"}, EnvVars: []string{"MONITOR_CONFIG_DIR"}, Value: "/usr/local/etc/monitor-srv", Usage: "run the monitors that the files *.toml of `DIR` define"},
+		&cli.StringFlag{Name: flagConfigDir, Aliases: []string{"d"}, EnvVars: []string{"MONITOR_CONFIG_DIR"}, Value: defaultConfigDir, Usage: "run the monitors that the files *.toml of `DIR` define"},
 		&cli.StringFlag{Name: flagStateDir, EnvVars: []string{"MONITOR_STATE_DIR"}, Usage: "keep the monitors registered at run time in `DIR`"},
 		&cli.StringFlag{Name: flagTokenFile, EnvVars: []string{"MONITOR_TOKEN_FILE"}, Usage: "let who has a token of `FILE`, one role:token a line, change things"},
 		&cli.BoolFlag{Name: flagInsecureAPI, EnvVars: []string{"MONITOR_INSECURE_API"}, Usage: "without tokens, let every client of this machine change things"},
@@ -225,6 +227,9 @@ func (cfg config) check() error {
 			return usageError{fmt.Errorf("--%s %q is not known: give one of %s", f.flag, f.value, strings.Join(f.allowed, ", "))}
 		}
 	}
+	if _, token := splitToken(cfg.httpAddress); token != "" {
+		return usageError{fmt.Errorf("--%s holds a token: only commands that ask take one; to serve, give HOST:PORT", flagHTTPAddress)}
+	}
 	for flag, address := range map[string]string{
 		flagHTTPAddress:     cfg.httpAddress,
 		flagServerAddress:   cfg.server.address,
@@ -233,6 +238,7 @@ func (cfg config) check() error {
 		if address == "" && flag == flagServerAdvertise {
 			continue
 		}
+		address, _ = splitToken(address) // it must not be shown
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			return usageError{fmt.Errorf("--%s %q is not an address: give HOST:PORT", flag, address)}
 		}

@@ -6,12 +6,9 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
 	"go-micro.dev/v4/broker"
 
 	"github.com/microhq/monitor-srv/access"
@@ -20,13 +17,8 @@ import (
 	"github.com/microhq/monitor-srv/probe"
 )
 
-const (
-	// reloadQuiet is how long the directory must be quiet before it is read
-	// again: editors and deployments write a file in several steps.
-	reloadQuiet = 500 * time.Millisecond
-	// deliverTimeout bounds the last attempts to tell something at a stop.
-	deliverTimeout = 2 * time.Second
-)
+// deliverTimeout bounds the last attempts to tell something at a stop.
+const deliverTimeout = 2 * time.Second
 
 // monitors are the parts that run what files and registrations define.
 type monitors struct {
@@ -35,10 +27,12 @@ type monitors struct {
 	group     *monitor.Group
 	deliverer *action.Deliverer
 	tokens    *access.Tokens
+	hangup    chan os.Signal // asks to read everything again
+	lookout   *lookout
 }
 
 // newMonitors makes the parts. They probe through the instance's own client and
-// store, and publish through its broker.
+// store, and publish through its broker. close ends what Run does not.
 func newMonitors(i *instance) (*monitors, error) {
 	host, err := os.Hostname()
 	if err != nil {
@@ -58,6 +52,7 @@ func newMonitors(i *instance) (*monitors, error) {
 	m := &monitors{
 		dir: i.cfg.configDir, log: i.log, tokens: i.cfg.policy.Tokens,
 		deliverer: action.NewDeliverer(action.Options{Log: i.log, Stop: deliverTimeout}),
+		hangup:    make(chan os.Signal, 1),
 	}
 	version := i.cfg.server.version
 	m.group = monitor.NewGroup(monitor.Config{
@@ -80,6 +75,9 @@ func newMonitors(i *instance) (*monitors, error) {
 		Version:   version,
 		Log:       i.log,
 	})
+	// From here on no signal ends the process, and no change is missed.
+	signal.Notify(m.hangup, syscall.SIGHUP)
+	m.lookout = newLookout(m.dir, m.log)
 	m.load()
 	for _, err := range m.group.Restore(i.mayRestore) {
 		i.log.Error("a registered monitor is not restored", "err", err)
@@ -87,10 +85,20 @@ func newMonitors(i *instance) (*monitors, error) {
 	return m, nil
 }
 
+// close ends what newMonitors began.
+func (m *monitors) close() {
+	m.lookout.close()
+	signal.Stop(m.hangup)
+}
+
 // load reads the directory and brings the group to it.
 func (m *monitors) load() {
 	if _, err := os.Stat(m.dir); errors.Is(err, os.ErrNotExist) {
-		m.log.Info("no directory of monitors", "dir", m.dir)
+		level := slog.LevelWarn
+		if m.dir == defaultConfigDir {
+			level = slog.LevelInfo // nobody asked for it
+		}
+		m.log.Log(context.Background(), level, "no directory of monitors; it is read once it is there", "dir", m.dir)
 		return
 	}
 	set, problems := monitor.Load(m.dir)
@@ -103,43 +111,6 @@ func (m *monitors) load() {
 		}
 	}
 	m.log.Info("monitors are loaded", "dir", m.dir, "monitors", len(m.group.List(monitor.Filter{})), "problems", len(problems))
-}
-
-// watch reads the directory again on SIGHUP and when it changed, until ctx ends.
-func (m *monitors) watch(ctx context.Context) error {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
-	w, err := fsnotify.NewWatcher()
-	if err == nil {
-		defer w.Close()
-		err = w.Add(m.dir)
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		m.log.Warn("changes of the directory of monitors are not seen; SIGHUP reads it again", "dir", m.dir, "err", err)
-	}
-	var events chan fsnotify.Event
-	if w != nil {
-		events = w.Events
-	}
-	quiet := time.NewTimer(time.Hour)
-	quiet.Stop()
-	defer quiet.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-hangup:
-			m.load()
-			m.reloadTokens()
-		case e := <-events:
-			if strings.HasSuffix(filepath.Base(e.Name), ".toml") {
-				quiet.Reset(reloadQuiet)
-			}
-		case <-quiet.C:
-			m.load()
-		}
-	}
 }
 
 // reloadTokens reads the token file again, if there is one.

@@ -157,6 +157,11 @@ func TestG46RegisteredMonitorsSurviveKill(t *testing.T) {
 	if stdout, _, _ := m.command("adm", definition("d"), "register", "-"); !strings.HasSuffix(stdout, "id=4\n") {
 		t.Errorf("an id is used again: %q", stdout)
 	}
+	file := filepath.Join(t.TempDir(), "e.json")
+	write(t, file, fmt.Sprintf(`{"name": "e", "probe": {"type": "tcp", "address": %q}}`, l.Addr()))
+	if stdout, stderr, _ := m.command("adm", "", "register", file); !strings.HasSuffix(stdout, "id=5\n") {
+		t.Errorf("a JSON file: %q %q", stdout, stderr)
+	}
 }
 
 // Changing calls are refused without a token, over HTTP and RPC alike.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
+	"net"
 	"strings"
 	"time"
 
@@ -24,19 +24,6 @@ import (
 	"github.com/microhq/monitor-srv/store"
 	"github.com/microhq/monitor-srv/web"
 )
-
-// Bounds of a stop. Together they stay below the ten seconds that container
-// engines allow before they kill.
-const (
-	drainTimeout = 4 * time.Second // for calls in flight
-	queueTimeout = time.Second     // for events that wait
-	leaveTimeout = 2 * time.Second // for registry and broker, each
-	stopTimeout  = 9500 * time.Millisecond
-)
-
-// maxHeartbeat keeps the promise to be registered again soon after a registry
-// came back empty, whatever the interval of registration.
-const maxHeartbeat = 5 * time.Second
 
 // helloTimeout bounds the wait for the broker before the first report.
 const helloTimeout = 2 * time.Second
@@ -83,7 +70,7 @@ type instance struct {
 
 // newInstance makes the parts and takes the HTTP address. It asks neither the
 // registry nor the broker for anything.
-func newInstance(ctx context.Context, cfg config, log *slog.Logger, level *slog.LevelVar) (*instance, error) {
+func newInstance(ctx context.Context, cfg config, log *slog.Logger, level *slog.LevelVar) (_ *instance, err error) {
 	if cfg.server.id == "" {
 		cfg.server.id = uuid.NewString()
 	}
@@ -91,7 +78,6 @@ func newInstance(ctx context.Context, cfg config, log *slog.Logger, level *slog.
 		cfg: cfg, log: log, level: level, started: time.Now(),
 		node: cfg.server.name + "-" + cfg.server.id,
 	}
-	var err error
 	if i.registry, err = newRegistry(cfg, log); err != nil {
 		return nil, err
 	}
@@ -105,6 +91,11 @@ func newInstance(ctx context.Context, cfg config, log *slog.Logger, level *slog.
 	if i.monitors, err = newMonitors(i); err != nil {
 		return nil, fmt.Errorf("%w; --%s names another directory", err, flagStateDir)
 	}
+	defer func() {
+		if err != nil {
+			i.monitors.close()
+		}
+	}()
 	if err := i.newServer(); err != nil {
 		return nil, err
 	}
@@ -214,6 +205,7 @@ func (i *instance) newServer() error {
 // tell what is owed, leave the registry and finish the calls in flight, stop
 // hearing, store what was heard.
 func (i *instance) Run(ctx context.Context) error {
+	defer i.monitors.close()
 	failed := make(chan error, 1)
 	start := func(name string, run func(context.Context) error) *actor {
 		return startActor(ctx, name, run, failed)
@@ -229,16 +221,15 @@ func (i *instance) Run(ctx context.Context) error {
 	a.deliverer = start("actions", i.monitors.deliverer.Run)
 	a.probes = start("monitors", i.monitors.group.Run)
 	a.reload = start("reload", i.monitors.watch)
-	if err := i.events.Subscribe(i.broker); err != nil {
-		failed <- err
-	}
+	err := i.events.Subscribe(i.broker)
 	a.reporter = start("reporter", i.runReporter)
 	i.log.Info("serving", "node", i.node, "version", i.cfg.server.version, "http", i.web.Addr())
 
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case err = <-failed:
+		}
 	}
 	i.log.Info("stopping")
 	return errors.Join(err, i.stop(a))
@@ -258,7 +249,12 @@ func (i *instance) runService(ctx context.Context) error {
 			return nil
 		}),
 	)
-	return service.Run()
+	err := service.Run()
+	var listening *net.OpError
+	if errors.As(err, &listening) && listening.Op == "listen" {
+		return fmt.Errorf("%w; --%s names another address", err, flagServerAddress)
+	}
+	return err
 }
 
 // runReporter reports on the instance itself from when it serves and hears, or
@@ -273,63 +269,4 @@ func (i *instance) runReporter(ctx context.Context) error {
 		return nil
 	}
 	return i.reporter.Run(ctx)
-}
-
-// actors are the running parts.
-type actors struct {
-	web, registry, broker, store, events, service, reporter, probes, deliverer, reload *actor
-}
-
-func (a actors) all() []*actor {
-	return []*actor{a.reporter, a.reload, a.probes, a.deliverer, a.service, a.broker, a.registry, a.events, a.store, a.web}
-}
-
-// stop ends the actors in order, within stopTimeout in all.
-func (i *instance) stop(a actors) error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- i.stopInOrder(ctx, a) }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		var names []string
-		for _, a := range a.all() {
-			if !a.ended() {
-				names = append(names, a.name)
-			}
-		}
-		return fmt.Errorf("stopping took longer than %v: %s did not end", stopTimeout, strings.Join(names, ", "))
-	}
-}
-
-func (i *instance) stopInOrder(ctx context.Context, a actors) error {
-	// The reporter takes two seconds at most to say STOPPED.
-	if err := a.reporter.stop(); err != nil {
-		i.log.Warn("our own stop could not be told", "err", err)
-	}
-	errs := []error{a.reload.stop(), a.probes.stop()}
-	told := make(chan error, 1)
-	go func() { told <- a.deliverer.stop() }()
-	errs = append(errs, a.service.stop(), i.events.Unsubscribe())
-	if err := <-told; err != nil {
-		i.log.Warn("actions were cut off", "err", err)
-	}
-	left := make(chan error, 1)
-	go func() {
-		leave, cancel := context.WithTimeout(ctx, leaveTimeout)
-		defer cancel()
-		left <- i.registry.DeregisterAll(leave)
-	}()
-	if err := i.broker.Disconnect(); err != nil {
-		i.log.Warn("the broker was not left in order", "err", err)
-	}
-	if err := <-left; err != nil {
-		i.log.Warn("the registry was not left in order", "err", err)
-	}
-	for _, a := range []*actor{a.broker, a.registry, a.events, a.store, a.web} {
-		errs = append(errs, a.stop())
-	}
-	return errors.Join(slices.DeleteFunc(errs, func(err error) bool { return err == nil })...)
 }
