@@ -24,7 +24,12 @@ type bench struct {
 	closed  map[string]int                                               // guarded by mu
 	notices []action.Notice                                              // guarded by mu
 	results []Result                                                     // guarded by mu
+	deliver func(context.Context, []action.Notice) error                 // guarded by mu
+	calls   int                                                          // guarded by mu; of actions
+	told    map[string]string                                            // guarded by mu; by receiver
 	began   time.Time
+
+	deliverer *action.Deliverer
 }
 
 type fakeProbe struct {
@@ -53,18 +58,44 @@ func (b *bench) Record(r Result) {
 	b.results = append(b.results, r)
 }
 
-type fakeAction struct{ b *bench }
+// fakeAction is one of the kind "fake", which keeps what it is told under the
+// name that its key "to" gives.
+type fakeAction struct {
+	b     *bench
+	To    string `toml:"to"`
+	Group bool   `toml:"group"`
+}
 
-func (a fakeAction) Notify(_ context.Context, ns []action.Notice) error {
+func (a *fakeAction) Groups() bool { return a.Group }
+
+func (a *fakeAction) Notify(ctx context.Context, ns []action.Notice) error {
+	a.b.mu.Lock()
+	f := a.b.deliver
+	a.b.mu.Unlock()
+	if f != nil {
+		if err := f(ctx, ns); err != nil {
+			return err
+		}
+	}
 	a.b.mu.Lock()
 	defer a.b.mu.Unlock()
+	a.b.calls++
 	a.b.notices = append(a.b.notices, ns...)
+	for _, n := range ns {
+		a.b.told[a.To] += fmt.Sprintf("%s:%s ", n.Monitor, n.Event)
+	}
 	return nil
 }
 
 // newBench returns a running Group in a synctest bubble; stop ends it.
 func newBench(t *testing.T) (b *bench, stop func()) {
-	b = &bench{starts: map[string][]time.Time{}, closed: map[string]int{}, began: time.Now()}
+	t.Helper()
+	return newBenchWith(t, nil)
+}
+
+func newBenchWith(t *testing.T, journal *Journal) (b *bench, stop func()) {
+	t.Helper()
+	b = &bench{starts: map[string][]time.Time{}, closed: map[string]int{}, told: map[string]string{}, began: time.Now()}
 	b.probe = func(context.Context, string) (probe.Result, error) { return probe.Result{}, nil }
 	kind := func(decode func(any) error, _ probe.Env) (probe.Probe, error) {
 		c := struct {
@@ -76,14 +107,17 @@ func newBench(t *testing.T) (b *bench, stop func()) {
 		return &fakeProbe{b, c.Name}, nil
 	}
 	d := action.NewDeliverer(action.Options{})
+	b.deliverer = d
 	b.Group = NewGroup(Config{
 		Probes: map[string]probe.Kind{"fake": kind, "exec": kind},
 		Actions: map[string]action.Kind{"fake": func(decode func(any) error, _ action.Env) (action.Action, error) {
-			return fakeAction{b}, decode(&struct{}{})
+			a := &fakeAction{b: b}
+			return a, decode(a)
 		}},
 		Deliverer: d,
 		Recorder:  b,
 		Host:      "here",
+		Journal:   journal,
 		Log:       slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
