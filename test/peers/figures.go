@@ -12,7 +12,7 @@ import (
 type watched struct {
 	starts []start
 	cpu    time.Duration
-	rss    float64
+	memory memory
 	took   time.Duration
 }
 
@@ -38,7 +38,7 @@ func (b *bench) watch(ctx context.Context, p *process, f fleet, d time.Duration)
 	if want := float64(f.monitors) * w.took.Seconds() / f.interval.Seconds(); float64(len(w.starts)) < 0.9*want {
 		return w, fmt.Errorf("%s made %d probes in %v, not %.0f", p.name, len(w.starts), w.took, want)
 	}
-	w.rss, err = p.rss()
+	w.memory, err = p.memory()
 	return w, err
 }
 
@@ -48,7 +48,8 @@ func (w watched) figures(interval time.Duration) []figure {
 	n := float64(len(w.starts))
 	f := []figure{
 		{w.cpu.Seconds() * 1000 / n, "CPU-s/1000"},
-		{w.rss, "RSS-MB"},
+		{w.memory.rss, "RSS-MB"},
+		{w.memory.own, "heap-MB"},
 		{n / w.took.Seconds(), "probes/s"},
 		{float64(mostIn(w.starts, 100*time.Millisecond)), "most/100ms"},
 		{float64(mostIn(w.starts, 100*time.Millisecond)) / (n / w.took.Seconds() / 10), "x-mean"},

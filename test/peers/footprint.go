@@ -71,7 +71,7 @@ func (b *bench) filled(ctx context.Context, bus broker.Broker, nats string, entr
 	if err := p.sleep(ctx, 3*time.Second); err != nil {
 		return err
 	}
-	idle, err := p.rss()
+	idle, err := p.memory()
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (b *bench) filled(ctx context.Context, bus broker.Broker, nats string, entr
 	if err := p.sleep(ctx, 5*time.Second); err != nil {
 		return err
 	}
-	full, err := p.rss()
+	full, err := p.memory()
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (b *bench) filled(ctx context.Context, bus broker.Broker, nats string, entr
 	if err != nil {
 		return err
 	}
-	print(fmt.Sprintf("Footprint/nats/%d", entries), 1, figure{idle, "RSS-MB-idle"}, figure{full, "RSS-MB"}, used)
+	print(fmt.Sprintf("Footprint/nats/%d", entries), 1, figure{full.rss, "RSS-MB"}, figure{full.own, "heap-MB"}, used, figure{idle.rss, "RSS-MB-idle"}, figure{idle.own, "heap-MB-idle"})
 	return nil
 }
 
@@ -196,11 +196,11 @@ func (b *bench) overHTTP(ctx context.Context) error {
 	if err := b.holds(published*95/100, published); err != nil { // the http broker may drop some
 		return err
 	}
-	full, err := p.rss()
+	full, err := p.memory()
 	if err != nil {
 		return err
 	}
-	print(fmt.Sprintf("Footprint/http/%d", published), 1, figure{full, "RSS-MB"}, used)
+	print(fmt.Sprintf("Footprint/http/%d", published), 1, figure{full.rss, "RSS-MB"}, figure{full.own, "heap-MB"}, used)
 	return nil
 }
 

@@ -94,18 +94,28 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(ticks) * 10 * time.Millisecond, nil
 }
 
-// rss returns the resident memory in megabytes of 2^20 bytes.
-func (p *process) rss() (float64, error) {
+// memory of a process, in megabytes of 2^20 bytes.
+type memory struct {
+	rss float64 // resident, pages of the program's file included
+	own float64 // of that without a file behind it: heap and stacks
+}
+
+func (p *process) memory() (m memory, err error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
-		return 0, fmt.Errorf("read the memory of %s: %w", p.name, err)
+		return m, fmt.Errorf("read the memory of %s: %w", p.name, err)
 	}
-	_, rest, _ := bytes.Cut(status, []byte("VmRSS:"))
-	var kB float64
-	if _, err := fmt.Sscan(string(rest), &kB); err != nil {
-		return 0, fmt.Errorf("read the memory of %s: %w", p.name, err)
+	for _, f := range []struct {
+		key string
+		to  *float64
+	}{{"VmRSS:", &m.rss}, {"RssAnon:", &m.own}} {
+		_, rest, _ := bytes.Cut(status, []byte(f.key))
+		if _, err := fmt.Sscan(string(rest), f.to); err != nil {
+			return m, fmt.Errorf("read the memory of %s: %w", p.name, err)
+		}
+		*f.to /= 1024
 	}
-	return kB / 1024, nil
+	return m, nil
 }
 
 // sleep waits, but not beyond the end of the run or of the process.

@@ -12,7 +12,7 @@ Notes
 const peersText = `
 ## Side by side
 
-All programs probe one target over the loopback interface, one program after the other. CPU and memory are those of the process; the rate, the most starts in any 100 ms (sliding, and against the mean) and the lateness are what the target saw. Lateness is how much later than its earliest phase a probe of a monitor came in. goma v1.0.3 and Gatus v5.36.0 run as they come, with their defaults; Gatus needs 222 s to start 1,000 endpoints and logs each probe, as is its default. blackbox_exporter (Debian's) probes when asked, here at the same rate; its CPU holds the scrapes, and its times are the driver's.
+All programs probe one target over the loopback interface, one program after the other. CPU and memory are those of the process: *RSS-MB* is all that is resident, *heap-MB* the part of it without a file behind it, which is heap and stacks; the rest is pages of the program's own file. The rate, the most starts in any 100 ms (sliding, and against the mean) and the lateness are what the target saw. Lateness is how much later than its earliest phase a probe of a monitor came in. goma v1.0.3 and Gatus v5.36.0 run as they come, with their defaults; Gatus needs 222 s to start 1,000 endpoints and logs each probe, as is its default. blackbox_exporter (Debian's) probes when asked, here at the same rate; its CPU holds the scrapes, and its times are the driver's.
 
 In the detection ours has failures_before_alert = 3 and retry_interval = 1, goma alerts at the first failure, Gatus at the third, which are their defaults.
 `
