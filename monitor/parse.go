@@ -112,7 +112,7 @@ func parseOne(text string) (*Definition, error) {
 		set.Monitors[0].Trusted = false
 		return set.Monitors[0], nil
 	}
-	if set.tree["monitor"] == nil {
+	if set.tree["monitor"] == nil && set.tree["receiver"] == nil {
 		return named(define(set.tree, "", linesOf(text)))
 	}
 	errs := make([]error, 0, len(problems)+1)

@@ -1,0 +1,176 @@
+package monitor
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/BurntSushi/toml"
+)
+
+// seeds are definitions, one each.
+var seeds = []string{
+	"name = \"m\"\n[probe]\ntype = \"tcp\"\naddress = \"h:1\"",
+	"[[monitor]]\nname = \"m\"\ninterval = \"1m30s\"\nmin = 1\nmax = 2.0\nwarn_max = 1.5\nrepeat = 3600\n[monitor.probe]\ntype = \"http\"\nurl = \"http://h\"\nheader = { A = \"b\" }\n[monitor.filter]\ntype = \"average\"\nwindow = 3\n[[monitor.actions]]\nreceiver = \"ops\"\n[monitor.labels]\na = \"b\"",
+	"name = \"m\"\nprobe = { type = \"x\", a = [1, 2.0, [true, {}], \"\\u00e9\"], d = 2020-01-01, n = nan, big = 1e300, z = -0.0 }",
+	`{"name":"m","probe":{"type":"x","a":[1,2.0,null,{"b":null}]},"interval":5.5,"timeout":"5s","labels":{"":"x"}}`,
+	`{"name":"m","probe":{"type":"x"},"min":1e400}`,
+	`{"name":"\ud800","probe":{"type":"x"}}`,
+}
+
+// addSeeds adds the seeds, and all files of testdata.
+func addSeeds(f *testing.F) {
+	f.Helper()
+	for _, s := range seeds {
+		f.Add(s)
+	}
+	files, err := filepath.Glob("testdata/bad/*.toml")
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no seeds: %v", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
+	}
+}
+
+// sameAgain marshals a definition and reads it back.
+func sameAgain(t *testing.T, d *Definition) {
+	t.Helper()
+	text, err := d.JSON()
+	if err != nil {
+		if !hasNoJSON(d.tree) {
+			t.Fatalf("cannot be marshalled: %v", err)
+		}
+		return
+	}
+	if len(text) > MaxDefinition {
+		return
+	}
+	again, err := ParseOne(string(text))
+	if err != nil {
+		t.Fatalf("%s is refused: %v", text, err)
+	}
+	if !equal(d, again) {
+		t.Fatalf("%s\nis %+v\nwant %+v", text, again, d)
+	}
+}
+
+// equal compares what definitions mean.
+func equal(a, b *Definition) bool {
+	return a.Name == b.Name && a.Interval == b.Interval && a.Timeout == b.Timeout && a.RetryInterval == b.RetryInterval &&
+		reflect.DeepEqual(a.Thresholds, b.Thresholds) && reflect.DeepEqual(a.Labels, b.Labels) &&
+		reflect.DeepEqual(a.tree, b.tree) && reflect.DeepEqual(a.Wish(), b.Wish())
+}
+
+// hasNoJSON tells whether a tree holds what JSON cannot say.
+func hasNoJSON(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, e := range v {
+			if hasNoJSON(e) {
+				return true
+			}
+		}
+	case []any:
+		for _, e := range v {
+			if hasNoJSON(e) {
+				return true
+			}
+		}
+	case float64:
+		return math.IsNaN(v) || math.IsInf(v, 0)
+	case time.Time:
+		return true
+	}
+	return false
+}
+
+func FuzzMonitorTOML(f *testing.F) {
+	addSeeds(f)
+	g := builtinGroup()
+	f.Fuzz(func(t *testing.T, text string) {
+		set, problems := Parse("a.toml", text)
+		for _, p := range problems {
+			if p.Error() == "" {
+				t.Error("a problem without words")
+			}
+		}
+		for _, d := range set.Monitors {
+			sameAgain(t, d)
+			d.Trusted = false // so that no file is read
+			p, _, err := g.check(d)
+			if err == nil && (p.probe == nil || d.Interval < MinInterval || d.Timeout > d.Interval) {
+				t.Errorf("accepted: %+v", d)
+			}
+			g.closeProbe(d.Name, p)
+		}
+	})
+}
+
+func FuzzMonitorJSON(f *testing.F) {
+	addSeeds(f)
+	g := builtinGroup()
+	f.Fuzz(func(t *testing.T, text string) {
+		d, err := ParseOne(text)
+		if err != nil {
+			return
+		}
+		if d.Trusted || d.Origin != OriginAPI {
+			t.Errorf("trusted: %+v", d)
+		}
+		sameAgain(t, d)
+		p, _, _ := g.check(d)
+		g.closeProbe(d.Name, p)
+	})
+}
+
+// FuzzTOMLJSONSame reads a tree, written in both languages: both are accepted
+// and the same, or both are refused.
+func FuzzTOMLJSONSame(f *testing.F) {
+	addSeeds(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		tree, err := jsonTree(text)
+		if err != nil {
+			tree = make(map[string]any)
+			if _, err := checkNesting(text); err != nil {
+				return
+			}
+			if _, err := toml.Decode(text, &tree); err != nil {
+				return
+			}
+			tree = plainTree(tree).(map[string]any)
+		}
+		asJSON, err := json.Marshal(exact(tree))
+		if err != nil {
+			return
+		}
+		var asTOML bytes.Buffer
+		if err := toml.NewEncoder(&asTOML).Encode(tree); err != nil {
+			return // TOML lists hold no nothing
+		}
+		if asTOML.Len() > MaxDefinition || len(asJSON) > MaxDefinition {
+			return
+		}
+		// A document with [[monitor]] around it is for TOML alone.
+		if tree["monitor"] != nil {
+			return
+		}
+		a, errA := ParseOne(string(asJSON))
+		b, errB := ParseOne(asTOML.String())
+		if (errA == nil) != (errB == nil) {
+			t.Fatalf("JSON %s: %v\nTOML %s: %v", asJSON, errA, asTOML.String(), errB)
+		}
+		if errA == nil && !equal(a, b) {
+			t.Fatalf("JSON %s\nTOML %s\ngive %+v\nand  %+v", asJSON, asTOML.String(), a, b)
+		}
+	})
+}

@@ -1,0 +1,345 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/microhq/monitor-srv/probe"
+)
+
+func anything(*Definition) error { return nil }
+
+func openJournal(t *testing.T, dir string) *Journal {
+	t.Helper()
+	j, err := OpenJournal(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func register(t *testing.T, b *bench, name string) int64 {
+	t.Helper()
+	d, err := ParseOne(fmt.Sprintf(`{"name": %q, "probe": {"type": "fake", "name": %q}}`, name, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := b.Register(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func (b *bench) listed() string {
+	var all []string
+	for _, i := range b.List(Filter{}) {
+		all = append(all, fmt.Sprintf("%d:%s", i.ID, i.Name))
+	}
+	return strings.Join(all, " ")
+}
+
+// TestG46IDsAreNeverUsedAgain restarts with other files each time: neither a
+// registered monitor nor one of a file ever gets an id that another had.
+func TestG46IDsAreNeverUsedAgain(t *testing.T) {
+	dir := t.TempDir()
+	start := func(t *testing.T, files string) (*bench, func()) {
+		b, stop := newBenchWith(t, openJournal(t, dir))
+		// As the program does: files first.
+		if p := b.apply(t, "a.toml", files); len(p) > 0 {
+			t.Fatal(p[0])
+		}
+		if errs := b.Restore(anything); len(errs) > 0 {
+			t.Fatal(errs[0])
+		}
+		return b, stop
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b, stop := start(t, text("f1", ""))
+		register(t, b, "r1")
+		if id := register(t, b, "r2"); id != 3 {
+			t.Errorf("id %d", id)
+		}
+		if err := b.Unregister(3); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		b, stop = start(t, text("f2", "")+text("f1", "")+text("f3", ""))
+		if got, want := b.listed(), "2:r1 4:f2 5:f1 6:f3"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		stop()
+		b, stop = start(t, "")
+		if id := register(t, b, "r3"); id != 7 {
+			t.Errorf("id %d", id)
+		}
+		stop()
+	})
+}
+
+// TestG46WhatIsNotRestoredIsNotForgotten restarts with less allowed, changes
+// something, and restarts with all allowed again.
+func TestG46WhatIsNotRestoredIsNotForgotten(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b, stop := newBenchWith(t, openJournal(t, dir))
+		register(t, b, "r1")
+		register(t, b, "r2")
+		stop()
+		b, stop = newBenchWith(t, openJournal(t, dir))
+		no := errors.New("not any more")
+		errs := b.Restore(func(d *Definition) error {
+			if d.Name == "r1" {
+				return no
+			}
+			return nil
+		})
+		if len(errs) != 1 || !errors.Is(errs[0], no) || !strings.Contains(errs[0].Error(), "restoring monitor 1: ") {
+			t.Errorf("errors %v", errs)
+		}
+		register(t, b, "r3")
+		stop()
+		b, stop = newBenchWith(t, openJournal(t, dir))
+		if errs := b.Restore(anything); len(errs) > 0 {
+			t.Error(errs)
+		}
+		if got, want := b.listed(), "1:r1 2:r2 3:r3"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		stop()
+		// One that can never be restored goes by its id.
+		b, stop = newBenchWith(t, openJournal(t, dir))
+		b.Restore(func(*Definition) error { return no })
+		for id := range int64(3) {
+			if err := b.Unregister(id + 1); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := b.Unregister(1); !errors.Is(err, ErrNotFound) {
+			t.Errorf("got %v", err)
+		}
+		stop()
+		if left := openJournal(t, dir).opened.Monitors; len(left) != 0 {
+			t.Errorf("left %v", left)
+		}
+	})
+}
+
+// TestG46NothingRunsThatIsNotWrittenDown registers while the disk refuses.
+func TestG46NothingRunsThatIsNotWrittenDown(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b, stop := newBenchWith(t, openJournal(t, dir))
+		defer stop()
+		register(t, b, "r1")
+		// A directory in the place of the new file makes every write fail.
+		block := filepath.Join(dir, journalName+".new")
+		if err := os.MkdirAll(filepath.Join(block, "x"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		d, err := ParseOne(`{"name": "r2", "probe": {"type": "fake", "name": "r2"}, "actions": [{"type": "fake"}]}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Trusted = true
+		if _, err := b.Register(d); !errors.Is(err, ErrJournal) {
+			t.Errorf("got %v", err)
+		}
+		if got := b.listed(); got != "1:r1" || len(b.receiverNames()) != 0 || b.closed["r2"] != 1 {
+			t.Errorf("listed %s, receivers %q, closed %v", got, b.receiverNames(), b.closed)
+		}
+		if err := b.Unregister(1); !errors.Is(err, ErrJournal) {
+			t.Errorf("got %v", err)
+		}
+		if err := os.RemoveAll(block); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Register(d); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestT22KilledAtEveryByte leaves the directory as a kill at each point of a
+// write leaves it: what is loaded is what was there before, or all that is new.
+func TestT22KilledAtEveryByte(t *testing.T) {
+	before := journalState{LastID: 1, Monitors: []Saved{{ID: 1, Text: "old <&> \u2028", Trusted: true}}}
+	after := journalState{LastID: 2, Monitors: []Saved{{ID: 1, Text: "old <&> \u2028", Trusted: true}, {ID: 2, Text: "new"}}}
+	content := func(s journalState) []byte {
+		dir := t.TempDir()
+		j := openJournal(t, dir)
+		j.opened.Key = []byte("key")
+		if err := j.save(s); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(j.path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	older, newer := content(before), content(after)
+	dir := t.TempDir()
+	path := filepath.Join(dir, journalName)
+	load := func(main, beside []byte) journalState {
+		t.Helper()
+		for p, b := range map[string][]byte{path: main, path + ".new": beside} {
+			if err := os.WriteFile(p, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		j := openJournal(t, dir)
+		if _, err := os.Stat(path + ".new"); !errors.Is(err, os.ErrNotExist) {
+			t.Fatalf("what a kill left is not tidied up: %v", err)
+		}
+		s := j.opened
+		s.Key = nil
+		return s
+	}
+	for n := range len(newer) + 1 {
+		if got := load(older, newer[:n]); !reflect.DeepEqual(got, before) {
+			t.Fatalf("killed after byte %d: %+v", n, got)
+		}
+	}
+	if got := load(newer, nil); !reflect.DeepEqual(got, after) {
+		t.Fatalf("renamed: %+v", got)
+	}
+}
+
+// TestT21DamagedJournalIsNeverTakenForAnother cuts the file at every byte and
+// flips bits: it is set aside, or holds what it held.
+func TestT21DamagedJournalIsNeverTakenForAnother(t *testing.T) {
+	dir := t.TempDir()
+	j := openJournal(t, dir)
+	want := journalState{LastID: 12, Monitors: []Saved{{ID: 7, Text: `{"name":"m"}`}, {ID: 12, Text: "x", Trusted: true}}, Key: j.opened.Key}
+	if err := j.save(want); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(j.path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(what string, text []byte) {
+		t.Helper()
+		if got, err := decodeJournal(text); err == nil && !reflect.DeepEqual(got, want) {
+			t.Fatalf("%s: loaded %+v", what, got)
+		}
+	}
+	for n := range whole {
+		check(fmt.Sprint("cut at ", n), whole[:n])
+	}
+	for i := range len(whole) * 8 {
+		flipped := append([]byte{}, whole...)
+		flipped[i/8] ^= 1 << (i % 8)
+		check(fmt.Sprint("flipped bit ", i), flipped)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		junk := append([]byte{}, whole...)
+		for range 1 + random.IntN(20) {
+			junk[random.IntN(len(junk))] = byte(random.Uint32())
+		}
+		check("several bytes changed", junk)
+	}
+	for _, text := range []string{"", "{}", "null", `{"crc32c":0}`, `{"crc32c":0,"state":""}`, string(make([]byte, 1<<20))} {
+		if _, err := decodeJournal([]byte(text)); err == nil {
+			t.Errorf("%.30q is taken for a journal", text)
+		}
+	}
+	if err := os.WriteFile(j.path(), whole[:len(whole)-1], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j, err = OpenJournal(dir)
+	var damaged *DamagedError
+	if !errors.As(err, &damaged) || j == nil || len(j.opened.Monitors) != 0 {
+		t.Fatalf("got %v", err)
+	}
+	if kept, err := os.ReadFile(damaged.Kept); err != nil || string(kept) != string(whole[:len(whole)-1]) {
+		t.Errorf("kept %q, %v", kept, err)
+	}
+	openJournal(t, dir)
+}
+
+func TestJournalNeedsADirectory(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenJournal(filepath.Join(file, "state")); err == nil || !strings.Contains(err.Error(), "making the state directory") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestRegisteredMonitorsAreBounded counts also those that were not restored.
+func TestRegisteredMonitorsAreBounded(t *testing.T) {
+	g := builtinGroup()
+	g.cfg.MaxRegistered = 2
+	g.dormant = []Saved{{ID: 1}}
+	for i, want := range []error{nil, ErrFull} {
+		d, err := ParseOne(fmt.Sprintf(`{"name": "m%d", "probe": {"type": "tcp", "address": "192.0.2.1:1"}}`, i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := g.Register(d); !errors.Is(err, want) {
+			t.Errorf("monitor %d: %v", i, err)
+		}
+	}
+}
+
+func TestCounters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, stop := newBench(t)
+		defer stop()
+		b.apply(t, "a.toml", text("a", "interval = 1")+text("b", "interval = 1"))
+		b.answer(func(context.Context, string) (probe.Result, error) {
+			time.Sleep(1500 * time.Millisecond)
+			return probe.Result{}, errDown
+		})
+		time.Sleep(20*time.Second + 300*time.Millisecond)
+		if err := b.Stop(2); err != nil {
+			t.Fatal(err)
+		}
+		c := b.Counters()
+		if c.Monitors != 2 || c.Running != 1 || c.Probes < 16 || c.Failures != c.Probes || c.Missed < 12 {
+			t.Errorf("%+v", c)
+		}
+		b.apply(t, "a.toml", "")
+		time.Sleep(5 * time.Second)
+		if after := b.Counters(); after.Probes < c.Probes || after.Monitors != 0 || after.Probing != 0 {
+			t.Errorf("afterwards %+v", after)
+		}
+	})
+}
+
+func TestLatenessOfTheLastMinute(t *testing.T) {
+	l := lateness{since: time.Unix(0, 0)}
+	at := l.since
+	for i := range 1000 {
+		l.add(at, time.Duration(i)*time.Millisecond)
+	}
+	p99, most := l.last(at)
+	if p99 < 990*time.Millisecond || p99 > most || most != 999*time.Millisecond {
+		t.Errorf("p99 %v, max %v", p99, most)
+	}
+	at = at.Add(45 * time.Second)
+	l.add(at, time.Hour)
+	if _, most := l.last(at); most != time.Hour {
+		t.Errorf("max %v", most)
+	}
+	at = at.Add(25 * time.Second)
+	if p99, most := l.last(at); p99 < 50*time.Second || most != time.Hour {
+		t.Errorf("of one: %v, %v", p99, most)
+	}
+	if p99, most := l.last(at.Add(time.Minute)); p99 != 0 || most != 0 {
+		t.Errorf("of none: %v, %v", p99, most)
+	}
+}
