@@ -212,3 +212,23 @@ func TestDetectionIsInTime(t *testing.T) {
 		t.Errorf("it took %v, want at most %v", took, limit)
 	}
 }
+
+// However many there are: the bounds that keep publishers from flooding the view
+// are not for what is defined here.
+func TestEveryMonitorIsAHealthCheck(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const n = 250
+	var text strings.Builder
+	for i := range n {
+		fmt.Fprintf(&text, "[[monitor]]\nname = \"m%d\"\ninterval = 2\n[monitor.probe]\ntype = \"tcp\"\naddress = \"127.0.0.1:1\"\n", i)
+	}
+	write(t, filepath.Join(dir, "a.toml"), text.String())
+	m := startMonitor(t, "--registry", "memory", "-d", dir)
+	m.ready(startWithin)
+	eventually(t, 10*time.Second, "all are checks", func() bool { return m.checks(`{"source": 1, "limit": 1}`).Total == n })
+	eventually(t, 10*time.Second, "so are its own", func() bool { return m.checks(`{"limit": 1}`).Total == n+5 })
+	if health, _, code := m.command("", "", "health"); code != 0 || health != "ok "+version+"\n" {
+		t.Errorf("exit %d, %s", code, health)
+	}
+}

@@ -85,7 +85,7 @@ func newInstance(ctx context.Context, cfg config, log *slog.Logger, level *slog.
 		return nil, err
 	}
 	i.transport = guard.NewTransport(guard.TransportConfig{DrainTimeout: drainTimeout, Log: log})
-	i.store = store.New(store.Config{MaxEntries: cfg.maxEntries, Retention: cfg.retention})
+	i.store = store.New(store.Config{MaxEntries: cfg.maxEntries, Retention: cfg.retention, Own: i.node})
 	i.events = handler.NewEvents(handler.EventsConfig{Store: i.store, Log: log, DrainTimeout: queueTimeout})
 	i.newClient()
 	if i.monitors, err = newMonitors(i); err != nil {

@@ -15,6 +15,11 @@ type Config struct {
 	// 100,000 entries, an entry being a check, a status or figures.
 	MaxServices, MaxNodes, MaxChecksPerNode, MaxEntries int
 
+	// Own is the id of the node whose monitors' results are put here. It may have
+	// more checks than MaxChecksPerNode, since it has one for each monitor besides
+	// its own. Empty if there is none.
+	Own string
+
 	// MaxBytes bounds the bodies and descriptions of all entries together, in
 	// bytes; 256 MiB by default, which is about 2.7 KiB for each of 100,000
 	// entries and ten times what publishers normally send.

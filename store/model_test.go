@@ -170,6 +170,10 @@ func (m *model) put(ev Event) Outcome {
 	e.arrival, e.received, e.timestamp, e.skewed = now, unix, ts, skewed
 	e.interval = time.Duration(min(interval, 3600)) * time.Second
 	e.ttl = time.Duration(min(ttl, 86400)) * time.Second
+	if ev.Source == healthpb.HealthCheck_MONITOR {
+		e.interval = time.Duration(min(interval, 65535)) * time.Second
+		e.ttl = time.Duration(min(ttl, 2*86400)) * time.Second
+	}
 	e.silent, e.hidden, e.retired, e.mark = false, false, false, nil
 	if first {
 		m.note(k, "UNKNOWN", statusName(k.kind, ev.Status), "first report")

@@ -15,6 +15,12 @@ const (
 	defaultTTL      = 3600
 	maxTTL          = 24 * 3600
 	maxSkew         = 300
+
+	// A monitor's may be longer: files allow a day, of which an entry can hold 18
+	// hours. With the grace that is 27 hours until silence, and two days until it is
+	// missing, which is enough.
+	maxOwnInterval = math.MaxUint16
+	maxOwnTTL      = 2 * maxTTL
 )
 
 // clampSeconds clamps a duration that was published.
@@ -140,8 +146,12 @@ func (s *Store) putNew(ev *Event, now time.Duration) Outcome {
 // before is kept, which spares most events any memory.
 func (s *Store) write(e *entry, ev *Event, now time.Duration) {
 	e.arrival, e.received = now, stamp(s.clock.unix(now))
-	e.interval = uint16(clampSeconds(ev.Interval, defaultInterval, maxInterval))
-	e.ttl = uint32(clampSeconds(ev.TTL, defaultTTL, maxTTL))
+	intervals, ttls := int64(maxInterval), int64(maxTTL)
+	if ev.Source == healthpb.HealthCheck_MONITOR {
+		intervals, ttls = maxOwnInterval, maxOwnTTL
+	}
+	e.interval = uint16(clampSeconds(ev.Interval, defaultInterval, intervals))
+	e.ttl = uint32(clampSeconds(ev.TTL, defaultTTL, ttls))
 	e.state, e.status, e.reported, e.source = live, 0, 0, 0
 	if ev.Kind != KindStats && 0 < ev.Status && ev.Status <= maxStatus {
 		e.status, e.reported = uint8(ev.Status), uint8(ev.Status)

@@ -1,6 +1,10 @@
 package store
 
-import "time"
+import (
+	"time"
+
+	healthpb "github.com/microhq/monitor-srv/proto/health"
+)
 
 // makeRoom tells whether a new key may be held. It evicts for it what is missing
 // and, after that, nodes that were stopped long ago; never what is live or
@@ -20,12 +24,16 @@ func (s *Store) makeRoomForBytes(need int64, now time.Duration) bool {
 	return true
 }
 
+// makeRoomForEntry does so within the caps of nodes, checks and entries. What a
+// monitor found is bounded by the number of monitors, so only the cap of all
+// entries is for it.
 func (s *Store) makeRoomForEntry(ev *Event, now time.Duration) bool {
+	ours := ev.Source == healthpb.HealthCheck_MONITOR
 	if s.lookupNode(ev) == nil && !s.makeRoomForNode(ev, now) {
 		return false
 	}
 	service := string(ev.Service)
-	if n := s.lookupNode(ev); n != nil && ev.Kind == KindCheck && len(n.checks) >= s.cfg.MaxChecksPerNode {
+	if n := s.lookupNode(ev); n != nil && ev.Kind == KindCheck && !ours && string(ev.Node) != s.cfg.Own && len(n.checks) >= s.cfg.MaxChecksPerNode {
 		v := n.version
 		e, ok := s.checks.find(missingClasses, v.service.name, v.name, n.id)
 		if !ok {
@@ -34,7 +42,7 @@ func (s *Store) makeRoomForEntry(ev *Event, now time.Duration) bool {
 		s.evict(e, now)
 	}
 	held := s.entries()
-	if sv := s.byName.get(ev.Service); sv != nil && s.overShare(sv.entries, held, s.cfg.MaxEntries) {
+	if sv := s.byName.get(ev.Service); sv != nil && !ours && s.overShare(sv.entries, held, s.cfg.MaxEntries) {
 		return s.evictFrom(service, now)
 	}
 	return held < s.cfg.MaxEntries || s.evictFirst(now)
