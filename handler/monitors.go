@@ -48,7 +48,7 @@ func (m *Monitor) Monitors(_ context.Context, req *monitorpb.MonitorsRequest, rs
 
 // Register starts a monitor at run time.
 func (m *Monitor) Register(ctx context.Context, req *monitorpb.RegisterRequest, rsp *monitorpb.RegisterResponse) error {
-	role, err := m.caller(ctx, access.Operator)
+	who, err := m.caller(ctx, access.Operator)
 	if err != nil {
 		return fail(m.log, err)
 	}
@@ -59,14 +59,15 @@ func (m *Monitor) Register(ctx context.Context, req *monitorpb.RegisterRequest, 
 	if err != nil {
 		return fail(m.log, badArgument("definition", "%v", err))
 	}
-	if err := m.policy.Permit(role, d.Wish()); err != nil {
+	if err := m.policy.Permit(who.role, d.Wish()); err != nil {
 		return fail(m.log, err)
 	}
-	d.Trusted = role >= access.Admin
+	d.Trusted = who.role >= access.Admin
 	id, err := m.group.Register(d)
 	if err != nil {
 		return fail(m.log, definitionError(err))
 	}
+	m.log.Info("a monitor was registered", "monitor", d.Name, "id", id, "role", who.role, "client", who.remote)
 	rsp.Monitor, err = m.info(id)
 	return fail(m.log, err)
 }
@@ -83,29 +84,30 @@ func definitionError(err error) error {
 
 // Unregister ends a monitor for good.
 func (m *Monitor) Unregister(ctx context.Context, req *monitorpb.UnregisterRequest, _ *monitorpb.UnregisterResponse) error {
-	_, err := m.change(ctx, req.Id, (*monitor.Group).Unregister)
+	_, err := m.change(ctx, req.Id, "unregistered", (*monitor.Group).Unregister)
 	return fail(m.log, err)
 }
 
 // Start starts a monitor that was stopped.
 func (m *Monitor) Start(ctx context.Context, req *monitorpb.StartRequest, rsp *monitorpb.StartResponse) (err error) {
-	rsp.Monitor, err = m.change(ctx, req.Id, (*monitor.Group).Start)
+	rsp.Monitor, err = m.change(ctx, req.Id, "started", (*monitor.Group).Start)
 	return fail(m.log, err)
 }
 
 // Stop stops a monitor.
 func (m *Monitor) Stop(ctx context.Context, req *monitorpb.StopRequest, rsp *monitorpb.StopResponse) (err error) {
-	rsp.Monitor, err = m.change(ctx, req.Id, (*monitor.Group).Stop)
+	rsp.Monitor, err = m.change(ctx, req.Id, "stopped", (*monitor.Group).Stop)
 	return fail(m.log, err)
 }
 
 // Verbosity tells the level of the log, or changes it.
 func (m *Monitor) Verbosity(ctx context.Context, req *monitorpb.VerbosityRequest, rsp *monitorpb.VerbosityResponse) error {
 	if req.Level != "" {
-		if _, err := m.caller(ctx, access.Admin); err != nil {
+		who, err := m.caller(ctx, access.Admin)
+		if err != nil {
 			return fail(m.log, err)
 		}
-		if err := m.setLevel(req.Level); err != nil {
+		if err := m.setLevel(req.Level, who); err != nil {
 			return fail(m.log, err)
 		}
 	}
@@ -115,32 +117,48 @@ func (m *Monitor) Verbosity(ctx context.Context, req *monitorpb.VerbosityRequest
 	return nil
 }
 
-func (m *Monitor) setLevel(name string) error {
+func (m *Monitor) setLevel(name string, who caller) error {
 	level, err := setting.ParseLevel(name)
 	if err != nil {
 		return badArgument("level", "%v", err)
 	}
+	before := m.level.Level()
+	// Told before it is set, so that who silences the log is to be seen in it.
+	m.level.Set(min(before, level))
+	m.log.Warn("the verbosity was changed", "from", setting.LevelName(before), "to", setting.LevelName(level), "role", who.role, "client", who.remote)
 	m.level.Set(level)
 	return nil
 }
 
-// caller returns the role of who calls, or why it may not do what needs a role.
-func (m *Monitor) caller(ctx context.Context, need access.Role) (access.Role, error) {
-	header, _ := metadata.Get(ctx, "Authorization")
-	remote, _ := metadata.Get(ctx, "Remote")
-	role, err := m.policy.Identify(access.Bearer(header), remote)
-	if err != nil {
-		return role, err
-	}
-	if m.group == nil {
-		return role, access.ErrForbidden
-	}
-	return role, access.Enough(role, need)
+// caller is who calls a method that changes something.
+type caller struct {
+	role   access.Role
+	remote string
 }
 
-// change does something to one monitor for an operator.
-func (m *Monitor) change(ctx context.Context, id int64, do func(*monitor.Group, int64) error) (*monitorpb.MonitorInfo, error) {
-	if _, err := m.caller(ctx, access.Operator); err != nil {
+// caller returns who calls, or why it may not do what needs a role.
+func (m *Monitor) caller(ctx context.Context, need access.Role) (caller, error) {
+	header, _ := metadata.Get(ctx, "Authorization")
+	remote, _ := metadata.Get(ctx, "Remote")
+	token := access.Bearer(header)
+	role, err := m.policy.Identify(token, remote)
+	who := caller{role, remote}
+	if token != "" && errors.Is(err, access.ErrUnauthorized) {
+		m.log.Warn("a wrong token was given", "client", remote)
+	}
+	if err != nil {
+		return who, err
+	}
+	if m.group == nil {
+		return who, access.ErrForbidden
+	}
+	return who, access.Enough(role, need)
+}
+
+// change does something to one monitor for an operator; done says what.
+func (m *Monitor) change(ctx context.Context, id int64, done string, do func(*monitor.Group, int64) error) (*monitorpb.MonitorInfo, error) {
+	who, err := m.caller(ctx, access.Operator)
+	if err != nil {
 		return nil, err
 	}
 	if id < 1 {
@@ -149,6 +167,7 @@ func (m *Monitor) change(ctx context.Context, id int64, do func(*monitor.Group, 
 	if err := do(m.group, id); err != nil {
 		return nil, err
 	}
+	m.log.Info("a monitor was "+done, "id", id, "role", who.role, "client", who.remote)
 	info, err := m.group.Get(id)
 	if err != nil {
 		return nil, nil // it was unregistered, here or meanwhile

@@ -181,3 +181,39 @@ func TestRegisterListStopUnregister(t *testing.T) {
 		t.Errorf("list: %v, %v", &list, err)
 	}
 }
+
+// Who changed what is in the log, as over HTTP; what was guessed is not.
+func TestChangesOverRPCAreLogged(t *testing.T) {
+	var log strings.Builder
+	m := monitored(t, nil)
+	m.log = slog.New(slog.NewTextHandler(&log, nil))
+	ctx := as("admin-token")
+	registered := &monitorpb.RegisterResponse{}
+	if err := m.Register(ctx, &monitorpb.RegisterRequest{Definition: plainDefinition}, registered); err != nil {
+		t.Fatal(err)
+	}
+	id := registered.Monitor.Id
+	for name, err := range map[string]error{
+		"stop":       m.Stop(ctx, &monitorpb.StopRequest{Id: id}, &monitorpb.StopResponse{}),
+		"start":      m.Start(ctx, &monitorpb.StartRequest{Id: id}, &monitorpb.StartResponse{}),
+		"unregister": m.Unregister(ctx, &monitorpb.UnregisterRequest{Id: id}, &monitorpb.UnregisterResponse{}),
+		"verbosity":  m.Verbosity(ctx, &monitorpb.VerbosityRequest{Level: "critical"}, &monitorpb.VerbosityResponse{}),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_ = m.Stop(as("guessed-token"), &monitorpb.StopRequest{Id: id}, &monitorpb.StopResponse{})
+	for _, want := range []string{
+		`msg="a monitor was registered" monitor=plain id=1 role=admin client=192.0.2.1:1000`,
+		`msg="a monitor was stopped" id=1`, `msg="a monitor was started" id=1`, `msg="a monitor was unregistered" id=1`,
+		`msg="the verbosity was changed" from=info to=critical role=admin`, `msg="a wrong token was given" client=192.0.2.1:1000`,
+	} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %s:\n%s", want, log.String())
+		}
+	}
+	if strings.Contains(log.String(), "token") && strings.Contains(log.String(), "guessed") {
+		t.Errorf("the log has a token:\n%s", log.String())
+	}
+}
