@@ -14,7 +14,7 @@ FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/monitor-srv /monitor-srv
 USER 65532:65532
-# Health, metrics and REST. By default they are on 127.0.0.1 inside the container:
+# Health and REST. By default they are on 127.0.0.1 inside the container:
 # give --http_address, or MONITOR_HTTP_ADDRESS, which the health check obeys too.
 EXPOSE 3838
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 CMD ["/monitor-srv", "health"]

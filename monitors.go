@@ -38,16 +38,9 @@ func newMonitors(i *instance) (*monitors, error) {
 	if err != nil {
 		host = "localhost"
 	}
-	var journal *monitor.Journal
-	if i.cfg.stateDir != "" {
-		journal, err = monitor.OpenJournal(i.cfg.stateDir)
-		var damaged *monitor.DamagedError
-		switch {
-		case errors.As(err, &damaged):
-			i.log.Error(err.Error())
-		case err != nil:
-			return nil, err
-		}
+	journal, err := openJournal(i)
+	if err != nil {
+		return nil, err
 	}
 	m := &monitors{
 		dir: i.cfg.configDir, log: i.log, tokens: i.cfg.policy.Tokens,
@@ -83,6 +76,23 @@ func newMonitors(i *instance) (*monitors, error) {
 		i.log.Error("a registered monitor is not restored", "err", err)
 	}
 	return m, nil
+}
+
+// openJournal opens the journal of registered monitors; it is nil without a
+// directory for it.
+func openJournal(i *instance) (*monitor.Journal, error) {
+	if i.cfg.stateDir == "" {
+		return nil, nil
+	}
+	journal, err := monitor.OpenJournal(i.cfg.stateDir)
+	var damaged *monitor.DamagedError
+	switch {
+	case journal != nil && errors.As(err, &damaged):
+		i.log.Error(err.Error())
+	case err != nil:
+		return nil, err
+	}
+	return journal, nil
 }
 
 // close ends what newMonitors began.

@@ -101,7 +101,7 @@ func (p *parts) store() web.Part {
 		p.full = guard.State{OK: ok, Since: now}
 	}
 	if !ok {
-		p.full.Reason = fmt.Sprintf("full: %d events of new keys were refused since the start; --%s raises the bound", refused, flagMaxEntries)
+		p.full.Reason = fmt.Sprintf("full: %d events of new keys were refused since the start; --%s bounds all, and there are bounds for each service and node", refused, flagMaxEntries)
 	}
 	return part("store", p.full, false)
 }
