@@ -163,8 +163,8 @@ func BenchmarkBusNATS(b *testing.B) {
 // drops silently what it cannot send.
 func BenchmarkBusHTTP(b *testing.B) {
 	for _, rate := range []int{1000, 2000, 4000} {
-		var ours, trivial float64
 		b.Run(fmt.Sprint(rate), func(b *testing.B) {
+			var ours, trivial float64
 			for b.Loop() {
 				ours += httpShare(b, rate, func(side broker.Broker) func() uint64 {
 					events := runEvents(b, side, roomy())

@@ -16,8 +16,7 @@ func of(name, unit string) value {
 	return func(r *results) (float64, error) { return r.median(name, unit) }
 }
 
-// most is the largest of the figures of all benchmarks whose names begin so, or
-// the sum of a unit that counts what must not be.
+// most is the largest of the medians of all benchmarks whose names begin so.
 func most(unit string, prefixes ...string) value {
 	return func(r *results) (float64, error) {
 		found, largest := false, math.Inf(-1)
@@ -36,6 +35,14 @@ func most(unit string, prefixes ...string) value {
 			return 0, fmt.Errorf("no figure %s of a Benchmark %s", unit, strings.Join(prefixes, " or "))
 		}
 		return largest, nil
+	}
+}
+
+// scaled is the value in another unit.
+func scaled(v value, by float64) value {
+	return func(r *results) (float64, error) {
+		f, err := v(r)
+		return f * by, err
 	}
 }
 
@@ -156,7 +163,7 @@ func short2(v float64) string {
 // short writes a number with about three digits and without an exponent.
 func short(v float64) string {
 	switch a := math.Abs(v); {
-	case a >= 10000:
+	case a >= 1000:
 		if math.IsInf(v, 0) {
 			return "infinite"
 		}
@@ -170,9 +177,9 @@ func short(v float64) string {
 	case a >= 10:
 		return fmt.Sprintf("%.1f", v)
 	case a >= 1:
-		return fmt.Sprintf("%.2f", v)
+		return strings.TrimSuffix(fmt.Sprintf("%.2f", v), "0")
 	default:
-		return fmt.Sprintf("%.3f", v)
+		return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.3f", v), "0"), ".")
 	}
 }
 

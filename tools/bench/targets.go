@@ -61,14 +61,15 @@ func busTargets() []target {
 
 func rpcTargets() []target {
 	return []target{
-		{"5", "answers of 100 checks, 1 caller", of(rpc+"raw/protobuf/Stored/guarded/1", "calls/s"), "calls/s", of(rpc+"raw/protobuf/List/stock/1", "calls/s"), "stock go-micro", ratioAtLeast(3)},
-		{"5", "answers of 100 checks, 16 callers", of(rpc+"raw/protobuf/Stored/guarded/16", "calls/s"), "calls/s", of(rpc+"raw/protobuf/List/stock/16", "calls/s"), "stock go-micro", ratioAtLeast(3)},
-		{"5", "p99 at 16 callers", of(rpc+"raw/protobuf/Stored/guarded/16", "p99-ms"), "ms", of(rpc+"raw/protobuf/List/stock/16", "p99-ms"), "stock go-micro", atMost(10)},
+		{"5", "server alone, answers of 100 checks, 1 caller", of(rpc+"raw/protobuf/Stored/guarded/1", "calls/s"), "calls/s", of(rpc+"raw/protobuf/List/stock/1", "calls/s"), "stock go-micro", ratioAtLeast(3)},
+		{"5", "server alone, answers of 100 checks, 16 callers", of(rpc+"raw/protobuf/Stored/guarded/16", "calls/s"), "calls/s", of(rpc+"raw/protobuf/List/stock/16", "calls/s"), "stock go-micro", ratioAtLeast(3)},
+		{"5", "server alone, p99 at 16 callers", of(rpc+"raw/protobuf/Stored/guarded/16", "p99-ms"), "ms", of(rpc+"raw/protobuf/List/stock/16", "p99-ms"), "stock go-micro", atMost(10)},
 		{"5", "calls lost, the worst of all loads", most("lost", guarded()...), "lost", most("lost", stock()...), "stock go-micro", atMost(0)},
 		{"5", "with the stock client, 1 caller", of(rpc+"client/protobuf/Stored/guarded/1", "calls/s"), "calls/s", of(rpc+"client/protobuf/List/stock/1", "calls/s"), "stock go-micro", ratioAtLeast(3)},
 		{"5", "with the stock client, 16 callers", of(rpc+"client/protobuf/Stored/guarded/16", "calls/s"), "calls/s", of(rpc+"client/protobuf/List/stock/16", "calls/s"), "stock go-micro", ratioAtLeast(3)},
 		{"5", "with the stock client, 16 callers: p99", of(rpc+"client/protobuf/Stored/guarded/16", "p99-ms"), "ms", of(rpc+"client/protobuf/List/stock/16", "p99-ms"), "stock go-micro", atMost(10)},
-		{"5", "client and server of a call, 16 callers", of(rpc+"raw/protobuf/Stored/guarded/16", perCall), "CPU-us", of(rpc+"raw/protobuf/List/stock/16", perCall), "stock go-micro", timesLess(3)},
+		{"5", "server alone, a call, 16 callers", of(rpc+"raw/protobuf/Stored/guarded/16", perCall), "CPU-us", of(rpc+"raw/protobuf/List/stock/16", perCall), "stock go-micro", timesLess(3)},
+		{"5", "our handler and store behind it, a call, 1 caller", scaled(of("handler/Call/protobuf", cpuNS), 1e-3), "CPU-us", of(rpc+"raw/protobuf/List/stock/1", perCall), "stock go-micro", timesLess(3)},
 	}
 }
 
