@@ -157,11 +157,11 @@ func sectionText(family, kind string, keys ...string) string {
 // typeErrors are what the decoder says of a date in place of a type.
 func typeErrors() map[string]string {
 	return map[string]string{
-		"string":          `(want a string, have a date|time\.Time is not a string)`,
+		"string":          `want a string, have a date`,
 		"number":          `want a number, have a date`,
 		"whole number":    `want a whole number, have a date`,
 		"true or false":   `want true or false, have a date`,
-		"duration":        `time\.Time is not a duration`,
+		"duration":        `want seconds or a string such as "10s", have a date`,
 		"list of strings": `want a list, have a date`,
 		"list of tables":  `want a list, have a date`,
 		"table":           `want a table, have a date`,

@@ -110,6 +110,10 @@ func (g *Group) target(d *Definition, s section) (wanted, error) {
 	}
 	name, err := g.receivers.nameOf(s)
 	if err != nil {
+		// A value that JSON cannot say is of no key's type: let the kind name it.
+		if _, wrong := g.newAction(s); wrong != nil {
+			return wanted{}, wrong
+		}
 		return wanted{}, at(s, fmt.Errorf("action %s: %w", s.kind, err))
 	}
 	if t := g.receivers.inline[name]; t != nil {

@@ -208,7 +208,7 @@ func execDefinitions() map[string]int {
 		all[`{"name":"x","probe":{"type":"`+kind+`","command":"%[1]s","args":["x"]}}`] = 403
 		all[`{"name":"x","probe":{"type":"tcp","address":"localhost:1"},"actions":[{"type":"`+kind+`","command":"%[1]s"}]}`] = 403
 	}
-	all[`{"name":"x","probe":{"type":"tcp","type":"exec","command":"%[1]s"}}`] = 403
+	all[`{"name":"x","probe":{"type":"tcp","type":"exec","command":"%[1]s"}}`] = 400 // a key twice
 	all["\ufeff"+`{"name":"x","probe":{"type":"exec","command":"%[1]s"}}`] = 400
 	all[`{"name":"x","probe":{"Type":"exec","command":"%[1]s"}}`] = 400
 	all[`{"name":"x","probe":{"type":["exec"],"command":"%[1]s"}}`] = 400
