@@ -234,7 +234,7 @@ func (r *runner) inherit(old *runner, p *parts) {
 	r.incident, r.failedAt, r.failures, r.seq = old.incident, old.failedAt, old.failures, old.seq
 	r.since, r.lastProbe, r.value, r.lastErr, r.detail = old.since, old.lastProbe, old.value, old.lastErr, old.detail
 	r.probes, r.failed, r.missed = old.probes, old.failed, old.missed
-	for _, t := range append(old.owed, old.last...) {
+	for _, t := range slices.Concat(old.owed, old.last) {
 		switch {
 		case slices.Contains(p.targets, t):
 		case r.judge.state == Failing:
@@ -250,7 +250,7 @@ func (r *runner) inherit(old *runner, p *parts) {
 func (r *runner) abandon() []*action.Receiver {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	told := append(r.owed, r.last...)
+	told := slices.Concat(r.owed, r.last)
 	r.owed = nil
 	return told
 }

@@ -215,12 +215,9 @@ func checkLabels(labels map[string]string) error {
 	return nil
 }
 
-// sectionOf takes the kind out of a table.
+// sectionOf takes the kind out of a table, which it keeps.
 func sectionOf(tree map[string]any, path string, line place) (section, error) {
-	s := section{path: path, line: line, tree: make(map[string]any, len(tree))}
-	for k, v := range tree {
-		s.tree[k] = v
-	}
+	s := section{path: path, line: line, tree: tree}
 	if err := s.take("type", &s.kind); err != nil {
 		return s, err
 	}
@@ -276,6 +273,20 @@ func (d *Definition) JSON() ([]byte, error) { return json.Marshal(exact(d.tree))
 
 // Line is the line of its file at which the definition begins.
 func (d *Definition) Line() int { return d.line }
+
+// forgetLines lets the lines of its document go, which are a fifth of the memory
+// of a monitor. What is found wrong later has the line of the definition.
+func (d *Definition) forgetLines() {
+	first := d.line
+	line := func(string) int { return first }
+	d.probe.line = line
+	if d.filter != nil {
+		d.filter.line = line
+	}
+	for i := range d.actions {
+		d.actions[i].line = line
+	}
+}
 
 // RunsCommands tells whether its probe or one of its own actions runs commands.
 func (d *Definition) RunsCommands() bool { return len(d.Wish().Commands) > 0 }

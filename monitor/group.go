@@ -225,6 +225,7 @@ func (g *Group) put(d *Definition) error {
 	if err != nil {
 		return err
 	}
+	d.forgetLines()
 	r := g.newRunner(d, 0)
 	if old != nil {
 		old.stop()

@@ -23,7 +23,7 @@ func jsonTree(text string) (map[string]any, error) {
 	r.UseNumber()
 	v, err := r.value(0)
 	if err != nil {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		return nil, fmt.Errorf("reading the JSON: %w", err)
@@ -32,7 +32,7 @@ func jsonTree(text string) (map[string]any, error) {
 	if !ok {
 		return nil, fmt.Errorf("reading the JSON: want an object, have %s", kindOf(v))
 	}
-	if _, err := r.Token(); err != io.EOF {
+	if _, err := r.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("reading the JSON: more text follows the object")
 	}
 	return tree, nil

@@ -130,7 +130,6 @@ func runLoad(tb testing.TB, n int, interval, lasts time.Duration, kind, keys str
 	if problems = append(problems, l.g.Apply(set, problems)...); len(problems) > 0 {
 		tb.Fatal(problems[0])
 	}
-	set = Set{}
 	runtime.GC()
 	before := usage(tb)
 	ctx, cancel := context.WithTimeout(tb.Context(), lasts)
