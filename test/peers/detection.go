@@ -10,7 +10,7 @@ import (
 // The monitors of the detection: each is made to fail at a moment of its own
 // within one interval.
 const (
-	detected          = 60
+	detected          = 200
 	detectionInterval = 10 * time.Second
 	detectionWait     = 35 * time.Second // Gatus' default takes three intervals
 )

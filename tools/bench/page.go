@@ -54,7 +54,7 @@ func sections(page *bytes.Buffer, r *results) {
 	}
 	for _, s := range []struct{ title, prefix string }{
 		{"1,000 HTTP monitors (probes a second, program)", "test/peers/HTTP/"},
-		{"From failure to first attempt, 60 monitors, interval 10 s", "test/peers/Detection/"},
+		{"From failure to first attempt, 200 monitors, interval 10 s", "test/peers/Detection/"},
 		{"TCP monitors of ours (number, rate)", "test/peers/TCP/"},
 		{"The service itself (broker, checks held)", "test/peers/Footprint/"},
 	} {

@@ -90,7 +90,7 @@ func (b bound) text(unit string) string {
 	case b.atLeast:
 		return fmt.Sprintf("at least %s %s", short(b.limit), unit)
 	default:
-		return fmt.Sprintf("at most %s %s", short(b.limit), unit)
+		return strings.TrimSpace(fmt.Sprintf("at most %s %s", short(b.limit), unit))
 	}
 }
 
@@ -132,7 +132,7 @@ func evaluate(all []target, r *results) (rows []row, missing error) {
 }
 
 func (r *row) fill(t target, v, base float64) {
-	r.measured = short(v) + " " + t.unit
+	r.measured = strings.TrimSpace(short(v) + " " + t.unit)
 	if t.base != nil {
 		r.base = fmt.Sprintf("%s: %s", t.against, short(base))
 		switch ratio := v / base; {

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+const printed = `pkg: github.com/microhq/monitor-srv/store
+BenchmarkPut/nodes/10-2   	 100	 300 ns/op	 200 cpu-ns/op
+BenchmarkPut/nodes/10-2   	 100	 900 ns/op	 220 cpu-ns/op
+BenchmarkPut/nodes/10-2   	 100	 310 ns/op	 400 cpu-ns/op
+BenchmarkPut/nodes/1000000-2   	 100	 300 ns/op	 660 cpu-ns/op
+# a note
+pkg: github.com/microhq/monitor-srv/test/peers
+BenchmarkTCP/100-a	3	1.5 RSS-MB
+`
+
+func read(t *testing.T, text string) *results {
+	t.Helper()
+	r := newResults()
+	if err := r.read(strings.NewReader(text)); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestMedianOfTheRuns(t *testing.T) {
+	r := read(t, printed)
+	for _, c := range []struct {
+		name, unit string
+		want       float64
+	}{{"store/Put/nodes/10", "ns/op", 310}, {"store/Put/nodes/10", cpuNS, 220}, {"test/peers/TCP/100-a", "RSS-MB", 1.5}} {
+		if got, err := r.median(c.name, c.unit); err != nil || got != c.want {
+			t.Errorf("%s %s is %v, %v, want %v", c.name, c.unit, got, err, c.want)
+		}
+	}
+	if len(r.notes) != 1 || r.notes[0] != "a note" {
+		t.Errorf("notes are %q", r.notes)
+	}
+}
+
+func TestFailedBenchmarkIsAnError(t *testing.T) {
+	for _, line := range []string{"--- FAIL: BenchmarkPut", "FAIL	github.com/microhq/monitor-srv/store", "panic: no"} {
+		if err := newResults().read(strings.NewReader(line)); err == nil {
+			t.Errorf("%q is taken", line)
+		}
+	}
+}
+
+func TestRowsAreHonest(t *testing.T) {
+	big, small := of("store/Put/nodes/1000000", cpuNS), of("store/Put/nodes/10", cpuNS)
+	rows, err := evaluate([]target{
+		{"1", "too much", big, "ns", small, "10", ratioAtMost(2)},
+		{"1", "fine", big, "ns", small, "10", ratioAtMost(3)},
+		{"1", "too little", big, "ns", nil, "", atLeast(1000)},
+		{"1", "gone", of("store/Gone", cpuNS), "ns", nil, "", atMost(1)},
+	}, read(t, printed))
+	if err == nil || !strings.Contains(err.Error(), "store/Gone") {
+		t.Errorf("a figure that is gone: %v", err)
+	}
+	for i, want := range []string{"**not met**", "met", "**not met**", "not measured"} {
+		if rows[i].met != want {
+			t.Errorf("%s: %q, want %q", rows[i].what, rows[i].met, want)
+		}
+	}
+	if rows[0].ratio != "3 times" || rows[0].want != "at most 2 times" || rows[0].measured != "660 ns" {
+		t.Errorf("row is %+v", rows[0])
+	}
+}
+
+func TestPeersThatDidNotRunAreNoError(t *testing.T) {
+	text, _, _ := strings.Cut(printed, "pkg: github.com/microhq/monitor-srv/test")
+	rows, err := evaluate([]target{{"6", "CPU", of(http+"1000/ours", cpuS), "CPU-s", nil, "", atMost(1)}}, read(t, text))
+	if err != nil || !strings.Contains(rows[0].met, "make bench-peers") {
+		t.Errorf("%v, %v", rows, err)
+	}
+}
