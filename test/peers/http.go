@@ -81,6 +81,11 @@ func (b *bench) http(ctx context.Context, pair *gatusPair) error {
 // settled watches a program that has just started, and ends it.
 func (b *bench) settled(ctx context.Context, p *process, f fleet, name string) error {
 	defer p.stop()
+	return b.seen(ctx, p, f, name)
+}
+
+// seen watches a program that has just started.
+func (b *bench) seen(ctx context.Context, p *process, f fleet, name string) error {
 	if err := p.sleep(ctx, warmUp); err != nil {
 		return err
 	}
@@ -135,17 +140,17 @@ func (b *bench) blackboxExporter(ctx context.Context, interval time.Duration) er
 	if err != nil {
 		return err
 	}
+	defer p.stop()
 	base := "http://127.0.0.1:" + port
 	if err := p.answers(ctx, base+"/-/healthy"); err != nil {
-		p.stop()
 		return err
 	}
-	driven, end := context.WithTimeout(ctx, warmUp+watchTime+time.Second)
+	driven, end := context.WithCancel(ctx)
 	defer end()
 	var wg sync.WaitGroup
 	var failed error
 	wg.Go(func() { failed = b.scrape(driven, base, interval/httpMonitors) })
-	err = b.settled(ctx, p, fleet{program: "blackbox", monitors: httpMonitors, interval: interval}, "blackbox_exporter")
+	err = b.seen(ctx, p, fleet{program: "blackbox", monitors: httpMonitors, interval: interval}, "blackbox_exporter")
 	end()
 	wg.Wait()
 	return errors.Join(err, failed)
