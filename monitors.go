@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -29,6 +30,7 @@ type monitors struct {
 	tokens    *access.Tokens
 	hangup    chan os.Signal // asks to read everything again
 	lookout   *lookout
+	lock      *os.File // on the directory of the journal; nil without one
 }
 
 // newMonitors makes the parts. They probe through the instance's own client and
@@ -38,7 +40,7 @@ func newMonitors(i *instance) (*monitors, error) {
 	if err != nil {
 		host = "localhost"
 	}
-	journal, err := openJournal(i)
+	journal, lock, err := openJournal(i)
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +48,7 @@ func newMonitors(i *instance) (*monitors, error) {
 		dir: i.cfg.configDir, log: i.log, tokens: i.cfg.policy.Tokens,
 		deliverer: action.NewDeliverer(action.Options{Log: i.log, Stop: deliverTimeout}),
 		hangup:    make(chan os.Signal, 1),
+		lock:      lock,
 	}
 	version := i.cfg.server.version
 	m.group = monitor.NewGroup(monitor.Config{
@@ -78,11 +81,16 @@ func newMonitors(i *instance) (*monitors, error) {
 	return m, nil
 }
 
-// openJournal opens the journal of registered monitors; it is nil without a
+// openJournal opens the journal of registered monitors and locks its directory:
+// two processes would overwrite what the other one keeps. Both are nil without a
 // directory for it.
-func openJournal(i *instance) (*monitor.Journal, error) {
+func openJournal(i *instance) (*monitor.Journal, *os.File, error) {
 	if i.cfg.stateDir == "" {
-		return nil, nil
+		return nil, nil, nil
+	}
+	lock, err := lockDir(i.cfg.stateDir)
+	if err != nil {
+		return nil, nil, err
 	}
 	journal, err := monitor.OpenJournal(i.cfg.stateDir)
 	var damaged *monitor.DamagedError
@@ -90,15 +98,39 @@ func openJournal(i *instance) (*monitor.Journal, error) {
 	case journal != nil && errors.As(err, &damaged):
 		i.log.Error(err.Error())
 	case err != nil:
-		return nil, err
+		_ = lock.Close()
+		return nil, nil, err
 	}
-	return journal, nil
+	return journal, lock, nil
+}
+
+// lockDir makes a directory, if it is not there, and locks it until the file is
+// closed or the process ends.
+func lockDir(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the state directory %q: %w", dir, err)
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("locking the state directory: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = errors.New("another process uses it")
+		}
+		return nil, fmt.Errorf("locking the state directory %q: %w", dir, err)
+	}
+	return f, nil
 }
 
 // close ends what newMonitors began.
 func (m *monitors) close() {
 	m.lookout.close()
 	signal.Stop(m.hangup)
+	if m.lock != nil {
+		_ = m.lock.Close()
+	}
 }
 
 // load reads the directory and brings the group to it.

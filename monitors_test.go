@@ -147,6 +147,11 @@ func TestG46RegisteredMonitorsSurviveKill(t *testing.T) {
 	if _, stderr, code := m.command("op", "", "unregister", "3"); code != 0 {
 		t.Fatal(stderr)
 	}
+	var out, errs bytes.Buffer
+	second := append([]string{"monitor-srv", "--http_address", "127.0.0.1:0"}, args...)
+	if code := run(t.Context(), second, nil, &out, &errs); code != exitFailed || !strings.Contains(errs.String(), "another process uses it; --state_dir names another directory") {
+		t.Errorf("a second instance with the same state: exit %d, %s", code, errs.String())
+	}
 	m.kill()
 	m = startMonitor(t, args...)
 	m.ready(startWithin)
