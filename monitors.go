@@ -27,6 +27,7 @@ type monitors struct {
 	log       *slog.Logger
 	group     *monitor.Group
 	deliverer *action.Deliverer
+	journal   *monitor.Journal // nil without a state directory
 	tokens    *access.Tokens
 	hangup    chan os.Signal // asks to read everything again
 	lookout   *lookout
@@ -78,7 +79,38 @@ func newMonitors(i *instance) (*monitors, error) {
 	for _, err := range m.group.Restore(i.mayRestore) {
 		i.log.Error("a registered monitor is not restored", "err", err)
 	}
+	m.journal = journal
+	m.resume()
 	return m, nil
+}
+
+// kept is what one run owes to the next: notices that were not told, and the
+// incidents that are open.
+type kept struct {
+	Owed      []action.Backlog   `json:"owed,omitempty"`
+	Incidents []monitor.Incident `json:"incidents,omitempty"`
+}
+
+// resume goes on with what the run before has kept.
+func (m *monitors) resume() {
+	if m.journal == nil {
+		return
+	}
+	var k kept
+	if err := m.journal.Kept(&k); err != nil {
+		m.log.Error("open incidents begin anew", "err", err)
+		return
+	}
+	m.deliverer.Restore(k.Owed)
+	m.group.Resume(k.Incidents)
+}
+
+// keep keeps it, once nothing is probed and told any more.
+func (m *monitors) keep() error {
+	if m.journal == nil {
+		return nil
+	}
+	return m.journal.Keep(kept{Owed: m.deliverer.Pending(), Incidents: m.group.Incidents()})
 }
 
 // openJournal opens the journal of registered monitors and locks its directory:

@@ -237,3 +237,72 @@ func TestEveryMonitorIsAHealthCheck(t *testing.T) {
 		t.Errorf("exit %d, %s", code, health)
 	}
 }
+
+// G36, T45: an incident that is open when the program stops goes on after it: no
+// second failure is told, what could not be told is told then, and the recovery
+// carries the same id.
+func TestG36IncidentsSurviveAStop(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var got []string
+	refuse := true
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if refuse {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		got = append(got, r.FormValue("event")+" "+r.Header.Get("X-Monitor-Incident"))
+	}))
+	defer receiver.Close()
+	told := func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return append([]string(nil), got...)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	_ = l.Close()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a.toml"), fmt.Sprintf(`
+[[monitor]]
+name = "a"
+interval = 1
+[monitor.probe]
+type = "tcp"
+address = %q
+[[monitor.actions]]
+type = "http"
+url_fail = %q
+url_recover = %q
+`, address, receiver.URL, receiver.URL))
+	args := []string{"--registry", "memory", "-d", dir, "--state_dir", filepath.Join(t.TempDir(), "state")}
+	m := startMonitor(t, args...)
+	m.ready(startWithin)
+	eventually(t, 5*time.Second, "it fails", func() bool { return m.checks(`{"source": 1, "status": 2}`).Total == 1 })
+	m.stopsInOrder(t)
+	if n := told(); len(n) != 0 {
+		t.Fatalf("told %q although the receiver refused", n)
+	}
+	mu.Lock()
+	refuse = false
+	mu.Unlock()
+	m = startMonitor(t, args...)
+	m.ready(startWithin)
+	eventually(t, 10*time.Second, "the failure is told", func() bool { return len(told()) == 1 })
+	time.Sleep(3 * time.Second) // some more failing probes
+	if l, err = net.Listen("tcp", address); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	eventually(t, 10*time.Second, "the recovery is told", func() bool { return len(told()) == 2 })
+	n := told()
+	fail, recovered := strings.Fields(n[0]), strings.Fields(n[1])
+	if len(fail) != 2 || len(recovered) != 2 || fail[0] != "fail" || recovered[0] != "recover" || fail[1] != recovered[1] {
+		t.Errorf("told %q, want one failure and its recovery", n)
+	}
+}

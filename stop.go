@@ -63,6 +63,7 @@ func (i *instance) stopInOrder(ctx context.Context, a actors) error {
 	if err := <-told; err != nil {
 		i.log.Warn("actions were cut off", "err", err)
 	}
+	errs = append(errs, i.monitors.keep())
 	left := make(chan error, 1)
 	go func() {
 		leave, cancel := context.WithTimeout(ctx, leaveTimeout)
