@@ -65,7 +65,7 @@ func (b *bench) detection(ctx context.Context) error {
 		if len(delays) < detected {
 			fmt.Printf("# of %d alerts of %s %d came\n", detected, program, len(delays))
 		}
-		print("Detection/"+program, len(delays),
+		report("Detection/"+program, len(delays),
 			figure{quantile(delays, 0.5).Seconds(), "s-median"},
 			figure{quantile(delays, 0).Seconds(), "s-least"},
 			figure{quantile(delays, 1).Seconds(), "s-most"})

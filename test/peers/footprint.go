@@ -92,7 +92,7 @@ func (b *bench) filled(ctx context.Context, bus broker.Broker, nats string, entr
 	if err != nil {
 		return err
 	}
-	print(fmt.Sprintf("Footprint/nats/%d", entries), 1, figure{full.rss, "RSS-MB"}, figure{full.own, "heap-MB"}, used, figure{idle.rss, "RSS-MB-idle"}, figure{idle.own, "heap-MB-idle"})
+	report(fmt.Sprintf("Footprint/nats/%d", entries), 1, figure{full.rss, "RSS-MB"}, figure{full.own, "heap-MB"}, used, figure{idle.rss, "RSS-MB-idle"}, figure{idle.own, "heap-MB-idle"})
 	return nil
 }
 
@@ -200,7 +200,7 @@ func (b *bench) overHTTP(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	print(fmt.Sprintf("Footprint/http/%d", published), 1, figure{full.rss, "RSS-MB"}, figure{full.own, "heap-MB"}, used)
+	report(fmt.Sprintf("Footprint/http/%d", published), 1, figure{full.rss, "RSS-MB"}, figure{full.own, "heap-MB"}, used)
 	return nil
 }
 

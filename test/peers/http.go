@@ -97,7 +97,7 @@ func (b *bench) seen(ctx context.Context, p *process, f fleet, name string) erro
 	if f.program == "blackbox" {
 		own = 0
 	}
-	print(rateName(f.interval)+"/"+name, len(w.starts), w.figures(own)...)
+	report(rateName(f.interval)+"/"+name, len(w.starts), w.figures(own)...)
 	return nil
 }
 
@@ -170,7 +170,7 @@ func (b *bench) scrape(ctx context.Context, base string, step time.Duration) err
 				rsp, err := client.Get(base + "/probe?module=http_2xx&target=" + url.QueryEscape(target))
 				if err == nil {
 					_, err = io.Copy(io.Discard, rsp.Body)
-					rsp.Body.Close()
+					_ = rsp.Body.Close()
 				}
 				if err != nil && ctx.Err() == nil {
 					select {

@@ -37,8 +37,9 @@ func main() {
 	only := flag.String("only", "", "run only this `part`: detection, footprint, http or tcp")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, &bench{bin: *bin, blackbox: *blackbox, consul: *consul}, *only); err != nil {
+	err := run(ctx, &bench{bin: *bin, blackbox: *blackbox, consul: *consul}, *only)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)
 	}
@@ -56,7 +57,7 @@ func run(ctx context.Context, b *bench, only string) (err error) {
 	if b.dir, err = os.MkdirTemp("", "peers-"); err != nil {
 		return err
 	}
-	defer os.RemoveAll(b.dir)
+	defer func() { _ = os.RemoveAll(b.dir) }()
 	if b.target, err = newTarget(); err != nil {
 		return err
 	}
@@ -102,8 +103,8 @@ type figure struct {
 	unit  string
 }
 
-// print writes a line as go test -bench does.
-func print(name string, n int, figures ...figure) {
+// report writes a line as go test -bench does.
+func report(name string, n int, figures ...figure) {
 	fmt.Printf("Benchmark%s\t%d", name, n)
 	for _, f := range figures {
 		fmt.Printf("\t%.4g %s", f.value, f.unit)

@@ -135,7 +135,7 @@ func (p *process) answers(ctx context.Context, url string) error {
 	client := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
 		if rsp, err := client.Get(url); err == nil {
-			rsp.Body.Close()
+			_ = rsp.Body.Close()
 			if rsp.StatusCode == http.StatusOK {
 				return nil
 			}

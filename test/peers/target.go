@@ -42,7 +42,7 @@ func newTarget() (*target, error) {
 	}
 	tcp, err := net.Listen("tcp4", "0.0.0.0:0") // all of 127.0.0.0/8 is ours
 	if err != nil {
-		l.Close()
+		_ = l.Close()
 		return nil, err
 	}
 	t := &target{

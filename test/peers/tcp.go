@@ -27,7 +27,7 @@ func (b *bench) tcp(ctx context.Context) error {
 			return err
 		}
 		rate := float64(f.monitors) / f.interval.Seconds()
-		print(fmt.Sprintf("TCP/%d/%g-a-second", f.monitors, rate), len(w.starts), w.figures(f.interval)...)
+		report(fmt.Sprintf("TCP/%d/%g-a-second", f.monitors, rate), len(w.starts), w.figures(f.interval)...)
 	}
 	return nil
 }
