@@ -21,7 +21,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"version --registry=mdns", "flag provided but not defined: -registry; flags come before the command"},
 		{"--registry=zookeeper", "--registry \"zookeeper\" is not known: give one of consul, mdns, memory"},
 		{"--broker=kafka", "--broker \"kafka\" is not known: give one of http, nats"},
-		{"--verbosity=loud", "--verbosity \"loud\" is not known: give one of critical, error, warning, info, debug"},
+		{"--verbosity=loud", "--verbosity: the level \"loud\" is not known: give one of critical, error, warning, info, debug"},
 		{"--log_format=xml", "--log_format \"xml\" is not known: give one of text, json"},
 		{"--http_address=3838", "--http_address \"3838\" is not an address: give HOST:PORT"},
 		{"--server_address=x", "--server_address \"x\" is not an address: give HOST:PORT"},

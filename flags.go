@@ -214,6 +214,9 @@ func networks(words []string) ([]netip.Prefix, error) {
 
 // check refuses what cannot be meant.
 func (cfg config) check() error {
+	if _, err := setting.ParseLevel(cfg.log.verbosity); err != nil {
+		return usageError{fmt.Errorf("--%s: %w", flagVerbosity, err)}
+	}
 	for _, f := range []struct {
 		flag, value string
 		allowed     []string
@@ -221,7 +224,6 @@ func (cfg config) check() error {
 		{flagRegistry, cfg.registry, []string{"consul", "mdns", "memory"}},
 		{flagBroker, cfg.broker, []string{"http", "nats"}},
 		{flagLogFormat, cfg.log.format, []string{"text", "json"}},
-		{flagVerbosity, cfg.log.verbosity, setting.LevelNames()},
 	} {
 		if !slices.Contains(f.allowed, f.value) {
 			return usageError{fmt.Errorf("--%s %q is not known: give one of %s", f.flag, f.value, strings.Join(f.allowed, ", "))}

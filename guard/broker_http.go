@@ -81,7 +81,7 @@ func NewHTTPBroker(cfg HTTPBrokerConfig) (*Broker, error) {
 	}
 	if _, _, err := net.SplitHostPort(cfg.Address); err != nil {
 		return nil, fmt.Errorf("reading %s=%q: it is no host and port: give host:port, with port 0 for a free one",
-			cmp.Or(cfg.AddressFrom, "--broker_address"), cfg.Address)
+			cmp.Or(cfg.AddressFrom, "--broker_address"), redact(cfg.Address))
 	}
 	f := &httpFront{cfg: cfg, link: newLink("http"), reg: &httpAnnouncer{to: cfg.Registry}}
 	opts := []broker.Option{broker.Registry(f.reg), broker.Addrs(cfg.Address), broker.Logger(NewLogger(cfg.Logger))}

@@ -40,7 +40,7 @@ done
 printf 'package main\n\nfunc main() {}\n' >"$work/main.go"
 
 imports health   go-micro.dev/v4                    "of go-micro it may import the client and server packages only"
-imports health   go-micro.dev/v4/api                "of go-micro it may import the client and server packages only"
+imports health   go-micro.dev/v4/broker             "of go-micro it may import the client and server packages only"
 imports health   $module/store                      "of ours it may import proto/health only"
 imports health   github.com/nats-io/nats.go         "of ours it may import proto/health only"
 imports health   golang.org/x/sync/errgroup         "it brings no dependency of its own"
@@ -51,7 +51,6 @@ imports store    $module/handler                    "no broker, no RPC, no TOML 
 imports store    go-micro.dev/v4/broker             "store knows nothing of brokers and RPC"
 imports store    $module/proto/monitor              "no broker, no RPC, no TOML and no HTTP"
 imports store    $module/health                     ""
-imports store    github.com/tidwall/btree           ""
 imports command  $module/setting                    "are leaves"
 imports setting  $module/command                    "are leaves"
 imports probe    $module/store                      "a probe is a function of a context"
