@@ -85,7 +85,7 @@ calls web    io       '_, _ = io.ReadAll(nil)'                       "nothing un
 calls web    io       '_, _ = io.ReadAll(io.LimitReader(nil, 1))'    ""
 calls web    os       'os.Exit(1)'                                   "only main exits"
 
-(cd "$work" && "$linter" run --enable-only depguard,forbidigo ./... >report 2>&1) && {
+(cd "$work" && GOLANGCI_LINT_CACHE="$work/.cache" "$linter" run --enable-only depguard,forbidigo ./... >report 2>&1) && {
 	echo "lint-selftest: the linter found nothing wrong with ${#names[@]} planted files" >&2
 	exit 1
 }
