@@ -306,3 +306,55 @@ url_recover = %q
 		t.Errorf("told %q, want one failure and its recovery", n)
 	}
 }
+
+// An rpc probe finds its target through a real Consul and calls each node.
+func TestRPCProbeThroughConsul(t *testing.T) {
+	t.Parallel()
+	c := startConsul(t)
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a.toml"), `
+[[monitor]]
+name = "self"
+interval = 1
+[monitor.probe]
+type = "rpc"
+service = "go.micro.srv.monitor"
+endpoint = "Monitor.Services"
+nodes = "all"
+[[monitor]]
+name = "nobody"
+interval = 1
+[monitor.probe]
+type = "rpc"
+service = "go.micro.srv.nobody"
+endpoint = "Nobody.Home"
+[[monitor]]
+name = "broker"
+interval = 1
+[monitor.probe]
+type = "event"
+service = "go.micro.srv.monitor"
+check = "go.micro.srv.monitor.broker"
+[[monitor]]
+name = "heap"
+interval = 1
+max = 1e12
+[monitor.probe]
+type = "stats"
+service = "go.micro.srv.monitor"
+metric = "heap_in_use"
+`)
+	m := startMonitor(t, "--registry_address", c.address, "-d", dir)
+	m.ready(startWithin)
+	for _, id := range []string{"monitor.self", "monitor.broker", "monitor.heap"} {
+		eventually(t, 20*time.Second, id+" is OK", func() bool {
+			a := m.checks(fmt.Sprintf(`{"id": %q}`, id))
+			return a.Total == 1 && a.HealthChecks[0].Status == 1
+		})
+	}
+	a := m.checks(`{"id": "monitor.nobody"}`)
+	if a.Total != 1 || a.HealthChecks[0].Status != 2 || a.HealthChecks[0].Error == "" {
+		t.Errorf("a service that is not there: %+v", a)
+	}
+	m.stopsInOrder(t)
+}

@@ -121,3 +121,34 @@ func TestT17FrozenInstanceJudgesNobody(t *testing.T) {
 		t.Errorf("%s checks are listed", got)
 	}
 }
+
+// A18: after a restart the instance says since when it has listened, so that an
+// empty answer is not taken for an empty fleet, and each publisher is there again
+// with its next report.
+func TestA18RestartedInstanceSaysSoAndHearsAgain(t *testing.T) {
+	t.Parallel()
+	c := startConsul(t)
+	m := startMonitor(t, "--registry_address", c.address)
+	m.ready(startWithin)
+	startSample(t, c, m)
+	started := func(m *subject) int64 {
+		var a struct {
+			Started int64 `json:"started"`
+		}
+		if err := m.call("Monitor.Services", "{}", &a); err != nil {
+			t.Error(err)
+		}
+		return a.Started
+	}
+	before := started(m)
+	m.kill()
+	m = startMonitor(t, "--registry_address", c.address)
+	m.ready(startWithin)
+	if after := started(m); after <= before {
+		t.Errorf("started %d, before the restart %d", after, before)
+	}
+	// The publisher learns of the new subscriber through Consul, then reports.
+	eventually(t, 2*sampleInterval+sampleGrace, "the sample is there again", func() bool {
+		return m.checks(`{"service": "go-server"}`).Total == 2
+	})
+}
