@@ -38,6 +38,6 @@ while read -r package target; do
 	if ! fuzz "$package" "$target" "$@"; then
 		out_of_time || exit 1
 		echo "fuzz: $target ran out of time and found nothing; once more"
-		fuzz "$package" "$target" "$@" || exit 1
+		fuzz "$package" "$target" "$@" || out_of_time || exit 1
 	fi
 done <<<"$targets"
