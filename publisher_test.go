@@ -142,6 +142,8 @@ func TestA18RestartedInstanceSaysSoAndHearsAgain(t *testing.T) {
 	}
 	before := started(m)
 	m.kill()
+	// The answer counts in seconds.
+	eventually(t, 2*time.Second, "the next second", func() bool { return time.Now().Unix() > before })
 	m = startMonitor(t, "--registry_address", c.address)
 	m.ready(startWithin)
 	if after := started(m); after <= before {
