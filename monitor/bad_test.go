@@ -25,6 +25,7 @@ func (nobody) Record(Result) {}
 // TestBadFiles reads each file of testdata/bad, whose first comment lines hold
 // all that is to be said of it, in order, without the name of the file.
 func TestBadFiles(t *testing.T) {
+	copyOfTestdata(t)
 	files, err := filepath.Glob("testdata/bad/*.toml")
 	if err != nil || len(files) < 15 {
 		t.Fatalf("%d files, %v", len(files), err)
@@ -55,4 +56,28 @@ func TestBadFiles(t *testing.T) {
 			}
 		})
 	}
+}
+
+// copyOfTestdata has the test work in a copy of testdata that nobody else may
+// write, whatever the umask was when it was checked out.
+func copyOfTestdata(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, "testdata"), os.DirFS("testdata")); err != nil {
+		t.Fatal(err)
+	}
+	err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		return os.Chmod(path, info.Mode().Perm()&^0o022)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
 }

@@ -13,10 +13,11 @@ import (
 	"syscall"
 )
 
-// Bounds of what is read. A document of a thousand monitors is about 300 KiB.
+// Bounds of what is read.
 const (
-	// MaxDocument is the size of the largest document that is read, in bytes.
-	MaxDocument = 1 << 20
+	// MaxDocument is the size of the largest document that is read, in bytes. A
+	// monitor takes 110 to 400 of them, so 10,000 fit.
+	MaxDocument = 4 << 20
 	maxFiles    = 10_000
 )
 
@@ -83,13 +84,14 @@ func (p *Problem) Unwrap() error { return p.Err }
 func Load(paths ...string) (Set, []*Problem) {
 	var set Set
 	var problems []*Problem
+	l := loader{watchman: newWatchman(), told: make(map[*exposure]bool)}
 	for _, path := range paths {
 		files, err := filesOf(path)
 		if err != nil {
 			problems = append(problems, &Problem{File: path, Err: err})
 		}
 		for _, file := range files {
-			one, wrong := loadFile(file)
+			one, wrong := l.load(file)
 			set.Monitors = append(set.Monitors, one.Monitors...)
 			set.Receivers = append(set.Receivers, one.Receivers...)
 			set.broken = append(set.broken, one.broken...)
@@ -129,45 +131,56 @@ func filesOf(path string) ([]string, error) {
 	return files, nil
 }
 
-func loadFile(file string) (Set, []*Problem) {
-	text, mode, err := readDocument(file)
+// loader reads files.
+type loader struct {
+	*watchman
+	told map[*exposure]bool
+}
+
+func (l loader) load(file string) (Set, []*Problem) {
+	text, info, err := readDocument(file)
 	if err != nil {
 		return Set{}, []*Problem{{File: file, Err: err}}
 	}
 	set, problems := Parse(file, text)
-	if mode.Perm()&0o022 != 0 {
-		problems = append(problems, &Problem{
-			File: file, Warning: true,
-			Err: fmt.Errorf("group or others may write the file (mode %04o): its exec probes and actions are refused; chmod go-w heals it", mode.Perm()),
-		})
-		refused := set.refuseExec(file)
-		problems = append(problems, refused...)
+	exposed := l.directories(file)
+	if e := l.file(file, info); e != nil {
+		exposed = append([]*exposure{e}, exposed...)
+	}
+	for _, e := range exposed {
+		if !l.told[e] {
+			problems = append(problems, e.warning())
+		}
+		l.told[e] = true
+	}
+	if len(exposed) > 0 {
+		problems = append(problems, set.refuseExec(file, exposed[0].refusal())...)
 	}
 	return set, problems
 }
 
-func readDocument(file string) (string, fs.FileMode, error) {
+func readDocument(file string) (string, fs.FileInfo, error) {
 	// Without O_NONBLOCK a pipe in the directory would be waited on.
 	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return "", 0, cause(err)
+		return "", nil, cause(err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return "", 0, cause(err)
+		return "", nil, cause(err)
 	}
 	if !info.Mode().IsRegular() {
-		return "", 0, errors.New("not a regular file")
+		return "", nil, errors.New("not a regular file")
 	}
 	text, err := io.ReadAll(io.LimitReader(f, MaxDocument+1))
 	if err != nil {
-		return "", 0, cause(err)
+		return "", nil, cause(err)
 	}
 	if len(text) > MaxDocument {
-		return "", 0, fmt.Errorf("larger than %d bytes", MaxDocument)
+		return "", nil, fmt.Errorf("larger than %d MiB, the most that is read: split it", MaxDocument>>20)
 	}
-	return string(text), info.Mode(), nil
+	return string(text), info, nil
 }
 
 // cause drops the path that the place of the problem names already.
@@ -231,21 +244,22 @@ func (s *Set) refuseDuplicates() []*Problem {
 	return problems
 }
 
-// refuseExec drops every definition that would run a command.
-func (s *Set) refuseExec(file string) []*Problem {
+// refuseExec drops every definition that would run a command, and says why.
+func (s *Set) refuseExec(file string, why error) []*Problem {
 	var problems []*Problem
 	s.Monitors = slices.DeleteFunc(s.Monitors, func(d *Definition) bool {
 		if !d.RunsCommands() {
 			return false
 		}
-		problems = append(problems, &Problem{File: file, Line: d.line, Monitor: d.Name, Err: errors.New("exec is refused from a file that group or others may write")})
+		problems = append(problems, &Problem{File: file, Line: d.line, Monitor: d.Name, Err: why})
+		s.broken = append(s.broken, d)
 		return true
 	})
 	s.Receivers = slices.DeleteFunc(s.Receivers, func(r *Receiver) bool {
 		if r.action.kind != kindExec {
 			return false
 		}
-		problems = append(problems, &Problem{File: file, Line: r.line, Err: fmt.Errorf("receiver %q: exec is refused from a file that group or others may write", r.Name)})
+		problems = append(problems, &Problem{File: file, Line: r.line, Err: fmt.Errorf("receiver %q: %w", r.Name, why)})
 		return true
 	})
 	return problems
