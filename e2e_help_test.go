@@ -35,6 +35,9 @@ var binaries = sync.OnceValue(func() error {
 })
 
 func TestMain(m *testing.M) {
+	if isGuardian(os.Args) {
+		os.Exit(guardCommands(os.Stderr))
+	}
 	dir, err := os.MkdirTemp("", "monitor-srv-test-")
 	if err != nil {
 		panic(err)

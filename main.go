@@ -28,6 +28,9 @@ const (
 type usageError struct{ error }
 
 func main() {
+	if isGuardian(os.Args) {
+		os.Exit(guardCommands(os.Stderr))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)

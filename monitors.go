@@ -14,6 +14,7 @@ import (
 
 	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/command"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
 )
@@ -29,6 +30,7 @@ type monitors struct {
 	deliverer *action.Deliverer
 	journal   *monitor.Journal // nil without a state directory
 	tokens    *access.Tokens
+	guardian  *command.Guardian
 	hangup    chan os.Signal // asks to read everything again
 	lookout   *lookout
 	lock      *os.File // on the directory of the journal; nil without one
@@ -48,6 +50,7 @@ func newMonitors(i *instance) (*monitors, error) {
 	m := &monitors{
 		dir: i.cfg.configDir, log: i.log, tokens: i.cfg.policy.Tokens,
 		deliverer: action.NewDeliverer(action.Options{Log: i.log, Stop: deliverTimeout}),
+		guardian:  newGuardian(i.log),
 		hangup:    make(chan os.Signal, 1),
 		lock:      lock,
 	}
@@ -56,11 +59,11 @@ func newMonitors(i *instance) (*monitors, error) {
 		Probes: probe.Builtin(),
 		ProbeEnv: probe.Env{
 			Caller: caller{i}, Events: eventSource{i.store}, Stats: statsSource{i.store},
-			AllowTargets: i.cfg.allowTargets, Log: i.log,
+			AllowTargets: i.cfg.allowTargets, Log: i.log, Guardian: m.guardian,
 		},
 		Actions: action.Builtin(),
 		ActionEnv: action.Env{
-			Host: host, Version: version, Log: i.log,
+			Host: host, Version: version, Log: i.log, Guardian: m.guardian,
 			Publish: func(_ context.Context, topic string, header map[string]string, body []byte) error {
 				return i.broker.Publish(topic, &broker.Message{Header: header, Body: body})
 			},

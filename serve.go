@@ -218,6 +218,7 @@ func (i *instance) Run(ctx context.Context) error {
 		events:   start("events", i.events.Run),
 	}
 	a.service = start("RPC", i.runService)
+	a.guardian = start("guardian", i.monitors.guardian.Run)
 	a.deliverer = start("actions", i.monitors.deliverer.Run)
 	a.probes = start("monitors", i.monitors.group.Run)
 	a.reload = start("reload", i.monitors.watch)

@@ -24,11 +24,11 @@ const maxHeartbeat = 5 * time.Second
 
 // actors are the running parts.
 type actors struct {
-	web, registry, broker, store, events, service, reporter, probes, deliverer, reload *actor
+	web, registry, broker, store, events, service, reporter, probes, deliverer, guardian, reload *actor
 }
 
 func (a actors) all() []*actor {
-	return []*actor{a.reporter, a.reload, a.probes, a.deliverer, a.service, a.broker, a.registry, a.events, a.store, a.web}
+	return []*actor{a.reporter, a.reload, a.probes, a.deliverer, a.guardian, a.service, a.broker, a.registry, a.events, a.store, a.web}
 }
 
 // stop ends the actors in order, within stopTimeout in all.
@@ -76,7 +76,7 @@ func (i *instance) stopInOrder(ctx context.Context, a actors) error {
 	if err := <-left; err != nil {
 		i.log.Warn("the registry was not left in order", "err", err)
 	}
-	for _, a := range []*actor{a.broker, a.registry, a.events, a.store, a.web} {
+	for _, a := range []*actor{a.broker, a.registry, a.events, a.store, a.web, a.guardian} {
 		errs = append(errs, a.stop())
 	}
 	return errors.Join(slices.DeleteFunc(errs, func(err error) bool { return err == nil })...)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/microhq/monitor-srv/command"
 )
 
 const (
@@ -47,6 +49,9 @@ type Env struct {
 	// Publish sends an event to a topic of the bus. Nil means there is no bus:
 	// publish actions can be checked but not run.
 	Publish func(ctx context.Context, topic string, header map[string]string, body []byte) error
+	// Guardian kills the programs of exec actions if this process is killed; nil
+	// means that nobody does.
+	Guardian *command.Guardian
 }
 
 func (e Env) log() *slog.Logger {

@@ -39,6 +39,7 @@ type execAction struct {
 	debug   *slog.Logger // nil if not asked for
 	secrets *redactor
 	slots   chan struct{} // one for each program that runs
+	guard   *command.Guardian
 }
 
 // maxPrograms bounds the programs that exec actions run at a time: when all
@@ -60,7 +61,7 @@ func newExec(decode func(any) error, env Env, slots chan struct{}) (Action, erro
 	if slices.ContainsFunc(append([]string{keys.Command}, keys.Args...), hasNUL) {
 		return nil, errors.New("command and args must not hold NUL bytes")
 	}
-	a := &execAction{command: keys.Command, args: keys.Args, timeout: timeout, slots: slots}
+	a := &execAction{command: keys.Command, args: keys.Args, timeout: timeout, slots: slots, guard: env.Guardian}
 	var secrets []string
 	for i, pair := range keys.Env {
 		name, value, ok := strings.Cut(pair.Reveal(), "=")
@@ -107,6 +108,7 @@ func (a *execAction) Notify(ctx context.Context, ns []Notice) error {
 		Args:       a.args,
 		Env:        append(slices.Clone(a.env), variables(ns[0])...),
 		Background: true,
+		Guardian:   a.guard,
 	})
 	if a.debug != nil {
 		a.debug.Info("an action printed", "action", a.String(), "monitor", ns[0].Monitor, "event", ns[0].Event,

@@ -32,6 +32,10 @@ const (
 	// given up.
 	sweepTime = 250 * time.Millisecond
 	killTime  = 200 * time.Millisecond
+
+	// niceness is what is added to our nice value for commands that measure: they
+	// must not keep this process from judging in time.
+	niceness = 10
 )
 
 // Spec says what to run.
@@ -49,8 +53,12 @@ type Spec struct {
 	// Dir is the working directory; empty means "/".
 	Dir string
 	// Background leaves alone what the program leaves running when it ends in
-	// time by itself. Otherwise its group is killed as soon as it ends.
+	// time by itself. Otherwise its group is killed as soon as it ends, writes no
+	// core files, and has a nice value of 10 more than this process.
 	Background bool
+	// Guardian kills what the run started if this process dies meanwhile; nil if
+	// nobody does.
+	Guardian *Guardian
 }
 
 // Output is what a run left.

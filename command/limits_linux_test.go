@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -18,11 +19,16 @@ import (
 const helperEnv = "COMMAND_TEST_HELPER"
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == guardianWord {
+		os.Exit(guardian())
+	}
 	switch os.Getenv(helperEnv) {
 	case "":
 		os.Exit(m.Run())
 	case "daemon":
 		daemon()
+	case "guarded":
+		guarded()
 	case "adopter":
 		os.Exit(adopter())
 	}
@@ -214,7 +220,7 @@ func TestG40UmaskOfTheProcessStays(t *testing.T) {
 func TestOldKernelsArePolled(t *testing.T) {
 	done := make(chan error)
 	go func() {
-		p, err := start(sh("sleep 0.05; exit 7"))
+		p, err := start(sh("sleep 0.05; exit 7"), os.Environ())
 		if err != nil {
 			done <- err
 			return
@@ -232,6 +238,36 @@ func TestOldKernelsArePolled(t *testing.T) {
 	}()
 	if err := <-done; err == nil || err.Error() != "exit status 7" {
 		t.Errorf("got %v, want exit status 7", err)
+	}
+}
+
+func TestProgramsGiveWayAndLeaveNoCoreFiles(t *testing.T) {
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1 << 20, Max: before.Max}); err != nil {
+		t.Fatalf("allowing core files: %v; this test needs a hard limit of 1 MiB at least", err)
+	}
+	defer unix.Setrlimit(unix.RLIMIT_CORE, &before)
+	raw, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := 20 - raw
+	// Both are set just after the start, so the first look may come too early.
+	want := fmt.Sprint("nice ", min(ours+10, 19), " core 0")
+	const look = `set -- $(grep core /proc/self/limits); x="nice $(nice) core $5"`
+	out, err := Run(t.Context(), sh(`for i in $(seq 500); do `+look+`; [ "$x" = "`+want+`" ] && break; sleep 0.02; done; echo $x`))
+	if err != nil || string(out.Stdout) != want+"\n" {
+		t.Errorf("got %q, %v, want %q", out.Stdout, err, want)
+	}
+	// What may live on keeps what the service has.
+	spec := sh("sleep 0.1; " + look + "; echo $x")
+	spec.Background = true
+	want = fmt.Sprint("nice ", ours, " core 1048576")
+	if out, err := Run(t.Context(), spec); err != nil || string(out.Stdout) != want+"\n" {
+		t.Errorf("in the background: got %q, %v, want %q", out.Stdout, err, want)
 	}
 }
 

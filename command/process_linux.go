@@ -25,6 +25,9 @@ type process struct {
 // whose thread ends with it: the thread has a umask of its own, and the kernel
 // kills the program when the thread that started it ends.
 func run(ctx context.Context, spec Spec) (Output, error) {
+	env, mark := environment(spec)
+	place := spec.Guardian.enter(ctx, mark)
+	defer spec.Guardian.leave(place)
 	runtime.LockOSThread()
 	restrictThread()
 	wake, err := newWake(ctx)
@@ -32,20 +35,29 @@ func run(ctx context.Context, spec Spec) (Output, error) {
 		return Output{ExitCode: -1}, fmt.Errorf("starting %q: %w", spec.Path, err)
 	}
 	defer wake.close()
-	p, err := start(spec)
+	p, err := start(spec, env)
 	if err != nil {
 		return Output{ExitCode: -1}, err
+	}
+	p.mark = mark
+	spec.Guardian.started(place, mark, p.pid)
+	if !spec.Background {
+		p.restrain()
 	}
 	return p.supervise(ctx, wake, spec.Background)
 }
 
 // restrictThread gives the calling thread, and so what it starts, a umask of
-// 077, and marks the files that this process inherited as not to be inherited
-// further. Where the kernel refuses a thread its own umask (as a container's
+// 077, and keeps the files that this process inherited from it. Where the kernel refuses a thread its own umask (as a container's
 // filter of system calls may), the whole process gets it.
 func restrictThread() {
 	_ = unix.Unshare(unix.CLONE_FS)
 	unix.Umask(0o077)
+	keepFiles()
+}
+
+// keepFiles marks all files but the first three as not to be inherited.
+func keepFiles() {
 	if unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC) != nil {
 		closeOnExec()
 	}
@@ -66,8 +78,7 @@ func closeOnExec() {
 }
 
 // start starts the program with its pipes.
-func start(spec Spec) (_ *process, err error) {
-	env, mark := environment(spec)
+func start(spec Spec, env []string) (_ *process, err error) {
 	path, err := lookPath(spec.Path, variable(env, "PATH"))
 	if err != nil {
 		return nil, fmt.Errorf("starting %q: %w", spec.Path, err)
@@ -76,7 +87,7 @@ func start(spec Spec) (_ *process, err error) {
 	if dir == "" {
 		dir = "/"
 	}
-	p := &process{fd: -1, mark: mark, out: stream{fd: -1}, err: stream{fd: -1}}
+	p := &process{fd: -1, out: stream{fd: -1}, err: stream{fd: -1}}
 	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", os.DevNull, err)
@@ -107,6 +118,17 @@ func start(spec Spec) (_ *process, err error) {
 		return nil, fmt.Errorf("starting %q in %q: %w", spec.Path, dir, err)
 	}
 	return p, nil
+}
+
+// restrain gives what dies with its run a lower priority and no core files. It
+// comes some microseconds after the program was loaded, far less than any needs to
+// start another one; priorities are set for the whole group nevertheless. What
+// cannot be set stays.
+func (p *process) restrain() {
+	_ = unix.Prlimit(p.pid, unix.RLIMIT_CORE, &unix.Rlimit{}, nil)
+	if ours, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil {
+		_ = unix.Setpriority(unix.PRIO_PGRP, p.pid, min(20-ours+niceness, 19)) // the kernel tells 20 minus the value
+	}
 }
 
 // lookPath finds an executable file of a name in the directories of path.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -38,6 +39,11 @@ func sweep(mark string, until time.Time) (killed []int, left bool) {
 // users run cannot be read and is passed over, and so are zombies, which have
 // none.
 func marked(mark string) []int {
+	return slices.DeleteFunc(processes(), func(pid int) bool { return !holds(pid, mark) })
+}
+
+// processes returns all processes but this one.
+func processes() []int {
 	dir, err := os.Open("/proc")
 	if err != nil {
 		return nil
@@ -47,10 +53,9 @@ func marked(mark string) []int {
 	if err != nil {
 		return nil
 	}
-	var pids []int
+	pids := make([]int, 0, len(names))
 	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err == nil && pid != os.Getpid() && holds(pid, mark) {
+		if pid, err := strconv.Atoi(name); err == nil && pid != os.Getpid() {
 			pids = append(pids, pid)
 		}
 	}
@@ -59,13 +64,19 @@ func marked(mark string) []int {
 
 // holds reports whether the environment of a process holds the mark.
 func holds(pid int, mark string) bool {
+	env := environ(pid)
+	return bytes.HasPrefix(env, []byte(mark+"\x00")) || bytes.Contains(env, []byte("\x00"+mark+"\x00"))
+}
+
+// environ returns the environment of a process, or nil.
+func environ(pid int) []byte {
 	f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/environ")
 	if err != nil {
-		return false
+		return nil
 	}
 	defer f.Close()
 	env, _ := io.ReadAll(io.LimitReader(f, maxEnviron))
-	return bytes.HasPrefix(env, []byte(mark+"\x00")) || bytes.Contains(env, []byte("\x00"+mark+"\x00"))
+	return env
 }
 
 // killMarked kills a process if it still holds the mark. The file of the process

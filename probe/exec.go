@@ -68,7 +68,7 @@ func newExec(decode func(any) error, env Env) (Probe, error) {
 	return &execProbe{
 		execConfig: c,
 		log:        log,
-		spec:       command.Spec{Path: path, Args: c.Args, Env: c.Env, Pass: c.PassEnv, Dir: c.Dir},
+		spec:       command.Spec{Path: path, Args: c.Args, Env: c.Env, Pass: c.PassEnv, Dir: c.Dir, Guardian: env.Guardian},
 		secrets:    secretVariables(c.Env),
 	}, nil
 }

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/microhq/monitor-srv/command"
 )
 
 // Probe measures one thing. Its methods are called one at a time.
@@ -68,6 +70,9 @@ type Env struct {
 	Stats  StatsSource
 	// Log hears of commands that cannot be killed; nil drops it.
 	Log *slog.Logger
+	// Guardian kills the commands of exec probes if this process is killed; nil
+	// means that nobody does.
+	Guardian *command.Guardian
 }
 
 // Builtin returns the kinds of this package by the name that the key type gives.

@@ -1,0 +1,113 @@
+package command
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// guardTime bounds how long a guardian goes on killing, and guardPause is its
+	// rest between two looks.
+	guardTime  = 5 * time.Second
+	guardPause = 5 * time.Millisecond
+
+	// tableFile is the table's number among the files of a guardian.
+	tableFile = 3
+)
+
+// Guard is what a guardian process does: it waits for the end of its standard
+// input, which is that of the process that started it, and kills what is left of
+// that process's commands. It goes on until there is nothing left, but no longer
+// than 5 s. To be called before anything else, by a process that a Guardian
+// started; in any other it fails at once.
+func Guard() error {
+	// The service manager may tell all of the service to stop. This process
+	// stops last.
+	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)
+	file := os.NewFile(tableFile, "table of commands")
+	if _, err := readTable(file); err != nil {
+		return fmt.Errorf("guarding commands: %w: only the service itself starts this", err)
+	}
+	_ = os.WriteFile("/proc/self/comm", []byte("monitor-guard"), 0)
+	debug.FreeOSMemory()
+	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
+		return fmt.Errorf("guarding commands: %w", err)
+	}
+	// A process may fork between being looked at and being killed, and its child
+	// may get a number that was looked at already: nothing is left if nothing is
+	// found twice.
+	until := time.Now().Add(guardTime)
+	for empty := 0; empty < 2; time.Sleep(guardPause) {
+		c, err := readTable(file)
+		if err != nil {
+			return fmt.Errorf("guarding commands: %w", err)
+		}
+		if len(c.keys) == 0 {
+			return nil
+		}
+		empty++
+		if c.kill() > 0 {
+			empty = 0
+		}
+		if time.Now().After(until) {
+			return errors.New("guarding commands: something outlived SIGKILL")
+		}
+	}
+	return nil
+}
+
+// kill kills the groups that the table names and whatever holds its marks. It
+// returns how many processes it found.
+func (c current) kill() int {
+	found := 0
+	for _, pid := range processes() {
+		// The number of a group could have been given anew, but not in the
+		// session of the dead.
+		if group, session := groupOf(pid); session == c.session && c.groups[group] {
+			_ = unix.Kill(-group, unix.SIGKILL)
+			found++
+		} else if mark := c.markOf(pid); mark != "" {
+			killMarked(pid, mark)
+			found++
+		}
+	}
+	return found
+}
+
+// markOf returns which of the marks a process holds, or "".
+func (c current) markOf(pid int) string {
+	for pair := range bytes.SplitSeq(environ(pid), []byte{0}) {
+		key, ok := bytes.CutPrefix(pair, []byte(markName+"="))
+		if ok && c.keys[string(key)] {
+			return string(pair)
+		}
+	}
+	return ""
+}
+
+// groupOf returns the group and the session of a process that lives, or zeros.
+func groupOf(pid int) (group, session int) {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, 0
+	}
+	// What stands in parentheses is a name of any kind; then come the state, the
+	// parent, the group and the session.
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 4 || fields[0][0] == 'Z' || fields[0][0] == 'X' {
+		return 0, 0
+	}
+	group, _ = strconv.Atoi(string(fields[2]))
+	session, _ = strconv.Atoi(string(fields[3]))
+	return group, session
+}

@@ -1,0 +1,425 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// guardianWord makes this binary a guardian: it gets no variables.
+const guardianWord = "guardian"
+
+func guardian() int {
+	if err := Guard(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func selfGuardian(log *slog.Logger) *Guardian {
+	return NewGuardian(GuardianConfig{Path: "/proc/self/exe", Args: []string{guardianWord}, Log: log})
+}
+
+// guarded runs commands under a guardian until it is killed: first the scripts of
+// TEST_BACKGROUND, each to its end, then TEST_RUNS times that of TEST_SCRIPT.
+func guarded() {
+	ctx := context.Background()
+	g := selfGuardian(slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	go g.Run(ctx)
+	if script := os.Getenv("TEST_BACKGROUND"); script != "" {
+		spec := sh(script)
+		spec.Background, spec.Guardian = true, g
+		if _, err := Run(ctx, spec); err != nil {
+			panic(err)
+		}
+	}
+	runs, _ := strconv.Atoi(os.Getenv("TEST_RUNS"))
+	for range runs {
+		go func() {
+			spec := sh(os.Getenv("TEST_SCRIPT"))
+			spec.Guardian = g
+			out, err := Run(ctx, spec)
+			fmt.Fprintln(os.Stderr, "ended:", string(out.Stderr), err)
+			os.Exit(1)
+		}()
+	}
+	select {}
+}
+
+// word returns an argument of sleep that no other process has.
+func word() string { return fmt.Sprintf("1000.%07d%03d", os.Getpid(), serial.Add(1)) }
+
+// having returns the processes with the word in their arguments, and how many of
+// them are programs called sleep.
+func having(tb testing.TB, word string) (pids []int, sleeps int) {
+	tb.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil || len(files) == 0 {
+		tb.Fatalf("no processes in /proc: %v", err)
+	}
+	for _, file := range files {
+		args, err := os.ReadFile(file)
+		if err != nil || !bytes.Contains(args, []byte(word)) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		pids = append(pids, pid)
+		if string(args) == "sleep\x00"+word+"\x00" {
+			sleeps++
+		}
+	}
+	return pids, sleeps
+}
+
+// ownGuardian returns the guardian of a process, or 0.
+func ownGuardian(tb testing.TB, pid int) int {
+	tb.Helper()
+	for _, child := range childrenOf(pid) {
+		args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child))
+		if err == nil && bytes.HasSuffix(args, []byte("\x00"+guardianWord+"\x00")) {
+			return child
+		}
+	}
+	return 0
+}
+
+func childrenOf(pid int) (pids []int) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, file := range files {
+		b, _ := os.ReadFile(file)
+		for _, field := range strings.Fields(string(b)) {
+			n, _ := strconv.Atoi(field)
+			pids = append(pids, n)
+		}
+	}
+	return pids
+}
+
+// startGuarded starts a process that runs commands under a guardian, and waits
+// until there are as many sleeps as wanted.
+func startGuarded(t *testing.T, word string, sleeps int, env ...string) *exec.Cmd {
+	t.Helper()
+	cmd := self(t, "guarded", env...)
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("it wrote: %s", said.Bytes())
+		}
+		pids, _ := having(t, word)
+		for _, pid := range pids {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
+	if !eventually(30*time.Second, func() bool { _, n := having(t, word); return n == sleeps }) {
+		_, n := having(t, word)
+		t.Fatalf("%d of %d processes run", n, sleeps)
+	}
+	return cmd
+}
+
+// tree is a script that starts 7 sleeps in all the ways to be left alone: as
+// children and grandchildren, deaf to SIGTERM, in other sessions, forked twice and
+// adopted by another process, and without the mark but in the group. Two of them
+// are the programs of a shell.
+func tree(word string) string {
+	return strings.ReplaceAll(`
+		(sleep N; true) &
+		sleep N &
+		sh -c "trap '' TERM HUP INT; sleep N; true" &
+		env -i sleep N &
+		(setsid sh -c "trap '' TERM; (sleep N; true) & exec sleep N" >/dev/null 2>&1 &)
+		sleep N
+		true`, "N", word)
+}
+
+const treeSleeps = 7
+
+func TestT34WhatCommandsStartedDiesWithUs(t *testing.T) {
+	var took time.Duration
+	for range 3 { // on a busy machine one time says little
+		w := word()
+		cmd := startGuarded(t, w, 50*treeSleeps, "TEST_RUNS=50", "TEST_SCRIPT="+tree(w))
+		begin := time.Now()
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		gone := func() bool { pids, _ := having(t, w); return len(pids) == 0 }
+		if !eventually(10*time.Second, gone) {
+			pids, sleeps := having(t, w)
+			t.Fatalf("%d processes live on, of which %d sleep", len(pids), sleeps)
+		}
+		if took = time.Since(begin); took <= time.Second {
+			t.Logf("after %v nothing is left", took)
+			return
+		}
+	}
+	t.Errorf("nothing was left only after %v, want at most 1 s", took)
+}
+
+func TestT34WhatIsNotPartOfARunLives(t *testing.T) {
+	w, left, other := word(), word(), word()
+	stranger := exec.Command("sleep", other)
+	stranger.Env = []string{"MONITOR_RUN=0123456789abcdef"}
+	if err := stranger.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stranger.Process.Kill(); _ = stranger.Wait() }()
+	cmd := startGuarded(t, w, 1, "TEST_RUNS=1", "TEST_SCRIPT=setsid sleep "+w+" & wait",
+		"TEST_BACKGROUND=setsid sleep "+left+" >/dev/null 2>&1 & sleep "+left+" >/dev/null 2>&1 &")
+	guard := ownGuardian(t, cmd.Process.Pid)
+	if guard == 0 {
+		t.Fatal("there is no guardian")
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if !eventually(20*time.Second, func() bool { return !alive(guard) }) {
+		t.Error("the guardian lives on")
+	}
+	if pids, _ := having(t, w); len(pids) != 0 {
+		t.Errorf("survivors of a run: %v", pids)
+	}
+	pids, sleeps := having(t, left)
+	for _, pid := range pids {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	if sleeps != 2 {
+		t.Errorf("%d of what a command left in the background live, want 2", sleeps)
+	}
+	if _, sleeps := having(t, other); sleeps != 1 {
+		t.Error("a process of somebody else is gone")
+	}
+}
+
+// alive reports whether a process is there and no zombie.
+func alive(pid int) bool {
+	group, _ := groupOf(pid)
+	return group != 0
+}
+
+func TestT34GuardianIsStartedAgain(t *testing.T) {
+	w := word()
+	cmd := startGuarded(t, w, treeSleeps, "TEST_RUNS=1", "TEST_SCRIPT="+tree(w))
+	first := ownGuardian(t, cmd.Process.Pid)
+	_ = syscall.Kill(first, syscall.SIGTERM) // as to all processes of a service
+	_ = syscall.Kill(first, syscall.SIGKILL)
+	next := 0
+	if !eventually(20*time.Second, func() bool { next = ownGuardian(t, cmd.Process.Pid); return next != first && next != 0 }) {
+		t.Fatal("there is no guardian again")
+	}
+	_ = cmd.Process.Kill()
+	if !eventually(10*time.Second, func() bool { pids, _ := having(t, w); return len(pids) == 0 }) {
+		pids, _ := having(t, w)
+		t.Errorf("survivors: %v", pids)
+	}
+}
+
+func TestT34GuardianIsDeafToSignalsAndInheritsNothing(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := word()
+	// The process gets the socket as a careless parent leaves it: to be inherited.
+	fd, err := syscall.Dup(int(f.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	_ = f.Close()
+	t.Setenv("SECRET_OF_THE_DAEMON", "canary")
+	cmd := startGuarded(t, w, 1, "TEST_RUNS=1", "TEST_SCRIPT=sleep "+w)
+	guard := ownGuardian(t, cmd.Process.Pid)
+	// It has set itself up once it has its name.
+	if !eventually(20*time.Second, func() bool {
+		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", guard))
+		return string(name) == "monitor-guard\n"
+	}) {
+		t.Fatal("the guardian does not start")
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT} {
+		_ = syscall.Kill(guard, sig)
+	}
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", guard))
+	if err != nil || string(env) != "GOMAXPROCS=1\x00" {
+		t.Errorf("its environment is %q, %v", env, err)
+	}
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", guard))
+	if len(files) < 4 {
+		t.Errorf("got files %v, want 4 at least", files)
+	}
+	for _, file := range files {
+		if what, _ := os.Readlink(file); strings.HasPrefix(what, "socket:") {
+			t.Errorf("it holds %s, %s", filepath.Base(file), what)
+		}
+	}
+	if !alive(guard) || ownGuardian(t, cmd.Process.Pid) != guard {
+		t.Error("it ended by a signal that is for the whole service")
+	}
+}
+
+func TestT34GuardianLivesAsLongAsCommandsMayRun(t *testing.T) {
+	g := selfGuardian(nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- g.Run(ctx) }()
+	if guard := ownGuardian(t, os.Getpid()); guard != 0 {
+		t.Errorf("there is a guardian %d before the first command", guard)
+	}
+	files := openFiles(t)
+	if _, err := Run(t.Context(), Spec{Path: "true", Guardian: g}); err != nil {
+		t.Fatal(err)
+	}
+	if ownGuardian(t, os.Getpid()) == 0 {
+		t.Error("there is no guardian after the first command")
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if n := children(t); n != 0 {
+		t.Errorf("%d children are left", n)
+	}
+	if n := openFiles(t); n > files+1 { // the runtime may open one to wait for files
+		t.Errorf("%d open files, %d before", n, files)
+	}
+	if _, err := Run(t.Context(), Spec{Path: "true", Guardian: g}); err != nil {
+		t.Errorf("after its end: %v", err)
+	}
+}
+
+func TestT34GuardianKillsWhatIsLeftAtAStop(t *testing.T) {
+	g := selfGuardian(nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- g.Run(ctx) }()
+	w := word()
+	ended := make(chan error)
+	go func() {
+		spec := sh("sleep " + w + "; true")
+		spec.Guardian = g
+		_, err := Run(context.Background(), spec)
+		ended <- err
+	}()
+	if !eventually(20*time.Second, func() bool { _, n := having(t, w); return n == 1 }) {
+		t.Fatal("the command does not run")
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "signal 9") {
+		t.Errorf("got %v, want the signal", err)
+	}
+}
+
+func TestT34CommandsRunWithoutAGuardian(t *testing.T) {
+	tries := filepath.Join(t.TempDir(), "tries")
+	for name, c := range map[string]struct {
+		cfg   GuardianConfig
+		tries int
+	}{
+		"missing":        {GuardianConfig{Path: "/no/such/program"}, 0},
+		"not executable": {GuardianConfig{Path: "/dev/null"}, 0},
+		"ends":           {GuardianConfig{Path: "/bin/sh", Args: []string{"-c", "echo >> " + tries}}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			c.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+			g := NewGuardian(c.cfg)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() { done <- g.Run(ctx) }()
+			for range 20 {
+				if _, err := Run(t.Context(), Spec{Path: "true", Guardian: g}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !eventually(20*time.Second, func() bool { b, _ := os.ReadFile(tries); return len(b) >= c.tries }) {
+				t.Errorf("it is not tried %d times", c.tries)
+			}
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			if n := strings.Count(log.String(), "level=WARN"); n != 1 {
+				t.Errorf("%d warnings, want 1: %s", n, log.String())
+			}
+		})
+	}
+}
+
+func TestT34OnlyAGuardianGuards(t *testing.T) {
+	out, err := exec.Command("/proc/self/exe", guardianWord).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "only the service itself starts this") {
+		t.Errorf("got %v, %s", err, out)
+	}
+}
+
+func TestTableHoldsWhatRuns(t *testing.T) {
+	var tab table
+	if place := tab.take("before it is open"); place != nowhere {
+		t.Errorf("got place %d of no table", place)
+	}
+	if err := tab.open(); err != nil {
+		t.Fatal(err)
+	}
+	defer tab.close()
+	key := func(i int) string { return fmt.Sprintf("%016x", i) }
+	var places []int
+	for i := range maxPlaces {
+		places = append(places, tab.take(key(i)))
+		tab.write(places[i], key(i), 1000+i)
+	}
+	if place := tab.take(key(maxPlaces)); place != nowhere {
+		t.Errorf("got place %d of a full table", place)
+	}
+	for _, place := range places[3:] {
+		tab.free(place)
+	}
+	tab.free(nowhere)
+	tab.write(nowhere, key(0), 1)
+	again := tab.take(key(5000)) // its group is not known yet
+	c, err := readTable(tab.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]bool{key(0): true, key(1): true, key(2): true, key(5000): true}
+	if !maps.Equal(c.keys, want) || !maps.Equal(c.groups, map[int]bool{1000: true, 1001: true, 1002: true}) {
+		t.Errorf("got %v and %v, want %v and the groups from 1000 to 1002", c.keys, c.groups, want)
+	}
+	if session, err := unix.Getsid(0); err != nil || c.session != session {
+		t.Errorf("got session %d, want %d, %v", c.session, session, err)
+	}
+	if !slices.Contains(places, again) {
+		t.Errorf("got the new place %d while others are free", again)
+	}
+}
