@@ -21,8 +21,9 @@ const (
 type Action interface {
 	// Notify makes one attempt within the deadline of ctx. It gets one notice,
 	// or several in order if the action is a Grouper. A *Permanent error says
-	// that trying again is of no use, a *RetryAfter when to try again, any
-	// other error that it may work later. No error tells a secret.
+	// that trying again is of no use, a *RetryAfter when to try again, an
+	// *Unreachable that nobody heard anything, any other error that it may work
+	// later. No error tells a secret.
 	Notify(ctx context.Context, ns []Notice) error
 }
 
@@ -108,6 +109,16 @@ func (r *RetryAfter) Error() string { return r.Err.Error() }
 
 // Unwrap returns the error itself.
 func (r *RetryAfter) Unwrap() error { return r.Err }
+
+// Unreachable is an error of an attempt that came to nobody: no connection was
+// made, or it broke before the receiver could have taken anything. Looking again
+// soon is cheap and tells nobody twice. An answer, whatever it says, is not one.
+type Unreachable struct{ Err error }
+
+func (u *Unreachable) Error() string { return u.Err.Error() }
+
+// Unwrap returns the error itself.
+func (u *Unreachable) Unwrap() error { return u.Err }
 
 // checkTimeout returns the timeout of one attempt: the default in place of zero.
 func checkTimeout(d time.Duration) (time.Duration, error) {

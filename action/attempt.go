@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"time"
 )
 
@@ -18,6 +19,8 @@ type job struct {
 	notices  []Notice
 	from     *backlog
 	timeout  time.Duration
+	change   uint64 // of the Keeper, to be written down first
+	began    time.Time
 	failures int // of the receiver when the attempt began
 }
 
@@ -26,16 +29,26 @@ func (r *Receiver) job(ts []*thread) job {
 	if d, ok := r.action.(Deadliner); ok {
 		j.timeout = min(cmp.Or(d.Deadline(), j.timeout), MaxTimeout)
 	}
+	fresh := false
 	for _, t := range ts {
 		for _, e := range t.entries[:t.inFlight] {
 			j.notices = append(j.notices, e.Notice)
+			j.change = max(j.change, e.change)
+			fresh = fresh || t.frozen > 0 && t.fresh && e.Event != Init
 		}
+	}
+	if fresh {
+		j.change = r.d.changed() // what belongs together is written down too
 	}
 	return j
 }
 
-// attempt makes one attempt and settles it.
+// attempt makes one attempt, once what it tells is written down, and settles it.
 func (r *Receiver) attempt(ctx context.Context, j job) {
+	if j.change > 0 {
+		r.d.opt.Keeper.Await(ctx, j.change)
+	}
+	j.began = time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, j.timeout, fmt.Errorf("no answer within %v", j.timeout))
 	defer cancel()
 	err := r.notify(ctx, j)
@@ -75,7 +88,11 @@ func (r *Receiver) settle(j job, err error) {
 			log.Error("a receiver refuses notices", "error", line(err.Error(), maxReason))
 		}
 	default:
-		if failures := r.record(j, postponed, err); failures == 0 {
+		o := postponed
+		if errors.As(err, new(*Unreachable)) {
+			o = unheard
+		}
+		if failures := r.record(j, o, err); failures == 0 {
 			log.Warn("a receiver does not take notices", "error", line(err.Error(), maxReason))
 		}
 	}
@@ -105,11 +122,11 @@ func (r *Receiver) record(j job, o outcome, err error) (failures int) {
 		r.success = now
 	}
 	r.failures = 0
-	if o == postponed {
+	if o == postponed || o == unheard {
 		r.retried++
 		// Attempts that were under way together count as one.
 		r.failures = max(failures, j.failures+1)
-		if until := now.Add(r.wait(err)); r.failures > failures || until.After(r.pause) {
+		if until := r.until(now, j.began, err); r.failures > failures || until.After(r.pause) {
 			r.pause = until
 		}
 		r.window = time.Time{}
@@ -118,18 +135,42 @@ func (r *Receiver) record(j job, o outcome, err error) (failures int) {
 		j.from.settle(t, o)
 	}
 	r.inFlight--
+	if o != postponed && slices.ContainsFunc(j.notices, func(n Notice) bool { return n.Event != Init }) {
+		r.d.changed()
+	}
 	return failures
 }
 
-// wait returns how long to wait after a failure.
-func (r *Receiver) wait(err error) time.Duration {
+// until returns when to try again after an attempt that failed. One that nobody
+// heard is made again Options.MaxUnreachable after it began at the latest, so
+// that a receiver that is back is told within a minute, however long it was away.
+func (r *Receiver) until(now, began time.Time, err error) time.Time {
 	opt := r.d.opt
-	wait := backoff(r.failures, opt.MinBackoff, opt.MaxBackoff)
+	until := now.Add(backoff(r.failures, opt.MinBackoff, opt.MaxBackoff))
+	var unreachable *Unreachable
+	if errors.As(err, &unreachable) {
+		latest := began.Add(backoff(r.failures, opt.MinBackoff, opt.MaxUnreachable))
+		return later(now.Add(opt.MinBackoff), earlier(until, latest))
+	}
 	var after *RetryAfter
 	if errors.As(err, &after) {
-		wait = max(wait, min(after.After, opt.MaxRetryAfter))
+		until = later(until, now.Add(min(after.After, opt.MaxRetryAfter)))
 	}
-	return wait
+	return until
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // maxReason bounds an error in State and in the log, in bytes.

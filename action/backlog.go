@@ -1,6 +1,7 @@
 package action
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -25,6 +26,13 @@ type Counters struct {
 // backlog holds what a receiver has still to be told. It knows neither clock nor
 // lock. Of each monitor it always keeps the newest incident; of older ones, which
 // are over, at most history notices in all.
+//
+// A message of several notices that may have been taken is frozen: it is told
+// again as it was, so that its id is the same and a copy can be known, and what
+// came since makes the next one. That matters more than telling the newest state
+// in one message: a receiver may hear of a failure that is over by now, with its
+// recovery some seconds behind it, but of nothing twice under two ids. A message
+// that nobody can have heard is made anew, with the newest state.
 type backlog struct {
 	threads map[string]*thread
 	ready   []*thread // those with something to tell, longest waiting first
@@ -41,8 +49,8 @@ func newBacklog(history, limit int) *backlog {
 	return &backlog{threads: map[string]*thread{}, history: history, limit: limit}
 }
 
-// add takes a notice that came at a time.
-func (b *backlog) add(n Notice, at time.Time) {
+// add takes a notice that came at a time, as a change of the Keeper or none.
+func (b *backlog) add(n Notice, at time.Time, change uint64) {
 	t := b.threads[n.Monitor]
 	if t == nil {
 		if n.Event == Recover {
@@ -66,7 +74,7 @@ func (b *backlog) add(n Notice, at time.Time) {
 		return
 	}
 	b.older -= t.older()
-	t.entries = append(t.entries, entry{n, at})
+	t.entries = append(t.entries, entry{n, at, change})
 	b.older += t.older()
 	b.depth++
 	b.trim(t)
@@ -83,11 +91,11 @@ func (b *backlog) trim(t *thread) {
 }
 
 // dropOldest drops the oldest incident of t that is over, was never told and is
-// not being told now, and reports whether there was one.
+// not held, and reports whether there was one.
 func (b *backlog) dropOldest(t *thread) bool {
 	newest := t.newest()
-	for _, e := range t.entries[t.inFlight:] {
-		if e.Event == Init || e.Incident == newest || e.Incident == t.told || t.telling(e.Incident) {
+	for _, e := range t.entries[t.held():] {
+		if e.Event == Init || e.Incident == newest || e.Incident == t.told || t.holds(e.Incident) {
 			continue
 		}
 		n := b.drop(t, e.Incident)
@@ -98,14 +106,14 @@ func (b *backlog) dropOldest(t *thread) bool {
 	return false
 }
 
-// drop removes the entries of an incident that are not being told and returns
-// how many there were.
+// drop removes the entries of an incident that are not held and returns how many
+// there were.
 func (b *backlog) drop(t *thread, incident string) int {
-	before := len(t.entries)
-	rest := slices.DeleteFunc(t.entries[t.inFlight:], func(e entry) bool {
+	before, held := len(t.entries), t.held()
+	rest := slices.DeleteFunc(t.entries[held:], func(e entry) bool {
 		return e.Event != Init && e.Incident == incident
 	})
-	t.entries = t.entries[:t.inFlight+len(rest)]
+	t.entries = t.entries[:held+len(rest)]
 	n := before - len(t.entries)
 	b.depth -= n
 	return n
@@ -127,10 +135,12 @@ func (b *backlog) release(t *thread) {
 }
 
 // take returns the threads to tell of now, at most limit of them, with their
-// first entry in flight, or all of their entries if whole. It drops entries that
-// came before oldest.
+// first entry in flight. If whole, it is all of their entries, which are frozen
+// by that, or those of them that are frozen already and nothing else. It drops
+// entries that came before oldest.
 func (b *backlog) take(limit int, whole bool, oldest time.Time) []*thread {
 	var taken, passed []*thread
+	again := whole && slices.ContainsFunc(b.ready, func(t *thread) bool { return t.frozen > 0 })
 	for len(b.ready) > 0 && len(taken) < limit {
 		t := b.ready[0]
 		b.ready = b.ready[1:]
@@ -139,18 +149,25 @@ func (b *backlog) take(limit int, whole bool, oldest time.Time) []*thread {
 		case len(t.entries) == 0:
 			t.queued = false
 			b.release(t)
-		case b.draining && t.tried:
+		case b.draining && t.tried, again && t.frozen == 0:
 			passed = append(passed, t)
 		default:
 			t.queued = false
 			t.inFlight = 1
 			if whole {
-				t.inFlight = len(t.entries)
+				t.fresh = t.frozen == 0
+				t.frozen = cmp.Or(t.frozen, len(t.entries))
+				t.inFlight = t.frozen
 			}
 			taken = append(taken, t)
 		}
 	}
 	b.ready = append(passed, b.ready...)
+	if again && b.draining && len(taken) == 0 {
+		for _, t := range passed {
+			t.tried = true // behind what just failed
+		}
+	}
 	return taken
 }
 
@@ -188,7 +205,7 @@ func (b *backlog) fail(t *thread) {
 func (b *backlog) pop(t *thread) entry {
 	e := t.entries[0]
 	t.entries = slices.Delete(t.entries, 0, 1)
-	t.inFlight = max(0, t.inFlight-1)
+	t.inFlight, t.frozen = max(0, t.inFlight-1), max(0, t.frozen-1)
 	b.depth--
 	return e
 }
@@ -199,12 +216,14 @@ type outcome int
 const (
 	delivered outcome = iota
 	refused           // for good
-	postponed         // to be tried again
+	postponed         // to be tried again: it may have been taken
+	unheard           // to be tried again: nobody can have heard it
 )
 
 // settle ends the attempt on a thread.
 func (b *backlog) settle(t *thread, o outcome) {
-	for t.inFlight > 0 && o != postponed {
+	again := o == postponed || o == unheard
+	for t.inFlight > 0 && !again {
 		if o == delivered {
 			b.deliver(t)
 			continue
@@ -213,7 +232,10 @@ func (b *backlog) settle(t *thread, o outcome) {
 		b.fail(t)
 	}
 	t.inFlight = 0
-	t.tried = o == postponed && b.draining
+	if o == unheard && t.fresh {
+		t.frozen = 0
+	}
+	t.tried = again && b.draining
 	b.trim(t)
 	b.queue(t)
 	b.release(t)
@@ -239,6 +261,20 @@ func (b *backlog) forget(monitor string) {
 	if t := b.threads[monitor]; t != nil {
 		t.told = ""
 		b.release(t)
+	}
+}
+
+// tried freezes the notices that an earlier process may have told in one
+// message, by their keys.
+func (b *backlog) tried(keys []string) {
+	known := make(map[string]bool, len(keys))
+	for _, key := range keys {
+		known[key] = true
+	}
+	for _, t := range b.threads {
+		for t.frozen < len(t.entries) && known[t.entries[t.frozen].Key()] {
+			t.frozen++
+		}
 	}
 }
 

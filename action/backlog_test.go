@@ -2,6 +2,7 @@ package action
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,7 +75,7 @@ func TestBacklogKeepsWhatIsOwed(t *testing.T) {
 				b.remember("m", c.told)
 			}
 			for _, n := range notices("m", c.in) {
-				b.add(n, time.Now())
+				b.add(n, time.Now(), 0)
 			}
 			if got := waitingWords(b, "m"); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
@@ -114,11 +115,11 @@ func TestBacklogSettles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBacklog(1000, 10)
 			for _, n := range notices("m", c.first) {
-				b.add(n, time.Now())
+				b.add(n, time.Now(), 0)
 			}
 			taken := b.take(1, c.whole, time.Time{})
 			for _, n := range notices("m", c.then) {
-				b.add(n, time.Now())
+				b.add(n, time.Now(), 0)
 			}
 			b.settle(taken[0], c.how)
 			told := ""
@@ -140,7 +141,7 @@ func TestBacklogRemembersTheOpenIncidentOnly(t *testing.T) {
 	b := newBacklog(10, 10)
 	b.remember("m", "1")
 	for _, n := range notices("m", "fail:2 recover:1 recover:2") {
-		b.add(n, time.Now())
+		b.add(n, time.Now(), 0)
 	}
 	var heard []Notice
 	for len(b.ready) > 0 {
@@ -161,11 +162,11 @@ func TestBacklogBoundsHistoryButKeepsTheNewest(t *testing.T) {
 	b := newBacklog(10, 100)
 	for i := range 50 {
 		for _, n := range notices("flaps", fmt.Sprintf("fail:%d recover:%d", i, i)) {
-			b.add(n, time.Now())
+			b.add(n, time.Now(), 0)
 		}
 	}
 	for i := range 99 {
-		b.add(Notice{Monitor: fmt.Sprint(i), Event: Fail, Incident: "x"}, time.Now())
+		b.add(Notice{Monitor: fmt.Sprint(i), Event: Fail, Incident: "x"}, time.Now(), 0)
 	}
 	if got, want := waitingWords(b, "flaps"), "fail:44 recover:44 fail:45"; !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "fail:49 recover:49") {
 		t.Errorf("got %q, want the newest 6 incidents", got)
@@ -173,7 +174,7 @@ func TestBacklogBoundsHistoryButKeepsTheNewest(t *testing.T) {
 	if b.depth != 12+99 || b.count.Dropped != 88 {
 		t.Errorf("got %d waiting, %d dropped, want 111 and 88", b.depth, b.count.Dropped)
 	}
-	b.add(Notice{Monitor: "one too many", Event: Fail, Incident: "x"}, time.Now())
+	b.add(Notice{Monitor: "one too many", Event: Fail, Incident: "x"}, time.Now(), 0)
 	if b.count.Dropped != 89 || len(b.threads) != 100 {
 		t.Errorf("got %d dropped, %d monitors, want 89 and 100", b.count.Dropped, len(b.threads))
 	}
@@ -184,11 +185,11 @@ func TestBacklogNeverDropsTheRecoveryOfAToldFailure(t *testing.T) {
 	b := newBacklog(4, 10)
 	b.remember("m", "0")
 	for _, n := range notices("m", "recover:0") {
-		b.add(n, time.Now())
+		b.add(n, time.Now(), 0)
 	}
 	for i := 1; i < 20; i++ {
 		for _, n := range notices("m", fmt.Sprintf("fail:%d recover:%d", i, i)) {
-			b.add(n, time.Now())
+			b.add(n, time.Now(), 0)
 		}
 	}
 	if got := waitingWords(b, "m"); !strings.HasPrefix(got, "recover:0 ") {
@@ -201,9 +202,9 @@ func TestBacklogExpires(t *testing.T) {
 	begin := time.Now()
 	b := newBacklog(10, 10)
 	ns := notices("m", "fail:1 recover:1 fail:2")
-	b.add(ns[0], begin)
-	b.add(ns[1], begin.Add(2*time.Hour))
-	b.add(ns[2], begin.Add(2*time.Hour))
+	b.add(ns[0], begin, 0)
+	b.add(ns[1], begin.Add(2*time.Hour), 0)
+	b.add(ns[2], begin.Add(2*time.Hour), 0)
 	b.take(1, true, begin.Add(time.Hour))
 	if got := waitingWords(b, "m"); got != "fail:2" {
 		t.Errorf("got %q, want only the second failure", got)
@@ -219,7 +220,7 @@ func TestBacklogForgetsWhatIsOver(t *testing.T) {
 	for i := range 100 {
 		m := fmt.Sprint(i)
 		for _, n := range notices(m, "init: fail:1 recover:1") {
-			b.add(n, time.Now())
+			b.add(n, time.Now(), 0)
 			for _, th := range b.take(1, false, time.Time{}) {
 				b.settle(th, delivered)
 			}
@@ -272,7 +273,11 @@ func TestT45BacklogAnyOrderOfFaults(t *testing.T) {
 		var added int
 		whole := rapid.Bool().Draw(t, "whole")
 		var inFlight []*thread
+		var again []string // of a message that may have been taken
 		tell := func(o outcome) {
+			if (o == delivered || o == refused) && inFlight != nil {
+				again = nil
+			}
 			for _, th := range inFlight {
 				if o == delivered {
 					for _, e := range th.entries[:th.inFlight] {
@@ -287,7 +292,7 @@ func TestT45BacklogAnyOrderOfFaults(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			m := rapid.SampledFrom(monitors).Draw(t, "monitor")
 			n := Notice{Monitor: m, Incident: fmt.Sprint(m, seq[m])}
-			switch step := rapid.SampledFrom([]string{"change", "change", "remind", "start", "take", "deliver", "postpone", "refuse"}).Draw(t, "step"); step {
+			switch step := rapid.SampledFrom([]string{"change", "change", "remind", "start", "take", "deliver", "postpone", "miss", "refuse"}).Draw(t, "step"); step {
 			case "change":
 				n.Event = Recover
 				if !failing[m] {
@@ -295,37 +300,48 @@ func TestT45BacklogAnyOrderOfFaults(t *testing.T) {
 					n.Event, n.Incident = Fail, fmt.Sprint(m, seq[m])
 				}
 				failing[m] = !failing[m]
-				b.add(n, time.Now())
+				b.add(n, time.Now(), 0)
 				added++
 			case "remind":
 				if failing[m] {
 					n.Event = Repeat
-					b.add(n, time.Now())
+					b.add(n, time.Now(), 0)
 					added++
 				}
 			case "start":
 				n.Event, n.Incident = Init, ""
-				b.add(n, time.Now())
+				b.add(n, time.Now(), 0)
 				added++
 			case "take":
-				if inFlight == nil {
-					inFlight = b.take(rapid.IntRange(1, 3).Draw(t, "limit"), whole, time.Time{})
+				if inFlight != nil {
+					break
 				}
+				if whole {
+					inFlight = b.take(10, true, time.Time{})
+					if again != nil && !slices.Equal(inFlightKeys(inFlight), again) {
+						t.Errorf("took %q, want what may have been taken before, %q", inFlightKeys(inFlight), again)
+					}
+					break
+				}
+				inFlight = b.take(rapid.IntRange(1, 3).Draw(t, "limit"), false, time.Time{})
 			case "deliver":
 				tell(delivered)
 			case "postpone":
+				again = inFlightKeys(inFlight)
 				tell(postponed)
+			case "miss":
+				tell(unheard)
 			case "refuse":
 				refusals = refusals || len(inFlight) > 0
 				tell(refused)
 			}
 			checkBacklog(t, b)
 			bound := 6 + len(monitors)
-			for _, th := range inFlight {
-				bound += th.inFlight
+			for _, th := range b.threads {
+				bound += th.held()
 			}
 			if b.older > bound {
-				t.Errorf("%d old notices wait, want at most 6, one a monitor and what is being told", b.older)
+				t.Errorf("%d old notices wait, want at most 6, one a monitor and what is held", b.older)
 			}
 		}
 		tell(delivered)
@@ -350,6 +366,17 @@ func TestT45BacklogAnyOrderOfFaults(t *testing.T) {
 			t.Errorf("%d notices, but counted %+v", added, c)
 		}
 	})
+}
+
+// inFlightKeys returns the keys of what is being told, sorted.
+func inFlightKeys(ts []*thread) (keys []string) {
+	for _, t := range ts {
+		for _, e := range t.entries[:t.inFlight] {
+			keys = append(keys, e.Key())
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // lastWord returns the last failure or recovery heard, reminders counting as

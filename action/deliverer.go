@@ -24,6 +24,9 @@ type Options struct {
 	// MinBackoff and MaxBackoff are the shortest and the longest time between
 	// two attempts on a receiver that fails; 1 s and 5 min.
 	MinBackoff, MaxBackoff time.Duration
+	// MaxUnreachable is the longest time between the beginnings of two attempts
+	// on a receiver that is Unreachable; 45 s.
+	MaxUnreachable time.Duration
 	// MaxRetryAfter is the longest time that a receiver may ask for; 1 h.
 	MaxRetryAfter time.Duration
 	// MaxAge is how long a notice is tried; 24 h.
@@ -41,6 +44,21 @@ type Options struct {
 	Monitors int
 	// Stop is how long attempts go on once Run is to end; 7 s.
 	Stop time.Duration
+	// Keeper writes down what is owed. Nil means that nobody does.
+	Keeper Keeper
+}
+
+// A Keeper writes down what Pending returns, so that it survives the process: a
+// notice is written down before it is told, and that it was told soon after. Its
+// methods are safe for concurrent use.
+type Keeper interface {
+	// Changed counts a change of what is owed and returns its number, above
+	// zero. It neither blocks nor calls the Deliverer: locks are held.
+	Changed() uint64
+	// Await returns when all changes up to one are written down. It gives up
+	// when ctx ends, and when writing fails or takes too long: being told
+	// matters more than being told once.
+	Await(ctx context.Context, change uint64)
 }
 
 func (o Options) withDefaults() Options {
@@ -51,6 +69,7 @@ func (o Options) withDefaults() Options {
 	o.Window = cmp.Or(o.Window, 10*time.Second)
 	o.MinBackoff = cmp.Or(o.MinBackoff, time.Second)
 	o.MaxBackoff = cmp.Or(o.MaxBackoff, 5*time.Minute)
+	o.MaxUnreachable = cmp.Or(o.MaxUnreachable, 45*time.Second)
 	o.MaxRetryAfter = cmp.Or(o.MaxRetryAfter, time.Hour)
 	o.MaxAge = cmp.Or(o.MaxAge, 24*time.Hour)
 	o.Concurrent = cmp.Or(o.Concurrent, 10)
@@ -129,7 +148,16 @@ func (d *Deliverer) Remove(name string) (untold []Notice) {
 	if r == nil {
 		return nil
 	}
+	d.changed()
 	return r.remove()
+}
+
+// changed counts a change of what is owed. It returns zero without a Keeper.
+func (d *Deliverer) changed() uint64 {
+	if d.opt.Keeper == nil {
+		return 0
+	}
+	return d.opt.Keeper.Changed()
 }
 
 // Run delivers until ctx ends. Then it makes one more attempt at whatever waits,
@@ -252,27 +280,51 @@ type Backlog struct {
 	// Told are the incidents whose failure was told and whose recovery was not,
 	// by monitor.
 	Told map[string]string `json:"told,omitempty"`
+	// Tried are the keys of notices that were in one message that may have been
+	// taken.
+	Tried []string `json:"tried,omitempty"`
+	// Absent is since when nobody has added the receiver, zero if it is there.
+	Absent time.Time `json:"absent,omitzero"`
 }
 
 // Pending returns what each receiver owes, ordered by name; receivers that owe
-// nothing are left out. What is being told at the moment is included.
+// nothing are left out. What is being told at the moment is included, and what
+// was restored for receivers that were not added yet, for Options.MaxAge. Starts
+// are not: whoever starts again tells that anew.
 func (d *Deliverer) Pending() []Backlog {
-	var owed []Backlog
+	owed := d.absent(time.Now())
 	for _, r := range d.all() {
 		if b := r.pending(); len(b.Notices) > 0 || len(b.Told) > 0 {
 			owed = append(owed, b)
 		}
 	}
+	slices.SortFunc(owed, func(a, b Backlog) int { return cmp.Compare(a.Receiver, b.Receiver) })
+	return owed
+}
+
+// absent returns what was restored for receivers that are not there, and forgets
+// what is too old.
+func (d *Deliverer) absent(now time.Time) (owed []Backlog) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for name, b := range d.restored {
+		if now.Sub(b.Absent) > d.opt.MaxAge {
+			delete(d.restored, name)
+			continue
+		}
+		owed = append(owed, b)
+	}
 	return owed
 }
 
 // Restore hands back what Pending returned, before Run. What a receiver is owed
-// that is never added is not told.
+// that is not added within Options.MaxAge is not told.
 func (d *Deliverer) Restore(owed []Backlog) {
 	for _, b := range owed {
 		d.mu.Lock()
 		r := d.receivers[b.Receiver]
 		if r == nil {
+			b.Absent = cmp.Or(b.Absent, time.Now())
 			d.restored[b.Receiver] = b
 		}
 		d.mu.Unlock()

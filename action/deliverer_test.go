@@ -74,7 +74,7 @@ func checkBackoff(t *testing.T, calls []call) {
 		if low := min(want, 4*time.Minute); wait < low || wait > min(5*time.Minute, low*5/4) {
 			t.Errorf("waited %v before attempt %d, want %v to a quarter more", wait, i+1, low)
 		}
-		want *= 2
+		want = min(2*want, time.Hour)
 	}
 }
 
@@ -181,9 +181,9 @@ func TestT45NewestStateWins(t *testing.T) {
 			}
 		})
 	})
-	t.Run("grouped", func(t *testing.T) {
+	t.Run("grouped, nobody heard", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFake(true, down(20*time.Minute))
+			f := newFake(true, away(20*time.Minute))
 			d, _ := deliver(t, Options{})
 			r := d.Add("r", f)
 			r.Enqueue(fail("m", "1"))
@@ -197,6 +197,27 @@ func TestT45NewestStateWins(t *testing.T) {
 			}
 			if s := r.State(); s.Delivered != 3 {
 				t.Errorf("got %+v", s)
+			}
+		})
+	})
+	t.Run("grouped, may have been taken", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(true, down(20*time.Minute))
+			d, _ := deliver(t, Options{})
+			r := d.Add("r", f)
+			r.Enqueue(fail("m", "1"))
+			time.Sleep(10 * time.Minute)
+			r.Enqueue(recovery("m", "1"))
+			r.Enqueue(fail("n", "2"))
+			time.Sleep(time.Hour)
+			_, calls := f.taken()
+			for _, c := range calls[:len(calls)-1] {
+				if words(c.notices) != "fail:1" {
+					t.Errorf("a retry tells %q, want it as it was", words(c.notices))
+				}
+			}
+			if last := calls[len(calls)-1]; last.err != nil || words(last.notices) != "fail:2 recover:1" {
+				t.Errorf("told %q last, want the rest", words(last.notices))
 			}
 		})
 	})

@@ -3,6 +3,7 @@ package action
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -86,6 +87,17 @@ func down(until time.Duration) func(context.Context, int, []Notice) error {
 	return func(context.Context, int, []Notice) error {
 		if time.Since(begin) < until {
 			return errors.New("down")
+		}
+		return nil
+	}
+}
+
+// away returns a script of a receiver that nobody reaches until a time.
+func away(until time.Duration) func(context.Context, int, []Notice) error {
+	do := down(until)
+	return func(ctx context.Context, n int, ns []Notice) error {
+		if err := do(ctx, n, ns); err != nil {
+			return fmt.Errorf("telling: %w", &Unreachable{err})
 		}
 		return nil
 	}

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,7 +24,9 @@ func (a *httpAction) send(ctx context.Context, u *url.URL, n Notice) error {
 	if err != nil {
 		return &Permanent{err}
 	}
-	resp, err := a.client.Do(req)
+	var connected atomic.Bool
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
+	resp, err := a.client.Do(req.WithContext(httptrace.WithClientTrace(ctx, trace)))
 	if err != nil {
 		var told *url.Error
 		if errors.As(err, &told) {
@@ -30,6 +34,9 @@ func (a *httpAction) send(ctx context.Context, u *url.URL, n Notice) error {
 		}
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
+		}
+		if !connected.Load() {
+			return &Unreachable{err}
 		}
 		return err
 	}

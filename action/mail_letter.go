@@ -196,8 +196,8 @@ func list(ns []Notice) string {
 // plainID is what may stand in a Message-ID as it is.
 var plainID = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$`)
 
-// messageID returns the id of a mail of ns: the same for the same notices,
-// whenever and by whomever it is sent for this sender.
+// messageID returns the id of a mail of ns: the same for the same notices in any
+// order, whenever and by whomever it is sent for this sender.
 func (a *mailAction) messageID(ns []Notice) string {
 	_, domain, ok := strings.Cut(a.from.Address, "@")
 	if !ok || !plainID.MatchString(domain) {
@@ -206,9 +206,14 @@ func (a *mailAction) messageID(ns []Notice) string {
 	if key := ns[0].Key(); len(ns) == 1 && len(key) <= 100 && plainID.MatchString(key) {
 		return key + "@" + domain
 	}
+	keys := make([]string, len(ns))
+	for i, n := range ns {
+		keys[i] = n.Key()
+	}
+	slices.Sort(keys)
 	hash := sha256.New()
-	for _, n := range ns {
-		fmt.Fprintf(hash, "%q\n", n.Key())
+	for _, key := range keys {
+		fmt.Fprintf(hash, "%q\n", key)
 	}
 	return hex.EncodeToString(hash.Sum(nil)[:16]) + "@" + domain
 }

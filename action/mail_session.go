@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/mail"
 	"net/textproto"
@@ -33,7 +34,7 @@ func (a *mailAction) deliver(ctx context.Context, letters []letter) error {
 	done := map[string][]string{}
 	err := a.converse(ctx, letters, before, done)
 	if ctx.Err() != nil && err != nil {
-		err = context.Cause(ctx)
+		err = sameKind(err, context.Cause(ctx))
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -52,7 +53,7 @@ func (a *mailAction) converse(ctx context.Context, letters []letter, before, don
 	}
 	conn, err := a.server.dial(ctx)
 	if err != nil {
-		return err
+		return silence(err)
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
@@ -78,6 +79,8 @@ func (a *mailAction) converse(ctx context.Context, letters []letter, before, don
 		_ = client.Quit()
 	}
 	switch {
+	case len(later) > 0 && slices.ContainsFunc(letters, func(l letter) bool { return len(done[l.id]) > 0 }):
+		return errors.New(later[0].Error()) // some have theirs: this is a retry of the rest
 	case len(later) > 0:
 		return later[0]
 	case len(refused) == len(letters):
@@ -125,7 +128,7 @@ func (a *mailAction) post(client *smtp.Client, l letter, done map[string][]strin
 		return cmp.Or(later, refused)
 	}
 	if err := data(client, l.text); err != nil {
-		return reply(err)
+		return err
 	}
 	done[l.id] = append(slices.Clone(done[l.id]), accepted...)
 	if later == nil && refused != nil {
@@ -138,29 +141,54 @@ func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r > '~' }) < 0
 }
 
-// data sends the text of a mail.
+// data sends the text of a mail. Silence after the whole text is no sign that the
+// server did not take it: a slow one may have, so it is not asked again as soon
+// as one that is not there.
 func data(client *smtp.Client, text []byte) error {
 	w, err := client.Data()
 	if err != nil {
-		return err
+		return reply(err)
 	}
 	if _, err := w.Write(text); err != nil {
-		return err
+		return reply(err)
 	}
-	return w.Close()
+	return answer(w.Close())
 }
 
-// reply makes an error of a server permanent if the server says so.
-func reply(err error) error {
+// reply judges an error of a step that hands over no mail: by the answer of the
+// server, or its silence.
+func reply(err error) error { return silence(answer(err)) }
+
+// answer makes an error of a server permanent if the server says so.
+func answer(err error) error {
 	var told *textproto.Error
-	if errors.As(err, &told) {
-		text := strings.Replace(err.Error(), told.Error(), fmt.Sprint(told.Code, " ", told.Msg), 1)
-		err = errors.New(line(text, 300))
-		if told.Code >= 500 {
-			return &Permanent{err}
-		}
+	if !errors.As(err, &told) {
+		return err
+	}
+	text := strings.Replace(err.Error(), told.Error(), fmt.Sprint(told.Code, " ", told.Msg), 1)
+	err = errors.New(line(text, 300))
+	if told.Code >= 500 {
+		return &Permanent{err}
 	}
 	return err
+}
+
+// silence makes an error unreachable if it is one of the connection.
+func silence(err error) error {
+	var broken net.Error
+	if errors.As(err, &broken) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return &Unreachable{err}
+	}
+	return err
+}
+
+// sameKind returns cause, unreachable if err is.
+func sameKind(err, cause error) error {
+	var unreachable *Unreachable
+	if errors.As(err, &unreachable) {
+		return &Unreachable{cause}
+	}
+	return cause
 }
 
 // dial connects to the server, by TLS from the first byte if so wanted.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -179,12 +180,17 @@ func (a *notifyAction) params(n Notice) types.Params {
 	return params
 }
 
-// judge makes an error permanent if it is an answer that will not change.
+// judge makes an error permanent if it is an answer that will not change, and
+// unreachable if no connection was made.
 func judge(err error) error {
 	var answer jsonclient.Error
 	if errors.As(err, &answer) && answer.StatusCode >= 400 && answer.StatusCode < 500 &&
 		answer.StatusCode != 408 && answer.StatusCode != 429 {
 		return &Permanent{err}
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return &Unreachable{err}
 	}
 	return err
 }

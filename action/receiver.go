@@ -47,10 +47,15 @@ func (r *Receiver) Name() string { return r.name }
 // and costs microseconds.
 func (r *Receiver) Enqueue(n Notice) {
 	r.mu.Lock()
-	if r.removed {
+	switch {
+	case r.removed:
 		r.backlog.count.Dropped++
-	} else {
-		r.backlog.add(n, time.Now())
+	case n.Event == Init:
+		r.backlog.add(n, time.Now(), 0)
+	default:
+		// What counts as this change is seen by who looks after it was counted:
+		// the lock is held.
+		r.backlog.add(n, time.Now(), r.d.changed())
 	}
 	r.mu.Unlock()
 	r.kick()
@@ -62,6 +67,7 @@ func (r *Receiver) Forget(monitor string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.backlog.forget(monitor)
+	r.d.changed()
 }
 
 // set gives the receiver its action and lets that have a fresh start.
@@ -104,8 +110,9 @@ func (r *Receiver) restore(b Backlog) {
 	for _, n := range b.Notices {
 		// The wall clock is all there is: trust it within what makes sense.
 		age := min(max(0, now.Sub(n.Time)), r.d.opt.MaxAge)
-		r.backlog.add(n, now.Add(-age))
+		r.backlog.add(n, now.Add(-age), 0)
 	}
+	r.backlog.tried(b.Tried)
 	r.mu.Unlock()
 	r.kick()
 }
@@ -117,8 +124,14 @@ func (r *Receiver) pending() Backlog {
 	b := Backlog{Receiver: r.name, Told: map[string]string{}}
 	for _, monitor := range slices.Sorted(maps.Keys(r.backlog.threads)) {
 		t := r.backlog.threads[monitor]
-		for _, e := range t.entries {
+		for i, e := range t.entries {
+			if e.Event == Init {
+				continue
+			}
 			b.Notices = append(b.Notices, e.Notice)
+			if i < t.frozen {
+				b.Tried = append(b.Tried, e.Key())
+			}
 		}
 		if t.told != "" {
 			b.Told[monitor] = t.told

@@ -99,7 +99,7 @@ func (r *redactor) text(s string) string {
 }
 
 // err returns err with its text redacted. What it wraps is kept only as far as
-// the deliverer needs it: *Permanent and *RetryAfter.
+// the deliverer needs it: *Permanent, *RetryAfter and *Unreachable.
 func (r *redactor) err(err error) error {
 	if err == nil {
 		return nil
@@ -112,6 +112,10 @@ func (r *redactor) err(err error) error {
 	var after *RetryAfter
 	if errors.As(err, &after) {
 		return &RetryAfter{after.After, text}
+	}
+	var unreachable *Unreachable
+	if errors.As(err, &unreachable) {
+		return &Unreachable{text}
 	}
 	return text
 }

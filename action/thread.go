@@ -8,19 +8,26 @@ import (
 // entry is a notice that waits.
 type entry struct {
 	Notice
-	at time.Time // when it came
+	at     time.Time // when it came
+	change uint64    // of the Keeper; zero if it need not be written down first
 }
 
 // thread is what one monitor has to tell, in order. Only its first inFlight
-// entries are being told at the moment.
+// entries are being told at the moment. Its first frozen entries were in a
+// message that may have been taken.
 type thread struct {
 	monitor  string
 	entries  []entry
 	inFlight int
+	frozen   int
+	fresh    bool   // frozen by the attempt under way, by none before
 	told     string // the incident whose failure was told and whose end was not
 	queued   bool   // in the queue of threads that are ready
 	tried    bool   // an attempt failed while stopping
 }
+
+// held counts the first entries of t that must stay as they are.
+func (t *thread) held() int { return max(t.inFlight, t.frozen) }
 
 // knows reports whether a failure of the incident was or will be told, and
 // whether its end will be.
@@ -37,22 +44,23 @@ func (t *thread) knows(incident string) (failing, over bool) {
 
 // prune drops what newer entries of t make pointless: a start that something
 // follows, and a reminder of a failure that was or will be told anyway. What is
-// being told stays. It returns how many were dropped.
+// held stays. It returns how many were dropped.
 func (t *thread) prune(c *Counters) int {
 	before := len(t.entries)
-	kept := t.entries[:t.inFlight]
+	held := t.held()
+	kept := t.entries[:held]
 	known := t.told // the incident whose failure is told, or will be by kept
 	for _, e := range kept {
 		if e.Event == Fail || e.Event == Repeat {
 			known = e.Incident
 		}
 	}
-	for i := t.inFlight; i < len(t.entries); i++ {
+	for i := held; i < len(t.entries); i++ {
 		e, rest := t.entries[i], t.entries[i+1:]
 		switch {
 		case e.Event == Init && len(rest) > 0:
 			continue
-		case e.Event == Repeat && known == e.Incident && (follows(rest, e.Incident) || waits(kept[t.inFlight:], e.Incident)):
+		case e.Event == Repeat && known == e.Incident && (follows(rest, e.Incident) || waits(kept[held:], e.Incident)):
 			continue
 		case e.Event == Fail || e.Event == Repeat:
 			known = e.Incident
@@ -98,7 +106,7 @@ func (t *thread) older() int {
 	return n
 }
 
-// telling reports whether something of the incident is being told.
-func (t *thread) telling(incident string) bool {
-	return follows(t.entries[:t.inFlight], incident)
+// holds reports whether something of the incident is held.
+func (t *thread) holds(incident string) bool {
+	return follows(t.entries[:t.held()], incident)
 }
