@@ -95,6 +95,29 @@ func TestT16LivePublishersSurviveWallClockJumps(t *testing.T) {
 	})
 }
 
+// TestT16EventsWithoutATimestampSurviveWallClockJumps: what does not say when it was
+// made, such as the results of our own monitors, is in the order in which it came.
+func TestT16EventsWithoutATimestampSurviveWallClockJumps(t *testing.T) {
+	for _, back := range []time.Duration{2 * time.Second, 4 * time.Minute, time.Hour, 365 * 24 * time.Hour} {
+		bubble(t, Config{}, func(t *testing.T, s *Store) {
+			var jump time.Duration
+			s.mu.Lock()
+			s.clock.wall = func() time.Time { return time.Now().Add(jump) }
+			s.mu.Unlock()
+			mustPut(t, s, Accepted, check("n", "ping", ok, 0), status("n", running, 0), stats("n", 0))
+			s.mu.Lock()
+			jump = -back
+			s.mu.Unlock()
+			for range 3 {
+				time.Sleep(10 * time.Second)
+				mustPut(t, s, Accepted, check("n", "ping", failing, 0), status("n", running, 0), stats("n", 0))
+			}
+			wantLines(t, s, TransitionQuery{},
+				"n/ping UNKNOWN->OK: first report", "n/ UNKNOWN->RUNNING: first report", "n/ping OK->ERROR: reported")
+		})
+	}
+}
+
 // freezer makes the raw clock of a store jump, which is what a process sees that
 // was stopped and continued.
 type freezer struct{ jump atomic.Int64 }

@@ -147,6 +147,9 @@ func (m *model) put(ev Event) Outcome {
 	}
 	k := keyOf(&ev)
 	e := m.entries[k]
+	if e != nil && ev.Timestamp <= 0 {
+		ts = max(ts, e.timestamp)
+	}
 	if e != nil && ts < e.timestamp && !e.stepped(ts, now) {
 		return Stale
 	}

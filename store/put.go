@@ -43,17 +43,18 @@ func order(published, unix int64) (timestamp int64, skewed bool) {
 	return published, published < unix-maxSkew
 }
 
-// orderAfter is order for an event of a key that is held. What is held was not
-// ahead of our clock when it came; if it is now, our clock was set back and does
-// not bound timestamps any more. Then the time that passed since does.
+// orderAfter is order for an event of a key that is held. One that says nothing of
+// when it was made is the newest, also after our clock was set back. What is held
+// was not ahead of our clock when it came; if it is now, our clock was set back and
+// does not bound timestamps any more. Then the time that passed since does.
 func (s *Store) orderAfter(e *entry, published int64, now time.Duration) (timestamp int64, skewed bool) {
 	unix := s.clock.unix(now)
 	timestamp, skewed = order(published, unix)
-	if e.timestamp <= unix+maxSkew {
+	switch {
+	case published <= 0:
+		return max(timestamp, e.timestamp), skewed
+	case e.timestamp <= unix+maxSkew:
 		return timestamp, skewed
-	}
-	if published <= 0 {
-		return e.timestamp, skewed
 	}
 	return min(published, e.timestamp+int64((now-e.arrival)/time.Second)+maxSkew), skewed
 }

@@ -35,8 +35,9 @@ type Event struct {
 	// and zero for stats.
 	Status int32
 
-	// Timestamp in unix seconds of the publisher's clock; zero or less means now.
-	// Interval and TTL are in seconds as published; Put clamps them.
+	// Timestamp in unix seconds of the publisher's clock; zero or less means now,
+	// and never older than what is held. Interval and TTL are in seconds as
+	// published; Put clamps them.
 	Timestamp, Interval, TTL int64
 
 	// Body holds the wire bytes of the fields the store does not look into:
