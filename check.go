@@ -95,10 +95,18 @@ func checkFiles(paths []string, stdout io.Writer) error {
 		}
 	}
 	if errs > 0 {
-		return fmt.Errorf("%d problems in %s", errs, strings.Join(paths, ", "))
+		return fmt.Errorf("%s in %s", count(errs, "problem"), strings.Join(paths, ", "))
 	}
-	_, err := fmt.Fprintf(stdout, "%d monitors and %d receivers are fine\n", len(set.Monitors), len(set.Receivers))
+	_, err := fmt.Fprintf(stdout, "%s and %s: fine\n", count(len(set.Monitors), "monitor"), count(len(set.Receivers), "receiver"))
 	return err
+}
+
+// count says how many there are of what a word names.
+func count(n int, word string) string {
+	if n != 1 {
+		word += "s"
+	}
+	return fmt.Sprintf("%d %s", n, word)
 }
 
 // tried is one monitor's result as JSON.

@@ -33,6 +33,7 @@ type monitors struct {
 	guardian  *command.Guardian
 	hangup    chan os.Signal // asks to read everything again
 	lookout   *lookout
+	files     fileState
 	lock      *os.File // on the directory of the journal; nil without one
 }
 
@@ -180,6 +181,8 @@ func (m *monitors) load() {
 	}
 	set, problems := monitor.Load(m.dir)
 	problems = append(problems, m.group.Apply(set, problems)...)
+	monitor.SortProblems(problems)
+	m.files.note(problems)
 	for _, p := range problems {
 		if p.Warning {
 			m.log.Warn(p.Error())

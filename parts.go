@@ -59,7 +59,7 @@ func (p *parts) list() []web.Part {
 	for _, s := range p.i.broker.Subscriptions() {
 		list = append(list, part("subscription "+s.Topic, s.State, true))
 	}
-	return append(list, p.queue(), p.store())
+	return append(list, p.queue(), p.store(), part("monitors", p.i.monitors.files.state(p.i.started), false))
 }
 
 func part(name string, s guard.State, needed bool) web.Part {

@@ -6,9 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/microhq/monitor-srv/guard"
+	"github.com/microhq/monitor-srv/monitor"
 )
 
 const (
@@ -21,6 +25,49 @@ const (
 	// that is there.
 	lookAgain = 2 * time.Second
 )
+
+// fileState tells whether the files were right when they were read last. The
+// zero value is well.
+type fileState struct {
+	mu     sync.Mutex
+	since  time.Time // guarded by mu; of the last change between right and wrong
+	reason string    // guarded by mu; what is wrong, empty if all is right
+}
+
+// note takes what was found wrong, sorted.
+func (f *fileState) note(problems []*monitor.Problem) {
+	errs, first := 0, ""
+	for _, p := range problems {
+		if p.Warning {
+			continue
+		}
+		if errs++; errs == 1 {
+			first = p.Error()
+		}
+	}
+	reason := ""
+	if errs > 0 {
+		reason = count(errs, "problem") + " in the files of monitors, which the log lists; the first: " + first
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if (reason == "") != (f.reason == "") {
+		f.since = time.Now()
+	}
+	f.reason = reason
+}
+
+// state tells how the files are, and since when; since start if nothing ever
+// changed.
+func (f *fileState) state(start time.Time) guard.State {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := guard.State{OK: f.reason == "", Since: f.since, Reason: f.reason}
+	if s.Since.IsZero() {
+		s.Since = start
+	}
+	return s
+}
 
 // watch reads the directory again on SIGHUP and when it changed, until ctx ends.
 func (m *monitors) watch(ctx context.Context) error {

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
-	"strings"
 
 	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/probe"
@@ -50,7 +49,9 @@ func (g *Group) check(d *Definition) (*parts, []wanted, error) {
 	env.Restricted = !d.Trusted
 	p := &parts{}
 	var errs []error
-	if d.probe.kind != "" {
+	if d.probe.kind != "" && g.cfg.Probes[d.probe.kind] == nil {
+		errs = append(errs, unknownKind(d.probe, "probe", g.cfg.Probes))
+	} else if d.probe.kind != "" {
 		var err error
 		wrong := &faults{section: d.probe, family: "probe"}
 		if p.probe, err = probe.New(g.cfg.Probes, d.probe.kind, wrong.decode, env); err != nil {
@@ -68,7 +69,7 @@ func (p *parts) setFilter(s section) error {
 	kinds := filters()
 	kind, ok := kinds[s.kind]
 	if !ok {
-		return at(s, fmt.Errorf("unknown type of filter %q; known are %s", s.kind, known(kinds)))
+		return unknownKind(s, "filter", kinds)
 	}
 	wrong := &faults{section: s, family: "filter"}
 	f, err := kind(wrong.decode)
@@ -129,7 +130,7 @@ const notDefined = "receiver %q is not defined in any file"
 func (g *Group) newAction(s section) (action.Action, error) {
 	kind, ok := g.cfg.Actions[s.kind]
 	if !ok {
-		return nil, at(s, fmt.Errorf("unknown type of action %q; known are %s", s.kind, known(g.cfg.Actions)))
+		return nil, unknownKind(s, "action", g.cfg.Actions)
 	}
 	wrong := &faults{section: s, family: "action"}
 	a, err := kind(wrong.decode, g.cfg.ActionEnv)
@@ -187,8 +188,10 @@ type placedError struct {
 func (e *placedError) Error() string { return e.err.Error() }
 func (e *placedError) Unwrap() error { return e.err }
 
-func known[V any](kinds map[string]V) string {
-	return strings.Join(slices.Sorted(maps.Keys(kinds)), ", ")
+// unknownKind says that there is no kind of the name that a section gives.
+func unknownKind[V any](s section, family string, kinds map[string]V) error {
+	path := join(s.path, "type")
+	return at(s, &keyError{path, path, s.line(path), fmt.Errorf("unknown type of %s %q; %s", family, s.kind, oneOf(s.kind, slices.Sorted(maps.Keys(kinds))))})
 }
 
 // closeProbe gives back what a probe holds. A panic of its hurts nobody else.

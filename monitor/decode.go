@@ -1,7 +1,6 @@
 package monitor
 
 import (
-	"cmp"
 	"encoding"
 	"errors"
 	"fmt"
@@ -80,8 +79,7 @@ func (d *treeDecoder) table(tree map[string]any, path string, v reflect.Value) {
 	for _, key := range slices.Sorted(maps.Keys(tree)) {
 		field, ok := fields[key]
 		if !ok {
-			known := strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
-			d.fail(join(path, key), "unknown key; known are %s", cmp.Or(known, "none"))
+			d.fail(join(path, key), "unknown key; %s", oneOf(key, slices.Sorted(maps.Keys(fields))))
 			continue
 		}
 		d.value(tree[key], join(path, key), field)

@@ -29,16 +29,16 @@ func linesOf(text string) place {
 			counts[name]++
 			table = join(name, fmt.Sprint(n))
 			if n == 0 {
-				lines[name] = i + 1
+				first(lines, name, i+1)
 			}
 			lines[table] = i + 1
 		case line[0] == '[':
 			table = resolve(header(line, "]"), counts)
-			lines[table] = i + 1
+			first(lines, table, i+1)
 		default:
 			key, value, ok := strings.Cut(line, "=")
 			if ok {
-				lines[join(table, plain(key))] = i + 1
+				first(lines, join(table, plain(key)), i+1)
 				open = opened(value)
 			}
 		}
@@ -55,6 +55,16 @@ func linesOf(text string) place {
 			path = path[:i]
 		}
 		return 0
+	}
+}
+
+// first notes the line of a table or key, and of the tables around it that are
+// only there by its name.
+func first(lines map[string]int, path string, line int) {
+	for path != "" && lines[path] == 0 {
+		lines[path] = line
+		i := max(0, strings.LastIndexByte(path, '.'))
+		path = path[:i]
 	}
 }
 

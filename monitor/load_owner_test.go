@@ -78,7 +78,7 @@ func (g *guarded) loads() (monitors int, said string) {
 func TestT74GuardedFilesRunCommands(t *testing.T) {
 	for name, make := range map[string]func(*guarded){
 		"a file":           func(g *guarded) { g.file("a.toml", 0o644) },
-		"a private one":    func(g *guarded) { g.file("a.toml", 0o400); g.chmod("", 0o500) },
+		"a private one":    func(g *guarded) { g.file("a.toml", 0o400); g.chmod("", 0o700) },
 		"a shared sticky":  func(g *guarded) { g.file("a.toml", 0o644); g.chmod("", 0o777|os.ModeSticky) },
 		"a relative link":  func(g *guarded) { g.mkdir("sub", 0o755); g.file("sub/a", 0o644); g.link("./sub/../sub/a", "a.toml") },
 		"an absolute link": func(g *guarded) { g.file("a", 0o644); g.link(g.path("a"), "a.toml") },

@@ -1,0 +1,69 @@
+package monitor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// oneOf says what could have been meant by a word that is not known: the known
+// one that is nearly the same, or else all of them.
+func oneOf(word string, known []string) string {
+	if near := nearest(word, known); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	if len(known) == 0 {
+		return "known are none"
+	}
+	return "known are " + strings.Join(known, ", ")
+}
+
+// nearest returns the known word that a slip of the pen turns into word, or "". A
+// slip is a letter too many, missing, wrong or swapped with the next, one in three
+// at most.
+func nearest(word string, known []string) string {
+	const longest = 64
+	if len(word) > longest {
+		return ""
+	}
+	best, least := "", 0
+	for _, k := range slices.Sorted(slices.Values(known)) {
+		if len(k) > longest {
+			continue
+		}
+		n, short := distance(same(word), same(k)), min(len(word), len(k))
+		if n <= max(1, short/3) && n < short && (best == "" || n < least) {
+			best, least = k, n
+		}
+	}
+	return best
+}
+
+// same makes words the same that differ in case and in how they are joined.
+func same(word string) string {
+	return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(word))
+}
+
+// distance counts the slips between two words.
+func distance(a, b string) int {
+	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := range len(a) {
+		now := make([]int, len(b)+1)
+		now[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			now[j+1] = min(last[j]+cost, last[j+1]+1, now[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				now[j+1] = min(now[j+1], before[j-1]+1)
+			}
+		}
+		before, last = last, now
+	}
+	return last[len(b)]
+}
