@@ -298,18 +298,18 @@ func BenchmarkRun(b *testing.B) {
 		}
 		report(b, used)
 	})
-	b.Run("8 per CPU", func(b *testing.B) {
-		used := cpu(b)
-		b.SetParallelism(8)
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				if _, err := Run(b.Context(), spec); err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-		report(b, used)
+	b.Run("8 per CPU", func(b *testing.B) { flatOut(b, spec) })
+	b.Run("8 per CPU, guarded", func(b *testing.B) {
+		spec := spec
+		spec.Guardian = selfGuardian(nil)
+		ctx, cancel := context.WithCancel(b.Context())
+		done := make(chan error)
+		go func() { done <- spec.Guardian.Run(ctx) }()
+		flatOut(b, spec)
+		cancel()
+		if err := <-done; err != nil {
+			b.Error(err)
+		}
 	})
 	b.Run("200/s", func(b *testing.B) {
 		used := cpu(b)
@@ -323,6 +323,22 @@ func BenchmarkRun(b *testing.B) {
 		}
 		report(b, used)
 	})
+}
+
+// flatOut runs 8 programs at a time per CPU.
+func flatOut(b *testing.B, spec Spec) {
+	b.Helper()
+	used := cpu(b)
+	b.SetParallelism(8)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := Run(b.Context(), spec); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	report(b, used)
 }
 
 func report(b *testing.B, used time.Duration) {
