@@ -126,17 +126,28 @@ args = ["-c", "echo $GOMA_EVENT >> %s"]
 		write(t, offset, fmt.Sprint(jump))
 		time.Sleep(time.Second) // of the monotonic clock, which the program goes by
 	}
+	// Set back for good, it must not make what comes look like old news.
+	write(t, offset, fmt.Sprint(-hour))
+	time.Sleep(sampleInterval + sampleGrace + 3*time.Second)
 	expected := time.Since(began).Seconds()
 	if ran := float64(probesOf(t, m) - before); ran < expected-2 || ran > expected+2 {
 		t.Errorf("%v probes in %.1fs at interval 1s", ran, expected)
 	}
-	for _, tr := range m.history() {
+	if h := m.historyOf(srv); len(h) < 6 {
+		t.Errorf("the instance says of itself %+v", h)
+	}
+	for _, tr := range append(m.history(), m.historyOf(srv)...) {
 		if tr.To == "UNKNOWN" || tr.To == "MISSING" || tr.To == "FORGOTTEN" {
 			t.Errorf("a jump of the clock made %+v", tr)
 		}
 	}
 	if got := m.checks(`{"service": "go-server"}`).Total; got != 2 {
 		t.Errorf("%d checks of the sample are listed, want 2", got)
+	}
+	for _, hc := range m.checks(`{"service": "` + srv + `"}`).HealthChecks {
+		if hc.Status != 1 || hc.Missing {
+			t.Errorf("of itself the instance says %+v", hc)
+		}
 	}
 	if got := lines(t, told); len(got) != 1 || got[0] != "init" {
 		t.Errorf("told %q, want init only", got)

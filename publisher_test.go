@@ -23,10 +23,15 @@ type transition struct {
 // history returns the transitions of the sample service, newest first.
 func (m *subject) history() []transition {
 	m.t.Helper()
+	return m.historyOf("go-server")
+}
+
+func (m *subject) historyOf(service string) []transition {
+	m.t.Helper()
 	var a struct {
 		Transitions []transition `json:"transitions"`
 	}
-	if err := m.call("Monitor.History", `{"service": "go-server", "limit": 1000}`, &a); err != nil && !strings.Contains(err.Error(), "not found") {
+	if err := m.call("Monitor.History", fmt.Sprintf(`{"service": %q, "limit": 1000}`, service), &a); err != nil && !strings.Contains(err.Error(), "not found") {
 		m.t.Error(err)
 	}
 	return a.Transitions

@@ -36,6 +36,7 @@ type Reporter struct {
 	service   Service
 	opts      options
 	counts    counters
+	stamps    stamps
 	endpoints *endpointTable
 	checks    *scheduler
 	out       *outbox
@@ -178,7 +179,7 @@ func (r *Reporter) judged(c Check, v verdict) {
 	if v.cut {
 		r.counts.cut.Add(1)
 	}
-	r.out.put(checkEvent(r.id, c, v))
+	r.out.put(checkEvent(r.id, c, v, r.stamps.now()))
 }
 
 // beat publishes what is due each interval.
@@ -195,7 +196,7 @@ func (r *Reporter) putStatus(status healthpb.Status_Status) {
 }
 
 func (r *Reporter) putStatusLocked(status healthpb.Status_Status) {
-	now := time.Now().Unix()
+	now := r.stamps.now()
 	if status == NodeStopped && now <= r.lastStamp {
 		// The http broker may deliver two events of the same second in either order,
 		// and STOPPED has to win.

@@ -127,6 +127,51 @@ func TestStoppedIsNewerThanWhatWasSentInTheSameSecond(t *testing.T) {
 	})
 }
 
+// T16: a publisher whose clock is set back is not taken for one that repeats old
+// news.
+func TestT16TimestampsNeverGoBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newFakeBroker()
+		r := newTestReporter(b)
+		r.Check("a", "", fine)
+		ahead := time.Now().Unix() + 3600
+		if got := r.stamps.after(ahead); got != ahead { // what was sent before the clock was set
+			t.Fatalf("stamp %d, want %d", got, ahead)
+		}
+		mustStart(t, r)
+		time.Sleep(25 * time.Second)
+		mustClose(t, r)
+		statuses, _ := of[*healthpb.Status](b)
+		for i, s := range statuses {
+			want := ahead
+			if i == len(statuses)-1 {
+				want++ // STOPPED has to be newer
+			}
+			if s.GetTimestamp() != want {
+				t.Errorf("%v has timestamp %d, want %d", s.GetStatus(), s.GetTimestamp(), want)
+			}
+		}
+		checks, _ := b.checks("a")
+		stats, _ := of[*healthpb.Stats](b)
+		if len(statuses) != 4 || len(checks) < 3 || len(stats) != 3 {
+			t.Fatalf("%d statuses, %d checks, %d stats", len(statuses), len(checks), len(stats))
+		}
+		for _, c := range checks {
+			if c.GetTimestamp() != ahead {
+				t.Errorf("a check has timestamp %d, want %d", c.GetTimestamp(), ahead)
+			}
+		}
+		for _, s := range stats {
+			if s.GetTimestamp() != ahead {
+				t.Errorf("stats have timestamp %d, want %d", s.GetTimestamp(), ahead)
+			}
+		}
+		if got := r.stamps.after(ahead + 7); got != ahead+7 {
+			t.Errorf("stamp %d once the clock has caught up, want %d", got, ahead+7)
+		}
+	})
+}
+
 func TestStartTellsEveryMistake(t *testing.T) {
 	b := newFakeBroker()
 	bad := Identity{Name: strings.Repeat("x", 129), NodeID: "n"}
