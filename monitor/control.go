@@ -1,7 +1,6 @@
 package monitor
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -184,7 +183,9 @@ func (r *runner) start(p *parts) {
 	r.last = p.targets
 	r.origin = time.Time{}
 	r.retell = r.judge.state == Failing
-	r.ctx, r.end = context.WithCancel(context.Background())
+	if r.group.slots[r.def.probe.kind] != nil {
+		r.stopped = make(chan struct{})
+	}
 	n := action.Notice{
 		Monitor: r.def.Name, Host: r.group.cfg.Host, Version: r.group.cfg.Version,
 		Event: action.Init, Time: time.Now(), Labels: r.def.Labels,
@@ -201,7 +202,12 @@ func (r *runner) stop() {
 	p := r.parts
 	inUse := r.inUse
 	if p != nil {
-		r.end()
+		if r.stopped != nil {
+			close(r.stopped)
+		}
+		if r.cancel != nil {
+			r.cancel()
+		}
 		r.parts = nil
 		r.group.scheduler.remove(r.job)
 	}

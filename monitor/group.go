@@ -129,17 +129,18 @@ func (g *Group) Run(ctx context.Context) error {
 	return err
 }
 
-// acquire waits for a place among the probes of a kind.
-func (g *Group) acquire(ctx context.Context, kind string) (release func(), err error) {
-	slot, ok := g.slots[kind]
-	if !ok {
-		return func() {}, nil
+// acquire waits for a place among the probes of a kind. It fails if the monitor
+// is stopped meanwhile.
+func (g *Group) acquire(kind string, stopped <-chan struct{}) (release func(), ok bool) {
+	slot, bound := g.slots[kind]
+	if !bound {
+		return func() {}, true
 	}
 	select {
 	case slot <- struct{}{}:
-		return func() { <-slot }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+		return func() { <-slot }, true
+	case <-stopped:
+		return nil, false
 	}
 }
 

@@ -14,7 +14,9 @@ func (g *Group) Try(ctx context.Context, d *Definition) (Result, error) {
 		return Result{}, err
 	}
 	r := g.newRunner(d, 0)
-	m := measure(ctx, p.probe, r.deadline())
+	ctx, cancel := within(ctx, r.deadline())
+	defer cancel()
+	m := measure(ctx, p.probe)
 	state := Failing
 	if grade, known := r.gradeOf(p, &m); !known || grade != bad {
 		state = calm(grade)

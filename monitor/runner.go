@@ -50,8 +50,8 @@ type runner struct {
 	mu sync.Mutex // guards all that follows
 	// parts are there while the monitor runs.
 	parts *parts
-	ctx   context.Context
-	end   context.CancelFunc
+	// stopped is closed when the monitor is stopped; nil if its kind is not bound.
+	stopped chan struct{}
 	// last are the receivers of the newest parts. owed are those of former
 	// definitions that were told of the open incident: they hear of its end too.
 	last, owed []*action.Receiver
@@ -60,6 +60,8 @@ type runner struct {
 	// replaced, so that a monitor never has two probes at a time.
 	inUse *parts
 	busy  *atomic.Bool
+	// cancel ends the probe that runs; nil while none does.
+	cancel context.CancelFunc
 	// origin is a point of the steady phase.
 	origin time.Time
 	// retell is set when receivers may have come that do not know of the open
@@ -109,7 +111,7 @@ func (r *runner) begin(due time.Time, late time.Duration) {
 	}
 	r.inUse = r.parts
 	r.group.probing.Add(1)
-	go r.run(r.ctx, r.parts, due)
+	go r.run(r.parts, r.stopped, due)
 }
 
 // miss counts probes that were not made. r.mu is held.
@@ -124,25 +126,38 @@ func (r *runner) tickAfter(t time.Time) time.Time {
 	return r.origin.Add(n * r.def.Interval)
 }
 
-// run makes one probe, which was due at a time, and hands on what came of it.
-func (r *runner) run(ctx context.Context, p *parts, due time.Time) {
+// run makes one probe, which was due at a time, and hands on what came of it. A
+// probe that was cut short by a stop says nothing about its target.
+func (r *runner) run(p *parts, stopped <-chan struct{}, due time.Time) {
 	defer r.group.probing.Done()
-	release, err := r.group.acquire(ctx, r.def.probe.kind)
-	if err != nil {
+	release, ok := r.group.acquire(r.def.probe.kind, stopped)
+	if !ok {
 		r.finish(p, nil)
 		return
 	}
-	r.group.count.began(due, time.Now())
-	m := measure(ctx, p.probe, r.deadline())
+	ctx, cancel := within(context.Background(), r.deadline())
+	defer cancel()
+	var m *measurement
+	if r.cancels(p, cancel) {
+		r.group.count.began(due, time.Now())
+		measured := measure(ctx, p.probe)
+		m = &measured
+		r.group.count.running.Add(-1)
+	}
 	release()
-	r.group.count.running.Add(-1)
-	if ctx.Err() != nil {
-		// The monitor was stopped meanwhile: a probe that was cut short says
-		// nothing about its target.
-		r.finish(p, nil)
-		return
+	r.finish(p, m)
+}
+
+// cancels has a stop of the monitor end the probe that is about to run, unless
+// it was stopped already.
+func (r *runner) cancels(p *parts, cancel context.CancelFunc) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.parts != p {
+		return false
 	}
-	r.finish(p, &m)
+	r.cancel = cancel
+	return true
 }
 
 // deadline leaves a twentieth of the interval between the end of a probe and
@@ -159,10 +174,18 @@ type measurement struct {
 	took time.Duration
 }
 
-// measure runs a probe within its deadline. A panic is a failure of the probe.
-func measure(ctx context.Context, p probe.Probe, timeout time.Duration) (m measurement) {
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %v", timeout))
-	defer cancel()
+// noAnswer is why a probe ends at its deadline.
+type noAnswer time.Duration
+
+func (e noAnswer) Error() string { return fmt.Sprintf("no answer within %v", time.Duration(e)) }
+
+// within returns a context that ends after the time that a probe has.
+func within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, timeout, noAnswer(timeout))
+}
+
+// measure runs a probe. A panic is a failure of the probe.
+func measure(ctx context.Context, p probe.Probe) (m measurement) {
 	m.at = time.Now()
 	defer func() {
 		m.took = time.Since(m.at)
@@ -199,7 +222,7 @@ func (r *runner) finish(p *parts, m *measurement) {
 func (r *runner) settle(p *parts, m *measurement) (stopped bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.inUse = nil
+	r.inUse, r.cancel = nil, nil
 	r.busy.Store(false)
 	if r.parts != p {
 		return true

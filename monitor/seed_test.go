@@ -408,7 +408,7 @@ func TestT17FrozenProcessMakesNoBurst(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r.parts, r.ctx, r.end = p, t.Context(), func() {}
+			r.parts = p
 			s.at(r.job, r.tickAfter(time.Now()))
 		}
 		time.Sleep(5 * time.Minute)
