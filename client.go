@@ -23,6 +23,11 @@ const (
 	askTimeout = 10 * time.Second
 	// maxAnswer bounds what is read of an answer.
 	maxAnswer = 16 << 20
+	// An instance takes a few registrations a second and says when to go on; what
+	// asks for more than longestPause at once, or patience in all, is another kind
+	// of refusal.
+	longestPause = 2 * time.Second
+	patience     = 30 * time.Second
 )
 
 // asker asks a running instance over HTTP, as goma's command does.
@@ -77,9 +82,21 @@ func (a *asker) ask(ctx context.Context, method, path, contentType, body string)
 	}
 	text := strings.TrimSpace(string(answer))
 	if resp.StatusCode/100 != 2 {
-		return "", fmt.Errorf("%q says %s: %s", a.address, resp.Status, text)
+		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
+		return "", &refusedError{a.address, resp.Status, text, time.Duration(seconds) * time.Second}
 	}
 	return text, nil
+}
+
+// refusedError is what an instance says is wrong.
+type refusedError struct {
+	address, status, text string
+	// retryAfter is when to ask again, or 0 if there is no use in it.
+	retryAfter time.Duration
+}
+
+func (e *refusedError) Error() string {
+	return fmt.Sprintf("%q says %s: %s", e.address, e.status, e.text)
 }
 
 // clientCommands are goma's commands.
@@ -193,9 +210,14 @@ func register(ctx context.Context, a *asker, file string, stdin io.Reader, stdou
 		if err != nil {
 			return fmt.Errorf("monitor %q: %w", d.Name, err)
 		}
-		id, err := a.ask(ctx, http.MethodPost, "/register", "application/json", string(body))
+		id, err := registerOne(ctx, a, string(body))
 		if err != nil {
-			return fmt.Errorf("registering monitor %q: %w", d.Name, err)
+			doing := fmt.Sprintf("registering monitor %q: ", d.Name)
+			var refused *refusedError
+			if errors.As(err, &refused) {
+				refused.text = strings.TrimPrefix(refused.text, doing) // it is said once
+			}
+			return fmt.Errorf("%s%w", doing, err)
 		}
 		if _, err := strconv.ParseInt(id, 10, 64); err != nil {
 			return fmt.Errorf("registering monitor %q: the answer %.40q is no id", d.Name, id)
@@ -205,6 +227,22 @@ func register(ctx context.Context, a *asker, file string, stdin io.Reader, stdou
 		}
 	}
 	return nil
+}
+
+// registerOne registers one monitor, and waits if the instance says that others
+// come first.
+func registerOne(ctx context.Context, a *asker, body string) (id string, err error) {
+	for begin := time.Now(); ; {
+		id, err = a.ask(ctx, http.MethodPost, "/register", "application/json", body)
+		var refused *refusedError
+		if !errors.As(err, &refused) || refused.retryAfter <= 0 || refused.retryAfter > longestPause || time.Since(begin) > patience {
+			return id, err
+		}
+		pause(ctx, refused.retryAfter)
+		if ctx.Err() != nil {
+			return "", err
+		}
+	}
 }
 
 // readDefinitions reads the monitors of a file, or of standard input for "-". A

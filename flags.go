@@ -59,7 +59,7 @@ func flags() []cli.Flag {
 func ownFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: flagHTTPAddress, Aliases: []string{"s"}, EnvVars: []string{"MONITOR_HTTP_ADDRESS"}, Value: "127.0.0.1:3838", Usage: "serve HTTP at `HOST:PORT`; for commands: ask the instance at [x:TOKEN@]HOST:PORT"},
-		&cli.StringSliceFlag{Name: flagHTTPHost, EnvVars: []string{"MONITOR_HTTP_HOST"}, Usage: "answer HTTP requests for `HOST` too; repeatable"},
+		&cli.StringSliceFlag{Name: flagHTTPHost, EnvVars: []string{"MONITOR_HTTP_HOST"}, Usage: "answer requests for `HOST` too; repeatable"},
 		&cli.StringFlag{Name: flagConfigDir, Aliases: []string{"d"}, EnvVars: []string{"MONITOR_CONFIG_DIR"}, Value: defaultConfigDir, Usage: "run the monitors that the files *.toml of `DIR` define"},
 		&cli.StringFlag{Name: flagStateDir, EnvVars: []string{"MONITOR_STATE_DIR"}, Usage: "keep the monitors registered at run time in `DIR`"},
 		&cli.StringFlag{Name: flagTokenFile, EnvVars: []string{"MONITOR_TOKEN_FILE"}, Usage: "let who has a token of `FILE`, one role:token a line, change things"},
@@ -181,7 +181,10 @@ func configFrom(c *cli.Context) (config, error) {
 
 // policyFrom reads the files that say who may change what.
 func policyFrom(c *cli.Context) (access.Policy, error) {
-	p := access.Policy{Insecure: c.Bool(flagInsecureAPI), ExecAPI: c.Bool(flagAllowExecAPI)}
+	p := access.Policy{
+		Insecure: c.Bool(flagInsecureAPI), ExecAPI: c.Bool(flagAllowExecAPI),
+		Hosts: append(c.StringSlice(flagHTTPHost), c.String(flagServerAddress), c.String(flagServerAdvertise)),
+	}
 	var err error
 	if file := c.String(flagTokenFile); file != "" {
 		if p.Tokens, err = access.Load(file); err != nil {

@@ -172,7 +172,7 @@ func TestGomaCommandDoesWhatTheDocumentShows(t *testing.T) {
 	}
 	for _, example := range examples {
 		line, want, _ := strings.Cut(example, "\n")
-		line = strings.Replace(line, "TOKEN@localhost:3838", "adm@"+m.http, 1)
+		line = strings.Replace(line, "TOKEN@localhost:3838", adm+"@"+m.http, 1)
 		cmd := exec.Command(goma, strings.Fields(line)...)
 		cmd.Dir = work
 		got, err := cmd.CombinedOutput()

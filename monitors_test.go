@@ -41,11 +41,17 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// tokenFile returns the path of a file with the tokens "op" and "adm".
+// Tokens of the roles operator and admin.
+const (
+	op  = "token-of-an-operator"
+	adm = "token-of-an-admin"
+)
+
+// tokenFile returns the path of a file with the tokens op and adm.
 func tokenFile(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "tokens")
-	if err := os.WriteFile(file, []byte("operator:op\nadmin:adm\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("operator:"+op+"\nadmin:"+adm+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file
@@ -139,12 +145,12 @@ func TestG46RegisteredMonitorsSurviveKill(t *testing.T) {
 	m := startMonitor(t, args...)
 	m.ready(startWithin)
 	for i, name := range []string{"a", "b", "c"} {
-		stdout, stderr, code := m.command("adm", definition(name), "register", "-")
+		stdout, stderr, code := m.command(adm, definition(name), "register", "-")
 		if want := fmt.Sprintf("%s is registered and started as monitor id=%d\n", name, i+1); code != 0 || stdout != want {
 			t.Fatalf("register %s: exit %d, %q %q", name, code, stdout, stderr)
 		}
 	}
-	if _, stderr, code := m.command("op", "", "unregister", "3"); code != 0 {
+	if _, stderr, code := m.command(op, "", "unregister", "3"); code != 0 {
 		t.Fatal(stderr)
 	}
 	var out, errs bytes.Buffer
@@ -159,12 +165,12 @@ func TestG46RegisteredMonitorsSurviveKill(t *testing.T) {
 	if !strings.Contains(stdout, "1         a ") || !strings.Contains(stdout, "2         b ") || strings.Contains(stdout, "c ") {
 		t.Errorf("after the kill:\n%s", stdout)
 	}
-	if stdout, _, _ := m.command("adm", definition("d"), "register", "-"); !strings.HasSuffix(stdout, "id=4\n") {
+	if stdout, _, _ := m.command(adm, definition("d"), "register", "-"); !strings.HasSuffix(stdout, "id=4\n") {
 		t.Errorf("an id is used again: %q", stdout)
 	}
 	file := filepath.Join(t.TempDir(), "e.json")
 	write(t, file, fmt.Sprintf(`{"name": "e", "probe": {"type": "tcp", "address": %q}}`, l.Addr()))
-	if stdout, stderr, _ := m.command("adm", "", "register", file); !strings.HasSuffix(stdout, "id=5\n") {
+	if stdout, stderr, _ := m.command(adm, "", "register", file); !strings.HasSuffix(stdout, "id=5\n") {
 		t.Errorf("a JSON file: %q %q", stdout, stderr)
 	}
 }

@@ -8,10 +8,10 @@ import (
 )
 
 const fixture = `# tokens of the tests
-viewer:look
+viewer:look-and-see-all
 
-operator:drive:now
-admin: all~of!it
+operator:drive:now-and-then
+admin: all~of!it~for+ever
 `
 
 // write returns the path of a new file with the text and the mode.

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -26,6 +27,9 @@ func (e *TooManyError) Error() string {
 	return fmt.Sprintf("%v: wait %v", ErrTooMany, e.Wait.Truncate(time.Second)+time.Second)
 }
 
+// RetryAfter returns how long to wait.
+func (e *TooManyError) RetryAfter() time.Duration { return e.Wait }
+
 // Unwrap returns ErrTooMany.
 func (e *TooManyError) Unwrap() error { return ErrTooMany }
 
@@ -41,6 +45,9 @@ type Policy struct {
 	ExecAPI bool
 	// ExecAllow narrows ExecAPI to the commands of a list, unless it is nil.
 	ExecAllow *ExecAllow
+	// Hosts are the names, besides localhost and addresses, that callers without a
+	// token may know the service by; see CheckSite.
+	Hosts []string
 }
 
 // Identify returns the role of a caller with a token, which is empty if it sent
@@ -93,4 +100,15 @@ func Enough(have, need Role) error {
 		return fmt.Errorf("%w: the role %s is not enough, it takes %s", ErrForbidden, have, need)
 	}
 	return nil
+}
+
+// Owner names who a caller is when registrations are counted: its role, and a few
+// bytes of a checksum of its token, which is a name for it and no way to it. It is
+// empty if there are no Tokens, because then callers cannot be told apart.
+func (p Policy) Owner(role Role, token string) string {
+	if p.Tokens == nil {
+		return ""
+	}
+	sum := sha256.Sum256([]byte("monitor-srv owner\x00" + token))
+	return fmt.Sprintf("%v:%x", role, sum[:8])
 }

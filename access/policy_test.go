@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,10 +18,10 @@ func TestAllowTable(t *testing.T) {
 		need  Role
 		want  error
 	}{
-		{"", None, nil}, {"wrong", None, nil}, {"look", None, nil},
-		{"", Viewer, ErrUnauthorized}, {"wrong", Viewer, ErrUnauthorized}, {"look", Viewer, nil}, {"drive:now", Viewer, nil}, {"all~of!it", Viewer, nil},
-		{"", Operator, ErrUnauthorized}, {"wrong", Operator, ErrUnauthorized}, {"look", Operator, ErrForbidden}, {"drive:now", Operator, nil}, {"all~of!it", Operator, nil},
-		{"", Admin, ErrUnauthorized}, {"wrong", Admin, ErrUnauthorized}, {"look", Admin, ErrForbidden}, {"drive:now", Admin, ErrForbidden}, {"all~of!it", Admin, nil},
+		{"", None, nil}, {"wrong", None, nil}, {"look-and-see-all", None, nil},
+		{"", Viewer, ErrUnauthorized}, {"wrong", Viewer, ErrUnauthorized}, {"look-and-see-all", Viewer, nil}, {"drive:now-and-then", Viewer, nil}, {"all~of!it~for+ever", Viewer, nil},
+		{"", Operator, ErrUnauthorized}, {"wrong", Operator, ErrUnauthorized}, {"look-and-see-all", Operator, ErrForbidden}, {"drive:now-and-then", Operator, nil}, {"all~of!it~for+ever", Operator, nil},
+		{"", Admin, ErrUnauthorized}, {"wrong", Admin, ErrUnauthorized}, {"look-and-see-all", Admin, ErrForbidden}, {"drive:now-and-then", Admin, ErrForbidden}, {"all~of!it~for+ever", Admin, nil},
 	} {
 		for _, insecure := range []bool{false, true} {
 			p := Policy{Tokens: load(t), Insecure: insecure}
@@ -61,7 +62,7 @@ func TestFiveWrongTokensAMinuteAreTheLastFromAnAddress(t *testing.T) {
 			}
 			time.Sleep(2 * time.Second)
 		}
-		err := p.Allow(Viewer, "look", "127.0.0.1:5")
+		err := p.Allow(Viewer, "look-and-see-all", "127.0.0.1:5")
 		var many *TooManyError
 		if !errors.As(err, &many) || !errors.Is(err, ErrTooMany) {
 			t.Fatalf("a right token after five wrong ones: got %v, want %v", err, ErrTooMany)
@@ -70,21 +71,21 @@ func TestFiveWrongTokensAMinuteAreTheLastFromAnAddress(t *testing.T) {
 			t.Errorf("wait: got %v, want %v", many.Wait, want)
 		}
 		wantError(t, err, "wait 51s")
-		if err := p.Allow(Viewer, "look", "127.0.0.2:5"); err != nil {
+		if err := p.Allow(Viewer, "look-and-see-all", "127.0.0.2:5"); err != nil {
 			t.Errorf("another address: %v", err)
 		}
 		if err := p.Allow(None, "", here); err != nil {
 			t.Errorf("what needs no role: %v", err)
 		}
 		time.Sleep(many.Wait)
-		if err := p.Allow(Viewer, "look", here); err != nil {
+		if err := p.Allow(Viewer, "look-and-see-all", here); err != nil {
 			t.Errorf("a minute after the first wrong one: %v", err)
 		}
 		// The other four still count: one more wrong one is the fifth.
 		if err := p.Allow(Viewer, "guess", here); !errors.Is(err, ErrUnauthorized) {
 			t.Errorf("got %v, want %v", err, ErrUnauthorized)
 		}
-		if err := p.Allow(Viewer, "look", here); !errors.Is(err, ErrTooMany) {
+		if err := p.Allow(Viewer, "look-and-see-all", here); !errors.Is(err, ErrTooMany) {
 			t.Errorf("got %v, want %v", err, ErrTooMany)
 		}
 	})
@@ -96,7 +97,7 @@ func TestCallsWithoutATokenLockNobodyOut(t *testing.T) {
 		if err := p.Allow(Admin, "", here); !errors.Is(err, ErrUnauthorized) {
 			t.Fatal(err)
 		}
-		if err := p.Allow(Admin, "look", here); !errors.Is(err, ErrForbidden) {
+		if err := p.Allow(Admin, "look-and-see-all", here); !errors.Is(err, ErrForbidden) {
 			t.Fatal(err)
 		}
 	}
@@ -107,10 +108,10 @@ func TestNeighboursOfIPv6CountAsOne(t *testing.T) {
 	for i := range maxFailures {
 		_ = p.Allow(Viewer, "guess", fmt.Sprintf("[2001:db8:0:1::%d]:80", i+1))
 	}
-	if err := p.Allow(Viewer, "look", "[2001:db8:0:1:ffff::9]:80"); !errors.Is(err, ErrTooMany) {
+	if err := p.Allow(Viewer, "look-and-see-all", "[2001:db8:0:1:ffff::9]:80"); !errors.Is(err, ErrTooMany) {
 		t.Errorf("the same /64: got %v, want %v", err, ErrTooMany)
 	}
-	if err := p.Allow(Viewer, "look", "[2001:db8:0:2::1]:80"); err != nil {
+	if err := p.Allow(Viewer, "look-and-see-all", "[2001:db8:0:2::1]:80"); err != nil {
 		t.Errorf("another /64: %v", err)
 	}
 }
@@ -160,4 +161,25 @@ func TestT69WrongAndMissingTokensTakeTheSameTime(t *testing.T) {
 		t.Errorf("mean difference %v, want less than 1ms", time.Duration(best))
 	}
 	t.Logf("mean difference %v", time.Duration(best))
+}
+
+func TestOwnersAreToldApartWithoutTheirTokens(t *testing.T) {
+	p := Policy{Tokens: load(t)}
+	all := map[string]bool{}
+	for _, c := range []struct {
+		role  Role
+		token string
+	}{{Viewer, "look-and-see-all"}, {Operator, "drive:now-and-then"}, {Admin, "all~of!it~for+ever"}, {Admin, "drive:now-and-then"}} {
+		owner := p.Owner(c.role, c.token)
+		if owner != p.Owner(c.role, c.token) || !regexp.MustCompile(`^`+c.role.String()+`:[0-9a-f]{16}$`).MatchString(owner) {
+			t.Errorf("%v with %q: got the owner %q", c.role, c.token, owner)
+		}
+		all[owner] = true
+	}
+	if len(all) != 4 {
+		t.Errorf("got the owners %v, want four", all)
+	}
+	if owner := (Policy{Insecure: true}).Owner(Admin, "some-token-that-nobody-knows"); owner != "" {
+		t.Errorf("without tokens: got the owner %q, want none", owner)
+	}
 }

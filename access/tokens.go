@@ -13,6 +13,9 @@ import (
 const (
 	maxTokens     = 1000
 	maxTokenBytes = 1024
+	// minTokenBytes keeps out what a dictionary finds: 16 random hexadecimal digits
+	// are 64 bits, out of reach of guesses over the network.
+	minTokenBytes = 16
 )
 
 // Tokens are the tokens of a file, of which only SHA-256 sums are kept, and the
@@ -34,7 +37,7 @@ type held struct {
 // Load reads a token file: one "role:token" a line, with the roles viewer,
 // operator and admin; empty lines and lines that begin with # say nothing. A file
 // that anybody but its owner may read or write is refused, and so is one without
-// a token. No error tells a token.
+// a token, or with one of less than 16 bytes. No error tells a token.
 func Load(file string) (*Tokens, error) {
 	t := &Tokens{file: file}
 	if err := t.Reload(); err != nil {
@@ -120,6 +123,9 @@ func parseToken(line string) (held, error) {
 	token = strings.TrimSpace(token)
 	if err := checkToken(token); err != nil {
 		return held{}, err
+	}
+	if len(token) < minTokenBytes {
+		return held{}, fmt.Errorf("the token is shorter than %d bytes, and could be guessed: make one by \"openssl rand -hex 32\"", minTokenBytes)
 	}
 	return held{sha256.Sum256([]byte(token)), role}, nil
 }

@@ -12,8 +12,8 @@ import (
 func TestTokensCarryTheirRoles(t *testing.T) {
 	tokens := load(t)
 	for token, want := range map[string]Role{
-		"look": Viewer, "drive:now": Operator, "all~of!it": Admin,
-		"": None, "loo": None, "look ": None, "LOOK": None, "viewer:look": None, "drive": None,
+		"look-and-see-all": Viewer, "drive:now-and-then": Operator, "all~of!it~for+ever": Admin,
+		"": None, "look-and-see-al": None, "look-and-see-all ": None, "LOOK-AND-SEE-ALL": None, "viewer:look-and-see-all": None, "drive": None,
 	} {
 		if got := tokens.Role(token); got != want {
 			t.Errorf("role of %q: got %v, want %v", token, got, want)
@@ -33,19 +33,20 @@ func TestRolesHaveNames(t *testing.T) {
 }
 
 func TestBadTokenFilesAreRefusedWithPlaceAndRemedy(t *testing.T) {
-	const secret = "kX9vQ2zL"
+	const secret = "kX9vQ2zL7hB4mW1s"
 	for name, c := range map[string]struct {
 		text string
 		want string
 	}{
 		"empty":              {"", "it holds no token: give one role:token a line"},
 		"comments only":      {"# admin:x\n\n", "it holds no token"},
-		"no role":            {"viewer:a\n" + secret + "\n", "line 2: want role:token"},
+		"no role":            {"viewer:a-good-long-token\n" + secret + "\n", "line 2: want role:token"},
 		"unknown role":       {"root:" + secret, "line 1: want role:token, where role is viewer, operator or admin"},
 		"the role none":      {"none:" + secret, "line 1: want role:token"},
 		"role in capitals":   {"Admin:" + secret, "line 1: want role:token"},
 		"secret with colon":  {secret + ":more", "line 1: want role:token"},
 		"no token":           {"admin:", "line 1: the token is missing"},
+		"too short":          {"viewer:" + secret + "\nadmin:" + secret[:15] + "\n", "line 2: the token is shorter than 16 bytes, and could be guessed: make one by \"openssl rand -hex 32\""},
 		"blank in token":     {"admin:" + secret + " " + secret, "line 1: the token holds a blank"},
 		"not ASCII":          {"admin:" + secret + "é", "something else than printable ASCII"},
 		"control character":  {"admin:" + secret + "\x01x", "something else than printable ASCII"},
@@ -57,7 +58,7 @@ func TestBadTokenFilesAreRefusedWithPlaceAndRemedy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := Load(write(t, c.text, 0o600))
 			wantError(t, err, "reading the token file", c.want)
-			if strings.Contains(err.Error(), secret) {
+			if strings.Contains(err.Error(), secret[:15]) {
 				t.Errorf("error %q tells the token", err)
 			}
 		})
@@ -67,7 +68,7 @@ func TestBadTokenFilesAreRefusedWithPlaceAndRemedy(t *testing.T) {
 func manyTokens(n int) string {
 	var b strings.Builder
 	for i := range n {
-		fmt.Fprintf(&b, "viewer:t%d\n", i)
+		fmt.Fprintf(&b, "viewer:token-number-%06d\n", i)
 	}
 	return b.String()
 }
@@ -115,7 +116,7 @@ func underlying(err error) error {
 }
 
 func TestReloadTakesNewTokensAndKeepsOldOnesOnError(t *testing.T) {
-	file := write(t, "admin:old", 0o600)
+	file := write(t, "admin:an-old-one-of-25-bytes", 0o600)
 	tokens, err := Load(file)
 	if err != nil {
 		t.Fatal(err)
@@ -124,19 +125,19 @@ func TestReloadTakesNewTokensAndKeepsOldOnesOnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantError(t, tokens.Reload(), "line 1")
-	if got := tokens.Role("old"); got != Admin {
+	if got := tokens.Role("an-old-one-of-25-bytes"); got != Admin {
 		t.Errorf("after a failed reload: got %v, want admin", got)
 	}
-	if err := os.WriteFile(file, []byte("viewer:new\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("viewer:a-new-one-of-25-bytes\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := tokens.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	if got := tokens.Role("old"); got != None {
+	if got := tokens.Role("an-old-one-of-25-bytes"); got != None {
 		t.Errorf("a token that is gone: got %v, want none", got)
 	}
-	if got := tokens.Role("new"); got != Viewer {
+	if got := tokens.Role("a-new-one-of-25-bytes"); got != Viewer {
 		t.Errorf("a new token: got %v, want viewer", got)
 	}
 }
@@ -144,7 +145,7 @@ func TestReloadTakesNewTokensAndKeepsOldOnesOnError(t *testing.T) {
 func TestNoTokenIsPrinted(t *testing.T) {
 	tokens := load(t)
 	for _, text := range []string{tokens.String(), fmt.Sprint(tokens), fmt.Sprintf("%v %+v %#v", tokens, Policy{Tokens: tokens}, tokens)} {
-		for _, secret := range []string{"look", "drive", "all~of!it"} {
+		for _, secret := range []string{"look-and-see-all", "drive", "all~of!it~for+ever"} {
 			if strings.Contains(text, secret) {
 				t.Errorf("%q is told in %q", secret, text)
 			}

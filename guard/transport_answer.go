@@ -47,7 +47,7 @@ func (d *door) answer(w http.ResponseWriter, r *http.Request, m *transport.Messa
 func framing(key string) bool {
 	switch key {
 	case "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Content-Length", "Te", "Trailer", "Upgrade",
-		limitHeader, "Micro-Protocol", "Micro-Endpoint", "Micro-Method":
+		"Host", limitHeader, "Micro-Protocol", "Micro-Endpoint", "Micro-Method":
 		return true
 	}
 	return false

@@ -66,7 +66,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	limit := d.limit(r.Header)
-	msg := transport.Message{Header: callHeader(r.Header, kind, limit), Body: body}
+	msg := transport.Message{Header: callHeader(r, kind, limit), Body: body}
 	d.call(&rpcSocket{door: d, w: w, r: r, msg: msg}, limit)
 }
 

@@ -21,14 +21,18 @@ const limitHeader = "Micro-Limit"
 // callHeader makes the header of the message for go-micro's server from that of
 // the request: the first value of each key, without the keys that would let a
 // caller choose how the server treats the message.
-func callHeader(h http.Header, kind string, limit time.Duration) map[string]string {
-	out := make(map[string]string, len(h)+4)
+func callHeader(r *http.Request, kind string, limit time.Duration) map[string]string {
+	h := r.Header
+	out := make(map[string]string, len(h)+5)
 	for k, v := range h {
 		if len(v) > 0 && !reserved(k) {
 			out[k] = v[0]
 		}
 	}
 	out["Micro-Endpoint"] = endpoint(h)
+	// Handlers that let callers in without a token want to know whom the caller
+	// believes to speak to.
+	out["Host"] = r.Host
 	out["Content-Type"] = kind
 	out[limitHeader] = strconv.FormatInt(int64(limit), 10)
 	// A message without a protocol may reach the codecs of go-micro 1, which

@@ -57,7 +57,7 @@ func fail(log *slog.Logger, err error) error {
 		return merrors.Unauthorized(errorID, "%s", brief(err))
 	case errors.Is(err, access.ErrNoToken), errors.Is(err, access.ErrForbidden):
 		return merrors.Forbidden(errorID, "%s", brief(err))
-	case errors.Is(err, access.ErrTooMany):
+	case errors.Is(err, access.ErrTooMany), errors.As(err, new(*monitor.RateError)):
 		return merrors.New(errorID, brief(err), http.StatusTooManyRequests)
 	case errors.Is(err, monitor.ErrJournal):
 		return merrors.New(errorID, brief(err), http.StatusInsufficientStorage)

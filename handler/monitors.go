@@ -62,7 +62,7 @@ func (m *Monitor) Register(ctx context.Context, req *monitorpb.RegisterRequest, 
 	if err := m.policy.Permit(who.role, d.Wish()); err != nil {
 		return fail(m.log, err)
 	}
-	d.Trusted = who.role >= access.Admin
+	d.Trusted, d.Owner = who.role >= access.Admin, who.owner
 	id, err := m.group.Register(d)
 	if err != nil {
 		return fail(m.log, definitionError(err))
@@ -74,6 +74,9 @@ func (m *Monitor) Register(ctx context.Context, req *monitorpb.RegisterRequest, 
 
 // definitionError makes what a kind finds wrong an error of the argument.
 func definitionError(err error) error {
+	if errors.As(err, new(*monitor.RateError)) {
+		return err
+	}
 	for _, ours := range []error{monitor.ErrExists, monitor.ErrFull, monitor.ErrJournal} {
 		if errors.Is(err, ours) {
 			return err
@@ -133,6 +136,7 @@ func (m *Monitor) setLevel(name string, who caller) error {
 // caller is who calls a method that changes something.
 type caller struct {
 	role   access.Role
+	owner  string // of what it registers
 	remote string
 }
 
@@ -142,9 +146,12 @@ func (m *Monitor) caller(ctx context.Context, need access.Role) (caller, error) 
 	remote, _ := metadata.Get(ctx, "Remote")
 	token := access.Bearer(header)
 	role, err := m.policy.Identify(token, remote)
-	who := caller{role, remote}
+	who := caller{role, m.policy.Owner(role, token), remote}
 	if token != "" && errors.Is(err, access.ErrUnauthorized) {
 		m.log.Warn("a wrong token was given", "client", remote)
+	}
+	if err == nil {
+		err = m.policy.CheckSite(siteOf(ctx))
 	}
 	if err != nil {
 		return who, err
@@ -153,6 +160,14 @@ func (m *Monitor) caller(ctx context.Context, need access.Role) (caller, error) 
 		return who, access.ErrForbidden
 	}
 	return who, access.Enough(role, need)
+}
+
+// siteOf returns what the transport tells of where a call came from.
+func siteOf(ctx context.Context) access.Site {
+	host, _ := metadata.Get(ctx, "Host")
+	origin, _ := metadata.Get(ctx, "Origin")
+	site, _ := metadata.Get(ctx, "Sec-Fetch-Site")
+	return access.Site{Host: host, Origin: origin, FetchSite: site}
 }
 
 // change does something to one monitor for an operator; done says what.

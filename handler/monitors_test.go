@@ -2,11 +2,13 @@ package handler
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	merrors "go-micro.dev/v4/errors"
 	"go-micro.dev/v4/metadata"
@@ -27,7 +29,7 @@ func (noRecorder) Record(monitor.Result) {}
 func monitored(t *testing.T, change func(*access.Policy)) *Monitor {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "tokens")
-	if err := os.WriteFile(file, []byte("viewer:viewer-token\noperator:operator-token\nadmin:admin-token\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("viewer:viewer-token-long\noperator:operator-token-long\nadmin:admin-token-long\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	tokens, err := access.Load(file)
@@ -87,23 +89,23 @@ func TestT69RolesOverRPC(t *testing.T) {
 	}{
 		{"Monitors", func(m *Monitor, ctx context.Context) error {
 			return m.Monitors(ctx, &monitorpb.MonitorsRequest{}, &monitorpb.MonitorsResponse{})
-		}, map[string]int32{"": 200, "wrong": 200, "viewer-token": 200, "operator-token": 200, "admin-token": 200}},
-		{"Register plain", registering(plainDefinition), map[string]int32{"": 401, "wrong": 401, "viewer-token": 403, "operator-token": 200, "admin-token": 200}},
-		{"Register mysql", registering(mysqlDefinition), map[string]int32{"": 401, "wrong": 401, "viewer-token": 403, "operator-token": 403, "admin-token": 200}},
-		{"Register exec", registering(execDefinition), map[string]int32{"": 401, "wrong": 401, "viewer-token": 403, "operator-token": 403, "admin-token": 403}},
-		{"Register own action", registering(ownDefinition), map[string]int32{"": 401, "wrong": 401, "viewer-token": 403, "operator-token": 403, "admin-token": 200}},
+		}, map[string]int32{"": 200, "wrong": 200, "viewer-token-long": 200, "operator-token-long": 200, "admin-token-long": 200}},
+		{"Register plain", registering(plainDefinition), map[string]int32{"": 401, "wrong": 401, "viewer-token-long": 403, "operator-token-long": 200, "admin-token-long": 200}},
+		{"Register mysql", registering(mysqlDefinition), map[string]int32{"": 401, "wrong": 401, "viewer-token-long": 403, "operator-token-long": 403, "admin-token-long": 200}},
+		{"Register exec", registering(execDefinition), map[string]int32{"": 401, "wrong": 401, "viewer-token-long": 403, "operator-token-long": 403, "admin-token-long": 403}},
+		{"Register own action", registering(ownDefinition), map[string]int32{"": 401, "wrong": 401, "viewer-token-long": 403, "operator-token-long": 403, "admin-token-long": 200}},
 		{"Unregister", func(m *Monitor, ctx context.Context) error {
 			return m.Unregister(ctx, &monitorpb.UnregisterRequest{Id: 7}, &monitorpb.UnregisterResponse{})
-		}, map[string]int32{"": 401, "wrong": 401, "viewer-token": 403, "operator-token": 404, "admin-token": 404}},
+		}, map[string]int32{"": 401, "wrong": 401, "viewer-token-long": 403, "operator-token-long": 404, "admin-token-long": 404}},
 		{"Start", func(m *Monitor, ctx context.Context) error {
 			return m.Start(ctx, &monitorpb.StartRequest{Id: 7}, &monitorpb.StartResponse{})
-		}, map[string]int32{"": 401, "wrong": 401, "viewer-token": 403, "operator-token": 404, "admin-token": 404}},
+		}, map[string]int32{"": 401, "wrong": 401, "viewer-token-long": 403, "operator-token-long": 404, "admin-token-long": 404}},
 		{"Stop", func(m *Monitor, ctx context.Context) error {
 			return m.Stop(ctx, &monitorpb.StopRequest{Id: -1}, &monitorpb.StopResponse{})
-		}, map[string]int32{"": 401, "wrong": 401, "viewer-token": 403, "operator-token": 400, "admin-token": 400}},
-		{"Verbosity", verbosity(""), map[string]int32{"": 200, "wrong": 200, "viewer-token": 200, "operator-token": 200, "admin-token": 200}},
-		{"Verbosity debug", verbosity("debug"), map[string]int32{"": 401, "wrong": 401, "viewer-token": 403, "operator-token": 403, "admin-token": 200}},
-		{"Verbosity loud", verbosity("loud"), map[string]int32{"": 401, "wrong": 401, "viewer-token": 403, "operator-token": 403, "admin-token": 400}},
+		}, map[string]int32{"": 401, "wrong": 401, "viewer-token-long": 403, "operator-token-long": 400, "admin-token-long": 400}},
+		{"Verbosity", verbosity(""), map[string]int32{"": 200, "wrong": 200, "viewer-token-long": 200, "operator-token-long": 200, "admin-token-long": 200}},
+		{"Verbosity debug", verbosity("debug"), map[string]int32{"": 401, "wrong": 401, "viewer-token-long": 403, "operator-token-long": 403, "admin-token-long": 200}},
+		{"Verbosity loud", verbosity("loud"), map[string]int32{"": 401, "wrong": 401, "viewer-token-long": 403, "operator-token-long": 403, "admin-token-long": 400}},
 	}
 	for _, c := range calls {
 		for token, want := range c.want {
@@ -130,22 +132,39 @@ func verbosity(level string) func(*Monitor, context.Context) error {
 // G1, T73: without tokens nothing changes, and exec needs its own switch.
 func TestG1NoTokenFileMeansNoChanges(t *testing.T) {
 	m := monitored(t, func(p *access.Policy) { p.Tokens = nil })
-	err := registering(plainDefinition)(m, as("admin-token"))
+	err := registering(plainDefinition)(m, as("admin-token-long"))
 	if statusOf(err) != 403 || !strings.Contains(err.Error(), "--token_file") {
 		t.Errorf("without a token file: %v", err)
 	}
 	m = monitored(t, func(p *access.Policy) { p.ExecAPI = true })
-	if err := registering(execDefinition)(m, as("admin-token")); err != nil {
+	if err := registering(execDefinition)(m, as("admin-token-long")); err != nil {
 		t.Errorf("an admin with --allow_exec_api: %v", err)
 	}
-	if err := registering(execDefinition)(m, as("operator-token")); statusOf(err) != 403 {
+	if err := registering(execDefinition)(m, as("operator-token-long")); statusOf(err) != 403 {
 		t.Errorf("an operator with --allow_exec_api: %v", err)
+	}
+}
+
+func TestAtMostTenRegistrationsASecondByRPC(t *testing.T) {
+	m := monitored(t, nil)
+	begin := time.Now()
+	passed := 0
+	for i := range 40 {
+		err := registering(strings.Replace(plainDefinition, "plain", fmt.Sprint("m", i), 1))(m, as("operator-token-long"))
+		if err == nil {
+			passed++
+		} else if statusOf(err) != 429 || !strings.Contains(err.Error(), "at most 10 monitors may be registered within a second: try again in 1s") {
+			t.Fatal(err)
+		}
+	}
+	if most := 10 * (1 + int(time.Since(begin)/time.Second)); passed < 10 || passed > most {
+		t.Errorf("%d passed within %v, want 10 to %d", passed, time.Since(begin), most)
 	}
 }
 
 func TestRegisterListStopUnregister(t *testing.T) {
 	m := monitored(t, nil)
-	ctx := as("operator-token")
+	ctx := as("operator-token-long")
 	var registered monitorpb.RegisterResponse
 	definition := "name = \"plain\"\ninterval = \"30s\"\n[probe]\ntype = \"tcp\"\naddress = \"192.0.2.1:1\"\n[labels]\nteam = \"a\"\n"
 	if err := m.Register(ctx, &monitorpb.RegisterRequest{Definition: definition}, &registered); err != nil {
@@ -155,7 +174,16 @@ func TestRegisterListStopUnregister(t *testing.T) {
 		t.Errorf("registered %v", i)
 	}
 	if err := registering(plainDefinition)(m, ctx); statusOf(err) != 409 {
-		t.Errorf("the same name again: %v", err)
+		t.Errorf("another of the name: %v", err)
+	}
+	// G31: the same again is answered as before.
+	var again monitorpb.RegisterResponse
+	same := `{"labels": {"team": "a"}, "name": "plain", "probe": {"address": "192.0.2.1:1", "type": "tcp"}, "interval": 30}`
+	if err := m.Register(ctx, &monitorpb.RegisterRequest{Definition: same}, &again); err != nil || again.Monitor.Id != 1 {
+		t.Errorf("the same again: %v, %v", again.Monitor, err)
+	}
+	if err := registering(same)(m, as("admin-token-long")); statusOf(err) != 409 {
+		t.Errorf("the same by an admin, for whom it would mean more: %v", err)
 	}
 	for _, bad := range []string{"", "{", "name = \"x\"", `{"name": "x", "probe": {"type": "tcp", "adress": "a:1"}}`, strings.Repeat("#", 65<<10)} {
 		if err := registering(bad)(m, ctx); statusOf(err) != 400 || !strings.Contains(err.Error(), "definition: ") {
@@ -187,7 +215,7 @@ func TestChangesOverRPCAreLogged(t *testing.T) {
 	var log strings.Builder
 	m := monitored(t, nil)
 	m.log = slog.New(slog.NewTextHandler(&log, nil))
-	ctx := as("admin-token")
+	ctx := as("admin-token-long")
 	registered := &monitorpb.RegisterResponse{}
 	if err := m.Register(ctx, &monitorpb.RegisterRequest{Definition: plainDefinition}, registered); err != nil {
 		t.Fatal(err)

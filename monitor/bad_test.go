@@ -15,6 +15,7 @@ func builtinGroup() *Group {
 	return NewGroup(Config{
 		Probes: probe.Builtin(), Actions: action.Builtin(),
 		Deliverer: action.NewDeliverer(action.Options{}), Recorder: nobody{},
+		MaxPerSecond: 1_000_000,
 	})
 }
 

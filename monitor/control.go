@@ -9,16 +9,21 @@ import (
 )
 
 // Register starts the monitor of a definition made by ParseOne and returns its
-// id. It is in the journal, if there is one, before Register returns. It fails
-// with ErrExists, ErrFull, ErrJournal or what is wrong with the definition.
+// id. It is in the journal, if there is one, before Register returns. What its
+// owner registered before, and is the same, changes nothing: the id is that of
+// the monitor there is, also if that was stopped. Register fails with ErrExists,
+// ErrFull, a *RateError, ErrJournal or what is wrong with the definition.
 func (g *Group) Register(d *Definition) (int64, error) {
 	g.changes.Lock()
 	defer g.changes.Unlock()
-	if g.named(d.Name) != nil {
-		return 0, fmt.Errorf("registering monitor %q: %w", d.Name, ErrExists)
+	if old := g.named(d.Name); old != nil {
+		if d.repeats(old.def) {
+			return old.id, nil
+		}
+		return 0, fmt.Errorf("registering monitor %q: %w: choose another, or unregister the monitor that has it", d.Name, ErrExists)
 	}
-	if n := len(g.registered()) + len(g.dormant); n >= g.cfg.MaxRegistered {
-		return 0, fmt.Errorf("registering monitor %q: %w: %d", d.Name, ErrFull, n)
+	if err := g.room(d.Owner); err != nil {
+		return 0, fmt.Errorf("registering monitor %q: %w", d.Name, err)
 	}
 	p, err := g.build(d)
 	if err != nil {
@@ -82,7 +87,7 @@ func (g *Group) journal(added ...*runner) error {
 	}
 	state := journalState{LastID: g.lastID, Monitors: slices.Clone(g.dormant)}
 	for _, r := range append(g.registered(), added...) {
-		state.Monitors = append(state.Monitors, Saved{ID: r.id, Text: r.def.text, Trusted: r.def.Trusted})
+		state.Monitors = append(state.Monitors, Saved{ID: r.id, Text: r.def.text, Trusted: r.def.Trusted, Owner: r.def.Owner})
 	}
 	if err := g.cfg.Journal.save(state); err != nil {
 		return fmt.Errorf("%w: %w", ErrJournal, err)
@@ -113,7 +118,7 @@ func (g *Group) restore(saved Saved, allow func(*Definition) error) error {
 	if err != nil {
 		return err
 	}
-	d.Trusted = saved.Trusted
+	d.Trusted, d.Owner = saved.Trusted, saved.Owner
 	if err := allow(d); err != nil {
 		return err
 	}

@@ -45,6 +45,9 @@ type Definition struct {
 	// Trusted is set unless an operator registered it over the API: then it
 	// dials only public addresses and acts only through receivers.
 	Trusted bool
+	// Owner names who registered it over the API, for MaxOwned; empty if nobody
+	// can be told from others. It must not hold a secret.
+	Owner string
 
 	probe   section
 	filter  *section

@@ -29,8 +29,12 @@ var (
 	ErrJournal = errors.New("the state directory cannot be written")
 )
 
-// DefaultMaxRegistered bounds the monitors registered at run time.
-const DefaultMaxRegistered = 1000
+// Limits of registering at run time, those of the threat model.
+const (
+	DefaultMaxRegistered = 1000
+	DefaultMaxOwned      = 200
+	DefaultMaxPerSecond  = 10
+)
 
 // Config of a Group. Probes, Actions, Deliverer and Recorder are required.
 type Config struct {
@@ -49,6 +53,11 @@ type Config struct {
 	Caps map[string]int
 	// MaxRegistered bounds the monitors of Register; DefaultMaxRegistered if zero.
 	MaxRegistered int
+	// MaxOwned bounds those of one Owner; DefaultMaxOwned if zero.
+	MaxOwned int
+	// MaxPerSecond bounds how many Register takes within a second;
+	// DefaultMaxPerSecond if zero.
+	MaxPerSecond int
 	// Host and Version are told in notices.
 	Host, Version string
 	// Log is slog.Default() if nil.
@@ -78,6 +87,7 @@ type Group struct {
 	lastID  int64   // guarded by changes
 	savedID int64   // guarded by changes; the last id in the journal
 	closed  bool    // guarded by changes
+	pace    pace    // guarded by changes
 
 	mu     sync.Mutex
 	byID   map[int64]*runner  // guarded by mu
@@ -91,6 +101,12 @@ func NewGroup(cfg Config) *Group {
 	}
 	if cfg.MaxRegistered <= 0 {
 		cfg.MaxRegistered = DefaultMaxRegistered
+	}
+	if cfg.MaxOwned <= 0 {
+		cfg.MaxOwned = DefaultMaxOwned
+	}
+	if cfg.MaxPerSecond <= 0 {
+		cfg.MaxPerSecond = DefaultMaxPerSecond
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()

@@ -118,7 +118,9 @@ func newBenchWith(t *testing.T, journal *Journal) (b *bench, stop func()) {
 		Recorder:  b,
 		Host:      "here",
 		Journal:   journal,
-		Log:       slog.New(slog.DiscardHandler),
+		// Each test may register what it likes.
+		MaxPerSecond: 1_000_000,
+		Log:          slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -375,8 +377,15 @@ func TestRegister(t *testing.T) {
 		if err != nil || id != 1 {
 			t.Fatalf("id %d, %v", id, err)
 		}
-		if _, err := b.Register(d); !errors.Is(err, ErrExists) {
-			t.Errorf("twice: %v", err)
+		if again, err := b.Register(d); again != id || err != nil {
+			t.Errorf("twice: id %d, %v", again, err)
+		}
+		other, err := ParseOne(`{"name": "m", "interval": 6, "probe": {"type": "fake", "name": "m"}}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Register(other); !errors.Is(err, ErrExists) {
+			t.Errorf("another of its name: %v", err)
 		}
 		written, err := ParseOne(`{"name": "w", "probe": {"type": "fake"}, "actions": [{"type": "fake"}]}`)
 		if err != nil {

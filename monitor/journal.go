@@ -34,6 +34,8 @@ type Saved struct {
 	Text string `json:"text"`
 	// Trusted is that of the Definition.
 	Trusted bool `json:"trusted"`
+	// Owner is that of the Definition.
+	Owner string `json:"owner,omitempty"`
 }
 
 // journalState is what the file holds.

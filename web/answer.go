@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/monitor"
@@ -32,6 +33,9 @@ func statusOf(err error) int {
 	if errors.As(err, new(*http.MaxBytesError)) {
 		return http.StatusRequestEntityTooLarge
 	}
+	if errors.As(err, new(*monitor.RateError)) {
+		return http.StatusTooManyRequests
+	}
 	for _, known := range []statusError{
 		{http.StatusForbidden, access.ErrNoToken},
 		{http.StatusUnauthorized, access.ErrUnauthorized},
@@ -53,10 +57,10 @@ func statusOf(err error) int {
 // fail answers with an error.
 func fail(w http.ResponseWriter, err error) {
 	status := statusOf(err)
-	var many *access.TooManyError
+	var later interface{ RetryAfter() time.Duration }
 	switch {
-	case errors.As(err, &many):
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(many.Wait.Seconds()))))
+	case errors.As(err, &later):
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(later.RetryAfter().Seconds()))))
 	case status == http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="monitor-srv"`)
 	}

@@ -58,6 +58,7 @@ func (s *Server) read(h http.HandlerFunc) http.HandlerFunc {
 // caller is who asks for a change.
 type caller struct {
 	role   access.Role
+	owner  string // of what it registers
 	remote string
 }
 
@@ -77,7 +78,7 @@ func (s *Server) change(need access.Role, h func(http.ResponseWriter, *http.Requ
 			fail(w, err)
 			return
 		}
-		h(w, r, caller{role, r.RemoteAddr})
+		h(w, r, caller{role, s.cfg.Policy.Owner(role, token), r.RemoteAddr})
 	}
 }
 

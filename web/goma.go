@@ -63,7 +63,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request, c caller) {
 		fail(w, err)
 		return
 	}
-	d, err := s.parse(text, c.role)
+	d, err := s.parse(text, c)
 	if err != nil {
 		fail(w, err)
 		return
@@ -77,8 +77,8 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request, c caller) {
 	answerWord(w, strconv.FormatInt(id, 10))
 }
 
-// parse reads a definition that the role may register.
-func (s *Server) parse(text string, role access.Role) (*monitor.Definition, error) {
+// parse reads a definition that the caller may register.
+func (s *Server) parse(text string, c caller) (*monitor.Definition, error) {
 	if !strings.HasPrefix(strings.TrimSpace(text), "{") {
 		return nil, errors.New("the body is not a JSON object: send one monitor, with the keys of a file")
 	}
@@ -86,10 +86,10 @@ func (s *Server) parse(text string, role access.Role) (*monitor.Definition, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := s.cfg.Policy.Permit(role, d.Wish()); err != nil {
+	if err := s.cfg.Policy.Permit(c.role, d.Wish()); err != nil {
 		return nil, fmt.Errorf("registering monitor %q: %w", d.Name, err)
 	}
-	d.Trusted = role == access.Admin
+	d.Trusted, d.Owner = c.role == access.Admin, c.owner
 	return d, nil
 }
 

@@ -58,7 +58,8 @@ func TestRESTFailsAsGomaDoesOrBetter(t *testing.T) {
 	w.want(call{method: "GET", path: "/register"}, 405, "use POST")
 	w.want(call{method: "GET", path: "/monitor/"}, 404, "there is nothing")
 	w.want(call{method: "GET", path: "/debug/pprof/"}, 404, "there is nothing")
-	w.want(registerCall(admin, definition("a")), 409, `monitor "a"`, "the name is used already")
+	w.want(registerCall(admin, strings.Replace(definition("a"), "localhost", "elsewhere", 1)), 409,
+		`registering monitor "a": the name is used already: choose another, or unregister the monitor that has it`)
 	w.want(registerCall(admin, `{"name":"b"`), 400, "JSON")
 	w.want(registerCall(admin, definition("b")+definition("c")), 400, "more text follows")
 	w.want(registerCall(admin, `[{"name":"b"}]`), 400, "not a JSON object")

@@ -110,6 +110,7 @@ func newWorld(t testing.TB, opt options) *world {
 	gc := monitor.Config{
 		Probes: w.fakeKinds(), Actions: action.Builtin(), Deliverer: deliverer,
 		Recorder: nowhere{}, Host: "here", Log: log,
+		MaxPerSecond: 1_000_000, MaxOwned: 1_000_000, // each test may register what it likes
 	}
 	if opt.group != nil {
 		opt.group(&gc)

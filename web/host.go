@@ -5,11 +5,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strings"
-)
 
-// maxHost is the length of the longest name of DNS.
-const maxHost = 255
+	"github.com/microhq/monitor-srv/access"
+)
 
 // hosts are the names the service answers to. A page of another site that has
 // its own name resolve to our address (DNS rebinding) still sends its own name
@@ -20,11 +18,11 @@ type hosts struct{ names map[string]bool }
 // as extra too.
 func newHosts(address string, extra []string) (hosts, error) {
 	h := hosts{names: map[string]bool{"localhost": true}}
-	if name, ok := hostOf(address); ok {
+	if name, ok := access.HostOf(address); ok {
 		h.names[name] = true
 	}
 	for _, text := range extra {
-		name, ok := hostOf(text)
+		name, ok := access.HostOf(text)
 		if ip, err := netip.ParseAddr(text); err == nil {
 			name, ok = ip.String(), true
 		}
@@ -41,7 +39,7 @@ func newHosts(address string, extra []string) (hosts, error) {
 // orchestrators know nothing but some address, which no page can rebind, so for
 // the two paths they ask for, any address will do.
 func (h hosts) allow(r *http.Request) bool {
-	name, ok := hostOf(r.Host)
+	name, ok := access.HostOf(r.Host)
 	if !ok {
 		return false
 	}
@@ -61,31 +59,4 @@ func (h hosts) allow(r *http.Request) bool {
 	}
 	at, err := netip.ParseAddrPort(local.String())
 	return err == nil && ip.Unmap() == at.Addr().Unmap().WithZone("")
-}
-
-// hostOf returns the host of "host", "host:port", "[IPv6]" or "[IPv6]:port" in
-// lower case, an address as netip writes it.
-func hostOf(text string) (string, bool) {
-	host := text
-	if h, port, err := net.SplitHostPort(text); err == nil {
-		if strings.Trim(port, "0123456789") != "" {
-			return "", false
-		}
-		host = h
-	} else if inner, ok := strings.CutPrefix(text, "["); ok {
-		if host, ok = strings.CutSuffix(inner, "]"); !ok {
-			return "", false
-		}
-	}
-	if host == "" || len(host) > maxHost || strings.ContainsAny(host, "[]/\\@ ?#%") {
-		return "", false
-	}
-	// Brackets are there for what holds colons, and for nothing else.
-	if strings.HasPrefix(text, "[") != strings.Contains(host, ":") {
-		return "", false
-	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.String(), true
-	}
-	return strings.ToLower(host), true
 }

@@ -12,6 +12,7 @@ import (
 type asked struct {
 	op, name string
 	id       int64
+	address  int // which definition is registered
 }
 
 type told struct {
@@ -22,13 +23,16 @@ type told struct {
 
 // one is the state of the monitor of a name; no id means there is none.
 type one struct {
-	id      int64
-	running bool
+	id       int64
+	running  bool
+	launched bool
+	address  int
 }
 
 // model says which answers a monitor may give. A registration and a removal are
 // two operations of the same call each, because a monitor is there before it
-// runs, and stops before it is gone.
+// runs, and stops before it is gone. A registration of what is there launches
+// nothing, but does not tell that it was one.
 func model() porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return one{} },
@@ -55,12 +59,20 @@ func step(m one, in asked, out told) (bool, one) {
 	mine := m.id != 0 && m.id == in.id
 	switch in.op {
 	case "register":
-		if out.status == http.StatusConflict {
-			return m.id != 0, m
+		switch {
+		case out.status == http.StatusConflict:
+			return m.id != 0 && m.address != in.address, m
+		case out.status != 200 || out.id == 0:
+			return false, m
+		case m.id != 0:
+			return m.id == out.id && m.address == in.address, m
 		}
-		return out.status == 200 && m.id == 0 && out.id != 0, one{out.id, false}
+		return true, one{id: out.id, address: in.address}
 	case "launch":
-		return mine, one{m.id, true}
+		if mine && !m.launched {
+			m.running, m.launched = true, true
+		}
+		return mine, m
 	case "listed":
 		return out.id == m.id && out.running == m.running, m
 	case "halt":
@@ -76,10 +88,9 @@ func step(m one, in asked, out told) (bool, one) {
 		return false, m
 	}
 	switch in.op {
-	case "start":
-		return true, one{m.id, true}
-	case "stop":
-		return true, one{m.id, false}
+	case "start", "stop":
+		m.running = in.op == "start"
+		return true, m
 	case "delete":
 		return true, one{}
 	case "show":
@@ -98,10 +109,14 @@ func TestT52TheModelRefusesWrongAnswers(t *testing.T) {
 	}
 	for what, history := range map[string][]porcupine.Operation{
 		"registered twice": {at(0, 1, asked{op: "register"}, told{status: 200, id: 1}), at(2, 3, asked{op: "register"}, told{status: 200, id: 2})},
-		"ghost":            {at(0, 1, asked{op: "register"}, told{status: 200, id: 1}), at(2, 3, asked{op: "delete", id: 1}, told{status: 200}), at(4, 5, asked{op: "listed"}, told{id: 1, running: true})},
-		"lost":             {at(0, 1, asked{op: "register"}, told{status: 200, id: 1}), at(2, 3, asked{op: "show", id: 1}, told{status: 404})},
-		"not running":      {at(0, 1, asked{op: "register"}, told{status: 200, id: 1}), at(0, 1, asked{op: "launch", id: 1}, told{}), at(2, 3, asked{op: "show", id: 1}, told{status: 200})},
-		"not stopped":      {at(0, 1, asked{op: "register"}, told{status: 200, id: 1}), at(2, 3, asked{op: "stop", id: 1}, told{status: 200}), at(4, 5, asked{op: "show", id: 1}, told{status: 200, running: true})},
+		"same is another":  {at(0, 1, asked{op: "register"}, told{status: 200, id: 1}), at(2, 3, asked{op: "register"}, told{status: 409})},
+		"another is same":  {at(0, 1, asked{op: "register"}, told{status: 200, id: 1}), at(2, 3, asked{op: "register", address: 1}, told{status: 200, id: 1})},
+		"launched again": {at(0, 1, asked{op: "register"}, told{status: 200, id: 1}), at(0, 1, asked{op: "launch", id: 1}, told{}), at(2, 3, asked{op: "stop", id: 1}, told{status: 200}),
+			at(4, 5, asked{op: "register"}, told{status: 200, id: 1}), at(4, 5, asked{op: "launch", id: 1}, told{}), at(6, 7, asked{op: "show", id: 1}, told{status: 200, running: true})},
+		"ghost":       {at(0, 1, asked{op: "register"}, told{status: 200, id: 1}), at(2, 3, asked{op: "delete", id: 1}, told{status: 200}), at(4, 5, asked{op: "listed"}, told{id: 1, running: true})},
+		"lost":        {at(0, 1, asked{op: "register"}, told{status: 200, id: 1}), at(2, 3, asked{op: "show", id: 1}, told{status: 404})},
+		"not running": {at(0, 1, asked{op: "register"}, told{status: 200, id: 1}), at(0, 1, asked{op: "launch", id: 1}, told{}), at(2, 3, asked{op: "show", id: 1}, told{status: 200})},
+		"not stopped": {at(0, 1, asked{op: "register"}, told{status: 200, id: 1}), at(2, 3, asked{op: "stop", id: 1}, told{status: 200}), at(4, 5, asked{op: "show", id: 1}, told{status: 200, running: true})},
 	} {
 		if porcupine.CheckOperations(model(), history) {
 			t.Errorf("%s: the model takes it", what)

@@ -49,15 +49,15 @@ func (s *storm) act(client int, rnd *rand.Rand) error {
 	case n < 5:
 		return s.list(client)
 	case n < 35:
-		in.op = "register"
-		a, err := s.w.try(registerCall(admin, definition(in.name)))
+		in.op, in.address = "register", rnd.IntN(4)/3 // mostly the same one
+		a, err := s.w.try(registerCall(admin, definitionAt(in.name, in.address)))
 		if err != nil {
 			return err
 		}
 		out.status = a.status
 		if out.id, err = strconv.ParseInt(a.body, 10, 64); err == nil {
 			s.ids[i].Store(out.id)
-			s.record(client+1000, begin, asked{"launch", in.name, out.id}, told{})
+			s.record(client+1000, begin, asked{op: "launch", name: in.name, id: out.id}, told{})
 		}
 	case n < 60:
 		in.op = "delete"
@@ -66,7 +66,7 @@ func (s *storm) act(client int, rnd *rand.Rand) error {
 			return err
 		}
 		if out.status = a.status; a.status == 200 {
-			s.record(client+1000, begin, asked{"halt", in.name, in.id}, told{})
+			s.record(client+1000, begin, asked{op: "halt", name: in.name, id: in.id}, told{})
 		}
 	case n < 90:
 		in.op = []string{"start", "stop"}[n%2]
@@ -91,6 +91,11 @@ func (s *storm) act(client int, rnd *rand.Rand) error {
 	}
 	s.record(client, begin, in, out)
 	return nil
+}
+
+// definitionAt is one of the definitions that a name may have.
+func definitionAt(name string, address int) string {
+	return fmt.Sprintf(`{"name":%q,"probe":{"type":"tcp","address":"localhost:%d"}}`, name, address+1)
 }
 
 func deleteCall(id int64) call {

@@ -1,0 +1,79 @@
+package access
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Site is what the headers of a call tell of where it came from.
+type Site struct {
+	// Host is whom the caller believes to speak to, as "host" or "host:port".
+	Host string
+	// Origin and FetchSite are the headers Origin and Sec-Fetch-Site, which only
+	// browsers send.
+	Origin, FetchSite string
+}
+
+// CheckSite returns an ErrForbidden if a change may be asked for by a page in
+// somebody's browser. It holds for callers without a token: no page has one of
+// ours to send. A page of another site sends its Origin, and if it has its own
+// name resolve to our address (DNS rebinding), that name as Host.
+func (p Policy) CheckSite(s Site) error {
+	if p.Tokens != nil {
+		return nil
+	}
+	if s.Origin != "" || s.FetchSite != "" && s.FetchSite != "none" {
+		return fmt.Errorf("%w: without tokens (--token_file FILE) no web page may make changes: the call has the header Origin or Sec-Fetch-Site", ErrForbidden)
+	}
+	if s.Host != "" && !p.ownHost(s.Host) {
+		return fmt.Errorf("%w: this service is not known as %.100q: call it at localhost or an address, or have the name allowed (--http_host)", ErrForbidden, s.Host)
+	}
+	return nil
+}
+
+func (p Policy) ownHost(text string) bool {
+	name, ok := HostOf(text)
+	if !ok {
+		return false
+	}
+	if _, err := netip.ParseAddr(name); err == nil || name == "localhost" {
+		return true
+	}
+	return slices.ContainsFunc(p.Hosts, func(own string) bool {
+		known, ok := HostOf(own)
+		return ok && known == name
+	})
+}
+
+// maxHost is the length of the longest name of DNS.
+const maxHost = 255
+
+// HostOf returns the host of "host", "host:port", "[IPv6]" or "[IPv6]:port" in
+// lower case, an address as netip writes it.
+func HostOf(text string) (string, bool) {
+	host := text
+	if h, port, err := net.SplitHostPort(text); err == nil {
+		if strings.Trim(port, "0123456789") != "" {
+			return "", false
+		}
+		host = h
+	} else if inner, ok := strings.CutPrefix(text, "["); ok {
+		if host, ok = strings.CutSuffix(inner, "]"); !ok {
+			return "", false
+		}
+	}
+	if host == "" || len(host) > maxHost || strings.ContainsAny(host, "[]/\\@ ?#%") {
+		return "", false
+	}
+	// Brackets are there for what holds colons, and for nothing else.
+	if strings.HasPrefix(text, "[") != strings.Contains(host, ":") {
+		return "", false
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.String(), true
+	}
+	return strings.ToLower(host), true
+}
