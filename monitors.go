@@ -28,7 +28,7 @@ type monitors struct {
 	log       *slog.Logger
 	group     *monitor.Group
 	deliverer *action.Deliverer
-	journal   *monitor.Journal // nil without a state directory
+	ledger    *monitor.Ledger // nil without a state directory
 	tokens    *access.Tokens
 	guardian  *command.Guardian
 	hangup    chan os.Signal // asks to read everything again
@@ -50,11 +50,17 @@ func newMonitors(i *instance) (*monitors, error) {
 	}
 	m := &monitors{
 		dir: i.cfg.configDir, log: i.log, tokens: i.cfg.policy.Tokens,
-		deliverer: action.NewDeliverer(action.Options{Log: i.log, Stop: deliverTimeout}),
-		guardian:  newGuardian(i.log),
-		hangup:    make(chan os.Signal, 1),
-		lock:      lock,
+		guardian: newGuardian(i.log),
+		hangup:   make(chan os.Signal, 1),
+		lock:     lock,
 	}
+	options := action.Options{Log: i.log, Stop: deliverTimeout}
+	var kept monitor.Kept
+	if journal != nil {
+		m.ledger, kept = monitor.OpenLedger(i.cfg.stateDir, i.log)
+		options.Keeper = m.ledger
+	}
+	m.deliverer = action.NewDeliverer(options)
 	version := i.cfg.server.version
 	m.group = monitor.NewGroup(monitor.Config{
 		Probes: probe.Builtin(),
@@ -83,38 +89,17 @@ func newMonitors(i *instance) (*monitors, error) {
 	for _, err := range m.group.Restore(i.mayRestore) {
 		i.log.Error("a registered monitor is not restored", "err", err)
 	}
-	m.journal = journal
-	m.resume()
+	m.group.Resume(kept)
 	return m, nil
 }
 
-// kept is what one run owes to the next: notices that were not told, and the
-// incidents that are open.
-type kept struct {
-	Owed      []action.Backlog   `json:"owed,omitempty"`
-	Incidents []monitor.Incident `json:"incidents,omitempty"`
-}
-
-// resume goes on with what the run before has kept.
-func (m *monitors) resume() {
-	if m.journal == nil {
-		return
-	}
-	var k kept
-	if err := m.journal.Kept(&k); err != nil {
-		m.log.Error("open incidents begin anew", "err", err)
-		return
-	}
-	m.deliverer.Restore(k.Owed)
-	m.group.Resume(k.Incidents)
-}
-
-// keep keeps it, once nothing is probed and told any more.
-func (m *monitors) keep() error {
-	if m.journal == nil {
+// runLedger keeps what is owed, for the next run.
+func (m *monitors) runLedger(ctx context.Context) error {
+	if m.ledger == nil {
+		<-ctx.Done()
 		return nil
 	}
-	return m.journal.Keep(kept{Owed: m.deliverer.Pending(), Incidents: m.group.Incidents()})
+	return m.ledger.Run(ctx, m.group.Kept)
 }
 
 // openJournal opens the journal of registered monitors and locks its directory:
@@ -129,13 +114,12 @@ func openJournal(i *instance) (*monitor.Journal, *os.File, error) {
 		return nil, nil, err
 	}
 	journal, err := monitor.OpenJournal(i.cfg.stateDir)
-	var damaged *monitor.DamagedError
 	switch {
-	case journal != nil && errors.As(err, &damaged):
-		i.log.Error(err.Error())
-	case err != nil:
+	case journal == nil:
 		_ = lock.Close()
 		return nil, nil, err
+	case err != nil: // damaged, or not to be written for the moment
+		i.log.Error(err.Error())
 	}
 	return journal, lock, nil
 }

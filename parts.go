@@ -59,7 +59,17 @@ func (p *parts) list() []web.Part {
 	for _, s := range p.i.broker.Subscriptions() {
 		list = append(list, part("subscription "+s.Topic, s.State, true))
 	}
-	return append(list, p.queue(), p.store(), part("monitors", p.i.monitors.files.state(p.i.started), false))
+	list = append(list, p.queue(), p.store(), part("monitors", p.i.monitors.files.state(p.i.started), false))
+	if p.i.monitors.ledger != nil {
+		list = append(list, p.state())
+	}
+	return list
+}
+
+// state is not well while what is owed cannot be written down.
+func (p *parts) state() web.Part {
+	s := p.i.monitors.ledger.State()
+	return part("state", guard.State{OK: s.OK, Since: s.Since, Reason: s.Reason}, false)
 }
 
 func part(name string, s guard.State, needed bool) web.Part {
@@ -119,8 +129,7 @@ func (i *instance) report() web.Report {
 // checkParts publishes a check for each part: who monitors the monitoring
 // service? The monitoring service.
 func (i *instance) checkParts() error {
-	var errs []error
-	for _, p := range []struct {
+	checked := []struct {
 		name, description string
 		state             func() web.Part
 	}{
@@ -129,7 +138,13 @@ func (i *instance) checkParts() error {
 		{"subscriptions", "every topic of the bus is subscribed", i.parts.subscriptions},
 		{"queue", "events are stored as fast as they come", i.parts.queue},
 		{"store", "there is room for new checks", i.parts.store},
-	} {
+		{"state", "what is owed is written down", i.parts.state},
+	}
+	if i.monitors.ledger == nil {
+		checked = checked[:len(checked)-1]
+	}
+	var errs []error
+	for _, p := range checked {
 		errs = append(errs, i.reporter.Add(health.Check{
 			ID:          i.cfg.server.name + "." + p.name,
 			Description: p.description,

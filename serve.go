@@ -219,6 +219,7 @@ func (i *instance) Run(ctx context.Context) error {
 	}
 	a.service = start("RPC", i.runService)
 	a.guardian = start("guardian", i.monitors.guardian.Run)
+	a.ledger = start("state", i.monitors.runLedger)
 	a.deliverer = start("actions", i.monitors.deliverer.Run)
 	a.probes = start("monitors", i.monitors.group.Run)
 	a.reload = start("reload", i.monitors.watch)

@@ -24,11 +24,11 @@ const maxHeartbeat = 5 * time.Second
 
 // actors are the running parts.
 type actors struct {
-	web, registry, broker, store, events, service, reporter, probes, deliverer, guardian, reload *actor
+	web, registry, broker, store, events, service, reporter, probes, deliverer, ledger, guardian, reload *actor
 }
 
 func (a actors) all() []*actor {
-	return []*actor{a.reporter, a.reload, a.probes, a.deliverer, a.guardian, a.service, a.broker, a.registry, a.events, a.store, a.web}
+	return []*actor{a.reporter, a.reload, a.probes, a.deliverer, a.ledger, a.guardian, a.service, a.broker, a.registry, a.events, a.store, a.web}
 }
 
 // stop ends the actors in order, within stopTimeout in all.
@@ -63,7 +63,8 @@ func (i *instance) stopInOrder(ctx context.Context, a actors) error {
 	if err := <-told; err != nil {
 		i.log.Warn("actions were cut off", "err", err)
 	}
-	errs = append(errs, i.monitors.keep())
+	kept := make(chan error, 1) // a disk that hangs keeps nothing else from ending
+	go func() { kept <- a.ledger.stop() }()
 	left := make(chan error, 1)
 	go func() {
 		leave, cancel := context.WithTimeout(ctx, leaveTimeout)
@@ -79,5 +80,6 @@ func (i *instance) stopInOrder(ctx context.Context, a actors) error {
 	for _, a := range []*actor{a.broker, a.registry, a.events, a.store, a.web, a.guardian} {
 		errs = append(errs, a.stop())
 	}
+	errs = append(errs, <-kept)
 	return errors.Join(slices.DeleteFunc(errs, func(err error) bool { return err == nil })...)
 }

@@ -38,7 +38,7 @@ func (r *Receiver) job(ts []*thread) job {
 		}
 	}
 	if fresh {
-		j.change = r.d.changed() // what belongs together is written down too
+		j.change = r.d.Changed() // what belongs together is written down too
 	}
 	return j
 }
@@ -136,7 +136,7 @@ func (r *Receiver) record(j job, o outcome, err error) (failures int) {
 	}
 	r.inFlight--
 	if o != postponed && slices.ContainsFunc(j.notices, func(n Notice) bool { return n.Event != Init }) {
-		r.d.changed()
+		r.d.Changed()
 	}
 	return failures
 }

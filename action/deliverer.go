@@ -148,12 +148,13 @@ func (d *Deliverer) Remove(name string) (untold []Notice) {
 	if r == nil {
 		return nil
 	}
-	d.changed()
+	d.Changed()
 	return r.remove()
 }
 
-// changed counts a change of what is owed. It returns zero without a Keeper.
-func (d *Deliverer) changed() uint64 {
+// Changed counts a change of something that the Keeper writes down together with
+// what is owed. It returns zero without a Keeper.
+func (d *Deliverer) Changed() uint64 {
 	if d.opt.Keeper == nil {
 		return 0
 	}
@@ -317,19 +318,29 @@ func (d *Deliverer) absent(now time.Time) (owed []Backlog) {
 	return owed
 }
 
-// Restore hands back what Pending returned, before Run. What a receiver is owed
-// that is not added within Options.MaxAge is not told.
-func (d *Deliverer) Restore(owed []Backlog) {
+// Forget drops what all receivers remember of a monitor that is no more.
+func (d *Deliverer) Forget(monitor string) {
+	for _, r := range d.all() {
+		r.Forget(monitor)
+	}
+}
+
+// Restore hands back what Pending returned, before Run. It returns what is owed
+// to receivers that were not added yet: whoever is not added within
+// Options.MaxAge is not told.
+func (d *Deliverer) Restore(owed []Backlog) (absent []Backlog) {
 	for _, b := range owed {
 		d.mu.Lock()
 		r := d.receivers[b.Receiver]
 		if r == nil {
 			b.Absent = cmp.Or(b.Absent, time.Now())
 			d.restored[b.Receiver] = b
+			absent = append(absent, b)
 		}
 		d.mu.Unlock()
 		if r != nil {
 			r.restore(b)
 		}
 	}
+	return absent
 }

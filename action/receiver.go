@@ -55,7 +55,7 @@ func (r *Receiver) Enqueue(n Notice) {
 	default:
 		// What counts as this change is seen by who looks after it was counted:
 		// the lock is held.
-		r.backlog.add(n, time.Now(), r.d.changed())
+		r.backlog.add(n, time.Now(), r.d.Changed())
 	}
 	r.mu.Unlock()
 	r.kick()
@@ -67,7 +67,7 @@ func (r *Receiver) Forget(monitor string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.backlog.forget(monitor)
-	r.d.changed()
+	r.d.Changed()
 }
 
 // set gives the receiver its action and lets that have a fresh start.

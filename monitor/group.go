@@ -89,9 +89,14 @@ type Group struct {
 	closed  bool    // guarded by changes
 	pace    pace    // guarded by changes
 
+	// telling is held, for reading, while a change of a monitor is judged and
+	// handed to its receivers; taken before all other locks but changes.
+	telling sync.RWMutex
+
 	mu     sync.Mutex
-	byID   map[int64]*runner  // guarded by mu
-	byName map[string]*runner // guarded by mu
+	byID   map[int64]*runner   // guarded by mu
+	byName map[string]*runner  // guarded by mu
+	absent map[string]Incident // guarded by mu; of Resume, by monitor
 }
 
 // NewGroup returns a Group without monitors.
@@ -118,6 +123,7 @@ func NewGroup(cfg Config) *Group {
 		receivers: newReceivers(cfg),
 		byID:      make(map[int64]*runner),
 		byName:    make(map[string]*runner),
+		absent:    make(map[string]Incident),
 	}
 	g.count.lateness.since = time.Now()
 	for kind, n := range cfg.Caps {
@@ -278,6 +284,7 @@ func (g *Group) enter(r *runner) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.byID[r.id], g.byName[r.def.Name] = r, r
+	g.adopt(r)
 }
 
 func (g *Group) newRunner(d *Definition, id int64) *runner {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,16 +12,17 @@ import (
 
 const (
 	journalName = "monitors.json"
-	// maxJournal bounds what is read: DefaultMaxRegistered definitions of the
-	// largest size that the API takes.
-	maxJournal = 128 << 20
+	// maxState bounds what is read of a file in the state directory:
+	// DefaultMaxRegistered definitions of the largest size that the API takes.
+	maxState = 128 << 20
 )
 
 // Journal keeps the monitors registered at run time in a file, so that they are
 // there after a restart. Each change replaces the whole file: written beside it,
 // synced and renamed, so that there is always one that is whole.
 type Journal struct {
-	dir string
+	dir  string
+	disk disk
 	// opened is what it held when it was opened.
 	opened journalState
 }
@@ -56,38 +56,42 @@ type journalFile struct {
 // OpenJournal makes the directory, readable to us only, if it is not there, and
 // proves that it can be written. A file in it that is damaged is set aside; the
 // error that says so is a *DamagedError, and the journal is usable all the same.
+// So it is if the disk refuses although it took a journal before, as a full one
+// does: the error is an *UnwritableError, and until there is room again nothing
+// can be registered.
 func OpenJournal(dir string) (*Journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the state directory %q: %w", dir, err)
 	}
-	j := &Journal{dir: dir}
-	var err error
-	j.opened, err = j.load()
-	var damaged *DamagedError
-	if err != nil && !errors.As(err, &damaged) {
-		return nil, err
+	return openJournalOn(osDisk{}, dir)
+}
+
+func openJournalOn(d disk, dir string) (*Journal, error) {
+	j := &Journal{dir: dir, disk: d}
+	text, err := d.ReadFile(j.path())
+	there := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading the journal: %w", err)
 	}
-	if damaged != nil {
-		if err := os.Rename(j.path(), damaged.Kept); err != nil {
-			return nil, fmt.Errorf("setting a damaged journal aside: %w", err)
+	var damaged error
+	if there {
+		if j.opened, err = decodeJournal(text); err != nil {
+			kept, failed := setAside(d, j.path(), text)
+			damaged = errors.Join(&DamagedError{Kept: kept, Err: err}, failed)
+			j.opened = journalState{}
 		}
-		j.opened = journalState{}
 	}
 	if len(j.opened.Key) == 0 {
 		j.opened.Key = newKey()
 	}
-	if err := j.save(j.opened); err != nil {
-		return nil, errors.Join(damagedOrNil(damaged), err)
+	err = j.save(j.opened)
+	switch {
+	case err != nil && !there:
+		return nil, err
+	case err != nil:
+		return j, errors.Join(damaged, &UnwritableError{err})
 	}
-	return j, damagedOrNil(damaged)
-}
-
-// damagedOrNil keeps a nil pointer from becoming an error.
-func damagedOrNil(d *DamagedError) error {
-	if d == nil {
-		return nil
-	}
-	return d
+	return j, damaged
 }
 
 // A DamagedError tells that the journal could not be read and where it is kept.
@@ -97,40 +101,29 @@ type DamagedError struct {
 }
 
 func (e *DamagedError) Error() string {
-	return fmt.Sprintf("the journal of registered monitors is damaged and was set aside as %q: %v", e.Kept, e.Err)
+	return fmt.Sprintf("the journal of registered monitors is damaged, none is restored; it was set aside as %q: %v", e.Kept, e.Err)
 }
 
 // Unwrap returns what was wrong with it.
 func (e *DamagedError) Unwrap() error { return e.Err }
 
-func (j *Journal) path() string { return filepath.Join(j.dir, journalName) }
+// An UnwritableError tells that the journal was read and cannot be written.
+type UnwritableError struct{ Err error }
 
-// load reads the file; one that is not there is empty.
-func (j *Journal) load() (journalState, error) {
-	f, err := os.Open(j.path())
-	if errors.Is(err, fs.ErrNotExist) {
-		return journalState{}, nil
-	}
-	if err != nil {
-		return journalState{}, fmt.Errorf("reading the journal: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxJournal+1))
-	if err != nil {
-		return journalState{}, fmt.Errorf("reading the journal: %w", err)
-	}
-	state, err := decodeJournal(text)
-	if err != nil {
-		return journalState{}, &DamagedError{Kept: j.path() + ".corrupt", Err: err}
-	}
-	return state, nil
+func (e *UnwritableError) Error() string {
+	return fmt.Sprintf("no monitor can be registered: %v", e.Err)
 }
+
+// Unwrap returns what the disk said.
+func (e *UnwritableError) Unwrap() error { return e.Err }
+
+func (j *Journal) path() string { return filepath.Join(j.dir, journalName) }
 
 func decodeJournal(text []byte) (journalState, error) {
 	var file journalFile
 	var state journalState
-	if len(text) > maxJournal {
-		return state, fmt.Errorf("larger than %d bytes", maxJournal)
+	if len(text) > maxState {
+		return state, fmt.Errorf("larger than %d bytes", maxState)
 	}
 	if err := json.Unmarshal(text, &file); err != nil {
 		return state, err
@@ -151,45 +144,10 @@ func (j *Journal) save(state journalState) error {
 		raw, err = json.Marshal(journalFile{CRC32C: checksum(raw), State: raw})
 	}
 	if err == nil {
-		err = replaceFile(j.dir, j.path(), raw)
+		err = replaceFile(j.disk, j.path(), raw)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the journal: %w", err)
-	}
-	return nil
-}
-
-// replaceFile writes text to path so that, whatever happens, path holds either
-// what it held or all of text.
-func replaceFile(dir, path string, text []byte) error {
-	tmp := path + ".new"
-	if err := writeSynced(tmp, text); err != nil {
-		return errors.Join(err, removeIfThere(tmp))
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return errors.Join(err, removeIfThere(tmp))
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-func writeSynced(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err = f.Write(text); err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-func removeIfThere(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
 	}
 	return nil
 }

@@ -1,13 +1,12 @@
 package monitor
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"cmp"
+	"maps"
+	"slices"
 	"time"
+
+	"github.com/microhq/monitor-srv/action"
 )
 
 // Incident is one that is open.
@@ -18,76 +17,149 @@ type Incident struct {
 	Since    time.Time `json:"since"`
 	Failures int       `json:"failures"`
 	Seq      int64     `json:"seq"`
+	// Absent is since when there is no such monitor, zero if there is one.
+	Absent time.Time `json:"absent,omitzero"`
 }
 
-// Incidents returns the open incidents, by id of the monitor.
-func (g *Group) Incidents() []Incident {
-	var open []Incident
+// maxAbsent is how long an open incident waits for its monitor, whose file may
+// be broken for the moment.
+const maxAbsent = 24 * time.Hour
+
+// Kept is what one run of the program owes to the next.
+type Kept struct {
+	Owed      []action.Backlog
+	Incidents []Incident
+}
+
+// Kept returns the open incidents, and what receivers are owed, all of one
+// moment: an incident and its notice are both in it, or neither.
+func (g *Group) Kept() Kept {
+	g.telling.Lock()
+	incidents, over := g.incidents(time.Now())
+	for _, monitor := range over {
+		g.cfg.Deliverer.Forget(monitor)
+	}
+	k := Kept{Owed: g.cfg.Deliverer.Pending(), Incidents: incidents}
+	g.telling.Unlock()
+	return k
+}
+
+// incidents returns the open incidents, by id of the monitor, then those of
+// monitors that are absent. over are those that were absent for too long.
+func (g *Group) incidents(now time.Time) (open []Incident, over []string) {
 	for _, r := range g.sorted() {
 		r.mu.Lock()
 		if r.judge.state == Failing {
-			open = append(open, Incident{r.def.Name, r.incident, r.failedAt, r.failures, r.seq})
+			open = append(open, Incident{Monitor: r.def.Name, ID: r.incident, Since: r.failedAt, Failures: r.failures, Seq: r.seq})
 		}
 		r.mu.Unlock()
 	}
-	return open
-}
-
-// Resume opens incidents again that Incidents returned before a restart, so that
-// their monitors tell no second failure, and their recovery under the same id.
-// It is to be called before Run. Those of monitors that are no more are dropped.
-func (g *Group) Resume(open []Incident) {
-	for _, i := range open {
-		r := g.named(i.Monitor)
-		if r == nil {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, monitor := range slices.Sorted(maps.Keys(g.absent)) {
+		i := g.absent[monitor]
+		if now.Sub(i.Absent) > maxAbsent {
+			delete(g.absent, monitor)
+			over = append(over, monitor)
 			continue
 		}
-		r.mu.Lock()
-		r.judge.state, r.judge.told = Failing, time.Now()
-		r.incident, r.failedAt, r.failures, r.seq = i.ID, i.Since, i.Failures, i.Seq
-		r.since = i.Since
-		r.mu.Unlock()
+		open = append(open, i)
+	}
+	return open, over
+}
+
+// Resume goes on with what Kept returned before a restart. It is to be called
+// once, when the monitors of files and of the journal are there, and before Run.
+//
+// A monitor goes on with its open incident whatever else of it has changed: who
+// was told of the failure is not told again and hears of its end, under the same
+// id; who was not is told. A receiver that the monitor names no more hears of
+// the end too, if a file still defines it. What concerns a monitor or a receiver
+// that is not there waits for it for a day.
+func (g *Group) Resume(k Kept) {
+	now := time.Now()
+	open := make(map[string]Incident, len(k.Incidents))
+	for _, i := range k.Incidents {
+		open[i.Monitor] = i
+	}
+	for _, b := range k.Owed {
+		// What lost its incident, in a damaged file, would be remembered for ever.
+		maps.DeleteFunc(b.Told, func(monitor, incident string) bool {
+			return open[monitor].ID != incident && !concerns(b, incident)
+		})
+	}
+	for _, b := range g.cfg.Deliverer.Restore(k.Owed) {
+		if len(b.Notices) > 0 {
+			g.log.Warn("notices wait for a receiver that is not there; after a day they are dropped", "receiver", b.Receiver, "notices", len(b.Notices))
+		}
+	}
+	g.changes.Lock()
+	defer g.changes.Unlock()
+	for _, i := range k.Incidents {
+		if r := g.named(i.Monitor); r != nil {
+			r.resume(i, now)
+			r.owe(g.receivers.toldOf(i, k.Owed))
+			continue
+		}
+		g.log.Warn("an open incident waits for its monitor, which is not there; after a day it is dropped", "monitor", i.Monitor, "incident", i.ID)
+		i.Absent = cmp.Or(i.Absent, now)
+		g.mu.Lock()
+		g.absent[i.Monitor] = i
+		g.mu.Unlock()
 	}
 }
 
-const keptName = "kept.json"
-
-// Keep writes v as JSON into the state directory, for the next start.
-func (j *Journal) Keep(v any) error {
-	raw, err := json.Marshal(v)
-	if err == nil {
-		raw, err = json.Marshal(journalFile{CRC32C: checksum(raw), State: raw})
+// adopt lets a monitor that appears go on with the incident that waits for it.
+// g.mu is held.
+func (g *Group) adopt(r *runner) {
+	if i, ok := g.absent[r.def.Name]; ok {
+		delete(g.absent, r.def.Name)
+		r.resume(i, time.Now())
 	}
-	if err == nil {
-		err = replaceFile(j.dir, filepath.Join(j.dir, keptName), raw)
-	}
-	if err != nil {
-		return fmt.Errorf("keeping what is owed: %w", err)
-	}
-	return nil
 }
 
-// Kept reads into v what Keep wrote, and takes it away: what is told twice is
-// worse than what a second, sudden end loses. If nothing was kept v stays as it
-// is.
-func (j *Journal) Kept(v any) error {
-	path := filepath.Join(j.dir, keptName)
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// resume opens an incident again. Receivers hear of the failure if they did not.
+func (r *runner) resume(i Incident, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.judge.state, r.judge.told = Failing, now
+	r.incident, r.failures, r.seq = i.ID, i.Failures, i.Seq
+	r.failedAt = i.Since
+	if i.Since.After(now) { // the clock was set back
+		r.failedAt = now
 	}
-	var file journalFile
-	if err == nil {
-		err = errors.Join(json.Unmarshal(text, &file), os.Remove(path))
+	r.since = r.failedAt
+	r.retell = true
+}
+
+// owe remembers receivers that were told of the open incident and are none of
+// r's own any more.
+func (r *runner) owe(told []*action.Receiver) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range told {
+		if !slices.Contains(r.last, t) {
+			r.owed = append(r.owed, t)
+		}
 	}
-	if err == nil && checksum(file.State) != file.CRC32C {
-		err = errors.New("the checksum does not fit")
+}
+
+// toldOf returns the receivers that were told of an incident, or will be.
+// g.changes is held.
+func (r *receivers) toldOf(i Incident, owed []action.Backlog) (told []*action.Receiver) {
+	for _, b := range owed {
+		t := r.inline[b.Receiver]
+		if f := r.files[b.Receiver]; f != nil {
+			t = f.Receiver
+		}
+		if t != nil && (b.Told[i.Monitor] == i.ID || concerns(b, i.ID)) {
+			told = append(told, t)
+		}
 	}
-	if err == nil {
-		err = json.Unmarshal(file.State, v)
-	}
-	if err != nil {
-		return fmt.Errorf("reading what was kept: %w", err)
-	}
-	return nil
+	return told
+}
+
+// concerns tells whether a notice of the incident waits.
+func concerns(b action.Backlog, incident string) bool {
+	return slices.ContainsFunc(b.Notices, func(n action.Notice) bool { return n.Incident == incident })
 }

@@ -220,6 +220,8 @@ func (r *runner) finish(p *parts, m *measurement) {
 // result is recorded and told under the lock, so that it never comes after the
 // word that the monitor was stopped, nor an end before its failure.
 func (r *runner) settle(p *parts, m *measurement) (stopped bool) {
+	r.group.telling.RLock()
+	defer r.group.telling.RUnlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.inUse, r.cancel = nil, nil
@@ -249,6 +251,7 @@ func (r *runner) logPanic(m *measurement) {
 
 // tell hands a notice to the receivers. r.mu is held.
 func (r *runner) tell(p *parts, n action.Notice) {
+	r.group.cfg.Deliverer.Changed() // the incident, even if nobody is told
 	for _, t := range p.targets {
 		t.Enqueue(n)
 	}

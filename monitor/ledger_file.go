@@ -1,0 +1,163 @@
+package monitor
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/microhq/monitor-srv/action"
+)
+
+// The file of a Ledger has one record a line, as JSON behind the checksum of its
+// bytes. The first says how many there are. A line that does not fit its
+// checksum is as good as not there; the others are.
+
+// ledgerVersion is that of the file. Another one is not read.
+const ledgerVersion = 1
+
+// ledgerRecord is one line: the head, an open incident, or something of a
+// receiver.
+type ledgerRecord struct {
+	Head     *ledgerHead    `json:"head,omitempty"`
+	Incident *Incident      `json:"incident,omitempty"`
+	Receiver string         `json:"receiver,omitempty"`
+	Notice   *action.Notice `json:"notice,omitempty"`
+	// Tried belongs to Notice.
+	Tried bool `json:"tried,omitempty"`
+	// Monitor and Told are an incident whose failure was told.
+	Monitor string `json:"monitor,omitempty"`
+	Told    string `json:"told,omitempty"`
+	// Absent is that of the receiver.
+	Absent time.Time `json:"absent,omitzero"`
+}
+
+// ledgerHead is the first line.
+type ledgerHead struct {
+	Version int `json:"version"`
+	Records int `json:"records"` // without the head
+}
+
+// encodeKept writes k as the content of a file.
+func encodeKept(k Kept) ([]byte, error) {
+	records := make([]ledgerRecord, 0, len(k.Incidents))
+	for _, i := range k.Incidents {
+		records = append(records, ledgerRecord{Incident: &i})
+	}
+	for _, b := range k.Owed {
+		tried := make(map[string]bool, len(b.Tried))
+		for _, key := range b.Tried {
+			tried[key] = true
+		}
+		for monitor, incident := range b.Told {
+			records = append(records, ledgerRecord{Receiver: b.Receiver, Monitor: monitor, Told: incident})
+		}
+		for i := range b.Notices {
+			n := &b.Notices[i]
+			records = append(records, ledgerRecord{Receiver: b.Receiver, Notice: n, Tried: len(tried) > 0 && tried[n.Key()]})
+		}
+		if !b.Absent.IsZero() {
+			records = append(records, ledgerRecord{Receiver: b.Receiver, Absent: b.Absent})
+		}
+	}
+	var text bytes.Buffer
+	for _, r := range slices.Insert(records, 0, ledgerRecord{Head: &ledgerHead{ledgerVersion, len(records)}}) {
+		raw, err := json.Marshal(r)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&text, "%08x %s\n", checksum(raw), raw)
+	}
+	return text.Bytes(), nil
+}
+
+// decodeKept reads what encodeKept wrote. Of a damaged file it returns the
+// records that are whole, and what is wrong.
+func decodeKept(text []byte) (Kept, error) {
+	if len(text) > maxState {
+		return Kept{}, fmt.Errorf("larger than %d bytes", maxState)
+	}
+	line, rest, _ := bytes.Cut(text, []byte("\n"))
+	first, ok := decodeRecord(line)
+	if ok && first.Head != nil && first.Head.Version != ledgerVersion {
+		return Kept{}, fmt.Errorf("version %d is not known", first.Head.Version)
+	}
+	var d keptDecoder
+	bad := 0
+	for line := range bytes.Lines(rest) {
+		r, ok := decodeRecord(bytes.TrimSuffix(line, []byte("\n")))
+		if !ok || !d.add(r) {
+			bad++
+		}
+	}
+	switch {
+	case !ok || first.Head == nil:
+		return d.kept, fmt.Errorf("the first line is damaged: %d records could be read, how many there were is not known", d.read)
+	case bad > 0 || d.read != first.Head.Records:
+		return d.kept, fmt.Errorf("%d of %d records are lost", first.Head.Records-d.read, first.Head.Records)
+	case !bytes.HasSuffix(text, []byte("\n")):
+		return d.kept, errors.New("its end is missing")
+	}
+	return d.kept, nil
+}
+
+// decodeRecord reads a line without its end.
+func decodeRecord(line []byte) (r ledgerRecord, ok bool) {
+	sum, raw, ok := bytes.Cut(line, []byte(" "))
+	if !ok || len(sum) != 8 {
+		return r, false
+	}
+	want, err := strconv.ParseUint(string(sum), 16, 32)
+	if err != nil || uint32(want) != checksum(raw) {
+		return r, false
+	}
+	return r, json.Unmarshal(raw, &r) == nil
+}
+
+// keptDecoder puts records together.
+type keptDecoder struct {
+	kept Kept
+	read int
+	at   map[string]int // in Owed, by receiver
+}
+
+// add takes a record and reports whether it is one.
+func (d *keptDecoder) add(r ledgerRecord) bool {
+	switch {
+	case r.Incident != nil:
+		d.kept.Incidents = append(d.kept.Incidents, *r.Incident)
+	case r.Receiver != "":
+		d.receiver(r)
+	default:
+		return false
+	}
+	d.read++
+	return true
+}
+
+func (d *keptDecoder) receiver(r ledgerRecord) {
+	i, ok := d.at[r.Receiver]
+	if !ok {
+		if d.at == nil {
+			d.at = make(map[string]int)
+		}
+		i = len(d.kept.Owed)
+		d.at[r.Receiver] = i
+		d.kept.Owed = append(d.kept.Owed, action.Backlog{Receiver: r.Receiver, Told: map[string]string{}})
+	}
+	b := &d.kept.Owed[i]
+	switch {
+	case r.Notice != nil:
+		b.Notices = append(b.Notices, *r.Notice)
+		if r.Tried {
+			b.Tried = append(b.Tried, r.Notice.Key())
+		}
+	case r.Told != "":
+		b.Told[r.Monitor] = r.Told
+	default:
+		b.Absent = r.Absent
+	}
+}
