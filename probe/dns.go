@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -47,7 +46,7 @@ type dnsProbe struct {
 	server     string
 	name       string
 	record     uint16
-	expect     *regexp.Regexp
+	expect     *pattern
 }
 
 func newDNS(decode func(any) error, env Env) (Probe, error) {
@@ -83,8 +82,8 @@ func (p *dnsProbe) check() (err error) {
 		return err
 	}
 	if c.Expect != "" {
-		if p.expect, err = regexp.Compile(c.Expect); err != nil {
-			return fmt.Errorf("expect: %w", err)
+		if p.expect, err = newPattern("expect", c.Expect); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -106,14 +105,19 @@ func recordType(name string) (uint16, error) {
 // Probe asks the server.
 func (p *dnsProbe) Probe(ctx context.Context) (Result, error) {
 	begin := time.Now()
-	answers, err := p.answers(ctx)
-	r := Result{Detail: p.detail(answers)}
+	var r Result
+	server, err := p.address()
+	var answers []string
 	if err == nil {
-		err = p.judge(answers)
+		answers, err = p.answers(ctx, server)
+	}
+	if err == nil {
+		r.Detail = p.detail(answers)
+		err = p.judge(ctx, answers)
 	}
 	if err != nil {
 		r.Value = failedValue
-		return r, fmt.Errorf("%s %s: %w", p.config.Name, strings.ToUpper(p.config.Record), ended(ctx, err))
+		return r, fmt.Errorf("%s %s of %s: %w", p.config.Name, strings.ToUpper(p.config.Record), server, ended(ctx, err))
 	}
 	switch p.config.Measure {
 	case "answers":
@@ -126,12 +130,13 @@ func (p *dnsProbe) Probe(ctx context.Context) (Result, error) {
 
 // judge returns an error for answers that are not as expected. None at all is
 // for the thresholds to judge where they are counted.
-func (p *dnsProbe) judge(answers []string) error {
+func (p *dnsProbe) judge(ctx context.Context, answers []string) error {
 	if p.expect != nil {
-		if !slices.ContainsFunc(answers, p.expect.MatchString) {
+		err := p.expect.matchAny(ctx, answers)
+		if errors.Is(err, errNoMatch) {
 			return fmt.Errorf("none of %d answers matches expect %q", len(answers), printable(p.config.Expect))
 		}
-		return nil
+		return err
 	}
 	if len(answers) == 0 && p.config.Measure != "answers" {
 		return errors.New("no answer of this type")
@@ -154,16 +159,20 @@ func (p *dnsProbe) detail(answers []string) string {
 	return text
 }
 
-// answers asks for the records and returns their data, sorted.
-func (p *dnsProbe) answers(ctx context.Context) ([]string, error) {
-	server := p.server
-	if server == "" {
-		local, err := dns.ClientConfigFromFile(resolvConf)
-		if err != nil || len(local.Servers) == 0 {
-			return nil, fmt.Errorf("no server in %s: give the key server", resolvConf)
-		}
-		server = net.JoinHostPort(local.Servers[0], local.Port)
+// address returns the server to ask.
+func (p *dnsProbe) address() (string, error) {
+	if p.server != "" {
+		return p.server, nil
 	}
+	local, err := dns.ClientConfigFromFile(resolvConf)
+	if err != nil || len(local.Servers) == 0 {
+		return resolvConf, errors.New("no server in it: give the key server")
+	}
+	return net.JoinHostPort(local.Servers[0], local.Port), nil
+}
+
+// answers asks for the records and returns their data, sorted.
+func (p *dnsProbe) answers(ctx context.Context, server string) ([]string, error) {
 	query := new(dns.Msg).SetQuestion(p.name, p.record)
 	query.SetEdns0(udpSize, false)
 	reply, err := p.exchange(ctx, server, query)

@@ -2,12 +2,12 @@ package probe
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +18,7 @@ type expectation struct {
 	// wanted is the key expect_status as it was written.
 	wanted string
 	status []statusRange
-	body   *regexp.Regexp
+	body   *pattern
 	json   []jsonRule
 }
 
@@ -37,8 +37,8 @@ func newExpectation(c *httpConfig) (*expectation, error) {
 		return nil, fmt.Errorf("expect_status: %w", err)
 	}
 	if c.ExpectBody != "" {
-		if e.body, err = regexp.Compile(c.ExpectBody); err != nil {
-			return nil, fmt.Errorf("expect_body: %w", err)
+		if e.body, err = newPattern("expect_body", c.ExpectBody); err != nil {
+			return nil, err
 		}
 	}
 	if e.json, err = jsonRules("", c.ExpectJSON); err != nil {
@@ -111,9 +111,15 @@ func (e *expectation) checkStatus(resp *http.Response, following bool) error {
 
 // checkBody returns an error for a body that is not as expected. It shows
 // nothing of the body, which the one who reads the error may not be meant to see.
-func (e *expectation) checkBody(body []byte) error {
-	if e.body != nil && !e.body.Match(body) {
-		return fmt.Errorf("the body does not match expect_body %q", printable(e.body.String()))
+func (e *expectation) checkBody(ctx context.Context, body []byte) error {
+	if e.body != nil {
+		found, err := e.body.match(ctx, body)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return fmt.Errorf("the body does not match expect_body %q", printable(e.body.String()))
+		}
 	}
 	if len(e.json) == 0 {
 		return nil

@@ -76,11 +76,11 @@ func (p *httpProbe) ask(ctx context.Context) (Result, error) {
 	if err := p.expect.checkStatus(resp, p.follows()); err != nil {
 		return Result{Detail: p.detail(resp, 0)}, err
 	}
-	return p.read(resp)
+	return p.read(ctx, resp)
 }
 
 // read reads the body and judges it.
-func (p *httpProbe) read(resp *http.Response) (Result, error) {
+func (p *httpProbe) read(ctx context.Context, resp *http.Response) (Result, error) {
 	measure := p.config.Measure
 	limit := int64(maxBody)
 	if measure == "body" {
@@ -91,7 +91,7 @@ func (p *httpProbe) read(resp *http.Response) (Result, error) {
 	if err != nil {
 		return r, err
 	}
-	if err := p.expect.checkBody(body); err != nil {
+	if err := p.expect.checkBody(ctx, body); err != nil {
 		return r, err
 	}
 	switch measure {

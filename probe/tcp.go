@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"regexp"
 	"time"
 
 	"github.com/microhq/monitor-srv/setting"
@@ -38,7 +37,7 @@ type tcpProbe struct {
 	restricted bool
 	dial       dialFunc
 	tls        *tls.Config
-	expect     *regexp.Regexp
+	expect     *pattern
 }
 
 func newTCP(decode func(any) error, env Env) (Probe, error) {
@@ -64,8 +63,8 @@ func newTCP(decode func(any) error, env Env) (Probe, error) {
 		return nil, err
 	}
 	if c.Expect != "" {
-		if p.expect, err = regexp.Compile(c.Expect); err != nil {
-			return nil, fmt.Errorf("expect: %w", err)
+		if p.expect, err = newPattern("expect", c.Expect); err != nil {
+			return nil, err
 		}
 	}
 	return p, nil
@@ -129,7 +128,7 @@ func (p *tcpProbe) converse(ctx context.Context, watch *stopwatch) (r Result, er
 		}
 		conn = secure
 	}
-	return r, p.talk(conn, watch)
+	return r, p.talk(ctx, conn, watch)
 }
 
 // bindDeadline has the end of ctx end reading and writing. The answer undoes it.
@@ -142,7 +141,7 @@ func bindDeadline(ctx context.Context, conn net.Conn) (release func()) {
 }
 
 // talk sends and waits for what is expected.
-func (p *tcpProbe) talk(conn net.Conn, watch *stopwatch) error {
+func (p *tcpProbe) talk(ctx context.Context, conn net.Conn, watch *stopwatch) error {
 	if send := p.config.Send.Reveal(); send != "" {
 		if _, err := io.WriteString(conn, send); err != nil {
 			return fmt.Errorf("sending: %w", err)
@@ -152,24 +151,29 @@ func (p *tcpProbe) talk(conn net.Conn, watch *stopwatch) error {
 		return nil
 	}
 	reply := make([]byte, 0, 1<<10)
-	for !p.expect.Match(reply) {
-		if len(reply) == maxReply {
+	var end error // of the reply
+	for {
+		found, err := p.expect.match(ctx, reply)
+		switch {
+		case err != nil:
+			return err
+		case found:
+			watch.lap(phaseBody)
+			return nil
+		case end != nil:
+			return p.unexpected(reply, end)
+		case len(reply) == maxReply:
 			return fmt.Errorf("the first %d KiB do not match expect %q", maxReply>>10, printable(p.config.Expect))
-		}
-		if len(reply) == cap(reply) {
+		case len(reply) == cap(reply):
 			reply = append(make([]byte, 0, min(2*cap(reply), maxReply)), reply...)
 		}
-		n, err := conn.Read(reply[len(reply):cap(reply)])
+		var n int
+		n, end = conn.Read(reply[len(reply):cap(reply)])
 		if n > 0 && len(reply) == 0 {
 			watch.lap(phaseFirstByte)
 		}
 		reply = reply[:len(reply)+n]
-		if err != nil && !p.expect.Match(reply) {
-			return p.unexpected(reply, err)
-		}
 	}
-	watch.lap(phaseBody)
-	return nil
 }
 
 // unexpected says what came in place of what was expected, to those who may see
