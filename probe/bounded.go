@@ -52,7 +52,7 @@ func (b *bounded) reason(err error) error {
 	if err == nil {
 		return nil
 	}
-	text, limit := err.Error(), maxReason
+	text, limit := withoutOurPort(err), maxReason
 	if b.restricted {
 		text, limit = withoutAddresses(err), maxRestrictedReason
 	}
@@ -60,6 +60,18 @@ func (b *bounded) reason(err error) error {
 		return err
 	}
 	return &redacted{text, err}
+}
+
+// withoutOurPort returns the text of an error without our own end of a connection.
+// Its port is another each time, and a reason that stays should read the same.
+func withoutOurPort(err error) string {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Source == nil || op.Addr == nil {
+		return err.Error()
+	}
+	theirs := *op
+	theirs.Source = nil
+	return strings.ReplaceAll(err.Error(), op.Error(), theirs.Error())
 }
 
 // withoutAddresses returns the text of an error without what it tells of how

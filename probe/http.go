@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -94,7 +95,7 @@ func (c *httpConfig) check(env Env) error {
 	}); err != nil {
 		return err
 	}
-	c.Method = strings.ToUpper(c.Method)
+	c.Method = strings.ToUpper(cmp.Or(c.Method, http.MethodGet))
 	if !httpguts.ValidHeaderFieldName(c.Method) {
 		return fmt.Errorf("method: %q is not a method of HTTP", printable(c.Method))
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -28,12 +29,12 @@ func newMySQL(decode func(any) error, env Env) (Probe, error) {
 	config, err := mysql.ParseDSN(dsn)
 	if err != nil {
 		// The text of err may hold a part of a password.
-		return nil, errors.New("dsn: want user:password@tcp(host:3306)/database?parameter=value")
+		return nil, errors.New("dsn: want user:password@tcp(host:3306)/database?parameter=value, where tls is true, skip-verify or preferred")
 	}
 	if err := safeMySQL(config); err != nil {
 		return nil, fmt.Errorf("dsn: %w", err)
 	}
-	p := &mysqlProbe{sqlProbe: sqlProbe{query: c.Query, errval: c.Errval, budget: new(budget)}}
+	p := &mysqlProbe{sqlProbe: sqlProbe{query: c.Query, errval: c.Errval, budget: new(budget), where: config.Addr, explain: explainMySQL}}
 	p.secrets = []string{dsn, config.Passwd}
 	config.Logger = &mysql.NopLogger{}
 	config.DialFunc = p.budget.dialer(env.dialer())
@@ -45,6 +46,15 @@ func newMySQL(decode func(any) error, env Env) (Probe, error) {
 	p.bound = p.limit
 	p.lost = func(err error) bool { return errors.Is(err, mysql.ErrInvalidConn) }
 	return p, nil
+}
+
+// explainMySQL names what the driver calls an invalid connection.
+func explainMySQL(err error) error {
+	if !errors.Is(err, mysql.ErrInvalidConn) {
+		return err
+	}
+	text := strings.ReplaceAll(err.Error(), mysql.ErrInvalidConn.Error(), "the connection was closed, or a timeout among the parameters of the dsn has passed")
+	return &redacted{text, err}
 }
 
 // safeMySQL refuses parameters by which a server that is not what it seems to be

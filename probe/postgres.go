@@ -3,7 +3,10 @@ package probe
 import (
 	"errors"
 	"io"
+	"net"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,10 +32,12 @@ func newPostgres(decode func(any) error, env Env) (Probe, error) {
 		// The text of err may hold a part of a password.
 		return nil, errors.New("dsn: want postgres://user:password@host:5432/database or keys such as host=h user=u password=p dbname=d")
 	}
-	p := &sqlProbe{query: c.Query, errval: c.Errval, budget: new(budget)}
+	p := &sqlProbe{query: c.Query, errval: c.Errval, budget: new(budget), where: postgresAddress(config.Host, config.Port), explain: explainPostgres}
 	p.secrets = []string{dsn, config.Password}
-	if u, err := url.Parse(dsn); err == nil && u.User != nil {
-		p.secrets = append(p.secrets, u.User.String())
+	if u, err := url.Parse(dsn); err == nil {
+		if _, given := u.User.Password(); given {
+			p.secrets = append(p.secrets, u.User.String())
+		}
 	}
 	config.DialFunc = pgconn.DialFunc(p.budget.dialer(env.dialer()))
 	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
@@ -55,4 +60,43 @@ func newPostgres(decode func(any) error, env Env) (Probe, error) {
 	}
 	p.open(stdlib.OpenDB(*config))
 	return p, nil
+}
+
+// postgresAddress names a server: a directory stands for the socket in it.
+func postgresAddress(host string, port uint16) string {
+	if strings.HasPrefix(host, "/") {
+		return host
+	}
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+}
+
+// explainPostgres shortens what the driver tells of a connection that failed: it
+// tells of each attempt, with and without TLS, and names the server each time.
+func explainPostgres(err error) error {
+	var failed *pgconn.ConnectError
+	if !errors.As(err, &failed) {
+		return err
+	}
+	var attempts []string
+	for line := range strings.Lines(failed.Unwrap().Error()) {
+		line = strings.TrimSpace(strings.TrimPrefix(line, "hostname resolving error: "))
+		line = strings.TrimSuffix(line, ": %!w(<nil>)")
+		if !slices.Contains(attempts, line) {
+			attempts = append(attempts, line)
+		}
+	}
+	// Without TLS it was tried as well.
+	if plain := slices.DeleteFunc(slices.Clone(attempts), refusesTLS); len(plain) > 0 {
+		attempts = plain
+	}
+	if len(attempts) == 1 {
+		if _, reason, ok := strings.Cut(attempts[0], " ("+failed.Config.Host+"): "); ok {
+			attempts[0] = strings.TrimPrefix(reason, "dial error: ")
+		}
+	}
+	return &redacted{"connecting: " + strings.Join(attempts, "; "), err}
+}
+
+func refusesTLS(attempt string) bool {
+	return strings.HasSuffix(attempt, "server refused TLS connection")
 }

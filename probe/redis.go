@@ -113,7 +113,7 @@ func (p *redisProbe) plan() error {
 func (p *redisProbe) Probe(ctx context.Context) (Result, error) {
 	watch := startStopwatch()
 	text, err := p.ask(ctx, watch)
-	r := Result{Detail: text, Phases: watch.phases()}
+	r := Result{Detail: withoutSecrets(printable(text), p.password), Phases: watch.phases()}
 	if err == nil && p.config.Parse {
 		if r.Value, err = ParseValue(text); err != nil {
 			err = fmt.Errorf("the answer %w: %.40q", err, printable(text))
@@ -124,7 +124,7 @@ func (p *redisProbe) Probe(ctx context.Context) (Result, error) {
 		if p.config.Parse {
 			r.Value = p.config.Errval
 		}
-		return r, hide(fmt.Errorf("%s: %w", p.config.Address, ended(ctx, err)), p.password)
+		return r, hide(fmt.Errorf("%s: %w", p.config.Address, err), p.password)
 	}
 	return r, nil
 }
@@ -133,7 +133,7 @@ func (p *redisProbe) Probe(ctx context.Context) (Result, error) {
 func (p *redisProbe) ask(ctx context.Context, watch *stopwatch) (answer string, err error) {
 	conn, err := p.dial(watch.resolving(ctx), "tcp", p.config.Address)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("connecting: %w", ended(ctx, err))
 	}
 	watch.lap(phaseConnect)
 	defer conn.Close()
@@ -141,7 +141,7 @@ func (p *redisProbe) ask(ctx context.Context, watch *stopwatch) (answer string, 
 	if p.tls != nil {
 		secure := tls.Client(conn, p.tls)
 		if err := secure.HandshakeContext(ctx); err != nil {
-			return "", fmt.Errorf("tls handshake: %w", err)
+			return "", fmt.Errorf("tls handshake: %w", ended(ctx, err))
 		}
 		watch.lap(phaseTLS)
 		conn = secure
@@ -154,12 +154,12 @@ func (p *redisProbe) ask(ctx context.Context, watch *stopwatch) (answer string, 
 		}
 	}
 	if _, err := io.WriteString(conn, request.String()); err != nil {
-		return "", fmt.Errorf("sending: %w", err)
+		return "", fmt.Errorf("sending: %w", ended(ctx, err))
 	}
 	br := bufio.NewReader(io.LimitReader(conn, maxRedisAnswer))
 	for _, s := range p.steps {
 		if answer, err = redisReply(br); err != nil {
-			return "", fmt.Errorf("%s: %w", s.doing, err)
+			return "", fmt.Errorf("%s: %w", s.doing, ended(ctx, err))
 		}
 	}
 	watch.lap(phaseFirstByte)

@@ -59,7 +59,9 @@ const serverGrace = 500 * time.Millisecond
 // sqlProbe asks a database by way of one connection, opened when it is needed
 // first and anew after a minute.
 type sqlProbe struct {
-	db     *sql.DB
+	db *sql.DB
+	// where names the server in errors.
+	where  string
 	query  string
 	errval float64
 	budget *budget
@@ -69,6 +71,8 @@ type sqlProbe struct {
 	// lost reports whether an error of the kind's driver means that the connection
 	// was closed.
 	lost func(error) bool
+	// explain gives an error of the kind's driver better words.
+	explain func(error) error
 	// large reports whether the kind's driver refused an answer for its size; nil
 	// if it never does.
 	large func(error) bool
@@ -100,7 +104,7 @@ func (p *sqlProbe) Probe(ctx context.Context) (Result, error) {
 	if p.budget.empty() && !errors.Is(err, errManyRows) || p.large != nil && p.large(err) {
 		err = fmt.Errorf("the answer is larger than %d KiB", maxSQLAnswer>>10)
 	}
-	return Result{Value: p.errval}, hide(ended(ctx, err), p.secrets...)
+	return Result{Value: p.errval}, hide(fmt.Errorf("%s: %w", p.where, p.explain(err)), p.secrets...)
 }
 
 // closed reports whether an error means that the connection was closed.
@@ -113,13 +117,13 @@ func (p *sqlProbe) ask(ctx context.Context) (float64, error) {
 	p.budget.refill(maxSQLAnswer)
 	conn, err := p.db.Conn(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("connecting: %w", err)
+		return 0, fmt.Errorf("connecting: %w", ended(ctx, err))
 	}
 	abandon := func() {}
 	if p.bound != nil {
 		if abandon, err = p.bound(ctx, conn); err != nil {
 			_ = conn.Close()
-			return 0, fmt.Errorf("limiting the time of the query: %w", err)
+			return 0, fmt.Errorf("limiting the time of the query: %w", ended(ctx, err))
 		}
 	}
 	v, err := scalar(ctx, conn, p.query)
@@ -139,7 +143,7 @@ func scalar(ctx context.Context, conn *sql.Conn, query string) (float64, error) 
 	defer cancel()
 	rows, err := conn.QueryContext(ctx, query)
 	if err != nil {
-		return 0, fmt.Errorf("running the query: %w", err)
+		return 0, fmt.Errorf("running the query: %w", ended(ctx, err))
 	}
 	defer func() {
 		cancel()
@@ -147,26 +151,26 @@ func scalar(ctx context.Context, conn *sql.Conn, query string) (float64, error) 
 	}()
 	columns, err := rows.Columns()
 	if err != nil {
-		return 0, fmt.Errorf("running the query: %w", err)
+		return 0, fmt.Errorf("running the query: %w", ended(ctx, err))
 	}
 	if len(columns) != 1 {
 		return 0, fmt.Errorf("the query returned %d columns, want 1", len(columns))
 	}
 	if !rows.Next() {
 		if err := rows.Err(); err != nil {
-			return 0, fmt.Errorf("running the query: %w", err)
+			return 0, fmt.Errorf("running the query: %w", ended(ctx, err))
 		}
 		return 0, errors.New("the query returned no row, want 1")
 	}
 	var cell any
 	if err := rows.Scan(&cell); err != nil {
-		return 0, fmt.Errorf("reading the answer: %w", err)
+		return 0, fmt.Errorf("reading the answer: %w", ended(ctx, err))
 	}
 	if rows.Next() {
 		return 0, errManyRows
 	}
 	if err := rows.Err(); err != nil {
-		return 0, fmt.Errorf("running the query: %w", err)
+		return 0, fmt.Errorf("running the query: %w", ended(ctx, err))
 	}
 	return number(cell)
 }

@@ -75,6 +75,7 @@ func awaitSQL(tb testing.TB, kind, dsn string) {
 // TestT41MariaDB also proves G27.
 func TestT41MariaDBG27(t *testing.T) {
 	dsn := mariaDB(t)
+	mariaDBMistakes(t, dsn)
 	const running = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%SLEEP(10)%' AND info NOT LIKE '%processlist%'"
 	sqlServerTests(t, "mysql", dsn, sqlDialect{
 		sleep:      "SELECT 100 FROM (SELECT SLEEP(10)) AS sub",
@@ -99,6 +100,7 @@ func TestT41MariaDBG27(t *testing.T) {
 
 func TestT41PostgreSQLG27(t *testing.T) {
 	dsn := postgreSQL(t)
+	postgreSQLMistakes(t, dsn)
 	sqlServerTests(t, "postgres", dsn, sqlDialect{
 		sleep:      "SELECT 100 FROM (SELECT pg_sleep(10)) AS sub",
 		running:    "SELECT COUNT(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(10)%' AND query NOT LIKE '%activity%' AND state = 'active'",

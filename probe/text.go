@@ -71,7 +71,15 @@ func hide(err error, secrets ...string) error {
 	if err == nil {
 		return nil
 	}
-	text := err.Error()
+	text := withoutSecrets(err.Error(), secrets...)
+	if text == err.Error() {
+		return err
+	}
+	return &redacted{text, err}
+}
+
+// withoutSecrets returns a text with every secret in it replaced.
+func withoutSecrets(text string, secrets ...string) string {
 	for _, s := range secrets {
 		if len(s) < minSecret {
 			continue
@@ -80,10 +88,7 @@ func hide(err error, secrets ...string) error {
 			text = strings.ReplaceAll(text, form, "<secret>")
 		}
 	}
-	if text == err.Error() {
-		return err
-	}
-	return &redacted{text, err}
+	return text
 }
 
 // incomplete is an error of time that tells what there was until then.
