@@ -126,10 +126,11 @@ image-test: bin/consul bin/micro ## build and run the image beside Consul's, in 
 	go test -tags image -count=1 -timeout 15m $(TESTFLAGS) ./test/image
 
 .PHONY: deps
-deps: ## install the servers that the tests talk to: MariaDB, PostgreSQL, Redis
+deps: ## install what the tests talk to: MariaDB, PostgreSQL, Redis, and systemd-analyze
 	@tools/need.sh mariadbd mariadb-server
 	@tools/need.sh pg_ctlcluster postgresql
 	@tools/need.sh redis-server redis-server
+	@tools/need.sh systemd-analyze systemd
 
 # The race detector needs a C compiler.
 .PHONY: need-cc
