@@ -68,12 +68,6 @@ func walk[T any](ask func(store.Query) (store.Page[T], error), q store.Query) ([
 	}
 }
 
-// age is the time since an event arrived, by the wall clock; a jump of it moves
-// the figure shown, and no judgement.
-func age(received int64) time.Duration {
-	return max(0, time.Since(time.Unix(received, 0)))
-}
-
 // eventSource lets probes see the newest published checks.
 type eventSource struct{ store *store.Store }
 
@@ -89,7 +83,7 @@ func (s eventSource) Checks(_ context.Context, service, check, node string) ([]p
 		}
 		silent := c.Missing || c.Status != c.Reported
 		checks = append(checks, probe.Check{
-			Node: c.Node, Status: checkStatus(c.Reported), Age: age(c.Received), Silent: silent, Error: c.Proto().Error,
+			Node: c.Node, Status: checkStatus(c.Reported), Age: c.Age, Silent: silent, Error: c.Proto().Error,
 		})
 	}
 	return checks, err
@@ -124,10 +118,9 @@ func (s statsSource) Stats(_ context.Context, service string) ([]probe.NodeStats
 
 func nodeStats(n store.NodeStats) probe.NodeStats {
 	p := n.Proto()
-	since := age(n.Received)
 	cpu, run, disk := p.GetCpu(), p.GetRuntime(), p.GetDisk()
 	out := probe.NodeStats{
-		Node: n.Node, Age: since, Silent: since > n.Interval+max(n.Interval/2, 2*time.Second),
+		Node: n.Node, Age: n.Age, Silent: n.Age > n.Interval+max(n.Interval/2, 2*time.Second),
 		MaxRSS: p.GetMemory().GetMaxRss(), InBlock: disk.GetInBlock(), OuBlock: disk.GetOuBlock(),
 		NumThreads: run.GetNumThreads(), HeapTotal: run.GetHeapTotal(), HeapInUse: run.GetHeapInUse(),
 		UserTime: cpu.GetUserTime(), SystemTime: cpu.GetSystemTime(),

@@ -55,6 +55,16 @@ func (c *clock) now() time.Duration {
 	return raw - c.frozen
 }
 
+// sinceStart returns our time to a caller that holds the lock for reading only: a
+// gap that now has not seen yet is none of it.
+func (c *clock) sinceStart() time.Duration {
+	raw := c.mono()
+	if c.ticking && raw-c.last > frozenAfter {
+		raw = c.last
+	}
+	return raw - c.frozen
+}
+
 // overdue tells, without the lock, whether something has to be judged.
 func (c *clock) overdue() bool { return int64(c.mono()) >= c.due.Load() }
 

@@ -171,3 +171,43 @@ func TestT17GapWithoutRunCounts(t *testing.T) {
 		}
 	})
 }
+
+// TestT16AgesKeepToTheMonotonicClock: what probes judge the silence of stats by is
+// moved neither by the wall clock nor by time that the process was stopped.
+func TestT16AgesKeepToTheMonotonicClock(t *testing.T) {
+	var f freezer
+	bubbleWith(t, f.store, func(t *testing.T, s *Store) {
+		var jump time.Duration
+		s.mu.Lock()
+		s.clock.wall = func() time.Time { return time.Now().Add(jump) }
+		s.mu.Unlock()
+		mustPut(t, s, Accepted, check("n", "ping", ok, 0), stats("n", 0))
+		want := time.Duration(0)
+		look := func(when string) {
+			t.Helper()
+			p, err := s.Stats(Query{})
+			if err != nil || len(p.Items) != 1 || p.Items[0].Age != want {
+				t.Errorf("%s: stats %+v, %v; want age %v", when, p.Items, err, want)
+			}
+			if c := theCheck(t, s, Query{ID: "ping"}); c.Age != want {
+				t.Errorf("%s: the check is %v old, want %v", when, c.Age, want)
+			}
+		}
+		look("at once")
+		for _, jump2 := range []time.Duration{time.Hour, -time.Hour} {
+			s.mu.Lock()
+			jump = jump2
+			s.mu.Unlock()
+			time.Sleep(3 * time.Second)
+			want += 3 * time.Second
+			look(fmt.Sprint("after a jump of ", jump2))
+		}
+		// A tick that was seen may lie up to that long before the gap.
+		synctest.Wait()
+		f.jump.Store(int64(time.Hour))
+		p, err := s.Stats(Query{})
+		if err != nil || len(p.Items) != 1 || p.Items[0].Age > want || p.Items[0].Age < want-frozenAfter {
+			t.Errorf("continued after an hour: %+v, %v; want about %v", p.Items, err, want)
+		}
+	})
+}

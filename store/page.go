@@ -1,6 +1,9 @@
 package store
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // limitOf clamps the limit of a page.
 func limitOf(limit int) int {
@@ -16,7 +19,9 @@ type cutter[E, T any] struct {
 	tree    *tree[E]
 	set     classSet
 	listing listing
-	fill    func(E, *T)
+	// fill copies what is shown of an item at a time, by our time.
+	fill func(x E, out *T, now time.Duration)
+	now  time.Duration
 
 	limit, offset int  // limit of items, with those that were there before
 	cursor        *key // excludes offset
@@ -62,7 +67,7 @@ func (c *cutter[E, T]) cut(words ...string) {
 	c.items = slices.Grow(c.items, n)[:had+n]
 	rest := c.items[had:]
 	c.tree.walk(pos, c.set, func(x E) bool {
-		c.fill(x, &rest[0])
+		c.fill(x, &rest[0], c.now)
 		c.last, rest = x, rest[1:]
 		return len(rest) > 0
 	})
@@ -90,6 +95,7 @@ func (c *cutter[E, T]) read(s *Store, q *Query, wordsOf func(*node) []string, wo
 	s.advance()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	c.now = s.clock.sinceStart()
 	if err := s.known(q.Service, q.Node, q.ID); err != nil {
 		return Page[T]{}, err
 	}

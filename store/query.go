@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"time"
 )
 
 // known returns an error if one of the names, unless empty, is not known. The
@@ -62,7 +63,8 @@ func (s *Store) AppendChecks(items []Check, q Query) (Page[Check], error) {
 // and Missing select. Errors are those of Checks.
 func (s *Store) Nodes(q Query) (Page[NodeStatus], error) {
 	c := cutter[*entry, NodeStatus]{
-		tree: &s.statuses, set: listClasses(&q), listing: listNodes, fill: (*entry).fillNodeStatus,
+		tree: &s.statuses, set: listClasses(&q), listing: listNodes,
+		fill: func(e *entry, out *NodeStatus, _ time.Duration) { e.fillNodeStatus(out) },
 	}
 	return readNodes(s, &c, &q)
 }
@@ -91,7 +93,7 @@ func (s *Store) Summary(q Query) (Page[NodeStatus], error) {
 	q.ID = ""
 	c := cutter[*version, NodeStatus]{
 		tree: &s.versions, set: versionsWithStates, listing: listVersions,
-		fill: func(v *version, out *NodeStatus) { v.fillSummary(out, &q) },
+		fill: func(v *version, out *NodeStatus, _ time.Duration) { v.fillSummary(out, &q) },
 	}
 	if q.Missing {
 		c.set = versionsWithAnyState
@@ -111,7 +113,10 @@ func (s *Store) Summary(q Query) (Page[NodeStatus], error) {
 func (s *Store) Services(q Query) (Page[Version], error) {
 	q.ID = ""
 	c := cutter[*version, Version]{
-		tree: &s.versions, set: listClasses(&q), listing: listVersions, fill: (*version).fill,
+		tree: &s.versions, set: listClasses(&q), listing: listVersions,
+		fill: func(v *version, out *Version, _ time.Duration) {
+			*out = Version{Service: v.service.name, Version: v.name}
+		},
 	}
 	ofNode := func(n *node) []string {
 		if !listClasses(&q).has(n.class()) {

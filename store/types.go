@@ -69,6 +69,9 @@ type Check struct {
 
 	// Unix seconds; Timestamp by the publisher's clock, the others by ours.
 	Timestamp, Received, Since int64
+	// Age is how long ago the event arrived, by the monotonic clock and without
+	// the time that the process itself was stopped.
+	Age time.Duration
 	// Interval and TTL after clamping.
 	Interval, TTL time.Duration
 
@@ -104,6 +107,7 @@ type NodeStatus struct {
 type NodeStats struct {
 	Service, Version, Node, Address string
 	Timestamp, Received             int64
+	Age                             time.Duration // as that of a Check
 	Interval, TTL                   time.Duration
 	Missing, Skewed                 bool
 

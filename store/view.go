@@ -8,7 +8,7 @@ import (
 
 func inSeconds[N uint16 | uint32](n N) time.Duration { return time.Duration(n) * time.Second }
 
-func (e *entry) fillCheck(c *Check) {
+func (e *entry) fillCheck(c *Check, now time.Duration) {
 	n := e.node
 	*c = Check{
 		Service: n.version.service.name, Version: n.version.name, Node: n.id, Address: n.address,
@@ -16,7 +16,7 @@ func (e *entry) fillCheck(c *Check) {
 		Status:    healthpb.HealthCheck_Status(e.status),
 		Reported:  healthpb.HealthCheck_Status(e.reported),
 		Source:    healthpb.HealthCheck_Source(e.source),
-		Timestamp: e.timestamp, Received: int64(e.received), Since: int64(e.since),
+		Timestamp: e.timestamp, Received: int64(e.received), Since: int64(e.since), Age: now - e.arrival,
 		Interval: inSeconds(e.interval), TTL: inSeconds(e.ttl),
 		Missing: e.state == missing, Stopped: e.state == stopped, Skewed: e.skewed,
 		metadata: n.metadata, body: e.body,
@@ -35,19 +35,15 @@ func (e *entry) fillNodeStatus(out *NodeStatus) {
 	}
 }
 
-func (e *entry) fillNodeStats(out *NodeStats) {
+func (e *entry) fillNodeStats(out *NodeStats, now time.Duration) {
 	n := e.node
 	*out = NodeStats{
 		Service: n.version.service.name, Version: n.version.name, Node: n.id, Address: n.address,
-		Timestamp: e.timestamp, Received: int64(e.received),
+		Timestamp: e.timestamp, Received: int64(e.received), Age: now - e.arrival,
 		Interval: inSeconds(e.interval), TTL: inSeconds(e.ttl),
 		Missing: e.state == missing, Skewed: e.skewed,
 		metadata: n.metadata, body: e.body,
 	}
-}
-
-func (v *version) fill(out *Version) {
-	*out = Version{Service: v.service.name, Version: v.name}
 }
 
 // fillSummary sums up the nodes of the version that q selects.
