@@ -20,7 +20,13 @@ func (e Env) dialer() dialFunc {
 	if e.Dial != nil {
 		return e.Dial
 	}
-	return (&net.Dialer{KeepAlive: -1}).DialContext
+	return plainDial
+}
+
+// plainDial makes its dialer for each connection: between two, a probe holds
+// none.
+func plainDial(ctx context.Context, network, address string) (net.Conn, error) {
+	return (&net.Dialer{KeepAlive: -1}).DialContext(ctx, network, address)
 }
 
 // guardedDialer returns a dialer that looks at each address it is about to

@@ -2,11 +2,9 @@ package probe
 
 import (
 	"cmp"
-	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -185,33 +183,38 @@ func parseTarget(text string) (*url.URL, error) {
 
 // connectBy makes the lane that requests go through.
 func (p *httpProbe) connectBy(env Env, buffers *buffers) error {
-	config, err := p.config.TLS.Config()
-	if err != nil {
-		return fmt.Errorf("tls: %w", err)
-	}
-	p.lane = &lane{dial: env.dialer(), network: "tcp" + p.config.IP, tls: config, buffers: buffers}
+	p.lane = &lane{dial: env.dialer(), network: "tcp" + p.config.IP, buffers: buffers}
 	p.client = &http.Client{Transport: p.lane, CheckRedirect: p.redirect}
-	if env.Restricted {
-		return nil
-	}
-	p.lane.proxy = httpproxy.FromEnvironment().ProxyFunc()
-	if proxy := p.config.Proxy.Reveal(); proxy != "" {
-		u, err := parseProxy(proxy)
+	if p.config.TLS != (setting.TLS{}) {
+		config, err := p.config.TLS.Config()
 		if err != nil {
-			return fmt.Errorf("proxy: %w", err)
+			return fmt.Errorf("tls: %w", err)
 		}
-		p.lane.proxy = func(*url.URL) (*url.URL, error) { return u, nil }
+		p.lane.tls = config
 	}
-	p.lane.proxied = &http.Transport{
-		Proxy:                  func(r *http.Request) (*url.URL, error) { return p.lane.proxy(r.URL) },
-		DialContext:            func(ctx context.Context, _, a string) (net.Conn, error) { return p.lane.dial(ctx, p.lane.network, a) },
-		TLSClientConfig:        config,
-		DisableCompression:     true,
-		MaxIdleConns:           1,
-		IdleConnTimeout:        idleLimit,
-		MaxResponseHeaderBytes: maxHeader,
+	proxy, err := proxyOf(p.config.Proxy.Reveal(), env)
+	if err != nil {
+		return fmt.Errorf("proxy: %w", err)
 	}
+	p.lane.proxy = proxy
 	return nil
+}
+
+// proxyOf returns how to find the proxy for a URL: the one that is configured, or
+// those of the environment; nil if there is none.
+func proxyOf(configured string, env Env) (func(*url.URL) (*url.URL, error), error) {
+	if env.Restricted {
+		return nil, nil
+	}
+	if configured != "" {
+		u, err := parseProxy(configured)
+		return func(*url.URL) (*url.URL, error) { return u, nil }, err
+	}
+	c := httpproxy.FromEnvironment()
+	if c.HTTPProxy == "" && c.HTTPSProxy == "" {
+		return nil, nil
+	}
+	return c.ProxyFunc(), nil
 }
 
 // parseProxy reads the URL of a proxy, which may hold a password.

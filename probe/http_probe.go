@@ -67,7 +67,7 @@ func (p *httpProbe) ask(ctx context.Context) (Result, error) {
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
 		req.Body, _ = req.GetBody()
 	}
-	resp, err := p.client.Do(req)
+	resp, err := p.send(req)
 	if err != nil {
 		return Result{}, err
 	}
@@ -77,6 +77,17 @@ func (p *httpProbe) ask(ctx context.Context) (Result, error) {
 		return Result{Detail: p.detail(resp, 0)}, err
 	}
 	return p.read(ctx, resp)
+}
+
+// send sends the request, and has http.Client follow if the answer is a redirect.
+// For all others that would cost as much as what the lane itself does.
+func (p *httpProbe) send(req *http.Request) (*http.Response, error) {
+	resp, err := p.lane.RoundTrip(req)
+	if err != nil || resp.Header.Get("Location") == "" {
+		return resp, err
+	}
+	p.lane.answered = resp
+	return p.client.Do(req)
 }
 
 // read reads the body and judges it.

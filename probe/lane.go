@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/net/idna"
+
+	"github.com/microhq/monitor-srv/setting"
 )
 
 const (
@@ -31,12 +33,16 @@ const (
 type lane struct {
 	dial    dialFunc
 	network string
+	// tls is nil for the defaults.
 	tls     *tls.Config
 	buffers *buffers
 	// proxy tells which proxy to use for a URL, if any; nil means none ever.
-	proxy   func(*url.URL) (*url.URL, error)
+	proxy func(*url.URL) (*url.URL, error)
+	// proxied is made when the first request goes through a proxy.
 	proxied *http.Transport
 
+	// answered is the answer to the next request, which was sent before, or nil.
+	answered *http.Response
 	// watch measures the probe that is going on.
 	watch *stopwatch
 	// idle is the connection that is kept, or nil.
@@ -69,13 +75,17 @@ func (l *lane) start() {
 
 // RoundTrip implements http.RoundTripper.
 func (l *lane) RoundTrip(req *http.Request) (*http.Response, error) {
+	if resp := l.answered; resp != nil {
+		l.answered = nil
+		return resp, nil
+	}
 	if l.proxy != nil {
 		proxy, err := l.proxy(req.URL)
 		if err != nil {
 			return nil, errors.New("the URL of the proxy is not valid")
 		}
 		if proxy != nil {
-			return l.proxied.RoundTrip(req.WithContext(l.watch.tracing(req.Context())))
+			return l.viaProxy(req)
 		}
 	}
 	if c := l.take(req); c != nil {
@@ -94,6 +104,34 @@ func (l *lane) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	return l.exchange(req, c)
+}
+
+// viaProxy sends a request through a proxy.
+func (l *lane) viaProxy(req *http.Request) (*http.Response, error) {
+	if l.proxied == nil {
+		config, err := l.config()
+		if err != nil {
+			return nil, err
+		}
+		l.proxied = &http.Transport{
+			Proxy:                  func(r *http.Request) (*url.URL, error) { return l.proxy(r.URL) },
+			DialContext:            func(ctx context.Context, _, a string) (net.Conn, error) { return l.dial(ctx, l.network, a) },
+			TLSClientConfig:        config,
+			DisableCompression:     true,
+			MaxIdleConns:           1,
+			IdleConnTimeout:        idleLimit,
+			MaxResponseHeaderBytes: maxHeader,
+		}
+	}
+	return l.proxied.RoundTrip(req.WithContext(l.watch.tracing(req.Context())))
+}
+
+// config returns a configuration for TLS of the caller's own.
+func (l *lane) config() (*tls.Config, error) {
+	if l.tls == nil {
+		return setting.TLS{}.Config()
+	}
+	return l.tls.Clone(), nil
 }
 
 // take returns the connection that is kept if the request may use it, and
@@ -185,7 +223,11 @@ func (l *lane) open(req *http.Request) (*laneConn, error) {
 	l.watch.lap(phaseConnect)
 	c := &laneConn{Conn: raw, raw: raw, target: targetOf(req.URL), opened: time.Now()}
 	if req.URL.Scheme == "https" {
-		if err := c.handshake(ctx, l.tls, host); err != nil {
+		config, err := l.config()
+		if err == nil {
+			err = c.handshake(ctx, config, host)
+		}
+		if err != nil {
 			_ = raw.Close()
 			return nil, err
 		}
@@ -195,7 +237,6 @@ func (l *lane) open(req *http.Request) (*laneConn, error) {
 }
 
 func (c *laneConn) handshake(ctx context.Context, config *tls.Config, host string) error {
-	config = config.Clone()
 	config.ServerName = cmp.Or(config.ServerName, host)
 	secure := tls.Client(c.raw, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
