@@ -95,6 +95,11 @@ func newBench(t *testing.T) (b *bench, stop func()) {
 
 func newBenchWith(t *testing.T, journal *Journal) (b *bench, stop func()) {
 	t.Helper()
+	return newBenchOf(t, journal, action.Options{})
+}
+
+func newBenchOf(t *testing.T, journal *Journal, options action.Options) (b *bench, stop func()) {
+	t.Helper()
 	b = &bench{starts: map[string][]time.Time{}, closed: map[string]int{}, told: map[string]string{}, began: time.Now()}
 	b.probe = func(context.Context, string) (probe.Result, error) { return probe.Result{}, nil }
 	kind := func(decode func(any) error, _ probe.Env) (probe.Probe, error) {
@@ -106,7 +111,7 @@ func newBenchWith(t *testing.T, journal *Journal) (b *bench, stop func()) {
 		}
 		return &fakeProbe{b, c.Name}, nil
 	}
-	d := action.NewDeliverer(action.Options{})
+	d := action.NewDeliverer(options)
 	b.deliverer = d
 	b.Group = NewGroup(Config{
 		Probes: map[string]probe.Kind{"fake": kind, "exec": kind},
