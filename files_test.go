@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,6 +57,31 @@ func TestT74ReloadUnderLoad(t *testing.T) {
 	eventually(t, 10*time.Second, "all are checks", func() bool { return m.checks(`{"source": 1, "status": 1}`).Total == n })
 	if got := lines(t, told); len(got) != n {
 		t.Errorf("%d notices, want %d: %q", len(got), n, got[n:])
+	}
+	m.stopsInOrder(t)
+}
+
+// A token that is rotated is taken without a restart, an edit or a signal, and is
+// in nothing that the program writes.
+func TestRotatedTokenIsTakenByItself(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer fresh-hunter2" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	defer web.Close()
+	dir := t.TempDir()
+	token := filepath.Join(t.TempDir(), "token")
+	write(t, token, "stale-hunter2\n")
+	write(t, filepath.Join(dir, "a.toml"), fmt.Sprintf("[[monitor]]\nname = \"a\"\ninterval = 1\n[monitor.probe]\ntype = \"http\"\nurl = %q\nbearer_file = %q\n", web.URL, token))
+	m := startMonitor(t, "--registry", "memory", "-d", dir)
+	m.ready(startWithin)
+	eventually(t, 10*time.Second, "it fails", func() bool { return m.checks(`{"source": 1, "status": 2}`).Total == 1 })
+	write(t, token, "fresh-hunter2\n")
+	eventually(t, 2*secretsAgain, "it is well", func() bool { return m.checks(`{"source": 1, "status": 1}`).Total == 1 })
+	if strings.Contains(m.output(), "hunter2") {
+		t.Error("the log holds the token")
 	}
 	m.stopsInOrder(t)
 }

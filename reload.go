@@ -24,6 +24,9 @@ const (
 	// lookAgain is how often the lookout makes sure that it watches the directory
 	// that is there.
 	lookAgain = 2 * time.Second
+	// secretsAgain is how often the files of secrets are looked at, which may lie
+	// anywhere.
+	secretsAgain = 10 * time.Second
 )
 
 // fileState tells whether the files were right when they were read last. The
@@ -69,10 +72,13 @@ func (f *fileState) state(start time.Time) guard.State {
 	return s
 }
 
-// watch reads the directory again on SIGHUP and when it changed, until ctx ends.
+// watch reads the directory again on SIGHUP and when it or a file of secrets has
+// changed, until ctx ends.
 func (m *monitors) watch(ctx context.Context) error {
 	again := time.NewTicker(lookAgain)
 	defer again.Stop()
+	secrets := time.NewTicker(secretsAgain)
+	defer secrets.Stop()
 	quiet := time.NewTimer(time.Hour)
 	quiet.Stop()
 	defer quiet.Stop()
@@ -103,6 +109,10 @@ func (m *monitors) watch(ctx context.Context) error {
 			changed()
 		case <-again.C:
 			if m.lookout.look() {
+				changed()
+			}
+		case <-secrets.C:
+			if m.group.SecretsChanged() {
 				changed()
 			}
 		case <-quiet.C:

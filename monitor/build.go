@@ -45,17 +45,12 @@ func (g *Group) discard(d *Definition, p *parts) {
 // What it made is to be closed also if it fails. Sections that are not there
 // were told of already. g.changes is held.
 func (g *Group) check(d *Definition) (*parts, []wanted, error) {
-	env := g.cfg.ProbeEnv
-	env.Restricted = !d.Trusted
-	p := &parts{}
+	p := &parts{secrets: g.secrets.of(d.probe)}
 	var errs []error
-	if d.probe.kind != "" && g.cfg.Probes[d.probe.kind] == nil {
-		errs = append(errs, unknownKind(d.probe, "probe", g.cfg.Probes))
-	} else if d.probe.kind != "" {
+	if d.probe.kind != "" {
 		var err error
-		wrong := &faults{section: d.probe, family: "probe"}
-		if p.probe, err = probe.New(g.cfg.Probes, d.probe.kind, wrong.decode, env); err != nil {
-			errs = append(errs, wrong.all(err))
+		if p.probe, err = g.newProbe(d); err != nil {
+			errs = append(errs, err)
 		}
 	}
 	if d.filter != nil && d.filter.kind != "" {
@@ -63,6 +58,20 @@ func (g *Group) check(d *Definition) (*parts, []wanted, error) {
 	}
 	targets, err := g.targets(d)
 	return p, targets, errors.Join(append(errs, err)...)
+}
+
+func (g *Group) newProbe(d *Definition) (probe.Probe, error) {
+	if g.cfg.Probes[d.probe.kind] == nil {
+		return nil, unknownKind(d.probe, "probe", g.cfg.Probes)
+	}
+	env := g.cfg.ProbeEnv
+	env.Restricted = !d.Trusted
+	wrong := &faults{section: d.probe, family: "probe"}
+	p, err := probe.New(g.cfg.Probes, d.probe.kind, wrong.decode, env)
+	if err != nil {
+		return nil, wrong.all(err)
+	}
+	return p, nil
 }
 
 func (p *parts) setFilter(s section) error {
@@ -120,8 +129,9 @@ func (g *Group) target(d *Definition, s section) (wanted, error) {
 	if t := g.receivers.inline[name]; t != nil {
 		return wanted{receiver: t}, nil
 	}
+	m := made{s, g.secrets.of(s)} // before the action reads the files itself
 	a, err := g.newAction(s)
-	return wanted{name: name, action: a}, err
+	return wanted{name: name, action: a, made: m}, err
 }
 
 // notDefined is what is wrong with the name of a receiver.

@@ -84,7 +84,7 @@ func TestG21FilterSettings(t *testing.T) {
 	for _, c := range []struct{ kind, keys, want string }{
 		{"average", "window = 0", "window is 0: give 1 to 10000"},
 		{"average", "window = 2000000000", "window is 2000000000: give 1 to 10000"},
-		{"average", "windows = 3", "windows: unknown key; known are init, window"},
+		{"average", "windows = 3", "windows: unknown key; did you mean \"window\"?"},
 		{"average", "init = nan", "init: NaN is not a finite number"},
 		{"consecutive", "fail = 0", "fail is 0 and recover 2: give 1 to 10000"},
 		{"nofm", "n = 4\nm = 3", "n must be at least 1 and at most m"},

@@ -87,6 +87,9 @@ type Group struct {
 	lastID  int64   // guarded by changes
 	savedID int64   // guarded by changes; the last id in the journal
 	closed  bool    // guarded by changes
+	// secrets are the files that the Apply under way has read, secretFiles those
+	// of the one before.
+	secrets, secretFiles fingerprints // guarded by changes
 	pace    pace    // guarded by changes
 
 	// telling is held, for reading, while a change of a monitor is judged and
@@ -169,8 +172,8 @@ func (g *Group) acquire(kind string, stopped <-chan struct{}) (release func(), o
 // Apply brings the monitors of files to what set says. problems are those that
 // came with set: the monitors and receivers of a file with a problem, or in a
 // directory with one, stay as they are unless set defines them anew. Monitors
-// that did not change keep their state and miss no probe. It returns what kinds
-// found wrong.
+// that did not change keep their state and miss no probe, also if a file changed
+// that holds a secret of theirs. It returns what kinds found wrong.
 func (g *Group) Apply(set Set, problems []*Problem) []*Problem {
 	g.changes.Lock()
 	defer g.changes.Unlock()
@@ -181,6 +184,7 @@ func (g *Group) Apply(set Set, problems []*Problem) []*Problem {
 		}
 	}
 	stays := func(file string) bool { return unread[file] || unread[filepath.Dir(file)] }
+	g.secrets = make(fingerprints)
 	found := g.applyReceivers(set.Receivers, stays)
 	wanted := make(map[string]bool, len(set.Monitors))
 	for _, d := range set.Monitors {
@@ -202,6 +206,8 @@ func (g *Group) Apply(set Set, problems []*Problem) []*Problem {
 		}
 	}
 	g.receivers.sweep(g.sorted())
+	found = append(found, g.refresh()...)
+	g.secrets, g.secretFiles = nil, g.secrets
 	if g.lastID > g.savedID {
 		if err := g.journal(); err != nil {
 			found = append(found, &Problem{File: g.cfg.Journal.path(), Err: err})
@@ -221,12 +227,13 @@ func (g *Group) applyReceivers(defined []*Receiver, stays func(file string) bool
 			old.def, old.gone = d, false
 			continue
 		}
+		secrets := g.secrets.of(d.action)
 		a, err := g.newAction(d.action)
 		if err != nil {
 			found = append(found, placed(d.file, "", fmt.Errorf("receiver %q: %w", d.Name, err))...)
 			continue
 		}
-		g.receivers.define(d, a)
+		g.receivers.define(d, a, secrets)
 	}
 	for name, old := range g.receivers.files {
 		old.gone = !there[name] && !stays(old.def.file)

@@ -30,6 +30,14 @@ type receivers struct {
 	files  map[string]*fileReceiver
 	inline map[string]*action.Receiver
 	uses   map[*action.Receiver]int // by monitors
+	made   map[*action.Receiver]made
+}
+
+// made is what the action of a receiver was made of: its section, and what stood
+// in the files that this names.
+type made struct {
+	section section
+	secrets string
 }
 
 // fileReceiver is a receiver of a file.
@@ -50,6 +58,7 @@ func newReceivers(cfg Config) *receivers {
 		files:  make(map[string]*fileReceiver),
 		inline: make(map[string]*action.Receiver),
 		uses:   make(map[*action.Receiver]int),
+		made:   make(map[*action.Receiver]made),
 	}
 }
 
@@ -65,6 +74,7 @@ type wanted struct {
 	receiver *action.Receiver
 	name     string
 	action   action.Action
+	made     made
 }
 
 // of returns the receiver that is wanted.
@@ -73,7 +83,8 @@ func (r *receivers) of(w wanted) *action.Receiver {
 		return w.receiver
 	}
 	if r.inline[w.name] == nil {
-		r.inline[w.name] = r.deliverer.Add(w.name, w.action)
+		t := r.deliverer.Add(w.name, w.action)
+		r.inline[w.name], r.made[t] = t, w.made.withoutLines()
 	}
 	return r.inline[w.name]
 }
@@ -107,9 +118,19 @@ func (r *receivers) named(name string) *action.Receiver {
 	return nil
 }
 
-// define takes the receiver of a file, with its new action.
-func (r *receivers) define(d *Receiver, a action.Action) {
-	r.files[d.Name] = &fileReceiver{Receiver: r.deliverer.Add(d.Name, a), def: d}
+// define takes the receiver of a file, with its new action and what stood in the
+// files that it read.
+func (r *receivers) define(d *Receiver, a action.Action, secrets string) {
+	t := r.deliverer.Add(d.Name, a)
+	r.files[d.Name] = &fileReceiver{Receiver: t, def: d}
+	r.made[t] = made{d.action, secrets}
+}
+
+// withoutLines lets the lines of the document go, as Definition.forgetLines does.
+func (m made) withoutLines() made {
+	first := m.section.line(m.section.path)
+	m.section.line = func(string) int { return first }
+	return m
 }
 
 // hold counts a monitor that uses receivers, release one that does no more.
@@ -161,6 +182,7 @@ func (r *receivers) sweep(monitors []*runner) {
 }
 
 func (r *receivers) drop(t *action.Receiver) {
+	delete(r.made, t)
 	if untold := r.deliverer.Remove(t.Name()); len(untold) > 0 {
 		r.log.Warn("a receiver is gone with notices untold", "receiver", t.Name(), "notices", len(untold))
 	}

@@ -88,6 +88,9 @@ type parts struct {
 	value   valueFilter
 	verdict verdictFilter
 	targets []*action.Receiver
+	// secrets stands for what was in the files that the probe read, see
+	// fingerprints.
+	secrets string
 }
 
 // begin is called by the scheduler when a probe is due, late after due.
