@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -267,21 +268,94 @@ func TestG14CancelEndsARunWithoutDeadline(t *testing.T) {
 	}
 }
 
-func TestT30ThousandRunsLeaveNothing(t *testing.T) {
-	if _, err := Run(t.Context(), Spec{Path: "true"}); err != nil {
-		t.Fatal(err)
-	}
-	files := openFiles(t)
-	for range 1000 {
-		if _, err := Run(t.Context(), Spec{Path: "true"}); err != nil {
-			t.Fatal(err)
+// TestT30WhatRanAtTheDeadlineIsGone knows that what it looks for was there.
+func TestT30WhatRanAtTheDeadlineIsGone(t *testing.T) {
+	late := errors.New("the deadline")
+	var took time.Duration
+	for range 3 { // on a busy machine one time says little
+		w := word()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		done := make(chan error)
+		go func() {
+			_, err := Run(ctx, sh("trap '' TERM\n"+tree(w)))
+			done <- err
+		}()
+		if !eventually(30*time.Second, func() bool { _, n := having(t, w); return n == treeSleeps }) {
+			t.Error("the processes do not run")
+		}
+		begin := time.Now()
+		cancel(late)
+		if err := <-done; !errors.Is(err, late) {
+			t.Errorf("got %v, want the deadline", err)
+		}
+		took = time.Since(begin)
+		if !eventually(2*time.Second, func() bool { pids, _ := having(t, w); return len(pids) == 0 }) {
+			pids, _ := having(t, w)
+			t.Errorf("survivors: %v", pids)
+			for _, pid := range pids {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+		if took <= 1500*time.Millisecond {
+			return
 		}
 	}
+	t.Errorf("took %v after the deadline, want at most 1.5 s", took)
+}
+
+// run30 runs a command of the thousand: one in ten forks, moves to another session
+// and is killed at its deadline, others fail or cannot be started.
+func run30(ctx context.Context, i int, tok string) error {
+	switch i % 10 {
+	case 0:
+		ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+		defer cancel()
+		_, err := Run(ctx, sh("setsid sleep 100 & (sleep 100 & sleep 100) & exec >&- 2>&-; sleep 100", tok))
+		if !errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("got %v, want the deadline", err)
+		}
+	case 1:
+		if _, err := Run(ctx, Spec{Path: "/no/such/program"}); err == nil {
+			return errors.New("a program that is missing was started")
+		}
+	case 2:
+		if _, err := Run(ctx, sh("sleep 100 & exit 1", tok)); err == nil {
+			return errors.New("a failure was none")
+		}
+	default:
+		_, err := Run(ctx, Spec{Path: "true"})
+		return err
+	}
+	return nil
+}
+
+func TestT30ThousandRunsLeaveNothing(t *testing.T) {
+	tok := token()
+	thousand := func(runs int) {
+		var wg sync.WaitGroup
+		for lane := range 10 {
+			wg.Go(func() {
+				for i := range runs / 10 {
+					if err := run30(t.Context(), i+lane, tok); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}
+	thousand(100)
+	files := openFiles(t)
+	thousand(1000)
 	if n := children(t); n != 0 {
 		t.Errorf("%d children or zombies left", n)
 	}
-	if n := openFiles(t); n > files+2 {
+	if n := openFiles(t); n > files {
 		t.Errorf("%d open files, %d before", n, files)
+	}
+	if !eventually(2*time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
+		t.Errorf("survivors: %v", holders(t, tok))
 	}
 }
 
@@ -328,6 +402,9 @@ func TestT33CommandsThatCannotStart(t *testing.T) {
 			}
 			if n := openFiles(t); n > files {
 				t.Errorf("%d open files, %d before", n, files)
+			}
+			if n := children(t); n != 0 {
+				t.Errorf("%d children or zombies left", n)
 			}
 		})
 	}

@@ -35,6 +35,22 @@ func selfGuardian(log *slog.Logger) *Guardian {
 	return NewGuardian(GuardianConfig{Path: "/proc/self/exe", Args: []string{guardianWord}, Log: log})
 }
 
+// runGuardian returns a guardian that runs until the test ends.
+func runGuardian(tb testing.TB) *Guardian {
+	tb.Helper()
+	g := selfGuardian(nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- g.Run(ctx) }()
+	tb.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			tb.Error(err)
+		}
+	})
+	return g
+}
+
 // guarded runs commands under a guardian until it is killed: first the scripts of
 // TEST_BACKGROUND, each to its end, then TEST_RUNS times that of TEST_SCRIPT.
 func guarded() {
