@@ -107,6 +107,7 @@ func (g *Group) Resume(k Kept) {
 		g.absent[i.Monitor] = i
 		g.mu.Unlock()
 	}
+	g.cfg.Deliverer.Changed() // since when something is absent, if nothing else
 }
 
 // adopt lets a monitor that appears go on with the incident that waits for it.

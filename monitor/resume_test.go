@@ -1,0 +1,363 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/probe"
+)
+
+// life is one life of the program over a state directory.
+type life struct {
+	*bench
+	disk   *memDisk
+	ledger *Ledger
+	end    func()
+}
+
+// begin starts the program on a disk with the files of monitors.
+func begin(t *testing.T, d *memDisk, files string) *life {
+	t.Helper()
+	j, err := openJournalOn(d, "/state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, kept := openLedgerOn(d, "/state", quiet)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	b, stop := newBenchOf(t, j, action.Options{Keeper: l})
+	if p := b.apply(t, "a.toml", files); len(p) > 0 {
+		t.Fatal(p[0])
+	}
+	b.Resume(kept)
+	wg.Go(func() { _ = l.Run(ctx, b.Kept) })
+	b.mu.Lock()
+	b.deliver = func(_ context.Context, ns []action.Notice) error { return l.isWritten(d, ns) }
+	b.mu.Unlock()
+	return &life{b, d, l, sync.OnceFunc(func() { stop(); cancel(); wg.Wait() })}
+}
+
+// isWritten fails unless what is told is on the disk by now.
+func (l *Ledger) isWritten(d *memDisk, ns []action.Notice) error {
+	text, err := d.killed().ReadFile(l.path)
+	if err != nil {
+		return err
+	}
+	k, err := decodeKept(text)
+	if err != nil {
+		return err
+	}
+	for _, n := range ns {
+		if n.Event != action.Init && !slices.ContainsFunc(k.Owed, func(b action.Backlog) bool { return concerns(b, n.Incident) }) {
+			panic(fmt.Sprintf("%s of %s is told before it is written down", n.Event, n.Monitor))
+		}
+	}
+	return nil
+}
+
+// kill ends the life at once and returns the disk as it is left.
+func (l *life) kill() *memDisk {
+	after := l.disk.killed()
+	l.end()
+	return after
+}
+
+// heard returns what was told but starts.
+func (l *life) heard() (ns []action.Notice) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(l.notices), func(n action.Notice) bool { return n.Event == action.Init })
+}
+
+func (l *life) heardEvents() string {
+	var all []string
+	for _, n := range l.heard() {
+		all = append(all, fmt.Sprintf("%s:%s", n.Monitor, n.Event))
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
+
+// watched is a document of a monitor that names receivers.
+func watched(name string, receivers ...string) string {
+	text := fmt.Sprintf("[[monitor]]\nname = %q\ninterval = 10\n[monitor.probe]\ntype = \"fake\"\nname = %q\n", name, name)
+	for _, r := range receivers {
+		text += fmt.Sprintf("[[monitor.actions]]\nreceiver = %q\n", r)
+	}
+	return text
+}
+
+// TestG36T14UnchangedIncidentsSendNothingAfterAKill kills the program with open
+// incidents, again and again: nobody hears anything until the recovery, which
+// carries the old id and the whole duration.
+func TestG36T14UnchangedIncidentsSendNothingAfterAKill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		files := ops + watched("a", "ops") + watched("b", "ops") + watched("silent")
+		l := begin(t, newMemDisk(), files)
+		l.answer(down)
+		time.Sleep(time.Minute)
+		first := l.heard()
+		if got, want := l.heardEvents(), "a:fail b:fail"; got != want {
+			t.Fatalf("told %s, want %s", got, want)
+		}
+		for range 5 {
+			d := l.kill()
+			time.Sleep(time.Hour)
+			l = begin(t, d, files)
+			l.answer(down)
+			time.Sleep(5 * time.Minute)
+			if got := l.heardEvents(); got != "" {
+				t.Errorf("after a kill %s is told, want nothing", got)
+			}
+		}
+		if n := len(l.Kept().Incidents); n != 3 {
+			t.Errorf("%d incidents are open, want that of a monitor without actions too", n)
+		}
+		d := l.kill()
+		l = begin(t, d, files) // all is well by now
+		time.Sleep(5 * time.Minute)
+		if got, want := l.heardEvents(), "a:recover b:recover"; got != want {
+			t.Fatalf("told %s, want %s", got, want)
+		}
+		for _, n := range l.heard() {
+			i := slices.IndexFunc(first, func(f action.Notice) bool { return f.Monitor == n.Monitor })
+			truth := n.Time.Sub(first[i].Time)
+			if n.Incident != first[i].Incident || n.Duration-truth > time.Second || truth-n.Duration > time.Second || n.Duration < 5*time.Hour {
+				t.Errorf("recovery %+v of %+v", n, first[i])
+			}
+		}
+		d = l.kill()
+		l = begin(t, d, files)
+		time.Sleep(5 * time.Minute)
+		if got := l.heardEvents(); got != "" || len(l.Kept().Incidents) != 0 {
+			t.Errorf("afterwards %s is told", got)
+		}
+		l.end()
+	})
+}
+
+// TestG36WhatWasNotToldIsToldAfterAKill has a receiver that is away.
+func TestG36WhatWasNotToldIsToldAfterAKill(t *testing.T) {
+	for name, heals := range map[string]bool{"still failing": false, "over by then": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				files := ops + watched("a", "ops")
+				l := begin(t, newMemDisk(), files)
+				l.mu.Lock()
+				l.deliver = func(context.Context, []action.Notice) error { return errors.New("away") }
+				l.mu.Unlock()
+				l.answer(down)
+				time.Sleep(time.Minute)
+				d := l.kill()
+				l = begin(t, d, files)
+				if !heals {
+					l.answer(down)
+				}
+				time.Sleep(time.Minute)
+				want := "a:fail a:recover"
+				if !heals {
+					want = "a:fail"
+				}
+				ns := l.heard()
+				if got := l.heardEvents(); got != want || ns[0].Event != action.Fail || ns[len(ns)-1].Incident != ns[0].Incident {
+					t.Errorf("told %+v, want %s", ns, want)
+				}
+				l.end()
+			})
+		})
+	}
+}
+
+// TestG36ResumeWithOtherFiles restarts with files that changed meanwhile.
+func TestG36ResumeWithOtherFiles(t *testing.T) {
+	other := "[[receiver]]\nname = \"other\"\ntype = \"fake\"\nto = \"other\"\n"
+	for name, c := range map[string]struct {
+		files string // of the second life
+		later string // if not empty, of the second life after an hour
+		heals bool
+		want  string // told in the second life: receiver=monitor:event
+	}{
+		"unchanged":                      {ops + watched("a", "ops"), "", true, "ops=a:recover"},
+		"another probe":                  {ops + strings.Replace(watched("a", "ops"), "interval = 10", "interval = 20", 1), "", true, "ops=a:recover"},
+		"one more receiver":              {ops + other + watched("a", "ops", "other"), "", false, "other=a:fail"},
+		"another receiver":               {ops + other + watched("a", "other"), "", true, "ops=a:recover"},
+		"another receiver, still fails":  {ops + other + watched("a", "other"), "", false, "other=a:fail"},
+		"gone":                           {ops + watched("b", "ops"), "", true, ""},
+		"gone for an hour":               {ops, ops + watched("a", "ops"), true, "ops=a:recover"},
+		"gone for an hour, still fails":  {ops, ops + watched("a", "ops"), false, ""},
+		"all files broken for an hour":   {"", ops + watched("a", "ops"), true, "ops=a:recover"},
+		"receiver gone, monitor remains": {watched("a"), "", true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := begin(t, newMemDisk(), ops+watched("a", "ops"))
+				l.answer(down)
+				time.Sleep(time.Minute)
+				d := l.kill()
+				l = begin(t, d, c.files)
+				if !c.heals {
+					l.answer(down)
+				}
+				time.Sleep(time.Hour)
+				if c.later != "" {
+					if len(l.heard()) > 0 {
+						t.Errorf("told %+v while the monitor was gone", l.heard())
+					}
+					d = l.kill() // what waits outlives one more kill
+					l = begin(t, d, c.files)
+					if !c.heals {
+						l.answer(down)
+					}
+					if p := l.apply(t, "a.toml", c.later); len(p) > 0 {
+						t.Fatal(p[0])
+					}
+					time.Sleep(time.Hour)
+				}
+				l.mu.Lock()
+				var told []string
+				for to, words := range l.told {
+					for _, word := range strings.Fields(words) {
+						if !strings.HasSuffix(word, ":init") {
+							told = append(told, to+"="+word)
+						}
+					}
+				}
+				l.mu.Unlock()
+				if got := strings.Join(told, " "); got != c.want {
+					t.Errorf("told %q, want %q", got, c.want)
+				}
+				l.end()
+			})
+		})
+	}
+}
+
+// TestG36WhatIsAbsentIsForgottenAfterADay leaves a monitor and a receiver away
+// for good.
+func TestG36WhatIsAbsentIsForgottenAfterADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := begin(t, newMemDisk(), ops+watched("a", "ops"))
+		l.answer(down)
+		time.Sleep(time.Minute)
+		d := l.kill()
+		l = begin(t, d, watched("b"))
+		time.Sleep(20 * time.Hour)
+		d = l.kill() // the day does not begin anew
+		l = begin(t, d, watched("b"))
+		time.Sleep(3 * time.Hour)
+		if k := l.Kept(); len(k.Incidents) != 1 || len(k.Owed) != 1 {
+			t.Errorf("after 23 hours %+v is kept, want all", k)
+		}
+		time.Sleep(2 * time.Hour)
+		if k := l.Kept(); len(k.Incidents) != 0 || len(k.Owed) != 0 {
+			t.Errorf("after 25 hours %+v is kept", k)
+		}
+		l.end()
+	})
+}
+
+// TestT24ProbesNeverWaitForTheDisk has a disk that takes 2 s for each fsync, and
+// then one that hangs: probes are in time, and notices at most a second late.
+func TestT24ProbesNeverWaitForTheDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newMemDisk()
+		var files strings.Builder
+		files.WriteString(ops)
+		for i := range 50 {
+			files.WriteString(watched(fmt.Sprint("m", i), "ops"))
+		}
+		l := begin(t, d, files.String())
+		l.mu.Lock()
+		l.deliver = nil
+		l.mu.Unlock()
+		time.Sleep(15 * time.Second)
+		for _, slow := range []time.Duration{2 * time.Second, 10 * time.Minute} {
+			d.set(nil, slow)
+			l.mu.Lock()
+			l.notices = nil
+			for name := range l.starts {
+				l.starts[name] = nil
+			}
+			l.mu.Unlock()
+			began := time.Now()
+			l.answer(func(context.Context, string) (probe.Result, error) {
+				if time.Since(began)/(20*time.Second)%2 == 0 {
+					return probe.Result{}, errDown
+				}
+				return probe.Result{}, nil
+			})
+			time.Sleep(2 * time.Minute)
+			l.mu.Lock()
+			for name, at := range l.starts {
+				for i := 1; i < len(at); i++ {
+					if gap := at[i].Sub(at[i-1]); gap != 10*time.Second {
+						t.Errorf("%s: %v between probes", name, gap)
+					}
+				}
+			}
+			for _, n := range l.notices {
+				if n.Time.Sub(began) > 2*time.Minute-2*time.Second {
+					t.Errorf("notice at %v", n.Time.Sub(began))
+				}
+			}
+			// Three failures and three recoveries each, but for what is under way.
+			if n := len(l.notices); n < 5*50 {
+				t.Errorf("fsync takes %v: %d notices are told in two minutes", slow, n)
+			}
+			l.mu.Unlock()
+			if l.ledger.State().OK {
+				t.Error("the ledger says that all is well")
+			}
+		}
+		d.set(nil, 0)
+		time.Sleep(11 * time.Minute)
+		if !l.ledger.State().OK {
+			t.Error("the disk is quick again, and the ledger says it is not")
+		}
+		l.end()
+	})
+}
+
+// TestT47TwoThousandFailuresAreAFewWrites lets 2,000 monitors fail in one second.
+// What is written grows with their number, not with its square.
+func TestT47TwoThousandFailuresAreAFewWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newMemDisk()
+		d.set(nil, 10*time.Millisecond)
+		const n = 2000
+		var files strings.Builder
+		files.WriteString(ops)
+		for i := range n {
+			files.WriteString(strings.Replace(watched(fmt.Sprint("m", i), "ops"), "interval = 10", "interval = 1", 1))
+		}
+		l := begin(t, d, files.String())
+		l.mu.Lock()
+		l.deliver = nil
+		l.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		d.mu.Lock()
+		d.syncs = 0
+		d.mu.Unlock()
+		l.answer(down)
+		time.Sleep(10 * time.Second)
+		d.mu.Lock()
+		syncs := d.syncs
+		d.mu.Unlock()
+		if got := len(l.heard()); got != n {
+			t.Errorf("%d failures are told, want %d", got, n)
+		}
+		t.Logf("%d writes", syncs)
+		if syncs > 10*1000/30 {
+			t.Errorf("%d writes for %d failures", syncs, n)
+		}
+		l.end()
+	})
+}
