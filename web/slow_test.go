@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -11,73 +12,145 @@ import (
 	"time"
 )
 
-// scaled are the usual timeouts divided by ten.
-func scaled() timeouts {
-	u := usual()
-	return timeouts{u.header / 10, u.read / 10, u.write / 10, u.idle / 10}
+// attack is what clients do that are slow on purpose.
+type attack struct {
+	addresses []string // they come from
+	each      int      // connections of each address
+	first     string   // is sent at once
+	drip      string   // follows byte by byte, and begins anew at its end
+	every     time.Duration
+	// again is how long connections that were ended are made anew.
+	again time.Duration
+	// within is how long one may live.
+	within time.Duration
 }
 
-// attacker is a connection that is slow on purpose.
-type attacker struct {
-	conn   net.Conn
-	closed time.Duration // from the start to the end that the service made
-}
-
-// attack opens n connections from each address, has each send at once, then a
-// byte of drip every tenth of a second, and waits until the service has ended
-// them.
-func (w *world) attack(addresses []string, n int, first, drip string) []*attacker {
-	var all []*attacker
-	for _, address := range addresses {
-		for range n {
-			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
-			conn, err := d.Dial("tcp", w.server.Addr())
-			if err != nil {
-				w.t.Fatal(err)
-			}
-			w.t.Cleanup(func() { conn.Close() })
-			_ = conn.(*net.TCPConn).SetReadBuffer(4096)
-			all = append(all, &attacker{conn: conn})
-		}
+// attacks are those of T67: 600 connections that send a byte of a header in five
+// seconds, slow bodies, with a token and without, and readers that take 64 bytes
+// at a time.
+func attacks() map[string]attack {
+	const header = "GET /list HTTP/1.1\r\n"
+	body := "POST /register HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + admin +
+		"\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{"
+	lists := strings.Repeat("GET /api/v1/monitors HTTP/1.1\r\nHost: localhost\r\n\r\n", 80)
+	return map[string]attack{
+		"headers from ten addresses": {loopbacks(10), 60, header, "X: y\r\n", 5 * time.Second, 8 * time.Second, 10 * time.Second},
+		"headers from one address":   {loopbacks(1), 300, header, "X: y\r\n", 5 * time.Second, 8 * time.Second, 10 * time.Second},
+		"bodies":                     {loopbacks(8), 40, body, " ", time.Second, 0, 30 * time.Second},
+		"bodies without a token":     {loopbacks(2), 60, strings.Replace(body, admin, "", 1), " ", time.Second, 8 * time.Second, 30 * time.Second},
+		"readers":                    {loopbacks(2), 2, lists, "", 0, 0, 30 * time.Second},
 	}
-	var wg sync.WaitGroup
-	for _, a := range all {
-		wg.Go(func() { a.run(w.server.conns, first, drip) })
-	}
-	wg.Wait()
-	return all
 }
 
-func (a *attacker) run(all *conns, first, drip string) {
+// late is how much later than its time-out a connection may be seen to end: the
+// machine is busy, the test looks now and then, and an answer has its 30 seconds
+// from when its request was read, which is after the answers before it.
+const late = 3 * time.Second
+
+// outcome is what came of an attack.
+type outcome struct {
+	longest time.Duration // that a connection lived
+	p99     time.Duration // of honest requests, the median of windows
+	asked   int           // honest requests
+	made    int           // connections of attackers
+}
+
+// run attacks a subject until it has ended all connections, while an honest
+// client asks.
+func (a attack) run(t *testing.T, s *subject) outcome {
+	var mu sync.Mutex
+	var o outcome
 	begin := time.Now()
-	defer func() { a.closed = time.Since(begin) }()
-	go func() { _, _ = io.WriteString(a.conn, first) }()
-	local := a.conn.LocalAddr().String()
-	for i := 0; ; i++ {
-		if time.Since(begin) > 20*time.Second {
-			return
+	var all sync.WaitGroup
+	for _, address := range a.addresses {
+		for range a.each {
+			all.Go(func() {
+				for first := true; first || time.Since(begin) < a.again; first = false {
+					lived, err := a.connect(s, address)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					mu.Lock()
+					o.longest, o.made = max(o.longest, lived), o.made+1
+					mu.Unlock()
+				}
+			})
 		}
-		// Reading a little of what comes is what a slow reader does, and shows
-		// everybody the end of the connection.
-		_ = a.conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-		if _, err := a.conn.Read(make([]byte, 64)); err != nil && !isTimeout(err) {
-			return
+	}
+	ended := make(chan struct{})
+	go func() {
+		all.Wait()
+		close(ended)
+	}()
+	windows := s.honest(t, ended)
+	<-ended
+	var p99s []time.Duration
+	for _, took := range windows {
+		p99s, o.asked = append(p99s, p99(took)), o.asked+len(took)
+	}
+	slices.Sort(p99s)
+	o.p99 = p99s[len(p99s)/2]
+	return o
+}
+
+// connect makes one connection and returns how long it lived.
+func (a attack) connect(s *subject, address string) (time.Duration, error) {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+	conn, err := d.Dial("tcp", s.address)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	_ = conn.(*net.TCPConn).SetReadBuffer(4096)
+	begin := time.Now()
+	go func() { _, _ = io.WriteString(conn, a.first) }()
+	for sent := 0; ; {
+		time.Sleep(200 * time.Millisecond)
+		if s.ended(conn.LocalAddr().String(), begin) {
+			return time.Since(begin), nil
 		}
-		// What is in the buffers of the kernel hides the end from a slow reader.
-		if i > 5 && !all.has(local) {
-			return
+		if time.Since(begin) > 2*a.within {
+			return 0, fmt.Errorf("a connection from %s lives after %v", address, 2*a.within)
 		}
-		if drip != "" {
-			if _, err := a.conn.Write([]byte{drip[i%len(drip)]}); err != nil {
-				return
-			}
+		switch {
+		case a.every == 0:
+			_ = conn.SetReadDeadline(time.Now().Add(time.Millisecond))
+			_, _ = conn.Read(make([]byte, 64))
+		case time.Since(begin) > time.Duration(sent+1)*a.every:
+			_, _ = conn.Write([]byte{a.drip[sent%len(a.drip)]})
+			sent++
 		}
 	}
 }
 
-func isTimeout(err error) bool {
-	t, ok := err.(net.Error)
-	return ok && t.Timeout()
+// honest asks until the attack has ended, on a connection for each request, so
+// that none has its place before the attack. It returns what each took, by
+// windows of two seconds.
+func (s *subject) honest(t *testing.T, ended chan struct{}) [][]time.Duration {
+	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	var windows [][]time.Duration
+	for begin := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		select {
+		case <-ended:
+			return windows
+		default:
+		}
+		if int(time.Since(begin)/(2*time.Second)) >= len(windows) {
+			windows = append(windows, nil)
+		}
+		asked := time.Now()
+		resp, err := client.Get("http://" + s.address + "/list")
+		if err == nil {
+			_, err = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+		}
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Errorf("an honest client: %v", err)
+			return windows
+		}
+		windows[len(windows)-1] = append(windows[len(windows)-1], time.Since(asked))
+	}
 }
 
 // loopbacks returns n addresses of this machine.
@@ -89,72 +162,37 @@ func loopbacks(n int) []string {
 	return all
 }
 
-// TestT67SlowClientsHurtNobodyElse attacks in three ways, scaled by ten, while
-// an honest client asks.
+// TestT67SlowClientsHurtNobodyElse attacks a service in a process of its own, with
+// its usual time-outs. The honest client must be answered within a quarter of a
+// second (p99). It shares the machine with other tests: of its windows of two
+// seconds the median counts, and only if three attacks in a row are over it, it is.
 func TestT67SlowClientsHurtNobodyElse(t *testing.T) {
-	body := "POST /register HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + admin +
-		"\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{"
-	for name, c := range map[string]struct {
-		addresses   []string
-		each        int
-		first, drip string
-		within      time.Duration
-	}{
-		"headers from one address":   {loopbacks(1), 300, "GET /list HTTP/1.1\r\n", "X: y\r\n", 5 * time.Second},
-		"headers from ten addresses": {loopbacks(10), 60, "GET /list HTTP/1.1\r\n", "X: y\r\n", 5 * time.Second},
-		"bodies":                     {loopbacks(8), 40, body, " ", 5 * time.Second},
-		"bodies without a token":     {loopbacks(2), 60, strings.Replace(body, admin, "", 1), " ", 5 * time.Second},
-		"readers":                    {loopbacks(2), 5, strings.Repeat("GET /api/v1/monitors HTTP/1.1\r\nHost: localhost\r\n\r\n", 80), "", 12 * time.Second},
-	} {
+	for name, a := range attacks() {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, options{slow: scaled()})
-			for i := range 20 {
-				w.want(registerCall(admin, largeDefinition(i)), 200)
+			if testing.Short() && a.within > 10*time.Second {
+				t.Skip("time-outs of 10 and 30 seconds are waited for: run without -short")
 			}
-			stop := make(chan struct{})
-			var honest sync.WaitGroup
-			var took []time.Duration
-			most := 0
-			client := w.clientAt("127.0.0.1")
-			honest.Go(func() {
-				for {
-					select {
-					case <-stop:
-						return
-					case <-time.After(10 * time.Millisecond):
-					}
-					begin := time.Now()
-					// One connection for each, so that none has its place before the attack.
-					client.CloseIdleConnections()
-					if a, err := w.try(call{method: "GET", path: "/healthz", client: client}); err != nil || a.status != 200 {
-						t.Errorf("an honest client: %v %v", a.status, err)
-						return
-					}
-					took = append(took, time.Since(begin))
-					most = max(most, w.server.conns.most())
+			t.Parallel()
+			const limit = 250 * time.Millisecond
+			for attempt := 1; ; attempt++ {
+				s := startSubject(t)
+				o := a.run(t, s)
+				most := s.look(t).Most
+				t.Logf("%d honest requests, p99 %v; %d slow connections, none for longer than %v, at most %d of an address", o.asked, o.p99, o.made, o.longest, most)
+				if o.longest > a.within+late {
+					t.Errorf("a slow connection lived %v, want at most %v", o.longest, a.within)
 				}
-			})
-			all := w.attack(c.addresses, c.each, c.first, c.drip)
-			close(stop)
-			honest.Wait()
-			slowest := slices.MaxFunc(all, func(a, b *attacker) int { return int(a.closed - b.closed) })
-			slices.Sort(took)
-			p99 := took[len(took)*99/100]
-			t.Logf("%d honest requests, p99 %v; %d slow ones, the last ended after %v; at most %d of an address", len(took), p99, len(all), slowest.closed, most)
-			// With the race detector, two cores and 600 attackers in this very
-			// process, four times the figure of the threat model is let pass.
-			if limit := 4 * 250 * time.Millisecond; p99 > limit {
-				t.Errorf("p99 of honest requests: %v, want at most %v", p99, limit)
+				if most > 64 {
+					t.Errorf("connections of one address: %d, want at most 64", most)
+				}
+				eventually(t, "all connections are forgotten", func() bool { return len(s.look(t).Open) == 0 })
+				if o.p99 <= limit || t.Failed() {
+					return
+				}
+				if attempt == 3 {
+					t.Fatalf("p99 of honest requests: %v, want at most %v", o.p99, limit)
+				}
 			}
-			if slowest.closed > c.within {
-				t.Errorf("a slow connection lived %v, want at most %v", slowest.closed, c.within)
-			}
-			if most > maxConnsOfAddress {
-				t.Errorf("connections of one address: %d, want at most %d", most, maxConnsOfAddress)
-			}
-			w.client.CloseIdleConnections()
-			client.CloseIdleConnections()
-			eventually(t, "all connections are forgotten", func() bool { return w.server.conns.most() == 0 })
 		})
 	}
 }
@@ -166,29 +204,6 @@ func largeDefinition(i int) string {
 		labels = append(labels, fmt.Sprintf(`"%d":%q`, k, strings.Repeat("x", 256)))
 	}
 	return fmt.Sprintf(`{"name":"m%d","probe":{"type":"tcp","address":"h:1"},"labels":{%s}}`, i, strings.Join(labels, ","))
-}
-
-// has tells whether the connection from an address and port is open.
-func (c *conns) has(remote string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for o := range c.open {
-		if o.RemoteAddr().String() == remote {
-			return true
-		}
-	}
-	return false
-}
-
-// most returns the most connections that an address has.
-func (c *conns) most() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n := 0
-	for _, of := range c.of {
-		n = max(n, of)
-	}
-	return n
 }
 
 func TestG34BodiesOfMoreThan64KiBAreRefused(t *testing.T) {

@@ -1,0 +1,205 @@
+package web
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// subjectVariable, if set, makes this program a service under attack, in a process
+// without the attackers.
+const subjectVariable = "MONITOR_WEB_TEST_SUBJECT"
+
+// TestT67SubjectServes is the service, if the variable says so, and else asks one.
+func TestT67SubjectServes(t *testing.T) {
+	if os.Getenv(subjectVariable) != "" {
+		serveSubject(t)
+		return
+	}
+	s := startSubject(t)
+	resp, err := http.Get("http://" + s.address + "/list")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var list []gomaInfo
+	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil || len(list) != 20 {
+		t.Errorf("%d monitors, %v", len(list), err)
+	}
+	if now := s.look(t); len(now.Open) != 1 || now.Most != 1 {
+		t.Errorf("connections: %+v, want one", now)
+	}
+}
+
+// seen is what a subject tells of its connections.
+type seen struct {
+	// Open are the addresses and ports of the clients, Most is the most that an
+	// address has had.
+	Open []string
+	Most int
+}
+
+// serveSubject serves until standard input ends. It prints where, and where it
+// tells of its connections.
+func serveSubject(t *testing.T) {
+	w := newWorld(t, options{web: func(c *Config) { c.Log = discard() }})
+	for i := range 20 {
+		w.want(registerCall(admin, largeDefinition(i)), 200)
+	}
+	w.client.CloseIdleConnections()
+	eventually(t, "the own connection is gone", func() bool { return len(w.server.conns.clients()) == 0 })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var mu sync.Mutex
+	most := 0
+	look := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		most = max(most, w.server.conns.most())
+		return most
+	}
+	go func() {
+		for range time.Tick(time.Millisecond) {
+			look()
+		}
+	}()
+	go func() {
+		_ = http.Serve(l, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+			_ = json.NewEncoder(rw).Encode(seen{w.server.conns.clients(), look()})
+		}))
+	}()
+	fmt.Println(w.server.Addr(), l.Addr())
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+// subject is a service in a process of its own.
+type subject struct {
+	address, control string
+
+	mu   sync.Mutex
+	last seen      // guarded by mu
+	at   time.Time // when last was asked for; guarded by mu
+}
+
+func startSubject(t *testing.T) *subject {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestT67SubjectServes$")
+	cmd.Env = append(os.Environ(), subjectVariable+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(out)
+	line, _ := lines.ReadString('\n')
+	s := &subject{}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() {
+		close(stop)
+		<-stopped
+		_ = in.Close()
+		rest, _ := io.ReadAll(lines)
+		// The race detector makes it fail, too.
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the subject: %v\n%s%s", err, rest, &errs)
+		}
+	})
+	words := strings.Fields(line)
+	if len(words) != 2 {
+		close(stopped)
+		t.Fatalf("the subject says %q", line)
+	}
+	s.address, s.control = words[0], words[1]
+	go func() {
+		defer close(stopped)
+		s.watch(t, stop)
+	}()
+	return s
+}
+
+// watch looks at the connections ten times a second.
+func (s *subject) watch(t *testing.T, stop chan struct{}) {
+	for {
+		begin := time.Now()
+		now := s.look(t)
+		s.mu.Lock()
+		s.last, s.at = now, begin
+		s.mu.Unlock()
+		select {
+		case <-stop:
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (s *subject) look(t *testing.T) seen {
+	var now seen
+	resp, err := http.Get("http://" + s.control)
+	if err == nil {
+		err = json.NewDecoder(resp.Body).Decode(&now)
+		_ = resp.Body.Close()
+	}
+	if err != nil {
+		t.Errorf("asking the subject for its connections: %v", err)
+	}
+	slices.Sort(now.Open)
+	return now
+}
+
+// ended tells whether the service has ended a connection that was made at begin.
+// The other side may be long in seeing it, for what is in the buffers of the
+// kernel.
+func (s *subject) ended(local string, begin time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, open := slices.BinarySearch(s.last.Open, local)
+	// It takes a moment to be accepted.
+	return !open && s.at.Sub(begin) > 500*time.Millisecond
+}
+
+// clients returns where the connections come from that are open.
+func (c *conns) clients() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := []string{}
+	for o := range c.open {
+		all = append(all, o.RemoteAddr().String())
+	}
+	return all
+}
+
+// most returns the most connections that an address has.
+func (c *conns) most() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, of := range c.of {
+		n = max(n, of)
+	}
+	return n
+}
