@@ -66,6 +66,8 @@ func publishFleet(t *testing.T, b broker.Broker, rounds, rate int) {
 			t.Fatalf("event %d: %v", i, err)
 		}
 	}
+	n, took := rounds*fleetSize, time.Since(began)
+	t.Logf("%d events in %v: %.0f/s", n, took, float64(n)/took.Seconds())
 }
 
 // wantFleet waits until the instance answers with every check of the fleet as
@@ -86,7 +88,7 @@ func wantFleet(t *testing.T, m *subject, round int) {
 			}
 		}
 	}
-	eventually(t, 15*time.Second, fmt.Sprintf("%d checks of round %d are there", fleetSize, round), func() bool { return newest() == fleetSize })
+	eventually(t, ample, fmt.Sprintf("%d checks of round %d are there", fleetSize, round), func() bool { return newest() == fleetSize })
 	for service := range fleetServices {
 		a := m.checks(fmt.Sprintf(`{"service": "fleet.%02d", "limit": 1000}`, service))
 		if len(a.HealthChecks) != fleetNodes*fleetChecks || a.Total != fleetNodes*fleetChecks {
@@ -144,7 +146,7 @@ func publisherOn(t *testing.T, kind, registryAddress, brokerAddress string) brok
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.Disconnect() })
-	eventually(t, 5*time.Second, "the publisher is connected", func() bool { return b.State().OK && reg.State().OK })
+	eventually(t, ample, "the publisher is connected", func() bool { return b.State().OK && reg.State().OK })
 	return b
 }
 
@@ -170,8 +172,8 @@ func TestFleetOverHTTPBroker(t *testing.T) {
 	t.Parallel()
 	c := startConsul(t)
 	m := startMonitor(t, "--registry_address", c.address)
-	m.ready(startWithin)
-	eventually(t, 10*time.Second, "the subscriptions are in Consul", func() bool {
+	m.ready(ample)
+	eventually(t, ample, "the subscriptions are in Consul", func() bool {
 		var entries []struct{}
 		return c.get("/v1/health/service/micro.http.broker?passing", &entries) == nil && len(entries) == 3
 	})
@@ -186,7 +188,7 @@ func TestFleetOverNATS(t *testing.T) {
 	address := freePorts(t, 1)[0]
 	startNATS(t, address)
 	m := startMonitor(t, "--registry_address", c.address, "--broker", "nats", "--broker_address", address)
-	m.ready(startWithin)
+	m.ready(ample)
 	b := publisherOn(t, "nats", c.address, address)
 	publishFleet(t, b, 20, 20_000)
 	wantFleet(t, m, 19)
@@ -199,8 +201,8 @@ func TestT6NATSAbsentAtStart(t *testing.T) {
 	c := startConsul(t)
 	address := freePorts(t, 1)[0]
 	m := startMonitor(t, "--registry_address", c.address, "--broker", "nats", "--broker_address", address)
-	eventually(t, startWithin, "/healthz answers", func() bool { code, _ := m.ask("/healthz"); return code == 200 })
-	eventually(t, 10*time.Second, "RPC answers", func() bool { return m.call("Monitor.Services", "{}", &answer{}) == nil })
+	eventually(t, ample, "/healthz answers", func() bool { code, _ := m.ask("/healthz"); return code == 200 })
+	eventually(t, ample, "RPC answers", func() bool { return m.call("Monitor.Services", "{}", &answer{}) == nil })
 	if code, report := m.ask("/readyz"); code != 503 || report.Status != "not ready" || m.part("broker").OK {
 		t.Errorf("/readyz is %d %q, the broker %+v", code, report.Status, m.part("broker"))
 	}
@@ -217,7 +219,7 @@ func TestSecretsOfTheBrokerAreNotShown(t *testing.T) {
 	t.Parallel()
 	address := freePorts(t, 1)[0]
 	m := startMonitor(t, "--registry", "memory", "--broker", "nats", "--broker_address", "nats://user:hunter2@"+address)
-	eventually(t, 5*time.Second, "/healthz says why", func() bool { return m.part("broker").Reason != "" })
+	eventually(t, ample, "/healthz says why", func() bool { return m.part("broker").Reason != "" })
 	if _, report := m.ask("/healthz"); strings.Contains(fmt.Sprint(report)+m.output(), "hunter2") {
 		t.Error("the password is shown")
 	}

@@ -113,7 +113,7 @@ args = ["-c", "echo $GOMA_EVENT >> %s"]
 	m := &subject{http: freePorts(t, 1)[0]}
 	m.process = start(t, []string{"FAULT_CLOCK=" + offset}, program,
 		"--http_address", m.http, "--server_address", "127.0.0.1:0", "-d", dir, "--registry_address", c.address)
-	m.ready(startWithin)
+	m.ready(ample)
 	startSample(t, c, m)
 
 	const hour, year = 3600, 365 * 24 * 3600

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -180,17 +181,28 @@ func eventually(t testing.TB, within time.Duration, what string, ok func() bool)
 	return time.Since(began)
 }
 
-// freePorts returns addresses on loopback that were free a moment ago.
+// takenPorts are those that freePorts has given away in this process.
+var takenPorts sync.Map
+
+// freePorts returns addresses on loopback at which nobody listens. Their ports lie
+// below those that Linux gives to outgoing connections and for port 0, so nobody
+// is given one of them before it is used.
 func freePorts(t testing.TB, n int) []string {
 	t.Helper()
 	var addrs []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	for tries := 0; len(addrs) < n; tries++ {
+		if tries > 1000 {
+			t.Fatal("no port is free")
 		}
-		defer l.Close()
-		addrs = append(addrs, l.Addr().String())
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(20_000+rand.IntN(12_000)))
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			continue
+		}
+		_ = l.Close()
+		if _, taken := takenPorts.LoadOrStore(addr, true); !taken {
+			addrs = append(addrs, addr)
+		}
 	}
 	return addrs
 }

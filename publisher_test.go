@@ -58,11 +58,9 @@ func TestKilledPublisherIsUnknownInTime(t *testing.T) {
 	t.Parallel()
 	c := startConsul(t)
 	m := startMonitor(t, "--registry_address", c.address)
-	m.ready(startWithin)
+	m.ready(ample)
 	startSample(t, c, m).kill()
-	within := sampleInterval + sampleGrace + time.Second
-	// The machine of the test may be slow to answer, which is not judged here.
-	took := eventually(t, within+time.Second, "both checks are UNKNOWN", func() bool {
+	took := eventually(t, ample, "both checks are UNKNOWN", func() bool {
 		return m.checks(`{"service": "go-server", "statuses": [0]}`).Total == 2
 	})
 	t.Logf("UNKNOWN %v after the kill", took)
@@ -71,9 +69,10 @@ func TestKilledPublisherIsUnknownInTime(t *testing.T) {
 			t.Errorf("the last report is not shown: %+v", hc)
 		}
 	}
+	// How fast this machine answers is not judged here, but when the instance judged.
 	silent := 0
 	for _, tr := range m.history() {
-		if tr.To == "UNKNOWN" && tr.ID != "" && strings.HasPrefix(tr.Why, "silent for 1") && strings.HasSuffix(tr.Why, "s (interval 10s)") {
+		if tr.To == "UNKNOWN" && tr.ID != "" && (tr.Why == "silent for 15s (interval 10s)" || tr.Why == "silent for 16s (interval 10s)") {
 			silent++
 		}
 	}
@@ -86,16 +85,16 @@ func TestCleanStopRaisesNothing(t *testing.T) {
 	t.Parallel()
 	c := startConsul(t)
 	m := startMonitor(t, "--registry_address", c.address)
-	m.ready(startWithin)
+	m.ready(ample)
 	p := startSample(t, c, m)
 	p.signal(syscall.SIGTERM)
 	<-p.done
-	eventually(t, 5*time.Second, "STOPPED is there", func() bool {
+	eventually(t, ample, "STOPPED is there", func() bool {
 		h := m.history()
 		return len(h) > 0 && h[0].To == "STOPPED"
 	})
 	// The checks go from the list when they would fall silent.
-	eventually(t, sampleInterval+sampleGrace+3*time.Second, "the checks are off the list", func() bool {
+	eventually(t, ample, "the checks are off the list", func() bool {
 		return m.checks(`{"service": "go-server"}`).Total == 0
 	})
 	for _, tr := range m.history() {
@@ -110,7 +109,7 @@ func TestT17FrozenInstanceJudgesNobody(t *testing.T) {
 	t.Parallel()
 	c := startConsul(t)
 	m := startMonitor(t, "--registry_address", c.address)
-	m.ready(startWithin)
+	m.ready(ample)
 	startSample(t, c, m)
 	m.signal(syscall.SIGSTOP)
 	time.Sleep(25 * time.Second) // longer than any report may be late
@@ -134,7 +133,7 @@ func TestA18RestartedInstanceSaysSoAndHearsAgain(t *testing.T) {
 	t.Parallel()
 	c := startConsul(t)
 	m := startMonitor(t, "--registry_address", c.address)
-	m.ready(startWithin)
+	m.ready(ample)
 	startSample(t, c, m)
 	started := func(m *subject) int64 {
 		var a struct {
@@ -148,14 +147,14 @@ func TestA18RestartedInstanceSaysSoAndHearsAgain(t *testing.T) {
 	before := started(m)
 	m.kill()
 	// The answer counts in seconds.
-	eventually(t, 2*time.Second, "the next second", func() bool { return time.Now().Unix() > before })
+	eventually(t, ample, "the next second", func() bool { return time.Now().Unix() > before })
 	m = startMonitor(t, "--registry_address", c.address)
-	m.ready(startWithin)
+	m.ready(ample)
 	if after := started(m); after <= before {
 		t.Errorf("started %d, before the restart %d", after, before)
 	}
 	// The publisher learns of the new subscriber through Consul, then reports.
-	eventually(t, 2*sampleInterval+sampleGrace, "the sample is there again", func() bool {
+	eventually(t, ample, "the sample is there again", func() bool {
 		return m.checks(`{"service": "go-server"}`).Total == 2
 	})
 }
