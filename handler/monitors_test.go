@@ -80,43 +80,6 @@ const (
 	ownDefinition   = `{"name": "own", "probe": {"type": "tcp", "address": "192.0.2.1:1"}, "actions": [{"type": "http", "url_fail": "http://192.0.2.1/"}]}`
 )
 
-// T69: who may do what over RPC.
-func TestT69RolesOverRPC(t *testing.T) {
-	calls := []struct {
-		name string
-		call func(m *Monitor, ctx context.Context) error
-		want map[string]int32
-	}{
-		{"Monitors", func(m *Monitor, ctx context.Context) error {
-			return m.Monitors(ctx, &monitorpb.MonitorsRequest{}, &monitorpb.MonitorsResponse{})
-		}, map[string]int32{"": 200, "wrong": 200, "viewer-token-long": 200, "operator-token-long": 200, "admin-token-long": 200}},
-		{"Register plain", registering(plainDefinition), map[string]int32{"": 401, "wrong": 401, "viewer-token-long": 403, "operator-token-long": 200, "admin-token-long": 200}},
-		{"Register mysql", registering(mysqlDefinition), map[string]int32{"": 401, "wrong": 401, "viewer-token-long": 403, "operator-token-long": 403, "admin-token-long": 200}},
-		{"Register exec", registering(execDefinition), map[string]int32{"": 401, "wrong": 401, "viewer-token-long": 403, "operator-token-long": 403, "admin-token-long": 403}},
-		{"Register own action", registering(ownDefinition), map[string]int32{"": 401, "wrong": 401, "viewer-token-long": 403, "operator-token-long": 403, "admin-token-long": 200}},
-		{"Unregister", func(m *Monitor, ctx context.Context) error {
-			return m.Unregister(ctx, &monitorpb.UnregisterRequest{Id: 7}, &monitorpb.UnregisterResponse{})
-		}, map[string]int32{"": 401, "wrong": 401, "viewer-token-long": 403, "operator-token-long": 404, "admin-token-long": 404}},
-		{"Start", func(m *Monitor, ctx context.Context) error {
-			return m.Start(ctx, &monitorpb.StartRequest{Id: 7}, &monitorpb.StartResponse{})
-		}, map[string]int32{"": 401, "wrong": 401, "viewer-token-long": 403, "operator-token-long": 404, "admin-token-long": 404}},
-		{"Stop", func(m *Monitor, ctx context.Context) error {
-			return m.Stop(ctx, &monitorpb.StopRequest{Id: -1}, &monitorpb.StopResponse{})
-		}, map[string]int32{"": 401, "wrong": 401, "viewer-token-long": 403, "operator-token-long": 400, "admin-token-long": 400}},
-		{"Verbosity", verbosity(""), map[string]int32{"": 200, "wrong": 200, "viewer-token-long": 200, "operator-token-long": 200, "admin-token-long": 200}},
-		{"Verbosity debug", verbosity("debug"), map[string]int32{"": 401, "wrong": 401, "viewer-token-long": 403, "operator-token-long": 403, "admin-token-long": 200}},
-		{"Verbosity loud", verbosity("loud"), map[string]int32{"": 401, "wrong": 401, "viewer-token-long": 403, "operator-token-long": 403, "admin-token-long": 400}},
-	}
-	for _, c := range calls {
-		for token, want := range c.want {
-			m := monitored(t, nil)
-			if err := c.call(m, as(token)); statusOf(err) != want {
-				t.Errorf("%s with token %q: %d %v, want %d", c.name, token, statusOf(err), err, want)
-			}
-		}
-	}
-}
-
 func registering(definition string) func(*Monitor, context.Context) error {
 	return func(m *Monitor, ctx context.Context) error {
 		return m.Register(ctx, &monitorpb.RegisterRequest{Definition: definition}, &monitorpb.RegisterResponse{})

@@ -255,30 +255,37 @@ func TestT73ExecIsNotRegisteredByAnyWriting(t *testing.T) {
 }
 
 // TestT69AnswersOfWrongAndMissingTokensTakeTheSameTime asks over the wire; the
-// difference of the policy itself is tested where that is.
+// difference of the policy itself is tested where that is. The machine is busy
+// with other tests, so the best of three means counts.
 func TestT69AnswersOfWrongAndMissingTokensTakeTheSameTime(t *testing.T) {
+	const calls = 1000
 	w := newWorld(t, options{web: func(c *Config) { c.Log = discard() }})
 	best := time.Hour
 	address, client := 0, w.client
 	for range 3 {
 		var took [2]time.Duration
-		for i := range 250 {
-			for k, token := range []string{"wrong", ""} {
-				if i%4 == 0 && k == 0 {
-					// Five wrong ones are let pass from an address.
-					address++
-					client = w.clientAt(fmt.Sprintf("127.1.%d.%d", address/250, address%250+1))
-					w.do(call{method: "GET", path: "/version", client: client})
-				}
+		for i := range calls {
+			if i%4 == 0 {
+				// Five wrong ones are let pass from an address.
+				address++
+				client.CloseIdleConnections()
+				client = w.clientAt(fmt.Sprintf("127.1.%d.%d", address/250, address%250+1))
+				w.do(call{method: "GET", path: "/version", client: client})
+			}
+			for k := range 2 {
+				// Each comes first as often as second.
+				k = (k + i) % 2
 				begin := time.Now()
-				a := w.do(call{method: "DELETE", path: "/monitor/1", token: token, client: client})
+				a := w.do(call{method: "DELETE", path: "/monitor/1", token: []string{"wrong", ""}[k], client: client})
 				took[k] += time.Since(begin)
 				if a.status != 401 {
-					t.Fatalf("token %q: %d", token, a.status)
+					t.Fatalf("call %d of kind %d: %d", i, k, a.status)
 				}
 			}
 		}
-		best = min(best, (took[0]-took[1]).Abs()/250)
+		if best = min(best, (took[0]-took[1]).Abs()/calls); best < time.Millisecond {
+			break
+		}
 	}
 	if best >= time.Millisecond {
 		t.Errorf("mean difference %v, want less than 1ms", best)
