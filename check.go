@@ -179,7 +179,7 @@ func triedOf(res monitor.Result) tried {
 	if res.Err != nil {
 		t.Error = res.Err.Error()
 	} else {
-		t.Value = &res.Value
+		t.Value, t.Error = &res.Value, res.Wrong
 	}
 	for _, p := range res.Phases {
 		if t.Phases == nil {

@@ -62,6 +62,7 @@ func monitorCheck(res monitor.Result) *healthpb.HealthCheck {
 	}}
 	if res.Err == nil {
 		hc.Results["value"] = strconv.FormatFloat(res.Value, 'g', -1, 64)
+		hc.Error = res.Wrong
 	} else {
 		hc.Error = clean(res.Err.Error())
 	}

@@ -42,7 +42,8 @@ type Notice struct {
 	Seq int64
 	// Value is the judged value. It is NaN if there is none.
 	Value float64
-	// Error is why the probe failed, empty if it did not.
+	// Error is why the probe failed, or which threshold its value is beyond; empty
+	// on Init and Recover.
 	Error string
 	// Since is when the incident began, Time when the event happened.
 	Since, Time time.Time

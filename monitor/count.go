@@ -43,6 +43,7 @@ type counts struct {
 	running                  atomic.Int64
 	probes, failures, missed atomic.Int64
 	lateness                 lateness
+	changes                  changeLines
 }
 
 // began counts a probe that begins now.

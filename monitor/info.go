@@ -15,8 +15,8 @@ type Info struct {
 	// incident is open, also while it is stopped.
 	Running, Failing bool
 	State            State
-	// Value is the last one, as filtered. Error says why the last probe failed,
-	// Detail what it saw.
+	// Value is the last one, as filtered. Error says why the last probe failed, or
+	// which threshold its value is beyond, Detail what it saw.
 	Value         float64
 	Error, Detail string
 	// Since is when State last changed; LastProbe and NextProbe are zero if there
@@ -88,8 +88,11 @@ func (r *runner) info() Info {
 	}
 	i.Value, i.Since, i.LastProbe, i.Detail = r.value, r.since, r.lastProbe, r.detail
 	i.Probes, i.Failures, i.Missed = r.probes, r.failed, r.missed
-	if r.lastErr != nil {
+	switch {
+	case r.lastErr != nil:
 		i.Error = oneLine(r.lastErr.Error())
+	case !r.lastProbe.IsZero():
+		i.Error = r.def.Thresholds.wrong(r.value)
 	}
 	return i
 }

@@ -1,7 +1,9 @@
 package monitor
 
 import (
+	"fmt"
 	"math"
+	"strconv"
 	"time"
 )
 
@@ -66,6 +68,33 @@ func (t Thresholds) grade(v float64) grade {
 		return doubtful
 	}
 	return good
+}
+
+// wrong says which bound a value is beyond, or nothing if it is good.
+func (t Thresholds) wrong(v float64) string {
+	beyond := func(side, name string, bound float64) string {
+		return fmt.Sprintf("the value %s is %s %s, %s", digits(v), side, name, digits(bound))
+	}
+	switch {
+	case v < t.Min:
+		return beyond("below", "min", t.Min)
+	case v > t.Max:
+		return beyond("above", "max", t.Max)
+	case t.WarnMin != nil && v < *t.WarnMin:
+		return beyond("below", "warn_min", *t.WarnMin)
+	case t.WarnMax != nil && v > *t.WarnMax:
+		return beyond("above", "warn_max", *t.WarnMax)
+	}
+	return ""
+}
+
+// digits writes a number as people do, without an exponent unless it would be
+// long.
+func digits(v float64) string {
+	if a := math.Abs(v); a != 0 && (a < 1e-6 || a >= 1e15) {
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	}
+	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
 // change is what a sample did to the state of a monitor.

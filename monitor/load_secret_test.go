@@ -202,6 +202,7 @@ func TestRotatedSecretsAreTaken(t *testing.T) {
 			t.Errorf("closed: %v", s.closed)
 		}
 		s.bench.mu.Unlock()
+		synctest.Wait() // what is being logged
 		if strings.Contains(s.log.String(), "-new") || strings.Contains(s.log.String(), "-old") || !strings.Contains(s.log.String(), "turns") {
 			t.Errorf("the log says\n%s", s.log.String())
 		}

@@ -21,8 +21,12 @@ func (g *Group) Try(ctx context.Context, d *Definition) (Result, error) {
 	if grade, known := r.gradeOf(p, &m); !known || grade != bad {
 		state = calm(grade)
 	}
+	wrong := ""
+	if m.err == nil {
+		wrong = d.Thresholds.wrong(r.value)
+	}
 	return Result{
-		Name: d.Name, State: state, Value: r.value, Err: m.err, Detail: m.Detail, Phases: m.Phases,
+		Name: d.Name, State: state, Value: r.value, Err: m.err, Wrong: wrong, Detail: m.Detail, Phases: m.Phases,
 		At: m.at, Took: m.took, Interval: d.Interval,
 	}, nil
 }

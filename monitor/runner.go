@@ -23,8 +23,10 @@ type Result struct {
 	// Value as filtered; it means nothing if Err is set and the kind gives no
 	// value for that.
 	Value float64
-	// Err is why the probe itself failed.
-	Err error
+	// Err is why the probe itself failed. Wrong says which threshold the value of
+	// one that did not fail is beyond, and is empty if it is beyond none.
+	Err   error
+	Wrong string
 	// Detail is what the probe saw, for people.
 	Detail string
 	Phases []probe.Phase
@@ -214,15 +216,18 @@ func (e *panicError) Error() string { return fmt.Sprintf("the probe panicked: %v
 // finish judges a measurement, if there is one, and tells what came of it. The
 // parts are closed if the monitor was stopped while the probe ran.
 func (r *runner) finish(p *parts, m *measurement) {
-	if r.settle(p, m) {
+	told, stopped := r.settle(p, m)
+	r.group.logChange(told)
+	if stopped {
 		r.group.closeProbe(r.def.Name, p)
 	}
 }
 
-// settle ends a run and reports whether the monitor was stopped meanwhile. The
-// result is recorded and told under the lock, so that it never comes after the
-// word that the monitor was stopped, nor an end before its failure.
-func (r *runner) settle(p *parts, m *measurement) (stopped bool) {
+// settle ends a run. It returns what was told, if anything was, and whether the
+// monitor was stopped meanwhile. The result is recorded and told under the lock,
+// so that it never comes after the word that the monitor was stopped, nor an end
+// before its failure.
+func (r *runner) settle(p *parts, m *measurement) (told *action.Notice, stopped bool) {
 	r.group.telling.RLock()
 	defer r.group.telling.RUnlock()
 	r.mu.Lock()
@@ -230,10 +235,10 @@ func (r *runner) settle(p *parts, m *measurement) (stopped bool) {
 	r.inUse, r.cancel = nil, nil
 	r.busy.Store(false)
 	if r.parts != p {
-		return true
+		return nil, true
 	}
 	if m == nil {
-		return false
+		return nil, false
 	}
 	r.logPanic(m)
 	result, notice := r.take(p, m)
@@ -241,7 +246,7 @@ func (r *runner) settle(p *parts, m *measurement) (stopped bool) {
 	if notice != nil {
 		r.tell(p, *notice)
 	}
-	return false
+	return notice, false
 }
 
 // logPanic logs the first of a series of panics. r.mu is held.
@@ -276,13 +281,20 @@ func (r *runner) take(p *parts, m *measurement) (Result, *action.Notice) {
 	r.lastProbe, r.lastErr, r.detail = m.at, m.err, m.Detail
 	before := r.judge.state
 	var notice *action.Notice
+	wrong := ""
 	if known {
+		if m.err == nil {
+			wrong = r.def.Thresholds.wrong(r.value)
+		}
 		if g == bad {
 			r.failed++
 			r.group.count.failures.Add(1)
 		}
 		c, confirming := r.judge.sample(g, now)
 		notice = r.notice(c, g, now)
+		if notice != nil && g == bad {
+			notice.Error = reasonOf(m.err, wrong)
+		}
 		if confirming && r.def.RetryInterval < r.def.Interval {
 			r.group.scheduler.sooner(r.job, now.Add(r.def.RetryInterval))
 		}
@@ -291,7 +303,7 @@ func (r *runner) take(p *parts, m *measurement) (Result, *action.Notice) {
 		r.since = now
 	}
 	return Result{
-		Name: r.def.Name, State: r.judge.state, Value: r.value, Err: m.err,
+		Name: r.def.Name, State: r.judge.state, Value: r.value, Err: m.err, Wrong: wrong,
 		Detail: m.Detail, Phases: m.Phases, At: m.at, Took: m.took, Interval: r.def.Interval,
 	}, notice
 }
@@ -356,8 +368,14 @@ func (r *runner) notice(c change, g grade, now time.Time) *action.Notice {
 	r.retell = false
 	r.seq++
 	n.Incident, n.Seq, n.Since, n.Failures = r.incident, r.seq, r.failedAt, r.failures
-	if r.lastErr != nil {
-		n.Error = r.lastErr.Error()
-	}
 	return &n
+}
+
+// reasonOf says why a sample is bad: the probe's error, or what is wrong with its
+// value.
+func reasonOf(err error, wrong string) string {
+	if err != nil {
+		return err.Error()
+	}
+	return wrong
 }

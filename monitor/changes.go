@@ -1,0 +1,57 @@
+package monitor
+
+import (
+	"sync"
+	"time"
+
+	"github.com/microhq/monitor-srv/action"
+)
+
+// maxChangeLines bounds the failures and recoveries that are logged in a minute:
+// when all monitors fail together, the log has to stay readable.
+const maxChangeLines = 60
+
+// changeLines counts the lines of the minute.
+type changeLines struct {
+	mu          sync.Mutex
+	began       time.Time // guarded by mu; the minute
+	lines, held int       // guarded by mu
+}
+
+// allow reports whether a line may be written now, and how many were not since
+// the last one.
+func (l *changeLines) allow(now time.Time) (held int, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.began.IsZero() || now.Sub(l.began) >= time.Minute {
+		l.began, l.lines = now, 0
+	}
+	if l.lines >= maxChangeLines {
+		l.held++
+		return 0, false
+	}
+	l.lines++
+	held, l.held = l.held, 0
+	return held, true
+}
+
+// logChange logs that a monitor began to fail or recovered; n may be nil. What is
+// only told again is not logged.
+func (g *Group) logChange(n *action.Notice) {
+	if n == nil || n.Event != action.Recover && (n.Event != action.Fail || !n.Time.Equal(n.Since)) {
+		return
+	}
+	held, ok := g.count.changes.allow(n.Time)
+	if !ok {
+		return
+	}
+	log := g.log.With("monitor", n.Monitor, "incident", n.Incident)
+	if held > 0 {
+		log = log.With("not_logged_before", held)
+	}
+	if n.Event == action.Recover {
+		log.Info("a monitor recovered", "after", n.Duration.Round(time.Millisecond), "value", n.Value)
+		return
+	}
+	log.Warn("a monitor fails", "failures", n.Failures, "err", n.Error)
+}
