@@ -309,6 +309,53 @@ func TestG33WhatIsNotKnownIsRefused(t *testing.T) {
 	}
 }
 
+// TestDeadlineIsBelowTheInterval has probes that take all the time they get: there
+// is time left before the next, and none is missed.
+func TestDeadlineIsBelowTheInterval(t *testing.T) {
+	for keys, want := range map[string]time.Duration{
+		"interval = 10":                  9500 * time.Millisecond,
+		"interval = 10\ntimeout = 10":    9500 * time.Millisecond,
+		"interval = 10\ntimeout = 9.5":   9500 * time.Millisecond,
+		"interval = 10\ntimeout = 3":     3 * time.Second,
+		"interval = 1":                   950 * time.Millisecond,
+		"interval = 60":                  57 * time.Second,
+		"interval = 86400\ntimeout = 59": 59 * time.Second,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b, stop := newBench(t)
+			defer stop()
+			var mu sync.Mutex
+			var had []time.Duration
+			b.answer(func(ctx context.Context, _ string) (probe.Result, error) {
+				began := time.Now()
+				<-ctx.Done()
+				mu.Lock()
+				defer mu.Unlock()
+				had = append(had, time.Since(began))
+				return probe.Result{}, context.Cause(ctx)
+			})
+			if p := b.apply(t, "a.toml", text("m", keys)); len(p) > 0 {
+				t.Fatal(p[0])
+			}
+			interval := b.List(Filter{})[0].Interval
+			time.Sleep(4*interval + maxFirstDelay)
+			mu.Lock()
+			defer mu.Unlock()
+			if len(had) < 4 {
+				t.Fatalf("%s: %d probes in four intervals", keys, len(had))
+			}
+			for _, d := range had {
+				if d != want || d >= interval {
+					t.Errorf("%s: a probe had %v, want %v", keys, d, want)
+				}
+			}
+			if i := b.List(Filter{})[0]; i.Missed != 0 || i.Error != fmt.Sprintf("no answer within %v", want) {
+				t.Errorf("%s: %d missed, error %q", keys, i.Missed, i.Error)
+			}
+		})
+	}
+}
+
 // TestG38NeverProbedIsUnknown looks before and after the first probe.
 func TestG38NeverProbedIsUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
