@@ -147,7 +147,11 @@ func (g *Group) Start(id int64) error {
 	if r.running() {
 		return nil
 	}
-	p, err := g.build(r.def)
+	whole, err := r.def.unpacked()
+	if err != nil {
+		return err
+	}
+	p, err := g.build(whole)
 	if err != nil {
 		return fmt.Errorf("starting monitor %q: %w", r.def.Name, err)
 	}

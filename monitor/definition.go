@@ -52,8 +52,9 @@ type Definition struct {
 	probe   section
 	filter  *section
 	actions []section
-	// tree is the whole definition, to tell whether it changed.
+	// tree is the whole definition, or json is if it was packed.
 	tree map[string]any
+	json []byte
 	line int
 }
 
@@ -272,24 +273,15 @@ func duration(d *setting.Duration, unset time.Duration) time.Duration {
 // JSON returns the definition as the API takes it.
 // ParseOne reads it back as the same. It fails if the keys of a kind, which are
 // not checked yet, hold a date or a number that is not finite.
-func (d *Definition) JSON() ([]byte, error) { return json.Marshal(exact(d.tree)) }
+func (d *Definition) JSON() ([]byte, error) {
+	if d.json != nil {
+		return d.json, nil
+	}
+	return json.Marshal(exact(d.tree))
+}
 
 // Line is the line of its file at which the definition begins.
 func (d *Definition) Line() int { return d.line }
-
-// forgetLines lets the lines of its document go, which are a fifth of the memory
-// of a monitor. What is found wrong later has the line of the definition.
-func (d *Definition) forgetLines() {
-	first := d.line
-	line := func(string) int { return first }
-	d.probe.line = line
-	if d.filter != nil {
-		d.filter.line = line
-	}
-	for i := range d.actions {
-		d.actions[i].line = line
-	}
-}
 
 // RunsCommands tells whether its probe or one of its own actions runs commands.
 func (d *Definition) RunsCommands() bool { return len(d.Wish().Commands) > 0 }

@@ -52,6 +52,10 @@ func sameAgain(t *testing.T, d *Definition) {
 		}
 		return
 	}
+	whole, err := d.packed().unpacked()
+	if err != nil || !equal(d, whole) || !d.says(whole) {
+		t.Fatalf("unpacked it is %+v (%v)\nwant %+v", whole, err, d)
+	}
 	if len(text) > MaxDefinition {
 		return
 	}

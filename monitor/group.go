@@ -248,14 +248,13 @@ func (g *Group) put(d *Definition) error {
 	if old != nil && old.def.Origin == OriginAPI {
 		return fmt.Errorf("%w, by a monitor registered at run time", ErrExists)
 	}
-	if old != nil && old.def.file == d.file && reflect.DeepEqual(old.def.tree, d.tree) {
+	if old != nil && old.def.file == d.file && old.def.says(d) {
 		return g.stillDefined(d)
 	}
 	p, err := g.build(d)
 	if err != nil {
 		return err
 	}
-	d.forgetLines()
 	r := g.newRunner(d, 0)
 	if old != nil {
 		old.stop()
@@ -295,7 +294,7 @@ func (g *Group) enter(r *runner) {
 }
 
 func (g *Group) newRunner(d *Definition, id int64) *runner {
-	r := &runner{id: id, def: d, group: g, judge: judge{t: d.Thresholds}, busy: new(atomic.Bool)}
+	r := &runner{id: id, def: d.packed(), group: g, judge: judge{t: d.Thresholds}, busy: new(atomic.Bool)}
 	r.job = newJob(d.Name, d.Interval, r.begin)
 	return r
 }

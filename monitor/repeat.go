@@ -25,6 +25,10 @@ func (d *Definition) repeats(old *Definition) bool {
 // sum returns a checksum of what the definition says, however it was written: as
 // TOML or JSON, with 60 or 60.0, with a default or without it.
 func (d *Definition) sum() ([sha256.Size]byte, error) {
+	d, err := d.unpacked()
+	if err != nil {
+		return [sha256.Size]byte{}, err
+	}
 	type part struct {
 		Kind, Receiver string
 		Keys           map[string]any

@@ -451,7 +451,11 @@ func TestT17FrozenProcessMakesNoBurst(t *testing.T) {
 		b.mu.Unlock()
 		s := b.scheduler
 		for _, r := range b.sorted() {
-			p, err := b.build(r.def)
+			whole, err := r.def.unpacked()
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := b.build(whole)
 			if err != nil {
 				t.Fatal(err)
 			}

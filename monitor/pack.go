@@ -1,0 +1,62 @@
+package monitor
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// packed returns the definition with what it was read into turned back into a
+// text, and without the lines of its document: between two changes a monitor
+// needs neither, and they are a third of its memory. What JSON cannot say stays as
+// it is.
+func (d *Definition) packed() *Definition {
+	text, err := d.JSON()
+	if err != nil {
+		return d
+	}
+	p := *d
+	p.json, p.tree = text, nil
+	p.probe = d.probe.packed()
+	if d.filter != nil {
+		f := d.filter.packed()
+		p.filter = &f
+	}
+	p.actions = nil
+	for _, s := range d.actions {
+		p.actions = append(p.actions, s.packed())
+	}
+	return &p
+}
+
+// packed keeps what is asked of a section while its monitor runs.
+func (s section) packed() section { return section{kind: s.kind, receiver: s.receiver} }
+
+// unpacked returns the definition as it was before it was packed, but for the
+// lines of its keys: what is found wrong has the line of the definition.
+func (d *Definition) unpacked() (*Definition, error) {
+	if d.json == nil {
+		return d, nil
+	}
+	tree, err := jsonTree(string(d.json))
+	if err != nil {
+		return nil, fmt.Errorf("unpacking monitor %q: %w", d.Name, err)
+	}
+	read, err := define(tree, "", func(string) int { return d.line })
+	if err != nil {
+		return nil, fmt.Errorf("unpacking monitor %q: %w", d.Name, err)
+	}
+	u := *d
+	u.json, u.tree = nil, read.tree
+	u.probe, u.filter, u.actions = read.probe, read.filter, read.actions
+	return &u, nil
+}
+
+// says tells whether two definitions hold the same keys with the same values.
+func (d *Definition) says(other *Definition) bool {
+	mine, err := d.JSON()
+	if err != nil {
+		return false
+	}
+	theirs, err := other.JSON()
+	return err == nil && bytes.Equal(mine, theirs)
+}
