@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,6 +121,10 @@ func (a *notifyAction) Groups() bool { return !a.tracks() }
 // tracks reports whether the service knows incidents by our ids.
 func (a *notifyAction) tracks() bool { return a.service == "pagerduty" }
 
+// pages reports whether every word to the service opens an incident there and
+// wakes somebody, so that a start is none for it.
+func (a *notifyAction) pages() bool { return a.service == "pagerduty" || a.service == "opsgenie" }
+
 // String names the action by its service.
 func (a *notifyAction) String() string { return "notify by " + a.service }
 
@@ -132,6 +137,12 @@ func (a *notifyAction) Deadline() time.Duration { return DefaultTimeout }
 func (a *notifyAction) Notify(ctx context.Context, ns []Notice) error {
 	if len(ns) == 0 {
 		return errNoNotice
+	}
+	if a.pages() {
+		ns = slices.DeleteFunc(slices.Clone(ns), func(n Notice) bool { return n.Event == Init })
+		if len(ns) == 0 {
+			return nil
+		}
 	}
 	select {
 	case a.slots <- struct{}{}:

@@ -148,6 +148,22 @@ func TestNotifyKeepsIncidentsOfPagerDuty(t *testing.T) {
 	}
 }
 
+// A start, which has no end, would be an incident that stays open for ever.
+func TestNotifyPagesNobodyForAStart(t *testing.T) {
+	for _, url := range []string{"pagerduty:///eb243592faa24ba2a5511afdf565c889", "opsgenie://api.opsgenie.com/eb243592-faa2-4ba2-a551q-1afdf565c889"} {
+		a := build(t, "notify", fmt.Sprintf("url = %q", url)).(*notifyAction)
+		var got []string
+		a.send = func(text string, _ types.Params) error { got = append(got, text); return nil }
+		sendAll(t, a, testInit)
+		if len(got) != 0 {
+			t.Errorf("%s is told %q of a start", a, got)
+		}
+		if err := a.Notify(t.Context(), []Notice{testInit, testFail}); err != nil || len(got) != 1 || strings.Contains(got[0], "STARTED") || !strings.Contains(got[0], "FAILED") {
+			t.Errorf("%s: got %v, %q, want the failure only", a, err, got)
+		}
+	}
+}
+
 func TestPublishSendsTheNoticeAsAnEvent(t *testing.T) {
 	type event struct {
 		topic  string
