@@ -117,15 +117,19 @@ func embedded(addr netip.Addr) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// ownAddress reports whether an interface of this host has the address. If that
-// cannot be told, it says so of every address.
+// ownAddress reports whether an interface of this host has the address, or the one
+// of IPv4 that it carries. If that cannot be told, it says so of every address.
 func ownAddress(addr netip.Addr) bool {
+	same := []netip.Addr{addr}
+	if inner, ok := embedded(addr); addr.Is6() && ok {
+		same = append(same, inner)
+	}
 	own, err := net.InterfaceAddrs()
 	if err != nil {
 		return true
 	}
 	return slices.ContainsFunc(own, func(a net.Addr) bool {
 		prefix, err := netip.ParsePrefix(a.String())
-		return err == nil && prefix.Addr().Unmap().WithZone("") == addr
+		return err == nil && slices.Contains(same, prefix.Addr().Unmap().WithZone(""))
 	})
 }

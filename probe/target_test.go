@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
@@ -71,6 +72,15 @@ func TestT72OwnAddressesAreDenied(t *testing.T) {
 	}
 	for _, a := range addrs {
 		prefix := netip.MustParsePrefix(a.String())
+		if a := prefix.Addr(); a.Is4() {
+			b := a.As4()
+			for _, text := range []string{"64:ff9b::%02x%02x:%02x%02x", "2002:%02x%02x:%02x%02x::1", "::ffff:%02x%02x:%02x%02x"} {
+				carrier := netip.MustParseAddr(fmt.Sprintf(text, b[0], b[1], b[2], b[3]))
+				if !ownAddress(carrier) {
+					t.Errorf("%v carries %v and is not taken for our own", carrier, a)
+				}
+			}
+		}
 		if !ownAddress(prefix.Addr()) {
 			t.Errorf("%v is not seen as an own address", a)
 		}
