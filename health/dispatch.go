@@ -147,7 +147,8 @@ func (d *dispatcher) report(e *event, err error) {
 	d.lastErr = err
 	d.mu.Unlock()
 	if d.turned(true) {
-		d.logger.Warn("publishing health events fails, the newest of each kind are kept", "error", err)
+		d.logger.Warn("publishing health events fails, the newest of each kind are kept", "error", err,
+			"hint", "see that the registry, the broker and the monitoring service run, the last one on the same two")
 	}
 	if d.onError != nil {
 		defer func() { _ = recover() }()

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"time"
@@ -23,7 +24,8 @@ const (
 	DefaultQueueSize = 256
 )
 
-// Option changes how a Reporter works.
+// Option changes how a Reporter works. One that is given a zero, an empty text or
+// nil leaves the default. What is out of its bounds is told by Start.
 type Option func(*options)
 
 type options struct {
@@ -41,30 +43,36 @@ type options struct {
 // service.
 func WithIdentity(id Identity) Option { return func(o *options) { o.identity = id } }
 
-// WithPublisher publishes through p in place of the service's client.
+// WithPublisher publishes through p in place of the service's client. Default:
+// FromClient of the service's client.
 func WithPublisher(p Publisher) Option { return func(o *options) { o.publisher = p } }
 
 // WithInterval sets the time between two statuses, two stats, and two runs of a
-// check that says nothing else. Default: DefaultInterval.
+// check that says nothing else: MinInterval to MaxInterval. Events tell it in whole
+// seconds, rounded up. Default: DefaultInterval.
 func WithInterval(d time.Duration) Option { return func(o *options) { o.interval = d } }
 
-// WithTTL sets after how long a silent node is missing. Default: DefaultTTL, or
-// three intervals if that is longer.
+// WithTTL sets after how long a silent node, or a silent check that says nothing
+// else, is missing: from the interval to MaxTTL. Default: DefaultTTL, or three
+// intervals if that is longer.
 func WithTTL(d time.Duration) Option { return func(o *options) { o.ttl = d } }
 
 // WithPublishTimeout bounds one call of the Publisher. Default:
 // DefaultPublishTimeout.
 func WithPublishTimeout(d time.Duration) Option { return func(o *options) { o.publishTimeout = d } }
 
-// WithQueueSize bounds how many events wait for the broker. Beyond it, stats are
-// dropped first, then checks that are OK. Default: DefaultQueueSize.
+// WithQueueSize bounds how many events wait for the broker, one at least. Beyond
+// it, stats are dropped first, then checks that are OK. Default: DefaultQueueSize.
 func WithQueueSize(n int) Option { return func(o *options) { o.queueSize = n } }
 
-// WithInfo sets the text that statuses carry until SetInfo is called.
+// WithInfo sets the text that statuses carry until SetInfo is called, cut at
+// MaxText bytes. Default: none.
 func WithInfo(text string) Option { return func(o *options) { o.info = text } }
 
 // WithErrorFunc has f called with each error of publishing, in the goroutine
-// that publishes: f must return soon. A panic of f is swallowed.
+// that publishes: f must return soon. While calls of the Publisher hang, it may be
+// called by several at once. A panic of f is swallowed. Default: errors are only
+// counted and logged.
 func WithErrorFunc(f func(error)) Option { return func(o *options) { o.onError = f } }
 
 // WithLogger sets where it is told that publishing fails, or works again, and
@@ -72,20 +80,15 @@ func WithErrorFunc(f func(error)) Option { return func(o *options) { o.onError =
 func WithLogger(l *slog.Logger) Option { return func(o *options) { o.logger = l } }
 
 func newOptions(opts []Option) options {
-	o := options{
-		interval:       DefaultInterval,
-		publishTimeout: DefaultPublishTimeout,
-		queueSize:      DefaultQueueSize,
-	}
+	var o options
 	for _, opt := range opts {
 		opt(&o)
 	}
-	if o.logger == nil {
-		o.logger = slog.Default()
-	}
-	if o.ttl == 0 {
-		o.ttl = min(max(DefaultTTL, 3*o.interval), MaxTTL)
-	}
+	o.interval = cmp.Or(o.interval, DefaultInterval)
+	o.ttl = cmp.Or(o.ttl, min(max(DefaultTTL, 3*o.interval), MaxTTL))
+	o.publishTimeout = cmp.Or(o.publishTimeout, DefaultPublishTimeout)
+	o.queueSize = cmp.Or(o.queueSize, DefaultQueueSize)
+	o.logger = cmp.Or(o.logger, slog.Default())
 	return o
 }
 
@@ -96,10 +99,10 @@ func (o *options) validate() error {
 	if err := checkTTL(o.ttl, o.interval); err != nil {
 		return err
 	}
-	if o.publishTimeout <= 0 {
+	if o.publishTimeout < 0 {
 		return fmt.Errorf("publish timeout %v must be more than 0", o.publishTimeout)
 	}
-	if o.queueSize < 1 {
+	if o.queueSize < 0 {
 		return fmt.Errorf("queue size %d must be at least 1", o.queueSize)
 	}
 	return nil

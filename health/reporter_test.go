@@ -211,6 +211,33 @@ func TestTTLOutlastsTheInterval(t *testing.T) {
 	}
 }
 
+func TestOptionsThatAreZeroLeaveTheDefaults(t *testing.T) {
+	want := newOptions(nil)
+	got := newOptions([]Option{
+		WithIdentity(Identity{}), WithPublisher(nil), WithInterval(0), WithTTL(0), WithPublishTimeout(0),
+		WithQueueSize(0), WithInfo(""), WithErrorFunc(nil), WithLogger(nil),
+	})
+	if err := got.validate(); err != nil {
+		t.Error(err)
+	}
+	if got.interval != DefaultInterval || got.ttl != DefaultTTL || got.publishTimeout != DefaultPublishTimeout ||
+		got.queueSize != DefaultQueueSize || got.logger != want.logger || got.publisher != nil || got.onError != nil {
+		t.Errorf("options %+v, want %+v", got, want)
+	}
+	for says, opt := range map[string]Option{
+		"interval -1s must be from 1s to 1h0m0s":  WithInterval(-time.Second),
+		"interval 2h0m0s must be from 1s":         WithInterval(2 * time.Hour),
+		"ttl 25h0m0s must be from the interval":   WithTTL(25 * time.Hour),
+		"publish timeout -1s must be more than 0": WithPublishTimeout(-time.Second),
+		"queue size -1 must be at least 1":        WithQueueSize(-1),
+	} {
+		o := newOptions([]Option{opt})
+		if err := o.validate(); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("error %v, want %q", err, says)
+		}
+	}
+}
+
 func TestStartAndCloseInAnyOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newTestReporter(newFakeBroker())
