@@ -151,21 +151,66 @@ func TestG10DebugLogsWhatIsPrintedAndNeverPanics(t *testing.T) {
 	}
 }
 
+// carrying returns the processes whose environment holds the text.
+func carrying(t *testing.T, text string) (pids []string) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/environ")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no processes in /proc: %v", err)
+	}
+	for _, file := range files {
+		if env, err := os.ReadFile(file); err == nil && strings.Contains(string(env), text) {
+			pids = append(pids, filepath.Base(filepath.Dir(file)))
+		}
+	}
+	return pids
+}
+
+// clinging starts four more processes that nothing but SIGKILL ends, and touches a
+// file once all of them run.
+func clinging(file string) string {
+	return "trap '' TERM; sleep 100 & setsid sleep 100 & (setsid sh -c 'sleep 100; true' >/dev/null 2>&1 &) ; touch " + file + "; sleep 100; sleep 100"
+}
+
 func TestT46ProgramThatNeverEndsIsKilled(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "pid")
-	a := build(t, "exec", script("echo $$ > "+file+"; trap '' TERM; while :; do sleep 1; done")+"timeout = \"200ms\"")
+	file, mark := filepath.Join(t.TempDir(), "runs"), fmt.Sprint("TEST_MARK=never-ends-", os.Getpid())
+	a := build(t, "exec", script(clinging(file))+"env = [\""+mark+"\"]\ntimeout = \"500ms\"")
 	var err error
-	quickest(t, 1700*time.Millisecond, func() { err = a.Notify(t.Context(), []Notice{testFail}) })
+	quickest(t, 2*time.Second, func() { err = a.Notify(t.Context(), []Notice{testFail}) })
 	if err == nil || !strings.Contains(err.Error(), "killed after") {
 		t.Errorf("got %v", err)
 	}
-	pid, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
+	if _, err := os.Stat(file); err != nil {
+		t.Errorf("the program did not get to start others: %v", err)
 	}
-	if _, err := os.Stat("/proc/" + strings.TrimSpace(string(pid))); err == nil {
-		t.Error("the program lives on")
+	until(t, func() bool { return len(carrying(t, mark)) == 0 })
+}
+
+func TestT46OthersAreToldWhileAProgramHangsOrCrashes(t *testing.T) {
+	file, mark := filepath.Join(t.TempDir(), "runs"), fmt.Sprint("TEST_MARK=hangs-", os.Getpid())
+	d, stop := deliver(t, Options{Stop: 100 * time.Millisecond})
+	hangs := d.Add("hangs", build(t, "exec", script(clinging(file))+"env = [\""+mark+"\"]"))
+	crashes := d.Add("crashes", build(t, "exec", script("kill -SEGV $$")))
+	well := d.Add("well", build(t, "exec", "command = \"true\""))
+	hangs.Enqueue(testFail)
+	crashes.Enqueue(testFail)
+	until(t, func() bool { _, err := os.Stat(file); return err == nil && crashes.State().Failures > 0 })
+	for i := range 5 {
+		n := testFail
+		n.Monitor = fmt.Sprint("db", i)
+		well.Enqueue(n)
+		until(t, func() bool { return well.State().Delivered == uint64(i+1) })
 	}
+	if s := crashes.State(); !strings.Contains(s.LastError, "signal 11") {
+		t.Errorf("got %+v, want the signal that ended the program", s)
+	}
+	if n := len(carrying(t, mark)); n < 4 || hangs.State().Delivered != 0 {
+		t.Errorf("%d processes hang, want 4 at least; %+v", n, hangs.State())
+	}
+	if _, err := stop(); err != nil {
+		t.Log(err) // what was cut off
+	}
+	until(t, func() bool { return len(carrying(t, mark)) == 0 })
 }
 
 // quickest fails the test if do takes longer than it may, three times: on a busy

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/command"
 )
 
 // daemonWord makes the test binary a daemon with exec probes, to be killed.
@@ -266,6 +268,7 @@ func TestT32ForkBombIsEnded(t *testing.T) {
 		"env = ["+strconv.Quote(mark)+"]")
 	other := execProbeOf(t, "true")
 	done := make(chan error, 1)
+	most := 0
 	begin := time.Now()
 	go func() {
 		_, err := run(t, p, 500*time.Millisecond)
@@ -284,10 +287,14 @@ func TestT32ForkBombIsEnded(t *testing.T) {
 			if took := time.Since(probed); took > time.Second+slack {
 				t.Errorf("another probe took %v meanwhile", took)
 			}
+			most = max(most, len(carrying(t, mark)))
 		}
 	}
 	if took := time.Since(begin); took > 2*time.Second+slack {
 		t.Errorf("took %v, want at most 0.5 + 1.5 s", took)
+	}
+	if most < 20 {
+		t.Errorf("%d processes at most were seen: that is no bomb", most)
 	}
 	eventually(t, 2*time.Second, "no survivor", func() bool { return len(carrying(t, mark)) == 0 })
 }
@@ -332,13 +339,25 @@ func TestT33WhatCannotStartSaysWhy(t *testing.T) {
 	}
 }
 
+// guardianArg makes such a daemon the guardian of another one.
+const guardianArg = "its-guardian"
+
 // runDaemon runs exec probes until it is killed.
 func runDaemon(args []string) {
+	if args[0] == guardianArg {
+		if err := command.Guard(); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	guardian := command.NewGuardian(command.GuardianConfig{Path: "/proc/self/exe", Args: []string{daemonWord, guardianArg}})
+	go guardian.Run(context.Background())
 	mark, script := args[0], args[1]
 	for range 50 {
 		go func() {
 			text := fmt.Sprintf("command = %q\nenv = [%q]", script, mark)
-			p, err := New(Builtin(), "exec", decodeTOML(text), Env{Log: slog.New(slog.DiscardHandler)})
+			p, err := New(Builtin(), "exec", decodeTOML(text), Env{Log: slog.New(slog.DiscardHandler), Guardian: guardian})
 			if err != nil {
 				fmt.Println(err)
 				os.Exit(1)
@@ -354,7 +373,9 @@ func runDaemon(args []string) {
 
 func TestT34NoChildOutlivesAKilledDaemon(t *testing.T) {
 	mark := "PROBE_TEST=killed-daemon-" + strconv.Itoa(os.Getpid())
-	daemon := exec.Command(os.Args[0], daemonWord, mark, script(t, "exec sleep 60"))
+	// A child that is deaf, a grandchild, and one of another session and parent.
+	tree := script(t, `sh -c "trap '' TERM; sleep 60; true" &`, "(setsid sleep 60 >/dev/null 2>&1 &)", "sleep 60", "true")
+	daemon := exec.Command(os.Args[0], daemonWord, mark, tree)
 	stdin, err := daemon.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -373,8 +394,8 @@ func TestT34NoChildOutlivesAKilledDaemon(t *testing.T) {
 		line, _ := bufio.NewReader(stdout).ReadString('\n')
 		said <- line
 	}()
-	running := func() bool { return len(carrying(t, mark)) >= 50 }
-	eventually(t, 20*time.Second, "50 probes run", running)
+	running := func() bool { return len(carrying(t, mark)) >= 250 }
+	eventually(t, 60*time.Second, "50 probes run, of 5 processes each", running)
 	if err := daemon.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
