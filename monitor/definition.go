@@ -67,6 +67,8 @@ type section struct {
 	tree     map[string]any
 	path     string
 	line     place
+	// named are the files that its keys name, once it is packed.
+	named []string
 }
 
 // decode moves the keys of the section, but for "type", into target.

@@ -64,7 +64,7 @@ func (f fingerprints) file(path string) [sha256.Size]byte {
 
 // files returns the files that the keys of a section name, sorted by key.
 func (s section) files() []string {
-	var files []string
+	files := s.named
 	tls, _ := s.tree["tls"].(map[string]any)
 	for _, table := range []map[string]any{s.tree, tls} {
 		for _, key := range slices.Sorted(maps.Keys(table)) {
@@ -105,7 +105,12 @@ func (g *Group) refresh() []*Problem {
 		if now == "" || !r.lacks(now) {
 			continue
 		}
-		fresh, err := g.newProbe(r.def)
+		whole, err := r.def.unpacked()
+		if err != nil {
+			found = append(found, placed(r.def.file, r.def.Name, stale(err))...)
+			continue
+		}
+		fresh, err := g.newProbe(whole)
 		if err != nil {
 			found = append(found, placed(r.def.file, r.def.Name, stale(err))...)
 			continue

@@ -29,7 +29,9 @@ func (d *Definition) packed() *Definition {
 }
 
 // packed keeps what is asked of a section while its monitor runs.
-func (s section) packed() section { return section{kind: s.kind, receiver: s.receiver} }
+func (s section) packed() section {
+	return section{kind: s.kind, receiver: s.receiver, named: s.files()}
+}
 
 // unpacked returns the definition as it was before it was packed, but for the
 // lines of its keys: what is found wrong has the line of the definition.
