@@ -141,11 +141,19 @@ func TestG17GomaDirectoryRunsUnchanged(t *testing.T) {
 		t.Errorf("listed %q, want %q", got, names)
 	}
 	// The first probes are spread over 10 s.
-	want := map[string]int{"exec: defaults": 1, "exec: whole numbers": 1, "mail: every key": 2, "http: defaults": 2, "http: every key": 2, "mysql: replication lag": 2}
+	want := map[string]int{
+		"exec: defaults": 1, "exec: load of the machine, smoothed": 1, "exec: whole numbers": 1,
+		"http: defaults": 2, "http: every key": 2, "http: head, told by a query": 2,
+		"mail: every key": 2, "mail: defaults": 1, "mail: and others": 1,
+		"mysql: replication lag": 2, "mysql: defaults": 2,
+	}
 	eventually(t, 20*time.Second, "every monitor was probed", func() bool { return m.checks(`{"source": 1, "limit": 100}`).Total == len(names) })
 	for _, c := range m.checks(`{"source": 1, "limit": 100}`).HealthChecks {
-		if status, ok := want[strings.TrimPrefix(c.ID, monitorPrefix)]; ok && c.Status != status {
+		if status := want[strings.TrimPrefix(c.ID, monitorPrefix)]; c.Status != status {
 			t.Errorf("%s: status %d (%s), want %d", c.ID, c.Status, c.Error, status)
+		}
+		if failing := c.Status == 2; failing != (c.Error != "") {
+			t.Errorf("%s: status %d with the error %q", c.ID, c.Status, c.Error)
 		}
 		if strings.Contains(c.Error, "secret") || strings.Contains(c.Error, "0123456789") {
 			t.Errorf("%s tells a secret: %s", c.ID, c.Error)
@@ -179,5 +187,67 @@ func TestGomaCommandDoesWhatTheDocumentShows(t *testing.T) {
 		if err != nil || strings.TrimSpace(string(got)) != strings.TrimSpace(want) {
 			t.Errorf("goma %s: %v\ngot  %s\nwant %s", line, err, got, want)
 		}
+	}
+}
+
+// What goma's own command is told when it is used wrongly, which it shows as it
+// stands; and nothing is changed by it.
+func TestGomaCommandIsToldWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	dir, work := t.TempDir(), t.TempDir()
+	monitor := func(name, probe string) string {
+		return "[[monitor]]\nname = \"" + name + "\"\n[monitor.probe]\n" + probe + "\n"
+	}
+	const tcp = "type = \"tcp\"\naddress = \"127.0.0.1:9\""
+	write(t, filepath.Join(dir, "shop.toml"), monitor("shop", tcp))
+	for name, text := range map[string]string{
+		"again.toml":   monitor("shop", tcp),
+		"unknown.toml": monitor("new", strings.Replace(tcp, "address", "addres", 1)),
+		"exec.toml":    monitor("new", "type = \"exec\"\ncommand = \"/bin/true\""),
+		"late.toml":    strings.Replace(monitor("new", tcp), "[monitor.probe]", "interval = 10\ntimeout = 11\n[monitor.probe]", 1),
+		"names.toml":   monitor("new\\nline", tcp),
+	} {
+		write(t, filepath.Join(work, name), text)
+	}
+	m := startMonitor(t, "--registry", "memory", "-d", dir, "--token_file", tokenFile(t))
+	m.ready(startWithin)
+	bin := tool(t, "goma", "GOMA_BIN")
+	goma := func(token, args string) (string, error) {
+		server := m.http
+		if token != "" {
+			server = "x:" + token + "@" + server
+		}
+		cmd := exec.Command(bin, append([]string{"-s", server}, strings.Fields(args)...)...)
+		cmd.Dir = work
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	before, err := goma("", "list")
+	if err != nil {
+		t.Fatalf("list without a token: %v\n%s", err, before)
+	}
+	for _, c := range []struct{ token, args, status, why string }{
+		{adm, "show 99", "404 Not Found", "monitor 99: not found"},
+		{adm, "start 99", "404 Not Found", "monitor 99: not found"},
+		{adm, "stop 99", "404 Not Found", "monitor 99: not found"},
+		{adm, "unregister 99", "404 Not Found", "monitor 99: not found"},
+		{"", "stop 1", "401 Unauthorized", "a token is needed"},
+		{"guess", "unregister 1", "401 Unauthorized", "a token is needed"},
+		{op, "verbosity error", "403 Forbidden", "it takes admin"},
+		{op, "register exec.toml", "403 Forbidden", "an operator may register probes of the types"},
+		{adm, "register exec.toml", "403 Forbidden", "--allow_exec_api"},
+		{adm, "register again.toml", "409 Conflict", "the name is used already"},
+		{adm, "register unknown.toml", "400 Bad Request", "probe tcp: addres: unknown key"},
+		{adm, "register late.toml", "400 Bad Request", "timeout: 11s is out of range"},
+		{adm, "register names.toml", "400 Bad Request", "does not print"},
+		{adm, "verbosity loud", "400 Bad Request", "give one of critical"},
+	} {
+		got, err := goma(c.token, c.args)
+		if err == nil || !strings.HasPrefix(got, "Server error: "+c.status+"\n") || !strings.Contains(got, c.why) {
+			t.Errorf("goma with the token %q, %s: %v\n%s\nwant %s: %s", c.token, c.args, err, got, c.status, c.why)
+		}
+	}
+	if after, err := goma("", "list"); err != nil || after != before {
+		t.Errorf("%v, the list was\n%s\nand is\n%s", err, before, after)
 	}
 }
