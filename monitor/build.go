@@ -204,6 +204,17 @@ func unknownKind[V any](s section, family string, kinds map[string]V) error {
 	return at(s, &keyError{path, path, s.line(path), fmt.Errorf("unknown type of %s %q; %s", family, s.kind, oneOf(s.kind, slices.Sorted(maps.Keys(kinds))))})
 }
 
+// closeAside gives back what a probe holds that has run, while the caller goes on:
+// no change waits for a target that takes its time to end a connection. g.changes
+// is held.
+func (g *Group) closeAside(name string, p *parts) {
+	if g.closed {
+		g.closeProbe(name, p) // nobody would wait for it
+		return
+	}
+	g.probing.Go(func() { g.closeProbe(name, p) })
+}
+
 // closeProbe gives back what a probe holds. A panic of its hurts nobody else.
 func (g *Group) closeProbe(name string, p *parts) {
 	if p == nil || p.probe == nil {

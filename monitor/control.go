@@ -205,7 +205,8 @@ func (r *runner) start(p *parts) {
 	r.group.scheduler.first(r.job)
 }
 
-// stop ends probing. The probe is closed at once, or by the run that uses it.
+// stop ends probing. The probe is closed, or by the run that uses it. g.changes is
+// held.
 func (r *runner) stop() {
 	r.mu.Lock()
 	p := r.parts
@@ -222,7 +223,7 @@ func (r *runner) stop() {
 	}
 	r.mu.Unlock()
 	if p != nil && p != inUse {
-		r.group.closeProbe(r.def.Name, p)
+		r.group.closeAside(r.def.Name, p)
 	}
 }
 

@@ -90,7 +90,7 @@ type Group struct {
 	// secrets are the files that the Apply under way has read, secretFiles those
 	// of the one before.
 	secrets, secretFiles fingerprints // guarded by changes
-	pace    pace    // guarded by changes
+	pace                 pace         // guarded by changes
 
 	// telling is held, for reading, while a change of a monitor is judged and
 	// handed to its receivers; taken before all other locks but changes.
@@ -145,10 +145,10 @@ func NewGroup(cfg Config) *Group {
 func (g *Group) Run(ctx context.Context) error {
 	err := g.scheduler.Run(ctx)
 	g.changes.Lock()
-	g.closed = true
 	for _, r := range g.sorted() {
 		r.stop()
 	}
+	g.closed = true
 	g.changes.Unlock()
 	g.probing.Wait()
 	return err

@@ -143,9 +143,9 @@ func (r *runner) replace(fresh probe.Probe, secrets string) {
 	r.mu.Unlock()
 	switch {
 	case old == nil:
-		r.group.closeProbe(r.def.Name, p) // stopped meanwhile
+		r.group.closeAside(r.def.Name, p) // stopped meanwhile
 	case old != inUse:
-		r.group.closeProbe(r.def.Name, old)
+		r.group.closeAside(r.def.Name, old)
 	}
 }
 
