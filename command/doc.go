@@ -17,5 +17,6 @@
 // The program dies with us: the kernel sends it SIGKILL when the thread that
 // started it ends. Each run therefore has an operating system thread of its own,
 // which lives as long as the run. The children of the program are not covered by
-// this; a control group is.
+// this. A Guardian is what kills them: a second process that lives as long as this
+// one and a moment longer.
 package command
