@@ -1,7 +1,6 @@
 package access
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -44,10 +43,10 @@ func (p Policy) Permit(role Role, w Wish) error {
 	}
 	if role < Admin {
 		if !slices.Contains(operatorProbes(), w.Probe) {
-			return fmt.Errorf("%w: an operator may register probes of the types %s, not %.40q", ErrForbidden, strings.Join(operatorProbes(), ", "), w.Probe)
+			return forbid("an operator may register probes of the types %s, not %.40q", strings.Join(operatorProbes(), ", "), w.Probe)
 		}
 		if len(w.Actions) > 0 {
-			return fmt.Errorf("%w: an operator may have actions only by the name of a receiver of a local file: receiver = %q", ErrForbidden, "NAME")
+			return forbid("an operator may have actions only by the name of a receiver of a local file: receiver = %q", "NAME")
 		}
 		return nil
 	}
@@ -69,7 +68,7 @@ func (p Policy) Permit(role Role, w Wish) error {
 func plain(kind string) error {
 	for _, r := range kind {
 		if (r < 'a' || r > 'z') && (r < '0' || r > '9') {
-			return fmt.Errorf("%w: the type %.40q is not written in small letters", ErrForbidden, kind)
+			return forbid("the type %.40q is not written in small letters", kind)
 		}
 	}
 	return nil
@@ -77,20 +76,20 @@ func plain(kind string) error {
 
 func (p Policy) permitExec(commands []Command) error {
 	if !p.ExecAPI {
-		return fmt.Errorf("%w: commands cannot be registered over the API unless the service runs with --allow_exec_api; a local file may define them", ErrForbidden)
+		return forbid("commands cannot be registered over the API unless the service runs with --allow_exec_api; a local file may define them")
 	}
 	if p.ExecAllow == nil {
 		return nil
 	}
 	if len(commands) == 0 {
-		return fmt.Errorf("%w: the command is not known", ErrForbidden)
+		return forbid("the command is not known")
 	}
 	for _, c := range commands {
 		if c.Altered {
-			return fmt.Errorf("%w: a command of the list of allowed ones runs without env, pass_env and dir of its own", ErrForbidden)
+			return forbid("a command of the list of allowed ones runs without env, pass_env and dir of its own")
 		}
 		if !p.ExecAllow.Permits(c.Argv) {
-			return fmt.Errorf("%w: the command is not, with exactly these arguments, in the list of allowed ones (--exec_allow)", ErrForbidden)
+			return forbid("the command is not, with exactly these arguments, in the list of allowed ones (--exec_allow)")
 		}
 	}
 	return nil

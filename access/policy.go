@@ -59,7 +59,7 @@ func (p Policy) Identify(token, remoteAddr string) (Role, error) {
 		case !p.Insecure:
 			return None, ErrNoToken
 		case !Loopback(remoteAddr):
-			return None, fmt.Errorf("%w: without tokens only clients of the same machine may make changes", ErrForbidden)
+			return None, forbid("without tokens only clients of the same machine may make changes")
 		}
 		return Admin, nil
 	}
@@ -97,10 +97,20 @@ func (p Policy) Allow(need Role, token, remoteAddr string) error {
 // ErrForbidden that names both.
 func Enough(have, need Role) error {
 	if have < need {
-		return fmt.Errorf("%w: the role %s is not enough, it takes %s", ErrForbidden, have, need)
+		return forbid("the role %s is not enough, it takes %s", have, need)
 	}
 	return nil
 }
+
+// forbid returns an ErrForbidden that says no more than why.
+func forbid(format string, args ...any) error {
+	return &forbiddenError{fmt.Sprintf(format, args...)}
+}
+
+type forbiddenError struct{ why string }
+
+func (e *forbiddenError) Error() string        { return e.why }
+func (e *forbiddenError) Is(target error) bool { return target == ErrForbidden }
 
 // Owner names who a caller is when registrations are counted: its role, and a few
 // bytes of a checksum of its token, which is a name for it and no way to it. It is

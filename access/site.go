@@ -1,7 +1,6 @@
 package access
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -26,10 +25,10 @@ func (p Policy) CheckSite(s Site) error {
 		return nil
 	}
 	if s.Origin != "" || s.FetchSite != "" && s.FetchSite != "none" {
-		return fmt.Errorf("%w: without tokens (--token_file FILE) no web page may make changes: the call has the header Origin or Sec-Fetch-Site", ErrForbidden)
+		return forbid("without tokens (--token_file FILE) no web page may make changes: the call has the header Origin or Sec-Fetch-Site")
 	}
 	if s.Host != "" && !p.ownHost(s.Host) {
-		return fmt.Errorf("%w: this service is not known as %.100q: call it at localhost or an address, or have the name allowed (--http_host)", ErrForbidden, s.Host)
+		return forbid("this service is not known as %.100q: call it at localhost or an address, or have the name allowed (--http_host)", s.Host)
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func (c *jsonCodec) ReadBody(body any) error {
 		return err
 	}
 	if err := readStock(raw, msg); err != nil {
-		return merrors.BadRequest(errorID, "%s: %v", badField(raw, msg), err)
+		return merrors.BadRequest(errorID, "%s", brief(jsonFault(raw, msg, err)))
 	}
 	if req, ok := msg.(*monitorpb.HealthChecksRequest); ok {
 		req.ProtoReflect().SetUnknown(wireMark())
@@ -62,29 +62,6 @@ type readOnly struct{ io.Reader }
 
 func (readOnly) Write(p []byte) (int, error) { return len(p), nil }
 func (readOnly) Close() error                { return nil }
-
-// badField returns the name of the member that keeps raw from being decoded, or
-// "request" if it is not one of them.
-func badField(raw []byte, msg proto.Message) string {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(raw, &members) != nil {
-		return "request"
-	}
-	fields := msg.ProtoReflect().Descriptor().Fields()
-	for i := range fields.Len() {
-		for _, name := range []string{string(fields.Get(i).Name()), fields.Get(i).JSONName()} {
-			value, ok := members[name]
-			if !ok {
-				continue
-			}
-			one, err := json.Marshal(map[string]json.RawMessage{name: value})
-			if err == nil && readStock(one, msg.ProtoReflect().New().Interface()) != nil {
-				return name
-			}
-		}
-	}
-	return "request"
-}
 
 func (c *jsonCodec) Write(m *codec.Message, body any) error {
 	rsp, ok := body.(*monitorpb.HealthChecksResponse)

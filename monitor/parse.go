@@ -68,7 +68,7 @@ func atMost(n int, file string, problems []*Problem) []*Problem {
 	}
 	more := &Problem{
 		File: file, Warning: !slices.ContainsFunc(problems[n:], isError),
-		Err: fmt.Errorf("%d more problems", len(problems)-n),
+		Err: fmt.Errorf("further problems: %d", len(problems)-n),
 	}
 	return append(problems[:n:n], more)
 }
@@ -120,7 +120,7 @@ func parseOne(text string) (*Definition, error) {
 		errs = append(errs, p)
 	}
 	if len(problems) == 0 {
-		errs = append(errs, fmt.Errorf("want one monitor, have %d monitors and %d receivers", len(set.Monitors), len(set.Receivers)))
+		errs = append(errs, fmt.Errorf("want one monitor and no receiver, have %d and %d", len(set.Monitors), len(set.Receivers)))
 	}
 	return nil, errors.Join(errs...)
 }

@@ -301,7 +301,7 @@ func TestG33WhatIsNotKnownIsRefused(t *testing.T) {
 		"{\"name\": \"\xff\"}":                                     "not valid UTF-8",
 		"name = \"m\"\nx = 1\n[probe]\ntype = \"x\"":               "x: unknown key",
 		strings.Repeat("#", MaxDefinition+1):                       "larger than 65536 bytes",
-		"[[receiver]]\nname=\"r\"\ntype=\"x\"":                     "want one monitor, have 0 monitors and 1 receivers",
+		"[[receiver]]\nname=\"r\"\ntype=\"x\"":                     "want one monitor and no receiver, have 0 and 1",
 	} {
 		if _, err := ParseOne(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60q: got %v, want %s", text, err, want)
