@@ -130,6 +130,7 @@ func regOpenConsul(t *testing.T, cfg guard.ConsulConfig) registry.Registry {
 func TestConsulDeadlineSparesBlockingQueries(t *testing.T) {
 	regNoLeaks(t)
 	const timeout = 300 * time.Millisecond
+	const prompt = 10 * time.Second // on a machine that is busy; the alternative is for ever
 	release := make(chan struct{})
 	var blocked atomic.Int64 // the longest that a blocking query could wait
 	reg := regFakeAgent(t, timeout, func(w http.ResponseWriter, r *http.Request) {
@@ -153,7 +154,7 @@ func TestConsulDeadlineSparesBlockingQueries(t *testing.T) {
 	t.Cleanup(func() { close(release) })
 	start := time.Now()
 	_, err := reg.GetService("stuck")
-	if took := time.Since(start); err == nil || !strings.Contains(err.Error(), "no answer within 300ms") || took > 2*timeout {
+	if took := time.Since(start); err == nil || !strings.Contains(err.Error(), "no answer within 300ms") || took > prompt {
 		t.Errorf("a stuck question: %v after %v", err, took)
 	}
 	w, err := reg.Watch(registry.WatchService("svc"))
@@ -168,7 +169,7 @@ func TestConsulDeadlineSparesBlockingQueries(t *testing.T) {
 	<-time.After(7 * timeout)
 	start = time.Now()
 	w.Stop()
-	if err := <-ended; err != registry.ErrWatcherStopped || time.Since(start) > timeout {
+	if err := <-ended; err != registry.ErrWatcherStopped || time.Since(start) > prompt {
 		t.Errorf("stop of a watch: %v after %v", err, time.Since(start))
 	}
 	if got := time.Duration(blocked.Load()); got < 3*timeout {
