@@ -129,7 +129,7 @@ func (r *Receiver) record(j job, o outcome, err error) (failures int) {
 		if until := r.until(now, j.began, err); r.failures > failures || until.After(r.pause) {
 			r.pause = until
 		}
-		r.window = time.Time{}
+		r.window, r.urgent = time.Time{}, true
 	}
 	for _, t := range j.threads {
 		j.from.settle(t, o)

@@ -240,6 +240,13 @@ func villain(t *testing.T, do func(net.Conn)) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	serve(t, l, do)
+	return l.Addr().String()
+}
+
+// serve answers each connection with do, in its own goroutine.
+func serve(t *testing.T, l net.Listener, do func(net.Conn)) {
+	t.Helper()
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var conns []net.Conn
@@ -264,7 +271,6 @@ func villain(t *testing.T, do func(net.Conn)) string {
 		mu.Unlock()
 		wg.Wait()
 	})
-	return l.Addr().String()
 }
 
 // forever writes b again and again until the other side has enough.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -83,14 +85,19 @@ func TestT45AnswersKeepTheLongBackoff(t *testing.T) {
 }
 
 // refusing returns an address that refuses connections, and that nobody else can
-// take: it is bound and does not listen.
-func refusing(t *testing.T) string {
+// take: it is bound and does not listen before listen is called.
+func refusing(t *testing.T) (addr string, listen func() net.Listener) {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = syscall.Close(fd) })
+	taken := false
+	t.Cleanup(func() {
+		if !taken {
+			_ = syscall.Close(fd)
+		}
+	})
 	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		t.Fatal(err)
 	}
@@ -98,13 +105,26 @@ func refusing(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
+	return fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port), func() net.Listener {
+		if err := syscall.Listen(fd, 16); err != nil {
+			t.Fatal(err)
+		}
+		taken = true
+		file := os.NewFile(uintptr(fd), "listener")
+		defer file.Close()
+		l, err := net.FileListener(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		return l
+	}
 }
 
 // TestT43OnlyWhoHeardNothingIsUnreachable breaks an http action and a mail at each
 // point.
 func TestT43OnlyWhoHeardNothingIsUnreachable(t *testing.T) {
-	closed := refusing(t)
+	closed, _ := refusing(t)
 	silent := villain(t, func(c net.Conn) { readRequest(c) })
 	check := func(name string, a Action, want bool) {
 		t.Helper()
@@ -121,7 +141,7 @@ func TestT43OnlyWhoHeardNothingIsUnreachable(t *testing.T) {
 	check("notify, refused", build(t, "notify", fmt.Sprintf("url = \"ntfy://%s/canary-topic?scheme=http\"", closed)), true)
 	check("mail, refused", build(t, "mail", mailTo(closed, `to = ["a@example.org"]`)), true)
 	for _, stage := range stages {
-		for fault, want := range map[string]bool{"hang": stage != ".", "drop": stage != ".", "flood": false, "451 later": false} {
+		for fault, want := range map[string]bool{"hang": stage != ".", "drop": stage != ".", "451 later": false} {
 			if stage == "EHLO" && fault == "451 later" {
 				continue // it goes on with HELO
 			}
@@ -133,4 +153,200 @@ func TestT43OnlyWhoHeardNothingIsUnreachable(t *testing.T) {
 	}
 	s := newBadServer(t, "", "")
 	check("mail, STARTTLS stripped", build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\ntls = \"starttls\"")), false)
+}
+
+// quickly are options for outages of seconds.
+var quickly = Options{MinBackoff: 20 * time.Millisecond, MaxBackoff: 50 * time.Millisecond, Window: 50 * time.Millisecond}
+
+// TestT43ServerThatIsBackGetsEachIncidentOnce has a mail server that is not there,
+// or asks to come again at some stage, while several monitors fail. Once it is
+// well each failure is in one mail.
+func TestT43ServerThatIsBackGetsEachIncidentOnce(t *testing.T) {
+	for _, stage := range append([]string{"connect"}, stages...) {
+		t.Run(stage, func(t *testing.T) {
+			t.Parallel()
+			if stage == "EHLO" {
+				t.Log("an answer to EHLO is no fault: it goes on with HELO")
+			}
+			s := newBadServer(t, stage, "451 later", "AUTH PLAIN")
+			addr, heal := s.addr, s.heal
+			if stage == "connect" {
+				closed, listen := refusing(t)
+				addr = closed
+				heal = func() { serve(t, listen(), s.serve) }
+			}
+			a := build(t, "mail", mailTo(addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"p\""))
+			d, _ := deliver(t, quickly)
+			r := d.Add("mail", a)
+			const open = 3
+			for i := range open {
+				r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint("INC", i)))
+			}
+			if stage != "EHLO" {
+				until(t, func() bool { return r.State().Failures >= 3 })
+			}
+			early := len(s.taken())
+			heal()
+			until(t, func() bool { return r.State().Delivered == open })
+			count := map[string]int{}
+			for _, m := range s.taken()[early:] {
+				for i := range open {
+					if id := fmt.Sprint("INC", i); strings.Contains(m, id) {
+						count[id]++
+					}
+				}
+			}
+			// What the server refused after the whole mail, it did not take.
+			if len(count) != open || slices.Max(values(count)) != 1 {
+				t.Errorf("once the server is well the failures are told %v times, want once each", count)
+			}
+		})
+	}
+}
+
+func values(m map[string]int) (vs []int) {
+	for _, v := range m {
+		vs = append(vs, v)
+	}
+	return vs
+}
+
+// TestT43RefusedForGoodIsCountedAndNotTriedAgain answers 5xx at each stage.
+func TestT43RefusedForGoodIsCountedAndNotTriedAgain(t *testing.T) {
+	for _, stage := range stages {
+		if stage == "EHLO" {
+			continue // it goes on with HELO
+		}
+		t.Run(stage, func(t *testing.T) {
+			t.Parallel()
+			s := newBadServer(t, stage, "554 no", "AUTH PLAIN")
+			a := build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"p\""))
+			d, _ := deliver(t, quickly)
+			r := d.Add("mail", a)
+			r.Enqueue(testFail)
+			until(t, func() bool { return r.State().Refused == 1 })
+			s.heal()
+			other := testFail
+			other.Monitor, other.Incident = "other", "02DEF"
+			r.Enqueue(other)
+			until(t, func() bool { return r.State().Delivered == 1 })
+			mails := s.taken()
+			if st := r.State(); st.Attempts != 2 || st.Retried != 0 || strings.Contains(mails[len(mails)-1], "01ABC") {
+				t.Errorf("got %+v, and last\n%s", st, mails[len(mails)-1])
+			}
+		})
+	}
+}
+
+// TestT43STARTTLSStripped has somebody in between take STARTTLS off the offer:
+// nothing is sent in the clear, and all once it is offered again.
+func TestT43STARTTLSStripped(t *testing.T) {
+	s := newBadServer(t, "", "", "AUTH PLAIN")
+	const keys = "to = [\"a@example.org\"]\ntls = \"starttls\"\nuser = \"user\"\npassword = \"s3cret-password\"\n"
+	d, _ := deliver(t, quickly)
+	r := d.Add("mail", build(t, "mail", mailTo(s.addr, keys)))
+	r.Enqueue(testFail)
+	until(t, func() bool { return r.State().Retried >= 3 })
+	s.mu.Lock()
+	if len(s.mails) != 0 || len(s.login) != 0 {
+		t.Errorf("in the clear %q was sent, and %q", s.login, s.mails)
+	}
+	s.mu.Unlock()
+	box := newMailbox(t, "starttls")
+	d.Add("mail", build(t, "mail", mailTo(box.addr, keys+fmt.Sprintf("ca_file = %q", box.caFile))))
+	until(t, func() bool { return r.State().Delivered == 1 })
+	if mails := box.taken(); len(mails) != 1 || !mails[0].tls {
+		t.Errorf("got %+v", mails)
+	}
+}
+
+// TestT45QueueIsBounded has a receiver away for hours while a few monitors flap:
+// what waits stays below the bound, what is dropped is counted, and in the end
+// the newest state of each is told, and no recovery without its failure.
+func TestT45QueueIsBounded(t *testing.T) {
+	for _, group := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(group, away(10*time.Hour))
+			d, _ := deliver(t, Options{})
+			r := d.Add("r", f)
+			const monitors, flaps = 3, 5000
+			for i := range flaps {
+				for m := range monitors {
+					name, id := fmt.Sprint("m", m), fmt.Sprint(m, "-", i)
+					r.Enqueue(fail(name, id))
+					if i < flaps-1 || m == 0 {
+						r.Enqueue(recovery(name, id))
+					}
+				}
+				// The newest incident of each waits besides, and what is being told.
+				if s := r.State(); s.Depth > 1000+2*monitors+2*monitors {
+					t.Fatalf("%d wait", s.Depth)
+				}
+				time.Sleep(time.Second)
+			}
+			time.Sleep(12 * time.Hour)
+			told, _ := f.taken()
+			of := map[string][]Notice{}
+			for _, n := range told {
+				of[n.Monitor] = append(of[n.Monitor], n)
+			}
+			for m := range monitors {
+				heard := of[fmt.Sprint("m", m)]
+				checkHeard(t, heard)
+				want := fmt.Sprintf("fail:%d-%d", m, flaps-1)
+				if m == 0 {
+					want = fmt.Sprintf("recover:%d-%d", m, flaps-1)
+				}
+				if got := lastWord(heard); got != want {
+					t.Errorf("group %v: the last word on m%d is %s, want %s", group, m, got, want)
+				}
+			}
+			s := r.State()
+			if s.Depth != 0 || s.Dropped == 0 || s.Dropped+s.Delivered != 2*flaps*monitors-2 || s.Delivered > 1000+4*monitors {
+				t.Errorf("group %v: got %+v", group, s)
+			}
+		})
+	}
+}
+
+// TestT47GroupsAreSpacedAlsoThroughFaults has a receiver that groups fail in every
+// way: what it takes are different messages at least 10 s apart, of all that
+// happened, each once.
+func TestT47GroupsAreSpacedAlsoThroughFaults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(true, func(ctx context.Context, n int, _ []Notice) error {
+			switch n % 5 {
+			case 1:
+				return errors.New("451 later")
+			case 2:
+				return &Unreachable{errors.New("refused")}
+			case 3:
+				<-ctx.Done()
+				return context.Cause(ctx)
+			}
+			return nil
+		})
+		d, _ := deliver(t, Options{})
+		r := d.Add("ops", f)
+		const n = 2000
+		for i := range n {
+			r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint(i)))
+			time.Sleep(100 * time.Millisecond)
+		}
+		time.Sleep(10 * time.Minute)
+		told, calls := f.taken()
+		if len(told) != n || f.most != 1 {
+			t.Errorf("told %d, %d messages at a time, want %d, 1", len(told), f.most, n)
+		}
+		var at []time.Duration
+		for i, c := range calls {
+			if c.err == nil {
+				at = append(at, c.at)
+			}
+			if i > 0 && calls[i-1].err != nil && !errors.As(calls[i-1].err, new(*Unreachable)) && !slices.Equal(keys(calls[i-1].notices), keys(c.notices)) {
+				t.Errorf("attempt %d may have been taken, and the next tells something else", i)
+			}
+		}
+		checkSpacing(t, at, 10*time.Second)
+	})
 }

@@ -24,6 +24,8 @@ type Receiver struct {
 	failures int           // attempts that failed since the last that did not
 	pause    time.Time     // no attempt before, because of failures
 	window   time.Time     // no attempt before, because of grouping
+	urgent   bool          // something else than starts may wait
+	company  time.Time     // until when starts alone wait for others
 	retried  uint64
 	attempts uint64
 	success  time.Time
@@ -51,8 +53,13 @@ func (r *Receiver) Enqueue(n Notice) {
 	case r.removed:
 		r.backlog.count.Dropped++
 	case n.Event == Init:
-		r.backlog.add(n, time.Now(), 0)
+		now := time.Now()
+		r.backlog.add(n, now, 0)
+		if r.company.IsZero() {
+			r.company = now.Add(r.d.opt.Window)
+		}
 	default:
+		r.urgent = true
 		// What counts as this change is seen by who looks after it was counted:
 		// the lock is held.
 		r.backlog.add(n, time.Now(), r.d.Changed())
@@ -107,6 +114,7 @@ func (r *Receiver) restore(b Backlog) {
 	for monitor, incident := range b.Told {
 		r.backlog.remember(monitor, incident)
 	}
+	r.urgent = r.urgent || len(b.Notices) > 0
 	for _, n := range b.Notices {
 		// The wall clock is all there is: trust it within what makes sense.
 		age := min(max(0, now.Sub(n.Time)), r.d.opt.MaxAge)
@@ -218,8 +226,16 @@ func (r *Receiver) blocked(now time.Time) time.Duration {
 	if r.failures > 0 {
 		until = r.pause
 	}
-	if r.groups() && r.window.After(until) {
+	if !r.groups() {
+		return until.Sub(now)
+	}
+	if r.window.After(until) {
 		until = r.window
+	}
+	// A message of starts, which nobody waits for, would put off the failure that
+	// is seen right after the start of the program.
+	if !r.urgent && r.company.After(until) {
+		until = r.company
 	}
 	return until.Sub(now)
 }
@@ -237,7 +253,10 @@ func (r *Receiver) takeLocked(now time.Time) []job {
 			return nil
 		}
 		if ts := r.backlog.take(len(r.backlog.ready), true, oldest); len(ts) > 0 {
-			r.window = now.Add(r.d.opt.Window)
+			if r.urgent {
+				r.window = now.Add(r.d.opt.Window)
+			}
+			r.urgent, r.company = false, time.Time{}
 			return []job{r.job(ts)}
 		}
 		return nil

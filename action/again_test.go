@@ -1,0 +1,234 @@
+package action
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// keeper is a Keeper that writes down at once what a Deliverer owes.
+type keeper struct {
+	mu      sync.Mutex // guards all that follows
+	from    *Deliverer
+	changes uint64
+	disk    []byte
+	delay   time.Duration
+	awaited int
+}
+
+func (k *keeper) Changed() uint64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.changes++
+	return k.changes
+}
+
+func (k *keeper) Await(context.Context, uint64) {
+	k.mu.Lock()
+	k.awaited++
+	delay := k.delay
+	k.mu.Unlock()
+	time.Sleep(delay)
+	k.write()
+}
+
+func (k *keeper) write() {
+	text, err := json.Marshal(k.from.Pending())
+	if err != nil {
+		panic(err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.disk = text
+}
+
+// read returns what is on the disk.
+func (k *keeper) read(t *testing.T) (owed []Backlog) {
+	t.Helper()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.disk == nil {
+		return nil
+	}
+	if err := json.Unmarshal(k.disk, &owed); err != nil {
+		t.Fatal(err)
+	}
+	return owed
+}
+
+// keys returns the keys of notices, sorted.
+func keys(ns []Notice) (all []string) {
+	for _, n := range ns {
+		all = append(all, n.Key())
+	}
+	slices.Sort(all)
+	return all
+}
+
+// TestT49NothingIsToldBeforeItIsWrittenDown looks at the disk whenever something
+// is told.
+func TestT49NothingIsToldBeforeItIsWrittenDown(t *testing.T) {
+	for _, group := range []bool{false, true} {
+		t.Run(fmt.Sprint("group ", group), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := &keeper{delay: 300 * time.Millisecond}
+				var last atomic.Int64 // how long the last one waited
+				f := newFake(group, func(_ context.Context, n int, ns []Notice) error {
+					for _, n := range ns {
+						if n.Event == Init {
+							continue
+						}
+						if owed := k.read(t); len(owed) != 1 || !slices.Contains(keys(owed[0].Notices), n.Key()) {
+							t.Errorf("%s is told before it is written down", n.Key())
+						} else if group && !slices.Contains(owed[0].Tried, n.Key()) {
+							t.Errorf("%s is told before it is written down with whom", n.Key())
+						}
+						last.Store(int64(time.Since(n.Time)))
+					}
+					if n == 2 {
+						return errors.New("down")
+					}
+					return nil
+				})
+				d, _ := deliver(t, Options{Keeper: k})
+				k.from = d
+				r := d.Add("r", f)
+				r.Enqueue(Notice{Monitor: "m", Event: Init})
+				time.Sleep(time.Second)
+				if k.awaited != 0 {
+					t.Error("a start waits for the disk")
+				}
+				r.Enqueue(fail("m", "1"))
+				r.Enqueue(fail("n", "2"))
+				time.Sleep(time.Minute)
+				if late := time.Duration(last.Load()); late < k.delay || late > 12*time.Second {
+					t.Errorf("told after %v", late)
+				}
+				r.Enqueue(recovery("m", "1"))
+				time.Sleep(time.Minute)
+				if told, _ := f.taken(); len(told) != 4 {
+					t.Errorf("told %q", words(told))
+				}
+				k.write()
+				if owed := k.read(t); len(owed) != 1 || len(owed[0].Notices)+len(owed[0].Tried) != 0 || owed[0].Told["n"] != "2" || len(owed[0].Told) != 1 {
+					t.Errorf("in the end %+v is kept", owed)
+				}
+			})
+		})
+	}
+}
+
+// TestT49GroupKeepsItsKeyOverAKill kills the process while a group is being told,
+// and also after it was. What the next one tells first is that group and nothing
+// else, although the group has other companions by then.
+func TestT49GroupKeepsItsKeyOverAKill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &keeper{}
+		hang := newFake(true, func(ctx context.Context, n int, _ []Notice) error {
+			if n == 1 {
+				return nil
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		d, _ := deliver(t, Options{Keeper: k})
+		k.from = d
+		r := d.Add("ops", hang)
+		r.Enqueue(fail("z", "0"))
+		time.Sleep(time.Second)
+		for i := range 5 {
+			r.Enqueue(fail(fmt.Sprint("m", 9-i), fmt.Sprint(i+1)))
+		}
+		time.Sleep(15 * time.Second) // the group is under way
+		r.Enqueue(fail("a", "6"))
+		r.Enqueue(recovery("m9", "1"))
+		k.write()
+		owed := k.read(t) // and now the process is killed
+
+		g := newFake(true, nil)
+		d, _ = deliver(t, Options{})
+		d.Restore(owed)
+		d.Add("ops", g).Enqueue(fail("b", "7"))
+		time.Sleep(time.Minute)
+		_, calls := g.taken()
+		_, hangs := hang.taken()
+		if len(hangs) < 2 || len(calls) != 2 {
+			t.Fatalf("%d attempts before and %d after the kill", len(hangs), len(calls))
+		}
+		a := build(t, "mail", mailTo("localhost:25", `to = ["a@example.org"]`)).(*mailAction)
+		before, after := a.messageID(hangs[1].notices), a.messageID(calls[0].notices)
+		if before != after || !slices.Equal(keys(hangs[1].notices), keys(calls[0].notices)) {
+			t.Errorf("told %q as %s, and after the kill %q as %s", words(hangs[1].notices), before, words(calls[0].notices), after)
+		}
+		if got := strings.Join(keys(calls[1].notices), " "); got != "1-recover 6-fail 7-fail" {
+			t.Errorf("then told %q", got)
+		}
+	})
+}
+
+// TestT43AfterDataRetryIsTheSameMail has a real conversation end in silence after
+// the whole mail; what fails meanwhile goes into another one.
+func TestT43AfterDataRetryIsTheSameMail(t *testing.T) {
+	s := newBadServer(t, ".", "hang")
+	a := build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\nfail_to = [\"b@example.org\"]")).(*mailAction)
+	a.timeout = 200 * time.Millisecond
+	d, _ := deliver(t, Options{MinBackoff: 50 * time.Millisecond, MaxBackoff: 60 * time.Millisecond, Window: 300 * time.Millisecond})
+	r := d.Add("mail", a)
+	for i := range 3 {
+		r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint("INC", i)))
+	}
+	until(t, func() bool { return len(s.taken()) >= 2 })
+	for i := range 3 {
+		r.Enqueue(recovery(fmt.Sprint("m", i), fmt.Sprint("INC", i)))
+	}
+	until(t, func() bool { return len(s.taken()) >= 4 })
+	s.heal()
+	until(t, func() bool { return r.State().Delivered == 6 })
+	texts := map[string]string{}
+	for _, m := range s.taken() {
+		_, id, _ := strings.Cut(m, "Message-ID: ")
+		id, _, _ = strings.Cut(id, "\r\n")
+		if before, ok := texts[id]; ok && before != m {
+			t.Errorf("two mails of the id %s differ:\n%s\n%s", id, before, m)
+		}
+		texts[id] = m
+	}
+	// The first notice may be alone in its mail; to each of the two groups of
+	// recipients the same is sent.
+	if len(texts) > 4 {
+		t.Errorf("%d different mails", len(texts))
+	}
+	if s := r.State(); s.Superseded+s.Suppressed+s.Refused+s.Dropped != 0 {
+		t.Errorf("got %+v", s)
+	}
+}
+
+// TestG14StopBehindAFrozenGroupEnds stops while a group that may have been taken
+// fails, with more behind it: one attempt is made, and Run returns.
+func TestG14StopBehindAFrozenGroupEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(true, down(time.Hour))
+		d, stop := deliver(t, Options{})
+		r := d.Add("r", f)
+		r.Enqueue(fail("m", "1"))
+		time.Sleep(time.Minute)
+		r.Enqueue(fail("n", "2"))
+		r.Enqueue(recovery("m", "1"))
+		_, before := f.taken()
+		took, err := stop()
+		if _, after := f.taken(); took > 0 || err != nil || len(after) != len(before)+1 {
+			t.Errorf("stopping took %v, %v, with %d attempts", took, err, len(after)-len(before))
+		}
+		if owed := d.Pending(); len(owed) != 1 || len(owed[0].Notices) != 3 || !slices.Equal(owed[0].Tried, []string{"1-fail"}) {
+			t.Errorf("owed %+v", owed)
+		}
+	})
+}
