@@ -86,12 +86,6 @@ func registering(definition string) func(*Monitor, context.Context) error {
 	}
 }
 
-func verbosity(level string) func(*Monitor, context.Context) error {
-	return func(m *Monitor, ctx context.Context) error {
-		return m.Verbosity(ctx, &monitorpb.VerbosityRequest{Level: level}, &monitorpb.VerbosityResponse{})
-	}
-}
-
 // G1, T73: without tokens nothing changes, and exec needs its own switch.
 func TestG1NoTokenFileMeansNoChanges(t *testing.T) {
 	m := monitored(t, func(p *access.Policy) { p.Tokens = nil })
