@@ -269,7 +269,7 @@ func TestT45QueueIsBounded(t *testing.T) {
 			f := newFake(group, away(10*time.Hour))
 			d, _ := deliver(t, Options{})
 			r := d.Add("r", f)
-			const monitors, flaps = 3, 5000
+			const monitors, flaps = 3, 1000
 			for i := range flaps {
 				for m := range monitors {
 					name, id := fmt.Sprint("m", m), fmt.Sprint(m, "-", i)
