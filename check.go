@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -19,71 +16,48 @@ import (
 
 const flagOutput = "output"
 
-// fileCommands work on files, without a running instance.
-func fileCommands(stdout io.Writer) []*cli.Command {
+// fileCommands work on files, without running them.
+func fileCommands(stdin io.Reader, stdout, stderr io.Writer) []*cli.Command {
 	return []*cli.Command{
 		{
-			Name: "check", ArgsUsage: "DIR|FILE...", Usage: "say what is wrong with files of monitors; fails if something is",
+			Name: "check", ArgsUsage: "DIR|FILE|-...", Usage: "say what is wrong with files of monitors; fails if something is",
 			OnUsageError: onUsageError,
 			Action: func(c *cli.Context) error {
 				if c.NArg() == 0 {
-					return usageError{errors.New("give \"check\" as in: monitor-srv check DIR|FILE")}
+					return usageError{errors.New("give \"check\" as in: monitor-srv check DIR|FILE|-")}
 				}
-				return checkFiles(c.Args().Slice(), stdout)
+				return checkFiles(stdin, stdout, c.Bool(flagStrict), c.Args().Slice()...)
 			},
 		},
 		{
-			Name: "probe", ArgsUsage: "FILE [NAME]", Usage: "run the monitors of a file once and print what came of it; fails if one does",
+			Name: "probe", ArgsUsage: "FILE|DIR|- [NAME]", Usage: "run the monitors of a file once, or one of them, and print what came of it; fails if one does",
 			OnUsageError: onUsageError,
-			Action:       func(c *cli.Context) error { return tryFile(c, stdout) },
+			Action:       func(c *cli.Context) error { return tryFile(c, stdin, stdout, stderr) },
 		},
 	}
 }
 
-// idleGroup is a group that never runs: it only builds what it is given.
-func idleGroup() *monitor.Group {
+// idleGroup is a group that never runs: it builds what it is given, with probes
+// that see the fleet.
+func idleGroup(f *fleet) *monitor.Group {
 	return monitor.NewGroup(monitor.Config{
 		Probes: probe.Builtin(), Actions: action.Builtin(),
 		Deliverer: action.NewDeliverer(action.Options{}),
 		Recorder:  nobody{},
 		Log:       slog.New(slog.DiscardHandler),
-		ProbeEnv:  probe.Env{Caller: absent{}, Events: absent{}, Stats: absent{}},
+		ProbeEnv:  probe.Env{Caller: f, Events: f, Stats: f},
 	})
 }
-
-// absent stands for the instance that some kinds of probe ask.
-type absent struct{}
-
-var (
-	_ probe.Caller      = absent{}
-	_ probe.EventSource = absent{}
-	_ probe.StatsSource = absent{}
-
-	errAbsent = errors.New("this kind of probe needs a running instance, which hears events and knows the registry: give the file to one")
-)
-
-// Nodes implements probe.Caller.
-func (absent) Nodes(context.Context, string) ([]probe.Node, error) { return nil, errAbsent }
-
-// Call implements probe.Caller.
-func (absent) Call(context.Context, probe.Call) (json.RawMessage, error) { return nil, errAbsent }
-
-// Checks implements probe.EventSource.
-func (absent) Checks(context.Context, string, string, string) ([]probe.Check, error) {
-	return nil, errAbsent
-}
-
-// Stats implements probe.StatsSource.
-func (absent) Stats(context.Context, string) ([]probe.NodeStats, error) { return nil, errAbsent }
 
 type nobody struct{}
 
 func (nobody) Record(monitor.Result) {}
 
-// checkFiles prints every problem of files and directories.
-func checkFiles(paths []string, stdout io.Writer) error {
-	set, problems := monitor.Load(paths...)
-	problems = append(problems, idleGroup().Apply(set, problems)...)
+// checkFiles prints every problem of files and directories. It fails if one is
+// more than a warning, or if there is any and it is to be strict.
+func checkFiles(stdin io.Reader, stdout io.Writer, strict bool, paths ...string) error {
+	set, problems := monitor.LoadFrom(stdin, paths...)
+	problems = append(problems, idleGroup(&fleet{}).Apply(set, problems)...)
 	monitor.SortProblems(problems)
 	errs := 0
 	for _, p := range problems {
@@ -94,8 +68,14 @@ func checkFiles(paths []string, stdout io.Writer) error {
 			return err
 		}
 	}
-	if errs > 0 {
-		return fmt.Errorf("%s in %s", count(errs, "problem"), strings.Join(paths, ", "))
+	where := strings.Join(paths, ", ")
+	switch warnings := len(problems) - errs; {
+	case errs > 0:
+		return fmt.Errorf("%s in %s", count(errs, "problem"), where)
+	case len(set.Monitors)+len(set.Receivers) == 0 && warnings == 0:
+		return fmt.Errorf("no monitor and no receiver in %s: files of a directory are named *.toml", where)
+	case strict && warnings > 0:
+		return fmt.Errorf("%s in %s, and --%s", count(warnings, "warning"), where, flagStrict)
 	}
 	_, err := fmt.Fprintf(stdout, "%s and %s: fine\n", count(len(set.Monitors), "monitor"), count(len(set.Receivers), "receiver"))
 	return err
@@ -109,59 +89,6 @@ func count(n int, word string) string {
 	return fmt.Sprintf("%d %s", n, word)
 }
 
-// tried is one monitor's result as JSON.
-type tried struct {
-	Name    string             `json:"name"`
-	Verdict string             `json:"verdict"`
-	Value   *float64           `json:"value,omitempty"` // absent if the probe failed
-	Error   string             `json:"error,omitempty"`
-	Detail  string             `json:"detail,omitempty"`
-	Seconds float64            `json:"seconds"`
-	Phases  map[string]float64 `json:"phases,omitempty"` // seconds
-}
-
-func tryFile(c *cli.Context, stdout io.Writer) error {
-	if n := c.NArg(); n < 1 || n > 2 {
-		return usageError{errors.New("give \"probe\" as in: monitor-srv probe FILE [NAME]")}
-	}
-	output := c.String(flagOutput)
-	if output != "table" && output != "json" {
-		return usageError{fmt.Errorf("--%s %q is not known: give one of table, json", flagOutput, output)}
-	}
-	file, name := c.Args().Get(0), c.Args().Get(1)
-	set, problems := monitor.Load(file)
-	group := idleGroup()
-	problems = append(problems, group.Apply(set, problems)...)
-	if err := errorOf(problems); err != nil {
-		return err
-	}
-	var results []tried
-	failed := 0
-	for _, d := range set.Monitors {
-		if name != "" && d.Name != name {
-			continue
-		}
-		res, err := group.Try(c.Context, d)
-		if err != nil {
-			return fmt.Errorf("monitor %q: %w", d.Name, err)
-		}
-		if res.State == monitor.Failing {
-			failed++
-		}
-		results = append(results, triedOf(res))
-	}
-	if len(results) == 0 {
-		return fmt.Errorf("%s defines no monitor %q", file, name)
-	}
-	if err := printTried(results, output, stdout); err != nil {
-		return err
-	}
-	if failed > 0 {
-		return fmt.Errorf("%d of %d monitors fail", failed, len(results))
-	}
-	return nil
-}
-
 // errorOf joins all problems that are more than warnings.
 func errorOf(problems []*monitor.Problem) error {
 	monitor.SortProblems(problems)
@@ -172,44 +99,4 @@ func errorOf(problems []*monitor.Problem) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func triedOf(res monitor.Result) tried {
-	t := tried{Name: res.Name, Verdict: res.State.String(), Detail: res.Detail, Seconds: res.Took.Seconds()}
-	if res.Err != nil {
-		t.Error = res.Err.Error()
-	} else {
-		t.Value, t.Error = &res.Value, res.Wrong
-	}
-	for _, p := range res.Phases {
-		if t.Phases == nil {
-			t.Phases = make(map[string]float64)
-		}
-		t.Phases[p.Name] = p.Duration.Seconds()
-	}
-	return t
-}
-
-func printTried(results []tried, output string, stdout io.Writer) error {
-	if output == "json" {
-		enc := json.NewEncoder(stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(results)
-	}
-	for _, t := range results {
-		value := "-"
-		if t.Value != nil {
-			value = fmt.Sprint(*t.Value)
-		}
-		took := time.Duration(t.Seconds * float64(time.Second)).Round(10 * time.Microsecond)
-		if _, err := fmt.Fprintf(stdout, "%-8s %-32s value %-12s in %v\n", t.Verdict, t.Name, value, took); err != nil {
-			return err
-		}
-		for _, line := range []string{t.Error, t.Detail} {
-			if line != "" {
-				fmt.Fprintf(stdout, "         %s\n", line)
-			}
-		}
-	}
-	return nil
 }

@@ -39,7 +39,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		EnableBashCompletion: true,
 	}
 	app.Commands = append(app.Commands, clientCommands(stdin, stdout)...)
-	app.Commands = append(app.Commands, fileCommands(stdout)...)
+	app.Commands = append(app.Commands, fileCommands(stdin, stdout, stderr)...)
 	return app
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"net"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -90,31 +89,6 @@ func TestNoErrorShowsTheToken(t *testing.T) {
 		if code != c.code || strings.Contains(stdout.String()+stderr.String(), "hunter2") || !strings.Contains(stderr.String(), "--http_address") {
 			t.Errorf("%s at %s: exit %d, %q", c.command, c.address, code, stderr.String())
 		}
-	}
-}
-
-// What a kind of probe asks a running instance for is an error of the probe when
-// there is none, never a panic.
-func TestProbesThatNeedAnInstanceSaySo(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "a.toml")
-	write(t, file, `
-[[monitor]]
-name = "e"
-probe = { type = "event", service = "a", check = "b" }
-[[monitor]]
-name = "s"
-probe = { type = "stats", service = "a", metric = "count" }
-[[monitor]]
-name = "r"
-probe = { type = "rpc", service = "a", endpoint = "A.B" }
-`)
-	var stdout, stderr bytes.Buffer
-	code := run(context.Background(), []string{"monitor-srv", "probe", file}, nil, &stdout, &stderr)
-	if n := strings.Count(stdout.String(), "needs a running instance"); code != exitFailed || n != 3 || strings.Contains(stdout.String(), "panic") {
-		t.Errorf("exit %d:\n%s%s", code, stdout.String(), stderr.String())
-	}
-	if code := run(context.Background(), []string{"monitor-srv", "-o", "yaml", "probe", file}, nil, &stdout, &stderr); code != exitUsage {
-		t.Errorf("-o yaml: exit %d, %s", code, stderr.String())
 	}
 }
 

@@ -26,6 +26,7 @@ const (
 	flagAllowExecAPI     = "allow_exec_api"
 	flagExecAllow        = "exec_allow"
 	flagAllowTargets     = "allow_targets"
+	flagStrict           = "strict"
 	flagLogFormat        = "log_format"
 	flagVerbosity        = "verbosity"
 	flagRetention        = "retention"
@@ -68,6 +69,7 @@ func ownFlags() []cli.Flag {
 		&cli.StringFlag{Name: flagExecAllow, EnvVars: []string{"MONITOR_EXEC_ALLOW"}, Usage: "narrow that to the commands of `FILE`"},
 		&cli.StringSliceFlag{Name: flagAllowTargets, EnvVars: []string{"MONITOR_ALLOW_TARGETS"}, Usage: "let monitors that an operator registered reach the network `CIDR`, although it is private; repeatable"},
 		&cli.StringFlag{Name: flagOutput, Aliases: []string{"o"}, EnvVars: []string{"MONITOR_OUTPUT"}, Value: "table", Usage: "print as `table or json` (probe)"},
+		&cli.BoolFlag{Name: flagStrict, EnvVars: []string{"MONITOR_STRICT"}, Usage: "fail on warnings too (check)"},
 		&cli.StringFlag{Name: flagLogFormat, EnvVars: []string{"MONITOR_LOG_FORMAT"}, Value: "text", Usage: "write the log as `text or json`"},
 		&cli.StringFlag{Name: flagVerbosity, EnvVars: []string{"MONITOR_VERBOSITY"}, Value: "info", Usage: "log from `LEVEL` on: critical, error, warning, info or debug"},
 		&cli.DurationFlag{Name: flagRetention, EnvVars: []string{"MONITOR_RETENTION"}, Value: 24 * time.Hour, Usage: "keep what is missing for `DURATION`, then forget it"},
@@ -220,16 +222,13 @@ func (cfg config) check() error {
 	if _, err := setting.ParseLevel(cfg.log.verbosity); err != nil {
 		return usageError{fmt.Errorf("--%s: %w", flagVerbosity, err)}
 	}
-	for _, f := range []struct {
-		flag, value string
-		allowed     []string
-	}{
-		{flagRegistry, cfg.registry, []string{"consul", "mdns", "memory"}},
-		{flagBroker, cfg.broker, []string{"http", "nats"}},
-		{flagLogFormat, cfg.log.format, []string{"text", "json"}},
+	for _, err := range []error{
+		oneOf(flagRegistry, cfg.registry, registries()...),
+		oneOf(flagBroker, cfg.broker, "http", "nats"),
+		oneOf(flagLogFormat, cfg.log.format, "text", "json"),
 	} {
-		if !slices.Contains(f.allowed, f.value) {
-			return usageError{fmt.Errorf("--%s %q is not known: give one of %s", f.flag, f.value, strings.Join(f.allowed, ", "))}
+		if err != nil {
+			return err
 		}
 	}
 	if _, token := splitToken(cfg.httpAddress); token != "" {
@@ -249,6 +248,17 @@ func (cfg config) check() error {
 		}
 	}
 	return cfg.checkNumbers()
+}
+
+// registries are the names of registries.
+func registries() []string { return []string{"consul", "mdns", "memory"} }
+
+// oneOf checks a flag that takes one of a few words.
+func oneOf(flag, value string, allowed ...string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return usageError{fmt.Errorf("--%s %q is not known: give one of %s", flag, value, strings.Join(allowed, ", "))}
 }
 
 func (cfg config) checkNumbers() error {

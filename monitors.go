@@ -65,7 +65,7 @@ func newMonitors(i *instance) (*monitors, error) {
 	m.group = monitor.NewGroup(monitor.Config{
 		Probes: probe.Builtin(),
 		ProbeEnv: probe.Env{
-			Caller: caller{i}, Events: eventSource{i.store}, Stats: statsSource{i.store},
+			Caller: caller{i.registry, i.client}, Events: eventSource{i.store}, Stats: statsSource{i.store},
 			AllowTargets: i.cfg.allowTargets, Log: i.log, Guardian: m.guardian,
 		},
 		Actions: action.Builtin(),

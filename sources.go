@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"go-micro.dev/v4/client"
+	merrors "go-micro.dev/v4/errors"
 	"go-micro.dev/v4/registry"
 
 	"github.com/microhq/monitor-srv/probe"
@@ -14,14 +17,17 @@ import (
 	"github.com/microhq/monitor-srv/store"
 )
 
-// caller lets probes call other services through the instance's own client.
-type caller struct{ i *instance }
+// caller lets probes call other services through a client of ours.
+type caller struct {
+	registry registry.Registry
+	client   client.Client
+}
 
 var _ probe.Caller = caller{}
 
 // Nodes implements probe.Caller.
 func (c caller) Nodes(ctx context.Context, service string) ([]probe.Node, error) {
-	services, err := c.i.registry.GetService(service, registry.GetContext(ctx))
+	services, err := c.registry.GetService(service, registry.GetContext(ctx))
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		return nil, err
 	}
@@ -36,18 +42,32 @@ func (c caller) Nodes(ctx context.Context, service string) ([]probe.Node, error)
 
 // Call implements probe.Caller. A probe measures, so it repeats nothing.
 func (c caller) Call(ctx context.Context, call probe.Call) (json.RawMessage, error) {
-	opts := []client.CallOption{client.WithRetries(0)}
-	if deadline, ok := ctx.Deadline(); ok {
-		left := time.Until(deadline)
-		opts = append(opts, client.WithRequestTimeout(left), client.WithDialTimeout(left))
-	}
+	opts := append(within(ctx), client.WithRetries(0))
 	if call.Node.Address != "" {
 		opts = append(opts, client.WithAddress(call.Node.Address))
 	}
 	var answer json.RawMessage
-	request := c.i.client.NewRequest(call.Service, call.Endpoint, call.Request, client.WithContentType("application/json"))
-	err := c.i.client.Call(ctx, request, &answer, opts...)
-	return answer, err
+	request := c.client.NewRequest(call.Service, call.Endpoint, call.Request, client.WithContentType("application/json"))
+	return answer, plainRPC(c.client.Call(ctx, request, &answer, opts...))
+}
+
+// plainRPC says in one sentence what go-micro says in JSON.
+func plainRPC(err error) error {
+	var e *merrors.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	return fmt.Errorf("%s (%d %s)", cmp.Or(e.Detail, "no reason given"), e.Code, e.Id)
+}
+
+// within bounds a call by the time that the probe has left.
+func within(ctx context.Context) []client.CallOption {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return nil
+	}
+	left := time.Until(deadline)
+	return []client.CallOption{client.WithRequestTimeout(left), client.WithDialTimeout(left)}
 }
 
 // walk asks for all pages.
@@ -111,16 +131,16 @@ func (s statsSource) Stats(_ context.Context, service string) ([]probe.NodeStats
 	items, err := walk(s.store.Stats, store.Query{Service: service})
 	nodes := make([]probe.NodeStats, 0, len(items))
 	for _, n := range items {
-		nodes = append(nodes, nodeStats(n))
+		nodes = append(nodes, nodeStats(n.Proto(), n.Node, n.Age, n.Interval))
 	}
 	return nodes, err
 }
 
-func nodeStats(n store.NodeStats) probe.NodeStats {
-	p := n.Proto()
+// nodeStats are the figures of a node, published so long ago.
+func nodeStats(p *healthpb.Stats, node string, age, interval time.Duration) probe.NodeStats {
 	cpu, run, disk := p.GetCpu(), p.GetRuntime(), p.GetDisk()
 	out := probe.NodeStats{
-		Node: n.Node, Age: n.Age, Silent: n.Age > n.Interval+max(n.Interval/2, 2*time.Second),
+		Node: node, Age: age, Silent: age > interval+max(interval/2, 2*time.Second),
 		MaxRSS: p.GetMemory().GetMaxRss(), InBlock: disk.GetInBlock(), OuBlock: disk.GetOuBlock(),
 		NumThreads: run.GetNumThreads(), HeapTotal: run.GetHeapTotal(), HeapInUse: run.GetHeapInUse(),
 		UserTime: cpu.GetUserTime(), SystemTime: cpu.GetSystemTime(),

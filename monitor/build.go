@@ -113,7 +113,7 @@ func (g *Group) target(d *Definition, s section) (wanted, error) {
 		if t := g.receivers.named(s.receiver); t != nil {
 			return wanted{receiver: t}, nil
 		}
-		return wanted{}, at(s, fmt.Errorf(notDefined, s.receiver))
+		return wanted{}, at(s, g.receivers.unknown(s.receiver))
 	}
 	if !d.Trusted {
 		return wanted{}, at(s, errReceiversOnly)
@@ -133,9 +133,6 @@ func (g *Group) target(d *Definition, s section) (wanted, error) {
 	a, err := g.newAction(s)
 	return wanted{name: name, action: a, made: m}, err
 }
-
-// notDefined is what is wrong with the name of a receiver.
-const notDefined = "receiver %q is not defined in any file"
 
 func (g *Group) newAction(s section) (action.Action, error) {
 	kind, ok := g.cfg.Actions[s.kind]

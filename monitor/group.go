@@ -274,7 +274,7 @@ func (g *Group) stillDefined(d *Definition) error {
 	var errs []error
 	for _, s := range d.actions {
 		if s.receiver != "" && g.receivers.named(s.receiver) == nil {
-			errs = append(errs, at(s, fmt.Errorf(notDefined+"; the monitor goes on with the one it had", s.receiver)))
+			errs = append(errs, at(s, fmt.Errorf("receiver %q is not defined in any file; the monitor goes on with the one it had", s.receiver)))
 		}
 	}
 	return errors.Join(errs...)

@@ -81,21 +81,38 @@ func (p *Problem) Unwrap() error { return p.Err }
 // Load reads documents from files and, sorted by name, from the files *.toml of
 // directories. It returns all that is good and all that is wrong: one bad
 // definition spoils no other.
-func Load(paths ...string) (Set, []*Problem) {
+func Load(paths ...string) (Set, []*Problem) { return LoadFrom(nil, paths...) }
+
+// stdinName is what standard input is called in problems.
+const stdinName = "standard input"
+
+// LoadFrom does what Load does, and reads stdin for the path "-".
+func LoadFrom(stdin io.Reader, paths ...string) (Set, []*Problem) {
 	var set Set
 	var problems []*Problem
 	l := loader{watchman: newWatchman(), told: make(map[*exposure]bool)}
+	add := func(one Set, wrong []*Problem) {
+		set.Monitors = append(set.Monitors, one.Monitors...)
+		set.Receivers = append(set.Receivers, one.Receivers...)
+		set.broken = append(set.broken, one.broken...)
+		problems = append(problems, wrong...)
+	}
 	for _, path := range paths {
+		if path == "-" && stdin != nil {
+			text, err := readText(stdin)
+			if err != nil {
+				problems = append(problems, &Problem{File: stdinName, Err: err})
+				continue
+			}
+			add(Parse(stdinName, text))
+			continue
+		}
 		files, err := filesOf(path)
 		if err != nil {
 			problems = append(problems, &Problem{File: path, Err: err})
 		}
 		for _, file := range files {
-			one, wrong := l.load(file)
-			set.Monitors = append(set.Monitors, one.Monitors...)
-			set.Receivers = append(set.Receivers, one.Receivers...)
-			set.broken = append(set.broken, one.broken...)
-			problems = append(problems, wrong...)
+			add(l.load(file))
 		}
 	}
 	problems = append(problems, set.refuseDuplicates()...)
@@ -173,14 +190,19 @@ func readDocument(file string) (string, fs.FileInfo, error) {
 	if !info.Mode().IsRegular() {
 		return "", nil, errors.New("not a regular file")
 	}
-	text, err := io.ReadAll(io.LimitReader(f, MaxDocument+1))
+	text, err := readText(f)
+	return text, info, err
+}
+
+func readText(r io.Reader) (string, error) {
+	text, err := io.ReadAll(io.LimitReader(r, MaxDocument+1))
 	if err != nil {
-		return "", nil, cause(err)
+		return "", cause(err)
 	}
 	if len(text) > MaxDocument {
-		return "", nil, fmt.Errorf("larger than %d MiB, the most that is read: split it", MaxDocument>>20)
+		return "", fmt.Errorf("larger than %d MiB, the most that is read: split it", MaxDocument>>20)
 	}
-	return string(text), info, nil
+	return string(text), nil
 }
 
 // cause drops the path that the place of the problem names already.

@@ -1,32 +1,54 @@
 package monitor
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
-// Try runs the probe of a definition once and judges its value, for somebody who
-// tries a file before trusting it. The state is OK, Warning or Failing by this
-// one value; nothing is recorded and nobody is told.
-func (g *Group) Try(ctx context.Context, d *Definition) (Result, error) {
-	g.changes.Lock()
-	p, _, err := g.check(d)
-	g.changes.Unlock()
+// Trial is what one probe came to, for somebody who tries a definition.
+type Trial struct {
+	// Result has the State OK, Warning or Failing by this one value, or Unknown if
+	// the filter makes nothing of one value.
+	Result
+	// Filter is the kind of the filter, of which one probe cannot show what it
+	// does; empty without one.
+	Filter string
+}
+
+// Try runs the probe of a definition once and judges its value. Nothing is
+// recorded, nobody is told, and actions are not looked at.
+func (g *Group) Try(ctx context.Context, d *Definition) (Trial, error) {
+	p := &parts{}
+	var err error
+	t := Trial{}
+	if d.filter != nil {
+		t.Filter = d.filter.kind
+		err = p.setFilter(*d.filter)
+	}
+	p.verdict = nil // one that counts failures would hide this one
+	var wrong error
+	p.probe, wrong = g.newProbe(d)
 	defer g.closeProbe(d.Name, p)
-	if err != nil {
-		return Result{}, err
+	if err = errors.Join(wrong, err); err != nil {
+		return t, err
 	}
 	r := g.newRunner(d, 0)
 	ctx, cancel := within(ctx, r.deadline())
 	defer cancel()
 	m := measure(ctx, p.probe)
-	state := Failing
-	if grade, known := r.gradeOf(p, &m); !known || grade != bad {
-		state = calm(grade)
-	}
-	wrong := ""
-	if m.err == nil {
-		wrong = d.Thresholds.wrong(r.value)
-	}
-	return Result{
-		Name: d.Name, State: state, Value: r.value, Err: m.err, Wrong: wrong, Detail: m.Detail, Phases: m.Phases,
+	grade, known := r.gradeOf(p, &m)
+	t.Result = Result{
+		Name: d.Name, State: Failing, Value: r.value, Err: m.err, Detail: m.Detail, Phases: m.Phases,
 		At: m.at, Took: m.took, Interval: d.Interval,
-	}, nil
+	}
+	switch {
+	case !known:
+		t.State = Unknown
+	case grade != bad:
+		t.State = calm(grade)
+	}
+	if known && m.err == nil {
+		t.Wrong = d.Thresholds.wrong(r.value)
+	}
+	return t, nil
 }

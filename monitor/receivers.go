@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"strings"
 
@@ -116,6 +117,30 @@ func (r *receivers) named(name string) *action.Receiver {
 		return n.Receiver
 	}
 	return nil
+}
+
+// UnknownReceiverError is the name of a receiver that no file defines.
+type UnknownReceiverError struct {
+	Name string
+	// Meant is the one that was perhaps meant, or empty.
+	Meant string
+}
+
+func (e *UnknownReceiverError) Error() string {
+	if e.Meant != "" {
+		return fmt.Sprintf("receiver %q is not defined in any file; did you mean %q?", e.Name, e.Meant)
+	}
+	return fmt.Sprintf("receiver %q is not defined in any file: a [[receiver]] of that name defines it", e.Name)
+}
+
+func (r *receivers) unknown(name string) error {
+	var names []string
+	for known, n := range r.files {
+		if !n.gone {
+			names = append(names, known)
+		}
+	}
+	return &UnknownReceiverError{Name: name, Meant: nearest(name, names)}
 }
 
 // define takes the receiver of a file, with its new action and what stood in the

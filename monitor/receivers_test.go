@@ -179,7 +179,7 @@ func TestAReceiverThatIsUsedStays(t *testing.T) {
 			t.Errorf("got  %v\nwant %s", p, want)
 		}
 		p = b.apply(t, "a.toml", named+"# a new monitor\n"+strings.ReplaceAll(named, `"m"`, `"n"`))
-		if len(p) != 2 || !strings.HasSuffix(p[1].Error(), `monitor "n": receiver "ops" is not defined in any file`) {
+		if len(p) != 2 || !strings.HasSuffix(p[1].Error(), `monitor "n": receiver "ops" is not defined in any file: a [[receiver]] of that name defines it`) {
 			t.Errorf("problems %v", p)
 		}
 		b.answer(down)
