@@ -1,0 +1,54 @@
+package monitor
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/microhq/monitor-srv/action"
+)
+
+// failing returns what is kept while so many monitors fail and nobody was told.
+func failing(n int) Kept {
+	k := Kept{Owed: []action.Backlog{{Receiver: "ops"}}}
+	at := time.Now()
+	for i := range n {
+		m, id := fmt.Sprint("monitor-", i), fmt.Sprintf("%026d", i)
+		k.Incidents = append(k.Incidents, Incident{Monitor: m, ID: id, Since: at, Failures: 1, Seq: 1})
+		k.Owed[0].Notices = append(k.Owed[0].Notices, action.Notice{
+			Monitor: m, Host: "host", Event: action.Fail, Incident: id, Seq: 1, Since: at, Time: at, Version: "1.0",
+			Error: "dial tcp 10.0.0.1:80: connect: connection refused", Failures: 1,
+		})
+	}
+	return k
+}
+
+// BenchmarkLedgerWrite writes what 2,000 monitors owe that failed together, to
+// the disk that holds temporary files.
+func BenchmarkLedgerWrite(b *testing.B) {
+	for _, n := range []int{1, 100, 2000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			l, _ := OpenLedger(b.TempDir(), quiet)
+			k := failing(n)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := l.write(func() Kept { return k }); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkLedgerEncode makes that content only.
+func BenchmarkLedgerEncode(b *testing.B) {
+	k := failing(2000)
+	b.ReportAllocs()
+	for b.Loop() {
+		text, err := encodeKept(k)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.SetBytes(int64(len(text)))
+	}
+}
