@@ -101,7 +101,7 @@ func TestT49NothingIsToldBeforeItIsWrittenDown(t *testing.T) {
 				d, _ := deliver(t, Options{Keeper: k})
 				k.from = d
 				r := d.Add("r", f)
-				r.Enqueue(Notice{Monitor: "m", Event: Init})
+				r.Enqueue(Notice{Monitor: "z", Event: Init})
 				time.Sleep(time.Second)
 				if k.awaited != 0 {
 					t.Error("a start waits for the disk")
