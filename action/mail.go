@@ -56,7 +56,9 @@ type mailKeys struct {
 }
 
 const (
-	defaultSubject = `alert from {{ .Monitor }} on {{ .Host }}`
+	// The subject of a failure is goma's; the others begin with the same words, and
+	// tell bad news from good without opening the mail.
+	defaultSubject = `alert from {{ .Monitor }} on {{ .Host }}{{if ne .Event "fail"}}: {{ .Event }}{{end}}`
 
 	defaultBody = `Monitor: {{ .Monitor }}
 Host: {{ .Host }}
@@ -67,6 +69,8 @@ Duration: {{ .Duration }}
 Version: {{ .Version }}
 Incident: {{ .Incident }}
 {{if .Error}}Error: {{ .Error }}
+{{end}}{{if .Incident}}Since: {{ .Since }}
+{{end}}{{range $name, $text := .Labels}}{{ $name }}: {{ $text }}
 {{end}}`
 
 	// mailTimeout is how long a whole conversation with a server may take.

@@ -56,6 +56,15 @@ X-Team = "infra"`))
 		{testRecover, []string{"ops@example.org", "recover@example.org"}, "01ABC-recover", []string{"Event: recover", "Duration: 90"}},
 		{testRepeat, []string{"ops@example.org", "fail@example.org"}, "01ABC-repeat-9", []string{"Event: repeat", "Value: 2"}},
 	} {
+		c.n.Labels = map[string]string{"runbook": "https://wiki.example.org/db"}
+		c.body = append(c.body, "runbook: https://wiki.example.org/db")
+		subject := "alert from db on host1"
+		if c.n.Event != Fail {
+			subject += ": " + string(c.n.Event)
+		}
+		if c.n.Event != Init {
+			c.body = append(c.body, "Since: 2026-11-21T01:00:00Z")
+		}
 		if err := a.Notify(t.Context(), []Notice{c.n}); err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +78,7 @@ X-Team = "infra"`))
 			t.Errorf("%s: got To %v, %v", c.n.Event, to, err)
 		}
 		for name, want := range map[string]string{
-			"From": `"Monitor" <monitor@example.org>`, "Subject": "alert from db on host1", "X-Team": "infra",
+			"From": `"Monitor" <monitor@example.org>`, "Subject": subject, "X-Team": "infra",
 			"X-Monitor-Incident": c.n.Incident, "Message-Id": "<" + c.id + "@example.org>", "Auto-Submitted": "auto-generated",
 		} {
 			if got := h.Get(name); got != want {
