@@ -184,10 +184,7 @@ func (i *instance) newServer() error {
 		server.Codec("application/json", handler.JSONCodec()),
 		server.WithLogger(guard.NewLogger(i.log)),
 	)
-	i.reporter = health.NewReporter(i,
-		health.WithPublisher(publisher{health.FromClient(i.client), i.events}),
-		health.WithLogger(i.log),
-	)
+	i.reporter = health.NewReporter(i, health.WithObserver(i.know), health.WithLogger(i.log))
 	if err := i.server.Init(server.WrapHandler(i.transport.Recover()), server.WrapHandler(i.reporter.HandlerWrapper())); err != nil {
 		return fmt.Errorf("preparing the RPC server: %w", err)
 	}

@@ -80,10 +80,27 @@ func TestT1ConsulDownAtStart(t *testing.T) {
 	m.stopsInOrder(t)
 }
 
-func TestT1StopWithConsulDown(t *testing.T) {
+// Without Consul nobody can be told, but the instance knows of itself.
+func TestT1ConsulDownAllTheTime(t *testing.T) {
 	t.Parallel()
 	m := startMonitor(t, "--registry_address", newConsul(t).address)
 	m.ready(ample)
+	eventually(t, ample, "it knows its own checks", func() bool { return m.checks(`{}`).Total == 5 })
+	time.Sleep(sampleInterval + sampleGrace + 2*time.Second) // until a report would be late
+	for _, hc := range m.checks(`{}`).HealthChecks {
+		want := 1
+		if hc.ID == srv+".registry" {
+			want = 2
+		}
+		if hc.Status != want {
+			t.Errorf("%s is %d, want %d", hc.ID, hc.Status, want)
+		}
+	}
+	for _, tr := range m.historyOf(srv) {
+		if tr.To == "UNKNOWN" {
+			t.Errorf("the instance lost sight of itself: %+v", tr)
+		}
+	}
 	m.stopsInOrder(t)
 }
 

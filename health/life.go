@@ -13,6 +13,17 @@ func (r *Reporter) Start() error {
 	// Outside the lock: a stock server that waits for the registry lets nobody
 	// read its options.
 	id, publisher, err := r.resolve()
+	hello, err := r.begin(id, publisher, err)
+	if err != nil {
+		return fmt.Errorf("starting the health reporter: %w", err)
+	}
+	r.observe(hello)
+	return nil
+}
+
+// begin starts everything unless err, or something else, is wrong, and returns the
+// status STARTED.
+func (r *Reporter) begin(id Identity, publisher Publisher, err error) (*event, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch r.phase {
@@ -24,16 +35,15 @@ func (r *Reporter) Start() error {
 		err = errors.Join(err, r.opts.validate(), r.addErr)
 	}
 	if err != nil {
-		return fmt.Errorf("starting the health reporter: %w", err)
+		return nil, err
 	}
 	r.phase = phaseStarted
 	r.id, r.publisher, r.usage = id, publisher, readUsage()
 	r.address.Store(&id.Address)
-	r.startLocked()
-	return nil
+	return r.startLocked(), nil
 }
 
-func (r *Reporter) startLocked() {
+func (r *Reporter) startLocked() (hello *event) {
 	r.dispatcher = &dispatcher{
 		out:       r.out,
 		counts:    &r.counts,
@@ -44,10 +54,11 @@ func (r *Reporter) startLocked() {
 		logger:    r.opts.logger,
 		hurry:     make(chan struct{}),
 	}
-	r.putStatusLocked(NodeStarted)
+	hello = r.putStatusLocked(NodeStarted)
 	r.checks.begin(r.id.NodeID)
 	r.checksDone, r.stopChecks = start(r.checks.run)
 	r.sendsDone, r.stopSends = start(r.dispatcher.run)
+	return hello
 }
 
 // start runs f until stop is called; done is closed once f has returned.
@@ -130,7 +141,7 @@ func (r *Reporter) shutdown(ctx context.Context) error {
 	r.stopChecks()
 	<-r.checksDone
 	r.putStatus(NodeStopped)
-	r.out.put(r.statsEvent())
+	r.emit(r.statsEvent())
 	r.out.seal()
 	close(r.dispatcher.hurry)
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"google.golang.org/protobuf/proto"
 )
 
 // Defaults of a Reporter.
@@ -36,6 +38,7 @@ type options struct {
 	queueSize      int
 	info           string
 	onError        func(error)
+	observer       func(topic string, event proto.Message)
 	logger         *slog.Logger
 }
 
@@ -74,6 +77,14 @@ func WithInfo(text string) Option { return func(o *options) { o.info = text } }
 // called by several at once. A panic of f is swallowed. Default: errors are only
 // counted and logged.
 func WithErrorFunc(f func(error)) Option { return func(o *options) { o.onError = f } }
+
+// WithObserver has f called with each event when it is made, whether it can be
+// published or not, so that the service itself knows what its checks say while the
+// broker is away. f must return soon, may be called by several goroutines at once,
+// and must not change the event. A panic of f is swallowed. Default: none.
+func WithObserver(f func(topic string, event proto.Message)) Option {
+	return func(o *options) { o.observer = f }
+}
 
 // WithLogger sets where it is told that publishing fails, or works again, and
 // that a check panicked. Default: slog.Default().

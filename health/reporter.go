@@ -179,23 +179,40 @@ func (r *Reporter) judged(c Check, v verdict) {
 	if v.cut {
 		r.counts.cut.Add(1)
 	}
-	r.out.put(checkEvent(r.id, c, v, r.stamps.now()))
+	r.emit(checkEvent(r.id, c, v, r.stamps.now()))
 }
 
 // beat publishes what is due each interval.
 func (r *Reporter) beat() {
 	r.learnAddress()
 	r.putStatus(NodeRunning)
-	r.out.put(r.statsEvent())
+	r.emit(r.statsEvent())
+}
+
+// emit shows an event and has it published.
+func (r *Reporter) emit(e *event) {
+	r.observe(e)
+	r.out.put(e)
+}
+
+// observe runs foreign code, so it is not called with a lock held.
+func (r *Reporter) observe(e *event) {
+	if r.opts.observer == nil {
+		return
+	}
+	defer func() { _ = recover() }()
+	r.opts.observer(e.key.topic, e.msg)
 }
 
 func (r *Reporter) putStatus(status healthpb.Status_Status) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.putStatusLocked(status)
+	e := r.putStatusLocked(status)
+	r.mu.Unlock()
+	r.observe(e)
 }
 
-func (r *Reporter) putStatusLocked(status healthpb.Status_Status) {
+// putStatusLocked has a status published and leaves it to the caller to show it.
+func (r *Reporter) putStatusLocked(status healthpb.Status_Status) *event {
 	now := r.stamps.now()
 	if status == NodeStopped && now <= r.lastStamp {
 		// The http broker may deliver two events of the same second in either order,
@@ -207,5 +224,7 @@ func (r *Reporter) putStatusLocked(status healthpb.Status_Status) {
 	if cut {
 		r.counts.cut.Add(1)
 	}
-	r.out.put(r.statusEvent(status, info, now))
+	e := r.statusEvent(status, info, now)
+	r.out.put(e)
+	return e
 }

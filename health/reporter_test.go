@@ -211,11 +211,63 @@ func TestTTLOutlastsTheInterval(t *testing.T) {
 	}
 }
 
+// The observer sees everything in time, although the broker hangs, and may do what
+// it likes.
+func TestObserverKnowsWhileTheBrokerIsAway(t *testing.T) {
+	for name, away := range map[string]func(context.Context, string, proto.Message) error{
+		"fails": func(context.Context, string, proto.Message) error { return errors.New("away") },
+		"hangs": func(ctx context.Context, _ string, _ proto.Message) error { <-ctx.Done(); return ctx.Err() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newFakeBroker()
+				b.before = away
+				var mu sync.Mutex
+				seen := map[string]int{}
+				var r *Reporter
+				r = newTestReporter(b, WithLogger(quiet), WithObserver(func(topic string, event proto.Message) {
+					r.SetInfo("called without a lock")
+					mu.Lock()
+					defer mu.Unlock()
+					switch event := event.(type) {
+					case *healthpb.HealthCheck:
+						topic += "/" + event.GetId()
+					case *healthpb.Status:
+						topic += "/" + event.GetStatus().String()
+					}
+					seen[topic]++
+					panic("and that is swallowed")
+				}))
+				for _, id := range []string{"a", "b", "c"} {
+					r.Check(id, "", fine)
+				}
+				mustStart(t, r)
+				time.Sleep(65 * time.Second)
+				if err := r.Close(t.Context()); err == nil {
+					t.Error("Close tells nothing of what was not published")
+				}
+				for _, id := range []string{"a", "b", "c"} {
+					if n := seen[TopicHealthCheck+"/"+id]; n < 6 || n > 8 {
+						t.Errorf("check %s was seen %d times in 65 s, want about 7", id, n)
+					}
+					delete(seen, TopicHealthCheck+"/"+id)
+				}
+				want := map[string]int{
+					TopicStatus + "/STARTED": 1, TopicStatus + "/RUNNING": 6, TopicStatus + "/STOPPED": 1, TopicStats: 7,
+				}
+				if diff := cmp.Diff(want, seen); diff != "" {
+					t.Errorf("events seen (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
 func TestOptionsThatAreZeroLeaveTheDefaults(t *testing.T) {
 	want := newOptions(nil)
 	got := newOptions([]Option{
 		WithIdentity(Identity{}), WithPublisher(nil), WithInterval(0), WithTTL(0), WithPublishTimeout(0),
-		WithQueueSize(0), WithInfo(""), WithErrorFunc(nil), WithLogger(nil),
+		WithQueueSize(0), WithInfo(""), WithErrorFunc(nil), WithObserver(nil), WithLogger(nil),
 	})
 	if err := got.validate(); err != nil {
 		t.Error(err)
