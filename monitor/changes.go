@@ -55,3 +55,17 @@ func (g *Group) logChange(n *action.Notice) {
 	}
 	log.Warn("a monitor fails", "failures", n.Failures, "err", n.Error)
 }
+
+// logGone logs that a monitor is no more whose failure was told: who was told of
+// it hears no end.
+func (g *Group) logGone(r *runner) {
+	r.mu.Lock()
+	failing, incident := r.judge.state == Failing, r.incident
+	r.mu.Unlock()
+	if !failing {
+		return
+	}
+	if held, ok := g.count.changes.allow(time.Now()); ok {
+		g.log.Warn("a monitor is gone that was failing; nobody is told of an end", "monitor", r.def.Name, "incident", incident, "not_logged_before", held)
+	}
+}

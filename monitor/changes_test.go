@@ -107,3 +107,35 @@ func TestFailuresAndRecoveriesAreLogged(t *testing.T) {
 		}
 	})
 }
+
+// Of a monitor that goes while it fails nobody is told, but the log says so.
+func TestFailingMonitorThatGoesIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, stop := newBench(t)
+		defer stop()
+		var buf bytes.Buffer
+		b.log = slog.New(slog.NewTextHandler(&buf, nil))
+		b.answer(func(_ context.Context, name string) (probe.Result, error) {
+			if name == "bad" {
+				return probe.Result{}, errDown
+			}
+			return probe.Result{}, nil
+		})
+		b.apply(t, "a.toml", text("bad", "interval = 2")+text("good", "interval = 2"))
+		time.Sleep(5 * time.Second)
+		b.apply(t, "a.toml", "")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		const words = "a monitor is gone that was failing"
+		if got := buf.String(); strings.Count(got, words) != 1 || !strings.Contains(got, "monitor=bad") || strings.Contains(got, "monitor=good") {
+			t.Errorf("logged\n%s", got)
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, n := range b.notices {
+			if n.Event == "recover" {
+				t.Errorf("told %+v", n)
+			}
+		}
+	})
+}

@@ -311,6 +311,7 @@ func (g *Group) run(r *runner, p *parts) {
 // remove ends a monitor for good. g.changes is held.
 func (g *Group) remove(r *runner) {
 	r.stop()
+	g.logGone(r)
 	g.mu.Lock()
 	delete(g.byID, r.id)
 	delete(g.byName, r.def.Name)
