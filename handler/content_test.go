@@ -2,6 +2,7 @@ package handler
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -134,6 +135,50 @@ func TestT62BadJSONIsRejected(t *testing.T) {
 		d := newDecoder()
 		if got := d.decodeJSON(store.KindCheck, []byte(body)); got.reason != want {
 			t.Errorf("%s: %v, want %v", body, got, want)
+		}
+	}
+}
+
+// T62: half of a surrogate pair in a text costs the character, not the event; in what
+// makes the key it costs the event, as any other text that cannot be.
+func TestT62TornSurrogatePairsAreRepaired(t *testing.T) {
+	event := func(id, text string) []byte {
+		return []byte(`{"id":"` + id + `","status":2,"error":"` + text + `","results":{"k":"` + text + `"},` +
+			`"service":{"name":"s","nodes":[{"id":"n"}]}}`)
+	}
+	for text, want := range map[string]string{
+		`cut \ud83d`:            "cut \uFFFD",
+		`\uDE00 cut`:            "\uFFFD cut",
+		`\ud83d\ud83d\ude00`:    "\uFFFD\U0001F600",
+		`\ud83d\u0041`:          "\uFFFDA",
+		`\ud83d\\ude00`:         "\uFFFD\\ude00",
+		`whole \ud83d\ude00`:    "whole \U0001F600",
+		`no escape: \\ud83d\n`:  "no escape: \\ud83d\n",
+		`no escape: \\\\ud83d.`: `no escape: \\ud83d.`,
+	} {
+		d := newDecoder()
+		if rej := d.decodeJSON(store.KindCheck, event("x", text)); rej.reason != accepted {
+			t.Errorf("%s: %v", text, rej)
+			continue
+		}
+		got := message(t, &d.event).(*healthpb.HealthCheck)
+		if got.Error != want || got.Results["k"] != want || got.Status != healthpb.HealthCheck_ERROR {
+			t.Errorf("%s: taken as %v, want %q", text, got, want)
+		}
+		if torn := strings.Contains(want, replacement); d.repairs.has(repairUTF8) != torn {
+			t.Errorf("%s: counted as repaired: %v", text, !torn)
+		}
+	}
+	for _, id := range []string{`x\ud83d`, `\ude00`} {
+		d := newDecoder()
+		if rej := d.decodeJSON(store.KindCheck, event(id, "fine")); rej.reason != badIdentity {
+			t.Errorf("id %s: %v, want a bad identity", id, rej)
+		}
+	}
+	for _, text := range []string{`\ud83`, `\ud83g`, `\u`, `\`} { // no JSON, whatever is done
+		d := newDecoder()
+		if rej := d.decodeJSON(store.KindCheck, []byte(`{"id":"`+text)); rej.reason != malformed {
+			t.Errorf("%s: %v, want malformed", text, rej)
 		}
 	}
 }

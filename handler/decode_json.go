@@ -2,6 +2,8 @@ package handler
 
 import (
 	"bytes"
+	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -24,6 +26,9 @@ func (d *decoder) decodeJSON(kind store.Kind, msg []byte) rejection {
 	} else {
 		msg = bytes.ToValidUTF8(msg, []byte(replacement))
 	}
+	if whole, torn := wholePairs(msg); torn {
+		msg, valid = whole, false
+	}
 	m := newMessage(kind)
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(msg, m); err != nil {
 		return rejection{malformed, err.Error()}
@@ -42,6 +47,47 @@ func (d *decoder) decodeJSON(kind store.Kind, msg []byte) rejection {
 		return rejection{badIdentity, "invalid UTF-8"}
 	}
 	return rejection{}
+}
+
+// wholePairs replaces escapes that are half of a surrogate pair, and reports whether
+// there were any. They stand for no character, so protojson refuses the whole
+// message; programs in JavaScript write them where they cut a text within one.
+func wholePairs(msg []byte) (whole []byte, torn bool) {
+	const size = len(`\uXXXX`)
+	whole = msg
+	for i := 0; i < len(msg); {
+		if msg[i] != '\\' {
+			i++
+			continue
+		}
+		switch unit := escapedUnit(msg[i:]); {
+		case !utf16.IsSurrogate(unit):
+			i += 2 // also over an escaped backslash
+			continue
+		case utf16.DecodeRune(unit, escapedUnit(msg[i+size:])) != utf8.RuneError:
+			i += 2 * size
+			continue
+		}
+		if !torn {
+			whole, torn = bytes.Clone(msg), true
+		}
+		copy(whole[i:], `\ufffd`)
+		i += size
+	}
+	return whole, torn
+}
+
+// escapedUnit returns the code unit that b begins with as an escape of JSON, or -1.
+func escapedUnit(b []byte) rune {
+	const size = len(`\uXXXX`)
+	if len(b) < size || b[0] != '\\' || b[1] != 'u' {
+		return -1
+	}
+	n, err := strconv.ParseUint(string(b[2:size]), 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(n)
 }
 
 // shapes of the messages by the kind of their events.
