@@ -350,3 +350,32 @@ func TestT47GroupsAreSpacedAlsoThroughFaults(t *testing.T) {
 		checkSpacing(t, at, 10*time.Second)
 	})
 }
+
+// TestT47QuietGroupsAreSpacedAfterARetry has one attempt fail, and then a failure
+// now and then: each message is 10 s after the one before.
+func TestT47QuietGroupsAreSpacedAfterARetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(true, func(_ context.Context, n int, _ []Notice) error {
+			if n == 1 {
+				return errors.New("451 later")
+			}
+			return nil
+		})
+		d, _ := deliver(t, Options{})
+		r := d.Add("ops", f)
+		for i := range 20 {
+			r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint(i)))
+			time.Sleep(700 * time.Millisecond)
+		}
+		time.Sleep(time.Minute)
+		told, calls := f.taken()
+		if len(told) != 20 {
+			t.Errorf("told %d", len(told))
+		}
+		var at []time.Duration
+		for _, c := range calls[1:] {
+			at = append(at, c.at)
+		}
+		checkSpacing(t, at, 10*time.Second)
+	})
+}

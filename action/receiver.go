@@ -252,14 +252,15 @@ func (r *Receiver) takeLocked(now time.Time) []job {
 		if r.inFlight > 0 {
 			return nil
 		}
-		if ts := r.backlog.take(len(r.backlog.ready), true, oldest); len(ts) > 0 {
-			if r.urgent {
-				r.window = now.Add(r.d.opt.Window)
-			}
-			r.urgent, r.company = false, time.Time{}
-			return []job{r.job(ts)}
+		ts := r.backlog.take(len(r.backlog.ready), true, oldest)
+		if len(ts) == 0 {
+			return nil
 		}
-		return nil
+		if slices.ContainsFunc(ts, (*thread).urgent) {
+			r.window = now.Add(r.d.opt.Window)
+		}
+		r.urgent, r.company = slices.ContainsFunc(r.backlog.ready, (*thread).urgent), time.Time{}
+		return []job{r.job(ts)}
 	}
 	limit := r.d.opt.Concurrent
 	if r.failures > 0 && !r.backlog.draining {

@@ -29,6 +29,11 @@ type thread struct {
 // held counts the first entries of t that must stay as they are.
 func (t *thread) held() int { return max(t.inFlight, t.frozen) }
 
+// urgent reports whether t has more to tell than a start.
+func (t *thread) urgent() bool {
+	return slices.ContainsFunc(t.entries, func(e entry) bool { return e.Event != Init })
+}
+
 // knows reports whether a failure of the incident was or will be told, and
 // whether its end will be.
 func (t *thread) knows(incident string) (failing, over bool) {
