@@ -6,6 +6,8 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/probe"
@@ -167,13 +169,32 @@ func (f *faults) decode(target any) error {
 // all returns the faults of the keys, or else what the constructor said.
 func (f *faults) all(err error) error {
 	if len(f.keys) == 0 {
-		return at(f.section, err)
+		return &placedError{f.section.lineOf(strings.TrimPrefix(err.Error(), f.family+" "+f.section.kind+": ")), err}
 	}
 	var errs []error
 	for _, key := range f.keys {
 		errs = append(errs, at(f.section, fmt.Errorf("%s %s: %w", f.family, f.section.kind, key)))
 	}
 	return errors.Join(errs...)
+}
+
+// lineOf returns the line of the key that a sentence of a kind begins with, or of
+// the section.
+func (s section) lineOf(sentence string) int {
+	words := strings.FieldsFunc(sentence, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	const first = 4 // "tls: reading ca_file" has the key as its third word
+	path, table := s.path, s.tree
+	for _, word := range words[:min(first, len(words))] {
+		v, ok := table[word]
+		if !ok {
+			continue
+		}
+		path = join(path, word)
+		if table, ok = v.(map[string]any); !ok {
+			break
+		}
+	}
+	return s.line(path)
 }
 
 // at gives an error the line of its section, unless it has one of its own.

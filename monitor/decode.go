@@ -79,11 +79,21 @@ func (d *treeDecoder) table(tree map[string]any, path string, v reflect.Value) {
 	for _, key := range slices.Sorted(maps.Keys(tree)) {
 		field, ok := fields[key]
 		if !ok {
-			d.fail(join(path, key), "unknown key; %s", oneOf(key, slices.Sorted(maps.Keys(fields))))
+			d.fail(join(path, key), "unknown key; %s", d.meant(key, v, fields))
 			continue
 		}
 		d.value(tree[key], join(path, key), field)
 	}
+}
+
+// meant says what an unknown key of a table could have been. What is written
+// below the header of a table belongs to that table, which is often forgotten.
+func (d *treeDecoder) meant(key string, v reflect.Value, fields map[string]reflect.Value) string {
+	doc := reflect.ValueOf(document{})
+	if _, ofMonitor := fieldsOf(doc)[key]; ofMonitor && v.Type() != doc.Type() && strings.HasPrefix(d.root, "monitor.") {
+		return "it is one of [[monitor]]: write it above the first header below that"
+	}
+	return oneOf(key, slices.Sorted(maps.Keys(fields)))
 }
 
 // fieldsOf returns the fields of a struct by the key that each reads, those of
@@ -129,7 +139,7 @@ func (d *treeDecoder) value(tree any, path string, v reflect.Value) {
 		if t, ok := tree.(map[string]any); ok {
 			d.table(t, path, v)
 		} else {
-			d.fail(path, "want a table, have %s", kindOf(tree))
+			d.noTable(tree, path)
 		}
 	case reflect.Map:
 		d.mapping(tree, path, v)
@@ -160,6 +170,25 @@ func wantedBy(u unmarshaler, tree any) string {
 	return ""
 }
 
+func (d *treeDecoder) noTable(tree any, path string) {
+	if list, ok := tree.([]any); ok && len(list) > 0 {
+		if _, tables := list[0].(map[string]any); tables {
+			d.fail(path, "want a table, have a list: write one [%s] in place of [[%[1]s]]", headerOf(path))
+			return
+		}
+	}
+	d.fail(path, "want a table, have %s", kindOf(tree))
+}
+
+// headerOf returns the name that a table of the path has in a header.
+func headerOf(path string) string {
+	parts := slices.DeleteFunc(strings.Split(path, "."), func(part string) bool {
+		_, err := strconv.Atoi(part)
+		return err == nil
+	})
+	return strings.Join(parts, ".")
+}
+
 func (d *treeDecoder) text(tree any, path string, u encoding.TextUnmarshaler) {
 	s, ok := tree.(string)
 	if !ok {
@@ -174,7 +203,7 @@ func (d *treeDecoder) text(tree any, path string, u encoding.TextUnmarshaler) {
 func (d *treeDecoder) mapping(tree any, path string, v reflect.Value) {
 	t, ok := tree.(map[string]any)
 	if !ok {
-		d.fail(path, "want a table, have %s", kindOf(tree))
+		d.noTable(tree, path)
 		return
 	}
 	m := reflect.MakeMapWithSize(v.Type(), len(t))
@@ -189,7 +218,7 @@ func (d *treeDecoder) mapping(tree any, path string, v reflect.Value) {
 func (d *treeDecoder) list(tree any, path string, v reflect.Value) {
 	t, ok := tree.([]any)
 	if _, table := tree.(map[string]any); table {
-		d.fail(path, "want a list, have a table: write [[%s]] in place of [%[1]s]", path[strings.LastIndexByte(path, '.')+1:])
+		d.fail(path, "want a list, have a table: write [[%s]] in place of [%[1]s]", headerOf(path))
 		return
 	}
 	if !ok {
@@ -238,7 +267,20 @@ func (d *treeDecoder) scalar(tree any, path string, v reflect.Value) {
 			return
 		}
 	}
-	d.fail(path, "want %s, have %s", kindOf(v.Interface()), kindOf(tree))
+	d.fail(path, "want %s, have %s%s", kindOf(v.Interface()), kindOf(tree), quotes(v, tree))
+}
+
+// quotes says what to do where only the quotes are wrong.
+func quotes(v reflect.Value, tree any) string {
+	text, isText := tree.(string)
+	_, notNumber := strconv.ParseFloat(text, 64)
+	switch {
+	case isText && notNumber == nil && (v.CanInt() || v.CanFloat()), (text == "true" || text == "false") && v.Kind() == reflect.Bool:
+		return ": write it without quotes"
+	case !isText && v.Kind() == reflect.String && reflect.ValueOf(tree).Comparable() && kindOf(tree) != "a date":
+		return ": write it in quotes"
+	}
+	return ""
 }
 
 // kindOf names the kind of a value as an author of documents knows it.

@@ -167,14 +167,14 @@ func (d *Definition) check() map[string]error {
 	errs := make(map[string]error)
 	t := d.Thresholds
 	if d.Interval < MinInterval || d.Interval > MaxInterval {
-		errs["interval"] = fmt.Errorf("%v is out of range: give %v to %v", d.Interval, MinInterval, MaxInterval)
+		errs["interval"] = fmt.Errorf("%v is out of range: give %v to %v", setting.Duration(d.Interval), setting.Duration(MinInterval), setting.Duration(MaxInterval))
 	} else if d.Timeout <= 0 || d.Timeout > d.Interval {
-		errs["timeout"] = fmt.Errorf("%v is out of range: give more than 0 and at most the interval, %v", d.Timeout, d.Interval)
+		errs["timeout"] = fmt.Errorf("%v is out of range: give more than 0 and at most the interval, %v", setting.Duration(d.Timeout), setting.Duration(d.Interval))
 	} else if d.RetryInterval < MinInterval || d.RetryInterval > d.Interval {
-		errs["retry_interval"] = fmt.Errorf("%v is out of range: give %v to the interval, %v", d.RetryInterval, MinInterval, d.Interval)
+		errs["retry_interval"] = fmt.Errorf("%v is out of range: give %v to the interval, %v", setting.Duration(d.RetryInterval), setting.Duration(MinInterval), setting.Duration(d.Interval))
 	}
 	if t.Min > t.Max {
-		errs["min"] = fmt.Errorf("%v is more than max, %v: every value would fail", t.Min, t.Max)
+		errs["min"] = fmt.Errorf("%v is more than max, %v: every value would fail%s", t.Min, t.Max, d.without("max"))
 	}
 	if t.WarnMin != nil && t.WarnMax != nil && *t.WarnMin > *t.WarnMax {
 		errs["warn_min"] = fmt.Errorf("%v is more than warn_max, %v: every value would be a warning", *t.WarnMin, *t.WarnMax)
@@ -188,6 +188,14 @@ func (d *Definition) check() map[string]error {
 		}
 	}
 	return errs
+}
+
+// without asks for a key if the definition has none.
+func (d *Definition) without(key string) string {
+	if _, given := d.tree[key]; given {
+		return ""
+	}
+	return "; give " + key + " too"
 }
 
 // checkName refuses names that a person could not read in a mail, or that a
@@ -224,6 +232,9 @@ func checkLabels(labels map[string]string) error {
 // sectionOf takes the kind out of a table, which it keeps.
 func sectionOf(tree map[string]any, path string, line place) (section, error) {
 	s := section{path: path, line: line, tree: tree}
+	if tree == nil {
+		return s, errors.New(`this table is required, with a key "type"`)
+	}
 	if err := s.take("type", &s.kind); err != nil {
 		return s, err
 	}

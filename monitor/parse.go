@@ -18,12 +18,7 @@ func Parse(file, text string) (Set, []*Problem) {
 		return Set{}, []*Problem{{File: file, Line: line, Err: err}}
 	}
 	if _, err := toml.Decode(text, &tree); err != nil {
-		p := &Problem{File: file, Err: err}
-		var at toml.ParseError
-		if errors.As(err, &at) {
-			p.Line, p.Err = at.Position.Line, errors.New(at.Message)
-		}
-		return Set{}, []*Problem{p}
+		return Set{}, []*Problem{syntaxProblem(file, text, err)}
 	}
 	line := linesOf(text)
 	top := struct {
@@ -50,6 +45,11 @@ func Parse(file, text string) (Set, []*Problem) {
 			continue
 		}
 		set.Monitors = append(set.Monitors, d)
+		wrong := d.Thresholds.pointless()
+		for _, key := range slices.Sorted(maps.Keys(wrong)) {
+			at := fmt.Sprintf("monitor.%d.%s", i, key)
+			problems = append(problems, &Problem{File: file, Line: line(at), Monitor: d.Name, Warning: true, Err: fmt.Errorf("%s: %w%s", key, wrong[key], d.without("max"))})
+		}
 		if d.boundless() {
 			problems = append(problems, &Problem{File: file, Line: d.line, Monitor: d.Name, Warning: true,
 				Err: errors.New("its probe gives a value, and neither min nor max says which values are good: every value but 0 fails")})

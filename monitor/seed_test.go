@@ -602,7 +602,7 @@ func TestT74Directory(t *testing.T) {
 		"loop.toml: cannot open it: too many levels of symbolic links",
 		`nan.toml:3: monitor "n": min: NaN is not a finite number`,
 		"pipe.toml: not a regular file",
-		"syntax.toml:1: expected '.' or ']' to end table name, but got '\\x00' instead",
+		"syntax.toml:1: expected '.' or ']' to end table name, but got '\\x00' instead: the header is not closed",
 		`twice.toml:1: monitor "good7": the name is used already at DIR/good7.toml:1`,
 		`unknown.toml:6: monitor "u": probe exec: agrs: unknown key`,
 		"writable.toml: warning: group or others may write the file (mode 0666, owner USER): its exec probes and actions are refused; \"chmod go-w DIR/writable.toml\" heals it",

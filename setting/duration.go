@@ -3,6 +3,7 @@ package setting
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -33,7 +34,7 @@ func (d *Duration) UnmarshalTOML(v any) error {
 			return fmt.Errorf("%q is not a duration: give seconds or a string such as \"10s\"", v)
 		}
 		if t < 0 || t > MaxDuration {
-			return fmt.Errorf("%q is out of range: give 0s to %v", v, MaxDuration)
+			return fmt.Errorf("%q is out of range: give 0s to %v", v, Duration(MaxDuration))
 		}
 	default:
 		return fmt.Errorf("%T is not a duration: give seconds or a string such as \"10s\"", v)
@@ -42,8 +43,17 @@ func (d *Duration) UnmarshalTOML(v any) error {
 	return nil
 }
 
-// String returns the duration as time.Duration writes it.
-func (d Duration) String() string { return time.Duration(d).String() }
+// String returns the duration as time.Duration writes it, without the minutes
+// and seconds that are 0: 24h, 1h30m, 1m30s.
+func (d Duration) String() string {
+	text := time.Duration(d).String()
+	for _, zero := range []struct{ after, part string }{{"m", "0s"}, {"h", "0m"}} {
+		if strings.HasSuffix(text, zero.after+zero.part) {
+			text = strings.TrimSuffix(text, zero.part)
+		}
+	}
+	return text
+}
 
 // MarshalText returns the string that UnmarshalTOML reads back.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
