@@ -104,6 +104,12 @@ func TestT9FullQueueDropsWhatMattersLeastAndIsOldest(t *testing.T) {
 	}
 }
 
+func TestT9QueueHoldsSoMuchByDefault(t *testing.T) {
+	if q := NewEvents(EventsConfig{}).queue; q.maxCount != 65_536 || q.maxBytes != 64<<20 {
+		t.Errorf("%d messages of %d bytes, want 65536 of 64 MiB", q.maxCount, q.maxBytes)
+	}
+}
+
 func TestQueueIsBoundedByBytes(t *testing.T) {
 	size := newItem(classCheck, "x").size()
 	q := newQueue(100, 3*size)

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,6 +38,23 @@ func TestA6EverythingIsFreed(t *testing.T) {
 		}
 		verify(t, s)
 	})
+}
+
+// TestA7DefaultCaps are those that the threat model names.
+func TestA7DefaultCaps(t *testing.T) {
+	want := Config{
+		Retention: 24 * time.Hour, Transitions: 16384,
+		MaxServices: 2000, MaxNodes: 10_000, MaxChecksPerNode: 200, MaxEntries: 100_000,
+		MaxBytes: 256 << 20, Share: 0.2,
+	}
+	for _, given := range []Config{{}, {
+		Retention: -1, Transitions: -1, MaxServices: -1, MaxNodes: -1, MaxChecksPerNode: -1, MaxEntries: -1,
+		MaxBytes: -1, Share: math.NaN(),
+	}} {
+		if got := given.withDefaults(); got != want {
+			t.Errorf("the caps are %+v, want %+v", got, want)
+		}
+	}
 }
 
 // TestA7CapsHold for each kind of key, while updates are taken.
