@@ -1,9 +1,7 @@
 package probe
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,12 +21,6 @@ type expectation struct {
 }
 
 type statusRange struct{ from, to int }
-
-// jsonRule wants a value at a path into a JSON document.
-type jsonRule struct {
-	path string
-	want any // a string, a bool or a float64
-}
 
 func newExpectation(c *httpConfig) (*expectation, error) {
 	e := &expectation{wanted: c.ExpectStatus}
@@ -124,59 +116,5 @@ func (e *expectation) checkBody(ctx context.Context, body []byte) error {
 	if len(e.json) == 0 {
 		return nil
 	}
-	var document any
-	if err := json.NewDecoder(bytes.NewReader(body)).Decode(&document); err != nil {
-		return errors.New("the body is not JSON")
-	}
-	for _, rule := range e.json {
-		got, ok := lookUp(document, rule.path)
-		if !ok {
-			return fmt.Errorf("expect_json: %q is not in the body", rule.path)
-		}
-		if got != rule.want {
-			return fmt.Errorf("expect_json: %q is not %v", rule.path, rule.want)
-		}
-	}
-	return nil
-}
-
-// lookUp follows a path of keys and indexes, separated by points. A key that
-// holds points itself is found if nothing shorter is. Only what can be compared
-// is returned.
-func lookUp(document any, path string) (any, bool) {
-	switch d := document.(type) {
-	case map[string]any:
-		if v, ok := d[path]; ok {
-			return leaf(v)
-		}
-		for i, r := range path {
-			if r != '.' {
-				continue
-			}
-			if inner, ok := d[path[:i]]; ok {
-				if v, ok := lookUp(inner, path[i+1:]); ok {
-					return v, true
-				}
-			}
-		}
-	case []any:
-		first, rest, more := strings.Cut(path, ".")
-		i, err := strconv.Atoi(first)
-		if err != nil || i < 0 || i >= len(d) {
-			return nil, false
-		}
-		if !more {
-			return leaf(d[i])
-		}
-		return lookUp(d[i], rest)
-	}
-	return nil, false
-}
-
-func leaf(v any) (any, bool) {
-	switch v.(type) {
-	case map[string]any, []any:
-		return nil, false
-	}
-	return v, true
+	return checkJSON(body, e.json)
 }
