@@ -76,6 +76,7 @@ type Group struct {
 	scheduler *scheduler
 	slots     map[string]chan struct{} // by kind of probe
 	probing   sync.WaitGroup
+	workers   *workers
 	count     counts
 
 	// changes is held while the set of monitors is changed, also while kinds read
@@ -122,6 +123,7 @@ func NewGroup(cfg Config) *Group {
 	g := &Group{
 		cfg: cfg, log: cfg.Log, recorder: cfg.Recorder,
 		scheduler: newScheduler(),
+		workers:   newWorkers(),
 		slots:     make(map[string]chan struct{}),
 		receivers: newReceivers(cfg),
 		byID:      make(map[int64]*runner),
@@ -151,6 +153,7 @@ func (g *Group) Run(ctx context.Context) error {
 	g.closed = true
 	g.changes.Unlock()
 	g.probing.Wait()
+	g.workers.end()
 	return err
 }
 

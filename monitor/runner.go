@@ -116,7 +116,8 @@ func (r *runner) begin(due time.Time, late time.Duration) {
 	}
 	r.inUse = r.parts
 	r.group.probing.Add(1)
-	go r.run(r.parts, r.stopped, due)
+	p, stopped := r.parts, r.stopped
+	r.group.workers.run(func() { r.run(p, stopped, due) })
 }
 
 // miss counts probes that were not made. r.mu is held.

@@ -1,0 +1,50 @@
+package monitor
+
+import (
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestWorkersAreKeptAndBounded runs more at once than are kept, and then one after
+// the other. If one were left at the end, the bubble would say so.
+func TestWorkersAreKeptAndBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 3 * maxIdle
+		w := newWorkers()
+		var running, ran, most atomic.Int64
+		work := func() {
+			now := running.Add(1)
+			for most.Load() < now {
+				most.Store(now)
+			}
+			time.Sleep(time.Second)
+			running.Add(-1)
+			ran.Add(1)
+		}
+		for range n {
+			w.run(work)
+		}
+		time.Sleep(2 * time.Second)
+		if got := ran.Load(); got != n || most.Load() != n {
+			t.Errorf("ran %d, at most %d at once, want %d", got, most.Load(), n)
+		}
+		for range 10 {
+			w.run(work)
+			synctest.Wait()
+			if got := len(w.idle); got != maxIdle-1 {
+				t.Errorf("%d wait while one runs, want %d", got, maxIdle-1)
+			}
+			time.Sleep(2 * time.Second)
+			if got := len(w.idle); got != maxIdle {
+				t.Errorf("%d wait, want %d", got, maxIdle)
+			}
+		}
+		w.run(work)
+		w.end()
+		if got := ran.Load(); got != n+11 {
+			t.Errorf("ended when %d had run, want %d", got, n+11)
+		}
+	})
+}
