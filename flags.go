@@ -62,7 +62,7 @@ func ownFlags() []cli.Flag {
 		&cli.StringFlag{Name: flagHTTPAddress, Aliases: []string{"s"}, EnvVars: []string{"MONITOR_HTTP_ADDRESS"}, Value: "127.0.0.1:3838", Usage: "serve HTTP at `HOST:PORT`; for commands: ask the instance at [x:TOKEN@]HOST:PORT"},
 		&cli.StringSliceFlag{Name: flagHTTPHost, EnvVars: []string{"MONITOR_HTTP_HOST"}, Usage: "answer requests for `HOST` too; repeatable"},
 		&cli.StringFlag{Name: flagConfigDir, Aliases: []string{"d"}, EnvVars: []string{"MONITOR_CONFIG_DIR"}, Value: defaultConfigDir, Usage: "run the monitors that the files *.toml of `DIR` define"},
-		&cli.StringFlag{Name: flagStateDir, EnvVars: []string{"MONITOR_STATE_DIR"}, Usage: "keep the monitors registered at run time in `DIR`"},
+		&cli.StringFlag{Name: flagStateDir, EnvVars: []string{"MONITOR_STATE_DIR"}, Usage: "keep the monitors registered at run time, open failures and what is still to be told in `DIR`"},
 		&cli.StringFlag{Name: flagTokenFile, EnvVars: []string{"MONITOR_TOKEN_FILE"}, Usage: "let who has a token of `FILE`, one role:token a line, change things"},
 		&cli.BoolFlag{Name: flagInsecureAPI, EnvVars: []string{"MONITOR_INSECURE_API"}, Usage: "without tokens, let every client of this machine change things"},
 		&cli.BoolFlag{Name: flagAllowExecAPI, EnvVars: []string{"MONITOR_ALLOW_EXEC_API"}, Usage: "let an admin register monitors that run commands"},
