@@ -405,5 +405,3 @@ func (m *subject) checks(request string) answer {
 	}
 	return a
 }
-
-func itoa(n int64) string { return strconv.FormatInt(n, 10) }
