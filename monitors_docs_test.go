@@ -67,8 +67,11 @@ func TestDocumentedMonitorsAreAccepted(t *testing.T) {
 		for i, example := range examples {
 			for _, name := range regexp.MustCompile(`"/etc/monitor-srv/([a-z.]+)"`).FindAllStringSubmatch(example, -1) {
 				secret := "0123456789"
-				if strings.HasSuffix(name[1], ".dsn") {
+				switch filepath.Ext(name[1]) {
+				case ".dsn":
 					secret = "monitor:secret@tcp(127.0.0.1:3306)/"
+				case ".url":
+					secret = "slack://hook:AAAAAAAAA-BBBBBBBBB-123456789123456789123456@webhook"
 				}
 				write(t, filepath.Join(secrets, name[1]), secret)
 			}
@@ -240,7 +243,7 @@ func TestDocumentedTourOfMonitors(t *testing.T) {
 	}
 	m := startMonitor(t, "--registry", "memory", "-d", dir)
 	m.ready(startWithin)
-	write(t, filepath.Join(dir, "ready.toml"), strings.Replace(blocks(text, "toml")[0], "127.0.0.1:3838", m.http, 1))
+	write(t, filepath.Join(dir, "ready.toml"), strings.Replace(blocks(text, "toml")[1], "127.0.0.1:3838", m.http, 1))
 	program := binary(t, "monitor-srv")
 	ask := func(line string) (string, error) {
 		cmd := exec.Command(program, append([]string{"-s", m.http}, strings.Fields(line)...)...)

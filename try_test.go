@@ -73,7 +73,7 @@ func TestTriedProbesAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() // it takes connections, and nobody answers
+	defer l.Close()          // it takes connections, and nobody answers
 	binary(t, "monitor-srv") // takes longer to build than to run
 	began := time.Now()
 	stdout, _, code := monitorSrv(t, fmt.Sprintf(asking, "500ms"), "--registry_address", l.Addr().String(), "probe", "-")
