@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"log/slog"
 	"sync"
 	"time"
 
@@ -41,13 +42,9 @@ func (g *Group) logChange(n *action.Notice) {
 	if n == nil || n.Event != action.Recover && (n.Event != action.Fail || !n.Time.Equal(n.Since)) {
 		return
 	}
-	held, ok := g.count.changes.allow(n.Time)
-	if !ok {
+	log := g.changeLog(n.Time, n.Monitor, n.Incident)
+	if log == nil {
 		return
-	}
-	log := g.log.With("monitor", n.Monitor, "incident", n.Incident)
-	if held > 0 {
-		log = log.With("not_logged_before", held)
 	}
 	if n.Event == action.Recover {
 		log.Info("a monitor recovered", "after", n.Duration.Round(time.Millisecond), "value", n.Value)
@@ -65,7 +62,21 @@ func (g *Group) logGone(r *runner) {
 	if !failing {
 		return
 	}
-	if held, ok := g.count.changes.allow(time.Now()); ok {
-		g.log.Warn("a monitor is gone that was failing; nobody is told of an end", "monitor", r.def.Name, "incident", incident, "not_logged_before", held)
+	if log := g.changeLog(time.Now(), r.def.Name, incident); log != nil {
+		log.Warn("a monitor is gone that was failing; nobody is told of an end")
 	}
+}
+
+// changeLog returns what to log a change of a monitor with, or nil if there were
+// too many lines.
+func (g *Group) changeLog(now time.Time, monitor, incident string) *slog.Logger {
+	held, ok := g.count.changes.allow(now)
+	if !ok {
+		return nil
+	}
+	log := g.log.With("monitor", monitor, "incident", incident)
+	if held > 0 {
+		log = log.With("not_logged_before", held)
+	}
+	return log
 }
