@@ -164,18 +164,21 @@ func TestT30NothingOutlivesTheDeadline(t *testing.T) {
 			tok := token()
 			const deadline = 300 * time.Millisecond
 			var out Output
-			var err error
-			quickest(t, deadline+1500*time.Millisecond, func() {
+			for range 3 { // on a busy machine one time says little
 				ctx, cancel := context.WithTimeout(t.Context(), deadline)
-				defer cancel()
+				var err error
 				out, err = Run(ctx, sh(script, tok))
-			})
-			var late *TimeoutError
-			if !errors.As(err, &late) || !late.Timeout() || !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("got %v, want a *TimeoutError", err)
+				cancel()
+				var late *TimeoutError
+				if !errors.As(err, &late) || !late.Timeout() || !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("got %v, want a *TimeoutError", err)
+				}
+				if !out.Unkillable && out.Duration <= deadline+1500*time.Millisecond {
+					break
+				}
 			}
-			if out.Unkillable {
-				t.Error("said to be unkillable")
+			if out.Unkillable || out.Duration > deadline+1500*time.Millisecond {
+				t.Errorf("said to be unkillable: %v; took %v, want at most 1.8 s", out.Unkillable, out.Duration)
 			}
 			if !eventually(2*time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
 				t.Errorf("survivors: %v", holders(t, tok))

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -43,9 +42,7 @@ func Guard() error {
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		return fmt.Errorf("guarding commands: %w", err)
 	}
-	// A process may fork between being looked at and being killed, and its child
-	// may get a number that was looked at already: nothing is left if nothing is
-	// found twice.
+	// As in sweep: nothing is left if nothing is found twice.
 	until := time.Now().Add(guardTime)
 	for empty := 0; empty < 2; time.Sleep(guardPause) {
 		c, err := readTable(file)
@@ -67,47 +64,35 @@ func Guard() error {
 }
 
 // kill kills the groups that the table names and whatever holds its marks. It
-// returns how many processes it found.
+// returns how many processes it found, or could not be sure of.
 func (c current) kill() int {
 	found := 0
 	for _, pid := range processes() {
 		// The number of a group could have been given anew, but not in the
 		// session of the dead.
-		if group, session := groupOf(pid); session == c.session && c.groups[group] {
-			_ = unix.Kill(-group, unix.SIGKILL)
+		if s, ok := statOf(pid); ok && s.session == c.session && c.groups[s.group] {
+			_ = unix.Kill(-s.group, unix.SIGKILL)
 			found++
-		} else if mark := c.markOf(pid); mark != "" {
+			continue
+		}
+		env, loading := environ(pid)
+		if mark := c.markIn(env); mark != "" {
 			killMarked(pid, mark)
+			found++
+		} else if loading {
 			found++
 		}
 	}
 	return found
 }
 
-// markOf returns which of the marks a process holds, or "".
-func (c current) markOf(pid int) string {
-	for pair := range bytes.SplitSeq(environ(pid), []byte{0}) {
+// markIn returns which of the marks an environment holds, or "".
+func (c current) markIn(env []byte) string {
+	for pair := range bytes.SplitSeq(env, []byte{0}) {
 		key, ok := bytes.CutPrefix(pair, []byte(markName+"="))
 		if ok && c.keys[string(key)] {
 			return string(pair)
 		}
 	}
 	return ""
-}
-
-// groupOf returns the group and the session of a process that lives, or zeros.
-func groupOf(pid int) (group, session int) {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0, 0
-	}
-	// What stands in parentheses is a name of any kind; then come the state, the
-	// parent, the group and the session.
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 4 || fields[0][0] == 'Z' || fields[0][0] == 'X' {
-		return 0, 0
-	}
-	group, _ = strconv.Atoi(string(fields[2]))
-	session, _ = strconv.Atoi(string(fields[3]))
-	return group, session
 }

@@ -232,8 +232,8 @@ func TestT34WhatIsNotPartOfARunLives(t *testing.T) {
 
 // alive reports whether a process is there and no zombie.
 func alive(pid int) bool {
-	group, _ := groupOf(pid)
-	return group != 0
+	_, ok := statOf(pid)
+	return ok
 }
 
 func TestT34GuardianIsStartedAgain(t *testing.T) {

@@ -1,0 +1,86 @@
+package command
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"strconv"
+)
+
+const (
+	// maxEnviron bounds what is read of a process's environment, in bytes: the
+	// kernel allows a quarter of the stack's limit, 2 MiB by default.
+	maxEnviron = 4 << 20
+
+	// Flags of a process, of the kernel's include/linux/sched.h.
+	exiting = 0x00000004
+	kthread = 0x00200000
+)
+
+// processes returns all processes but this one.
+func processes() []int {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil
+	}
+	pids := make([]int, 0, len(names))
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil && pid != os.Getpid() {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// environ returns the environment of a process: nothing for a zombie, and for one
+// of another user. While a program is being loaded into the process there is none
+// for a moment, which is what loading tells.
+func environ(pid int) (env []byte, loading bool) {
+	dir := "/proc/" + strconv.Itoa(pid)
+	env, err := readProc(dir + "/environ")
+	if err != nil || len(env) > 0 {
+		return env, false
+	}
+	// It may have been cleared; arguments are there whenever the environment is.
+	if args, err := readProc(dir + "/cmdline"); err != nil || len(args) > 0 {
+		return nil, false
+	}
+	s, ok := statOf(pid)
+	return nil, ok && s.flags&(exiting|kthread) == 0
+}
+
+func readProc(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxEnviron))
+}
+
+// stat is what the kernel tells of a process that lives.
+type stat struct{ group, session, flags int }
+
+// statOf returns it; false for zombies and processes that are gone.
+func statOf(pid int) (stat, bool) {
+	line, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return stat{}, false
+	}
+	// What stands in parentheses is a name of any kind; then come the state, the
+	// parent, the group, the session, a terminal, its group, and the flags.
+	fields := bytes.Fields(line[bytes.LastIndexByte(line, ')')+1:])
+	if len(fields) < 7 || fields[0][0] == 'Z' || fields[0][0] == 'X' {
+		return stat{}, false
+	}
+	number := func(i int) int {
+		n, _ := strconv.Atoi(string(fields[i]))
+		return n
+	}
+	return stat{group: number(2), session: number(3), flags: number(6)}, true
+}
