@@ -2,6 +2,9 @@ package probe
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"runtime"
 	"strings"
 	"testing"
@@ -66,5 +69,20 @@ func TestT37JSONIsNotKept(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s: no error", part)
 		}
+	}
+}
+
+// T37: what operators register holds little of a body.
+func TestT37RestrictedProbesHoldSmallBodies(t *testing.T) {
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("{}" + strings.Repeat(" ", 100<<10)))
+	}))
+	defer page.Close()
+	env := Env{Restricted: true, AllowTargets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	keys := "url = \"" + page.URL + "\"\n"
+	ok(t, build(t, "http", keys, env))
+	ok(t, build(t, "http", keys+"expect_body = \"^{}\"", Env{}))
+	for _, look := range []string{`expect_body = "^{}"`, `expect_json = { a = 1 }`, `measure = "body"`} {
+		fails(t, build(t, "http", keys+look, env), "the body is larger than 64 KiB")
 	}
 }

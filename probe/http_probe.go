@@ -15,7 +15,7 @@ import (
 
 const (
 	// maxBody bounds a body after decompression, and maxNumberBody one that holds
-	// a number.
+	// a number or that a restricted probe looks into.
 	maxBody       = 1 << 20
 	maxNumberBody = 64 << 10
 	// maxRedirects bounds the redirects followed.
@@ -94,7 +94,8 @@ func (p *httpProbe) send(req *http.Request) (*http.Response, error) {
 func (p *httpProbe) read(ctx context.Context, resp *http.Response) (Result, error) {
 	measure := p.config.Measure
 	limit := int64(maxBody)
-	if measure == "body" {
+	if measure == "body" || p.restricted && p.expect.needsBody() {
+		// What somebody may register hundreds of times is kept small.
 		limit = maxNumberBody
 	}
 	body, size, err := readBody(resp, limit, measure == "body" || p.expect.needsBody(), p.unzip)
