@@ -164,21 +164,24 @@ func TestT30NothingOutlivesTheDeadline(t *testing.T) {
 			tok := token()
 			const deadline = 300 * time.Millisecond
 			var out Output
+			var took time.Duration
 			for range 3 { // on a busy machine one time says little
+				begin := time.Now()
 				ctx, cancel := context.WithTimeout(t.Context(), deadline)
 				var err error
 				out, err = Run(ctx, sh(script, tok))
 				cancel()
+				took = time.Since(begin)
 				var late *TimeoutError
 				if !errors.As(err, &late) || !late.Timeout() || !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("got %v, want a *TimeoutError", err)
 				}
-				if !out.Unkillable && out.Duration <= deadline+1500*time.Millisecond {
+				if !out.Unkillable && took <= deadline+1500*time.Millisecond {
 					break
 				}
 			}
-			if out.Unkillable || out.Duration > deadline+1500*time.Millisecond {
-				t.Errorf("said to be unkillable: %v; took %v, want at most 1.8 s", out.Unkillable, out.Duration)
+			if out.Unkillable || took > deadline+1500*time.Millisecond {
+				t.Errorf("said to be unkillable: %v; took %v, want at most 1.8 s", out.Unkillable, took)
 			}
 			if !eventually(2*time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
 				t.Errorf("survivors: %v", holders(t, tok))
