@@ -36,7 +36,8 @@ type MonitorConfig struct {
 // something want a token in the metadata Authorization.
 //
 // An answer holds at most about 4 MiB of a list. If the entries of a page take
-// more, it ends early: whoever walks by offset goes on from as many as it got.
+// more, it ends early: whoever walks by offset goes on from as many as it got. One
+// entry is never cut, though a version may have thousands of nodes.
 //
 // Its errors are those of go-micro, with the id go.micro.srv.monitor: 400 with
 // the name of the field for an argument that cannot be, 404 for a service, node
