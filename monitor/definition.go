@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -208,6 +209,9 @@ func checkName(name string) error {
 		return errors.New("not valid UTF-8")
 	case len(name) > maxNameBytes || utf8.RuneCountInString(name) > maxNameRunes:
 		return fmt.Errorf("longer than %d characters or %d bytes", maxNameRunes, maxNameBytes)
+	case strings.Join(strings.Fields(name), " ") != name:
+		// Mails and lists would show two such names as one.
+		return fmt.Errorf("%q has a blank at an end, or two together", name)
 	}
 	for _, r := range name {
 		if !unicode.IsPrint(r) {

@@ -259,7 +259,7 @@ func TestG31NamesAreSafeAndUnique(t *testing.T) {
 		b, stop := newBench(t)
 		defer stop()
 		b.apply(t, "a.toml", text("m", ""))
-		for _, name := range []string{"", "a\\u0000", "a\\nb", "\\u202e", strings.Repeat("x", 1<<15)} {
+		for _, name := range []string{"", "a\\u0000", "a\\nb", "\\u202e", " a", "a ", "a  b", "\\u00a0a", strings.Repeat("x", 1<<15)} {
 			if _, err := ParseOne(`{"name": "` + name + `", "probe": {"type": "fake"}}`); err == nil {
 				t.Errorf("%.20q is accepted", name)
 			}
