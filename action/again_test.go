@@ -14,11 +14,12 @@ import (
 	"time"
 )
 
-// keeper is a Keeper that writes down at once what a Deliverer owes.
+// keeper is a Keeper that writes down what a Deliverer owes when it must.
 type keeper struct {
 	mu      sync.Mutex // guards all that follows
 	from    *Deliverer
 	changes uint64
+	written uint64
 	disk    []byte
 	delay   time.Duration
 	awaited int
@@ -31,23 +32,28 @@ func (k *keeper) Changed() uint64 {
 	return k.changes
 }
 
-func (k *keeper) Await(context.Context, uint64) {
+func (k *keeper) Await(_ context.Context, change uint64) {
 	k.mu.Lock()
 	k.awaited++
-	delay := k.delay
+	delay, done := k.delay, change <= k.written
 	k.mu.Unlock()
-	time.Sleep(delay)
-	k.write()
+	if !done {
+		time.Sleep(delay)
+		k.write()
+	}
 }
 
 func (k *keeper) write() {
+	k.mu.Lock()
+	change := k.changes
+	k.mu.Unlock()
 	text, err := json.Marshal(k.from.Pending())
 	if err != nil {
 		panic(err)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.disk = text
+	k.disk, k.written = text, max(k.written, change)
 }
 
 // read returns what is on the disk.
@@ -93,7 +99,10 @@ func TestT49NothingIsToldBeforeItIsWrittenDown(t *testing.T) {
 						}
 						last.Store(int64(time.Since(n.Time)))
 					}
-					if n == 2 {
+					switch n {
+					case 2:
+						return &Unreachable{errors.New("refused")} // with nobody again
+					case 4:
 						return errors.New("down")
 					}
 					return nil
@@ -229,6 +238,73 @@ func TestG14StopBehindAFrozenGroupEnds(t *testing.T) {
 		}
 		if owed := d.Pending(); len(owed) != 1 || len(owed[0].Notices) != 3 || !slices.Equal(owed[0].Tried, []string{"1-fail"}) {
 			t.Errorf("owed %+v", owed)
+		}
+	})
+}
+
+// TestT43MissedRetryOfAFrozenGroupIsFrozen reaches nobody with a group that may
+// have been taken before: it stays as it is.
+func TestT43MissedRetryOfAFrozenGroupIsFrozen(t *testing.T) {
+	b := newBacklog(10, 10)
+	b.add(notices("m", "fail:1")[0], time.Now(), 0)
+	for i, o := range []outcome{unheard, postponed, unheard, postponed, delivered} {
+		b.add(Notice{Monitor: "n", Event: Fail, Incident: fmt.Sprint(i)}, time.Now(), 0)
+		b.add(Notice{Monitor: "n", Event: Recover, Incident: fmt.Sprint(i)}, time.Now(), 0)
+		ts := b.take(10, true, time.Time{})
+		want := "0-fail 0-recover 1-fail"
+		if i > 0 { // after the first, which nobody heard, it is made anew
+			want = "0-fail 0-recover 1-fail 1-fail 1-recover"
+		}
+		if got := strings.Join(inFlightKeys(ts), " "); got != want {
+			t.Errorf("attempt %d tells %q, want %q", i+1, got, want)
+		}
+		for _, th := range ts {
+			b.settle(th, o)
+		}
+	}
+	checkBacklog(t, b)
+}
+
+// TestT43MailTakenByOneIsNotUnheard has the connection break after one of two
+// mails was taken: whoever has his gets no second copy, so the group stays as it
+// is.
+func TestT43MailTakenByOneIsNotUnheard(t *testing.T) {
+	s := newBadServer(t, "MAIL", "drop")
+	s.spare = 1
+	a := build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\nrecover_to = [\"b@example.org\"]"))
+	err := a.Notify(t.Context(), []Notice{testFail, testRecover})
+	if err == nil || errors.As(err, new(*Unreachable)) || len(s.taken()) != 1 {
+		t.Errorf("got %T %v with %d mails, want one that may have been heard", err, err, len(s.taken()))
+	}
+}
+
+// TestOwedToAnAbsentReceiverWaitsForADay restores for a receiver that comes late,
+// and for one that never does.
+func TestOwedToAnAbsentReceiverWaitsForADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, _ := deliver(t, Options{})
+		absent := d.Restore([]Backlog{
+			{Receiver: "late", Notices: []Notice{fail("m", "1")}, Told: map[string]string{"n": "2"}},
+			{Receiver: "never", Notices: []Notice{fail("m", "1")}},
+		})
+		if len(absent) != 2 {
+			t.Errorf("absent are %+v", absent)
+		}
+		time.Sleep(23 * time.Hour)
+		f := newFake(false, nil)
+		r := d.Add("late", f)
+		r.Enqueue(recovery("n", "2"))
+		time.Sleep(time.Minute)
+		told, _ := f.taken()
+		if got := strings.Join(keys(told), " "); got != "1-fail 2-recover" {
+			t.Errorf("told %q", got)
+		}
+		if owed := d.Pending(); len(owed) != 2 || owed[1].Receiver != "never" || len(owed[1].Notices) != 1 {
+			t.Errorf("owed %+v", owed)
+		}
+		time.Sleep(2 * time.Hour)
+		if owed := d.Pending(); len(owed) != 1 || owed[0].Receiver != "late" {
+			t.Errorf("after a day %+v is owed", owed)
 		}
 	})
 }

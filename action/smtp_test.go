@@ -179,6 +179,7 @@ type badServer struct {
 
 	mu    sync.Mutex // guards all following fields
 	stage string
+	spare int      // mails that it takes before it misbehaves
 	fault string   // "hang", "drop", "flood", "drip", or an answer such as "451 later"
 	offer []string // extensions
 	mails []string
@@ -209,7 +210,7 @@ func (s *badServer) taken() []string {
 func (s *badServer) answer(c net.Conn, stage, text string) bool {
 	s.mu.Lock()
 	fault := ""
-	if s.stage == stage {
+	if s.stage == stage && len(s.mails) >= s.spare {
 		fault = s.fault
 	}
 	s.mu.Unlock()

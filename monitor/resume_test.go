@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -423,5 +424,51 @@ func TestT47T49KilledWhileManyAreTold(t *testing.T) {
 				l.end()
 			})
 		})
+	}
+}
+
+// TestG36KeptIsOfOneMoment has a monitor fail while what is kept is collected: its
+// incident and its notice are both in it, or neither.
+func TestG36KeptIsOfOneMoment(t *testing.T) {
+	g := builtinGroup()
+	set, problems := Parse("a.toml", fmt.Sprint(
+		"[[receiver]]\nname = \"ops\"\ntype = \"exec\"\ncommand = \"/bin/true\"\n",
+		strings.ReplaceAll(watched("a", "ops")+watched("z", "ops"), "type = \"fake\"\nname", "type = \"tcp\"\naddress = \"127.0.0.1:1\" #"),
+	))
+	if problems = append(problems, g.Apply(set, problems)...); len(problems) > 0 {
+		t.Fatal(problems[0])
+	}
+	first, last := g.named("a"), g.named("z")
+	first.mu.Lock()
+	p := first.parts
+	first.mu.Unlock()
+	last.mu.Lock() // stops the collection behind the first monitor
+	kept := make(chan Kept, 1)
+	go func() { kept <- g.Kept() }()
+	for g.telling.TryRLock() { // until it has begun
+		g.telling.RUnlock()
+		runtime.Gosched()
+	}
+	failed := make(chan struct{})
+	go func() {
+		defer close(failed)
+		first.settle(p, &measurement{err: errDown, at: time.Now()})
+	}()
+	select {
+	case <-failed:
+	case <-time.After(20 * time.Millisecond): // as it should: it waits
+	}
+	last.mu.Unlock()
+	k := <-kept
+	<-failed
+	told := 0
+	for _, b := range k.Owed {
+		told += len(b.Notices)
+	}
+	if len(k.Incidents) != told {
+		t.Errorf("%d incidents and %d notices are kept", len(k.Incidents), told)
+	}
+	if k := g.Kept(); len(k.Incidents) != 1 || len(k.Owed) != 1 {
+		t.Errorf("afterwards %+v is kept", k)
 	}
 }
