@@ -101,7 +101,9 @@ func TestT49NothingIsToldBeforeItIsWrittenDown(t *testing.T) {
 					}
 					switch n {
 					case 2:
-						return &Unreachable{errors.New("refused")} // with nobody again
+						// Nobody heard it: that is written down too.
+						time.AfterFunc(100*time.Millisecond, k.write)
+						return &Unreachable{errors.New("refused")}
 					case 4:
 						return errors.New("down")
 					}
@@ -126,6 +128,11 @@ func TestT49NothingIsToldBeforeItIsWrittenDown(t *testing.T) {
 				if told, _ := f.taken(); len(told) != 4 {
 					t.Errorf("told %q", words(told))
 				}
+				k.mu.Lock()
+				if k.changes <= k.written {
+					t.Error("that something was told is no change")
+				}
+				k.mu.Unlock()
 				k.write()
 				if owed := k.read(t); len(owed) != 1 || len(owed[0].Notices)+len(owed[0].Tried) != 0 || owed[0].Told["n"] != "2" || len(owed[0].Told) != 1 {
 					t.Errorf("in the end %+v is kept", owed)
