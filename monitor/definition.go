@@ -209,14 +209,15 @@ func checkName(name string) error {
 		return errors.New("not valid UTF-8")
 	case len(name) > maxNameBytes || utf8.RuneCountInString(name) > maxNameRunes:
 		return fmt.Errorf("longer than %d characters or %d bytes", maxNameRunes, maxNameBytes)
-	case strings.Join(strings.Fields(name), " ") != name:
-		// Mails and lists would show two such names as one.
-		return fmt.Errorf("%q has a blank at an end, or two together", name)
 	}
 	for _, r := range name {
 		if !unicode.IsPrint(r) {
 			return fmt.Errorf("%q holds the character %U, which does not print", name, r)
 		}
+	}
+	if strings.Join(strings.Fields(name), " ") != name {
+		// Mails and lists would show two such names as one.
+		return fmt.Errorf("%q has a blank at an end, or two together", name)
 	}
 	return nil
 }
