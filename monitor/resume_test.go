@@ -403,9 +403,9 @@ func TestT47T49KilledWhileManyAreTold(t *testing.T) {
 				}
 				first := len(copies)
 				d = l.kill()
-				d.set(nil, 50*time.Millisecond)
 				l = begin(t, d, files.String())
-				l.answer(down)
+				l.answer(down) // before time passes, or some recover
+				d.set(nil, 50*time.Millisecond)
 				l.mu.Lock()
 				l.deliver = slowly
 				l.mu.Unlock()
