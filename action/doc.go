@@ -12,6 +12,12 @@
 // older than a day, and, of one monitor, old incidents that are over and were
 // never told when more than a thousand of those wait.
 //
+// With a Keeper that holds through the end of the process too: a notice is
+// written down before it is told, so that it is told at least once, and at most
+// once more for each sudden end, under the same key. A receiver that is
+// Unreachable is told within a minute of its return, however long it was away;
+// one that answers that it cannot is asked ever less often, up to every 5 minutes.
+//
 // Every notice carries the id of its incident, so that a receiver can drop a
 // copy: as the header Idempotency-Key or Message-ID, the header
 // X-Monitor-Incident, or the variable MONITOR_INCIDENT.

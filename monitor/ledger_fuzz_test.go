@@ -1,0 +1,51 @@
+package monitor
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// FuzzLedger reads files whose lines fit their checksums, whatever they say: what
+// is read can be written, and is then read without a fault and the same in size.
+func FuzzLedger(f *testing.F) {
+	whole, err := encodeKept(keptOf(4))
+	if err != nil {
+		f.Fatal(err)
+	}
+	var plain []string
+	for line := range strings.Lines(string(whole)) {
+		_, text, _ := strings.Cut(line, " ")
+		plain = append(plain, text)
+	}
+	f.Add(strings.Join(plain, ""))
+	f.Add("")
+	f.Add("{}\n{\"receiver\":\"a\",\"notice\":null}\n{\"incident\":{}}")
+	f.Fuzz(func(t *testing.T, plain string) {
+		var text strings.Builder
+		for line := range strings.Lines(plain) {
+			line = strings.TrimSuffix(line, "\n")
+			fmt.Fprintf(&text, "%08x %s\n", checksum([]byte(line)), line)
+		}
+		k, _ := decodeKept([]byte(text.String()))
+		again, err := encodeKept(k)
+		if err != nil {
+			t.Skip() // a time that JSON cannot say
+		}
+		k2, err := decodeKept(again)
+		if err != nil {
+			t.Fatalf("reading what was written: %v\n%s", err, again)
+		}
+		if len(k2.Incidents) != len(k.Incidents) || notices(k2) != notices(k) {
+			t.Errorf("read %+v, and then %+v", k, k2)
+		}
+	})
+}
+
+// notices counts what receivers are owed.
+func notices(k Kept) (n int) {
+	for _, b := range k.Owed {
+		n += len(b.Notices)
+	}
+	return n
+}
