@@ -86,16 +86,6 @@ func (d *treeDecoder) table(tree map[string]any, path string, v reflect.Value) {
 	}
 }
 
-// meant says what an unknown key of a table could have been. What is written
-// below the header of a table belongs to that table, which is often forgotten.
-func (d *treeDecoder) meant(key string, v reflect.Value, fields map[string]reflect.Value) string {
-	doc := reflect.ValueOf(document{})
-	if _, ofMonitor := fieldsOf(doc)[key]; ofMonitor && v.Type() != doc.Type() && strings.HasPrefix(d.root, "monitor.") {
-		return "it is one of [[monitor]]: write it above the first header below that"
-	}
-	return oneOf(key, slices.Sorted(maps.Keys(fields)))
-}
-
 // fieldsOf returns the fields of a struct by the key that each reads, those of
 // embedded structs included.
 func fieldsOf(v reflect.Value) map[string]reflect.Value {
@@ -180,15 +170,6 @@ func (d *treeDecoder) noTable(tree any, path string) {
 	d.fail(path, "want a table, have %s", kindOf(tree))
 }
 
-// headerOf returns the name that a table of the path has in a header.
-func headerOf(path string) string {
-	parts := slices.DeleteFunc(strings.Split(path, "."), func(part string) bool {
-		_, err := strconv.Atoi(part)
-		return err == nil
-	})
-	return strings.Join(parts, ".")
-}
-
 func (d *treeDecoder) text(tree any, path string, u encoding.TextUnmarshaler) {
 	s, ok := tree.(string)
 	if !ok {
@@ -268,19 +249,6 @@ func (d *treeDecoder) scalar(tree any, path string, v reflect.Value) {
 		}
 	}
 	d.fail(path, "want %s, have %s%s", kindOf(v.Interface()), kindOf(tree), quotes(v, tree))
-}
-
-// quotes says what to do where only the quotes are wrong.
-func quotes(v reflect.Value, tree any) string {
-	text, isText := tree.(string)
-	_, notNumber := strconv.ParseFloat(text, 64)
-	switch {
-	case isText && notNumber == nil && (v.CanInt() || v.CanFloat()), (text == "true" || text == "false") && v.Kind() == reflect.Bool:
-		return ": write it without quotes"
-	case !isText && v.Kind() == reflect.String && reflect.ValueOf(tree).Comparable() && kindOf(tree) != "a date":
-		return ": write it in quotes"
-	}
-	return ""
 }
 
 // kindOf names the kind of a value as an author of documents knows it.

@@ -2,7 +2,9 @@ package monitor
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -66,4 +68,36 @@ func distance(a, b string) int {
 		before, last = last, now
 	}
 	return last[len(b)]
+}
+
+// meant says what an unknown key of a table could have been. What is written
+// below the header of a table belongs to that table, which is often forgotten.
+func (d *treeDecoder) meant(key string, v reflect.Value, fields map[string]reflect.Value) string {
+	doc := reflect.ValueOf(document{})
+	if _, ofMonitor := fieldsOf(doc)[key]; ofMonitor && v.Type() != doc.Type() && strings.HasPrefix(d.root, "monitor.") {
+		return "it is one of [[monitor]]: write it above the first header below that"
+	}
+	return oneOf(key, slices.Sorted(maps.Keys(fields)))
+}
+
+// headerOf returns the name that a table of the path has in a header.
+func headerOf(path string) string {
+	parts := slices.DeleteFunc(strings.Split(path, "."), func(part string) bool {
+		_, err := strconv.Atoi(part)
+		return err == nil
+	})
+	return strings.Join(parts, ".")
+}
+
+// quotes says what to do where only the quotes are wrong.
+func quotes(v reflect.Value, tree any) string {
+	text, isText := tree.(string)
+	_, notNumber := strconv.ParseFloat(text, 64)
+	switch {
+	case isText && notNumber == nil && (v.CanInt() || v.CanFloat()), (text == "true" || text == "false") && v.Kind() == reflect.Bool:
+		return ": write it without quotes"
+	case !isText && v.Kind() == reflect.String && reflect.ValueOf(tree).Comparable() && kindOf(tree) != "a date":
+		return ": write it in quotes"
+	}
+	return ""
 }

@@ -30,7 +30,7 @@ func (b *bench) toml(f fleet) (string, error) {
 	}
 	var text strings.Builder
 	for i := range f.monitors {
-		if i > 0 && i%1000 == 0 { // a file has at most 1 MiB
+		if i > 0 && i%1000 == 0 { // a file has at most 4 MiB
 			if err := writeTOML(dir, i, &text); err != nil {
 				return "", err
 			}
