@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -30,6 +31,7 @@ const helloTimeout = 2 * time.Second
 
 // serve runs an instance until ctx ends.
 func serve(ctx context.Context, cfg config, stderr io.Writer) error {
+	limitMemory(cfg.maxEntries, os.Getenv)
 	log, level := newLog(cfg.log, stderr)
 	quietFramework(log)
 	if strange := strangeVariables(); len(strange) > 0 {
