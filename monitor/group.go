@@ -187,7 +187,7 @@ func (g *Group) Apply(set Set, problems []*Problem) []*Problem {
 		}
 	}
 	stays := func(file string) bool { return unread[file] || unread[filepath.Dir(file)] }
-	g.secrets = make(fingerprints)
+	g.secrets, g.receivers.wrong = make(fingerprints), set.wrong
 	found := g.applyReceivers(set.Receivers, stays)
 	wanted := make(map[string]bool, len(set.Monitors))
 	for _, d := range set.Monitors {
@@ -234,6 +234,7 @@ func (g *Group) applyReceivers(defined []*Receiver, stays func(file string) bool
 		a, err := g.newAction(d.action)
 		if err != nil {
 			found = append(found, placed(d.file, "", fmt.Errorf("receiver %q: %w", d.Name, err))...)
+			g.receivers.wrong = append(g.receivers.wrong, d.Name)
 			continue
 		}
 		g.receivers.define(d, a, secrets)

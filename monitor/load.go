@@ -28,6 +28,9 @@ type Set struct {
 	// broken are definitions with a problem already; they are built only to find
 	// all others.
 	broken []*Definition
+	// wrong are the names of receivers that are not among Receivers because
+	// something is wrong with them.
+	wrong []string
 	// tree is the document, where there is only one.
 	tree map[string]any
 }
@@ -95,6 +98,7 @@ func LoadFrom(stdin io.Reader, paths ...string) (Set, []*Problem) {
 		set.Monitors = append(set.Monitors, one.Monitors...)
 		set.Receivers = append(set.Receivers, one.Receivers...)
 		set.broken = append(set.broken, one.broken...)
+		set.wrong = append(set.wrong, one.wrong...)
 		problems = append(problems, wrong...)
 	}
 	for _, path := range paths {
@@ -282,6 +286,7 @@ func (s *Set) refuseExec(file string, why error) []*Problem {
 			return false
 		}
 		problems = append(problems, &Problem{File: file, Line: r.line, Err: fmt.Errorf("receiver %q: %w", r.Name, why)})
+		s.wrong = append(s.wrong, r.Name)
 		return true
 	})
 	return problems

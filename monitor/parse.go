@@ -32,9 +32,11 @@ func Parse(file, text string) (Set, []*Problem) {
 		r, err := receiverOf(tree, fmt.Sprintf("receiver.%d", i), line)
 		r.Origin, r.file = origin, file
 		problems = append(problems, problemsOf(file, "", err)...)
-		if err == nil {
-			set.Receivers = append(set.Receivers, r)
+		if err != nil {
+			set.wrong = append(set.wrong, r.Name)
+			continue
 		}
+		set.Receivers = append(set.Receivers, r)
 	}
 	for i, tree := range top.Monitor {
 		d, err := define(tree, fmt.Sprintf("monitor.%d", i), line)

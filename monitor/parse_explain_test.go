@@ -33,6 +33,7 @@ func slips() map[string]struct{ text, want string } {
 		"too far down":      {shop + shopProbe + "timeout = 3\n", `6: monitor "shop": probe http: timeout: unknown key; it is one of [[monitor]]: write it above the first header below that`},
 		"no type":           {shop + shopProbe + "[[monitor.actions]]\nto = [\"a@b.c\"]\n", `6: monitor "shop": actions[0]: the table needs a key "type"`},
 		"a receiver":        {shop + shopProbe + "[[monitor.actions]]\nreceiver = \"opps\"\n[[receiver]]\nname = \"ops\"\ntype = \"publish\"\n", `6: monitor "shop": receiver "opps" is not defined in any file; did you mean "ops"?`},
+		"a wrong receiver":  {shop + shopProbe + "[[monitor.actions]]\nreceiver = \"ops\"\n[[receiver]]\nname = \"ops\"\ntype = \"publihs\"\n", "10: receiver \"ops\": unknown type of action \"publihs\"; did you mean \"publish\"?\n6: monitor \"shop\": receiver \"ops\" is not there: something is wrong with its [[receiver]]"},
 		"window":            {shop + shopProbe + "[monitor.filter]\ntype = \"average\"\nwindow = 0\n", `8: monitor "shop": filter average: window is 0: give 1 to 10000`},
 		"a URL":             {shop + "[monitor.probe]\ntype = \"http\"\nurl = \"shop.example.org\"\n", `5: monitor "shop": probe http: url: not a URL of http or https, such as https://host:port/path`},
 		"a regexp":          {shop + shopProbe + "expect_body = \"(ok\"\n", `6: monitor "shop": probe http: expect_body: error parsing regexp: missing closing ): ` + "`(ok`"},

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/microhq/monitor-srv/action"
@@ -32,6 +33,7 @@ type receivers struct {
 	inline map[string]*action.Receiver
 	uses   map[*action.Receiver]int // by monitors
 	made   map[*action.Receiver]made
+	wrong  []string // receivers of files that were not taken, see Set
 }
 
 // made is what the action of a receiver was made of: its section, and what stood
@@ -119,14 +121,20 @@ func (r *receivers) named(name string) *action.Receiver {
 	return nil
 }
 
-// UnknownReceiverError is the name of a receiver that no file defines.
+// UnknownReceiverError is the name of a receiver that no file defines, or none
+// as it should be.
 type UnknownReceiverError struct {
 	Name string
 	// Meant is the one that was perhaps meant, or empty.
 	Meant string
+	// Wrong is set if a file does define it, wrongly.
+	Wrong bool
 }
 
 func (e *UnknownReceiverError) Error() string {
+	if e.Wrong {
+		return fmt.Sprintf("receiver %q is not there: something is wrong with its [[receiver]]", e.Name)
+	}
 	if e.Meant != "" {
 		return fmt.Sprintf("receiver %q is not defined in any file; did you mean %q?", e.Name, e.Meant)
 	}
@@ -140,7 +148,7 @@ func (r *receivers) unknown(name string) error {
 			names = append(names, known)
 		}
 	}
-	return &UnknownReceiverError{Name: name, Meant: nearest(name, names)}
+	return &UnknownReceiverError{Name: name, Meant: nearest(name, names), Wrong: slices.Contains(r.wrong, name)}
 }
 
 // define takes the receiver of a file, with its new action and what stood in the
