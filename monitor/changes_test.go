@@ -139,3 +139,26 @@ func TestFailingMonitorThatGoesIsLogged(t *testing.T) {
 		}
 	})
 }
+
+// T16: a clock that was set back while the program was stopped makes no failure
+// end before it began.
+func TestT16DurationsAreNeverNegative(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, stop := newBench(t)
+		defer stop()
+		b.answer(down)
+		b.apply(t, "a.toml", text("m", "interval = 2"))
+		time.Sleep(3 * time.Second)
+		r := b.named("m")
+		r.mu.Lock()
+		r.failedAt = time.Now().Add(time.Hour).Round(0)
+		r.mu.Unlock()
+		b.answer(func(context.Context, string) (probe.Result, error) { return probe.Result{}, nil })
+		time.Sleep(3 * time.Second)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if n := b.notices[len(b.notices)-1]; n.Event != "recover" || n.Duration != 0 {
+			t.Errorf("told %s after %v", n.Event, n.Duration)
+		}
+	})
+}

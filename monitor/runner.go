@@ -364,7 +364,9 @@ func (r *runner) notice(c change, g grade, now time.Time) *action.Notice {
 	case reminded:
 		n.Event = action.Repeat
 	case recovered:
-		n.Event, n.Duration = action.Recover, now.Sub(r.failedAt)
+		// Of a failure before a restart only the wall clock is known, which may have
+		// been set back.
+		n.Event, n.Duration = action.Recover, max(0, now.Sub(r.failedAt))
 	}
 	r.retell = false
 	r.seq++
