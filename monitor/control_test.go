@@ -62,7 +62,7 @@ func TestAtMostTenRegistrationsASecond(t *testing.T) {
 func (b *bench) fill(t *testing.T, owner string) {
 	t.Helper()
 	for i := range DefaultMaxOwned {
-		if _, err := b.registers(t, owner, true, text(fmt.Sprintf("%s %d", owner, i), "")); err != nil {
+		if _, err := b.registers(t, owner, true, text(fmt.Sprintf("%s-%d", owner, i), "")); err != nil {
 			t.Fatalf("number %d of %s: %v", i+1, owner, err)
 		}
 	}
