@@ -33,9 +33,10 @@ const (
 	sweepTime = 250 * time.Millisecond
 	killTime  = 200 * time.Millisecond
 
-	// niceness is what is added to our nice value for commands that measure: they
-	// must not keep this process from judging in time.
-	niceness = 10
+	// niceness is what is added to our nice value for commands that measure: a
+	// third of the processor time that others get. They must not keep this process
+	// from judging in time; less than that would fail them where others are busy.
+	niceness = 5
 )
 
 // Spec says what to run.
@@ -54,7 +55,7 @@ type Spec struct {
 	Dir string
 	// Background leaves alone what the program leaves running when it ends in
 	// time by itself. Otherwise its group is killed as soon as it ends, writes no
-	// core files, and has a nice value of 10 more than this process.
+	// core files, and has a nice value of 5 more than this process.
 	Background bool
 	// Guardian kills what the run started if this process dies meanwhile; nil if
 	// nobody does.

@@ -277,7 +277,7 @@ func TestProgramsGiveWayAndLeaveNoCoreFiles(t *testing.T) {
 	}
 	ours := 20 - raw
 	// Both are set just after the start, so the first look may come too early.
-	want := fmt.Sprint("nice ", min(ours+10, 19), " core 0")
+	want := fmt.Sprint("nice ", min(ours+5, 19), " core 0")
 	const look = `set -- $(grep core /proc/self/limits); x="nice $(nice) core $5"`
 	out, err := Run(t.Context(), sh(`for i in $(seq 500); do `+look+`; [ "$x" = "`+want+`" ] && break; sleep 0.02; done; echo $x`))
 	if err != nil || string(out.Stdout) != want+"\n" {
