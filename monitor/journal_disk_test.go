@@ -176,6 +176,13 @@ func (d *memDisk) lostPower(random *rand.Rand) *memDisk {
 	return after
 }
 
+// counts returns how many steps were done and how many files there are.
+func (d *memDisk) counts() (steps, files int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.steps, len(d.names)
+}
+
 // set changes how the disk behaves from now on.
 func (d *memDisk) set(fault error, slow time.Duration) {
 	d.mu.Lock()
