@@ -1,0 +1,132 @@
+package monitor
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"reflect"
+)
+
+// Apply brings the monitors of files to what set says. problems are those that
+// came with set: the monitors and receivers of a file with a problem, or in a
+// directory with one, stay as they are unless set defines them anew. Monitors
+// that did not change keep their state and miss no probe, also if a file changed
+// that holds a secret of theirs. It returns what kinds found wrong.
+func (g *Group) Apply(set Set, problems []*Problem) []*Problem {
+	g.changes.Lock()
+	defer g.changes.Unlock()
+	unread := make(map[string]bool)
+	for _, p := range problems {
+		if !p.Warning {
+			unread[p.File] = true
+		}
+	}
+	stays := func(file string) bool { return unread[file] || unread[filepath.Dir(file)] }
+	g.secrets, g.receivers.wrong = make(fingerprints), set.wrong
+	found := g.applyReceivers(set.Receivers, stays)
+	wanted := make(map[string]bool, len(set.Monitors))
+	for _, d := range set.Monitors {
+		wanted[d.Name] = true
+		if err := g.put(d); err != nil {
+			found = append(found, placed(d.file, d.Name, err)...)
+		}
+	}
+	for _, d := range set.broken {
+		p, _, err := g.check(d)
+		g.closeProbe(d.Name, p)
+		if err != nil {
+			found = append(found, placed(d.file, d.Name, err)...)
+		}
+	}
+	for _, r := range g.sorted() {
+		if r.def.Origin != OriginAPI && !wanted[r.def.Name] && !stays(r.def.file) {
+			g.remove(r)
+		}
+	}
+	g.receivers.sweep(g.sorted())
+	found = append(found, g.refresh()...)
+	g.secrets, g.secretFiles = nil, g.secrets
+	if g.lastID > g.savedID {
+		if err := g.journal(); err != nil {
+			found = append(found, &Problem{File: g.cfg.Journal.path(), Err: err})
+		}
+	}
+	return found
+}
+
+// applyReceivers builds the receivers of files, gives those that are there their
+// new action, and marks those that no file defines any more.
+func (g *Group) applyReceivers(defined []*Receiver, stays func(file string) bool) []*Problem {
+	var found []*Problem
+	there := make(map[string]bool, len(defined))
+	for _, d := range defined {
+		there[d.Name] = true
+		if old := g.receivers.files[d.Name]; old != nil && reflect.DeepEqual(old.def.action.tree, d.action.tree) && old.def.action.kind == d.action.kind {
+			old.def, old.gone = d, false
+			continue
+		}
+		secrets := g.secrets.of(d.action)
+		a, err := g.newAction(d.action)
+		if err != nil {
+			found = append(found, placed(d.file, "", fmt.Errorf("receiver %q: %w", d.Name, err))...)
+			g.receivers.wrong = append(g.receivers.wrong, d.Name)
+			continue
+		}
+		g.receivers.define(d, a, secrets)
+	}
+	for name, old := range g.receivers.files {
+		old.gone = !there[name] && !stays(old.def.file)
+	}
+	return found
+}
+
+// put starts the monitor of a definition, or replaces the one of its name unless
+// nothing changed. g.changes is held.
+func (g *Group) put(d *Definition) error {
+	old := g.named(d.Name)
+	if old != nil && old.def.Origin == OriginAPI {
+		return fmt.Errorf("%w, by a monitor registered at run time", ErrExists)
+	}
+	if old != nil && old.def.file == d.file && old.def.says(d) {
+		return g.stillDefined(d)
+	}
+	p, err := g.build(d)
+	if err != nil {
+		return err
+	}
+	r := g.newRunner(d, 0)
+	if old != nil {
+		old.stop()
+		r.inherit(old, p)
+		g.receivers.release(old.targets())
+	} else {
+		r.id = g.nextID()
+	}
+	g.enter(r)
+	g.run(r, p)
+	return nil
+}
+
+// stillDefined tells of receivers of an unchanged monitor that no file defines
+// any more. It keeps them: somebody may have to be told.
+func (g *Group) stillDefined(d *Definition) error {
+	var errs []error
+	for _, s := range d.actions {
+		if s.receiver != "" && g.receivers.named(s.receiver) == nil {
+			errs = append(errs, at(s, fmt.Errorf("receiver %q is not defined in any file; the monitor goes on with the one it had", s.receiver)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// placed gives the errors of a definition their file and line.
+func placed(file, monitor string, err error) []*Problem {
+	problems := problemsOf(file, monitor, err)
+	for _, p := range problems {
+		var at *placedError
+		if errors.As(p.Err, &at) {
+			p.Line = at.line
+		}
+	}
+	return problems
+}

@@ -1,0 +1,178 @@
+package monitor
+
+import (
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"github.com/microhq/monitor-srv/action"
+)
+
+// finish judges a measurement, if there is one, and tells what came of it. The
+// parts are closed if the monitor was stopped while the probe ran.
+func (r *runner) finish(p *parts, m *measurement) {
+	told, stopped := r.settle(p, m)
+	r.group.logChange(told)
+	if stopped {
+		r.group.closeProbe(r.def.Name, p)
+	}
+}
+
+// settle ends a run. It returns what was told, if anything was, and whether the
+// monitor was stopped meanwhile. The result is recorded and told under the lock,
+// so that it never comes after the word that the monitor was stopped, nor an end
+// before its failure.
+func (r *runner) settle(p *parts, m *measurement) (told *action.Notice, stopped bool) {
+	r.group.telling.RLock()
+	defer r.group.telling.RUnlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.inUse, r.cancel = nil, nil
+	r.busy.Store(false)
+	if r.parts != p {
+		return nil, true
+	}
+	if m == nil {
+		return nil, false
+	}
+	r.logPanic(m)
+	result, notice := r.take(p, m)
+	r.group.recorder.Record(result)
+	if notice != nil {
+		r.tell(p, *notice)
+	}
+	return notice, false
+}
+
+// logPanic logs the first of a series of panics. r.mu is held.
+func (r *runner) logPanic(m *measurement) {
+	var panicked *panicError
+	if errors.As(m.err, &panicked) && !errors.As(r.lastErr, new(*panicError)) {
+		r.group.log.Error("a probe panicked", "monitor", r.def.Name, "panic", panicked.value, "stack", string(panicked.stack))
+	}
+}
+
+// tell hands a notice to the receivers. r.mu is held.
+func (r *runner) tell(p *parts, n action.Notice) {
+	r.group.cfg.Deliverer.Changed() // the incident, even if nobody is told
+	for _, t := range p.targets {
+		t.Enqueue(n)
+	}
+	if n.Event != action.Recover {
+		return
+	}
+	for _, t := range r.owed {
+		t.Enqueue(n)
+	}
+	r.owed = nil
+}
+
+// take judges a measurement. r.mu is held.
+func (r *runner) take(p *parts, m *measurement) (Result, *action.Notice) {
+	now := time.Now()
+	g, known := r.gradeOf(p, m)
+	r.probes++
+	r.group.count.probes.Add(1)
+	r.lastProbe, r.lastErr, r.detail = m.at, m.err, m.Detail
+	before := r.judge.state
+	var notice *action.Notice
+	wrong := ""
+	if known {
+		if m.err == nil {
+			wrong = r.def.Thresholds.wrong(r.value)
+		}
+		if g == bad {
+			r.failed++
+			r.group.count.failures.Add(1)
+		}
+		c, confirming := r.judge.sample(g, now)
+		notice = r.notice(c, g, now)
+		if notice != nil && g == bad {
+			notice.Error = reasonOf(m.err, wrong)
+		}
+		if confirming && r.def.RetryInterval < r.def.Interval {
+			r.group.scheduler.sooner(r.job, now.Add(r.def.RetryInterval))
+		}
+	}
+	if before != r.judge.state {
+		r.since = now
+	}
+	return Result{
+		Name: r.def.Name, State: r.judge.state, Value: r.value, Err: m.err, Wrong: wrong,
+		Detail: m.Detail, Phases: m.Phases, At: m.at, Took: m.took, Interval: r.def.Interval,
+	}, notice
+}
+
+// gradeOf filters a measurement and judges it by the thresholds; known is false
+// while a filter has too few values to tell. r.mu is held.
+func (r *runner) gradeOf(p *parts, m *measurement) (g grade, known bool) {
+	r.value = m.Value
+	switch {
+	case m.err != nil:
+		g = bad
+	case p.value != nil:
+		v, ok := p.value.value(m.Value, m.at)
+		if !ok {
+			return good, false
+		}
+		r.value = v
+		g = r.def.Thresholds.grade(v)
+	default:
+		g = r.def.Thresholds.grade(m.Value)
+	}
+	if g == good && m.Warning {
+		g = doubtful
+	}
+	if p.verdict != nil {
+		switch still := p.verdict.verdict(g == bad); {
+		case still:
+			g = bad
+		case g == bad:
+			g = good
+		}
+	}
+	return g, true
+}
+
+// notice makes the notice of a change, if there is something to tell. r.mu is
+// held.
+func (r *runner) notice(c change, g grade, now time.Time) *action.Notice {
+	if c == unchanged && r.judge.state == Failing && g == bad && r.retell {
+		c = retold
+	}
+	switch {
+	case c == failed:
+		r.incident, r.failedAt, r.failures = rand.Text(), now, r.judge.t.FailuresBeforeAlert
+	case r.judge.state == Failing && g == bad:
+		r.failures++
+	}
+	n := action.Notice{
+		Monitor: r.def.Name, Host: r.group.cfg.Host, Version: r.group.cfg.Version,
+		Value: r.value, Time: now, Labels: r.def.Labels,
+	}
+	switch c {
+	case unchanged:
+		return nil
+	case failed, retold:
+		n.Event = action.Fail
+	case reminded:
+		n.Event = action.Repeat
+	case recovered:
+		// Of a failure before a restart only the wall clock is known, which may have
+		// been set back.
+		n.Event, n.Duration = action.Recover, max(0, now.Sub(r.failedAt))
+	}
+	r.retell = false
+	r.seq++
+	n.Incident, n.Seq, n.Since, n.Failures = r.incident, r.seq, r.failedAt, r.failures
+	return &n
+}
+
+// reasonOf says why a sample is bad: the probe's error, or what is wrong with its
+// value.
+func reasonOf(err error, wrong string) string {
+	if err != nil {
+		return err.Error()
+	}
+	return wrong
+}
