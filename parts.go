@@ -59,11 +59,16 @@ func (p *parts) list() []web.Part {
 	for _, s := range p.i.broker.Subscriptions() {
 		list = append(list, part("subscription "+s.Topic, s.State, true))
 	}
-	list = append(list, p.queue(), p.store(), part("monitors", p.i.monitors.files.state(p.i.started), false))
+	list = append(list, p.queue(), p.store(), p.monitors())
 	if p.i.monitors.ledger != nil {
 		list = append(list, p.state())
 	}
 	return list
+}
+
+// monitors is not well while a file of them is wrong.
+func (p *parts) monitors() web.Part {
+	return part("monitors", p.i.monitors.files.state(p.i.started), false)
 }
 
 // state is not well while what is owed cannot be written down.
@@ -138,6 +143,7 @@ func (i *instance) checkParts() error {
 		{"subscriptions", "every topic of the bus is subscribed", i.parts.subscriptions},
 		{"queue", "events are stored as fast as they come", i.parts.queue},
 		{"store", "there is room for new checks", i.parts.store},
+		{"monitors", "every file of monitors is fine", i.parts.monitors},
 		{"state", "what is owed is written down", i.parts.state},
 	}
 	if i.monitors.ledger == nil {

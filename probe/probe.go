@@ -148,6 +148,7 @@ func oneOf(key, value string, words ...string) error {
 	if slices.Contains(words, value) {
 		return nil
 	}
+	words = slices.DeleteFunc(words, func(word string) bool { return word == "" })
 	return fmt.Errorf("%s: %q is unknown; known are %s", key, value, strings.Join(words, ", "))
 }
 
