@@ -41,9 +41,14 @@ type notifyAction struct {
 	service string // the scheme of the URL
 	url     string
 	secrets *redactor
-	slots   chan struct{} // one for each call of the library
-	send    func(message string, params types.Params) error
+	outlets chan *outlet // one for each call of the library
+	send    func(s *outlet, message string, params types.Params) error
 }
+
+// outlet is one way to the service, used by one call at a time. It is kept, because
+// some services of the library make an HTTP transport of their own, which holds a
+// connection and is never closed.
+type outlet struct{ service types.Service }
 
 func newNotify(decode func(any) error, _ Env) (Action, error) {
 	var keys notifyKeys
@@ -57,7 +62,10 @@ func newNotify(decode func(any) error, _ Env) (Action, error) {
 	if text.IsZero() {
 		return nil, errors.New("url is missing: give url, url_file or url_env")
 	}
-	a := &notifyAction{url: strings.TrimSpace(text.Reveal()), slots: make(chan struct{}, maxStuck)}
+	a := &notifyAction{url: strings.TrimSpace(text.Reveal()), outlets: make(chan *outlet, maxStuck)}
+	for range maxStuck {
+		a.outlets <- new(outlet)
+	}
 	a.send = a.call
 	u, err := url.Parse(a.url)
 	if err != nil || u.Scheme == "" {
@@ -144,8 +152,9 @@ func (a *notifyAction) Notify(ctx context.Context, ns []Notice) error {
 			return nil
 		}
 	}
+	var s *outlet
 	select {
-	case a.slots <- struct{}{}:
+	case s = <-a.outlets:
 	default:
 		return fmt.Errorf("notifying by %s: %d earlier attempts still wait for an answer", a.service, maxStuck)
 	}
@@ -153,11 +162,12 @@ func (a *notifyAction) Notify(ctx context.Context, ns []Notice) error {
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
+				s.service = nil
 				done <- fmt.Errorf("panic: %T", p)
 			}
-			<-a.slots
+			a.outlets <- s
 		}()
-		done <- a.send(message(ns), a.params(ns[0]))
+		done <- a.send(s, message(ns), a.params(ns[0]))
 	}()
 	select {
 	case err := <-done:
@@ -170,13 +180,20 @@ func (a *notifyAction) Notify(ctx context.Context, ns []Notice) error {
 	}
 }
 
-// call sends a message by a service of its own: services keep state.
-func (a *notifyAction) call(message string, params types.Params) error {
-	service, err := a.open()
-	if err != nil {
-		return err
+// call sends a message by an outlet.
+func (a *notifyAction) call(s *outlet, message string, params types.Params) error {
+	if s.service == nil {
+		service, err := a.open()
+		if err != nil {
+			return err
+		}
+		s.service = service
 	}
-	return service.Send(message, &params)
+	err := s.service.Send(message, &params)
+	if err != nil && a.service == "matrix" {
+		s.service = nil // logs in anew: what it was refused for may be its session
+	}
+	return err
 }
 
 // params returns what a service needs besides the message.

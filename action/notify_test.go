@@ -124,13 +124,11 @@ func TestT45NotifyGivesUpOnSilence(t *testing.T) {
 
 func TestNotifyPanicIsAnError(t *testing.T) {
 	a := build(t, "notify", `url = "discord://token@id"`).(*notifyAction)
-	a.send = func(string, types.Params) error { panic("canary") }
+	a.send = func(*outlet, string, types.Params) error { panic("canary") }
 	if err := a.Notify(t.Context(), []Notice{testFail}); err == nil || strings.Contains(err.Error(), "canary") {
 		t.Errorf("got %v", err)
 	}
-	if len(a.slots) != 0 {
-		until(t, func() bool { return len(a.slots) == 0 })
-	}
+	until(t, func() bool { return len(a.outlets) == maxStuck })
 }
 
 func TestNotifyKeepsIncidentsOfPagerDuty(t *testing.T) {
@@ -139,7 +137,7 @@ func TestNotifyKeepsIncidentsOfPagerDuty(t *testing.T) {
 		t.Error("incidents of PagerDuty are grouped")
 	}
 	var got []types.Params
-	a.send = func(_ string, params types.Params) error { got = append(got, params); return nil }
+	a.send = func(_ *outlet, _ string, params types.Params) error { got = append(got, params); return nil }
 	sendAll(t, a, testFail, testRepeat, testRecover)
 	for i, want := range []string{"trigger", "trigger", "resolve"} {
 		if got[i]["dedup_key"] != "01ABC" || got[i]["action"] != want {
@@ -153,7 +151,7 @@ func TestNotifyPagesNobodyForAStart(t *testing.T) {
 	for _, url := range []string{"pagerduty:///eb243592faa24ba2a5511afdf565c889", "opsgenie://api.opsgenie.com/eb243592-faa2-4ba2-a551q-1afdf565c889"} {
 		a := build(t, "notify", fmt.Sprintf("url = %q", url)).(*notifyAction)
 		var got []string
-		a.send = func(text string, _ types.Params) error { got = append(got, text); return nil }
+		a.send = func(_ *outlet, text string, _ types.Params) error { got = append(got, text); return nil }
 		sendAll(t, a, testInit)
 		if len(got) != 0 {
 			t.Errorf("%s is told %q of a start", a, got)
@@ -203,5 +201,24 @@ func TestPublishSendsTheNoticeAsAnEvent(t *testing.T) {
 	var permanent *Permanent
 	if err := build(t, "publish", ``).Notify(t.Context(), []Notice{testFail}); !errors.As(err, &permanent) {
 		t.Errorf("got %v without a bus", err)
+	}
+}
+
+// Some services of the library open a connection of their own for each message if
+// they are made anew.
+func TestNotifyKeepsItsConnections(t *testing.T) {
+	h := newHook(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"id": "1"}`) })
+	a := build(t, "notify", fmt.Sprintf("url = \"ntfy://%s/topic?scheme=http\"", strings.TrimPrefix(h.URL, "http://")))
+	for range 20 {
+		sendAll(t, a, testFail)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	from := map[string]int{}
+	for _, r := range h.requests {
+		from[r.RemoteAddr]++
+	}
+	if len(h.requests) != 20 || len(from) > maxStuck {
+		t.Errorf("%d messages over the connections %v, want 20 over at most %d", len(h.requests), from, maxStuck)
 	}
 }
