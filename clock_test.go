@@ -95,33 +95,43 @@ func TestT16WallClockJumps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	m := &subject{http: freePorts(t, 1)[0]}
 	dir, told := t.TempDir(), filepath.Join(t.TempDir(), "told")
 	offset := filepath.Join(t.TempDir(), "offset")
 	write(t, filepath.Join(dir, "self.toml"), fmt.Sprintf(`
 [[monitor]]
-name = "true"
+name = "port"
 interval = 1
 [monitor.probe]
-type = "exec"
-command = "/bin/true"
+type = "tcp"
+address = %q
 [[monitor.actions]]
 type = "exec"
 command = "/bin/sh"
 args = ["-c", "echo $GOMA_EVENT >> %s"]
-`, told))
+
+[[monitor]]
+name = "stats"
+interval = 1
+max = 1e12
+[monitor.probe]
+type = "stats"
+service = %q
+metric = "heap_in_use"
+`, m.http, told, srv))
 	c := startConsul(t)
-	m := &subject{http: freePorts(t, 1)[0]}
 	m.process = start(t, []string{"FAULT_CLOCK=" + offset}, program,
 		"--http_address", m.http, "--server_address", "127.0.0.1:0", "-d", dir, "--registry_address", c.address)
 	m.ready(ample)
 	startSample(t, c, m)
+	eventually(t, ample, "stats of its own are seen", func() bool { return len(failing(t, m)) == 0 })
 
 	const hour, year = 3600, 365 * 24 * 3600
 	jumps := []int{hour, -hour, year, -year}
 	for i := range 20 {
 		jumps = append(jumps, 600*(1-2*(i%2)))
 	}
-	before, began := probesOf(t, m), time.Now()
+	before, began := monitorsOf(t, m), time.Now()
 	for _, jump := range append(jumps, 0) {
 		write(t, offset, fmt.Sprint(jump))
 		time.Sleep(time.Second) // of the monotonic clock, which the program goes by
@@ -130,8 +140,13 @@ args = ["-c", "echo $GOMA_EVENT >> %s"]
 	write(t, offset, fmt.Sprint(-hour))
 	time.Sleep(sampleInterval + sampleGrace + 3*time.Second)
 	expected := time.Since(began).Seconds()
-	if ran := float64(probesOf(t, m) - before); ran < expected-2 || ran > expected+2 {
-		t.Errorf("%v probes in %.1fs at interval 1s", ran, expected)
+	for name, now := range monitorsOf(t, m) {
+		if ran := float64(now.Probes - before[name].Probes); ran < expected-2 || ran > expected+2 {
+			t.Errorf("%v probes of %s in %.1fs at interval 1s", ran, name, expected)
+		}
+		if n := now.Failures - before[name].Failures; n != 0 {
+			t.Errorf("%d probes of %s failed, the last with %q", n, name, now.Error)
+		}
 	}
 	if h := m.historyOf(srv); len(h) < 6 {
 		t.Errorf("the instance says of itself %+v", h)
@@ -158,16 +173,44 @@ args = ["-c", "echo $GOMA_EVENT >> %s"]
 	m.stopsInOrder(t)
 }
 
-// probesOf asks how often the first monitor was probed.
-func probesOf(t *testing.T, m *subject) int64 {
+// monitored is what the test wants to know of a monitor.
+type monitored struct {
+	Name     string `json:"name"`
+	State    int    `json:"state"`
+	Probes   int64  `json:"probes"`
+	Failures int64  `json:"failures"`
+	Error    string `json:"error"`
+}
+
+func monitorsOf(t *testing.T, m *subject) map[string]monitored {
 	t.Helper()
 	var a struct {
-		Monitors []struct {
-			Probes int64 `json:"probes"`
-		} `json:"monitors"`
+		Monitors []monitored `json:"monitors"`
 	}
-	if err := m.call("Monitor.Monitors", "{}", &a); err != nil || len(a.Monitors) != 1 {
+	if err := m.call("Monitor.Monitors", "{}", &a); err != nil || len(a.Monitors) == 0 {
 		t.Fatalf("Monitor.Monitors: %+v, %v", a, err)
 	}
-	return a.Monitors[0].Probes
+	byName := map[string]monitored{}
+	for _, one := range a.Monitors {
+		byName[one.Name] = one
+	}
+	return byName
+}
+
+// probesOf asks how often a monitor was probed.
+func probesOf(t *testing.T, m *subject, name string) int64 {
+	t.Helper()
+	return monitorsOf(t, m)[name].Probes
+}
+
+// failing returns the monitors that are not OK.
+func failing(t *testing.T, m *subject) []string {
+	t.Helper()
+	var names []string
+	for name, one := range monitorsOf(t, m) {
+		if one.State != 1 {
+			names = append(names, name)
+		}
+	}
+	return names
 }

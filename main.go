@@ -31,6 +31,7 @@ func main() {
 	if isGuardian(os.Args) {
 		os.Exit(guardCommands(os.Stderr))
 	}
+	boundForeignBodies()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)

@@ -140,7 +140,7 @@ command = "/bin/true"
 	m.ready(ample)
 	eventually(t, ample, "registered", func() bool { return c.passing(srv) })
 	startSample(t, c, m)
-	before, probes, died := m.checks(`{}`).Total, probesOf(t, m), time.Now()
+	before, probes, died := m.checks(`{}`).Total, probesOf(t, m, "true"), time.Now()
 	c.kill()
 	eventually(t, 20*time.Second, "/healthz says so", func() bool { return !m.part("registry").OK })
 	// Long enough for each of the sample's reports to be late, if one were lost.
@@ -149,7 +149,7 @@ command = "/bin/true"
 	if got := m.checks(`{}`).Total; got < before {
 		t.Errorf("without Consul the answer has %d checks, had %d", got, before)
 	}
-	if ran, want := float64(probesOf(t, m)-probes), away.Seconds(); ran < want-2 || ran > want+2 {
+	if ran, want := float64(probesOf(t, m, "true")-probes), away.Seconds(); ran < want-2 || ran > want+2 {
 		t.Errorf("%v probes in %v without Consul, want one a second", ran, away)
 	}
 	for _, tr := range append(m.history(), m.historyOf(srv)...) {

@@ -388,6 +388,7 @@ func TestT33CommandsThatCannotStart(t *testing.T) {
 	}{
 		"missing":      {Spec{Path: dir + "/none"}, "no such file or directory"},
 		"not in PATH":  {Spec{Path: "no-such-command"}, "not found in PATH"},
+		"a line":       {Spec{Path: "ls -l /"}, "no such file or directory; arguments are no part of a command"},
 		"empty":        {Spec{}, "no command given"},
 		"no exec bit":  {Spec{Path: plain}, "permission denied"},
 		"a directory":  {Spec{Path: dir}, "permission denied"},

@@ -115,7 +115,7 @@ func start(spec Spec, env []string) (_ *process, err error) {
 		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &p.fd},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("starting %q in %q: %w", spec.Path, dir, err)
+		return nil, fmt.Errorf("starting %q in %q: %w%s", spec.Path, dir, err, hint(spec.Path))
 	}
 	return p, nil
 }
@@ -129,6 +129,14 @@ func (p *process) restrain() {
 	if ours, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil {
 		_ = unix.Setpriority(unix.PRIO_PGRP, p.pid, min(20-ours+niceness, 19)) // the kernel tells 20 minus the value
 	}
+}
+
+// hint helps whoever wrote a whole command line for a command.
+func hint(name string) string {
+	if strings.ContainsAny(name, " \t") {
+		return "; arguments are no part of a command, they have a key of their own"
+	}
+	return ""
 }
 
 // lookPath finds an executable file of a name in the directories of path.
@@ -149,7 +157,7 @@ func lookPath(name, path string) (string, error) {
 			return file, nil
 		}
 	}
-	return "", fmt.Errorf("not found in PATH %q", path)
+	return "", fmt.Errorf("not found in PATH %.100q%s", path, hint(name))
 }
 
 // close closes what is open of the process's files.
