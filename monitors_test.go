@@ -238,7 +238,7 @@ func TestEveryMonitorIsAHealthCheck(t *testing.T) {
 	m := startMonitor(t, "--registry", "memory", "-d", dir)
 	m.ready(startWithin)
 	eventually(t, 10*time.Second, "all are checks", func() bool { return m.checks(`{"source": 1, "limit": 1}`).Total == n })
-	eventually(t, 10*time.Second, "so are its own", func() bool { return m.checks(`{"limit": 1}`).Total == n+5 })
+	eventually(t, 10*time.Second, "so are the six of its parts", func() bool { return m.checks(`{"limit": 1}`).Total == n+6 })
 	if health, _, code := m.command("", "", "health"); code != 0 || health != "ok "+version+"\n" {
 		t.Errorf("exit %d, %s", code, health)
 	}
