@@ -64,6 +64,7 @@ func (b *backlog) add(n Notice, at time.Time, change uint64) {
 		t = &thread{monitor: n.Monitor}
 		b.threads[n.Monitor] = t
 	}
+	t.gone = false
 	failing, over := t.knows(n.Incident)
 	switch {
 	case n.Event == Recover && !failing:
@@ -129,7 +130,7 @@ func (b *backlog) queue(t *thread) {
 
 // release forgets t if it has nothing more to tell or to remember.
 func (b *backlog) release(t *thread) {
-	if len(t.entries) == 0 && t.told == "" && !t.queued {
+	if len(t.entries) == 0 && (t.told == "" || t.gone) && !t.queued {
 		delete(b.threads, t.monitor)
 	}
 }
@@ -256,12 +257,18 @@ func (b *backlog) deliver(t *thread) {
 }
 
 // forget drops the memory of a monitor that is no more. What it has still to
-// tell stays.
+// tell stays, and that a failure was told whose end waits: without that, the end
+// would not be told after a restart.
 func (b *backlog) forget(monitor string) {
-	if t := b.threads[monitor]; t != nil {
-		t.told = ""
-		b.release(t)
+	t := b.threads[monitor]
+	if t == nil {
+		return
 	}
+	t.gone = true
+	if _, over := t.knows(t.told); !over {
+		t.told = ""
+	}
+	b.release(t)
 }
 
 // tried freezes the notices that an earlier process may have told in one

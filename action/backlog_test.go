@@ -236,6 +236,42 @@ func TestBacklogForgetsWhatIsOver(t *testing.T) {
 	}
 }
 
+// TestBacklogForgetsAMonitorOnceAllIsTold forgets a monitor that has still to tell
+// something: its recovery is owed also over a restart, and what is told of it
+// afterwards is not remembered for ever.
+func TestBacklogForgetsAMonitorOnceAllIsTold(t *testing.T) {
+	for name, c := range map[string]struct{ told, add, owed string }{
+		"the failure waits":         {"", "fail:1", ""},
+		"the recovery waits":        {"1", "recover:1", "1"},
+		"a reminder waits":          {"1", "repeat:1", ""},
+		"an end and a failure wait": {"1", "recover:1 fail:2", "1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBacklog(10, 1)
+			if c.told != "" {
+				b.remember("m", c.told)
+			}
+			for _, n := range notices("m", c.add) {
+				b.add(n, time.Now(), 0)
+			}
+			b.forget("m")
+			if got := b.threads["m"].told; got != c.owed {
+				t.Errorf("%q is remembered, want %q", got, c.owed)
+			}
+			for len(b.ready) > 0 {
+				for _, th := range b.take(1, false, time.Time{}) {
+					b.settle(th, delivered)
+				}
+			}
+			b.add(Notice{Monitor: "another", Event: Fail, Incident: "3"}, time.Now(), 0)
+			if b.count.Dropped != 0 || b.threads["m"] != nil {
+				t.Errorf("a monitor that is no more takes the place of another: %+v", b.count)
+			}
+			checkBacklog(t, b)
+		})
+	}
+}
+
 // failer is what *testing.T and *rapid.T have in common.
 type failer interface {
 	Helper()

@@ -22,6 +22,7 @@ type thread struct {
 	frozen   int
 	fresh    bool   // frozen by the attempt under way, by none before
 	told     string // the incident whose failure was told and whose end was not
+	gone     bool   // the monitor is no more: once all is told, nothing is remembered
 	queued   bool   // in the queue of threads that are ready
 	tried    bool   // an attempt failed while stopping
 }
