@@ -39,7 +39,8 @@ type asker struct {
 
 // newAsker takes HOST:PORT, or goma's way to give a password, USER:TOKEN@HOST:PORT.
 func newAsker(address string) *asker {
-	a := &asker{http: http.Client{Timeout: askTimeout}}
+	// A transport of its own: the default one is for what libraries ask.
+	a := &asker{http: http.Client{Timeout: askTimeout, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}}
 	a.address, a.token = splitToken(address)
 	if a.token == "" {
 		a.token = os.Getenv("MONITOR_TOKEN")
