@@ -44,20 +44,12 @@ func (g *Group) Kept() Kept {
 	return k
 }
 
-// incidents returns the open incidents, by id of the monitor, then those of
-// monitors that are absent. over are those that were absent for too long.
+// incidents returns the open incidents, ordered by monitor. over are the monitors
+// that were absent for too long.
 func (g *Group) incidents(now time.Time) (open []Incident, over []string) {
-	for _, r := range g.sorted() {
-		r.mu.Lock()
-		if r.judge.state == Failing {
-			open = append(open, Incident{Monitor: r.def.Name, ID: r.incident, Since: r.failedAt, Failures: r.failures, Seq: r.seq})
-		}
-		r.mu.Unlock()
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, monitor := range slices.Sorted(maps.Keys(g.absent)) {
-		i := g.absent[monitor]
+	g.mu.Lock() // for both: an incident may go from one to the other
+	there := slices.Collect(maps.Values(g.byID))
+	for monitor, i := range g.absent {
 		if now.Sub(i.Absent) > maxAbsent {
 			delete(g.absent, monitor)
 			over = append(over, monitor)
@@ -65,6 +57,15 @@ func (g *Group) incidents(now time.Time) (open []Incident, over []string) {
 		}
 		open = append(open, i)
 	}
+	g.mu.Unlock()
+	for _, r := range there {
+		r.mu.Lock()
+		if r.judge.state == Failing {
+			open = append(open, Incident{Monitor: r.def.Name, ID: r.incident, Since: r.failedAt, Failures: r.failures, Seq: r.seq})
+		}
+		r.mu.Unlock()
+	}
+	slices.SortFunc(open, func(a, b Incident) int { return cmp.Compare(a.Monitor, b.Monitor) })
 	return open, over
 }
 
@@ -116,6 +117,7 @@ func (g *Group) adopt(r *runner) {
 	if i, ok := g.absent[r.def.Name]; ok {
 		delete(g.absent, r.def.Name)
 		r.resume(i, time.Now())
+		g.cfg.Deliverer.Changed() // it is absent no more
 	}
 }
 

@@ -472,3 +472,47 @@ func TestG36KeptIsOfOneMoment(t *testing.T) {
 		t.Errorf("afterwards %+v is kept", k)
 	}
 }
+
+// TestG36KeptHoldsAnIncidentThatIsJustResumed has a monitor come back while what is
+// kept is collected: the incident that waited for it is in it all the same, and
+// that it waits no more is written down.
+func TestG36KeptHoldsAnIncidentThatIsJustResumed(t *testing.T) {
+	d := newMemDisk()
+	l, _ := openLedgerOn(d, "/state", quiet)
+	cfg := builtinGroup().cfg
+	cfg.Log, cfg.Deliverer = quiet, action.NewDeliverer(action.Options{Keeper: l})
+	g := NewGroup(cfg)
+	set, problems := Parse("a.toml", strings.ReplaceAll(watched("a")+watched("z"), "type = \"fake\"\nname", "type = \"tcp\"\naddress = \"127.0.0.1:1\" #"))
+	if len(problems) > 0 {
+		t.Fatal(problems[0])
+	}
+	late := set.Monitors[0]
+	set.Monitors = set.Monitors[1:]
+	if problems = g.Apply(set, nil); len(problems) > 0 {
+		t.Fatal(problems[0])
+	}
+	g.Resume(Kept{Incidents: []Incident{{Monitor: "a", ID: "1", Since: time.Now()}}})
+	other := g.named("z")
+	other.mu.Lock() // stops the collection between monitors and what waits
+	kept := make(chan Kept, 1)
+	go func() { kept <- g.Kept() }()
+	for g.telling.TryRLock() { // until it has begun
+		g.telling.RUnlock()
+		runtime.Gosched()
+	}
+	for range 1000 {
+		runtime.Gosched()
+	}
+	before := l.changes.Load()
+	g.enter(g.newRunner(late, 7))
+	if l.changes.Load() == before {
+		t.Error("that the incident waits no more counts as no change")
+	}
+	other.mu.Unlock()
+	if k := <-kept; len(k.Incidents) != 1 {
+		t.Errorf("%d incidents are kept, want 1", len(k.Incidents))
+	}
+	if k := g.Kept(); len(k.Incidents) != 1 || !k.Incidents[0].Absent.IsZero() {
+		t.Errorf("afterwards %+v is kept", k.Incidents)
+	}
+}
