@@ -44,6 +44,7 @@ func Guard() error {
 	}
 	// As in sweep: nothing is left if nothing is found twice.
 	until := time.Now().Add(guardTime)
+	struck := make(map[int]bool)
 	for empty := 0; empty < 2; time.Sleep(guardPause) {
 		c, err := readTable(file)
 		if err != nil {
@@ -53,7 +54,7 @@ func Guard() error {
 			return nil
 		}
 		empty++
-		if c.kill() > 0 {
+		if c.kill(struck) > 0 {
 			empty = 0
 		}
 		if time.Now().After(until) {
@@ -63,15 +64,20 @@ func Guard() error {
 	return nil
 }
 
-// kill kills the groups that the table names and whatever holds its marks. It
-// returns how many processes it found, or could not be sure of.
-func (c current) kill() int {
+// kill kills the groups that the table names, unless they were struck before, and
+// whatever holds its marks. It returns how many processes it found, or could not
+// be sure of.
+//
+// The kernel lets nothing escape from a group that is killed, and may give its
+// number to another one of the session as soon as it is empty. So once is enough,
+// and more would be too much.
+func (c current) kill(struck map[int]bool) int {
 	found := 0
 	for _, pid := range processes() {
-		// The number of a group could have been given anew, but not in the
-		// session of the dead.
-		if s, ok := statOf(pid); ok && s.session == c.session && c.groups[s.group] {
+		s, ok := statOf(pid)
+		if ok && s.session == c.session && c.groups[s.group] && !struck[s.group] {
 			_ = unix.Kill(-s.group, unix.SIGKILL)
+			struck[s.group] = true
 			found++
 			continue
 		}

@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -437,5 +438,63 @@ func TestTableHoldsWhatRuns(t *testing.T) {
 	}
 	if !slices.Contains(places, again) {
 		t.Errorf("got the new place %d while others are free", again)
+	}
+}
+
+// A group is killed once: its number may be given to another one of the session as
+// soon as it is empty, such as a job of the shell that started us.
+func TestT34GuardianKillsAGroupOnce(t *testing.T) {
+	t.Parallel()
+	start := func(group int) (pid int, answers func() bool) {
+		cmd := exec.Command("cat")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pgid: group}
+		in, inErr := cmd.StdinPipe()
+		out, outErr := cmd.StdoutPipe()
+		if err := errors.Join(inErr, outErr, cmd.Start()); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		})
+		return cmd.Process.Pid, func() bool {
+			_, _ = in.Write([]byte("?"))
+			n, _ := out.Read(make([]byte, 1))
+			return n == 1
+		}
+	}
+	session, err := unix.Getsid(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Until it is waited for, the first one keeps its number for the second.
+	group, firstAnswers := start(0)
+	c, struck := current{session: session, groups: map[int]bool{group: true}}, make(map[int]bool)
+	if !firstAnswers() || c.kill(struck) == 0 || firstAnswers() {
+		t.Fatal("the group is not killed")
+	}
+	_, secondAnswers := start(group)
+	c.kill(struck)
+	if !secondAnswers() {
+		t.Error("what took the number of the group is killed")
+	}
+}
+
+// In a namespace of its own, a process may be of a session that is not there: 0.
+func TestT34GuardianWorksWithoutASession(t *testing.T) {
+	t.Parallel()
+	file, err := os.Create(filepath.Join(t.TempDir(), "table"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := readTable(file); err == nil {
+		t.Error("nothing is a table")
+	}
+	if _, err := file.Write(append(record(tableKey, 0), record("key", 7)...)); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := readTable(file); err != nil || c.session != 0 || !c.groups[7] || !c.keys["key"] {
+		t.Errorf("%+v, %v", c, err)
 	}
 }

@@ -47,9 +47,10 @@ func run(ctx context.Context, spec Spec) (Output, error) {
 	return p.supervise(ctx, wake, spec.Background)
 }
 
-// restrictThread gives the calling thread, and so what it starts, a umask of
-// 077, and keeps the files that this process inherited from it. Where the kernel refuses a thread its own umask (as a container's
-// filter of system calls may), the whole process gets it.
+// restrictThread gives the calling thread, and so what it starts, a umask of 077,
+// and keeps the files of this process from it. Where the kernel refuses a thread
+// its own umask (as a container's filter of system calls may), the whole process
+// gets it.
 func restrictThread() {
 	_ = unix.Unshare(unix.CLONE_FS)
 	unix.Umask(0o077)

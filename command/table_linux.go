@@ -112,7 +112,7 @@ func record(key string, number int) []byte {
 
 // current is what a table holds.
 type current struct {
-	session int
+	session int // 0 if it is of another namespace of processes
 	keys    map[string]bool
 	groups  map[int]bool
 }
@@ -122,12 +122,13 @@ func readTable(file *os.File) (current, error) {
 	b := make([]byte, (1+maxPlaces)*recordSize)
 	n, _ := file.ReadAt(b, 0) // which ends before
 	c := current{keys: make(map[string]bool), groups: make(map[int]bool)}
+	whole := false
 	for i := 0; i+recordSize <= n; i += recordSize {
 		key := string(bytes.TrimRight(b[i:i+keySize], "\x00"))
 		number := int(binary.LittleEndian.Uint64(b[i+keySize:]))
 		switch {
 		case i == 0 && key == tableKey:
-			c.session = number
+			c.session, whole = number, true
 		case i == 0 || key == "":
 		default:
 			c.keys[key] = true
@@ -136,7 +137,7 @@ func readTable(file *os.File) (current, error) {
 			}
 		}
 	}
-	if c.session == 0 {
+	if !whole {
 		return c, errors.New("no table of commands")
 	}
 	return c, nil
