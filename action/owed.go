@@ -3,6 +3,7 @@ package action
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 )
@@ -63,6 +64,15 @@ func (d *Deliverer) absent(now time.Time) (owed []Backlog) {
 		owed = append(owed, b)
 	}
 	return owed
+}
+
+// Knowing returns the receivers that were told of an incident of a monitor, or
+// will be, and not of its end, in no order.
+func (d *Deliverer) Knowing(monitor, incident string) []*Receiver {
+	d.mu.Lock()
+	all := slices.Collect(maps.Values(d.receivers))
+	d.mu.Unlock()
+	return slices.DeleteFunc(all, func(r *Receiver) bool { return !r.knows(monitor, incident) })
 }
 
 // Forget drops what all receivers remember of a monitor that is no more.

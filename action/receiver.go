@@ -77,6 +77,19 @@ func (r *Receiver) Forget(monitor string) {
 	r.d.Changed()
 }
 
+// knows reports whether an incident of a monitor was or will be told, and its end
+// will not.
+func (r *Receiver) knows(monitor, incident string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.backlog.threads[monitor]
+	if t == nil {
+		return false
+	}
+	failing, over := t.knows(incident)
+	return failing && !over
+}
+
 // set gives the receiver its action and lets that have a fresh start.
 func (r *Receiver) set(a Action) {
 	r.mu.Lock()

@@ -190,6 +190,7 @@ func (r *runner) start(p *parts) {
 	defer r.mu.Unlock()
 	r.parts = p
 	r.last = p.targets
+	r.owed = slices.DeleteFunc(r.owed, func(t *action.Receiver) bool { return slices.Contains(p.targets, t) })
 	r.origin = time.Time{}
 	r.retell = r.judge.state == Failing
 	if r.group.slots[r.def.probe.kind] != nil {

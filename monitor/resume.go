@@ -99,7 +99,7 @@ func (g *Group) Resume(k Kept) {
 	for _, i := range k.Incidents {
 		if r := g.named(i.Monitor); r != nil {
 			r.resume(i, now)
-			r.owe(g.receivers.toldOf(i, k.Owed))
+			r.owe(g.cfg.Deliverer.Knowing(i.Monitor, i.ID))
 			continue
 		}
 		g.log.Warn("an open incident waits for its monitor, which is not there; after a day it is dropped", "monitor", i.Monitor, "incident", i.ID)
@@ -117,6 +117,7 @@ func (g *Group) adopt(r *runner) {
 	if i, ok := g.absent[r.def.Name]; ok {
 		delete(g.absent, r.def.Name)
 		r.resume(i, time.Now())
+		r.owe(g.cfg.Deliverer.Knowing(i.Monitor, i.ID))
 		g.cfg.Deliverer.Changed() // it is absent no more
 	}
 }
@@ -145,21 +146,6 @@ func (r *runner) owe(told []*action.Receiver) {
 			r.owed = append(r.owed, t)
 		}
 	}
-}
-
-// toldOf returns the receivers that were told of an incident, or will be.
-// g.changes is held.
-func (r *receivers) toldOf(i Incident, owed []action.Backlog) (told []*action.Receiver) {
-	for _, b := range owed {
-		t := r.inline[b.Receiver]
-		if f := r.files[b.Receiver]; f != nil {
-			t = f.Receiver
-		}
-		if t != nil && (b.Told[i.Monitor] == i.ID || concerns(b, i.ID)) {
-			told = append(told, t)
-		}
-	}
-	return told
 }
 
 // concerns tells whether a notice of the incident waits.

@@ -187,16 +187,19 @@ func TestG36ResumeWithOtherFiles(t *testing.T) {
 		heals bool
 		want  string // told in the second life: receiver=monitor:event
 	}{
-		"unchanged":                      {ops + watched("a", "ops"), "", true, "ops=a:recover"},
-		"another probe":                  {ops + strings.Replace(watched("a", "ops"), "interval = 10", "interval = 20", 1), "", true, "ops=a:recover"},
-		"one more receiver":              {ops + other + watched("a", "ops", "other"), "", false, "other=a:fail"},
-		"another receiver":               {ops + other + watched("a", "other"), "", true, "ops=a:recover"},
-		"another receiver, still fails":  {ops + other + watched("a", "other"), "", false, "other=a:fail"},
-		"gone":                           {ops + watched("b", "ops"), "", true, ""},
-		"gone for an hour":               {ops, ops + watched("a", "ops"), true, "ops=a:recover"},
-		"gone for an hour, still fails":  {ops, ops + watched("a", "ops"), false, ""},
-		"all files broken for an hour":   {"", ops + watched("a", "ops"), true, "ops=a:recover"},
-		"receiver gone, monitor remains": {watched("a"), "", true, ""},
+		"unchanged":                               {ops + watched("a", "ops"), "", true, "ops=a:recover"},
+		"another probe":                           {ops + strings.Replace(watched("a", "ops"), "interval = 10", "interval = 20", 1), "", true, "ops=a:recover"},
+		"one more receiver":                       {ops + other + watched("a", "ops", "other"), "", false, "other=a:fail"},
+		"another receiver":                        {ops + other + watched("a", "other"), "", true, "ops=a:recover"},
+		"another receiver, still fails":           {ops + other + watched("a", "other"), "", false, "other=a:fail"},
+		"gone":                                    {ops + watched("b", "ops"), "", true, ""},
+		"gone for an hour":                        {ops, ops + watched("a", "ops"), true, "ops=a:recover"},
+		"gone for an hour, still fails":           {ops, ops + watched("a", "ops"), false, ""},
+		"gone for an hour, then another receiver": {ops + other, ops + other + watched("a", "other"), true, "ops=a:recover"},
+		"gone for an hour, then another receiver, still fails": {ops + other, ops + other + watched("a", "other"), false, "other=a:fail"},
+		"gone for an hour, then one more receiver":             {ops + other, ops + other + watched("a", "ops", "other"), true, "ops=a:recover"},
+		"all files broken for an hour":                         {"", ops + watched("a", "ops"), true, "ops=a:recover"},
+		"receiver gone, monitor remains":                       {watched("a"), "", true, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
