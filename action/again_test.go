@@ -315,3 +315,20 @@ func TestOwedToAnAbsentReceiverWaitsForADay(t *testing.T) {
 		}
 	})
 }
+
+// TestT49ReceiverThatComesIsAChange adds a receiver that something was restored
+// for: who looked at what is owed while it was handed over looks again.
+func TestT49ReceiverThatComesIsAChange(t *testing.T) {
+	k := &keeper{}
+	d := NewDeliverer(Options{Keeper: k})
+	k.from = d
+	d.Restore([]Backlog{{Receiver: "late", Notices: []Notice{fail("m", "1")}}})
+	before := k.Changed()
+	d.Add("late", newFake(false, nil))
+	if owed := d.Pending(); len(owed) != 1 || len(owed[0].Notices) != 1 || !owed[0].Absent.IsZero() {
+		t.Errorf("owed %+v", owed)
+	}
+	if k.Changed() == before+1 {
+		t.Error("it counts as no change")
+	}
+}

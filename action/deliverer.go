@@ -121,6 +121,7 @@ func (d *Deliverer) Add(name string, a Action) *Receiver {
 	r.set(a)
 	if ok {
 		r.restore(saved)
+		d.Changed() // what was seen meanwhile lacks it
 	}
 	return r
 }
