@@ -53,6 +53,10 @@ func (w *watchman) directories(file string) []*exposure {
 	if err != nil {
 		return nil
 	}
+	// What is above the directory is not judged, but a link may lead there by "..".
+	if above, err := filepath.EvalSymlinks(filepath.Dir(dir)); err == nil {
+		dir = filepath.Join(above, filepath.Base(dir))
+	}
 	walk := &walk{watchman: w, given: given, from: dir, dir: dir, todo: []string{filepath.Base(file)}}
 	if info, err := os.Lstat(dir); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		walk.dir, walk.todo = filepath.Dir(dir), append([]string{filepath.Base(dir)}, walk.todo...)

@@ -241,3 +241,33 @@ func TestT74OwnersThatAreTrusted(t *testing.T) {
 		}
 	}
 }
+
+// Where a link leads upwards from a directory that is found through a link, the
+// directories that the kernel goes through are judged.
+func TestT74LinksUpwardsAreFollowedAsTheKernelDoes(t *testing.T) {
+	for _, c := range []struct {
+		target   string
+		monitors int
+		want     string
+	}{
+		{"../fine/a", 1, ""},
+		{"../../open/a", 0, "warning: group or others may write the directory (mode 0777"},
+	} {
+		g := newGuarded(t)
+		under := filepath.Join(filepath.Dir(g.dir), "real")
+		for _, dir := range []string{"", "inner", "inner/conf", "inner/fine", "open"} {
+			g.fine(os.Mkdir(filepath.Join(under, dir), 0o755))
+		}
+		for _, file := range []string{"inner/fine/a", "open/a"} {
+			g.fine(os.WriteFile(filepath.Join(under, file), []byte(commandFile), 0o600))
+		}
+		g.fine(os.Chmod(filepath.Join(under, "open"), 0o777))
+		alias := filepath.Join(filepath.Dir(g.dir), "alias")
+		g.fine(os.Symlink("real/inner", alias))
+		g.dir = filepath.Join(alias, "conf")
+		g.link(c.target, "a.toml")
+		if n, said := g.loads(); n != c.monitors || (said == "") != (c.want == "") || !strings.Contains(said, c.want) {
+			t.Errorf("%s: %d monitors, said %s", c.target, n, said)
+		}
+	}
+}
