@@ -23,6 +23,9 @@ func fileCommands(stdin io.Reader, stdout, stderr io.Writer) []*cli.Command {
 			Name: "check", ArgsUsage: "DIR|FILE|-...", Usage: "say what is wrong with files of monitors; fails if something is",
 			OnUsageError: onUsageError,
 			Action: func(c *cli.Context) error {
+				if err := noLateFlags(c); err != nil {
+					return err
+				}
 				if c.NArg() == 0 {
 					return usageError{errors.New("give \"check\" as in: monitor-srv check DIR|FILE|-")}
 				}

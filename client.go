@@ -147,6 +147,9 @@ func word(command, name, usage string, run func(context.Context, *asker, string)
 	return &cli.Command{
 		Name: command, ArgsUsage: name, Usage: usage, OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
+			if err := noLateFlags(c); err != nil {
+				return err
+			}
 			n := c.NArg()
 			most, least := 1, 1
 			switch {

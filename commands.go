@@ -56,14 +56,24 @@ func noWords(c *cli.Context) error {
 	if c.NArg() == 0 {
 		return nil
 	}
-	word := c.Args().First()
-	if strings.HasPrefix(word, "-") {
-		return usageError{fmt.Errorf("flag %q stands behind the command %q; flags come first", word, c.Command.Name)}
+	if err := noLateFlags(c); err != nil {
+		return err
 	}
+	word := c.Args().First()
 	if c.Command.Name == "monitor-srv" || c.Command.Name == "" {
 		return usageError{fmt.Errorf("unknown command %q; see \"monitor-srv help\"", word)}
 	}
 	return usageError{fmt.Errorf("command %q takes no word %q", c.Command.Name, word)}
+}
+
+// noLateFlags refuses flags among the words of a command.
+func noLateFlags(c *cli.Context) error {
+	for _, word := range c.Args().Slice() {
+		if len(word) > 1 && word[0] == '-' {
+			return usageError{fmt.Errorf("flag %q stands behind the command %q; flags come first", word, c.Command.Name)}
+		}
+	}
+	return nil
 }
 
 func serveAction(stderr io.Writer) cli.ActionFunc {

@@ -35,6 +35,9 @@ type tried struct {
 }
 
 func tryFile(c *cli.Context, stdin io.Reader, stdout, stderr io.Writer) error {
+	if err := noLateFlags(c); err != nil {
+		return err
+	}
 	if n := c.NArg(); n < 1 || n > 2 {
 		return usageError{errors.New("give \"probe\" as in: monitor-srv probe FILE|DIR|- [NAME]")}
 	}

@@ -229,6 +229,9 @@ func TestTryWhatIsNotThere(t *testing.T) {
 		code              int
 	}{
 		{"", "probe", "give \"probe\" as in: monitor-srv probe FILE|DIR|- [NAME]", exitUsage},
+		{"", "probe " + file + " b -o json", "flag \"-o\" stands behind the command \"probe\"; flags come first", exitUsage},
+		{"", "check " + file + " --strict", "flag \"--strict\" stands behind the command \"check\"; flags come first", exitUsage},
+		{"", "show 1 -s x", "flag \"-s\" stands behind the command \"show\"; flags come first", exitUsage},
 		{"", "-o yaml probe " + file, "--output \"yaml\" is not known", exitUsage},
 		{"", "probe " + file + " nobody", "defines no monitor \"nobody\"", exitFailed},
 		{"", "probe " + file + " a", "nothing is tried: 1 problem in", exitFailed},
