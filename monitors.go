@@ -161,12 +161,18 @@ func (m *monitors) load() {
 			level = slog.LevelInfo // nobody asked for it
 		}
 		m.log.Log(context.Background(), level, "no directory of monitors; it is read once it is there", "dir", m.dir)
+		m.logProblems(m.group.RefreshSecrets())
 		return
 	}
 	set, problems := monitor.Load(m.dir)
 	problems = append(problems, m.group.Apply(set, problems)...)
 	monitor.SortProblems(problems)
 	m.files.note(problems)
+	m.logProblems(problems)
+	m.log.Info("monitors are loaded", "dir", m.dir, "monitors", len(m.group.List(monitor.Filter{})), "problems", len(problems))
+}
+
+func (m *monitors) logProblems(problems []*monitor.Problem) {
 	for _, p := range problems {
 		if p.Warning {
 			m.log.Warn(p.Error())
@@ -174,7 +180,6 @@ func (m *monitors) load() {
 			m.log.Error(p.Error())
 		}
 	}
-	m.log.Info("monitors are loaded", "dir", m.dir, "monitors", len(m.group.List(monitor.Filter{})), "problems", len(problems))
 }
 
 // reloadTokens reads the token file again, if there is one.

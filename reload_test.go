@@ -2,11 +2,16 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/monitor"
+	"github.com/microhq/monitor-srv/probe"
 )
 
 // What stands under the name of the directory is read, whenever it came and
@@ -74,3 +79,34 @@ func TestDirectoryOfMonitorsMayComeLaterAndBeReplaced(t *testing.T) {
 	runs("again")
 	m.stopsInOrder(t)
 }
+
+// TestSecretsAreTakenAlsoWithoutADirectoryOfMonitors rotates a token of a monitor
+// that was registered with a program that reads no files.
+func TestSecretsAreTakenAlsoWithoutADirectoryOfMonitors(t *testing.T) {
+	t.Parallel()
+	var said strings.Builder
+	log := slog.New(slog.NewTextHandler(&said, nil))
+	token := filepath.Join(t.TempDir(), "token")
+	write(t, token, "first")
+	m := &monitors{dir: filepath.Join(t.TempDir(), "none"), log: log, group: monitor.NewGroup(monitor.Config{
+		Probes: probe.Builtin(), Actions: action.Builtin(), Deliverer: action.NewDeliverer(action.Options{}),
+		Recorder: unrecorded{}, Log: log,
+	})}
+	d, err := monitor.ParseOne(fmt.Sprintf(`{"name": "web", "probe": {"type": "http", "url": "http://localhost/", "bearer_file": %q}}`, token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Trusted = true
+	if _, err := m.group.Register(d); err != nil {
+		t.Fatal(err)
+	}
+	write(t, token, "second")
+	m.load()
+	if !strings.Contains(said.String(), "the secrets of a monitor have changed") {
+		t.Errorf("the log says\n%s", said.String())
+	}
+}
+
+type unrecorded struct{}
+
+func (unrecorded) Record(monitor.Result) {}

@@ -25,6 +25,7 @@ func (g *Group) Register(d *Definition) (int64, error) {
 	if err := g.room(d.Owner); err != nil {
 		return 0, fmt.Errorf("registering monitor %q: %w", d.Name, err)
 	}
+	defer g.readSecrets()()
 	p, err := g.build(d)
 	if err != nil {
 		return 0, fmt.Errorf("registering monitor %q: %w", d.Name, err)
@@ -102,6 +103,7 @@ func (g *Group) journal(added ...*runner) error {
 func (g *Group) Restore(allow func(*Definition) error) []error {
 	g.changes.Lock()
 	defer g.changes.Unlock()
+	defer g.readSecrets()()
 	var errs []error
 	g.dormant = slices.DeleteFunc(slices.Clone(g.dormant), func(saved Saved) bool {
 		err := g.restore(saved, allow)
@@ -151,6 +153,7 @@ func (g *Group) Start(id int64) error {
 	if err != nil {
 		return err
 	}
+	defer g.readSecrets()()
 	p, err := g.build(whole)
 	if err != nil {
 		return fmt.Errorf("starting monitor %q: %w", r.def.Name, err)

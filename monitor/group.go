@@ -85,8 +85,8 @@ type Group struct {
 	lastID  int64   // guarded by changes
 	savedID int64   // guarded by changes; the last id in the journal
 	closed  bool    // guarded by changes
-	// secrets are the files that the Apply under way has read, secretFiles those
-	// of the one before.
+	// secrets are the files that the change under way has read, secretFiles those
+	// of all changes before.
 	secrets, secretFiles fingerprints // guarded by changes
 	pace                 pace         // guarded by changes
 

@@ -76,9 +76,32 @@ func (s section) files() []string {
 	return files
 }
 
+// readSecrets lets what is built until done is called note the files that it
+// reads. Files that are known stay as they were read first: somebody may have to
+// take what is new in them. g.changes is held.
+func (g *Group) readSecrets() (done func()) {
+	g.secrets = make(fingerprints)
+	return func() {
+		files := maps.Clone(g.secrets) // SecretsChanged may look at the old ones
+		maps.Copy(files, g.secretFiles)
+		g.secrets, g.secretFiles = nil, files
+	}
+}
+
+// RefreshSecrets takes what is new in the files of secrets and certificates, as
+// Apply does, and changes nothing else. It returns what kinds found wrong.
+func (g *Group) RefreshSecrets() []*Problem {
+	g.changes.Lock()
+	defer g.changes.Unlock()
+	g.secrets = make(fingerprints)
+	found := g.refresh()
+	g.secrets, g.secretFiles = nil, g.secrets
+	return found
+}
+
 // SecretsChanged tells whether one of the files of secrets and certificates that
-// were read by Apply has changed since, or since it was asked last. Apply takes
-// what is new.
+// monitors and receivers were made of has changed since, or since it was asked
+// last. Apply and RefreshSecrets take what is new.
 func (g *Group) SecretsChanged() bool {
 	g.changes.Lock()
 	before := g.secretFiles
@@ -90,7 +113,7 @@ func (g *Group) SecretsChanged() bool {
 	g.changes.Lock()
 	defer g.changes.Unlock()
 	if !maps.Equal(before, g.secretFiles) {
-		return false // Apply has just read them
+		return false // they were just read
 	}
 	g.secretFiles = now
 	return !maps.Equal(before, now)

@@ -295,3 +295,64 @@ a.toml:2: monitor "turns": probe safe: reading password_file: open DIR/turns: no
 		}
 	})
 }
+
+// TestSecretsOfRegisteredMonitorsAreWatched registers a monitor and rotates its
+// password: that is seen at once, though no file of monitors was read since. A
+// restart changes nothing in that.
+func TestSecretsOfRegisteredMonitorsAreWatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, stop := newSafe(t)
+		defer stop()
+		document := fmt.Sprintf(`{"name": "api", "interval": 5, "probe": {"type": "safe", "name": "api", "password_file": %q},
+			"actions": [{"type": "safe", "password_file": %q}]}`, s.file("api", "api-old"), s.file("mail", "mail-old"))
+		d, err := ParseOne(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Trusted = true
+		if _, err := s.Register(d); err != nil {
+			t.Fatal(err)
+		}
+		if p := s.RefreshSecrets(); len(p) > 0 || s.SecretsChanged() || s.probesMade("api") != 1 || s.log.Len() > 0 {
+			t.Errorf("nothing has changed: %v, made %d times, logged %s", p, s.probesMade("api"), s.log.String())
+		}
+		s.file("api", "api-new")
+		s.file("mail", "mail-new")
+		if !s.SecretsChanged() {
+			t.Error("a change is not seen")
+		}
+		if p := s.RefreshSecrets(); len(p) > 0 {
+			t.Error(p[0])
+		}
+		s.answer(down)
+		time.Sleep(11 * time.Second)
+		if s.lastDetail("api") != "api-new" || !strings.Contains(s.toldTo("mail-new"), "api:fail") {
+			t.Errorf("the probe has %q, told %q", s.lastDetail("api"), s.toldTo("mail-new"))
+		}
+		s.file("api", "api-newest")
+		if !s.SecretsChanged() {
+			t.Error("a second change is not seen")
+		}
+
+		again, stopAgain := newSafe(t)
+		defer stopAgain()
+		again.dormant = []Saved{{ID: 1, Text: document, Trusted: true}}
+		if errs := again.Restore(func(*Definition) error { return nil }); len(errs) > 0 {
+			t.Fatal(errs[0])
+		}
+		s.file("api", "api-last")
+		if !again.SecretsChanged() {
+			t.Error("a change of what a restored monitor reads is not seen")
+		}
+		if err := again.Stop(1); err != nil {
+			t.Fatal(err)
+		}
+		if err := again.Start(1); err != nil {
+			t.Fatal(err)
+		}
+		again.RefreshSecrets()
+		if n := again.probesMade("api"); n != 2 {
+			t.Errorf("the probe of a monitor that was started again was made %d times, want 2", n)
+		}
+	})
+}
