@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -116,5 +117,5 @@ func (e *expectation) checkBody(ctx context.Context, body []byte) error {
 	if len(e.json) == 0 {
 		return nil
 	}
-	return checkJSON(body, e.json)
+	return checkJSON(bytes.NewReader(body), e.json)
 }

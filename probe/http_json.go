@@ -1,18 +1,40 @@
 package probe
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 )
 
 // jsonRule wants a value at a path into a JSON document: keys and indexes,
-// separated by points. A key may hold points itself.
+// separated by points. A key may hold points itself. Where the path leads to several
+// values, which takes such keys or one that is there twice, one that fits is enough.
 type jsonRule struct {
 	path string
 	want any // a string, a bool or a float64
+}
+
+// fits reports whether a token is what is wanted.
+func (r jsonRule) fits(token json.Token) bool {
+	number, ok := token.(json.Number)
+	if !ok {
+		return token == r.want
+	}
+	v, err := number.Float64()
+	return err == nil && v == r.want
+}
+
+// wanted returns what is wanted as JSON writes it, nearly.
+func (r jsonRule) wanted() string {
+	switch want := r.want.(type) {
+	case string:
+		return strconv.Quote(want)
+	case float64:
+		return strconv.FormatFloat(want, 'f', -1, 64)
+	}
+	return fmt.Sprint(r.want)
 }
 
 // finding is what a document holds at the path of a rule.
@@ -31,14 +53,16 @@ type search struct {
 // checkJSON returns an error for a document that breaks a rule. It reads the
 // document without keeping it: as a tree of values it would take sixty times its
 // size.
-func checkJSON(body []byte, rules []jsonRule) error {
+func checkJSON(body io.Reader, rules []jsonRule) error {
 	findings := make([]finding, len(rules))
 	searches := make([]search, len(rules))
 	for i, rule := range rules {
 		findings[i].rule = rule
 		searches[i] = search{&findings[i], rule.path, false}
 	}
-	if err := walkJSON(json.NewDecoder(bytes.NewReader(body)), searches); err != nil {
+	d := json.NewDecoder(body)
+	d.UseNumber() // one that is too large for us keeps no other from being found
+	if err := walkJSON(d, searches); err != nil {
 		return errors.New("the body is not JSON")
 	}
 	for _, f := range findings {
@@ -46,7 +70,7 @@ func checkJSON(body []byte, rules []jsonRule) error {
 		case !f.found:
 			return fmt.Errorf("expect_json: %q is not in the body", f.rule.path)
 		case !f.fits:
-			return fmt.Errorf("expect_json: %q is not %v", f.rule.path, f.rule.want)
+			return fmt.Errorf("expect_json: %q is not %s", f.rule.path, f.rule.wanted())
 		}
 	}
 	return nil
@@ -66,7 +90,7 @@ func walkJSON(d *json.Decoder, searches []search) error {
 	if !ok {
 		for _, s := range searches {
 			if s.reached {
-				s.found, s.fits = true, s.fits || token == s.rule.want
+				s.found, s.fits = true, s.fits || s.rule.fits(token)
 			}
 		}
 		return nil

@@ -123,10 +123,10 @@ func TestHTTPExpectations(t *testing.T) {
 	fails(t, httpProbeOf(t, s.URL+"/echo/hello", `expect_body = "bye"`), `the body does not match expect_body "bye"`)
 	ok(t, httpProbeOf(t, s.URL+"/json", `[expect_json]`, `status = "up"`, `n = 3`, `ok = true`, `items.1.name = "y"`, `"a.b" = "dotted"`))
 	ok(t, httpProbeOf(t, s.URL+"/json", `expect_json = { "items.0.name" = "x", n = 3.0 }`))
-	fails(t, httpProbeOf(t, s.URL+"/json", `expect_json = { status = "down" }`), `"status" is not down`)
+	fails(t, httpProbeOf(t, s.URL+"/json", `expect_json = { status = "down" }`), `"status" is not "down"`)
 	fails(t, httpProbeOf(t, s.URL+"/json", `expect_json = { "items.2.name" = "x" }`), `"items.2.name" is not in the body`)
 	fails(t, httpProbeOf(t, s.URL+"/json", `expect_json = { items = "x" }`), `"items" is not in the body`)
-	fails(t, httpProbeOf(t, s.URL+"/json", `expect_json = { none = "x" }`), `"none" is not x`)
+	fails(t, httpProbeOf(t, s.URL+"/json", `expect_json = { none = "x" }`), `"none" is not "x"`)
 	fails(t, httpProbeOf(t, s.URL+"/echo/hello", `expect_json = { status = "up" }`), "the body is not JSON")
 }
 
