@@ -75,6 +75,23 @@ func noLateFlags(c *cli.Context) error {
 	return nil
 }
 
+func misplaced(c *cli.Context, flag string) error {
+	return usageError{fmt.Errorf("flag %q stands behind the command %q; flags come first", flag, c.Command.Name)}
+}
+
+// noFlags refuses flags behind the words of a command, for the same reason. Other
+// words may begin with a dash too.
+func noFlags(c *cli.Context) error {
+	for _, word := range c.Args().Slice() {
+		name, _, _ := strings.Cut(strings.TrimLeft(word, "-"), "=")
+		known := func(f cli.Flag) bool { return slices.Contains(f.Names(), name) }
+		if strings.HasPrefix(word, "-") && slices.ContainsFunc(c.App.Flags, known) {
+			return misplaced(c, word)
+		}
+	}
+	return nil
+}
+
 func serveAction(stderr io.Writer) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		if err := noWords(c); err != nil {
