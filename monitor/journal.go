@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,8 +13,8 @@ import (
 
 const (
 	journalName = "monitors.json"
-	// maxState bounds what is read of a file in the state directory:
-	// DefaultMaxRegistered definitions of the largest size that the API takes.
+	// maxState bounds a file in the state directory: DefaultMaxRegistered
+	// definitions of the largest size that the API takes, twice that in JSON.
 	maxState = 128 << 20
 )
 
@@ -139,9 +140,9 @@ func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.
 // save replaces the file. When it returns nil the state is on the disk.
 func (j *Journal) save(state journalState) error {
 	state.Key = j.opened.Key
-	raw, err := json.Marshal(state)
+	raw, err := compact(state)
 	if err == nil {
-		raw, err = json.Marshal(journalFile{CRC32C: checksum(raw), State: raw})
+		raw, err = compact(journalFile{CRC32C: checksum(raw), State: raw})
 	}
 	if err == nil {
 		err = replaceFile(j.disk, j.path(), raw)
@@ -150,4 +151,14 @@ func (j *Journal) save(state journalState) error {
 		return fmt.Errorf("writing the journal: %w", err)
 	}
 	return nil
+}
+
+// compact returns v as JSON in which no letter takes more than two bytes for each
+// of its own.
+func compact(v any) ([]byte, error) {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), err
 }

@@ -65,8 +65,11 @@ func (osDisk) SyncDir(path string) error {
 }
 
 // replaceFile writes text to path so that, whatever happens, path holds either
-// what it held or all of text.
+// what it held or all of text. What is too large to be read again is not written.
 func replaceFile(d disk, path string, text []byte) error {
+	if len(text) > maxState {
+		return fmt.Errorf("writing %q: %d bytes are more than the %d that are read again", path, len(text), maxState)
+	}
 	tmp := path + ".new"
 	err := writeSynced(d, tmp, text)
 	if err == nil {

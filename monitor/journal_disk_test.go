@@ -7,7 +7,9 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
+	"testing"
 	"time"
 )
 
@@ -188,4 +190,46 @@ func (d *memDisk) set(fault error, slow time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fault, d.slow = fault, slow
+}
+
+// TestT20NothingIsWrittenThatCannotBeReadAgain writes more than is read of a file:
+// the file stays as it was.
+func TestT20NothingIsWrittenThatCannotBeReadAgain(t *testing.T) {
+	d := newMemDisk()
+	if err := replaceFile(d, "/state/f", []byte("old")); err != nil {
+		t.Fatal(err)
+	}
+	if err := replaceFile(d, "/state/f", make([]byte, maxState+1)); err == nil {
+		t.Error("a file is written that is not read again")
+	}
+	if text, err := d.ReadFile("/state/f"); err != nil || string(text) != "old" {
+		t.Errorf("the file holds %d bytes, %v", len(text), err)
+	}
+}
+
+// TestLargestJournalIsReadAgain holds the bound of the file to what it says:
+// definitions of the largest size, whatever they are made of.
+func TestLargestJournalIsReadAgain(t *testing.T) {
+	for _, letters := range []string{`<>&"`, "\"", "\\", "\t", "\u2028", "\x7f", "\u00fc"} {
+		d := newMemDisk()
+		j, err := openJournalOn(d, "/state")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Repeat(letters, MaxDefinition/len(letters))
+		if err := j.save(journalState{LastID: 1, Monitors: []Saved{{ID: 1, Text: text, Trusted: true, Owner: "operator 0123456789abcdef"}}}); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := d.ReadFile(j.path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(raw)*DefaultMaxRegistered > maxState {
+			t.Errorf("%q: %d such monitors take %d bytes, more than %d", letters, DefaultMaxRegistered, len(raw)*DefaultMaxRegistered, maxState)
+		}
+		state, err := decodeJournal(raw)
+		if err != nil || state.Monitors[0].Text != text {
+			t.Errorf("%q is not read back: %v", letters, err)
+		}
+	}
 }
