@@ -26,9 +26,6 @@ func fileCommands(stdin io.Reader, stdout, stderr io.Writer) []*cli.Command {
 				if err := noLateFlags(c); err != nil {
 					return err
 				}
-				if err := noFlags(c); err != nil {
-					return err
-				}
 				if c.NArg() == 0 {
 					return usageError{errors.New("give \"check\" as in: monitor-srv check DIR|FILE|-")}
 				}

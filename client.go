@@ -150,9 +150,6 @@ func word(command, name, usage string, run func(context.Context, *asker, string)
 			if err := noLateFlags(c); err != nil {
 				return err
 			}
-			if err := noFlags(c); err != nil {
-				return err
-			}
 			n := c.NArg()
 			most, least := 1, 1
 			switch {

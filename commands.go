@@ -55,12 +55,12 @@ func noWords(c *cli.Context) error {
 	if c.NArg() == 0 {
 		return nil
 	}
-	if err := noLateFlags(c); err != nil {
-		return err
-	}
 	word := c.Args().First()
 	if c.Command.Name == "monitor-srv" || c.Command.Name == "" {
 		return usageError{fmt.Errorf("unknown command %q; see \"monitor-srv help\"", word)}
+	}
+	if err := noLateFlags(c); err != nil {
+		return err
 	}
 	return usageError{fmt.Errorf("command %q takes no word %q", c.Command.Name, word)}
 }
@@ -70,23 +70,6 @@ func noLateFlags(c *cli.Context) error {
 	for _, word := range c.Args().Slice() {
 		if len(word) > 1 && word[0] == '-' {
 			return usageError{fmt.Errorf("flag %q stands behind the command %q; flags come first", word, c.Command.Name)}
-		}
-	}
-	return nil
-}
-
-func misplaced(c *cli.Context, flag string) error {
-	return usageError{fmt.Errorf("flag %q stands behind the command %q; flags come first", flag, c.Command.Name)}
-}
-
-// noFlags refuses flags behind the words of a command, for the same reason. Other
-// words may begin with a dash too.
-func noFlags(c *cli.Context) error {
-	for _, word := range c.Args().Slice() {
-		name, _, _ := strings.Cut(strings.TrimLeft(word, "-"), "=")
-		known := func(f cli.Flag) bool { return slices.Contains(f.Names(), name) }
-		if strings.HasPrefix(word, "-") && slices.ContainsFunc(c.App.Flags, known) {
-			return misplaced(c, word)
 		}
 	}
 	return nil

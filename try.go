@@ -38,9 +38,6 @@ func tryFile(c *cli.Context, stdin io.Reader, stdout, stderr io.Writer) error {
 	if err := noLateFlags(c); err != nil {
 		return err
 	}
-	if err := noFlags(c); err != nil {
-		return err
-	}
 	if n := c.NArg(); n < 1 || n > 2 {
 		return usageError{errors.New("give \"probe\" as in: monitor-srv probe FILE|DIR|- [NAME]")}
 	}
