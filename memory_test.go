@@ -1,7 +1,9 @@
 package main
 
 import (
+	"os"
 	"runtime/debug"
+	"strings"
 	"testing"
 )
 
@@ -23,6 +25,21 @@ func TestI4MemoryIsLimitedUnlessToldOtherwise(t *testing.T) {
 		limitMemory(c.maxEntries, func(string) string { return c.variable })
 		if got := debug.SetMemoryLimit(-1); got != c.want {
 			t.Errorf("GOMEMLIMIT=%q and %d entries: limit %d, want %d", c.variable, c.maxEntries, got, c.want)
+		}
+	}
+}
+
+// The unit and the composition leave the limit to the program, which knows how many
+// entries it may hold: a fixed one would have the collector run without end where
+// --max_entries is raised.
+func TestI4NothingThatIsShippedFixesTheMemoryLimit(t *testing.T) {
+	for _, file := range []string{unitFile, "compose.yaml", "Dockerfile"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), "GOMEMLIMIT") {
+			t.Errorf("%s sets GOMEMLIMIT", file)
 		}
 	}
 }
