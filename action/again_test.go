@@ -163,9 +163,13 @@ func TestT49GroupKeepsItsKeyOverAKill(t *testing.T) {
 		for i := range 5 {
 			r.Enqueue(fail(fmt.Sprint("m", 9-i), fmt.Sprint(i+1)))
 		}
+		reminder := fail("z", "0")
+		reminder.Event = Repeat
+		r.Enqueue(reminder)
 		time.Sleep(15 * time.Second) // the group is under way
 		r.Enqueue(fail("a", "6"))
 		r.Enqueue(recovery("m9", "1"))
+		r.Enqueue(recovery("z", "0"))
 		k.write()
 		owed := k.read(t) // and now the process is killed
 
@@ -184,7 +188,7 @@ func TestT49GroupKeepsItsKeyOverAKill(t *testing.T) {
 		if before != after || !slices.Equal(keys(hangs[1].notices), keys(calls[0].notices)) {
 			t.Errorf("told %q as %s, and after the kill %q as %s", words(hangs[1].notices), before, words(calls[0].notices), after)
 		}
-		if got := strings.Join(keys(calls[1].notices), " "); got != "1-recover 6-fail 7-fail" {
+		if got := strings.Join(keys(calls[1].notices), " "); got != "0-recover 1-recover 6-fail 7-fail" {
 			t.Errorf("then told %q", got)
 		}
 	})

@@ -271,17 +271,14 @@ func (b *backlog) forget(monitor string) {
 	b.release(t)
 }
 
-// tried freezes the notices that an earlier process may have told in one
-// message, by their keys.
-func (b *backlog) tried(keys []string) {
-	known := make(map[string]bool, len(keys))
-	for _, key := range keys {
-		known[key] = true
-	}
-	for _, t := range b.threads {
-		for t.frozen < len(t.entries) && known[t.entries[t.frozen].Key()] {
-			t.frozen++
-		}
+// restore takes a notice that waited in an earlier process. It is frozen if that
+// one may have told it in one message with others: at once, before what came after
+// it makes it pointless.
+func (b *backlog) restore(n Notice, at time.Time, tried bool) {
+	b.add(n, at, 0)
+	t := b.threads[n.Monitor]
+	if tried && t != nil && t.frozen == len(t.entries)-1 && t.entries[t.frozen].Key() == n.Key() {
+		t.frozen++
 	}
 }
 

@@ -128,12 +128,15 @@ func (r *Receiver) restore(b Backlog) {
 		r.backlog.remember(monitor, incident)
 	}
 	r.urgent = r.urgent || len(b.Notices) > 0
+	tried := make(map[string]bool, len(b.Tried))
+	for _, key := range b.Tried {
+		tried[key] = true
+	}
 	for _, n := range b.Notices {
 		// The wall clock is all there is: trust it within what makes sense.
 		age := min(max(0, now.Sub(n.Time)), r.d.opt.MaxAge)
-		r.backlog.add(n, now.Add(-age), 0)
+		r.backlog.restore(n, now.Add(-age), len(tried) > 0 && tried[n.Key()])
 	}
-	r.backlog.tried(b.Tried)
 	r.mu.Unlock()
 	r.kick()
 }
