@@ -197,11 +197,11 @@ func lookupConfig(c *cli.Context) (config, error) {
 	cfg := config{
 		registry:        c.String(flagRegistry),
 		registryAddress: c.String(flagRegistryAddress),
-		server: serverConfig{
-			name:             c.String(flagServerName),
-			registerInterval: time.Duration(c.Int(flagRegisterInterval)) * time.Second,
-		},
-		client: clientConfig{retries: c.Int(flagRetries)},
+		server:          serverConfig{name: c.String(flagServerName)},
+		client:          clientConfig{retries: c.Int(flagRetries)},
+	}
+	if cfg.client.retries < 0 {
+		return cfg, usageError{fmt.Errorf("--%s %d is out of range: give 0 or more", flagRetries, cfg.client.retries)}
 	}
 	return cfg, oneOf(flagRegistry, cfg.registry, registries()...)
 }

@@ -267,3 +267,12 @@ func TestCheckIsStrictIfAsked(t *testing.T) {
 		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
 	}
 }
+
+// With fewer than no retries nothing would be asked, and no error be told.
+func TestTriedProbesRefuseWrongFlags(t *testing.T) {
+	t.Parallel()
+	stdout, stderr, code := monitorSrv(t, fmt.Sprintf(asking, "1s"), "--registry=memory", "--client_retries=-1", "probe", "-")
+	if code != exitUsage || stdout != "" || !strings.Contains(stderr, "--client_retries -1 is out of range: give 0 or more") {
+		t.Errorf("exit %d, %s%s", code, stdout, stderr)
+	}
+}
