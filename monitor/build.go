@@ -47,7 +47,10 @@ func (g *Group) discard(d *Definition, p *parts) {
 // What it made is to be closed also if it fails. Sections that are not there
 // were told of already. g.changes is held.
 func (g *Group) check(d *Definition) (*parts, []wanted, error) {
-	p := &parts{secrets: g.secrets.of(d.probe)}
+	p := &parts{}
+	if d.Trusted { // others may name no files
+		p.secrets = g.secrets.of(d.probe)
+	}
 	var errs []error
 	if d.probe.kind != "" {
 		var err error

@@ -25,8 +25,7 @@ func (g *Group) Register(d *Definition) (int64, error) {
 	if err := g.room(d.Owner); err != nil {
 		return 0, fmt.Errorf("registering monitor %q: %w", d.Name, err)
 	}
-	defer g.readSecrets()()
-	p, err := g.build(d)
+	p, err := g.buildAlone(d)
 	if err != nil {
 		return 0, fmt.Errorf("registering monitor %q: %w", d.Name, err)
 	}
@@ -103,7 +102,6 @@ func (g *Group) journal(added ...*runner) error {
 func (g *Group) Restore(allow func(*Definition) error) []error {
 	g.changes.Lock()
 	defer g.changes.Unlock()
-	defer g.readSecrets()()
 	var errs []error
 	g.dormant = slices.DeleteFunc(slices.Clone(g.dormant), func(saved Saved) bool {
 		err := g.restore(saved, allow)
@@ -127,7 +125,7 @@ func (g *Group) restore(saved Saved, allow func(*Definition) error) error {
 	if g.named(d.Name) != nil {
 		return fmt.Errorf("%q: %w", d.Name, ErrExists)
 	}
-	p, err := g.build(d)
+	p, err := g.buildAlone(d)
 	if err != nil {
 		return err
 	}
@@ -153,8 +151,7 @@ func (g *Group) Start(id int64) error {
 	if err != nil {
 		return err
 	}
-	defer g.readSecrets()()
-	p, err := g.build(whole)
+	p, err := g.buildAlone(whole)
 	if err != nil {
 		return fmt.Errorf("starting monitor %q: %w", r.def.Name, err)
 	}

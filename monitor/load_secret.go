@@ -76,16 +76,19 @@ func (s section) files() []string {
 	return files
 }
 
-// readSecrets lets what is built until done is called note the files that it
-// reads. Files that are known stay as they were read first: somebody may have to
-// take what is new in them. g.changes is held.
-func (g *Group) readSecrets() (done func()) {
+// buildAlone is build outside of Apply: it notes the files that are read. One that
+// is known stays as it was read first: somebody may have to take what is new in it.
+// g.changes is held.
+func (g *Group) buildAlone(d *Definition) (*parts, error) {
 	g.secrets = make(fingerprints)
-	return func() {
+	defer func() { g.secrets = nil }()
+	p, err := g.build(d)
+	if err == nil && len(g.secrets) > 0 {
 		files := maps.Clone(g.secrets) // SecretsChanged may look at the old ones
 		maps.Copy(files, g.secretFiles)
-		g.secrets, g.secretFiles = nil, files
+		g.secretFiles = files
 	}
+	return p, err
 }
 
 // RefreshSecrets takes what is new in the files of secrets and certificates, as

@@ -356,3 +356,28 @@ func TestSecretsOfRegisteredMonitorsAreWatched(t *testing.T) {
 		}
 	})
 }
+
+// TestFilesThatAnOperatorNamesAreNotOpened registers without the right to files: not
+// even a hash is made of what they hold, and nobody looks at them afterwards.
+func TestFilesThatAnOperatorNamesAreNotOpened(t *testing.T) {
+	s, stop := newSafe(t)
+	defer stop()
+	for _, trusted := range []bool{false, true} {
+		d, err := ParseOne(fmt.Sprintf(`{"name": "a", "probe": {"type": "safe", "wrong": 1, "password_file": %q}}`, s.file("secret", "x")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Trusted = trusted
+		s.changes.Lock()
+		s.secrets = make(fingerprints)
+		p, _, err := s.check(d)
+		if err == nil || (p.secrets != "") != trusted || (len(s.secrets) > 0) != trusted {
+			t.Errorf("trusted %v: %d files were read, %v", trusted, len(s.secrets), err)
+		}
+		s.secrets = nil
+		s.changes.Unlock()
+		if _, err := s.Register(d); err == nil || len(s.secretFiles) > 0 {
+			t.Errorf("trusted %v: %d files are looked at for a monitor that was refused, %v", trusted, len(s.secretFiles), err)
+		}
+	}
+}
