@@ -23,7 +23,7 @@ func (d *Definition) repeats(old *Definition) bool {
 }
 
 // sum returns a checksum of what the definition says, however it was written: as
-// TOML or JSON, with 60 or 60.0, with a default or without it.
+// TOML or JSON, with 60 or 60.0, with a default of a monitor or without it.
 func (d *Definition) sum() ([sha256.Size]byte, error) {
 	d, err := d.unpacked()
 	if err != nil {
