@@ -147,7 +147,7 @@ func (w *walk) add(e *exposure) {
 
 // directory judges a directory. In one with the sticky bit, such as /tmp, nobody
 // can replace the files of others; what they add belongs to them. Kubernetes
-// mounts its directories with mode 0777, read-only.
+// mounts its directories with mode 0777, and files of any mode, read-only.
 func (w *watchman) directory(dir, shown string, info fs.FileInfo) *exposure {
 	e := w.owned(shown, info)
 	if e != nil || info.Mode()&fs.ModeSticky != 0 || info.Mode().Perm()&0o022 == 0 || onReadOnlyMount(dir) {
@@ -159,7 +159,7 @@ func (w *watchman) directory(dir, shown string, info fs.FileInfo) *exposure {
 // file judges a file that was read.
 func (w *watchman) file(path string, info fs.FileInfo) *exposure {
 	e := w.owned(path, info)
-	if e == nil && info.Mode().Perm()&0o022 != 0 {
+	if e == nil && info.Mode().Perm()&0o022 != 0 && !onReadOnlyMount(path) {
 		e = writable(path, "file", info)
 	}
 	return e
@@ -215,9 +215,9 @@ func userName(uid uint32) string {
 	return "user " + id
 }
 
-func onReadOnlyMount(dir string) bool {
+func onReadOnlyMount(path string) bool {
 	var st syscall.Statfs_t
-	return syscall.Statfs(dir, &st) == nil && st.Flags&readOnlyMount != 0
+	return syscall.Statfs(path, &st) == nil && st.Flags&readOnlyMount != 0
 }
 
 // warning tells of it where it is, once.
