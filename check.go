@@ -71,7 +71,11 @@ func checkFiles(stdin io.Reader, stdout io.Writer, strict bool, paths ...string)
 			return err
 		}
 	}
-	where := strings.Join(paths, ", ")
+	var places []string
+	for _, path := range paths {
+		places = append(places, placeOf(path))
+	}
+	where := strings.Join(places, ", ")
 	switch warnings := len(problems) - errs; {
 	case errs > 0:
 		return fmt.Errorf("%s in %s", count(errs, "problem"), where)
@@ -82,6 +86,14 @@ func checkFiles(stdin io.Reader, stdout io.Writer, strict bool, paths ...string)
 	}
 	_, err := fmt.Fprintf(stdout, "%s and %s: fine\n", count(len(set.Monitors), "monitor"), count(len(set.Receivers), "receiver"))
 	return err
+}
+
+// placeOf names a file or directory of the command line.
+func placeOf(path string) string {
+	if path == "-" {
+		return "standard input"
+	}
+	return path
 }
 
 // count says how many there are of what a word names.

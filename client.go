@@ -252,14 +252,11 @@ func registerOne(ctx context.Context, a *asker, body string) (id string, err err
 // readDefinitions reads the monitors of a file, or of standard input for "-". A
 // text that begins with a brace is one monitor as JSON.
 func readDefinitions(file string, stdin io.Reader) ([]*monitor.Definition, error) {
-	place, text := "standard input", ""
-	var err error
+	place, read := placeOf(file), readFile
 	if file == "-" {
-		text, err = readText(stdin)
-	} else {
-		place = file
-		text, err = readFile(file)
+		read = func(string) (string, error) { return readText(stdin) }
 	}
+	text, err := read(file)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", place, err)
 	}

@@ -55,8 +55,14 @@ func tryFile(c *cli.Context, stdin io.Reader, stdout, stderr io.Writer) error {
 		return err
 	}
 	chosen := choose(set.Monitors, name, wrong)
+	where := placeOf(file)
 	if len(chosen) == 0 {
-		return nothingToTry(file, name, len(wrong))
+		if output == "json" {
+			if _, err := fmt.Fprintln(stdout, "[]"); err != nil {
+				return err
+			}
+		}
+		return nothingToTry(where, name, len(wrong))
 	}
 	if asksFleet(chosen) {
 		if err := f.open(c); err != nil {
@@ -69,11 +75,11 @@ func tryFile(c *cli.Context, stdin io.Reader, stdout, stderr io.Writer) error {
 	case err != nil:
 		return err
 	case failed > 0 && len(wrong) > 0:
-		return fmt.Errorf("%s tried, %d failed; %s in %s", count(len(chosen), "monitor"), failed, count(len(wrong), "problem"), file)
+		return fmt.Errorf("%s tried, %d failed; %s in %s", count(len(chosen), "monitor"), failed, count(len(wrong), "problem"), where)
 	case failed > 0:
 		return fmt.Errorf("%s tried, %d failed", count(len(chosen), "monitor"), failed)
 	case len(wrong) > 0:
-		return fmt.Errorf("%s in %s", count(len(wrong), "problem"), file)
+		return fmt.Errorf("%s in %s", count(len(wrong), "problem"), where)
 	}
 	return nil
 }
@@ -117,14 +123,14 @@ func choose(all []*monitor.Definition, name string, wrong []*monitor.Problem) []
 	return chosen
 }
 
-func nothingToTry(file, name string, wrong int) error {
+func nothingToTry(where, name string, wrong int) error {
 	switch {
 	case wrong > 0:
-		return fmt.Errorf("nothing is tried: %s in %s", count(wrong, "problem"), file)
+		return fmt.Errorf("nothing is tried: %s in %s", count(wrong, "problem"), where)
 	case name != "":
-		return fmt.Errorf("%s defines no monitor %q", file, name)
+		return fmt.Errorf("%s defines no monitor %q", where, name)
 	}
-	return fmt.Errorf("%s defines no monitor", file)
+	return fmt.Errorf("%s defines no monitor", where)
 }
 
 // asksFleet tells whether one of the probes asks others than its target.

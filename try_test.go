@@ -237,12 +237,12 @@ func TestTryWhatIsNotThere(t *testing.T) {
 		{"", "probe " + file + " a", "nothing is tried: 1 problem in", exitFailed},
 		{"", "probe " + file + " b", "", exitFine},
 		{"", "probe " + file + ".not", "no such file", exitFailed},
-		{"", "probe -", "- defines no monitor", exitFailed},
+		{"", "probe -", "standard input defines no monitor", exitFailed},
 		{"x", "probe -", "standard input:1: ", exitFailed},
 		{"", "check", "give \"check\" as in", exitUsage},
-		{"", "check -", "no monitor and no receiver in -", exitFailed},
-		{"[[monitor]]", "check -", "2 problems in -", exitFailed},
-		{strings.Repeat("#", 5<<20), "check -", "1 problem in -", exitFailed},
+		{"", "check -", "no monitor and no receiver in standard input", exitFailed},
+		{"[[monitor]]", "check -", "2 problems in standard input", exitFailed},
+		{strings.Repeat("#", 5<<20), "check -", "1 problem in standard input", exitFailed},
 	} {
 		_, stderr, code := monitorSrv(t, c.stdin, strings.Fields(c.args)...)
 		if code != c.code || !strings.Contains(stderr, c.want) || c.want == "" && stderr != "" {
@@ -274,5 +274,19 @@ func TestTriedProbesRefuseWrongFlags(t *testing.T) {
 	stdout, stderr, code := monitorSrv(t, fmt.Sprintf(asking, "1s"), "--registry=memory", "--client_retries=-1", "probe", "-")
 	if code != exitUsage || stdout != "" || !strings.Contains(stderr, "--client_retries -1 is out of range: give 0 or more") {
 		t.Errorf("exit %d, %s%s", code, stdout, stderr)
+	}
+}
+
+// What is asked for as JSON is JSON, also where nothing can be tried.
+func TestTriedProbesAreAlwaysJSON(t *testing.T) {
+	t.Parallel()
+	for stdin, why := range map[string]string{
+		"":                            "standard input defines no monitor",
+		"[[monitor]]\nname = \"a\"\n": "nothing is tried: 1 problem in standard input",
+	} {
+		stdout, stderr, code := monitorSrv(t, stdin, "-o", "json", "probe", "-")
+		if code != exitFailed || stdout != "[]\n" || !strings.Contains(stderr, why) {
+			t.Errorf("%q: exit %d, %q, %s; want [] and %s", stdin, code, stdout, stderr, why)
+		}
 	}
 }
