@@ -154,8 +154,9 @@ func (l *Ledger) Run(ctx context.Context, snapshot func() Kept) error {
 			case <-ctx.Done():
 			}
 		}
+		last := ctx.Err() != nil // before: what changes during a write is not in it
 		pause, err := l.write(snapshot)
-		if ctx.Err() != nil {
+		if last {
 			return err
 		}
 		timer.Reset(pause)

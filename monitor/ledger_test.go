@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -447,6 +448,32 @@ func TestLedgerStopsWithItsLastState(t *testing.T) {
 		l, _ = openLedgerOn(d, "/state", quiet)
 		if err := l.Run(ctx, func() Kept { return keptOf(3) }); !errors.Is(err, syscall.EIO) {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestG14LedgerThatWritesAtTheStopWritesTheLastStateToo stops it in the middle of a
+// write, when what was told last has just changed what is owed.
+func TestG14LedgerThatWritesAtTheStopWritesTheLastStateToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newMemDisk()
+		d.set(nil, 100*time.Millisecond)
+		l, _ := openLedgerOn(d, "/state", quiet)
+		var number atomic.Int64
+		number.Store(1)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- l.Run(ctx, func() Kept { return keptOf(int(number.Load())) }) }()
+		l.Changed()
+		time.Sleep(50 * time.Millisecond) // it waits for the disk
+		number.Store(2)
+		l.Changed()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if _, k := openLedgerOn(d, "/state", quiet); numberOf(t, k) != 2 {
+			t.Error("the last state is not kept")
 		}
 	})
 }
