@@ -13,7 +13,7 @@ import (
 const maxFile = 1 << 20
 
 // readPrivate returns the text of a regular file whose mode has none of the bits
-// of forbidden.
+// of forbidden, but for those that are lent.
 func readPrivate(file string, forbidden fs.FileMode) (string, error) {
 	// Without O_NONBLOCK a named pipe would be waited for.
 	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
@@ -28,6 +28,7 @@ func readPrivate(file string, forbidden fs.FileMode) (string, error) {
 	if !info.Mode().IsRegular() {
 		return "", errors.New("not a regular file")
 	}
+	forbidden &^= lent(info, os.Geteuid())
 	if mode := info.Mode().Perm(); mode&forbidden != 0 {
 		return "", fmt.Errorf("group or others may use it (mode %04o): chmod %04o heals it", mode, mode&^forbidden)
 	}
@@ -39,6 +40,16 @@ func readPrivate(file string, forbidden fs.FileMode) (string, error) {
 		return "", fmt.Errorf("larger than %d bytes", maxFile)
 	}
 	return string(text), nil
+}
+
+// lent returns the bits of a file's mode by which this process, of the user uid, can
+// have it at all. One of root is read by others through a group: so Kubernetes
+// mounts secrets for containers that do not run as root.
+func lent(info fs.FileInfo, uid int) fs.FileMode {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid == 0 && uid != 0 {
+		return 0o040
+	}
+	return 0
 }
 
 // cause drops the path, which the caller names.

@@ -36,8 +36,9 @@ type held struct {
 
 // Load reads a token file: one "role:token" a line, with the roles viewer,
 // operator and admin; empty lines and lines that begin with # say nothing. A file
-// that anybody but its owner may read or write is refused, and so is one without
-// a token, or with one of less than 16 bytes. No error tells a token.
+// that anybody but its owner may read or write is refused, unless it is root's and its
+// group, of which this process has to be, may read it. So is one without a token, or
+// with one of less than 16 bytes. No error tells a token.
 func Load(file string) (*Tokens, error) {
 	t := &Tokens{file: file}
 	if err := t.Reload(); err != nil {
