@@ -39,11 +39,11 @@ build: ## bin/monitor-srv, static, with the version of git
 
 .PHONY: test
 test: $(CONSUL) bin/micro bin/goma need-cc deps ## every test, with the race detector, a real Consul and a real NATS
-	go test -race -count=1 -timeout 25m $(TESTFLAGS) ./...
+	go test -race -count=1 -parallel 6 -timeout 25m $(TESTFLAGS) ./...
 
 .PHONY: test-short
 test-short: $(CONSUL) bin/micro bin/goma need-cc deps ## the quick tests only: under 2 minutes once the tools are built
-	go test -race -short -timeout 5m $(TESTFLAGS) ./...
+	go test -race -short -parallel 6 -timeout 5m $(TESTFLAGS) ./...
 
 .PHONY: nightly
 nightly: $(CONSUL) bin/micro bin/goma need-cc deps ## the long variants of the tests, and 10 minutes for each fuzz target

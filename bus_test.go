@@ -169,6 +169,7 @@ func startNATS(t *testing.T, address string) *natsserver.Server {
 }
 
 func TestFleetOverHTTPBroker(t *testing.T) {
+	long(t)
 	t.Parallel()
 	c := startConsul(t)
 	m := startMonitor(t, "--registry_address", c.address)

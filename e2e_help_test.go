@@ -405,3 +405,11 @@ func (m *subject) checks(request string) answer {
 	}
 	return a
 }
+
+// long skips a test of many seconds where only the quick ones are wanted.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes many seconds; make test runs it")
+	}
+}

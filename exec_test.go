@@ -32,6 +32,7 @@ func killAll(t *testing.T, word string) {
 // A probe that is killed at its deadline, each time, by SIGKILL, runs again when it
 // is due: that it takes a second longer than its timeout delays no run.
 func TestT30NextRunIsOnSchedule(t *testing.T) {
+	long(t)
 	t.Parallel()
 	word, dir := sleeper(20), t.TempDir()
 	killAll(t, word)

@@ -64,6 +64,7 @@ func TestT74ReloadUnderLoad(t *testing.T) {
 // A token that is rotated is taken without a restart, an edit or a signal, and is
 // in nothing that the program writes.
 func TestRotatedTokenIsTakenByItself(t *testing.T) {
+	long(t)
 	t.Parallel()
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer fresh-hunter2" {

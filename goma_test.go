@@ -110,6 +110,7 @@ func TestGomaFilesUseEveryKeyOfGoma(t *testing.T) {
 // A directory of goma's files is accepted and runs as it is, although the
 // servers that it names are down (G17): every monitor is listed and probes.
 func TestG17GomaDirectoryRunsUnchanged(t *testing.T) {
+	long(t)
 	t.Parallel()
 	dir, names := gomaDirectory(t)
 	out, err := exec.Command(binary(t, "monitor-srv"), "check", dir).CombinedOutput()

@@ -315,6 +315,7 @@ url_recover = %q
 
 // An rpc probe finds its target through a real Consul and calls each node.
 func TestRPCProbeThroughConsul(t *testing.T) {
+	long(t)
 	t.Parallel()
 	c := startConsul(t)
 	dir := t.TempDir()

@@ -55,6 +55,7 @@ func startSample(t *testing.T, c *consul, m *subject) *process {
 }
 
 func TestKilledPublisherIsUnknownInTime(t *testing.T) {
+	long(t)
 	t.Parallel()
 	c := startConsul(t)
 	m := startMonitor(t, "--registry_address", c.address)
@@ -82,6 +83,7 @@ func TestKilledPublisherIsUnknownInTime(t *testing.T) {
 }
 
 func TestCleanStopRaisesNothing(t *testing.T) {
+	long(t)
 	t.Parallel()
 	c := startConsul(t)
 	m := startMonitor(t, "--registry_address", c.address)
@@ -106,6 +108,7 @@ func TestCleanStopRaisesNothing(t *testing.T) {
 
 // T17, short: while the instance itself is frozen its publishers are not judged.
 func TestT17FrozenInstanceJudgesNobody(t *testing.T) {
+	long(t)
 	t.Parallel()
 	c := startConsul(t)
 	m := startMonitor(t, "--registry_address", c.address)

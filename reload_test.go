@@ -17,6 +17,7 @@ import (
 // What stands under the name of the directory is read, whenever it came and
 // however it was put there.
 func TestDirectoryOfMonitorsMayComeLaterAndBeReplaced(t *testing.T) {
+	long(t)
 	t.Parallel()
 	base := t.TempDir()
 	dir := filepath.Join(base, "conf")

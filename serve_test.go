@@ -52,6 +52,7 @@ func TestServesWithConsul(t *testing.T) {
 // The TTL and interval asked for are those in effect, although go-micro's own
 // command line would replace them by 60 s and 30 s.
 func TestRegisterTTLIsEffective(t *testing.T) {
+	long(t)
 	t.Parallel()
 	c := startConsul(t)
 	m := startMonitor(t, "--registry_address", c.address)
@@ -82,6 +83,7 @@ func TestT1ConsulDownAtStart(t *testing.T) {
 
 // Without Consul nobody can be told, but the instance knows of itself.
 func TestT1ConsulDownAllTheTime(t *testing.T) {
+	long(t)
 	t.Parallel()
 	m := startMonitor(t, "--registry_address", newConsul(t).address)
 	m.ready(ample)
@@ -125,6 +127,7 @@ func TestT5ConsulFreezesWhileServing(t *testing.T) {
 }
 
 func TestT3T4ConsulDiesAndComesBackEmpty(t *testing.T) {
+	long(t)
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "true.toml"), `
@@ -195,6 +198,7 @@ func TestStopAnswersCallsInFlight(t *testing.T) {
 }
 
 func TestKilledProcessComesBack(t *testing.T) {
+	long(t)
 	t.Parallel()
 	c := startConsul(t)
 	rpc := freePorts(t, 1)[0]

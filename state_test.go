@@ -129,6 +129,7 @@ func (w *world) args(names ...string) (args []string, state string) {
 // time just after something was sent: each failure and each recovery arrives, in
 // order, and for each kill at most one copy, under the same key.
 func TestT49KilledBetweenSentAndLogged(t *testing.T) {
+	long(t)
 	t.Parallel()
 	kills := 15
 	if os.Getenv("MONITOR_LONG") != "" {

@@ -84,6 +84,7 @@ func TestTriedProbesAreBounded(t *testing.T) {
 
 // A running instance is found through a real Consul, and asked.
 func TestTriedProbesAskARunningInstance(t *testing.T) {
+	long(t)
 	t.Parallel()
 	c := startConsul(t)
 	m := startMonitor(t, "--registry_address", c.address, "-d", t.TempDir())

@@ -111,6 +111,7 @@ func TestHTTPBrokerTakesEventsUpToItsLimit(t *testing.T) {
 }
 
 func TestTrap10SlowConnectionsAreClosed(t *testing.T) {
+	long(t)
 	regNoLeaks(t)
 	b, _ := brkHTTP(t, &regFake{}, func(cfg *guard.HTTPBrokerConfig) {
 		cfg.HeaderTimeout, cfg.BodyTimeout, cfg.Timeout = time.Second, 4*time.Second, 10*time.Second

@@ -12,6 +12,7 @@ import (
 )
 
 func TestTrap2TopicsDoNotMoveTheCatalog(t *testing.T) {
+	long(t)
 	regNoLeaks(t)
 	regClearEnv(t)
 	a := regStartAgent(t, false)

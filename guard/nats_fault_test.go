@@ -66,6 +66,7 @@ func TestT6StopWhileNATSAbsent(t *testing.T) {
 
 // A server that accepts and says nothing holds the client's lock for its time-out.
 func TestT6NATSFrozen(t *testing.T) {
+	long(t)
 	regNoLeaks(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -105,6 +106,7 @@ func TestT6NATSFrozen(t *testing.T) {
 }
 
 func TestT7NATSAwayLongerThanDefault(t *testing.T) {
+	long(t)
 	regNoLeaks(t)
 	n := brkStartNATS(t, nil)
 	// The default gives up after 60 attempts: with 10 to 20 ms between them that is
@@ -136,6 +138,7 @@ func TestT7NATSAwayLongerThanDefault(t *testing.T) {
 }
 
 func TestT8NATSRestartUnderLoad(t *testing.T) {
+	long(t)
 	regNoLeaks(t)
 	n := brkStartNATS(t, nil)
 	const keys, rate = 100, 1000

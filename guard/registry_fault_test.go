@@ -183,6 +183,7 @@ func TestT1ConsulDownAtStartSpareNATS(t *testing.T) {
 }
 
 func TestT2ConsulFrozenAtStart(t *testing.T) {
+	long(t)
 	regNoLeaks(t)
 	a := regStartAgent(t, false)
 	a.freeze()
@@ -205,6 +206,7 @@ func TestT2ConsulFrozenAtStart(t *testing.T) {
 }
 
 func TestT3ConsulDiesAndReturns(t *testing.T) {
+	long(t)
 	regNoLeaks(t)
 	a := regStartAgent(t, true)
 	s, _ := regStartStack(t, a)
@@ -237,6 +239,7 @@ func TestT3ConsulDiesAndReturns(t *testing.T) {
 }
 
 func TestT4ConsulRestartedEmpty(t *testing.T) {
+	long(t)
 	regNoLeaks(t)
 	a := regStartAgent(t, false)
 	s, _ := regStartStack(t, a)
@@ -264,6 +267,7 @@ func TestT4ConsulRestartedEmpty(t *testing.T) {
 }
 
 func TestT5StopWhileConsulFrozen(t *testing.T) {
+	long(t)
 	regNoLeaks(t)
 	a := regStartAgent(t, false)
 	s, _ := regStartStack(t, a)

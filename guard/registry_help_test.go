@@ -265,3 +265,11 @@ func (l *regLog) logger() *slog.Logger {
 }
 
 var errFake = errors.New("out of order")
+
+// long skips a test of many seconds where only the quick ones are wanted.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes many seconds; make test runs it")
+	}
+}

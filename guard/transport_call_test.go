@@ -84,6 +84,7 @@ func TestTrap15TimeoutHeaderHolds(t *testing.T) {
 // No caller has a handler run for longer than WriteTimeout, and a handler that
 // runs for longer than a request may take does not harm its connection.
 func TestTrap15WriteTimeoutBoundsHandlers(t *testing.T) {
+	long(t)
 	transportNoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{
 		HeaderTimeout: 100 * time.Millisecond, BodyTimeout: 100 * time.Millisecond, WriteTimeout: 500 * time.Millisecond,

@@ -95,13 +95,17 @@ func openJournalOn(d disk, dir string) (*Journal, error) {
 	return j, damaged
 }
 
-// A DamagedError tells that the journal could not be read and where it is kept.
+// A DamagedError tells that the journal could not be read and where it is kept;
+// Kept is empty if there was no room for a copy.
 type DamagedError struct {
 	Kept string
 	Err  error
 }
 
 func (e *DamagedError) Error() string {
+	if e.Kept == "" {
+		return fmt.Sprintf("the journal of registered monitors is damaged, none is restored, and it could not be set aside: the next registration replaces it: %v", e.Err)
+	}
 	return fmt.Sprintf("the journal of registered monitors is damaged, none is restored; it was set aside as %q: %v", e.Kept, e.Err)
 }
 

@@ -233,3 +233,16 @@ func TestLargestJournalIsReadAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestT20T21DamagedJournalOnAFullDisk says that no copy was kept of what is damaged.
+func TestT20T21DamagedJournalOnAFullDisk(t *testing.T) {
+	d := newMemDisk()
+	if err := replaceFile(d, "/state/"+journalName, []byte("damaged")); err != nil {
+		t.Fatal(err)
+	}
+	d.set(errCut, 0)
+	j, err := openJournalOn(d, "/state")
+	if j == nil || err == nil || strings.Contains(err.Error(), `""`) || !strings.Contains(err.Error(), "could not be set aside") {
+		t.Errorf("got %v, %v", j, err)
+	}
+}

@@ -37,7 +37,7 @@ func TestPatternsAreBounded(t *testing.T) {
 
 // Whichever way a text is matched, the answer is the same.
 func TestPatternsMatchLongTexts(t *testing.T) {
-	long := strings.Repeat("é\xffz ", 1<<17)
+	long := strings.Repeat("é\xffz ", 1<<15)
 	for text, want := range map[string]bool{
 		"end$": true, "^é": true, "\\bend": true, "middle": false, "^end": false, "z é": true, "\\x{fffd}": true, "(.?){50}end": true,
 	} {

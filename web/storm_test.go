@@ -147,7 +147,10 @@ func p99(all []time.Duration) time.Duration {
 // each call had happened at one moment between question and answer.
 func TestT52StormOfChangesIsLinearizable(t *testing.T) {
 	round := 2 * time.Second
-	if os.Getenv("MONITOR_LONG") != "" {
+	switch {
+	case testing.Short():
+		round = time.Second / 2
+	case os.Getenv("MONITOR_LONG") != "":
 		round = 20 * time.Second
 	}
 	w := newWorld(t, options{web: func(c *Config) { c.Log = discard() }})
