@@ -22,7 +22,7 @@ fuzz() {
 	if [[ -n ${FUZZ_FIRST:-} && $target =~ ^($FUZZ_FIRST)$ ]]; then
 		time=$FUZZ_FIRST_TIME
 	fi
-	go test "$@" -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 1s "$package" </dev/null 2>&1 | tee "$log"
+	go test "$@" -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 10x "$package" </dev/null 2>&1 | tee "$log"
 }
 
 # go test -list prints the targets of a package above its "ok" line.
