@@ -83,6 +83,7 @@ func (w *lives) live(t *testing.T, files string, do func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.disk.set(nil, time.Duration(w.rng.IntN(4))*100*time.Millisecond) // two writes within the patience of a notice
 	ledger, kept := openLedgerOn(w.disk, "/state", quiet)
 	b, stop := newBenchOf(t, journal, action.Options{Keeper: ledger, MaxBackoff: 20 * time.Second, Stop: 2 * time.Second})
 	b.cfg.Actions["fallible"] = func(decode func(any) error, _ action.Env) (action.Action, error) {
