@@ -17,10 +17,11 @@ const (
 	maxConnsOfAddress = 64
 )
 
-// conns are the connections that are open. At a limit, the connection that has
-// been waiting for its client for the longest time makes room for the new one:
-// clients that are slow on purpose push out each other, and one that sends its
-// request at once is served.
+// conns are the connections that are open. At a limit, one that waits for its
+// client makes room for the new one: of the address that has the most connections,
+// the one that has waited for the longest time. So clients that are slow on purpose
+// push out each other, and one that sends its request at once is served, also while
+// hundreds of others come in before that is read.
 type conns struct {
 	mu   sync.Mutex
 	open map[*conn]struct{} // guarded by mu
@@ -75,9 +76,9 @@ func (c *conns) add(accepted net.Conn) (added, evicted *conn) {
 	defer c.mu.Unlock()
 	switch {
 	case c.of[source] >= maxConnsOfAddress:
-		evicted = c.oldest(func(o *conn) bool { return o.source == source })
+		evicted = c.victim(func(o *conn) bool { return o.source == source })
 	case len(c.open) >= maxConns:
-		evicted = c.oldest(func(*conn) bool { return true })
+		evicted = c.victim(func(*conn) bool { return true })
 	}
 	if evicted != nil {
 		c.removeLocked(evicted)
@@ -90,16 +91,20 @@ func (c *conns) add(accepted net.Conn) (added, evicted *conn) {
 	return added, evicted
 }
 
-// oldest returns the connection that waits longest of those that match, or nil.
+// victim returns the connection that should go first of those that match, or nil.
 // c.mu is held.
-func (c *conns) oldest(match func(*conn) bool) *conn {
-	var oldest *conn
+func (c *conns) victim(match func(*conn) bool) *conn {
+	var first *conn
 	for o := range c.open {
-		if !o.waiting.IsZero() && match(o) && (oldest == nil || o.waiting.Before(oldest.waiting)) {
-			oldest = o
+		if o.waiting.IsZero() || !match(o) {
+			continue
+		}
+		if first == nil || c.of[o.source] > c.of[first.source] ||
+			c.of[o.source] == c.of[first.source] && o.waiting.Before(first.waiting) {
+			first = o
 		}
 	}
-	return oldest
+	return first
 }
 
 // removeLocked forgets a connection. c.mu is held.

@@ -72,15 +72,31 @@ func TestConnectionsOfAnAddressPushOutEachOther(t *testing.T) {
 func TestConnectionsInAllAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := newConns()
-		first, _ := all.add(from(t, "[2001:db8:0:1::1]:5"))
+		honest, _ := all.add(from(t, "[2001:db8:0:1::1]:5"))
+		var crowd []*conn
 		for i := range maxConns - 1 {
 			time.Sleep(time.Millisecond)
-			if c, evicted := all.add(from(t, fmt.Sprintf("192.0.2.%d:5", i%200))); c == nil || evicted != nil {
+			c, evicted := all.add(from(t, fmt.Sprintf("192.0.2.%d:5", i/2)))
+			if c == nil || evicted != nil {
 				t.Fatalf("connection %d: %v, %v", i, c, evicted)
 			}
+			crowd = append(crowd, c)
 		}
-		c, evicted := all.add(from(t, "198.51.100.1:5"))
-		if c == nil || evicted != first {
+		// One after the other, those of the addresses that have two.
+		for i := range 100 {
+			c, evicted := all.add(from(t, fmt.Sprintf("198.51.100.%d:5", i)))
+			if c == nil || evicted == honest || evicted != crowd[2*i] {
+				t.Fatalf("at the limit, %d: the oldest of an address that has most must go", i)
+			}
+		}
+		// Of addresses that have one each, the oldest of all.
+		for _, o := range crowd {
+			o.Close()
+		}
+		for i := len(all.open); i < maxConns; i++ {
+			all.add(from(t, fmt.Sprintf("203.0.%d.%d:5", i/200, i%200)))
+		}
+		if _, evicted := all.add(from(t, "192.0.2.1:5")); evicted != honest {
 			t.Error("at the limit: the oldest must go")
 		}
 		if len(all.open) != maxConns {
