@@ -53,7 +53,7 @@ func (d *decoder) decodeJSON(kind store.Kind, msg []byte) rejection {
 // there were any. They stand for no character, so protojson refuses the whole
 // message; programs in JavaScript write them where they cut a text within one.
 func wholePairs(msg []byte) (whole []byte, torn bool) {
-	const size = len(`\uXXXX`)
+	const size = 6 // of \u and four digits
 	whole = msg
 	for i := 0; i < len(msg); {
 		if msg[i] != '\\' {
@@ -79,7 +79,7 @@ func wholePairs(msg []byte) (whole []byte, torn bool) {
 
 // escapedUnit returns the code unit that b begins with as an escape of JSON, or -1.
 func escapedUnit(b []byte) rune {
-	const size = len(`\uXXXX`)
+	const size = 6 // of \u and four digits
 	if len(b) < size || b[0] != '\\' || b[1] != 'u' {
 		return -1
 	}
