@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// T45: an answer without end, read by a library.
-func TestT45ForeignBodiesAreBounded(t *testing.T) {
+// An answer without end, read by a library.
+// Faults: T45.
+func TestBodiesReadByLibrariesAreBounded(t *testing.T) {
 	t.Parallel()
 	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/short" {

@@ -195,9 +195,10 @@ func TestFleetOverNATS(t *testing.T) {
 	wantFleet(t, m, 19)
 }
 
-// T6: without the NATS server the instance runs and says what is missing; it
+// Without the NATS server the instance runs and says what is missing; it
 // hears once the server appears.
-func TestT6NATSAbsentAtStart(t *testing.T) {
+// Faults: T6.
+func TestInstanceStartsWithoutNATS(t *testing.T) {
 	t.Parallel()
 	c := startConsul(t)
 	address := freePorts(t, 1)[0]

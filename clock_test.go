@@ -84,9 +84,10 @@ var faulty = sync.OnceValues(func() (string, error) {
 	return binary, nil
 })
 
-// T16: whatever the wall clock does, probes run when they are due, no entry ages,
+// Whatever the wall clock does, probes run when they are due, no entry ages,
 // and nothing is told to anybody.
-func TestT16WallClockJumps(t *testing.T) {
+// Faults: T16.
+func TestWallClockJumpsDisturbNoInstance(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds Go's standard library with a faulty clock")
 	}

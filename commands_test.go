@@ -66,7 +66,8 @@ func TestHealthOfNobody(t *testing.T) {
 	}
 }
 
-func TestG42TakenPortIsAnErrorAtStart(t *testing.T) {
+// Faults: G42.
+func TestTakenPortIsAnErrorAtStart(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	m := startMonitor(t, "--registry", "memory")
 	m.ready(startWithin)

@@ -31,7 +31,8 @@ func killAll(t *testing.T, word string) {
 
 // A probe that is killed at its deadline, each time, by SIGKILL, runs again when it
 // is due: that it takes a second longer than its timeout delays no run.
-func TestT30NextRunIsOnSchedule(t *testing.T) {
+// Faults: T30.
+func TestRunAfterAKilledOneIsOnSchedule(t *testing.T) {
 	long(t)
 	t.Parallel()
 	word, dir := sleeper(20), t.TempDir()
@@ -58,9 +59,10 @@ func TestT30NextRunIsOnSchedule(t *testing.T) {
 	}
 }
 
-// TestT32ServiceAnswersDuringAForkBomb runs one as a user of its own with a limit of
+// TestServiceAnswersDuringAForkBomb runs one as a user of its own with a limit of
 // processes, which needs root.
-func TestT32ServiceAnswersDuringAForkBomb(t *testing.T) {
+// Faults: T32.
+func TestServiceAnswersDuringAForkBomb(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED, NOT PROVEN: only root may run a fork bomb as another user")
 	}

@@ -14,7 +14,8 @@ import (
 
 // One bad file among 50: 49 run, the errors are in the log and in the health of
 // the instance, and reading the files again and again tells nobody anything.
-func TestT74ReloadUnderLoad(t *testing.T) {
+// Faults: T74.
+func TestReloadUnderLoadNotifiesNobody(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	told := filepath.Join(t.TempDir(), "told")

@@ -109,7 +109,8 @@ func TestGomaFilesUseEveryKeyOfGoma(t *testing.T) {
 
 // A directory of goma's files is accepted and runs as it is, although the
 // servers that it names are down (G17): every monitor is listed and probes.
-func TestG17GomaDirectoryRunsUnchanged(t *testing.T) {
+// Faults: G17.
+func TestGomaDirectoryRunsUnchanged(t *testing.T) {
 	long(t)
 	t.Parallel()
 	dir, names := gomaDirectory(t)

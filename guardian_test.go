@@ -92,7 +92,8 @@ func startClinging(t *testing.T, word string) *subject {
 	return m
 }
 
-func TestT34NothingOfExecProbesOutlivesAKillByASecond(t *testing.T) {
+// Faults: T34.
+func TestExecProbesDieWithinASecondOfAKill(t *testing.T) {
 	t.Parallel()
 	var took time.Duration
 	for try := range 3 { // on a busy machine one time says little
@@ -112,7 +113,8 @@ func TestT34NothingOfExecProbesOutlivesAKillByASecond(t *testing.T) {
 	t.Errorf("something was left for %v, want at most 1 s", took)
 }
 
-func TestT34AnOrderedStopEndsProgramsAndGuardian(t *testing.T) {
+// Faults: T34.
+func TestOrderlyStopEndsProgramsAndGuardian(t *testing.T) {
 	t.Parallel()
 	word := sleeper(10)
 	m := startClinging(t, word)
@@ -134,7 +136,8 @@ func TestT34AnOrderedStopEndsProgramsAndGuardian(t *testing.T) {
 	}
 }
 
-func TestT34NoGuardianWithoutCommands(t *testing.T) {
+// Faults: T34.
+func TestNoGuardianRunsWithoutCommands(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "a.toml"), "[[monitor]]\nname = \"a\"\ninterval = 1\nmin = 0\nmax = 1\n[monitor.probe]\ntype = \"tcp\"\naddress = \"127.0.0.1:9\"\n")

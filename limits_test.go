@@ -12,7 +12,8 @@ import (
 
 // An instance takes ten registrations a second; the command goes on when it may,
 // and a file may be registered again.
-func TestG31RegisterWaitsItsTurnAndMayBeRepeated(t *testing.T) {
+// Faults: G31.
+func TestRegisterWaitsItsTurnAndMayBeRepeated(t *testing.T) {
 	t.Parallel()
 	const n = 25
 	var text, want strings.Builder
@@ -40,7 +41,8 @@ func TestG31RegisterWaitsItsTurnAndMayBeRepeated(t *testing.T) {
 
 // Under --insecure_api every program of this machine may change things by RPC, as
 // the micro command does, but no page in a browser of it.
-func TestT70PagesChangeNothingByRPC(t *testing.T) {
+// Faults: T70.
+func TestInsecureInstanceRefusesWebPagesByRPC(t *testing.T) {
 	t.Parallel()
 	c := startConsul(t)
 	dir := t.TempDir()

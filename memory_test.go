@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-func TestI4MemoryIsLimitedUnlessToldOtherwise(t *testing.T) {
+// Faults: I4.
+func TestMemoryIsLimitedByDefault(t *testing.T) {
 	before := debug.SetMemoryLimit(-1)
 	defer debug.SetMemoryLimit(before)
 	for _, c := range []struct {
@@ -32,7 +33,8 @@ func TestI4MemoryIsLimitedUnlessToldOtherwise(t *testing.T) {
 // The unit and the composition leave the limit to the program, which knows how many
 // entries it may hold: a fixed one would have the collector run without end where
 // --max_entries is raised.
-func TestI4NothingThatIsShippedFixesTheMemoryLimit(t *testing.T) {
+// Faults: I4.
+func TestShippedFilesSetNoMemoryLimit(t *testing.T) {
 	for _, file := range []string{unitFile, "compose.yaml", "Dockerfile"} {
 		text, err := os.ReadFile(file)
 		if err != nil {

@@ -131,7 +131,8 @@ args = ["-c", "echo $GOMA_MONITOR $GOMA_EVENT $MONITOR_INCIDENT >> %s"]
 	m.stopsInOrder(t)
 }
 
-func TestG46RegisteredMonitorsSurviveKill(t *testing.T) {
+// Faults: G46.
+func TestRegisteredMonitorsSurviveAKill(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -176,7 +177,8 @@ func TestG46RegisteredMonitorsSurviveKill(t *testing.T) {
 }
 
 // Changing calls are refused without a token, over HTTP and RPC alike.
-func TestG1ChangesNeedATokenEndToEnd(t *testing.T) {
+// Faults: G1.
+func TestChangesNeedATokenEndToEnd(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "a.toml"), "[[monitor]]\nname = \"a\"\n[monitor.probe]\ntype = \"exec\"\ncommand = \"/bin/true\"\n")
@@ -244,10 +246,11 @@ func TestEveryMonitorIsAHealthCheck(t *testing.T) {
 	}
 }
 
-// G36, T45: an incident that is open when the program stops goes on after it: no
+// An incident that is open when the program stops goes on after it: no
 // second failure is told, what could not be told is told then, and the recovery
 // carries the same id.
-func TestG36IncidentsSurviveAStop(t *testing.T) {
+// Faults: G36, T45.
+func TestIncidentsSurviveAStop(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var got []string

@@ -106,8 +106,9 @@ func TestCleanStopRaisesNothing(t *testing.T) {
 	}
 }
 
-// T17, short: while the instance itself is frozen its publishers are not judged.
-func TestT17FrozenInstanceJudgesNobody(t *testing.T) {
+// While the instance itself is frozen its publishers are not judged.
+// Faults: T17.
+func TestFrozenInstanceMarksNoPublisherStale(t *testing.T) {
 	long(t)
 	t.Parallel()
 	c := startConsul(t)
@@ -129,10 +130,11 @@ func TestT17FrozenInstanceJudgesNobody(t *testing.T) {
 	}
 }
 
-// A18: after a restart the instance says since when it has listened, so that an
+// After a restart the instance says since when it has listened, so that an
 // empty answer is not taken for an empty fleet, and each publisher is there again
 // with its next report.
-func TestA18RestartedInstanceSaysSoAndHearsAgain(t *testing.T) {
+// Faults: A18.
+func TestRestartedInstanceSaysSoAndReceivesAgain(t *testing.T) {
 	t.Parallel()
 	c := startConsul(t)
 	m := startMonitor(t, "--registry_address", c.address)

@@ -68,7 +68,8 @@ func TestRegisterTTLIsEffective(t *testing.T) {
 	eventually(t, 16*time.Second, "passing again", func() bool { return c.passing(srv) })
 }
 
-func TestT1ConsulDownAtStart(t *testing.T) {
+// Faults: T1.
+func TestInstanceRegistersOnceConsulAppears(t *testing.T) {
 	c := newConsul(t)
 	m := startMonitor(t, "--registry_address", c.address)
 	t.Logf("ready after %v", m.ready(startWithin))
@@ -82,7 +83,8 @@ func TestT1ConsulDownAtStart(t *testing.T) {
 }
 
 // Without Consul nobody can be told, but the instance knows of itself.
-func TestT1ConsulDownAllTheTime(t *testing.T) {
+// Faults: T1.
+func TestInstanceServesWithoutConsul(t *testing.T) {
 	long(t)
 	t.Parallel()
 	m := startMonitor(t, "--registry_address", newConsul(t).address)
@@ -106,7 +108,8 @@ func TestT1ConsulDownAllTheTime(t *testing.T) {
 	m.stopsInOrder(t)
 }
 
-func TestT2T5ConsulFrozen(t *testing.T) {
+// Faults: T2, T5.
+func TestFrozenConsulDelaysNeitherStartNorStop(t *testing.T) {
 	c := startConsul(t)
 	c.signal(syscall.SIGSTOP)
 	m := startMonitor(t, "--registry_address", c.address)
@@ -115,7 +118,8 @@ func TestT2T5ConsulFrozen(t *testing.T) {
 	m.stopsInOrder(t)
 }
 
-func TestT5ConsulFreezesWhileServing(t *testing.T) {
+// Faults: T5.
+func TestConsulFreezingWhileServingDelaysNoStop(t *testing.T) {
 	t.Parallel()
 	c := startConsul(t)
 	m := startMonitor(t, "--registry_address", c.address)
@@ -126,7 +130,8 @@ func TestT5ConsulFreezesWhileServing(t *testing.T) {
 	m.stopsInOrder(t)
 }
 
-func TestT3T4ConsulDiesAndComesBackEmpty(t *testing.T) {
+// Faults: T3, T4.
+func TestInstanceRegistersAgainWithAnEmptyConsul(t *testing.T) {
 	long(t)
 	t.Parallel()
 	dir := t.TempDir()

@@ -125,10 +125,11 @@ func (w *world) args(names ...string) (args []string, state string) {
 	return []string{"--registry", "memory", "-d", dir, "--state_dir", state}, state
 }
 
-// TestT49KilledBetweenSentAndLogged kills the program again and again, most of the
+// TestKillBetweenSentAndLoggedRepeatsOneAtMost kills the program again and again, most of the
 // time just after something was sent: each failure and each recovery arrives, in
 // order, and for each kill at most one copy, under the same key.
-func TestT49KilledBetweenSentAndLogged(t *testing.T) {
+// Faults: T49.
+func TestKillBetweenSentAndLoggedRepeatsOneAtMost(t *testing.T) {
 	long(t)
 	t.Parallel()
 	kills := 15
@@ -225,11 +226,12 @@ func checkTellings(t *testing.T, told []telling, names []string, kills int) {
 	}
 }
 
-// TestG36T14IncidentsSurviveAKill kills the program while one failure was told and
+// TestIncidentsSurviveAKill kills the program while one failure was told and
 // one could not be: after the start the first is not told again, the second is,
 // and the end of the first, which nobody saw, is told once, with its id and its
 // true duration. What is kept holds no secret, and is for us only.
-func TestG36T14IncidentsSurviveAKill(t *testing.T) {
+// Faults: G36, T14.
+func TestIncidentsSurviveAKill(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	args, state := w.args("a", "b")
@@ -277,10 +279,11 @@ func TestG36T14IncidentsSurviveAKill(t *testing.T) {
 	m.stopsInOrder(t)
 }
 
-// TestT20StateThatCannotBeWrittenIsShown takes the disk away from a running
+// TestUnwritableStateIsShown takes the disk away from a running
 // instance: it tells as before, says in its health what is wrong, and that all is
 // well once it is.
-func TestT20StateThatCannotBeWrittenIsShown(t *testing.T) {
+// Faults: T20.
+func TestUnwritableStateIsShown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	args, state := w.args("a")

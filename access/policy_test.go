@@ -138,10 +138,11 @@ func TestMemoryOfFailuresIsBounded(t *testing.T) {
 	})
 }
 
-// TestT69WrongAndMissingTokensTakeTheSameTime compares means over many calls.
+// TestWrongAndMissingTokensTakeTheSameTime compares means over many calls.
 // The failure of the wrong one is counted under ever new addresses, the most
 // costly way.
-func TestT69WrongAndMissingTokensTakeTheSameTime(t *testing.T) {
+// Faults: T69.
+func TestWrongAndMissingTokensTakeTheSameTime(t *testing.T) {
 	const rounds, calls = 5, 1000
 	best := math.Inf(1)
 	for range rounds {

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-func TestT70PagesMakeNoChangesWithoutTokens(t *testing.T) {
+// Faults: T70.
+func TestWebPagesChangeNothingWithoutTokens(t *testing.T) {
 	open := Policy{Insecure: true, Hosts: []string{"Mon.example", "rpc.example:9000", ":0", "", "[::]:0"}}
 	closed := Policy{Tokens: load(t)}
 	for _, c := range []struct {

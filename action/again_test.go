@@ -79,9 +79,10 @@ func keys(ns []Notice) (all []string) {
 	return all
 }
 
-// TestT49NothingIsToldBeforeItIsWrittenDown looks at the disk whenever something
+// TestNothingIsSentBeforeItIsWrittenDown looks at the disk whenever something
 // is told.
-func TestT49NothingIsToldBeforeItIsWrittenDown(t *testing.T) {
+// Faults: T49.
+func TestNothingIsSentBeforeItIsWrittenDown(t *testing.T) {
 	for _, group := range []bool{false, true} {
 		t.Run(fmt.Sprint("group ", group), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -142,10 +143,11 @@ func TestT49NothingIsToldBeforeItIsWrittenDown(t *testing.T) {
 	}
 }
 
-// TestT49GroupKeepsItsKeyOverAKill kills the process while a group is being told,
+// TestGroupKeepsItsKeyOverAKill kills the process while a group is being told,
 // and also after it was. What the next one tells first is that group and nothing
 // else, although the group has other companions by then.
-func TestT49GroupKeepsItsKeyOverAKill(t *testing.T) {
+// Faults: T49.
+func TestGroupKeepsItsKeyOverAKill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &keeper{}
 		hang := newFake(true, func(ctx context.Context, n int, _ []Notice) error {
@@ -194,9 +196,10 @@ func TestT49GroupKeepsItsKeyOverAKill(t *testing.T) {
 	})
 }
 
-// TestT43AfterDataRetryIsTheSameMail has a real conversation end in silence after
+// TestRetryAfterDataSendsTheSameMail has a real conversation end in silence after
 // the whole mail; what fails meanwhile goes into another one.
-func TestT43AfterDataRetryIsTheSameMail(t *testing.T) {
+// Faults: T43.
+func TestRetryAfterDataSendsTheSameMail(t *testing.T) {
 	s := newBadServer(t, ".", "hang")
 	a := build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\nfail_to = [\"b@example.org\"]")).(*mailAction)
 	a.timeout = 200 * time.Millisecond
@@ -231,9 +234,10 @@ func TestT43AfterDataRetryIsTheSameMail(t *testing.T) {
 	}
 }
 
-// TestG14StopBehindAFrozenGroupEnds stops while a group that may have been taken
+// TestStopBehindAFrozenGroupEnds stops while a group that may have been taken
 // fails, with more behind it: one attempt is made, and Run returns.
-func TestG14StopBehindAFrozenGroupEnds(t *testing.T) {
+// Faults: G14.
+func TestStopBehindAFrozenGroupEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(true, down(time.Hour))
 		d, stop := deliver(t, Options{})
@@ -253,9 +257,10 @@ func TestG14StopBehindAFrozenGroupEnds(t *testing.T) {
 	})
 }
 
-// TestT43MissedRetryOfAFrozenGroupIsFrozen reaches nobody with a group that may
+// TestFrozenGroupStaysFrozenAfterAMissedRetry reaches nobody with a group that may
 // have been taken before: it stays as it is.
-func TestT43MissedRetryOfAFrozenGroupIsFrozen(t *testing.T) {
+// Faults: T43.
+func TestFrozenGroupStaysFrozenAfterAMissedRetry(t *testing.T) {
 	b := newBacklog(10, 10)
 	b.add(notices("m", "fail:1")[0], time.Now(), 0)
 	for i, o := range []outcome{unheard, postponed, unheard, postponed, delivered} {
@@ -276,10 +281,11 @@ func TestT43MissedRetryOfAFrozenGroupIsFrozen(t *testing.T) {
 	checkBacklog(t, b)
 }
 
-// TestT43MailTakenByOneIsNotUnheard has the connection break after one of two
+// TestMailTakenByOneOfTwoKeepsItsGroup has the connection break after one of two
 // mails was taken: whoever has his gets no second copy, so the group stays as it
 // is.
-func TestT43MailTakenByOneIsNotUnheard(t *testing.T) {
+// Faults: T43.
+func TestMailTakenByOneOfTwoKeepsItsGroup(t *testing.T) {
 	s := newBadServer(t, "MAIL", "drop")
 	s.spare = 1
 	a := build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\nrecover_to = [\"b@example.org\"]"))
@@ -320,9 +326,10 @@ func TestOwedToAnAbsentReceiverWaitsForADay(t *testing.T) {
 	})
 }
 
-// TestT49ReceiverThatComesIsAChange adds a receiver that something was restored
+// TestAddedReceiverCountsAsAChange adds a receiver that something was restored
 // for: who looked at what is owed while it was handed over looks again.
-func TestT49ReceiverThatComesIsAChange(t *testing.T) {
+// Faults: T49.
+func TestAddedReceiverCountsAsAChange(t *testing.T) {
 	k := &keeper{}
 	d := NewDeliverer(Options{Keeper: k})
 	k.from = d

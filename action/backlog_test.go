@@ -49,8 +49,8 @@ func TestBacklogKeepsWhatIsOwed(t *testing.T) {
 		left Counters
 	}{
 		"fail":                                  {"", "fail:1", "fail:1", Counters{}},
-		"T45 both while down":                   {"", "fail:1 recover:1", "fail:1 recover:1", Counters{}},
-		"T45 recovery alone":                    {"", "recover:1", "", Counters{Suppressed: 1}},
+		"both while down":                       {"", "fail:1 recover:1", "fail:1 recover:1", Counters{}},
+		"recovery alone":                        {"", "recover:1", "", Counters{Suppressed: 1}},
 		"recovery of a told one":                {"1", "recover:1", "recover:1", Counters{}},
 		"recovery of another":                   {"1", "recover:2", "", Counters{Suppressed: 1}},
 		"same failure twice":                    {"", "fail:1 fail:1", "fail:1", Counters{Superseded: 1}},
@@ -299,7 +299,8 @@ func checkBacklog(t failer, b *backlog) {
 
 // A receiver that takes and refuses at random hears of each incident in order,
 // of no recovery without its failure, and in the end of the newest state.
-func TestT45BacklogAnyOrderOfFaults(t *testing.T) {
+// Faults: T45.
+func TestBacklogSurvivesFaultsInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := newBacklog(6, 3)
 		monitors := []string{"a", "b", "c"}

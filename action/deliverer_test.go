@@ -15,7 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestG8EnqueueNeverWaitsAndAttemptsBeginAtOnce(t *testing.T) {
+// Faults: G8.
+func TestEnqueueNeverWaitsAndAttemptsBeginAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(false, func(context.Context, int, []Notice) error { time.Sleep(time.Minute); return nil })
 		d, _ := deliver(t, Options{})
@@ -42,7 +43,8 @@ func TestG8EnqueueNeverWaitsAndAttemptsBeginAtOnce(t *testing.T) {
 	})
 }
 
-func TestG9FailedAttemptsAreRetriedUntilDelivered(t *testing.T) {
+// Faults: G9.
+func TestFailedAttemptsAreRetriedUntilDelivered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(false, down(time.Hour))
 		var log strings.Builder
@@ -78,7 +80,8 @@ func checkBackoff(t *testing.T, calls []call) {
 	}
 }
 
-func TestG9AttemptsOfAnOutageCountOnce(t *testing.T) {
+// Faults: G9.
+func TestAttemptsOfOneOutageCountOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(false, down(90*time.Second))
 		d, _ := deliver(t, Options{})
@@ -97,7 +100,8 @@ func TestG9AttemptsOfAnOutageCountOnce(t *testing.T) {
 	})
 }
 
-func TestT45RetryAfterIsObeyed(t *testing.T) {
+// Faults: T45.
+func TestRetryAfterIsObeyed(t *testing.T) {
 	for _, c := range []struct{ after, low, high time.Duration }{
 		{10 * time.Minute, 10 * time.Minute, 10 * time.Minute},
 		{48 * time.Hour, time.Hour, time.Hour},
@@ -121,7 +125,8 @@ func TestT45RetryAfterIsObeyed(t *testing.T) {
 	}
 }
 
-func TestT43PermanentErrorsAreNotRetried(t *testing.T) {
+// Faults: T43.
+func TestPermanentErrorsAreNotRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(false, func(_ context.Context, _ int, ns []Notice) error {
 			if ns[0].Incident == "1" {
@@ -165,7 +170,8 @@ func TestRefusalsDoNotFloodTheLog(t *testing.T) {
 	})
 }
 
-func TestT45NewestStateWins(t *testing.T) {
+// Faults: T45.
+func TestNewestStateOfAMonitorWins(t *testing.T) {
 	t.Run("one by one", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFake(false, down(20*time.Minute))
@@ -252,7 +258,8 @@ func TestRecoveryFollowsAReminderThatWasTheFirstWord(t *testing.T) {
 	})
 }
 
-func TestG7StartIsBestEffort(t *testing.T) {
+// Faults: G7.
+func TestStartNoticeIsBestEffort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(false, down(time.Minute))
 		d, _ := deliver(t, Options{})
@@ -273,7 +280,8 @@ func TestG7StartIsBestEffort(t *testing.T) {
 	})
 }
 
-func TestT47ManyFailuresInOneSecondAreGrouped(t *testing.T) {
+// Faults: T47.
+func TestManyFailuresInOneSecondAreGrouped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(true, func(context.Context, int, []Notice) error { time.Sleep(200 * time.Millisecond); return nil })
 		d, _ := deliver(t, Options{})
@@ -309,7 +317,8 @@ func checkSpacing(t *testing.T, at []time.Duration, least time.Duration) {
 	}
 }
 
-func TestT47UngroupedReceiverHearsOfAll(t *testing.T) {
+// Faults: T47.
+func TestUngroupedReceiverIsNotifiedOfEachFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(false, func(context.Context, int, []Notice) error { time.Sleep(100 * time.Millisecond); return nil })
 		d, _ := deliver(t, Options{})
@@ -325,7 +334,8 @@ func TestT47UngroupedReceiverHearsOfAll(t *testing.T) {
 	})
 }
 
-func TestT47QuietReceiverHearsAtOnce(t *testing.T) {
+// Faults: T47.
+func TestQuietReceiverIsNotifiedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(true, nil)
 		d, _ := deliver(t, Options{})
@@ -342,7 +352,8 @@ func TestT47QuietReceiverHearsAtOnce(t *testing.T) {
 	})
 }
 
-func TestT45SlowReceiverIsCutAndBounded(t *testing.T) {
+// Faults: T45.
+func TestSlowReceiverIsCutOffAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(false, func(ctx context.Context, n int, _ []Notice) error {
 			if n > 3 {
@@ -372,7 +383,8 @@ func TestT45SlowReceiverIsCutAndBounded(t *testing.T) {
 	})
 }
 
-func TestT45NoticesExpireAfterADay(t *testing.T) {
+// Faults: T45.
+func TestNoticesExpireAfterADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(false, down(30*time.Hour))
 		d, _ := deliver(t, Options{})
@@ -392,7 +404,8 @@ func TestT45NoticesExpireAfterADay(t *testing.T) {
 	})
 }
 
-func TestG10PanicIsAFailureOfTheAttempt(t *testing.T) {
+// Faults: G10.
+func TestPanicOfAnActionFailsTheAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(false, func(_ context.Context, n int, ns []Notice) error {
 			switch n {
@@ -421,7 +434,8 @@ func TestG10PanicIsAFailureOfTheAttempt(t *testing.T) {
 	})
 }
 
-func TestG36RecoveryIsToldExactlyOncePerIncident(t *testing.T) {
+// Faults: G36.
+func TestRecoveryIsSentExactlyOncePerIncident(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(false, nil)
 		d, _ := deliver(t, Options{})
@@ -443,7 +457,8 @@ func TestG36RecoveryIsToldExactlyOncePerIncident(t *testing.T) {
 	})
 }
 
-func TestG14StopIsQuickAndNothingIsLost(t *testing.T) {
+// Faults: G14.
+func TestStopOfTheDelivererIsQuickAndLosesNothing(t *testing.T) {
 	hang := func(ctx context.Context, _ int, _ []Notice) error { <-ctx.Done(); return ctx.Err() }
 	for name, c := range map[string]struct {
 		group bool

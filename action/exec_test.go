@@ -58,7 +58,8 @@ func seen(t *testing.T, n Notice, keys string) map[string]string {
 	return vars
 }
 
-func TestG47VariablesAreThoseDocumented(t *testing.T) {
+// Faults: G47.
+func TestVariablesOfProgramsAreTheDocumentedOnes(t *testing.T) {
 	for name, c := range map[string]struct {
 		n    Notice
 		want map[string]string
@@ -90,7 +91,8 @@ func TestG47VariablesAreThoseDocumented(t *testing.T) {
 	}
 }
 
-func TestG40ProgramSeesItsOwnVariablesOnly(t *testing.T) {
+// Faults: G40.
+func TestProgramSeesOnlyItsOwnVariables(t *testing.T) {
 	t.Setenv("TOKEN_OF_THE_DAEMON", "canary")
 	vars := seen(t, testFail, `env = ["HOGE=123", "GOMA_EVENT=lie", "LD_X=a=b"]`)
 	if vars["HOGE"] != "123" || vars["LD_X"] != "a=b" || vars["GOMA_EVENT"] != "fail" {
@@ -106,7 +108,8 @@ func TestG40ProgramSeesItsOwnVariablesOnly(t *testing.T) {
 	}
 }
 
-func TestT48VariablesHoldWhateverTheNoticeHolds(t *testing.T) {
+// Faults: T48.
+func TestVariablesCarryAnyTextOfTheNotice(t *testing.T) {
 	n := testFail
 	n.Monitor, n.Value, n.Error = "a\x00b", math.NaN(), "two\nlines \x00\x1b[31m "+strings.Repeat("x", 1<<20)
 	vars := seen(t, n, "")
@@ -133,7 +136,8 @@ func TestExecFailureTellsWhyWithoutArguments(t *testing.T) {
 	}
 }
 
-func TestG10DebugLogsWhatIsPrintedAndNeverPanics(t *testing.T) {
+// Faults: G10.
+func TestDebugLogsOutputAndNeverPanics(t *testing.T) {
 	for _, exit := range []string{"0", "4"} {
 		var log strings.Builder
 		env := testEnv
@@ -172,7 +176,8 @@ func clinging(file string) string {
 	return "trap '' TERM; sleep 100 & setsid sleep 100 & (setsid sh -c 'sleep 100; true' >/dev/null 2>&1 &) ; touch " + file + "; sleep 100; sleep 100"
 }
 
-func TestT46ProgramThatNeverEndsIsKilled(t *testing.T) {
+// Faults: T46.
+func TestProgramThatNeverEndsIsKilled(t *testing.T) {
 	file, mark := filepath.Join(t.TempDir(), "runs"), fmt.Sprint("TEST_MARK=never-ends-", os.Getpid())
 	a := build(t, "exec", script(clinging(file))+"env = [\""+mark+"\"]\ntimeout = \"500ms\"")
 	var err error
@@ -186,7 +191,8 @@ func TestT46ProgramThatNeverEndsIsKilled(t *testing.T) {
 	until(t, func() bool { return len(carrying(t, mark)) == 0 })
 }
 
-func TestT46OthersAreToldWhileAProgramHangsOrCrashes(t *testing.T) {
+// Faults: T46.
+func TestOtherReceiversAreNotifiedWhileAProgramHangsOrCrashes(t *testing.T) {
 	file, mark := filepath.Join(t.TempDir(), "runs"), fmt.Sprint("TEST_MARK=hangs-", os.Getpid())
 	d, stop := deliver(t, Options{Stop: 100 * time.Millisecond})
 	hangs := d.Add("hangs", build(t, "exec", script(clinging(file))+"env = [\""+mark+"\"]"))
@@ -244,7 +250,8 @@ func TestExecBackgroundLivesOnAsWithGoma(t *testing.T) {
 	}
 }
 
-func TestT46ProgramsAreBoundedOverAllReceivers(t *testing.T) {
+// Faults: T46.
+func TestProgramsOfAllReceiversAreBounded(t *testing.T) {
 	dir := t.TempDir()
 	exec := Builtin()["exec"]
 	d, _ := deliver(t, Options{})

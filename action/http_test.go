@@ -126,7 +126,8 @@ func TestHTTPEventsWithoutURLAreNotSent(t *testing.T) {
 	}
 }
 
-func TestG43MethodIsUpperCased(t *testing.T) {
+// Faults: G43.
+func TestMethodOfAnActionIsUpperCased(t *testing.T) {
 	h := newHook(t, nil)
 	sendAll(t, build(t, "http", fmt.Sprintf("url_fail = %q\nmethod = \"post\"", h.URL)), testFail)
 	if r, _ := h.last(t); r.Method != "POST" {
@@ -134,7 +135,8 @@ func TestG43MethodIsUpperCased(t *testing.T) {
 	}
 }
 
-func TestG44HeadersAreMerged(t *testing.T) {
+// Faults: G44.
+func TestHeadersOfAnActionAreMerged(t *testing.T) {
 	h := newHook(t, nil)
 	for _, c := range []struct{ keys, agent string }{
 		{"", "monitor-srv/1.2.3"},
@@ -179,7 +181,8 @@ func TestHTTPBodyIsATemplateOfDataOnly(t *testing.T) {
 	}
 }
 
-func TestT45StatusSaysWhetherToTryAgain(t *testing.T) {
+// Faults: T45.
+func TestHTTPStatusDecidesWhetherToRetry(t *testing.T) {
 	for code, c := range map[int]struct {
 		permanent bool
 		header    string
@@ -217,7 +220,8 @@ func TestT45StatusSaysWhetherToTryAgain(t *testing.T) {
 	}
 }
 
-func TestT45RetryAfterIsRead(t *testing.T) {
+// Faults: T45.
+func TestRetryAfterIsParsed(t *testing.T) {
 	now := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
 	for text, want := range map[string]time.Duration{
 		"0": 0, "90": 90 * time.Second, "Sat, 21 Nov 2026 10:05:00 GMT": 5 * time.Minute, "Sat, 21 Nov 2026 09:00:00 GMT": -time.Hour,
@@ -285,7 +289,8 @@ func forever(c net.Conn, b string, pause time.Duration) {
 
 func readRequest(c net.Conn) { _, _ = http.ReadRequest(bufio.NewReader(c)) }
 
-func TestT45HostileServersAreCutOff(t *testing.T) {
+// Faults: T45.
+func TestHostileWebHookServersAreCutOff(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\n"
 	for name, c := range map[string]struct {
 		do   func(net.Conn)
@@ -347,7 +352,8 @@ func TestT45HostileServersAreCutOff(t *testing.T) {
 	}
 }
 
-func TestG25RedirectsTakeNothingToOthers(t *testing.T) {
+// Faults: G25.
+func TestRedirectsTakeNoSecretsToOtherHosts(t *testing.T) {
 	other := newHook(t, nil)
 	var target string
 	var code int
@@ -412,7 +418,8 @@ func TestG25RedirectsTakeNothingToOthers(t *testing.T) {
 	}
 }
 
-func TestG25RedirectFromTLSToClearIsRefused(t *testing.T) {
+// Faults: G25.
+func TestRedirectFromTLSToClearTextIsRefused(t *testing.T) {
 	clear := newHook(t, nil)
 	secure := httptest.NewUnstartedServer(http.RedirectHandler(clear.URL, http.StatusFound))
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -436,7 +443,8 @@ func TestHTTPErrorTellsTheHostOnly(t *testing.T) {
 	}
 }
 
-func TestT45SuccessWithASlowBodyIsSuccessAtOnce(t *testing.T) {
+// Faults: T45.
+func TestSuccessWithASlowBodyIsSuccessAtOnce(t *testing.T) {
 	addr := villain(t, func(c net.Conn) {
 		readRequest(c)
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")

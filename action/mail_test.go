@@ -148,7 +148,7 @@ func TestMailByTLSAndLogin(t *testing.T) {
 		"tls, unknown authority":    {"tls", "tls = \"tls\"", false, "", "certificate"},
 		"tls, other name":           {"tls", "tls = \"tls\"\nca_file = CA\nserver_name = \"other\"", false, "", "certificate"},
 		"starttls, unknown":         {"starttls", "", false, "", "certificate"},
-		"T43 starttls not offered":  {"none", "tls = \"starttls\"", false, "", "the server offers no STARTTLS"},
+		"starttls not offered":      {"none", "tls = \"starttls\"", false, "", "the server offers no STARTTLS"},
 		"wrong password":            {"starttls", "ca_file = CA\nuser = \"user\"\npassword = \"canary-password\"", false, "", "logging in by PLAIN"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -171,7 +171,8 @@ func TestMailByTLSAndLogin(t *testing.T) {
 	}
 }
 
-func TestT43PasswordIsNotSentInTheClear(t *testing.T) {
+// Faults: T43.
+func TestPasswordIsNotSentInClearText(t *testing.T) {
 	s := newBadServer(t, "", "", "AUTH PLAIN LOGIN")
 	_, port, _ := net.SplitHostPort(s.addr)
 	a := build(t, "mail", mailTo("127.0.0.1:"+port, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"s3cret-password\"")).(*mailAction)
@@ -209,7 +210,8 @@ func TestMailLogsInByWhatIsOffered(t *testing.T) {
 // The stages at which a server may misbehave, in their order.
 var stages = []string{"banner", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "."}
 
-func TestG15WholeConversationHasADeadline(t *testing.T) {
+// Faults: G15.
+func TestWholeSMTPConversationHasADeadline(t *testing.T) {
 	if d := build(t, "mail", mailTo("localhost:25", "")).(Deadliner).Deadline(); d != 30*time.Second {
 		t.Errorf("got a deadline of %v, want 30s", d)
 	}
@@ -234,7 +236,8 @@ func TestG15WholeConversationHasADeadline(t *testing.T) {
 	}
 }
 
-func TestG15EndlessAnswerIsCutBySize(t *testing.T) {
+// Faults: G15.
+func TestEndlessSMTPReplyIsCutOff(t *testing.T) {
 	for _, stage := range stages {
 		s := newBadServer(t, stage, "flood", "AUTH PLAIN")
 		a := build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"p\""))
@@ -244,7 +247,8 @@ func TestG15EndlessAnswerIsCutBySize(t *testing.T) {
 	}
 }
 
-func TestT43AnswersSayWhetherToTryAgain(t *testing.T) {
+// Faults: T43.
+func TestSMTPReplyDecidesWhetherToRetry(t *testing.T) {
 	for _, stage := range stages {
 		for answer, permanent := range map[string]bool{"421 closing": false, "451 later": false, "500 what": true, "554 no": true} {
 			t.Run(stage+" "+answer, func(t *testing.T) {
@@ -275,7 +279,8 @@ func TestMailIsTakenEvenIfTheFarewellHangs(t *testing.T) {
 	}
 }
 
-func TestT43OneMailPerIncidentAfterTheServerReturns(t *testing.T) {
+// Faults: T43.
+func TestOneMailPerIncidentAfterTheServerReturns(t *testing.T) {
 	for _, stage := range stages {
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
@@ -363,7 +368,8 @@ func TestMailNobodyGetsASecondCopyBecauseOfAnother(t *testing.T) {
 	}
 }
 
-func TestT47MailListsAllOfAGroup(t *testing.T) {
+// Faults: T47.
+func TestMailListsWholeGroup(t *testing.T) {
 	box := newMailbox(t, "none")
 	a := build(t, "mail", mailTo(box.addr, "to = [\"a@example.org\", \"A@example.org\"]\nrecover_to = [\"b@example.org\"]"))
 	var ns []Notice
@@ -397,7 +403,8 @@ func TestT47MailListsAllOfAGroup(t *testing.T) {
 	}
 }
 
-func TestT47OwnTemplatesListAllOfAGroup(t *testing.T) {
+// Faults: T47.
+func TestCustomTemplatesListWholeGroup(t *testing.T) {
 	box := newMailbox(t, "none")
 	a := build(t, "mail", mailTo(box.addr, "to = [\"a@example.org\"]\nsubject = \"{{.Monitor}} {{.Event}}\"\nbody = \"<{{.Monitor}} {{.Event}}>\""))
 	if err := a.Notify(t.Context(), []Notice{testFail, testRecover, testRepeat}); err != nil {
@@ -426,7 +433,8 @@ func TestT47OwnTemplatesListAllOfAGroup(t *testing.T) {
 	}
 }
 
-func TestT47MailQueueOfTwoThousand(t *testing.T) {
+// Faults: T47.
+func TestMailQueueOfTwoThousandIsDelivered(t *testing.T) {
 	box := newMailbox(t, "none")
 	d, _ := deliver(t, Options{Window: 300 * time.Millisecond})
 	r := d.Add("ops", build(t, "mail", mailTo(box.addr, `to = ["a@example.org"]`)))
@@ -448,7 +456,8 @@ func TestT47MailQueueOfTwoThousand(t *testing.T) {
 	}
 }
 
-func TestT48NamesCannotForgeMails(t *testing.T) {
+// Faults: T48.
+func TestNamesCannotForgeMails(t *testing.T) {
 	box := newMailbox(t, "none")
 	evil := "db\r\nBcc: victim@example.org\r\n\r\nforged {{.Host}} \u202etxt\x00"
 	n := testFail

@@ -11,7 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-func TestG45NoticeSurvivesJSONWithTimesInUTC(t *testing.T) {
+// Faults: G45.
+func TestNoticeSurvivesJSONWithTimesInUTC(t *testing.T) {
 	for _, n := range []Notice{testInit, testFail, testRecover, testRepeat, {}} {
 		n.Labels = map[string]string{"team": "infra"}
 		b, err := json.Marshal(n)

@@ -55,7 +55,8 @@ func TestNotifyTellsAService(t *testing.T) {
 	}
 }
 
-func TestT47NotifyTellsOfAllThatFitsAndHowManyDoNot(t *testing.T) {
+// Faults: T47.
+func TestNotifyListsWhatFitsAndCountsTheRest(t *testing.T) {
 	var ns []Notice
 	for i := range 2000 {
 		n := testRecover
@@ -96,7 +97,8 @@ func TestNotifyJudgesAnswers(t *testing.T) {
 	}
 }
 
-func TestT45NotifyGivesUpOnSilence(t *testing.T) {
+// Faults: T45.
+func TestNotifyGivesUpOnASilentService(t *testing.T) {
 	release := make(chan struct{})
 	silent := villain(t, func(c net.Conn) {
 		<-release

@@ -14,10 +14,11 @@ import (
 	"time"
 )
 
-// TestT43BackIsToldWithinAMinute takes a receiver away for an hour: nobody
+// TestReturningReceiverIsNotifiedWithinAMinute takes a receiver away for an hour: nobody
 // listens, or connections hang for the whole deadline of an attempt. Whatever
 // moment it comes back, it is told within a minute, once.
-func TestT43BackIsToldWithinAMinute(t *testing.T) {
+// Faults: T43.
+func TestReturningReceiverIsNotifiedWithinAMinute(t *testing.T) {
 	for name, hang := range map[string]time.Duration{"refused": 0, "times out": DefaultTimeout} {
 		for _, group := range []bool{false, true} {
 			for _, outage := range []time.Duration{20 * time.Second, 5 * time.Minute, time.Hour, time.Hour + 17*time.Second, 23 * time.Hour} {
@@ -61,9 +62,10 @@ func outageOf(t *testing.T, outage, hang time.Duration, group bool) {
 	}
 }
 
-// TestT45AnswersKeepTheLongBackoff tells receivers that answer from those that
+// TestReceiversThatAnswerKeepTheLongBackoff tells receivers that answer from those that
 // are not there: they are not asked more often for it.
-func TestT45AnswersKeepTheLongBackoff(t *testing.T) {
+// Faults: T45.
+func TestReceiversThatAnswerKeepTheLongBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(false, down(3*time.Hour))
 		d, _ := deliver(t, Options{})
@@ -121,9 +123,10 @@ func refusing(t *testing.T) (addr string, listen func() net.Listener) {
 	}
 }
 
-// TestT43OnlyWhoHeardNothingIsUnreachable breaks an http action and a mail at each
+// TestOnlyReceiversThatGotNothingAreUnreachable breaks an http action and a mail at each
 // point.
-func TestT43OnlyWhoHeardNothingIsUnreachable(t *testing.T) {
+// Faults: T43.
+func TestOnlyReceiversThatGotNothingAreUnreachable(t *testing.T) {
 	closed, _ := refusing(t)
 	silent := villain(t, func(c net.Conn) { readRequest(c) })
 	check := func(name string, a Action, want bool) {
@@ -158,10 +161,11 @@ func TestT43OnlyWhoHeardNothingIsUnreachable(t *testing.T) {
 // quickly are options for outages of seconds.
 var quickly = Options{MinBackoff: 20 * time.Millisecond, MaxBackoff: 50 * time.Millisecond, Window: 50 * time.Millisecond}
 
-// TestT43ServerThatIsBackGetsEachIncidentOnce has a mail server that is not there,
+// TestReturningMailServerGetsEachIncidentOnce has a mail server that is not there,
 // or asks to come again at some stage, while several monitors fail. Once it is
 // well each failure is in one mail.
-func TestT43ServerThatIsBackGetsEachIncidentOnce(t *testing.T) {
+// Faults: T43.
+func TestReturningMailServerGetsEachIncidentOnce(t *testing.T) {
 	for _, stage := range append([]string{"connect"}, stages...) {
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
@@ -211,8 +215,9 @@ func values(m map[string]int) (vs []int) {
 	return vs
 }
 
-// TestT43RefusedForGoodIsCountedAndNotTriedAgain answers 5xx at each stage.
-func TestT43RefusedForGoodIsCountedAndNotTriedAgain(t *testing.T) {
+// TestPermanentRefusalIsCountedAndNotRetried answers 5xx at each stage.
+// Faults: T43.
+func TestPermanentRefusalIsCountedAndNotRetried(t *testing.T) {
 	for _, stage := range stages {
 		if stage == "EHLO" {
 			continue // it goes on with HELO
@@ -238,9 +243,10 @@ func TestT43RefusedForGoodIsCountedAndNotTriedAgain(t *testing.T) {
 	}
 }
 
-// TestT43STARTTLSStripped has somebody in between take STARTTLS off the offer:
+// TestStrippedSTARTTLSSendsNothingInClearText has somebody in between take STARTTLS off the offer:
 // nothing is sent in the clear, and all once it is offered again.
-func TestT43STARTTLSStripped(t *testing.T) {
+// Faults: T43.
+func TestStrippedSTARTTLSSendsNothingInClearText(t *testing.T) {
 	s := newBadServer(t, "", "", "AUTH PLAIN")
 	const keys = "to = [\"a@example.org\"]\ntls = \"starttls\"\nuser = \"user\"\npassword = \"s3cret-password\"\n"
 	d, _ := deliver(t, quickly)
@@ -260,10 +266,11 @@ func TestT43STARTTLSStripped(t *testing.T) {
 	}
 }
 
-// TestT45QueueIsBounded has a receiver away for hours while a few monitors flap:
+// TestReceiverQueueIsBounded has a receiver away for hours while a few monitors flap:
 // what waits stays below the bound, what is dropped is counted, and in the end
 // the newest state of each is told, and no recovery without its failure.
-func TestT45QueueIsBounded(t *testing.T) {
+// Faults: T45.
+func TestReceiverQueueIsBounded(t *testing.T) {
 	for _, group := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFake(group, away(10*time.Hour))
@@ -309,10 +316,11 @@ func TestT45QueueIsBounded(t *testing.T) {
 	}
 }
 
-// TestT47GroupsAreSpacedAlsoThroughFaults has a receiver that groups fail in every
+// TestGroupsAreSpacedThroughFaults has a receiver that groups fail in every
 // way: what it takes are different messages at least 10 s apart, of all that
 // happened, each once.
-func TestT47GroupsAreSpacedAlsoThroughFaults(t *testing.T) {
+// Faults: T47.
+func TestGroupsAreSpacedThroughFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(true, func(ctx context.Context, n int, _ []Notice) error {
 			switch n % 5 {
@@ -351,10 +359,11 @@ func TestT47GroupsAreSpacedAlsoThroughFaults(t *testing.T) {
 	})
 }
 
-// TestT47QuietGroupsAreSpacedAfterARetry has one attempt fail, and then a failure
+// TestQuietGroupsAreSpacedAfterARetry has one attempt fail, and then a failure
 // or a start now and then: each message of failures is 10 s after the one before,
 // and no later.
-func TestT47QuietGroupsAreSpacedAfterARetry(t *testing.T) {
+// Faults: T47.
+func TestQuietGroupsAreSpacedAfterARetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(true, func(_ context.Context, n int, _ []Notice) error {
 			if n == 1 {

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-func TestT44RedactorMasks(t *testing.T) {
+// Faults: T44.
+func TestRedactorMasksSecrets(t *testing.T) {
 	for _, c := range []struct{ secret, text, want string }{
 		{"s3cret-token", "posting to https://x/s3cret-token: no", "posting to https://x/<secret>: no"},
 		{"s3cret-token", "a s3cret- b -token", "a <secret> b <secret>"},
@@ -30,7 +31,8 @@ func TestT44RedactorMasks(t *testing.T) {
 	}
 }
 
-func TestT44RedactorKeepsWhatTheDelivererNeeds(t *testing.T) {
+// Faults: T44.
+func TestRedactorKeepsWhatTheDelivererNeeds(t *testing.T) {
 	r := newRedactor("s3cret-token")
 	var permanent *Permanent
 	if err := r.err(fmt.Errorf("x: %w", &Permanent{errors.New("s3cret-token")})); !errors.As(err, &permanent) || err.Error() != "x: <secret>" {
@@ -87,7 +89,8 @@ func shareByte(a, b string) bool {
 }
 
 // Secrets of every key appear in nothing that an action or the queue says.
-func TestG28T44SecretsAreNowhere(t *testing.T) {
+// Faults: G28, T44.
+func TestSecretsOfActionsAppearNowhere(t *testing.T) {
 	const canary = "canary-5ecret"
 	refused := "127.0.0.1:1"
 	for name, c := range map[string]struct{ kind, keys string }{

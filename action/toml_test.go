@@ -91,7 +91,8 @@ func TestBadKeysAreRefusedWithAReason(t *testing.T) {
 	}
 }
 
-func TestG19NumbersOfTOMLAreTaken(t *testing.T) {
+// Faults: G19.
+func TestNumbersOfTOMLAreAccepted(t *testing.T) {
 	for kind, text := range map[string]string{
 		"exec": "command = \"/bin/true\"\ntimeout = 5\n",
 		"http": "url_fail = \"http://localhost/\"\ntimeout = 5\n",
@@ -105,7 +106,8 @@ func TestG19NumbersOfTOMLAreTaken(t *testing.T) {
 	}
 }
 
-func TestG14G47ZeroTimeoutMeansTheDefault(t *testing.T) {
+// Faults: G14, G47.
+func TestZeroTimeoutMeansTheDefault(t *testing.T) {
 	for kind, text := range map[string]string{
 		"exec": "command = \"/bin/true\"\n",
 		"http": "url_fail = \"http://localhost/\"\n",

@@ -103,7 +103,8 @@ func TestRunOnEndedContextStartsNothing(t *testing.T) {
 	}
 }
 
-func TestG41ReasonOfAFailureIsKept(t *testing.T) {
+// Faults: G41.
+func TestReasonOfAFailedCommandIsKept(t *testing.T) {
 	long := strings.Repeat("x", 1000)
 	for name, c := range map[string]struct {
 		spec Spec
@@ -157,7 +158,8 @@ func quickest(t *testing.T, limit time.Duration, do func()) {
 	t.Errorf("took %v, want at most %v", took, limit)
 }
 
-func TestT30NothingOutlivesTheDeadline(t *testing.T) {
+// Faults: T30.
+func TestNothingOutlivesTheDeadlineOfACommand(t *testing.T) {
 	for name, script := range stubborn {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -190,7 +192,8 @@ func TestT30NothingOutlivesTheDeadline(t *testing.T) {
 	}
 }
 
-func TestT30ProgramMayTidyUpWithinASecond(t *testing.T) {
+// Faults: T30.
+func TestCommandMayTidyUpWithinASecond(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	out, err := Run(ctx, sh("trap 'echo tidied; exit 0' TERM; sleep 100 & wait"))
@@ -199,7 +202,8 @@ func TestT30ProgramMayTidyUpWithinASecond(t *testing.T) {
 	}
 }
 
-func TestG11GrandchildHoldingStdoutDelaysNothing(t *testing.T) {
+// Faults: G11.
+func TestGrandchildHoldingStdoutDelaysNothing(t *testing.T) {
 	tok := token()
 	begin := time.Now()
 	out, err := Run(t.Context(), sh("sleep 100 & echo done", tok))
@@ -214,7 +218,8 @@ func TestG11GrandchildHoldingStdoutDelaysNothing(t *testing.T) {
 	}
 }
 
-func TestG11DaemonHoldingStdoutDelaysNothingAndLives(t *testing.T) {
+// Faults: G11.
+func TestDaemonHoldingStdoutDelaysNothingAndLives(t *testing.T) {
 	tok := token()
 	begin := time.Now()
 	_, err := Run(t.Context(), sh("setsid sleep 100 & sleep 0.05; echo done", tok))
@@ -249,7 +254,8 @@ func killHolders(t *testing.T, tok string, want int) {
 	}
 }
 
-func TestG12NoOrphansAfterTimeouts(t *testing.T) {
+// Faults: G12.
+func TestNoOrphansAfterTimeouts(t *testing.T) {
 	tok := token()
 	for range 3 {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -264,7 +270,8 @@ func TestG12NoOrphansAfterTimeouts(t *testing.T) {
 	}
 }
 
-func TestG14CancelEndsARunWithoutDeadline(t *testing.T) {
+// Faults: G14.
+func TestCancelEndsARunWithoutDeadline(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
 	begin := time.Now()
@@ -274,8 +281,9 @@ func TestG14CancelEndsARunWithoutDeadline(t *testing.T) {
 	}
 }
 
-// TestT30WhatRanAtTheDeadlineIsGone knows that what it looks for was there.
-func TestT30WhatRanAtTheDeadlineIsGone(t *testing.T) {
+// TestProcessesRunningAtTheDeadlineAreGone knows that what it looks for was there.
+// Faults: T30.
+func TestProcessesRunningAtTheDeadlineAreGone(t *testing.T) {
 	late := errors.New("the deadline")
 	var took time.Duration
 	for range 3 { // on a busy machine one time says little
@@ -335,7 +343,8 @@ func run30(ctx context.Context, i int, tok string) error {
 	return nil
 }
 
-func TestT30ThousandRunsLeaveNothing(t *testing.T) {
+// Faults: T30.
+func TestThousandRunsLeaveNothingBehind(t *testing.T) {
 	tok := token()
 	thousand := func(runs int) {
 		var wg sync.WaitGroup
@@ -365,7 +374,8 @@ func TestT30ThousandRunsLeaveNothing(t *testing.T) {
 	}
 }
 
-func TestT33CommandsThatCannotStart(t *testing.T) {
+// Faults: T33.
+func TestCommandsThatCannotStartGiveTheReason(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string, mode os.FileMode) string {
 		file := filepath.Join(dir, name)

@@ -175,7 +175,8 @@ func tree(word string) string {
 
 const treeSleeps = 7
 
-func TestT34WhatCommandsStartedDiesWithUs(t *testing.T) {
+// Faults: T34.
+func TestProcessesStartedByCommandsDieWithTheService(t *testing.T) {
 	var took time.Duration
 	for range 3 { // on a busy machine one time says little
 		w := word()
@@ -197,7 +198,8 @@ func TestT34WhatCommandsStartedDiesWithUs(t *testing.T) {
 	t.Errorf("nothing was left only after %v, want at most 1 s", took)
 }
 
-func TestT34WhatIsNotPartOfARunLives(t *testing.T) {
+// Faults: T34.
+func TestUnrelatedProcessesSurvive(t *testing.T) {
 	w, left, other := word(), word(), word()
 	stranger := exec.Command("sleep", other)
 	stranger.Env = []string{"MONITOR_RUN=0123456789abcdef"}
@@ -237,7 +239,8 @@ func alive(pid int) bool {
 	return ok
 }
 
-func TestT34GuardianIsStartedAgain(t *testing.T) {
+// Faults: T34.
+func TestGuardianIsRestarted(t *testing.T) {
 	w := word()
 	cmd := startGuarded(t, w, treeSleeps, "TEST_RUNS=1", "TEST_SCRIPT="+tree(w))
 	first := ownGuardian(t, cmd.Process.Pid)
@@ -254,7 +257,8 @@ func TestT34GuardianIsStartedAgain(t *testing.T) {
 	}
 }
 
-func TestT34GuardianIsDeafToSignalsAndInheritsNothing(t *testing.T) {
+// Faults: T34.
+func TestGuardianIgnoresSignalsAndInheritsNothing(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -303,7 +307,8 @@ func TestT34GuardianIsDeafToSignalsAndInheritsNothing(t *testing.T) {
 	}
 }
 
-func TestT34GuardianLivesAsLongAsCommandsMayRun(t *testing.T) {
+// Faults: T34.
+func TestGuardianLivesAsLongAsCommandsMayRun(t *testing.T) {
 	g := selfGuardian(nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
@@ -333,7 +338,8 @@ func TestT34GuardianLivesAsLongAsCommandsMayRun(t *testing.T) {
 	}
 }
 
-func TestT34GuardianKillsWhatIsLeftAtAStop(t *testing.T) {
+// Faults: T34.
+func TestGuardianKillsLeftoversAtAStop(t *testing.T) {
 	g := selfGuardian(nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
@@ -358,7 +364,8 @@ func TestT34GuardianKillsWhatIsLeftAtAStop(t *testing.T) {
 	}
 }
 
-func TestT34CommandsRunWithoutAGuardian(t *testing.T) {
+// Faults: T34.
+func TestCommandsRunWithoutAGuardian(t *testing.T) {
 	tries := filepath.Join(t.TempDir(), "tries")
 	for name, c := range map[string]struct {
 		cfg   GuardianConfig
@@ -394,7 +401,8 @@ func TestT34CommandsRunWithoutAGuardian(t *testing.T) {
 	}
 }
 
-func TestT34OnlyAGuardianGuards(t *testing.T) {
+// Faults: T34.
+func TestOnlyAGuardianProcessGuards(t *testing.T) {
 	out, err := exec.Command("/proc/self/exe", guardianWord).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "only the service itself starts this") {
 		t.Errorf("got %v, %s", err, out)
@@ -443,7 +451,8 @@ func TestTableHoldsWhatRuns(t *testing.T) {
 
 // A group is killed once: its number may be given to another one of the session as
 // soon as it is empty, such as a job of the shell that started us.
-func TestT34GuardianKillsAGroupOnce(t *testing.T) {
+// Faults: T34.
+func TestGuardianKillsAGroupOnce(t *testing.T) {
 	t.Parallel()
 	start := func(group int) (pid int, answers func() bool) {
 		cmd := exec.Command("cat")
@@ -481,7 +490,8 @@ func TestT34GuardianKillsAGroupOnce(t *testing.T) {
 }
 
 // In a namespace of its own, a process may be of a session that is not there: 0.
-func TestT34GuardianWorksWithoutASession(t *testing.T) {
+// Faults: T34.
+func TestGuardianWorksWithoutASession(t *testing.T) {
 	t.Parallel()
 	file, err := os.Create(filepath.Join(t.TempDir(), "table"))
 	if err != nil {

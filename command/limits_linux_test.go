@@ -82,7 +82,8 @@ func self(t *testing.T, part string, env ...string) *exec.Cmd {
 	return cmd
 }
 
-func TestT34CommandsDieWithUs(t *testing.T) {
+// Faults: T34.
+func TestCommandsDieWithTheService(t *testing.T) {
 	tok := token()
 	cmd := self(t, "daemon", tok)
 	if err := cmd.Start(); err != nil {
@@ -101,14 +102,16 @@ func TestT34CommandsDieWithUs(t *testing.T) {
 	}
 }
 
-func TestT30OrphansOfTheFirstProcessLeaveNoZombies(t *testing.T) {
+// Faults: T30.
+func TestOrphansAdoptedByPID1LeaveNoZombies(t *testing.T) {
 	err := self(t, "adopter").Run()
 	if err != nil {
 		t.Errorf("zombies are left: %v", err)
 	}
 }
 
-func TestT31OutputOfAnySizeIsBounded(t *testing.T) {
+// Faults: T31.
+func TestOutputOfAnySizeIsBounded(t *testing.T) {
 	for name, c := range map[string]struct {
 		script string
 		size   int64
@@ -160,7 +163,8 @@ func grown(t *testing.T, do func()) int64 {
 	return size("VmHWM") - before
 }
 
-func TestT31G13EndlessOutputOnBothPipesEndsAtTheDeadline(t *testing.T) {
+// Faults: T31, G13.
+func TestEndlessOutputOnBothPipesEndsAtTheDeadline(t *testing.T) {
 	quickest(t, 1700*time.Millisecond, func() {
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
@@ -180,7 +184,8 @@ func TestT31G13EndlessOutputOnBothPipesEndsAtTheDeadline(t *testing.T) {
 	})
 }
 
-func TestG40T35CommandSeesOnlyWhatItMay(t *testing.T) {
+// Faults: G40, T35.
+func TestCommandSeesOnlyItsEnvironmentAndFiles(t *testing.T) {
 	t.Setenv("SECRET_OF_THE_DAEMON", "canary")
 	t.Setenv("MONITOR_OF_THE_DAEMON", "canary")
 	t.Setenv("LC_TIME", "C")
@@ -227,7 +232,8 @@ func TestG40T35CommandSeesOnlyWhatItMay(t *testing.T) {
 	}
 }
 
-func TestG40UmaskOfTheProcessStays(t *testing.T) {
+// Faults: G40.
+func TestUmaskOfTheServiceIsUnchanged(t *testing.T) {
 	before := unix.Umask(0o022)
 	defer unix.Umask(before)
 	if _, err := Run(t.Context(), Spec{Path: "true"}); err != nil {

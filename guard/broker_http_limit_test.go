@@ -35,7 +35,8 @@ func brkPost(t *testing.T, b *guard.Broker, path, contentType string, body io.Re
 	return rsp.StatusCode
 }
 
-func TestTrap5MalformedEventsAreRefused(t *testing.T) {
+// The stock broker dereferences nil when the body is null.
+func TestHTTPBrokerRefusesMalformedEvents(t *testing.T) {
 	regNoLeaks(t)
 	reg, log := &regFake{}, &regLog{}
 	b, _ := brkHTTP(t, reg, func(cfg *guard.HTTPBrokerConfig) { cfg.Logger = log.logger() })
@@ -110,7 +111,8 @@ func TestHTTPBrokerTakesEventsUpToItsLimit(t *testing.T) {
 	}
 }
 
-func TestTrap10SlowConnectionsAreClosed(t *testing.T) {
+// Faults: Trap10.
+func TestHTTPBrokerClosesSlowConnections(t *testing.T) {
 	long(t)
 	regNoLeaks(t)
 	b, _ := brkHTTP(t, &regFake{}, func(cfg *guard.HTTPBrokerConfig) {

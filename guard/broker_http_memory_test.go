@@ -110,7 +110,8 @@ func brkStartChild(t *testing.T) (address string, pid int, counted func() string
 	}
 }
 
-func TestTrap10BodyOf300MBIsRefused(t *testing.T) {
+// Faults: Trap10.
+func TestHTTPBrokerRefusesABodyOf300MB(t *testing.T) {
 	if os.Getenv(brkChildEnv) != "" {
 		brkChild(t)
 		return

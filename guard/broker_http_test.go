@@ -134,7 +134,8 @@ func TestHTTPBrokerQueueGetsOneOfTwo(t *testing.T) {
 }
 
 // A subscriber that hangs costs the publisher nothing that stays.
-func TestTrap5StuckSubscriberCostsThePublisherNothing(t *testing.T) {
+// Faults: Trap5.
+func TestStuckSubscriberCostsThePublisherNothing(t *testing.T) {
 	long(t)
 	regNoLeaks(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0") // accepts, in the kernel, and says nothing

@@ -43,7 +43,8 @@ func brkReceives(t *testing.T, a *regAgent, n *atomic.Int64) {
 }
 
 // The whole: a service whose topic was refused once is not deaf.
-func TestTrap3ServiceIsNotDeafAfterOneRefusal(t *testing.T) {
+// Faults: Trap3.
+func TestOneRefusedSubscriptionIsRetried(t *testing.T) {
 	regNoLeaks(t)
 	regClearEnv(t)
 	a := regStartAgent(t, false)
@@ -75,7 +76,8 @@ func TestTrap3ServiceIsNotDeafAfterOneRefusal(t *testing.T) {
 
 // The broker alone: around go-micro's own http broker on a registry that fails once.
 // Leaks are not looked for: that broker leaves its connections open when it ends.
-func TestTrap3SubscribeIsRetriedOnTheStockBroker(t *testing.T) {
+// Faults: Trap3.
+func TestSubscribeIsRetriedOnTheStockBroker(t *testing.T) {
 	regClearEnv(t)
 	a := regStartAgent(t, false)
 	p, refused := regRefuseOnce(t, a)
@@ -98,7 +100,8 @@ func TestTrap3SubscribeIsRetriedOnTheStockBroker(t *testing.T) {
 
 // RegisterCheck deregisters and registers at once when it fails, and multiplies the
 // handling of events, so nothing here may use it.
-func TestTrap8RegisterCheckIsNotUsed(t *testing.T) {
+// Faults: Trap8.
+func TestRegisterCheckIsNotUsed(t *testing.T) {
 	uses, err := regUsesOf("RegisterCheck", "..")
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +148,8 @@ func regUsesOf(name, dir string) ([]string, error) {
 
 // The inner registry is asked for a TTL that was asked of us, and the same service
 // is registered and renewed by a go-micro server at its own pace.
-func TestTrap14ServerKeepsItsTTL(t *testing.T) {
+// Faults: Trap14.
+func TestServerKeepsItsTTL(t *testing.T) {
 	regNoLeaks(t)
 	f := &regFake{}
 	r := regOf(f, nil)

@@ -150,7 +150,8 @@ func regTLSAgent(t *testing.T, ca *regCA) (a *regAgent, clientCert, clientKey st
 	return a, clientCert, clientKey
 }
 
-func TestTrap12TLSAndACL(t *testing.T) {
+// Faults: Trap12.
+func TestConsulWithTLSAndACL(t *testing.T) {
 	regNoLeaks(t)
 	ca, other := regNewCA(t, "ours"), regNewCA(t, "other")
 	regClearEnv(t)

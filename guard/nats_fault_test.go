@@ -15,7 +15,8 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 )
 
-func TestT6NATSAbsentAtStart(t *testing.T) {
+// Faults: T6.
+func TestBrokerSubscribesOnceNATSAppears(t *testing.T) {
 	regNoLeaks(t)
 	n := brkNewNATS(t, nil)
 	b, stop := brkNATS(t, n.address(), nil)
@@ -49,7 +50,8 @@ func TestT6NATSAbsentAtStart(t *testing.T) {
 	}
 }
 
-func TestT6StopWhileNATSAbsent(t *testing.T) {
+// Faults: T6.
+func TestStopWithoutNATSIsQuick(t *testing.T) {
 	regNoLeaks(t)
 	b, stop := brkNATS(t, brkNewNATS(t, nil).address(), nil)
 	brkSubscribe(t, b, "t", brkIgnore)
@@ -65,7 +67,8 @@ func TestT6StopWhileNATSAbsent(t *testing.T) {
 }
 
 // A server that accepts and says nothing holds the client's lock for its time-out.
-func TestT6NATSFrozen(t *testing.T) {
+// Faults: T6.
+func TestFrozenNATSBlocksNothing(t *testing.T) {
 	long(t)
 	regNoLeaks(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -105,7 +108,8 @@ func TestT6NATSFrozen(t *testing.T) {
 	}
 }
 
-func TestT7NATSAwayLongerThanDefault(t *testing.T) {
+// Faults: T7.
+func TestEventsArriveAfterALongNATSOutage(t *testing.T) {
 	long(t)
 	regNoLeaks(t)
 	n := brkStartNATS(t, nil)
@@ -137,7 +141,8 @@ func TestT7NATSAwayLongerThanDefault(t *testing.T) {
 	t.Logf("away %v, connected %v after the return, %d of %d events", away, took.Round(time.Millisecond), n2.Load(), sent)
 }
 
-func TestT8NATSRestartUnderLoad(t *testing.T) {
+// Faults: T8.
+func TestNATSRestartUnderLoadLosesNoState(t *testing.T) {
 	long(t)
 	regNoLeaks(t)
 	n := brkStartNATS(t, nil)

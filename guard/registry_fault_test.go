@@ -114,7 +114,8 @@ func regPublish(p broker.Broker, n int) (failed int) {
 	return failed
 }
 
-func TestT1ConsulDownAtStart(t *testing.T) {
+// Faults: T1.
+func TestEventsArriveOnceConsulAppears(t *testing.T) {
 	regNoLeaks(t)
 	a := regNewAgent(t, false)
 	s, took := regStartStack(t, a)
@@ -147,7 +148,8 @@ func TestT1ConsulDownAtStart(t *testing.T) {
 }
 
 // Over NATS nothing needs Consul: every event comes in while Consul is down.
-func TestT1ConsulDownAtStartSpareNATS(t *testing.T) {
+// Faults: T1.
+func TestEventsArriveOverNATSWithoutConsul(t *testing.T) {
 	regNoLeaks(t)
 	regClearEnv(t)
 	a, n := regNewAgent(t, false), brkStartNATS(t, nil)
@@ -182,7 +184,8 @@ func TestT1ConsulDownAtStartSpareNATS(t *testing.T) {
 	}
 }
 
-func TestT2ConsulFrozenAtStart(t *testing.T) {
+// Faults: T2.
+func TestFrozenConsulDelaysNoStart(t *testing.T) {
 	long(t)
 	regNoLeaks(t)
 	a := regStartAgent(t, false)
@@ -205,7 +208,8 @@ func TestT2ConsulFrozenAtStart(t *testing.T) {
 	s.stop()
 }
 
-func TestT3ConsulDiesAndReturns(t *testing.T) {
+// Faults: T3.
+func TestConsulOutageLosesNoEvents(t *testing.T) {
 	long(t)
 	regNoLeaks(t)
 	a := regStartAgent(t, true)
@@ -238,7 +242,8 @@ func TestT3ConsulDiesAndReturns(t *testing.T) {
 	s.stop()
 }
 
-func TestT4ConsulRestartedEmpty(t *testing.T) {
+// Faults: T4.
+func TestRegistrationReturnsAfterConsulLosesItsData(t *testing.T) {
 	long(t)
 	regNoLeaks(t)
 	a := regStartAgent(t, false)
@@ -266,7 +271,8 @@ func TestT4ConsulRestartedEmpty(t *testing.T) {
 	s.stop()
 }
 
-func TestT5StopWhileConsulFrozen(t *testing.T) {
+// Faults: T5.
+func TestStopIsQuickWhileConsulIsFrozen(t *testing.T) {
 	long(t)
 	regNoLeaks(t)
 	a := regStartAgent(t, false)
@@ -284,7 +290,8 @@ func TestT5StopWhileConsulFrozen(t *testing.T) {
 }
 
 // The end of Run's context alone has to do the same within the same time.
-func TestT5EndOfRunWhileConsulFrozen(t *testing.T) {
+// Faults: T5.
+func TestEndOfRunIsQuickWhileConsulIsFrozen(t *testing.T) {
 	regNoLeaks(t)
 	regClearEnv(t)
 	a := regStartAgent(t, false)

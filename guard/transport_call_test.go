@@ -17,7 +17,8 @@ import (
 )
 
 // In stock, nobody answers when a handler panics.
-func TestTrap15PanicsAreAnswered(t *testing.T) {
+// Faults: Trap15.
+func TestPanicsOfHandlersAreAnswered(t *testing.T) {
 	transportNoLeaks(t)
 	quiet := slog.New(slog.DiscardHandler)
 	for name, c := range map[string]struct {
@@ -55,7 +56,8 @@ func TestTrap15PanicsAreAnswered(t *testing.T) {
 	}
 }
 
-func TestTrap15TimeoutHeaderHolds(t *testing.T) {
+// Faults: Trap15.
+func TestTimeoutHeaderIsObeyed(t *testing.T) {
 	transportNoLeaks(t)
 	s, tr := transportGuarded(t, guard.TransportConfig{}, server.WrapHandler(guard.Recover(nil)))
 	defer close(s.probe.hold)
@@ -83,7 +85,8 @@ func TestTrap15TimeoutHeaderHolds(t *testing.T) {
 
 // No caller has a handler run for longer than WriteTimeout, and a handler that
 // runs for longer than a request may take does not harm its connection.
-func TestTrap15WriteTimeoutBoundsHandlers(t *testing.T) {
+// Faults: Trap15.
+func TestWriteTimeoutBoundsHandlers(t *testing.T) {
 	long(t)
 	transportNoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{

@@ -53,7 +53,8 @@ func transportIsClosed(addr string) bool {
 
 // In stock, a stop cuts calls in flight, or if told to wait takes new ones
 // meanwhile and waits for ever.
-func TestTrap11StopCompletesCallsInFlight(t *testing.T) {
+// Faults: Trap11.
+func TestStopCompletesCallsInFlight(t *testing.T) {
 	transportNoLeaks(t)
 	s, tr := transportGuarded(t, guard.TransportConfig{})
 	c := transportClient(t)
@@ -92,7 +93,8 @@ func TestTrap11StopCompletesCallsInFlight(t *testing.T) {
 	}
 }
 
-func TestTrap11StuckCallsDoNotDelayAStopForEver(t *testing.T) {
+// Faults: Trap11.
+func TestStuckCallsDelayAStopByABoundedTime(t *testing.T) {
 	transportNoLeaks(t)
 	hold := make(chan struct{})
 	began := make(chan struct{})
@@ -129,7 +131,8 @@ func TestTrap11StuckCallsDoNotDelayAStopForEver(t *testing.T) {
 
 // Connections that never asked anything have nothing to lose, and would delay a
 // stop by 5 s.
-func TestTrap11StopDoesNotWaitForSilentConnections(t *testing.T) {
+// Faults: Trap11.
+func TestStopDoesNotWaitForSilentConnections(t *testing.T) {
 	transportNoLeaks(t)
 	tr := guard.NewTransport(guard.TransportConfig{})
 	l, accepted := transportListen(t, tr, func(transport.Socket) {})

@@ -11,7 +11,8 @@ import (
 )
 
 // In stock, any request with a Micro-Topic header is an event.
-func TestT68EventsAreNotTakenAtTheRPCPort(t *testing.T) {
+// Faults: T68.
+func TestTransportRefusesEvents(t *testing.T) {
 	transportNoLeaks(t)
 	var log transportLog
 	s, tr := transportGuarded(t, guard.TransportConfig{Log: slog.New(slog.NewTextHandler(&log, nil))})
@@ -41,7 +42,8 @@ func TestT68EventsAreNotTakenAtTheRPCPort(t *testing.T) {
 }
 
 // The test above would also pass if no event ever reached the handler.
-func TestT68TheEventHandlerWorks(t *testing.T) {
+// Faults: T68.
+func TestEventHandlerOfTheTransportTestWorks(t *testing.T) {
 	transportNoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{})
 	if err := s.srv.Options().Broker.Publish("sample.topic", transportEvent(t, "real")); err != nil {

@@ -21,7 +21,8 @@ import (
 
 // The codecs of go-micro 1 believe a length of 4 GB, or of what is left of an
 // int, and reserve it.
-func TestT66RequestsThatClaim4GBReserveNothing(t *testing.T) {
+// Faults: T66.
+func TestRequestsThatClaim4GBReserveNothing(t *testing.T) {
 	transportNoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{})
 	string4GB := string([]byte{0xff, 0xff, 0xff, 0xff, 0x01})
@@ -49,7 +50,8 @@ func TestT66RequestsThatClaim4GBReserveNothing(t *testing.T) {
 	}
 }
 
-func TestT66BodyOf300MBIsRefused(t *testing.T) {
+// Faults: T66.
+func TestTransportRefusesABodyOf300MB(t *testing.T) {
 	transportNoLeaks(t)
 	s, tr := transportGuarded(t, guard.TransportConfig{})
 	const size = 300 << 20
@@ -80,7 +82,8 @@ func TestT66BodyOf300MBIsRefused(t *testing.T) {
 }
 
 // What is announced too long is not waited for.
-func TestT66AnnouncedLengthIsRefusedUnread(t *testing.T) {
+// Faults: T66.
+func TestTooLongABodyIsRefusedUnread(t *testing.T) {
 	transportNoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{})
 	conn, in := transportDial(t, s.addr)
@@ -105,7 +108,8 @@ func transportFlood(conn net.Conn, head string, size int) {
 	}
 }
 
-func TestT66MillionHeadersAreRefused(t *testing.T) {
+// Faults: T66.
+func TestMillionHeadersAreRefused(t *testing.T) {
 	transportNoLeaks(t)
 	s, tr := transportGuarded(t, guard.TransportConfig{})
 	var block bytes.Buffer
@@ -143,7 +147,8 @@ func transportRefusal(t *testing.T, in *bufio.Reader, status int) {
 	}
 }
 
-func TestT66DeepNestingIsAnswered(t *testing.T) {
+// Faults: T66.
+func TestDeeplyNestedRequestIsAnswered(t *testing.T) {
 	transportNoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{})
 	var groups, messages []byte
@@ -172,7 +177,8 @@ func TestT66DeepNestingIsAnswered(t *testing.T) {
 }
 
 // Memory for bodies is bounded over all connections, not only on each.
-func TestT66ManyLongBodiesShareFewSlots(t *testing.T) {
+// Faults: T66.
+func TestManyLongBodiesShareFewSlots(t *testing.T) {
 	transportNoLeaks(t)
 	s, tr := transportGuarded(t, guard.TransportConfig{})
 	const half = 512 << 10

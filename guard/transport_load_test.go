@@ -23,7 +23,8 @@ import (
 
 // The stock server loses one in 2,000 to 40,000 of these calls, and each costs
 // its caller 5 s. MONITOR_LONG makes it 50,000 of them in place of 10,000.
-func TestTrap2NoAnswerIsLost(t *testing.T) {
+// Faults: Trap2.
+func TestNoAnswerIsLost(t *testing.T) {
 	transportNoLeaks(t)
 	calls := 10_000
 	if os.Getenv("MONITOR_LONG") != "" {
@@ -75,7 +76,8 @@ func transportSequence(t *testing.T, addr string, n int) {
 }
 
 // The stock server answers the first of them only.
-func TestTrap2PipelinedRequestsAreAllAnswered(t *testing.T) {
+// Faults: Trap2.
+func TestPipelinedRequestsAreAllAnswered(t *testing.T) {
 	transportNoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{})
 	conn, in := transportDial(t, s.addr)
@@ -96,7 +98,8 @@ func TestTrap2PipelinedRequestsAreAllAnswered(t *testing.T) {
 
 // The stock server keeps a timer and its context for each request until the
 // connection ends: 18 MB here.
-func TestTrap16HeapIsFlat(t *testing.T) {
+// Faults: Trap16.
+func TestHeapOfTheTransportStaysFlat(t *testing.T) {
 	transportNoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{})
 	conn, in := transportDial(t, s.addr)
@@ -127,7 +130,8 @@ func transportHeap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-func TestTrap10ConnectionsBeyondTheCapAreRefused(t *testing.T) {
+// Faults: Trap10.
+func TestConnectionsBeyondTheCapAreRefused(t *testing.T) {
 	transportNoLeaks(t)
 	const limit = 20
 	s, tr := transportGuarded(t, guard.TransportConfig{MaxConns: limit})
@@ -175,7 +179,8 @@ func transportRefused(addr string) error {
 
 // Thousands of connections that come and go do not disturb a caller that is
 // connected.
-func TestTrap10CallsGoOnDuringAFlood(t *testing.T) {
+// Faults: Trap10.
+func TestCallsGoOnDuringAFloodOfConnections(t *testing.T) {
 	transportNoLeaks(t)
 	s, tr := transportGuarded(t, guard.TransportConfig{MaxConns: 64})
 	c := transportClient(t)

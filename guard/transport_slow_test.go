@@ -13,7 +13,8 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 )
 
-func TestT66HalfOpenConnectionsAreClosed(t *testing.T) {
+// Faults: T66.
+func TestHalfOpenConnectionsAreClosed(t *testing.T) {
 	transportNoLeaks(t)
 	s, tr := transportGuarded(t, guard.TransportConfig{HeaderTimeout: time.Second})
 	var wg sync.WaitGroup
@@ -43,7 +44,8 @@ func TestT66HalfOpenConnectionsAreClosed(t *testing.T) {
 	})
 }
 
-func TestT66SlowBodiesAreClosed(t *testing.T) {
+// Faults: T66.
+func TestSlowBodiesAreClosed(t *testing.T) {
 	transportNoLeaks(t)
 	s, tr := transportGuarded(t, guard.TransportConfig{HeaderTimeout: 200 * time.Millisecond, BodyTimeout: 300 * time.Millisecond})
 	for name, head := range map[string]string{
@@ -77,7 +79,8 @@ func TestT66SlowBodiesAreClosed(t *testing.T) {
 }
 
 // A slow body of a request that is refused anyway does not delay the refusal.
-func TestT66RefusalsDoNotWaitForBodies(t *testing.T) {
+// Faults: T66.
+func TestRefusalsDoNotWaitForBodies(t *testing.T) {
 	transportNoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{})
 	conn, in := transportDial(t, s.addr)
@@ -91,7 +94,8 @@ func TestT66RefusalsDoNotWaitForBodies(t *testing.T) {
 }
 
 // A caller that does not read its answer holds a connection for WriteTimeout.
-func TestTrap10CallersThatDoNotReadAreClosed(t *testing.T) {
+// Faults: Trap10.
+func TestCallersThatDoNotReadAreClosed(t *testing.T) {
 	transportNoLeaks(t)
 	big := make([]byte, 32<<20)
 	addr, tr := transportAccept(t, guard.TransportConfig{WriteTimeout: 300 * time.Millisecond}, func(s transport.Socket) {
@@ -109,7 +113,8 @@ func TestTrap10CallersThatDoNotReadAreClosed(t *testing.T) {
 }
 
 // An idle connection is closed after IdleTimeout, and not before.
-func TestTrap10IdleConnectionsAreClosed(t *testing.T) {
+// Faults: Trap10.
+func TestIdleConnectionsAreClosed(t *testing.T) {
 	transportNoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{HeaderTimeout: 100 * time.Millisecond, BodyTimeout: 100 * time.Millisecond, IdleTimeout: 600 * time.Millisecond})
 	conn, in := transportDial(t, s.addr)

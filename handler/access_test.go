@@ -46,9 +46,10 @@ func definitionRequest(definition string) string {
 	return `{"definition": ` + strconv.Quote(definition) + `}`
 }
 
-// TestT69WhoMayWhatByRPC is the whole table for this door. Each cell has a port of
+// TestPermissionsByRPC is the whole table for this door. Each cell has a port of
 // its own with the monitor 1, so that none sees what another did.
-func TestT69WhoMayWhatByRPC(t *testing.T) {
+// Faults: T69.
+func TestPermissionsByRPC(t *testing.T) {
 	all, operators, admins := [5]int32{200, 200, 200, 200, 200}, [5]int32{401, 401, 403, 200, 200}, [5]int32{401, 401, 403, 403, 200}
 	who := []struct{ name, token string }{{"none", ""}, {"wrong", "no-such-token"}, {"viewer", "viewer-token-long"}, {"operator", "operator-token-long"}, {"admin", "admin-token-long"}}
 	for _, c := range []struct {
@@ -97,9 +98,10 @@ func TestT69WhoMayWhatByRPC(t *testing.T) {
 	}
 }
 
-// TestT69WrongAndMissingTokensTakeTheSameTimeByRPC asks over the wire. The machine
+// TestWrongAndMissingTokensTakeTheSameTimeByRPC asks over the wire. The machine
 // is busy with other tests, so the best of three means counts.
-func TestT69WrongAndMissingTokensTakeTheSameTimeByRPC(t *testing.T) {
+// Faults: T69.
+func TestWrongAndMissingTokensTakeTheSameTimeByRPC(t *testing.T) {
 	const calls = 1000
 	p := serve(t, monitored(t, nil))
 	best := time.Hour
@@ -167,9 +169,10 @@ func execTypes() []string {
 	}
 }
 
-// TestT73ExecIsNotRegisteredByAnyWritingByRPC runs the true kinds: a command that
+// TestNoSpellingOfExecIsRegisteredByRPC runs the true kinds: a command that
 // ran would leave a file.
-func TestT73ExecIsNotRegisteredByAnyWritingByRPC(t *testing.T) {
+// Faults: T73.
+func TestNoSpellingOfExecIsRegisteredByRPC(t *testing.T) {
 	dir := t.TempDir()
 	ran, script := filepath.Join(dir, "ran"), filepath.Join(dir, "run")
 	if err := os.WriteFile(script, []byte("#!/bin/sh\n: >"+ran+"\n"), 0o700); err != nil {
@@ -229,9 +232,10 @@ func TestT73ExecIsNotRegisteredByAnyWritingByRPC(t *testing.T) {
 	}
 }
 
-// TestT70NothingOfAPageChangesAnythingByRPC has no tokens, so that every program
+// TestRequestsOfWebPagesChangeNothingByRPC has no tokens, so that every program
 // of this machine may change things.
-func TestT70NothingOfAPageChangesAnythingByRPC(t *testing.T) {
+// Faults: T70.
+func TestRequestsOfWebPagesChangeNothingByRPC(t *testing.T) {
 	m := monitored(t, func(p *access.Policy) { p.Tokens, p.Insecure = nil, true })
 	p := serve(t, m)
 	for _, header := range []map[string]string{

@@ -111,7 +111,8 @@ func TestJSONEventsAreReadLeniently(t *testing.T) {
 	}
 }
 
-func TestT62BadJSONIsRejected(t *testing.T) {
+// Faults: T62.
+func TestBadJSONIsRejected(t *testing.T) {
 	for body, want := range map[string]reason{
 		``:                                      malformed,
 		`null`:                                  malformed,
@@ -139,9 +140,10 @@ func TestT62BadJSONIsRejected(t *testing.T) {
 	}
 }
 
-// T62: half of a surrogate pair in a text costs the character, not the event; in what
+// Half of a surrogate pair in a text costs the character, not the event; in what
 // makes the key it costs the event, as any other text that cannot be.
-func TestT62TornSurrogatePairsAreRepaired(t *testing.T) {
+// Faults: T62.
+func TestTornSurrogatePairsAreRepaired(t *testing.T) {
 	event := func(id, text string) []byte {
 		return []byte(`{"id":"` + id + `","status":2,"error":"` + text + `","results":{"k":"` + text + `"},` +
 			`"service":{"name":"s","nodes":[{"id":"n"}]}}`)

@@ -129,7 +129,8 @@ func TestDecodeOfATypicalEventDoesNotAllocate(t *testing.T) {
 	}
 }
 
-func TestT62TenThousandNodesCostNoMoreThanTheirBytes(t *testing.T) {
+// Faults: T62.
+func TestTenThousandNodesCostNoMoreThanTheirBytes(t *testing.T) {
 	m := typicalCheck()
 	for i := range 10000 {
 		m.Service.Nodes = append(m.Service.Nodes, &healthpb.Node{Id: fmt.Sprint("node-", i)})
@@ -152,7 +153,8 @@ func TestT62TenThousandNodesCostNoMoreThanTheirBytes(t *testing.T) {
 	}
 }
 
-func TestT62TruncatedEventsAreRejectedOrShorter(t *testing.T) {
+// Faults: T62.
+func TestTruncatedEventsAreRejectedOrShorter(t *testing.T) {
 	for _, kind := range kinds {
 		wire := wireOf(t, typical(kind))
 		for n := range wire {

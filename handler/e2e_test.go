@@ -153,7 +153,8 @@ func seen(t *testing.T, p *port, contentType string) {
 }
 
 // Two replicas must each see every event.
-func TestA20EveryReplicaSeesEveryEvent(t *testing.T) {
+// Faults: A20.
+func TestEveryReplicaSeesEveryEvent(t *testing.T) {
 	for name, sides := range buses(t) {
 		t.Run(name, func(t *testing.T) {
 			first, second := store.New(store.Config{}), store.New(store.Config{})

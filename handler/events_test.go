@@ -60,7 +60,8 @@ func checkSum(t *testing.T, c Counters, queued int) {
 	}
 }
 
-func TestT9BlockedStoreKeepsStatusesAndFailuresAndRecovers(t *testing.T) {
+// Faults: T9.
+func TestBlockedStoreKeepsStatusesAndFailuresAndRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		blocked := make(chan struct{})
 		p := &putter{block: func(*store.Event) store.Outcome { <-blocked; return store.Accepted }}
@@ -162,7 +163,8 @@ func TestRunDrainsWithinItsBound(t *testing.T) {
 	})
 }
 
-func TestT62OversizedAndForeignMessagesAreRejected(t *testing.T) {
+// Faults: T62.
+func TestOversizedAndForeignMessagesAreRejected(t *testing.T) {
 	events := NewEvents(EventsConfig{Store: &putter{}, Log: slog.New(slog.DiscardHandler)})
 	ten := typicalCheck()
 	ten.Description = strings.Repeat("x", 10<<20)
@@ -197,7 +199,8 @@ func TestLargestEventIsTaken(t *testing.T) {
 	}
 }
 
-func TestA1RejectionsAreLoggedOnceInTenSeconds(t *testing.T) {
+// Faults: A1.
+func TestRejectionsAreLoggedOnceInTenSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		events := NewEvents(EventsConfig{Store: &putter{}, Log: slog.New(slog.NewTextHandler(&log, nil))})

@@ -24,7 +24,8 @@ func identityOf(service, version, node, id string) []byte {
 	return appendBytes(b, 6, s)
 }
 
-func TestA1A2EventsWithoutIdentityAreRejected(t *testing.T) {
+// Faults: A1, A2.
+func TestEventsWithoutIdentityAreRejected(t *testing.T) {
 	long := strings.Repeat("x", 257)
 	for name, c := range map[string]struct {
 		wire []byte
@@ -59,7 +60,8 @@ func TestA1A2EventsWithoutIdentityAreRejected(t *testing.T) {
 	}
 }
 
-func TestA1StatusAndStatsWithoutServiceOrNodesAreRejected(t *testing.T) {
+// Faults: A1.
+func TestStatusAndStatsWithoutServiceOrNodesAreRejected(t *testing.T) {
 	services := map[reason]*healthpb.Service{
 		noService: nil,
 		noNode:    {Name: "s", Version: "1"},

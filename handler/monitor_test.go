@@ -47,7 +47,8 @@ func codeOf(t testing.TB, err error) (int32, string) {
 	return e.Code, e.Detail
 }
 
-func TestT65BadArgumentsAre400WithTheField(t *testing.T) {
+// Faults: T65.
+func TestBadArgumentsAre400WithTheField(t *testing.T) {
 	p := serve(t, fleet(t, 3).monitor())
 	for _, c := range []struct{ method, request, field string }{
 		{"HealthChecks", `{"limit":-1}`, "limit"},
@@ -92,7 +93,8 @@ func TestT65BadArgumentsAre400WithTheField(t *testing.T) {
 	}
 }
 
-func TestA21WhatIsNotKnownIs404Everywhere(t *testing.T) {
+// Faults: A21.
+func TestUnknownNamesAre404Everywhere(t *testing.T) {
 	m := fleet(t, 3).monitor()
 	p := serve(t, m)
 	ctx := t.Context()
@@ -145,7 +147,8 @@ func TestA21WhatIsNotKnownIs404Everywhere(t *testing.T) {
 	}
 }
 
-func TestA21LongNamesAreToldBriefly(t *testing.T) {
+// Faults: A21.
+func TestLongNamesAreShortenedInErrors(t *testing.T) {
 	m := fleet(t, 1).monitor()
 	err := m.HealthChecks(t.Context(), &monitorpb.HealthChecksRequest{Service: strings.Repeat("é", 100000)}, new(monitorpb.HealthChecksResponse))
 	code, detail := codeOf(t, err)
@@ -154,7 +157,8 @@ func TestA21LongNamesAreToldBriefly(t *testing.T) {
 	}
 }
 
-func TestA16FilterComesBeforePage(t *testing.T) {
+// Faults: A16.
+func TestFilterIsAppliedBeforePaging(t *testing.T) {
 	v := newView()
 	for i := range 100 {
 		c := ofNode(i, typicalCheck())
@@ -190,7 +194,8 @@ func TestA16FilterComesBeforePage(t *testing.T) {
 	}
 }
 
-func TestA12OneNodeIDInTwoServicesShowsTwice(t *testing.T) {
+// Faults: A12.
+func TestNodeIDOfTwoServicesIsShownTwice(t *testing.T) {
 	v := newView()
 	victim, thief := typicalStatus(), typicalStatus()
 	thief.Service.Name, thief.Status = "go.micro.srv.thief", healthpb.Status_STOPPED
@@ -217,7 +222,8 @@ func TestA12OneNodeIDInTwoServicesShowsTwice(t *testing.T) {
 	}
 }
 
-func TestT68EventsAtTheRPCPortAreNotTaken(t *testing.T) {
+// Faults: T68.
+func TestEventsSentToTheRPCPortChangeNothing(t *testing.T) {
 	v := newView()
 	p := serve(t, v.monitor())
 	body, contentType := oldEvent(t, store.KindCheck, false)

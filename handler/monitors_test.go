@@ -86,8 +86,9 @@ func registering(definition string) func(*Monitor, context.Context) error {
 	}
 }
 
-// G1, T73: without tokens nothing changes, and exec needs its own switch.
-func TestG1NoTokenFileMeansNoChanges(t *testing.T) {
+// Without tokens nothing changes, and exec needs its own switch.
+// Faults: G1, T73.
+func TestNothingChangesByRPCWithoutATokenFile(t *testing.T) {
 	m := monitored(t, func(p *access.Policy) { p.Tokens = nil })
 	err := registering(plainDefinition)(m, as("admin-token-long"))
 	if statusOf(err) != 403 || !strings.Contains(err.Error(), "--token_file") {

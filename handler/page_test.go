@@ -42,7 +42,8 @@ var listers = []lister{
 	}},
 }
 
-func TestA4T65LimitAndOffsetOfAnySize(t *testing.T) {
+// Faults: A4, T65.
+func TestLimitAndOffsetOfAnySizeByRPC(t *testing.T) {
 	const n = 1100
 	m := fleet(t, n).monitor()
 	numbers := []uint64{0, 1, 10, 999, 1000, 1001, 1 << 31, 1 << 32, 1<<63 - 1, 1 << 63, 1<<64 - 1, math.MaxUint64 - 10}
@@ -95,7 +96,8 @@ func walk(t *testing.T, m *Monitor, limit uint64, between func()) []string {
 	}
 }
 
-func TestT65WalkingAllPagesShowsEachEntryOnce(t *testing.T) {
+// Faults: T65.
+func TestWalkingAllPagesShowsEachEntryOnce(t *testing.T) {
 	const n = 500
 	v := fleet(t, n)
 	m := v.monitor()
@@ -112,7 +114,8 @@ func TestT65WalkingAllPagesShowsEachEntryOnce(t *testing.T) {
 	}
 }
 
-func TestT65WalkingPagesShowsNoEntryTwiceWhileEntriesChange(t *testing.T) {
+// Faults: T65.
+func TestWalkingPagesShowsNoEntryTwiceWhileEntriesChange(t *testing.T) {
 	v := fleet(t, 500)
 	m := v.monitor()
 	next := 1000

@@ -70,7 +70,8 @@ func TestQueueKeepsChecksAndStatusesInOrderAndStatsLast(t *testing.T) {
 	}
 }
 
-func TestT9FullQueueDropsWhatMattersLeastAndIsOldest(t *testing.T) {
+// Faults: T9.
+func TestFullQueueDropsTheOldestOfTheLeastImportant(t *testing.T) {
 	q := newQueue(4, 1<<20)
 	push := func(c class, name string) string {
 		dropped := q.push(newItem(c, name))
@@ -104,7 +105,8 @@ func TestT9FullQueueDropsWhatMattersLeastAndIsOldest(t *testing.T) {
 	}
 }
 
-func TestT9QueueHoldsSoMuchByDefault(t *testing.T) {
+// Faults: T9.
+func TestDefaultBoundsOfTheQueue(t *testing.T) {
 	if q := NewEvents(EventsConfig{}).queue; q.maxCount != 65_536 || q.maxBytes != 64<<20 {
 		t.Errorf("%d messages of %d bytes, want 65536 of 64 MiB", q.maxCount, q.maxBytes)
 	}

@@ -17,7 +17,8 @@ import (
 
 // A body must be such that every reader can decode it, or one event would spoil
 // the answers about all others.
-func TestA19TextIsCutAndRepaired(t *testing.T) {
+// Faults: A19.
+func TestTextIsCutAndRepaired(t *testing.T) {
 	long := strings.Repeat("é", health.MaxText)
 	m := typicalCheck()
 	m.Description, m.Error = long, long
@@ -42,7 +43,8 @@ func TestA19TextIsCutAndRepaired(t *testing.T) {
 }
 
 // A map of Go has no order on the wire, so it must not decide what is left out.
-func TestA19ResultsLeftOutDoNotDependOnTheirOrder(t *testing.T) {
+// Faults: A19.
+func TestResultsLeftOutDoNotDependOnTheirOrder(t *testing.T) {
 	m := typicalCheck()
 	m.Results = make(map[string]string)
 	for i := range 300 {
@@ -74,7 +76,8 @@ func TestA19ResultsLeftOutDoNotDependOnTheirOrder(t *testing.T) {
 	}
 }
 
-func TestA19ResultsInAllAreLimited(t *testing.T) {
+// Faults: A19.
+func TestResultsInAllAreLimited(t *testing.T) {
 	m := typicalCheck()
 	m.Results = make(map[string]string)
 	for i := range 20 {
@@ -96,7 +99,8 @@ func TestA19ResultsInAllAreLimited(t *testing.T) {
 
 // What proto.Unmarshal would not take may stand in a piece that it merges with a
 // later one. It must not get into the body as it is.
-func TestA3NoPieceOfTheBodyEscapesTheCheck(t *testing.T) {
+// Faults: A3.
+func TestEveryPieceOfTheBodyIsChecked(t *testing.T) {
 	bad := []byte{0xff}
 	entry := appendBytes(appendBytes(appendBytes(nil, 1, bad), 1, []byte("k")), 2, []byte("v"))
 	endpoint := appendBytes(appendBytes(nil, 2, bad), 2, []byte("Method"))
@@ -131,7 +135,8 @@ func TestA3NoPieceOfTheBodyEscapesTheCheck(t *testing.T) {
 	}
 }
 
-func TestT62MetricsThatCannotBeAreZero(t *testing.T) {
+// Faults: T62.
+func TestInvalidMetricsAreZero(t *testing.T) {
 	m := typicalStats()
 	m.Endpoints = []*healthpb.Endpoint{{
 		Method:  "A.B",
@@ -152,7 +157,8 @@ func TestT62MetricsThatCannotBeAreZero(t *testing.T) {
 	}
 }
 
-func TestT62EndpointsBeyondTheLimitAreSummed(t *testing.T) {
+// Faults: T62.
+func TestEndpointsBeyondTheLimitAreSummed(t *testing.T) {
 	m := typicalStats()
 	m.Endpoints = nil
 	for i := range health.MaxEndpoints + 1 {
@@ -183,7 +189,8 @@ func TestT62EndpointsBeyondTheLimitAreSummed(t *testing.T) {
 	}
 }
 
-func TestT62UnknownNumbersOfEnumsAreUnknown(t *testing.T) {
+// Faults: T62.
+func TestUnknownEnumNumbersAreUnknown(t *testing.T) {
 	for _, n := range []int32{4, 99, -1, math.MaxInt32, math.MinInt32} {
 		check, status := typicalCheck(), typicalStatus()
 		check.Status, status.Status = healthpb.HealthCheck_Status(n), healthpb.Status_Status(n)

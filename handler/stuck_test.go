@@ -9,10 +9,11 @@ import (
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 )
 
-// TestT53StuckMonitorsAreStoppedByRPCAtOnce has a target that takes connections and
+// TestStuckMonitorsAreStoppedByRPCAtOnce has a target that takes connections and
 // says nothing. The probe gives its connection back at once, and not only after its
 // deadline of a minute.
-func TestT53StuckMonitorsAreStoppedByRPCAtOnce(t *testing.T) {
+// Faults: T53.
+func TestStuckMonitorsAreStoppedByRPCAtOnce(t *testing.T) {
 	t.Parallel() // it waits for its first probes, within ten seconds of a registration
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -38,7 +38,8 @@ func (s *fakeSub) Options() broker.SubscribeOptions { return s.opts }
 func (s *fakeSub) Topic() string                    { return s.topic }
 func (s *fakeSub) Unsubscribe() error               { s.gone = true; return nil }
 
-func TestA20SubscribesOnceToEachTopicWithoutAQueue(t *testing.T) {
+// Faults: A20.
+func TestEachTopicIsSubscribedOnceWithoutAQueue(t *testing.T) {
 	events := NewEvents(EventsConfig{Store: &putter{}})
 	b := new(fakeBroker)
 	if err := events.Subscribe(b); err != nil {

@@ -68,7 +68,8 @@ type badError struct{ text string }
 
 func (e *badError) Error() string { return e.text }
 
-func TestA22SilentCheckIsAnErrorAtItsDeadlineAndNeverRunsBesideItself(t *testing.T) {
+// Faults: A22.
+func TestHangingCheckFailsAtItsDeadlineAndRunsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newFakeBroker()
 		r := newTestReporter(b)

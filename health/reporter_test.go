@@ -127,9 +127,10 @@ func TestStoppedIsNewerThanWhatWasSentInTheSameSecond(t *testing.T) {
 	})
 }
 
-// T16: a publisher whose clock is set back is not taken for one that repeats old
+// A publisher whose clock is set back is not taken for one that repeats old
 // news.
-func TestT16TimestampsNeverGoBack(t *testing.T) {
+// Faults: T16.
+func TestTimestampsOfAReporterNeverGoBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newFakeBroker()
 		r := newTestReporter(b)

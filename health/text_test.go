@@ -107,7 +107,8 @@ func TestClipResults(t *testing.T) {
 	}
 }
 
-func TestT62LargestCheckFitsInAnEvent(t *testing.T) {
+// Faults: T62.
+func TestLargestCheckFitsInAnEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newFakeBroker()
 		id := Identity{

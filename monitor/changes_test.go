@@ -140,9 +140,10 @@ func TestFailingMonitorThatGoesIsLogged(t *testing.T) {
 	})
 }
 
-// T16: a clock that was set back while the program was stopped makes no failure
+// A clock that was set back while the program was stopped makes no failure
 // end before it began.
-func TestT16DurationsAreNeverNegative(t *testing.T) {
+// Faults: T16.
+func TestDurationsAreNeverNegative(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := newBench(t)
 		defer stop()

@@ -22,10 +22,11 @@ func (p stuckProbe) Close() error {
 	return nil
 }
 
-// TestT65AProbeThatCannotBeClosedHindersNoChange takes monitors away whose
+// TestProbeThatCannotBeClosedBlocksNoChange takes monitors away whose
 // probes hang in Close: the changes, and all others, go on meanwhile, and the
 // Group ends when they have.
-func TestT65AProbeThatCannotBeClosedHindersNoChange(t *testing.T) {
+// Faults: T53.
+func TestProbeThatCannotBeClosedBlocksNoChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
 		g := NewGroup(Config{

@@ -119,7 +119,8 @@ func openedJournal(t *testing.T, dir string) *Journal {
 	return j
 }
 
-func TestG31TheSameDefinitionAgainIsTheSameMonitor(t *testing.T) {
+// Faults: G31.
+func TestRegisteringTheSameDefinitionAgainIsTheSameMonitor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := newBench(t)
 		defer stop()
@@ -178,7 +179,8 @@ func TestG31TheSameDefinitionAgainIsTheSameMonitor(t *testing.T) {
 	})
 }
 
-func TestG31TheMonitorOfAFileIsNoRegisteredOne(t *testing.T) {
+// Faults: G31.
+func TestMonitorOfAFileIsNotARegisteredOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := newBench(t)
 		defer stop()

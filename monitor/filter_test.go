@@ -80,7 +80,8 @@ func TestVerdictFilters(t *testing.T) {
 	}
 }
 
-func TestG21FilterSettings(t *testing.T) {
+// Faults: G21.
+func TestFilterSettingsAreChecked(t *testing.T) {
 	for _, c := range []struct{ kind, keys, want string }{
 		{"average", "window = 0", "window is 0: give 1 to 10000"},
 		{"average", "window = 2000000000", "window is 2000000000: give 1 to 10000"},
@@ -101,7 +102,8 @@ func TestG21FilterSettings(t *testing.T) {
 	}
 }
 
-func TestG22OutageIsSeenAtOnce(t *testing.T) {
+// Faults: G22.
+func TestAverageShowsAnOutageAtOnce(t *testing.T) {
 	f, err := buildFilter(t, "average", "init = 0\nwindow = 10")
 	if err != nil {
 		t.Fatal(err)

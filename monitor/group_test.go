@@ -194,7 +194,8 @@ func TestFailureAndRecoveryAreTold(t *testing.T) {
 	})
 }
 
-func TestG37FirstProbesAreSpreadAndPhasesHold(t *testing.T) {
+// Faults: G37.
+func TestFirstProbesAreSpreadAndPhasesHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := newBench(t)
 		defer stop()
@@ -266,7 +267,8 @@ func TestStuckProbeHurtsNoOther(t *testing.T) {
 	})
 }
 
-func TestG36StopKeepsTheIncident(t *testing.T) {
+// Faults: G36.
+func TestStopKeepsTheIncident(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := newBench(t)
 		defer stop()
@@ -294,7 +296,8 @@ func TestG36StopKeepsTheIncident(t *testing.T) {
 	})
 }
 
-func TestT74ReloadKeepsWhatDidNotChange(t *testing.T) {
+// Faults: T74.
+func TestReloadKeepsUnchangedMonitors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := newBench(t)
 		defer stop()

@@ -192,9 +192,10 @@ func (d *memDisk) set(fault error, slow time.Duration) {
 	d.fault, d.slow = fault, slow
 }
 
-// TestT20NothingIsWrittenThatCannotBeReadAgain writes more than is read of a file:
+// TestJournalTooLargeToReadIsNotWritten writes more than is read of a file:
 // the file stays as it was.
-func TestT20NothingIsWrittenThatCannotBeReadAgain(t *testing.T) {
+// Faults: T20.
+func TestJournalTooLargeToReadIsNotWritten(t *testing.T) {
 	d := newMemDisk()
 	if err := replaceFile(d, "/state/f", []byte("old")); err != nil {
 		t.Fatal(err)
@@ -234,8 +235,9 @@ func TestLargestJournalIsReadAgain(t *testing.T) {
 	}
 }
 
-// TestT20T21DamagedJournalOnAFullDisk says that no copy was kept of what is damaged.
-func TestT20T21DamagedJournalOnAFullDisk(t *testing.T) {
+// TestDamagedJournalOnAFullDiskIsReported says that no copy was kept of what is damaged.
+// Faults: T20, T21.
+func TestDamagedJournalOnAFullDiskIsReported(t *testing.T) {
 	d := newMemDisk()
 	if err := replaceFile(d, "/state/"+journalName, []byte("damaged")); err != nil {
 		t.Fatal(err)

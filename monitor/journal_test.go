@@ -48,9 +48,10 @@ func (b *bench) listed() string {
 	return strings.Join(all, " ")
 }
 
-// TestG46IDsAreNeverUsedAgain restarts with other files each time: neither a
+// TestIDsAreNeverReused restarts with other files each time: neither a
 // registered monitor nor one of a file ever gets an id that another had.
-func TestG46IDsAreNeverUsedAgain(t *testing.T) {
+// Faults: G46.
+func TestIDsAreNeverReused(t *testing.T) {
 	dir := t.TempDir()
 	start := func(t *testing.T, files string) (*bench, func()) {
 		b, stop := newBenchWith(t, openJournal(t, dir))
@@ -86,9 +87,10 @@ func TestG46IDsAreNeverUsedAgain(t *testing.T) {
 	})
 }
 
-// TestG46WhatIsNotRestoredIsNotForgotten restarts with less allowed, changes
+// TestUnrestoredRegistrationsAreKept restarts with less allowed, changes
 // something, and restarts with all allowed again.
-func TestG46WhatIsNotRestoredIsNotForgotten(t *testing.T) {
+// Faults: G46.
+func TestUnrestoredRegistrationsAreKept(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := newBenchWith(t, openJournal(t, dir))
@@ -134,8 +136,9 @@ func TestG46WhatIsNotRestoredIsNotForgotten(t *testing.T) {
 	})
 }
 
-// TestG46NothingRunsThatIsNotWrittenDown registers while the disk refuses.
-func TestG46NothingRunsThatIsNotWrittenDown(t *testing.T) {
+// TestNothingRunsBeforeItIsWrittenDown registers while the disk refuses.
+// Faults: G46.
+func TestNothingRunsBeforeItIsWrittenDown(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := newBenchWith(t, openJournal(t, dir))
@@ -169,9 +172,10 @@ func TestG46NothingRunsThatIsNotWrittenDown(t *testing.T) {
 	})
 }
 
-// TestT22KilledAtEveryByte leaves the directory as a kill at each point of a
+// TestJournalSurvivesAKillAtEveryByte leaves the directory as a kill at each point of a
 // write leaves it: what is loaded is what was there before, or all that is new.
-func TestT22KilledAtEveryByte(t *testing.T) {
+// Faults: T22.
+func TestJournalSurvivesAKillAtEveryByte(t *testing.T) {
 	before := journalState{LastID: 1, Monitors: []Saved{{ID: 1, Text: "old <&> \u2028", Trusted: true}}}
 	after := journalState{LastID: 2, Monitors: []Saved{{ID: 1, Text: "old <&> \u2028", Trusted: true}, {ID: 2, Text: "new"}}}
 	content := func(s journalState) []byte {
@@ -215,9 +219,10 @@ func TestT22KilledAtEveryByte(t *testing.T) {
 	}
 }
 
-// TestT21DamagedJournalIsNeverTakenForAnother cuts the file at every byte and
+// TestDamagedJournalIsNeverMisread cuts the file at every byte and
 // flips bits: it is set aside, or holds what it held.
-func TestT21DamagedJournalIsNeverTakenForAnother(t *testing.T) {
+// Faults: T21.
+func TestDamagedJournalIsNeverMisread(t *testing.T) {
 	dir := t.TempDir()
 	j := openJournal(t, dir)
 	want := journalState{LastID: 12, Monitors: []Saved{{ID: 7, Text: `{"name":"m"}`}, {ID: 12, Text: "x", Trusted: true}}, Key: j.opened.Key}

@@ -89,7 +89,8 @@ func FuzzJudge(f *testing.F) {
 	})
 }
 
-func TestG5NaNIsFailure(t *testing.T) {
+// Faults: G5.
+func TestNaNIsFailure(t *testing.T) {
 	wide := Thresholds{Min: -math.MaxFloat64, Max: math.MaxFloat64}
 	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 		if got := wide.grade(v); got != bad {

@@ -64,9 +64,10 @@ func numberOf(t *testing.T, k Kept) int {
 	return number
 }
 
-// TestT22LedgerKilledAtEveryStep ends the process at each step of a write: what
+// TestLedgerSurvivesAKillAtEveryStep ends the process at each step of a write: what
 // is read is all that was there before, or all that is new.
-func TestT22LedgerKilledAtEveryStep(t *testing.T) {
+// Faults: T22.
+func TestLedgerSurvivesAKillAtEveryStep(t *testing.T) {
 	for cut := 1; ; cut++ {
 		d := newMemDisk()
 		l, _ := openLedgerOn(d, "/state", quiet)
@@ -87,9 +88,10 @@ func TestT22LedgerKilledAtEveryStep(t *testing.T) {
 	}
 }
 
-// TestT23PowerFailureLosesNothingAcknowledged fails the power at any moment: of
+// TestPowerFailureLosesNothingAcknowledged fails the power at any moment: of
 // what was written down nothing is lost, and nothing is read in part.
-func TestT23PowerFailureLosesNothingAcknowledged(t *testing.T) {
+// Faults: T23.
+func TestPowerFailureLosesNothingAcknowledged(t *testing.T) {
 	for seed := range uint64(2000) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		d := newMemDisk()
@@ -157,9 +159,10 @@ func contains[T any](list []T, v T) bool {
 	return false
 }
 
-// TestT21DamagedLedgerIsNeverTakenForAnother flips every bit, cuts at every byte
+// TestDamagedLedgerIsNeverMisread flips every bit, cuts at every byte
 // and writes junk: what is read was there, and what is missing is told.
-func TestT21DamagedLedgerIsNeverTakenForAnother(t *testing.T) {
+// Faults: T21.
+func TestDamagedLedgerIsNeverMisread(t *testing.T) {
 	want := keptOf(4)
 	whole, err := encodeKept(want)
 	if err != nil {
@@ -216,9 +219,10 @@ func TestT21DamagedLedgerIsNeverTakenForAnother(t *testing.T) {
 	}
 }
 
-// TestT21DamagedLedgersAreSetAside starts with damaged files again and again: it
+// TestDamagedLedgersAreSetAside starts with damaged files again and again: it
 // goes on with what is whole, says what is lost, and keeps three of them.
-func TestT21DamagedLedgersAreSetAside(t *testing.T) {
+// Faults: T21.
+func TestDamagedLedgersAreSetAside(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, ledgerName)
 	whole, err := encodeKept(keptOf(4))
@@ -277,10 +281,11 @@ func runLedger(t *testing.T, d disk, log *slog.Logger) *Ledger {
 	return l
 }
 
-// TestT24SlowDiskDelaysANoticeByASecondAtMost has a disk whose fsync takes 2 s, as
+// TestSlowDiskDelaysANoticeByASecondAtMost has a disk whose fsync takes 2 s, as
 // NFS may: the first notice waits a second, the others not at all, until the disk
 // is quick again.
-func TestT24SlowDiskDelaysANoticeByASecondAtMost(t *testing.T) {
+// Faults: T24.
+func TestSlowDiskDelaysANoticeByASecondAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		d := newMemDisk()
@@ -321,9 +326,10 @@ func TestT24SlowDiskDelaysANoticeByASecondAtMost(t *testing.T) {
 	})
 }
 
-// TestT20FullDiskDelaysNothing has a disk that refuses: nobody waits for it, the
+// TestFullDiskDelaysNothing has a disk that refuses: nobody waits for it, the
 // file stays as it was, and the next write after there is room succeeds.
-func TestT20FullDiskDelaysNothing(t *testing.T) {
+// Faults: T20.
+func TestFullDiskDelaysNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		d := newMemDisk()
@@ -366,8 +372,9 @@ func TestT20FullDiskDelaysNothing(t *testing.T) {
 	})
 }
 
-// TestT20FullTmpfs fills a real disk.
-func TestT20FullTmpfs(t *testing.T) {
+// TestLedgerSurvivesAFullTmpfs fills a real disk.
+// Faults: T20.
+func TestLedgerSurvivesAFullTmpfs(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: a full disk; only root may mount one")
 	}
@@ -452,9 +459,10 @@ func TestLedgerStopsWithItsLastState(t *testing.T) {
 	})
 }
 
-// TestG14LedgerThatWritesAtTheStopWritesTheLastStateToo stops it in the middle of a
+// TestLedgerWritesItsLastStateAtAStop stops it in the middle of a
 // write, when what was told last has just changed what is owed.
-func TestG14LedgerThatWritesAtTheStopWritesTheLastStateToo(t *testing.T) {
+// Faults: G14.
+func TestLedgerWritesItsLastStateAtAStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newMemDisk()
 		d.set(nil, 100*time.Millisecond)

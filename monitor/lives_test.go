@@ -17,13 +17,14 @@ import (
 	"github.com/microhq/monitor-srv/probe"
 )
 
-// TestT45T47T49EveryFailureHasItsEndThroughManyLives runs monitors whose targets
+// TestEveryFailureHasItsEndThroughManyLives runs monitors whose targets
 // fail and recover at random, whose files change, and whose receivers refuse, hang
 // or lose their answers, through several lives of the program: some end in order,
 // some by a kill. In the end all is well, and each receiver must have heard of each
 // recovery after its failure, of no failure without its end, and of each group in
 // one composition.
-func TestT45T47T49EveryFailureHasItsEndThroughManyLives(t *testing.T) {
+// Faults: T45, T47, T49.
+func TestEveryFailureHasItsEndThroughManyLives(t *testing.T) {
 	seeds, first := uint64(25), rand.Uint64N(1<<32)
 	if os.Getenv("MONITOR_LONG") != "" {
 		seeds = 1000

@@ -9,7 +9,8 @@ import (
 
 // Through a mount that is read-only nobody writes, whatever the modes say: those of
 // Kubernetes have directories of mode 0777, and files of any mode.
-func TestT74ReadOnlyMountsRunCommands(t *testing.T) {
+// Faults: T74.
+func TestFilesOfReadOnlyMountsRunCommands(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED, NOT PROVEN: only root may mount")
 	}

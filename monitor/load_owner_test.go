@@ -75,7 +75,8 @@ func (g *guarded) loads() (monitors int, said string) {
 }
 
 // What only root and our user may change runs commands, links included.
-func TestT74GuardedFilesRunCommands(t *testing.T) {
+// Faults: T74.
+func TestGuardedFilesRunCommands(t *testing.T) {
 	for name, make := range map[string]func(*guarded){
 		"a file":           func(g *guarded) { g.file("a.toml", 0o644) },
 		"a private one":    func(g *guarded) { g.file("a.toml", 0o400); g.chmod("", 0o700) },
@@ -105,7 +106,8 @@ func TestT74GuardedFilesRunCommands(t *testing.T) {
 }
 
 // What others may write is read, but runs no command.
-func TestT74WhatOthersMayWriteRunsNoCommand(t *testing.T) {
+// Faults: T74.
+func TestFilesThatOthersMayWriteRunNoCommand(t *testing.T) {
 	const through = "exec probes and actions of files that are found through it are refused"
 	for name, c := range map[string]struct {
 		make func(*guarded)
@@ -163,7 +165,8 @@ DIR/a.toml:1: monitor "m": exec is refused: group or others may write the direct
 }
 
 // What is told of a directory is told once, and what runs no command runs.
-func TestT74ExposedDirectoryIsToldOnce(t *testing.T) {
+// Faults: T74.
+func TestExposedDirectoryIsReportedOnce(t *testing.T) {
 	g := newGuarded(t)
 	for i := range 3 {
 		text := strings.NewReplacer(`"m"`, fmt.Sprintf(`"m%d"`, i), `"exec"`, `"tcp"`, "command", "address").Replace(commandFile)
@@ -176,7 +179,8 @@ func TestT74ExposedDirectoryIsToldOnce(t *testing.T) {
 }
 
 // Files of somebody who is neither root nor our user run no command.
-func TestT74WhatStrangersOwnRunsNoCommand(t *testing.T) {
+// Faults: T74.
+func TestFilesOfOtherUsersRunNoCommand(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED, NOT PROVEN: only root may give files to another user")
 	}
@@ -225,7 +229,8 @@ DIR/a.toml:1: monitor "m": exec is refused: the owner of the file is user 54321,
 }
 
 // Who is trusted besides root, as a user who is not root sees it.
-func TestT74OwnersThatAreTrusted(t *testing.T) {
+// Faults: T74.
+func TestTrustedOwners(t *testing.T) {
 	g := newGuarded(t)
 	g.file("a.toml", 0o644)
 	info, err := os.Lstat(g.path("a.toml"))
@@ -244,7 +249,8 @@ func TestT74OwnersThatAreTrusted(t *testing.T) {
 
 // Where a link leads upwards from a directory that is found through a link, the
 // directories that the kernel goes through are judged.
-func TestT74LinksUpwardsAreFollowedAsTheKernelDoes(t *testing.T) {
+// Faults: T74.
+func TestLinksUpwardsAreFollowedAsTheKernelDoes(t *testing.T) {
 	for _, c := range []struct {
 		target   string
 		monitors int

@@ -9,7 +9,8 @@ import (
 )
 
 // A file of 10,000 ordinary monitors is read.
-func TestT74FileOfTenThousandMonitors(t *testing.T) {
+// Faults: T74.
+func TestFileOfTenThousandMonitorsIsRead(t *testing.T) {
 	const n = 10_000
 	var text strings.Builder
 	for i := range n {

@@ -207,9 +207,10 @@ func quantile(sorted []time.Duration, q float64) time.Duration {
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 
-// TestT50TwoThousandMonitors lets 2,000 monitors of one interval dial a server.
+// TestTwoThousandMonitorsRunOnTime lets 2,000 monitors of one interval dial a server.
 // A machine that is busy with other things gets three tries.
-func TestT50TwoThousandMonitors(t *testing.T) {
+// Faults: T50.
+func TestTwoThousandMonitorsRunOnTime(t *testing.T) {
 	const n, interval = 2000, 4 * time.Second
 	sink := startSink(t)
 	var wrong string
@@ -239,9 +240,10 @@ func TestT50TwoThousandMonitors(t *testing.T) {
 	t.Error(wrong)
 }
 
-// TestT51ExecProbesWaitForAPlace has more commands due than can run. None is
+// TestExecProbesWaitForASlot has more commands due than can run. None is
 // made twice, and each that is not made is counted.
-func TestT51ExecProbesWaitForAPlace(t *testing.T) {
+// Faults: T51.
+func TestExecProbesWaitForASlot(t *testing.T) {
 	n := 10_000
 	if raceEnabled {
 		n = 4000

@@ -23,9 +23,10 @@ type = "http"
 url_fail = "http://127.0.0.1:1/x"
 `
 
-// TestT50MonitorAtRestIsSmall bounds what 10,000 monitors take: the store, and
+// TestMonitorAtRestIsSmall bounds what 10,000 monitors take: the store, and
 // what the garbage collector leaves, come on top of that.
-func TestT50MonitorAtRestIsSmall(t *testing.T) {
+// Faults: T50.
+func TestMonitorAtRestIsSmall(t *testing.T) {
 	const n, most = 2000, 1700
 	var text strings.Builder
 	for i := range n {

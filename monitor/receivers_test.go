@@ -35,9 +35,10 @@ func (b *bench) receiverNames() []string {
 	return names
 }
 
-// TestT47LikeActionsShareAReceiver has 2,000 monitors with the same action
+// TestEqualActionsShareAReceiver has 2,000 monitors with the same action
 // written out fail in the same second: they are told in few messages, all.
-func TestT47LikeActionsShareAReceiver(t *testing.T) {
+// Faults: T47.
+func TestEqualActionsShareAReceiver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := newBench(t)
 		defer stop()

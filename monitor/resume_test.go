@@ -97,10 +97,11 @@ func watched(name string, receivers ...string) string {
 	return text
 }
 
-// TestG36T14UnchangedIncidentsSendNothingAfterAKill kills the program with open
+// TestUnchangedIncidentsSendNothingAfterAKill kills the program with open
 // incidents, again and again: nobody hears anything until the recovery, which
 // carries the old id and the whole duration.
-func TestG36T14UnchangedIncidentsSendNothingAfterAKill(t *testing.T) {
+// Faults: G36, T14.
+func TestUnchangedIncidentsSendNothingAfterAKill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		files := ops + watched("a", "ops") + watched("b", "ops") + watched("silent")
 		l := begin(t, newMemDisk(), files)
@@ -146,8 +147,9 @@ func TestG36T14UnchangedIncidentsSendNothingAfterAKill(t *testing.T) {
 	})
 }
 
-// TestG36WhatWasNotToldIsToldAfterAKill has a receiver that is away.
-func TestG36WhatWasNotToldIsToldAfterAKill(t *testing.T) {
+// TestPendingNoticesAreSentAfterAKill has a receiver that is away.
+// Faults: G36.
+func TestPendingNoticesAreSentAfterAKill(t *testing.T) {
 	for name, heals := range map[string]bool{"still failing": false, "over by then": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -178,8 +180,9 @@ func TestG36WhatWasNotToldIsToldAfterAKill(t *testing.T) {
 	}
 }
 
-// TestG36ResumeWithOtherFiles restarts with files that changed meanwhile.
-func TestG36ResumeWithOtherFiles(t *testing.T) {
+// TestIncidentsResumeWithChangedFiles restarts with files that changed meanwhile.
+// Faults: G36.
+func TestIncidentsResumeWithChangedFiles(t *testing.T) {
 	other := "[[receiver]]\nname = \"other\"\ntype = \"fake\"\nto = \"other\"\n"
 	for name, c := range map[string]struct {
 		files string // of the second life
@@ -245,9 +248,10 @@ func TestG36ResumeWithOtherFiles(t *testing.T) {
 	}
 }
 
-// TestG36WhatIsAbsentIsForgottenAfterADay leaves a monitor and a receiver away
+// TestAbsentMonitorsAreForgottenAfterADay leaves a monitor and a receiver away
 // for good.
-func TestG36WhatIsAbsentIsForgottenAfterADay(t *testing.T) {
+// Faults: G36.
+func TestAbsentMonitorsAreForgottenAfterADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := begin(t, newMemDisk(), ops+watched("a", "ops"))
 		l.answer(down)
@@ -269,9 +273,10 @@ func TestG36WhatIsAbsentIsForgottenAfterADay(t *testing.T) {
 	})
 }
 
-// TestT24ProbesNeverWaitForTheDisk has a disk that takes 2 s for each fsync, and
+// TestProbesNeverWaitForTheDisk has a disk that takes 2 s for each fsync, and
 // then one that hangs: probes are in time, and notices at most a second late.
-func TestT24ProbesNeverWaitForTheDisk(t *testing.T) {
+// Faults: T24.
+func TestProbesNeverWaitForTheDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newMemDisk()
 		var files strings.Builder
@@ -335,9 +340,10 @@ func TestT24ProbesNeverWaitForTheDisk(t *testing.T) {
 	})
 }
 
-// TestT47TwoThousandFailuresAreAFewWrites lets 2,000 monitors fail in one second.
+// TestTwoThousandFailuresTakeFewWrites lets 2,000 monitors fail in one second.
 // What is written grows with their number, not with its square.
-func TestT47TwoThousandFailuresAreAFewWrites(t *testing.T) {
+// Faults: T47.
+func TestTwoThousandFailuresTakeFewWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newMemDisk()
 		d.set(nil, 10*time.Millisecond)
@@ -371,10 +377,11 @@ func TestT47TwoThousandFailuresAreAFewWrites(t *testing.T) {
 	})
 }
 
-// TestT47T49KilledWhileManyAreTold kills the program while 200 failures of one
+// TestKillAmongManyNoticesLosesNone kills the program while 200 failures of one
 // second are told: in both lives together each is told, and twice only what
 // was under way.
-func TestT47T49KilledWhileManyAreTold(t *testing.T) {
+// Faults: T47, T49.
+func TestKillAmongManyNoticesLosesNone(t *testing.T) {
 	for name, c := range map[string]struct {
 		group string
 		kill  time.Duration // after the first failure, while the second message is told
@@ -430,9 +437,10 @@ func TestT47T49KilledWhileManyAreTold(t *testing.T) {
 	}
 }
 
-// TestG36KeptIsOfOneMoment has a monitor fail while what is kept is collected: its
+// TestKeptStateIsOfOneMoment has a monitor fail while what is kept is collected: its
 // incident and its notice are both in it, or neither.
-func TestG36KeptIsOfOneMoment(t *testing.T) {
+// Faults: G36.
+func TestKeptStateIsOfOneMoment(t *testing.T) {
 	g := builtinGroup()
 	set, problems := Parse("a.toml", fmt.Sprint(
 		"[[receiver]]\nname = \"ops\"\ntype = \"exec\"\ncommand = \"/bin/true\"\n",
@@ -476,10 +484,11 @@ func TestG36KeptIsOfOneMoment(t *testing.T) {
 	}
 }
 
-// TestG36KeptHoldsAnIncidentThatIsJustResumed has a monitor come back while what is
+// TestKeptStateHoldsAnIncidentThatIsJustResumed has a monitor come back while what is
 // kept is collected: the incident that waited for it is in it all the same, and
 // that it waits no more is written down.
-func TestG36KeptHoldsAnIncidentThatIsJustResumed(t *testing.T) {
+// Faults: G36.
+func TestKeptStateHoldsAnIncidentThatIsJustResumed(t *testing.T) {
 	d := newMemDisk()
 	l, _ := openLedgerOn(d, "/state", quiet)
 	cfg := builtinGroup().cfg

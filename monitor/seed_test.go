@@ -18,7 +18,8 @@ import (
 	"github.com/microhq/monitor-srv/probe"
 )
 
-func TestG6BoundsThatAreNoNumbersAreRefused(t *testing.T) {
+// Faults: G6.
+func TestNonFiniteThresholdsAreRefused(t *testing.T) {
 	for _, key := range []string{"min", "max", "warn_min", "warn_max"} {
 		for _, value := range []string{"nan", "inf", "-inf"} {
 			set, problems := Parse("a.toml", text("m", key+" = "+value))
@@ -29,8 +30,9 @@ func TestG6BoundsThatAreNoNumbersAreRefused(t *testing.T) {
 	}
 }
 
-// TestG7G16ReceiverThatIsDownAtTheStartStopsNoMonitor: a monitor whose init cannot be told is stopped and listed at once.
-func TestG7G16ReceiverThatIsDownAtTheStartStopsNoMonitor(t *testing.T) {
+// TestReceiverThatIsDownAtStartBlocksNoMonitor: a monitor whose init cannot be told is stopped and listed at once.
+// Faults: G7, G16.
+func TestReceiverThatIsDownAtStartBlocksNoMonitor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := newBench(t)
 		defer stop()
@@ -55,7 +57,8 @@ func TestG7G16ReceiverThatIsDownAtTheStartStopsNoMonitor(t *testing.T) {
 	})
 }
 
-func TestG8SlowActionDelaysNoProbe(t *testing.T) {
+// Faults: G8.
+func TestSlowActionDelaysNoProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := newBench(t)
 		defer stop()
@@ -74,9 +77,10 @@ func TestG8SlowActionDelaysNoProbe(t *testing.T) {
 	})
 }
 
-// TestG17G18ServersThatAreDownHinderNoStart applies definitions of servers that
+// TestServersThatAreDownBlockNoStart applies definitions of servers that
 // refuse and that are silent, and a broken one beside.
-func TestG17G18ServersThatAreDownHinderNoStart(t *testing.T) {
+// Faults: G17, G18.
+func TestServersThatAreDownBlockNoStart(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // never accepts
 	if err != nil {
 		t.Fatal(err)
@@ -114,8 +118,9 @@ func canceled() context.Context {
 	return ctx
 }
 
-// TestG19G20G21NumbersMeanTheSameInTOMLAndJSON builds what goma refused.
-func TestG19G20G21NumbersMeanTheSameInTOMLAndJSON(t *testing.T) {
+// TestNumbersMeanTheSameInTOMLAndJSON builds what goma refused.
+// Faults: G19, G20, G21.
+func TestNumbersMeanTheSameInTOMLAndJSON(t *testing.T) {
 	for _, doc := range []string{
 		"name = \"m\"\n[probe]\ntype = \"exec\"\ncommand = \"/bin/true\"\nerrval = 1\n[filter]\ntype = \"average\"\nwindow = 3\ninit = 0\n[[actions]]\ntype = \"http\"\nurl_fail = \"http://192.0.2.1\"\ntimeout = 7",
 		`{"name":"m","probe":{"type":"exec","command":"/bin/true","errval":1},"filter":{"type":"average","window":3,"init":0},"actions":[{"type":"http","url_fail":"http://192.0.2.1","timeout":7}]}`,
@@ -140,8 +145,9 @@ func TestG19G20G21NumbersMeanTheSameInTOMLAndJSON(t *testing.T) {
 	}
 }
 
-// TestG22FailedProbeDoesNotPoisonTheAverage has one probe give an infinity.
-func TestG22FailedProbeDoesNotPoisonTheAverage(t *testing.T) {
+// TestFailedProbeDoesNotPoisonTheAverage has one probe give an infinity.
+// Faults: G22.
+func TestFailedProbeDoesNotPoisonTheAverage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := newBench(t)
 		defer stop()
@@ -162,9 +168,10 @@ func TestG22FailedProbeDoesNotPoisonTheAverage(t *testing.T) {
 	})
 }
 
-// TestG29G35T52StormOfChanges has many clients change and read at once, each
+// TestStormOfChangesLosesNoMonitor has many clients change and read at once, each
 // with a monitor of its own whose state it knows; the race detector watches.
-func TestG29G35T52StormOfChanges(t *testing.T) {
+// Faults: G29, G35, T52.
+func TestStormOfChangesLosesNoMonitor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := newBench(t)
 		defer stop()
@@ -229,8 +236,9 @@ func storm(t *testing.T, b *bench, client int) {
 	}
 }
 
-// TestG30ListDoesNotGrowWithIDsEverGiven registers and unregisters many times.
-func TestG30ListDoesNotGrowWithIDsEverGiven(t *testing.T) {
+// TestListDoesNotGrowWithIDsEverGiven registers and unregisters many times.
+// Faults: G30.
+func TestListDoesNotGrowWithIDsEverGiven(t *testing.T) {
 	b := builtinGroup()
 	d, err := ParseOne(`{"name": "m", "probe": {"type": "tcp", "address": "192.0.2.1:1"}}`)
 	if err != nil {
@@ -253,8 +261,9 @@ func TestG30ListDoesNotGrowWithIDsEverGiven(t *testing.T) {
 	}
 }
 
-// TestG31NamesAreSafeAndUnique also registers a name that a file uses.
-func TestG31NamesAreSafeAndUnique(t *testing.T) {
+// TestNamesAreSafeAndUnique also registers a name that a file uses.
+// Faults: G31.
+func TestNamesAreSafeAndUnique(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := newBench(t)
 		defer stop()
@@ -274,7 +283,8 @@ func TestG31NamesAreSafeAndUnique(t *testing.T) {
 	})
 }
 
-func TestG32IntervalsAreBounded(t *testing.T) {
+// Faults: G32.
+func TestIntervalsAreBounded(t *testing.T) {
 	for _, keys := range []string{
 		"interval = -1", "interval = 0.001", "interval = 86401", "interval = 9223372036854775807", "interval = \"1ns\"",
 		"interval = 10\ntimeout = 11", "interval = 10\ntimeout = -1", "interval = 10\nretry_interval = 0.1",
@@ -289,7 +299,8 @@ func TestG32IntervalsAreBounded(t *testing.T) {
 	}
 }
 
-func TestG33WhatIsNotKnownIsRefused(t *testing.T) {
+// Faults: G33.
+func TestUnknownKeysAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"name": "m", "probe": {"type": "x"}, "actoins": []}`:     "actoins: unknown key",
 		`{"name": "m", "probe": {"type": "x"}} {}`:                 "more text follows",
@@ -356,8 +367,9 @@ func TestDeadlineIsBelowTheInterval(t *testing.T) {
 	}
 }
 
-// TestG38NeverProbedIsUnknown looks before and after the first probe.
-func TestG38NeverProbedIsUnknown(t *testing.T) {
+// TestMonitorNeverProbedIsUnknown looks before and after the first probe.
+// Faults: G38.
+func TestMonitorNeverProbedIsUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := newBench(t)
 		defer stop()
@@ -372,9 +384,10 @@ func TestG38NeverProbedIsUnknown(t *testing.T) {
 	})
 }
 
-// TestG39RetriesLeaveThePhase has one bad sample in between, which is told to
+// TestRetriesKeepThePhase has one bad sample in between, which is told to
 // nobody, and looks that the probes come as regularly as before.
-func TestG39RetriesLeaveThePhase(t *testing.T) {
+// Faults: G39.
+func TestRetriesKeepThePhase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := newBench(t)
 		defer stop()
@@ -433,9 +446,10 @@ func TestPhaseHoldsWhileConfirming(t *testing.T) {
 	})
 }
 
-// TestT17FrozenProcessMakesNoBurst calls the scheduler late, as it is after a
+// TestFrozenProcessMakesNoBurst calls the scheduler late, as it is after a
 // SIGSTOP, and counts what was missed.
-func TestT17FrozenProcessMakesNoBurst(t *testing.T) {
+// Faults: T17.
+func TestFrozenProcessMakesNoBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := newBench(t)
 		var all strings.Builder
@@ -497,7 +511,8 @@ func TestT17FrozenProcessMakesNoBurst(t *testing.T) {
 	})
 }
 
-func TestT53StuckMonitorIsGoneAtOnce(t *testing.T) {
+// Faults: T53.
+func TestStuckMonitorIsUnregisteredAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := newBench(t)
 		defer stop()
@@ -548,8 +563,9 @@ func TestReloadRunsNoSecondProbe(t *testing.T) {
 	})
 }
 
-// TestT74Directory reads a directory with all that can be wrong in one.
-func TestT74Directory(t *testing.T) {
+// TestBadFilesOfADirectorySpoilNoOthers reads a directory with all that can be wrong in one.
+// Faults: T74.
+func TestBadFilesOfADirectorySpoilNoOthers(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string, mode os.FileMode) {
 		t.Helper()

@@ -152,7 +152,8 @@ func rawUDP(tb testing.TB, reply func(q *dns.Msg) []*dns.Msg) string {
 	return pc.LocalAddr().String()
 }
 
-func TestT39DNSVillains(t *testing.T) {
+// Faults: T39.
+func TestDNSProbesSurviveHostileServers(t *testing.T) {
 	good := func(q *dns.Msg) *dns.Msg {
 		m := new(dns.Msg).SetReply(q)
 		rr, _ := dns.NewRR("www.example. 0 IN A 192.0.2.1")
@@ -209,7 +210,8 @@ func TestT39DNSVillains(t *testing.T) {
 	}
 }
 
-func TestT39DNSLargeAnswers(t *testing.T) {
+// Faults: T39.
+func TestLargeDNSAnswersAreBounded(t *testing.T) {
 	many := func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg).SetReply(q)
 		if _, overUDP := w.LocalAddr().(*net.UDPAddr); overUDP {
@@ -234,7 +236,8 @@ func TestT39DNSLargeAnswers(t *testing.T) {
 	fails(t, dnsProbeOf(t, loop), "no answer of this type")
 }
 
-func TestT39DNSAlternating(t *testing.T) {
+// Faults: T39.
+func TestAlternatingDNSAnswersAreReported(t *testing.T) {
 	var n atomic.Int32
 	server := fakeDNS(t, func(w dns.ResponseWriter, q *dns.Msg) {
 		if n.Add(1)%2 == 0 {

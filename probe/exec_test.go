@@ -110,9 +110,10 @@ func TestExecValues(t *testing.T) {
 	}
 }
 
-// TestG4AnErrorIsNeverAValue runs goma's own cases, in which a failure was 0 and
+// TestErrorIsNeverAValue runs goma's own cases, in which a failure was 0 and
 // so was the only good value.
-func TestG4AnErrorIsNeverAValue(t *testing.T) {
+// Faults: G4.
+func TestErrorIsNeverAValue(t *testing.T) {
 	for _, c := range []struct {
 		kind, text string
 		shown      float64
@@ -138,7 +139,8 @@ func TestG4AnErrorIsNeverAValue(t *testing.T) {
 	}
 }
 
-func TestG6NumbersThatAreNotFiniteAreRefused(t *testing.T) {
+// Faults: G6.
+func TestNonFiniteNumbersAreRefused(t *testing.T) {
 	for kind, text := range map[string]string{
 		"exec":     `command = "true"`,
 		"http":     `url = "http://h/"`,
@@ -154,7 +156,8 @@ func TestG6NumbersThatAreNotFiniteAreRefused(t *testing.T) {
 	}
 }
 
-func TestG11GrandchildHoldingStdoutDoesNotBlock(t *testing.T) {
+// Faults: G11.
+func TestGrandchildHoldingStdoutBlocksNoProbe(t *testing.T) {
 	p := execProbeOf(t, script(t, "sleep 30 &", "sleep 30"))
 	begin := time.Now()
 	_, err := run(t, p, 300*time.Millisecond)
@@ -174,8 +177,8 @@ func TestG11GrandchildHoldingStdoutDoesNotBlock(t *testing.T) {
 	}
 }
 
-// TestT30NothingSurvives also proves G12.
-func TestT30NothingSurvivesG12(t *testing.T) {
+// Faults: T30, G12.
+func TestNoProcessOutlivesAnExecProbe(t *testing.T) {
 	for name, lines := range map[string][]string{
 		"ignores SIGTERM":       {"trap '' TERM", "sleep 60", "sleep 60"},
 		"forks":                 {"sleep 60 & sleep 60 & sleep 60"},
@@ -204,7 +207,8 @@ func TestT30NothingSurvivesG12(t *testing.T) {
 	}
 }
 
-func TestT30ManyRunsLeaveNoZombieAndNoFile(t *testing.T) {
+// Faults: T30.
+func TestManyRunsLeaveNoZombieAndNoFile(t *testing.T) {
 	p := execProbeOf(t, "true")
 	for range 10 {
 		ok(t, p)
@@ -229,8 +233,8 @@ func TestT30ManyRunsLeaveNoZombieAndNoFile(t *testing.T) {
 	eventually(t, 2*time.Second, "no child", func() bool { return len(children(t)) == 0 })
 }
 
-// TestT31OutputIsBounded also proves G13.
-func TestT31OutputIsBoundedG13(t *testing.T) {
+// Faults: T31, G13.
+func TestOutputOfExecProbesIsBounded(t *testing.T) {
 	for name, c := range map[string]struct{ command, want string }{
 		"300 MB":        {"head -c 300000000 /dev/zero", "its output is 300000000 bytes long"},
 		"one line":      {"head -c 100000000 /dev/zero | tr '\\0' x", "its output is 100000000 bytes long"},
@@ -256,9 +260,10 @@ func TestT31OutputIsBoundedG13(t *testing.T) {
 	}
 }
 
-// TestT32ForkBombIsEnded runs one as a user of its own with a limit of processes,
+// TestForkBombIsKilled runs one as a user of its own with a limit of processes,
 // which needs root.
-func TestT32ForkBombIsEnded(t *testing.T) {
+// Faults: T32.
+func TestForkBombIsKilled(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED, NOT PROVEN: only root may run a fork bomb as another user")
 	}
@@ -299,7 +304,8 @@ func TestT32ForkBombIsEnded(t *testing.T) {
 	eventually(t, 2*time.Second, "no survivor", func() bool { return len(carrying(t, mark)) == 0 })
 }
 
-func TestT33WhatCannotStartSaysWhy(t *testing.T) {
+// Faults: T33.
+func TestExecProbesThatCannotStartGiveTheReason(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string, mode os.FileMode) string {
 		file := filepath.Join(dir, name)
@@ -371,7 +377,8 @@ func runDaemon(args []string) {
 	os.Exit(1)
 }
 
-func TestT34NoChildOutlivesAKilledDaemon(t *testing.T) {
+// Faults: T34.
+func TestNoChildOutlivesAKilledService(t *testing.T) {
 	mark := "PROBE_TEST=killed-daemon-" + strconv.Itoa(os.Getpid())
 	// A child that is deaf, a grandchild, and one of another session and parent.
 	tree := script(t, `sh -c "trap '' TERM; sleep 60; true" &`, "(setsid sleep 60 >/dev/null 2>&1 &)", "sleep 60", "true")
@@ -406,8 +413,8 @@ func TestT34NoChildOutlivesAKilledDaemon(t *testing.T) {
 	eventually(t, time.Second+slack, "no child is left", func() bool { return len(carrying(t, mark)) == 0 })
 }
 
-// TestT35OnlyWhatIsListedReachesTheChild also proves G40.
-func TestT35OnlyWhatIsListedReachesTheChildG40(t *testing.T) {
+// Faults: T35, G40.
+func TestChildSeesOnlyListedVariablesAndFiles(t *testing.T) {
 	t.Setenv("PROBE_TEST_TOKEN", "canary")
 	t.Setenv("PROBE_TEST_PASSED", "passed")
 	t.Setenv("LC_TIME", "C")
@@ -445,7 +452,8 @@ func TestT35OnlyWhatIsListedReachesTheChildG40(t *testing.T) {
 	}
 }
 
-func TestG41TheReasonIsKept(t *testing.T) {
+// Faults: G41.
+func TestReasonOfAFailedExecProbeIsKept(t *testing.T) {
 	long := strings.Repeat("y", 1000)
 	for name, c := range map[string]struct{ lines, wantErr, wantDetail string }{
 		"exit code": {"echo gone wrong >&2; exit 2", "exit status 2: gone wrong", "exit 2: gone wrong"},
@@ -481,8 +489,9 @@ func TestExecNagiosSaysWhatThePluginSays(t *testing.T) {
 	}
 }
 
-// TestG28ArgumentsAndVariablesStaySecret is the exec part of the canary test.
-func TestG28ArgumentsAndVariablesStaySecret(t *testing.T) {
+// TestArgumentsAndVariablesStaySecret is the exec part of the canary test.
+// Faults: G28.
+func TestArgumentsAndVariablesStaySecret(t *testing.T) {
 	p := execProbeOf(t, script(t, `echo "password is $DB_PASSWORD" >&2`, "exit 1"),
 		`args = ["--password", "canary-argument"]`, `env = ["DB_PASSWORD=canary-variable"]`)
 	r, err := fails(t, p, "(+2 args)")
@@ -520,7 +529,8 @@ func TestExecRelativeCommandMeansWhereTheServiceWasStarted(t *testing.T) {
 	ok(t, p)
 }
 
-func TestG20WholeNumbersAreNumbers(t *testing.T) {
+// Faults: G20.
+func TestWholeNumbersAreNumbers(t *testing.T) {
 	r, _ := fails(t, execProbeOf(t, "false", "parse = true", "errval = 2"), "exit status 1")
 	if r.Value != 2 {
 		t.Errorf("shown value %v, want 2", r.Value)

@@ -78,7 +78,8 @@ func (v villain) Check(ctx context.Context, _ *grpc_health_v1.HealthCheckRequest
 	return v.check(ctx)
 }
 
-func TestT40GRPCVillains(t *testing.T) {
+// Faults: T40.
+func TestGRPCProbesSurviveHostileServers(t *testing.T) {
 	answering := func(check func(ctx context.Context) (*grpc_health_v1.HealthCheckResponse, error)) string {
 		return grpcServer(t, func(s *grpc.Server) { grpc_health_v1.RegisterHealthServer(s, villain{check: check}) },
 			grpc.MaxSendMsgSize(1<<30))

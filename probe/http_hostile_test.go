@@ -20,7 +20,8 @@ import (
 	"time"
 )
 
-func TestT38RedirectsAreBounded(t *testing.T) {
+// Faults: T38.
+func TestRedirectsAreBounded(t *testing.T) {
 	var hops atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		hops.Add(1)
@@ -47,7 +48,8 @@ func TestT38RedirectsAreBounded(t *testing.T) {
 	ok(t, httpProbeOf(t, s.URL+"/1", "follow_redirects = false", `expect_status = "302"`))
 }
 
-func TestT38RestrictedProbesFollowNothing(t *testing.T) {
+// Faults: T38.
+func TestRestrictedProbesFollowNoRedirects(t *testing.T) {
 	var heard atomic.Int32
 	canary := serve(t, func(net.Conn) { heard.Add(1) })
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -61,7 +63,8 @@ func TestT38RestrictedProbesFollowNothing(t *testing.T) {
 	}
 }
 
-func TestT36TarpitsFailAtTheDeadline(t *testing.T) {
+// Faults: T36.
+func TestTarpitsFailAtTheDeadline(t *testing.T) {
 	drip := func(c net.Conn, text string) {
 		for i := range len(text) {
 			if _, err := io.WriteString(c, text[i:i+1]); err != nil {
@@ -121,8 +124,8 @@ func TestHTTPStopsAtOnceWhenCancelled(t *testing.T) {
 	}
 }
 
-// TestT37BodiesAreBounded also proves G23.
-func TestT37BodiesAreBoundedG23(t *testing.T) {
+// Faults: T37, G23.
+func TestHTTPBodiesAreBounded(t *testing.T) {
 	endless := func(header string, chunk []byte) string {
 		return serve(t, func(c net.Conn) {
 			http.ReadRequest(bufio.NewReader(c))
@@ -194,9 +197,10 @@ func TestHTTPErrorsHaveWords(t *testing.T) {
 	}
 }
 
-// TestT36TarpitsDelayNoGoodProbe probes a good target while 500 probes wait for
+// TestTarpitsDelayNoOtherProbe probes a good target while 500 probes wait for
 // one that never answers.
-func TestT36TarpitsDelayNoGoodProbe(t *testing.T) {
+// Faults: T36.
+func TestTarpitsDelayNoOtherProbe(t *testing.T) {
 	const tarpits = 500
 	var caught atomic.Int32
 	silence := serve(t, func(c net.Conn) {

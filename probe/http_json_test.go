@@ -39,8 +39,9 @@ func TestJSONRules(t *testing.T) {
 	}
 }
 
-// T37: a document that is large as a tree takes no more memory than any other.
-func TestT37JSONIsNotKept(t *testing.T) {
+// A document that is large as a tree takes no more memory than any other.
+// Faults: T37.
+func TestJSONBodiesAreNotKeptInMemory(t *testing.T) {
 	for _, part := range []string{`{},`, `[],`, `0,`, `{"":0},`, `"text",`} {
 		doc := "[" + strings.Repeat(part, maxBody/len(part)-2) + "0]"
 		if !json.Valid([]byte(doc)) || len(doc) > maxBody {
@@ -81,8 +82,9 @@ func heap() int64 {
 	return int64(stats.HeapAlloc)
 }
 
-// T37: what operators register holds little of a body.
-func TestT37RestrictedProbesHoldSmallBodies(t *testing.T) {
+// What operators register holds little of a body.
+// Faults: T37.
+func TestRestrictedProbesHoldSmallBodies(t *testing.T) {
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("{}" + strings.Repeat(" ", 100<<10)))
 	}))

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// TestG25HeadersStayWithTheFirstHost also belongs to T38.
-func TestG25HeadersStayWithTheFirstHost(t *testing.T) {
+// Faults: G25, T38.
+func TestHeadersAreSentToTheFirstHostOnly(t *testing.T) {
 	var seen atomic.Pointer[http.Request]
 	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen.Store(r) }))
 	defer other.Close()
@@ -103,7 +103,8 @@ func TestHTTPProxies(t *testing.T) {
 	}
 }
 
-func TestG28URLsAndHeadersStaySecret(t *testing.T) {
+// Faults: G28.
+func TestURLsAndHeadersStaySecret(t *testing.T) {
 	port := freePort(t)
 	hang := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
 	garbage := serve(t, func(c net.Conn) { io.WriteString(c, "canary-echo\n") })

@@ -103,8 +103,9 @@ func TestHTTPUserAndPasswordInURL(t *testing.T) {
 	ok(t, httpProbeOf(t, s.URL+"/is/Authorization/Bearer abc", `bearer_env = "PROBE_TEST_BEARER"`))
 }
 
-// TestG43MethodInLowerCase is the sample of goma's documentation.
-func TestG43MethodInLowerCase(t *testing.T) {
+// TestLowerCaseMethodIsAccepted is the sample of goma's documentation.
+// Faults: G43.
+func TestLowerCaseMethodIsAccepted(t *testing.T) {
 	s := site(t)
 	r := ok(t, httpProbeOf(t, s.URL+"/post", `method = "post"`, `body = "42"`, `parse = true`))
 	if r.Value != 42 {
@@ -234,8 +235,9 @@ func TestHTTPClientCertificate(t *testing.T) {
 	fails(t, httpProbeOf(t, s.URL, fmt.Sprintf("tls = { ca_file = %q }", ca)), "certificate")
 }
 
-// TestG24ClosedProbesLeaveNothing registers and unregisters 200 probes.
-func TestG24ClosedProbesLeaveNothing(t *testing.T) {
+// TestClosedProbesLeaveNothingBehind registers and unregisters 200 probes.
+// Faults: G24.
+func TestClosedProbesLeaveNothingBehind(t *testing.T) {
 	// The collector would close what was forgotten.
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	s := site(t)

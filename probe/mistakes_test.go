@@ -132,7 +132,8 @@ func TestDNSTellsWhomItAsked(t *testing.T) {
 }
 
 // A name of a user is no secret where no password is given with it.
-func TestG28UserNamesAreShown(t *testing.T) {
+// Faults: G28.
+func TestUserNamesAreShown(t *testing.T) {
 	_, err := fails(t, sqlProbeOf(t, "postgres", "postgres://monitor@"+freePort(t)+"/monitor?application_name=monitor", "SELECT 1"), "connection refused")
 	if strings.Contains(err.Error(), "<secret>") {
 		t.Errorf("got %v", err)

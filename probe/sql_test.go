@@ -72,8 +72,8 @@ func awaitSQL(tb testing.TB, kind, dsn string) {
 	})
 }
 
-// TestT41MariaDB also proves G27.
-func TestT41MariaDBG27(t *testing.T) {
+// Faults: T41, G27.
+func TestMySQLProbeAgainstMariaDB(t *testing.T) {
 	dsn := mariaDB(t)
 	mariaDBMistakes(t, dsn)
 	const running = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%SLEEP(10)%' AND info NOT LIKE '%processlist%'"
@@ -98,7 +98,8 @@ func TestT41MariaDBG27(t *testing.T) {
 	})
 }
 
-func TestT41PostgreSQLG27(t *testing.T) {
+// Faults: T41, G27.
+func TestPostgreSQLProbeAgainstPostgreSQL(t *testing.T) {
 	dsn := postgreSQL(t)
 	postgreSQLMistakes(t, dsn)
 	sqlServerTests(t, "postgres", dsn, sqlDialect{
@@ -177,7 +178,8 @@ func sqlServerTests(t *testing.T, kind, dsn string, d sqlDialect) {
 	})
 }
 
-func TestG17ConstructorsDoNoIOG18(t *testing.T) {
+// Faults: G17, G18.
+func TestSQLConstructorsDoNoIO(t *testing.T) {
 	var heard atomic.Int32
 	silence := serve(t, func(c net.Conn) { heard.Add(1); io.Copy(io.Discard, c) })
 	begin := time.Now()
@@ -202,7 +204,8 @@ func TestG17ConstructorsDoNoIOG18(t *testing.T) {
 	}
 }
 
-func TestT41SilentDatabases(t *testing.T) {
+// Faults: T41.
+func TestSilentDatabasesFailAtTheDeadline(t *testing.T) {
 	silence := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
 	half := serve(t, func(c net.Conn) {
 		io.WriteString(c, "\x4a\x00\x00\x00\x0a5.5.5")
@@ -221,9 +224,10 @@ func TestT41SilentDatabases(t *testing.T) {
 	}
 }
 
-// TestG26RogueServerReadsNoFile plays a server of MySQL that answers the first
+// TestRogueMySQLServerReadsNoFile plays a server of MySQL that answers the first
 // query by asking for a file of the client.
-func TestG26RogueServerReadsNoFile(t *testing.T) {
+// Faults: G26.
+func TestRogueMySQLServerReadsNoFile(t *testing.T) {
 	canary := filepath.Join(t.TempDir(), "canary")
 	if err := os.WriteFile(canary, []byte("canary-content"), 0o600); err != nil {
 		t.Fatal(err)
@@ -274,8 +278,9 @@ func TestG26RogueServerReadsNoFile(t *testing.T) {
 	}
 }
 
-// TestT41RoguePostgreSQL announces a message of 1 GB.
-func TestT41RoguePostgreSQL(t *testing.T) {
+// TestPostgreSQLProbeRefusesHugeMessages announces a message of 1 GB.
+// Faults: T41.
+func TestPostgreSQLProbeRefusesHugeMessages(t *testing.T) {
 	rogue := serve(t, func(c net.Conn) {
 		io.WriteString(c, "R\x3f\xff\xff\xff\x00\x00\x00\x00")
 		io.Copy(io.Discard, c)
@@ -283,7 +288,8 @@ func TestT41RoguePostgreSQL(t *testing.T) {
 	fails(t, sqlProbeOf(t, "postgres", "postgres://u:p@"+rogue+"/d?sslmode=disable", "SELECT 1"), "larger than 1024 KiB")
 }
 
-func TestG28DSNsStaySecret(t *testing.T) {
+// Faults: G28.
+func TestDSNsStaySecret(t *testing.T) {
 	port := freePort(t)
 	for name, c := range map[string]struct{ kind, dsn string }{
 		"mysql":          {"mysql", "user:canary-pass@tcp(" + port + ")/d"},

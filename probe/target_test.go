@@ -35,7 +35,8 @@ func TestTargetAddr(t *testing.T) {
 	}
 }
 
-func TestT72SSRFCorpusIsDenied(t *testing.T) {
+// Faults: T72.
+func TestSSRFCorpusIsDenied(t *testing.T) {
 	env := Env{Restricted: true}
 	denied := []string{
 		"0.0.0.0", "0.1.2.3", "10.1.2.3", "100.64.0.1", "127.0.0.1", "127.255.255.254", "169.254.169.254", "172.16.0.1",
@@ -65,7 +66,8 @@ func TestT72SSRFCorpusIsDenied(t *testing.T) {
 	}
 }
 
-func TestT72OwnAddressesAreDenied(t *testing.T) {
+// Faults: T72.
+func TestOwnAddressesAreDenied(t *testing.T) {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		t.Fatal(err)
@@ -90,9 +92,10 @@ func TestT72OwnAddressesAreDenied(t *testing.T) {
 	}
 }
 
-// TestT72CanaryHearsNothing points every kind that an operator may register at a
+// TestNoRestrictedProbeReachesTheLoopback points every kind that an operator may register at a
 // listener on the loopback, in all spellings, and counts the connections.
-func TestT72CanaryHearsNothing(t *testing.T) {
+// Faults: T72.
+func TestNoRestrictedProbeReachesTheLoopback(t *testing.T) {
 	var heard atomic.Int32
 	canary := serve(t, func(net.Conn) { heard.Add(1) })
 	_, port, err := net.SplitHostPort(canary)
@@ -131,9 +134,10 @@ func TestT72CanaryHearsNothing(t *testing.T) {
 	}
 }
 
-// TestT72RebindingIsDenied resolves a name to a public address first and to the
+// TestRebindingIsDenied resolves a name to a public address first and to the
 // loopback afterwards.
-func TestT72RebindingIsDenied(t *testing.T) {
+// Faults: T72.
+func TestRebindingIsDenied(t *testing.T) {
 	var heard atomic.Int32
 	canary := serve(t, func(net.Conn) { heard.Add(1) })
 	_, port, err := net.SplitHostPort(canary)

@@ -84,7 +84,8 @@ func TestTCPWithTLS(t *testing.T) {
 	fails(t, tcpProbeOf(t, l.Addr().String(), fmt.Sprintf("tls = { ca_file = %q, server_name = \"other.example\" }", ca)), "certificate")
 }
 
-func TestT36TCPVillains(t *testing.T) {
+// Faults: T36.
+func TestTCPProbesSurviveHostileServers(t *testing.T) {
 	silence := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
 	timesOut(t, tcpProbeOf(t, silence, `expect = "x"`))
 	timesOut(t, tcpProbeOf(t, silence, "tls = {}"))

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-func TestT42ValuesAreReadStrictly(t *testing.T) {
+// Faults: T42.
+func TestValuesAreParsedStrictly(t *testing.T) {
 	good := map[string]float64{
 		"0": 0, " 1 ": 1, "\t12.5\n": 12.5, "-3": -3, "+4": 4, "1e3": 1000, ".5": .5, "5.": 5,
 		"-0": 0, "0e999": 0, "1e-999": 0, "00012": 12, "1.7976931348623157e308": math.MaxFloat64,
@@ -29,7 +30,8 @@ func TestT42ValuesAreReadStrictly(t *testing.T) {
 	}
 }
 
-func TestG5NaNIsFailure(t *testing.T) {
+// Faults: G5.
+func TestPrintedNaNIsFailure(t *testing.T) {
 	for _, said := range []string{"nan", "NaN", "inf", "-Inf", "0x1p4"} {
 		p := build(t, "exec", `command = "echo"`+"\nparse = true\nargs = ["+strconv.Quote(said)+"]", Env{})
 		fails(t, p, "is not a decimal number")

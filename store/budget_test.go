@@ -30,7 +30,8 @@ func fat(t *testing.T, id string, size int) *Event {
 // A flood of the largest checks cannot take more memory than the budget: new keys
 // are refused, known ones are taken without their results, and what is missing
 // makes room.
-func TestA7BytesAreBounded(t *testing.T) {
+// Faults: A7.
+func TestBytesOfTheStoreAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const budget = 100_000
 		s := New(Config{MaxBytes: budget, Share: 1})

@@ -10,8 +10,9 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// TestT16WallClockJumpsChangeNothing but what is shown.
-func TestT16WallClockJumpsChangeNothing(t *testing.T) {
+// TestWallClockJumpsChangeNothing but what is shown.
+// Faults: T16.
+func TestWallClockJumpsChangeNothing(t *testing.T) {
 	year := 365 * 24 * time.Hour
 	jumps := []time.Duration{time.Hour, -time.Hour, year, -year, -60 * year, 0}
 	for i := range 100 {
@@ -48,10 +49,11 @@ func TestT16WallClockJumpsChangeNothing(t *testing.T) {
 	})
 }
 
-// TestT16LivePublishersSurviveWallClockJumps: a clock of ours that was set back
+// TestLivePublishersSurviveWallClockJumps: a clock of ours that was set back
 // makes every publisher seem to live in the future, and its events must still be
 // ordered and taken.
-func TestT16LivePublishersSurviveWallClockJumps(t *testing.T) {
+// Faults: T16.
+func TestLivePublishersSurviveWallClockJumps(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	bubble(t, Config{}, func(t *testing.T, s *Store) {
 		var jump time.Duration
@@ -95,9 +97,10 @@ func TestT16LivePublishersSurviveWallClockJumps(t *testing.T) {
 	})
 }
 
-// TestT16EventsWithoutATimestampSurviveWallClockJumps: what does not say when it was
+// TestEventsWithoutATimestampSurviveWallClockJumps: what does not say when it was
 // made, such as the results of our own monitors, is in the order in which it came.
-func TestT16EventsWithoutATimestampSurviveWallClockJumps(t *testing.T) {
+// Faults: T16.
+func TestEventsWithoutATimestampSurviveWallClockJumps(t *testing.T) {
 	for _, back := range []time.Duration{2 * time.Second, 4 * time.Minute, time.Hour, 365 * 24 * time.Hour} {
 		bubble(t, Config{}, func(t *testing.T, s *Store) {
 			var jump time.Duration
@@ -129,8 +132,9 @@ func (f *freezer) store() *Store {
 	return s
 }
 
-// TestT17FrozenTimeDoesNotCountAgainstPublishers, whoever looks first afterwards.
-func TestT17FrozenTimeDoesNotCountAgainstPublishers(t *testing.T) {
+// TestFrozenTimeDoesNotCountAgainstPublishers, whoever looks first afterwards.
+// Faults: T17.
+func TestFrozenTimeDoesNotCountAgainstPublishers(t *testing.T) {
 	look := map[string]func(t *testing.T, s *Store){
 		"run":   func(*testing.T, *Store) {},
 		"query": func(t *testing.T, s *Store) { theCheck(t, s, Query{ID: "ping"}) },
@@ -159,8 +163,9 @@ func TestT17FrozenTimeDoesNotCountAgainstPublishers(t *testing.T) {
 	}
 }
 
-// TestT17GapWithoutRunCounts: if nobody runs the store, time passes unseen.
-func TestT17GapWithoutRunCounts(t *testing.T) {
+// TestTimeWithoutRunCounts: if nobody runs the store, time passes unseen.
+// Faults: T17.
+func TestTimeWithoutRunCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f freezer
 		s := f.store()
@@ -172,9 +177,10 @@ func TestT17GapWithoutRunCounts(t *testing.T) {
 	})
 }
 
-// TestT16AgesKeepToTheMonotonicClock: what probes judge the silence of stats by is
+// TestAgesFollowTheMonotonicClock: what probes judge the silence of stats by is
 // moved neither by the wall clock nor by time that the process was stopped.
-func TestT16AgesKeepToTheMonotonicClock(t *testing.T) {
+// Faults: T16.
+func TestAgesFollowTheMonotonicClock(t *testing.T) {
 	var f freezer
 	bubbleWith(t, f.store, func(t *testing.T, s *Store) {
 		var jump time.Duration

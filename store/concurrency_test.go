@@ -7,9 +7,10 @@ import (
 	"testing"
 )
 
-// TestA10A11AnswersNeverChange: what a Query returned is read while events go on,
+// TestAnswersNeverChange: what a Query returned is read while events go on,
 // under the race detector.
-func TestA10A11AnswersNeverChange(t *testing.T) {
+// Faults: A10, A11.
+func TestAnswersNeverChange(t *testing.T) {
 	s := still(Config{})
 	body := []byte("\x4a\x05error")
 	ev := check("n", "ping", ok, 0)

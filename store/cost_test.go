@@ -44,9 +44,10 @@ func TestPutOfAKnownKeyAllocatesTheBodyOnly(t *testing.T) {
 	}
 }
 
-// TestA14QuestionsLookAtFewEntries: neither a page nor a Put looks at more than
+// TestQueriesLookAtFewEntries: neither a page nor a Put looks at more than
 // what it shows and a path through the trees, however much is held.
-func TestA14QuestionsLookAtFewEntries(t *testing.T) {
+// Faults: A14.
+func TestQueriesLookAtFewEntries(t *testing.T) {
 	const page = 100
 	f := newFleet(3000, 10)
 	s := still(roomy())

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// TestT60FloodLosesNoUpdates: 100,000 new ids while 1,000 nodes report.
-func TestT60FloodLosesNoUpdates(t *testing.T) {
+// TestFloodLosesNoUpdates: 100,000 new ids while 1,000 nodes report.
+// Faults: T60.
+func TestFloodLosesNoUpdates(t *testing.T) {
 	bubble(t, Config{MaxEntries: 20000}, func(t *testing.T, s *Store) {
 		const known, flood = 1000, 100000
 		report := func(now int64) {
@@ -61,8 +62,9 @@ func TestT60FloodLosesNoUpdates(t *testing.T) {
 	})
 }
 
-// TestT61FloodByOneServiceLeavesRoomForOthers, be it of checks, nodes or versions.
-func TestT61FloodByOneServiceLeavesRoomForOthers(t *testing.T) {
+// TestFloodByOneServiceLeavesRoomForOthers, be it of checks, nodes or versions.
+// Faults: T61.
+func TestFloodByOneServiceLeavesRoomForOthers(t *testing.T) {
 	for name, event := range map[string]func(i int) *Event{
 		"nodes":    func(i int) *Event { return check(fmt.Sprint("n", i), "c", ok, 0).of("evil", "1") },
 		"versions": func(i int) *Event { return check("n", "c", ok, 0).of("evil", fmt.Sprint(i)) },

@@ -47,8 +47,9 @@ func wantLines(t *testing.T, s *Store, q TransitionQuery, want ...string) {
 	}
 }
 
-// TestA15ExpiryIsExactToASecond follows one check from its report to oblivion.
-func TestA15ExpiryIsExactToASecond(t *testing.T) {
+// TestExpiryIsExactToASecond follows one check from its report to oblivion.
+// Faults: A15.
+func TestExpiryIsExactToASecond(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, s *Store) {
 		begin := time.Now()
 		mustPut(t, s, Accepted, check("n", "ping", failing, unix()).saying("connection refused"))
@@ -85,8 +86,9 @@ func TestA15ExpiryIsExactToASecond(t *testing.T) {
 	})
 }
 
-// TestA15LostTimerNeverShowsStaleTruth asks a store that nobody runs.
-func TestA15LostTimerNeverShowsStaleTruth(t *testing.T) {
+// TestStalenessNeedsNoTimer asks a store that nobody runs.
+// Faults: A15.
+func TestStalenessNeedsNoTimer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{})
 		mustPut(t, s, Accepted, check("n", "ping", ok, unix()))
@@ -106,8 +108,9 @@ func TestA15LostTimerNeverShowsStaleTruth(t *testing.T) {
 	})
 }
 
-// TestA17MissingIsKeptAndTold: what falls silent for good is not just gone.
-func TestA17MissingIsKeptAndTold(t *testing.T) {
+// TestMissingNodesAreKeptAndReported: what falls silent for good is not just gone.
+// Faults: A17.
+func TestMissingNodesAreKeptAndReported(t *testing.T) {
 	bubble(t, Config{Retention: 3 * time.Hour}, func(t *testing.T, s *Store) {
 		mustPut(t, s, Accepted, check("n", "ping", ok, unix()), status("n", running, unix()), stats("n", unix()))
 		time.Sleep(2 * time.Hour)
@@ -184,9 +187,10 @@ func TestKilledPublisherIsUnknownAndHistorySaysWhy(t *testing.T) {
 	})
 }
 
-// TestA8PublisherCannotBendTime: neither timestamps nor intervals nor ttls of a
+// TestPublisherCannotExtendItsLife: neither timestamps nor intervals nor ttls of a
 // publisher make an entry immortal, or vanish.
-func TestA8PublisherCannotBendTime(t *testing.T) {
+// Faults: A8.
+func TestPublisherCannotExtendItsLife(t *testing.T) {
 	century := int64(100 * 365 * 24 * 3600)
 	for _, tc := range []struct {
 		name                           string

@@ -11,7 +11,8 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-func TestA5OlderEventNeverReplacesNewer(t *testing.T) {
+// Faults: A5.
+func TestOlderEventNeverReplacesNewer(t *testing.T) {
 	s := still(Config{})
 	now := unix()
 	mustPut(t, s, Accepted, status("n", running, now), check("n", "ping", ok, now), stats("n", now))
@@ -32,9 +33,10 @@ func TestA5OlderEventNeverReplacesNewer(t *testing.T) {
 	}
 }
 
-// TestT63ShuffledEventsEndAlike: 100,000 events of 100 nodes in any order, each
+// TestShuffledEventsGiveTheSameState: 100,000 events of 100 nodes in any order, each
 // twice, end as in the order of their timestamps.
-func TestT63ShuffledEventsEndAlike(t *testing.T) {
+// Faults: T63.
+func TestShuffledEventsGiveTheSameState(t *testing.T) {
 	const nodes, each = 100, 1000
 	synctest.Test(t, func(t *testing.T) {
 		now := unix()
@@ -66,7 +68,8 @@ func TestT63ShuffledEventsEndAlike(t *testing.T) {
 	})
 }
 
-func TestA12TwoServicesMayUseOneNodeID(t *testing.T) {
+// Faults: A12.
+func TestTwoServicesMayUseOneNodeID(t *testing.T) {
 	s := still(Config{})
 	mustPut(t, s, Accepted, status("n", running, 0), status("n", isStopped, 0).of("thief", "1"), check("n", "ping", ok, 0))
 	if n := theNode(t, s, Query{Service: "a"}); n.Status != healthpb.Status_RUNNING {
@@ -74,8 +77,9 @@ func TestA12TwoServicesMayUseOneNodeID(t *testing.T) {
 	}
 }
 
-// TestT64ConflictsAreShown and counted: two services or versions with one node id.
-func TestT64ConflictsAreShown(t *testing.T) {
+// TestConflictingIdentitiesAreShown and counted: two services or versions with one node id.
+// Faults: T64.
+func TestConflictingIdentitiesAreShown(t *testing.T) {
 	bubble(t, Config{Retention: time.Hour}, func(t *testing.T, s *Store) {
 		mustPut(t, s, Accepted, status("n", running, 0), status("other", running, 0))
 		wantConflicts(t, s, 0, map[string]bool{"a/1/n": false, "a/1/other": false})
@@ -116,7 +120,8 @@ func wantConflicts(t *testing.T, s *Store, counted uint64, want map[string]bool)
 	}
 }
 
-func TestA13NamesAreNotJoined(t *testing.T) {
+// Faults: A13.
+func TestNamesAreNotJoined(t *testing.T) {
 	s := still(Config{})
 	mustPut(t, s, Accepted, status("n", running, 0).of("a", "11"), status("n", running, 0).of("a1", "1"),
 		status("1", running, 0).of("a", "1"), check("n", "ab", ok, 0), check("na", "b", ok, 0))

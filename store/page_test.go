@@ -13,9 +13,10 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// TestT65CursorWalksThroughChanges: what stays is shown exactly once, and nothing
+// TestCursorWalksThroughChanges: what stays is shown exactly once, and nothing
 // twice, while as much again comes and goes around it.
-func TestT65CursorWalksThroughChanges(t *testing.T) {
+// Faults: T65.
+func TestCursorWalksThroughChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, q := range []Query{{}, {Service: "svc-1"}, {ID: "id-003"}, {Node: "node-2"}} {
 			s := New(Config{Retention: tick})
@@ -60,8 +61,9 @@ func TestT65CursorWalksThroughChanges(t *testing.T) {
 	})
 }
 
-// TestT65CursorOutlivesItsKey: the last item of the page goes away.
-func TestT65CursorOutlivesItsKey(t *testing.T) {
+// TestCursorOutlivesItsKey: the last item of the page goes away.
+// Faults: T65.
+func TestCursorOutlivesItsKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{Retention: tick})
 		for _, id := range []string{"a", "b", "c", "d"} {

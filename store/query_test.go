@@ -30,8 +30,9 @@ func cmpKeys(a, b Check) int {
 		cmp.Compare(a.Node, b.Node), cmp.Compare(a.ID, b.ID))
 }
 
-// TestA9PagesAreOrderedAndComplete: every walk shows each entry once, in order.
-func TestA9PagesAreOrderedAndComplete(t *testing.T) {
+// TestPagesAreOrderedAndComplete: every walk shows each entry once, in order.
+// Faults: A9.
+func TestPagesAreOrderedAndComplete(t *testing.T) {
 	s := still(Config{})
 	scatter(t, s, 1500)
 	for _, size := range []int{1, 10, 137, 1000} {
@@ -55,8 +56,9 @@ func TestA9PagesAreOrderedAndComplete(t *testing.T) {
 	}
 }
 
-// TestA9SummaryIsTheWorst of the states of a version's nodes, with counts.
-func TestA9SummaryIsTheWorst(t *testing.T) {
+// TestSummaryIsTheWorstState of the states of a version's nodes, with counts.
+// Faults: A9.
+func TestSummaryIsTheWorstState(t *testing.T) {
 	for _, tc := range []struct {
 		statuses []int32
 		want     healthpb.Status_Status
@@ -117,8 +119,9 @@ func (q *Query) selects(c Check) bool {
 		(len(q.Sources) == 0 || slices.Contains(q.Sources, c.Source))
 }
 
-// TestA16FilterThenPage: every combination of filters, against a plain loop.
-func TestA16FilterThenPage(t *testing.T) {
+// TestQueryFiltersBeforePaging: every combination of filters, against a plain loop.
+// Faults: A16.
+func TestQueryFiltersBeforePaging(t *testing.T) {
 	s := still(Config{})
 	scatter(t, s, 1200)
 	every := all(t, s.Checks, Query{})
@@ -166,8 +169,9 @@ func TestStatusesThatDoNotExistSelectNothing(t *testing.T) {
 	}
 }
 
-// TestA4T65AnyLimitAndOffset is answered without a panic and within the limits.
-func TestA4T65AnyLimitAndOffset(t *testing.T) {
+// TestLimitAndOffsetOfAnySize is answered without a panic and within the limits.
+// Faults: A4, T65.
+func TestLimitAndOffsetOfAnySize(t *testing.T) {
 	s := still(Config{})
 	scatter(t, s, 1300)
 	values := []int{0, 1, 10, 1 << 31, 1 << 32, math.MaxInt, math.MaxInt - 1, -1, math.MinInt, 1299}
@@ -192,7 +196,8 @@ func TestA4T65AnyLimitAndOffset(t *testing.T) {
 	}
 }
 
-func TestA21NotFoundNamesWhatIsNotKnown(t *testing.T) {
+// Faults: A21.
+func TestNotFoundNamesWhatIsUnknown(t *testing.T) {
 	s := still(Config{})
 	mustPut(t, s, Accepted, check("n", "ping", ok, 0), status("m", running, 0).of("b", "1"))
 	for _, tc := range []struct {

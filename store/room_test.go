@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// TestA6EverythingIsFreed: once all is forgotten the heap is as it was.
-func TestA6EverythingIsFreed(t *testing.T) {
+// TestForgottenEntriesAreFreed: once all is forgotten the heap is as it was.
+// Faults: A6.
+func TestForgottenEntriesAreFreed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(roomy())
 		f := newFleet(700, 10)
@@ -40,8 +41,9 @@ func TestA6EverythingIsFreed(t *testing.T) {
 	})
 }
 
-// TestA7DefaultCaps are those that the threat model names.
-func TestA7DefaultCaps(t *testing.T) {
+// TestDefaultCapsOfTheStore are those that the threat model names.
+// Faults: A7.
+func TestDefaultCapsOfTheStore(t *testing.T) {
 	want := Config{
 		Retention: 24 * time.Hour, Transitions: 16384,
 		MaxServices: 2000, MaxNodes: 10_000, MaxChecksPerNode: 200, MaxEntries: 100_000,
@@ -57,8 +59,9 @@ func TestA7DefaultCaps(t *testing.T) {
 	}
 }
 
-// TestA7CapsHold for each kind of key, while updates are taken.
-func TestA7CapsHold(t *testing.T) {
+// TestCapsOfTheStoreHold for each kind of key, while updates are taken.
+// Faults: A7.
+func TestCapsOfTheStoreHold(t *testing.T) {
 	cfg := Config{MaxServices: 5, MaxNodes: 20, MaxChecksPerNode: 7, MaxEntries: 60, Share: 1}
 	for name, tc := range map[string]struct {
 		event func(i int) *Event
@@ -91,9 +94,10 @@ func TestA7CapsHold(t *testing.T) {
 	}
 }
 
-// TestA7EvictionOrder: what is missing goes first, then nodes stopped long ago;
+// TestEvictionOrder: what is missing goes first, then nodes stopped long ago;
 // what is live, failing, silent or only just stopped never does.
-func TestA7EvictionOrder(t *testing.T) {
+// Faults: A7.
+func TestEvictionOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{MaxEntries: 6, Share: 1})
 		short := func(ev *Event) *Event { ev.TTL = 60; return ev }
@@ -173,9 +177,10 @@ func TestLargeDeadServiceMakesRoomInSeveralGoes(t *testing.T) {
 	})
 }
 
-// TestA14NoLockIsHeldForLong: a mass of silence is judged in small steps, and a
+// TestNoLockIsHeldForLong: a mass of silence is judged in small steps, and a
 // page looks only at what it shows.
-func TestA14NoLockIsHeldForLong(t *testing.T) {
+// Faults: A14.
+func TestNoLockIsHeldForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(roomy())
 		f := newFleet(500, 10)

@@ -11,9 +11,10 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// TestT18ClockSetBack: a publisher whose clock steps back is heard again at its
+// TestPublisherWhoseClockStepsBackIsAccepted: a publisher whose clock steps back is heard again at its
 // second event, and one that is off all the time is heard and flagged.
-func TestT18ClockSetBack(t *testing.T) {
+// Faults: T18.
+func TestPublisherWhoseClockStepsBackIsAccepted(t *testing.T) {
 	for _, tc := range []struct {
 		interval int64
 		back     time.Duration
@@ -69,7 +70,8 @@ func TestT18ClockSetBack(t *testing.T) {
 	}
 }
 
-func TestT18ClockThatIsOff(t *testing.T) {
+// Faults: T18.
+func TestPublisherWhoseClockIsOffIsFlagged(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, s *Store) {
 		for range 10 {
 			mustPut(t, s, Accepted,

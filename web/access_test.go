@@ -18,9 +18,10 @@ import (
 	"github.com/microhq/monitor-srv/probe"
 )
 
-// TestT69WhoMayWhat is the whole table for this door. Each cell has a world of
+// TestPermissionsByHTTP is the whole table for this door. Each cell has a world of
 // its own with the monitors 1 and 2, so that none sees what another did.
-func TestT69WhoMayWhat(t *testing.T) {
+// Faults: T69.
+func TestPermissionsByHTTP(t *testing.T) {
 	w := newWorld(t, options{})
 	who := []struct{ name, token string }{{"none", ""}, {"wrong", "no-such-token"}, {"viewer", viewer}, {"operator", operator}, {"admin", admin}}
 	next := 1 // last byte of the address that the next call comes from, so that no wrong token locks out another
@@ -78,7 +79,8 @@ func TestT69WhoMayWhat(t *testing.T) {
 	}
 }
 
-func TestG1ChangesNeedATokenAndExecNeedsMore(t *testing.T) {
+// Faults: G1.
+func TestChangesNeedATokenAndExecNeedsMore(t *testing.T) {
 	exec := `{"name":"x","probe":{"type":"exec","command":"/bin/true"}}`
 	open := newWorld(t, options{open: true})
 	for _, c := range []call{registerCall("", exec), registerCall(admin, definition("a")), {method: "DELETE", path: "/monitor/1"}, {method: "PUT", path: "/verbosity", body: "critical", kind: "text/plain"}} {
@@ -217,9 +219,10 @@ func execDefinitions() map[string]int {
 	return all
 }
 
-// TestT73ExecIsNotRegisteredByAnyWriting runs the true kinds: a command that ran
+// TestNoSpellingOfExecIsRegisteredByHTTP runs the true kinds: a command that ran
 // would leave a file.
-func TestT73ExecIsNotRegisteredByAnyWriting(t *testing.T) {
+// Faults: T73.
+func TestNoSpellingOfExecIsRegisteredByHTTP(t *testing.T) {
 	w := newWorld(t, options{group: func(c *monitor.Config) {
 		c.Probes, c.Actions = probe.Builtin(), action.Builtin()
 	}})
@@ -254,10 +257,11 @@ func TestT73ExecIsNotRegisteredByAnyWriting(t *testing.T) {
 	})
 }
 
-// TestT69AnswersOfWrongAndMissingTokensTakeTheSameTime asks over the wire; the
+// TestWrongAndMissingTokensTakeTheSameTimeByHTTP asks over the wire; the
 // difference of the policy itself is tested where that is. The machine is busy
 // with other tests, so the best of three means counts.
-func TestT69AnswersOfWrongAndMissingTokensTakeTheSameTime(t *testing.T) {
+// Faults: T69.
+func TestWrongAndMissingTokensTakeTheSameTimeByHTTP(t *testing.T) {
 	const calls = 1000
 	w := newWorld(t, options{web: func(c *Config) { c.Log = discard() }})
 	best := time.Hour

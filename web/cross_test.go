@@ -27,7 +27,8 @@ func changingCalls(id int64) []call {
 	}
 }
 
-func TestT70G2PagesOfOtherOriginsChangeNothing(t *testing.T) {
+// Faults: T70, G2.
+func TestPagesOfOtherOriginsChangeNothing(t *testing.T) {
 	w := newWorld(t, options{})
 	id := w.add("a")
 	w.want(wordCall(id, "stop"), 200)
@@ -68,7 +69,8 @@ func TestT70G2PagesOfOtherOriginsChangeNothing(t *testing.T) {
 	}
 }
 
-func TestT70WrongTypesAndMethodOverridesChangeNothing(t *testing.T) {
+// Faults: T70.
+func TestWrongTypesAndMethodOverridesChangeNothing(t *testing.T) {
 	w := newWorld(t, options{})
 	id := w.add("a")
 	before := len(w.group.List(monitorFilter()))
@@ -97,7 +99,8 @@ func TestT70WrongTypesAndMethodOverridesChangeNothing(t *testing.T) {
 	}
 }
 
-func TestT70G3UnknownHostsAreMisdirected(t *testing.T) {
+// Faults: T70, G3.
+func TestUnknownHostsAreMisdirected(t *testing.T) {
 	w := newWorld(t, options{web: func(c *Config) { c.Hosts = []string{"Mon.Example", "status.example:443"} }})
 	id := w.add("a")
 	_, port, err := net.SplitHostPort(w.server.Addr())

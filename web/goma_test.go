@@ -74,7 +74,8 @@ func TestRESTFailsAsGomaDoesOrBetter(t *testing.T) {
 	}
 }
 
-func TestG46IdsAreNeverUsedAgain(t *testing.T) {
+// Faults: G46.
+func TestIDsAreNeverReusedByHTTP(t *testing.T) {
 	w := newWorld(t, options{})
 	var last int64
 	for range 5 {

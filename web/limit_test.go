@@ -49,7 +49,8 @@ func TestATokenRegisters200MonitorsByHTTP(t *testing.T) {
 	w.want(registerCall(operator, definition("again")), 200)
 }
 
-func TestG31TheSameAgainIsTheSameIDByHTTP(t *testing.T) {
+// Faults: G31.
+func TestRegisteringAgainGivesTheSameIDByHTTP(t *testing.T) {
 	w := newWorld(t, options{})
 	for token, name := range map[string]string{operator: "a", admin: "b"} {
 		a := w.want(registerCall(token, definition(name)), 200)

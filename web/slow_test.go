@@ -167,11 +167,12 @@ func loopbacks(n int) []string {
 	return all
 }
 
-// TestT67SlowClientsHurtNobodyElse attacks a service in a process of its own, with
+// TestSlowClientsDelayNobodyElse attacks a service in a process of its own, with
 // its usual time-outs. The honest client must be answered within a quarter of a
 // second (p99). It shares the machine with other tests: of its windows of two
 // seconds the median counts, and only if three attacks in a row are over it, it is.
-func TestT67SlowClientsHurtNobodyElse(t *testing.T) {
+// Faults: T67.
+func TestSlowClientsDelayNobodyElse(t *testing.T) {
 	for name, a := range attacks() {
 		t.Run(name, func(t *testing.T) {
 			if testing.Short() && a.within > 10*time.Second {
@@ -211,7 +212,8 @@ func largeDefinition(i int) string {
 	return fmt.Sprintf(`{"name":"m%d","probe":{"type":"tcp","address":"h:1"},"labels":{%s}}`, i, strings.Join(labels, ","))
 }
 
-func TestG34BodiesOfMoreThan64KiBAreRefused(t *testing.T) {
+// Faults: G34.
+func TestBodiesOfMoreThan64KiBAreRefused(t *testing.T) {
 	w := newWorld(t, options{})
 	id := w.add("a")
 	fits := `{"name":"b","probe":{"type":"tcp","address":"h:1"}}`

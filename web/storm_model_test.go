@@ -99,7 +99,8 @@ func step(m one, in asked, out told) (bool, one) {
 	return false, m
 }
 
-func TestT52TheModelRefusesWrongAnswers(t *testing.T) {
+// Faults: T52.
+func TestModelOfTheStormRefusesWrongAnswers(t *testing.T) {
 	at := func(call, ret int64, in asked, out told) porcupine.Operation {
 		return porcupine.Operation{Call: call, Return: ret, Input: in, Output: out}
 	}

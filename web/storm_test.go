@@ -142,10 +142,11 @@ func p99(all []time.Duration) time.Duration {
 	return all[len(all)*99/100]
 }
 
-// TestT52StormOfChangesIsLinearizable has 50 clients register, unregister, start,
+// TestStormOfChangesIsLinearizable has 50 clients register, unregister, start,
 // stop and list a few monitors, and checks their answers against a model: as if
 // each call had happened at one moment between question and answer.
-func TestT52StormOfChangesIsLinearizable(t *testing.T) {
+// Faults: T52.
+func TestStormOfChangesIsLinearizable(t *testing.T) {
 	round := 2 * time.Second
 	switch {
 	case testing.Short():
@@ -218,7 +219,8 @@ func (w *world) wantNoGhost() {
 	})
 }
 
-func TestG35StartDuringRemovalLeavesNoGhost(t *testing.T) {
+// Faults: G35.
+func TestStartDuringRemovalLeavesNoGhost(t *testing.T) {
 	w := newWorld(t, options{})
 	for range 100 {
 		id := w.add("a")
@@ -238,9 +240,10 @@ func TestG35StartDuringRemovalLeavesNoGhost(t *testing.T) {
 	w.wantNoGhost()
 }
 
-// TestG30ListsAreAsLongAsTheMonitorsThatAre lists nothing after many ids: goma
+// TestListTakesNoLongerAfterManyRegistrations lists nothing after many ids: goma
 // took half a millisecond for these, many times more with the race detector.
-func TestG30ListsAreAsLongAsTheMonitorsThatAre(t *testing.T) {
+// Faults: G30.
+func TestListTakesNoLongerAfterManyRegistrations(t *testing.T) {
 	w := newWorld(t, options{web: func(c *Config) { c.Log = discard() }})
 	for range 20_000 {
 		d, err := monitor.ParseOne(definition("a"))

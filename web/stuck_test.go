@@ -38,8 +38,9 @@ func (a stuckAction) Notify(context.Context, []action.Notice) error {
 	return nil
 }
 
-// TestT53StuckProbesAndActionsDelayNoAnswer has both disobey their deadlines.
-func TestT53StuckProbesAndActionsDelayNoAnswer(t *testing.T) {
+// TestStuckProbesAndActionsDelayNoAnswer has both disobey their deadlines.
+// Faults: T53.
+func TestStuckProbesAndActionsDelayNoAnswer(t *testing.T) {
 	stuck := stuckAction{make(chan struct{}), make(chan struct{}), new(sync.Once)}
 	w := newWorld(t, options{group: func(c *monitor.Config) {
 		c.Actions["http"] = func(decode func(any) error, _ action.Env) (action.Action, error) {
@@ -70,9 +71,10 @@ func TestT53StuckProbesAndActionsDelayNoAnswer(t *testing.T) {
 	eventually(t, "the probes are closed", func() bool { return w.open.Load() == 0 })
 }
 
-// TestT53AStuckCloseDelaysNoAnswer has the probe not even give back what it
+// TestStuckCloseDelaysNoAnswer has the probe not even give back what it
 // holds.
-func TestT53AStuckCloseDelaysNoAnswer(t *testing.T) {
+// Faults: T53.
+func TestStuckCloseDelaysNoAnswer(t *testing.T) {
 	w := newWorld(t, options{})
 	for _, name := range []string{"a", "b"} {
 		w.want(registerCall(admin, fmt.Sprintf(`{"name":%q,"interval":1,"probe":{"type":"tcp"}}`, name)), 200)

@@ -22,8 +22,9 @@ import (
 // without the attackers.
 const subjectVariable = "MONITOR_WEB_TEST_SUBJECT"
 
-// TestT67SubjectServes is the service, if the variable says so, and else asks one.
-func TestT67SubjectServes(t *testing.T) {
+// TestSubjectOfSlowClientsServes is the service, if the variable says so, and else asks one.
+// Faults: T67.
+func TestSubjectOfSlowClientsServes(t *testing.T) {
 	if os.Getenv(subjectVariable) != "" {
 		serveSubject(t)
 		return
@@ -98,7 +99,7 @@ type subject struct {
 
 func startSubject(t *testing.T) *subject {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestT67SubjectServes$")
+	cmd := exec.Command(os.Args[0], "-test.run=^TestSubjectOfSlowClientsServes$")
 	cmd.Env = append(os.Environ(), subjectVariable+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var errs bytes.Buffer

@@ -26,7 +26,8 @@ func hang(free <-chan struct{}) func(context.Context, string, proto.Message) err
 	}
 }
 
-func TestA22StatsAreNeverNil(t *testing.T) {
+// Faults: A22.
+func TestCollectedStatsAreNeverNil(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newFakeBroker()
 		r := newTestReporter(b)
@@ -53,7 +54,8 @@ func TestA22StatsAreNeverNil(t *testing.T) {
 	})
 }
 
-func TestA22UsageThatIsUnknownIsZero(t *testing.T) {
+// Faults: A22.
+func TestUnknownUsageIsZero(t *testing.T) {
 	var s healthpb.Stats
 	usage{}.since(usage{user: 1, volSwitches: 1 << 31}).fill(&s)
 	if s.Cpu.GetUserTime() != 0 || s.Cpu.GetVolCtxSwitch() != 0 || s.Memory == nil || s.Disk == nil {
@@ -61,7 +63,8 @@ func TestA22UsageThatIsUnknownIsZero(t *testing.T) {
 	}
 }
 
-func TestA22HangingBrokerStopsNoRequestAndNoCheck(t *testing.T) {
+// Faults: A22.
+func TestHangingBrokerBlocksNoRequestAndNoCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		free := make(chan struct{})
 		b := newFakeBroker()
@@ -104,7 +107,8 @@ func TestA22HangingBrokerStopsNoRequestAndNoCheck(t *testing.T) {
 	})
 }
 
-func TestA22HangingBrokerCostsABoundedNumberOfGoroutines(t *testing.T) {
+// Faults: A22.
+func TestHangingBrokerCostsFewGoroutines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		free := make(chan struct{})
 		b := newFakeBroker()
@@ -146,7 +150,8 @@ func TestA22HangingBrokerCostsABoundedNumberOfGoroutines(t *testing.T) {
 	})
 }
 
-func TestA22PublisherThatPanicsOrFailsIsCountedAndTold(t *testing.T) {
+// Faults: A22.
+func TestFailingPublisherIsCountedAndReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newFakeBroker()
 		b.before = func(_ context.Context, topic string, _ proto.Message) error {
@@ -186,7 +191,8 @@ func TestA22PublisherThatPanicsOrFailsIsCountedAndTold(t *testing.T) {
 	})
 }
 
-func TestA22NothingRacesWithNothing(t *testing.T) {
+// Faults: A22.
+func TestReporterHasNoRaces(t *testing.T) {
 	b := newFakeBroker()
 	r := newTestReporter(b, WithInterval(time.Second))
 	handler := r.HandlerWrapper()(func(context.Context, handlerRequest, any) error { return nil })

@@ -14,7 +14,8 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-func TestA22StoppedIsNotLostAtExit(t *testing.T) {
+// Faults: A22.
+func TestStoppedIsPublishedAtExit(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		before func() func(context.Context, string, proto.Message) error
@@ -83,7 +84,8 @@ func TestA22StoppedIsNotLostAtExit(t *testing.T) {
 	}
 }
 
-func TestA22StoppedDoesNotWaitBehindACallThatHangs(t *testing.T) {
+// Faults: A22.
+func TestStoppedDoesNotWaitBehindACallThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newFakeBroker()
 		b.before = func(_ context.Context, _ string, msg proto.Message) error {
@@ -107,7 +109,8 @@ func TestA22StoppedDoesNotWaitBehindACallThatHangs(t *testing.T) {
 	})
 }
 
-func TestA22StoppedAndErrorsLeaveBeforeStats(t *testing.T) {
+// Faults: A22.
+func TestStoppedAndErrorsLeaveBeforeStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		free := make(chan struct{})
 		b := newFakeBroker()

@@ -142,7 +142,8 @@ func badBytes(t *testing.T) []badEvent {
 	return all
 }
 
-func TestT62BadEventsSpoilNothing(t *testing.T) {
+// Faults: T62.
+func TestBadEventsSpoilNothing(t *testing.T) {
 	v := newView()
 	events := badEvents(t)
 	good := 0
