@@ -81,6 +81,11 @@ fuzz-ci: need-cc ## 30s for what decodes, holds and pages events, 12s for each o
 	go clean -fuzzcache # so that the time goes into new inputs, whatever ran here before
 	FUZZ_FIRST='FuzzEventProto|FuzzEventJSON|FuzzEventSequence|FuzzPaging' FUZZ_FIRST_TIME=30s tools/fuzz.sh 12s $(FUZZFLAGS)
 
+.PHONY: check-tree
+check-tree: ## fail on a tracked file above 500 kB, such as a program committed by mistake
+	@tools/check-tree.sh
+	@tools/check-tree-selftest.sh
+
 # The linter's cache knows files by where they lay: that of another clone would
 # name its paths, which no rule of this one excludes.
 .PHONY: lint
