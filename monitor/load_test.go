@@ -19,7 +19,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -118,8 +117,7 @@ func runLoad(tb testing.TB, n int, interval, lasts time.Duration, kind, keys str
 		return l.probes[len(l.probes)-1], nil
 	}
 	l.g = NewGroup(Config{
-		Probes: map[string]probe.Kind{kind: wrapped}, Actions: action.Builtin(),
-		Deliverer: action.NewDeliverer(action.Options{}), Recorder: nobody{}, Log: slog.New(slog.DiscardHandler),
+		Probes: map[string]probe.Kind{kind: wrapped}, Delivery: newDeliveries(nil), Recorder: nobody{}, Log: slog.New(slog.DiscardHandler),
 	})
 	var doc strings.Builder
 	for i := range n {
