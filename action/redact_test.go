@@ -49,6 +49,7 @@ func TestRedactorKeepsWhatTheDelivererNeeds(t *testing.T) {
 
 // No six bytes of a secret survive, however a text holds it, and what has
 // nothing of it stays.
+// Faults: T44.
 func FuzzRedact(f *testing.F) {
 	for _, s := range []string{"s3cret-token", "<secret>", "aaaaaaa", "p w/d+&=\"\\\n", "\xff\xfe\xfd\xfc\xfb\xfa", "short", "ünïcödé"} {
 		f.Add(s, "before ", " after")
@@ -89,7 +90,7 @@ func shareByte(a, b string) bool {
 }
 
 // Secrets of every key appear in nothing that an action or the queue says.
-// Faults: G28, T44.
+// Faults: G28, T44, I10.
 func TestSecretsOfActionsAppearNowhere(t *testing.T) {
 	const canary = "canary-5ecret"
 	refused := "127.0.0.1:1"

@@ -235,7 +235,8 @@ func TestLargestJournalIsReadAgain(t *testing.T) {
 	}
 }
 
-// TestDamagedJournalOnAFullDiskIsReported says that no copy was kept of what is damaged.
+// TestDamagedJournalOnAFullDiskIsReported says that no copy was kept of what is
+// damaged.
 // Faults: T20, T21.
 func TestDamagedJournalOnAFullDiskIsReported(t *testing.T) {
 	d := newMemDisk()
