@@ -91,7 +91,7 @@ func TestMailQueueOfTwoThousandIsDelivered(t *testing.T) {
 }
 
 // Secrets of every key appear in nothing that an action or the queue says.
-// Faults: G28, T44.
+// Faults: G28, T44, I10.
 func TestSecretsOfActionsAppearNowhere(t *testing.T) {
 	const canary = "canary-5ecret"
 	refused := "127.0.0.1:1"

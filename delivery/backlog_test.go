@@ -301,7 +301,7 @@ func checkBacklog(t failer, b *backlog) {
 
 // A receiver that takes and refuses at random hears of each incident in order,
 // of no recovery without its failure, and in the end of the newest state.
-// Faults: T45.
+// Faults: T45, I6.
 func TestBacklogSurvivesFaultsInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := newBacklog(6, 3)

@@ -154,6 +154,7 @@ func TestPermanentErrorsAreNotRetried(t *testing.T) {
 	})
 }
 
+// Faults: I9.
 func TestRefusalsDoNotFloodTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
@@ -407,7 +408,7 @@ func TestNoticesExpireAfterADay(t *testing.T) {
 	})
 }
 
-// Faults: G10.
+// Faults: G10, I1.
 func TestPanicOfAnActionFailsTheAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(false, func(_ context.Context, n int, ns []action.Notice) error {

@@ -14,8 +14,8 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// TestReturningReceiverIsNotifiedWithinAMinute takes a receiver away for an hour: nobody
-// listens, or connections hang for the whole deadline of an attempt. Whatever
+// TestReturningReceiverIsNotifiedWithinAMinute takes a receiver away for an hour:
+// nobody listens, or connections hang for the whole deadline of an attempt. Whatever
 // moment it comes back, it is told within a minute, once.
 // Faults: T43.
 func TestReturningReceiverIsNotifiedWithinAMinute(t *testing.T) {
@@ -62,8 +62,8 @@ func outageOf(t *testing.T, outage, hang time.Duration, group bool) {
 	}
 }
 
-// TestReceiversThatAnswerKeepTheLongBackoff tells receivers that answer from those that
-// are not there: they are not asked more often for it.
+// TestReceiversThatAnswerKeepTheLongBackoff tells receivers that answer from those
+// that are not there: they are not asked more often for it.
 // Faults: T45.
 func TestReceiversThatAnswerKeepTheLongBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -171,8 +171,8 @@ func TestPermanentRefusalIsCountedAndNotRetried(t *testing.T) {
 	}
 }
 
-// TestStrippedSTARTTLSSendsNothingInClearText has somebody in between take STARTTLS off the offer:
-// nothing is sent in the clear, and all once it is offered again.
+// TestStrippedSTARTTLSSendsNothingInClearText has somebody in between take STARTTLS
+// off the offer: nothing is sent in the clear, and all once it is offered again.
 // Faults: T43.
 func TestStrippedSTARTTLSSendsNothingInClearText(t *testing.T) {
 	s := testkit.NewBadSMTPServer(t, "", "", "AUTH PLAIN")
@@ -194,8 +194,8 @@ func TestStrippedSTARTTLSSendsNothingInClearText(t *testing.T) {
 	}
 }
 
-// TestReceiverQueueIsBounded has a receiver away for hours while a few monitors flap:
-// what waits stays below the bound, what is dropped is counted, and in the end
+// TestReceiverQueueIsBounded has a receiver away for hours while a few monitors
+// flap: what waits stays below the bound, what is dropped is counted, and in the end
 // the newest state of each is told, and no recovery without its failure.
 // Faults: T45.
 func TestReceiverQueueIsBounded(t *testing.T) {

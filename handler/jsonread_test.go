@@ -46,6 +46,7 @@ func TestIsNumber(t *testing.T) {
 
 // FuzzFromJSON verifies that what is read without protojson is what protojson
 // reads.
+// Faults: T62.
 func FuzzFromJSON(f *testing.F) {
 	all := newShapes()
 	for _, kind := range kinds {

@@ -236,6 +236,7 @@ func TestFirstProbesAreSpreadAndPhasesHold(t *testing.T) {
 	})
 }
 
+// Faults: I5.
 func TestStuckProbeHurtsNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := newBench(t)

@@ -175,8 +175,8 @@ func TestNothingRunsBeforeItIsWrittenDown(t *testing.T) {
 	})
 }
 
-// TestJournalSurvivesAKillAtEveryByte leaves the directory as a kill at each point of a
-// write leaves it: what is loaded is what was there before, or all that is new.
+// TestJournalSurvivesAKillAtEveryByte leaves the directory as a kill at each point
+// of a write leaves it: what is loaded is what was there before, or all that is new.
 // Faults: T22.
 func TestJournalSurvivesAKillAtEveryByte(t *testing.T) {
 	before := journalState{LastID: 1, Monitors: []Saved{{ID: 1, Text: "old <&> \u2028", Trusted: true}}}

@@ -25,7 +25,7 @@ import (
 // some by a kill. In the end all is well, and each receiver must have heard of each
 // recovery after its failure, of no failure without its end, and of each group in
 // one composition.
-// Faults: T45, T47, T49.
+// Faults: T45, T47, T49, I6.
 func TestEveryFailureHasItsEndThroughManyLives(t *testing.T) {
 	seeds, first := uint64(25), rand.Uint64N(1<<32)
 	if os.Getenv("MONITOR_LONG") != "" {

@@ -205,8 +205,8 @@ func quantile(sorted []time.Duration, q float64) time.Duration {
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 
-// TestTwoThousandMonitorsRunOnTime lets 2,000 monitors of one interval dial a server.
-// A machine that is busy with other things gets three tries.
+// TestTwoThousandMonitorsRunOnTime lets 2,000 monitors of one interval dial a
+// server. A machine that is busy with other things gets three tries.
 // Faults: T50.
 func TestTwoThousandMonitorsRunOnTime(t *testing.T) {
 	const n, interval = 2000, 4 * time.Second

@@ -478,8 +478,8 @@ func TestKeptStateIsOfOneMoment(t *testing.T) {
 	}
 }
 
-// TestKeptStateHoldsAnIncidentThatIsJustResumed has a monitor come back while what is
-// kept is collected: the incident that waited for it is in it all the same, and
+// TestKeptStateHoldsAnIncidentThatIsJustResumed has a monitor come back while what
+// is kept is collected: the incident that waited for it is in it all the same, and
 // that it waits no more is written down.
 // Faults: G36.
 func TestKeptStateHoldsAnIncidentThatIsJustResumed(t *testing.T) {
