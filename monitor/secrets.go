@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/microhq/monitor-srv/document"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -29,12 +30,12 @@ type fingerprints map[string][sha256.Size]byte
 
 // of returns what stands for the contents of the files that a section names, or
 // "" if it names none. From nil it is "" too: what is unknown differs from all.
-func (f fingerprints) of(s section) string {
+func (f fingerprints) of(s document.Section) string {
 	if f == nil {
 		return ""
 	}
 	var all strings.Builder
-	for _, path := range s.files() {
+	for _, path := range s.Files() {
 		sum := f.file(path)
 		_, _ = all.Write(sum[:])
 	}
@@ -61,20 +62,6 @@ func (f fingerprints) file(path string) [sha256.Size]byte {
 	return sum
 }
 
-// files returns the files that the keys of a section name, sorted by key.
-func (s section) files() []string {
-	files := s.named
-	tls, _ := s.tree["tls"].(map[string]any)
-	for _, table := range []map[string]any{s.tree, tls} {
-		for _, key := range slices.Sorted(maps.Keys(table)) {
-			if path, ok := table[key].(string); ok && path != "" && strings.HasSuffix(key, "_file") {
-				files = append(files, path)
-			}
-		}
-	}
-	return files
-}
-
 // buildAlone is build outside of Apply: it notes the files that are read. One that
 // is known stays as it was read first: somebody may have to take what is new in it.
 // g.changes is held.
@@ -92,7 +79,7 @@ func (g *Group) buildAlone(d *Definition) (*parts, error) {
 
 // RefreshSecrets takes what is new in the files of secrets and certificates, as
 // Apply does, and changes nothing else. It returns what kinds found wrong.
-func (g *Group) RefreshSecrets() []*Problem {
+func (g *Group) RefreshSecrets() []*document.Problem {
 	g.changes.Lock()
 	defer g.changes.Unlock()
 	g.secrets = make(fingerprints)
@@ -123,7 +110,7 @@ func (g *Group) SecretsChanged() bool {
 
 // refresh makes the probes and actions anew whose files have changed since they
 // were made. Where that fails, the old ones go on. g.changes is held.
-func (g *Group) refresh() []*Problem {
+func (g *Group) refresh() []*document.Problem {
 	found := g.refreshReceivers()
 	for _, r := range g.sorted() {
 		now := g.secrets.of(r.def.probe)
@@ -132,12 +119,12 @@ func (g *Group) refresh() []*Problem {
 		}
 		whole, err := r.def.unpacked()
 		if err != nil {
-			found = append(found, placed(r.def.file, r.def.Name, stale(err))...)
+			found = append(found, document.ProblemsOf(r.def.file, r.def.Name, stale(err))...)
 			continue
 		}
 		fresh, err := g.newProbe(whole)
 		if err != nil {
-			found = append(found, placed(r.def.file, r.def.Name, stale(err))...)
+			found = append(found, document.ProblemsOf(r.def.file, r.def.Name, stale(err))...)
 			continue
 		}
 		r.replace(fresh, now)
@@ -176,8 +163,8 @@ func (r *runner) replace(fresh probe.Probe, secrets string) {
 
 // refreshReceivers gives receivers a new action where the files of the one they
 // have changed. g.changes is held.
-func (g *Group) refreshReceivers() []*Problem {
-	var found []*Problem
+func (g *Group) refreshReceivers() []*document.Problem {
+	var found []*document.Problem
 	refresh := func(t Receiver, file, whose string) {
 		m := g.receivers.made[t]
 		now := g.secrets.of(m.section)
@@ -186,7 +173,7 @@ func (g *Group) refreshReceivers() []*Problem {
 		}
 		a, err := g.newAction(m.section)
 		if err != nil {
-			found = append(found, placed(file, "", fmt.Errorf("%s: %w", whose, stale(err)))...)
+			found = append(found, document.ProblemsOf(file, "", fmt.Errorf("%s: %w", whose, stale(err)))...)
 			return
 		}
 		g.receivers.delivery.Add(t.Name(), a)

@@ -1,4 +1,4 @@
-package monitor
+package config
 
 import (
 	"fmt"
@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/microhq/monitor-srv/document"
 )
 
 // Whoever may change a file of monitors, or put another in its place, could run
@@ -221,12 +223,12 @@ func onReadOnlyMount(path string) bool {
 }
 
 // warning tells of it where it is, once.
-func (e *exposure) warning() *Problem {
+func (e *exposure) warning() *document.Problem {
 	whose := "its exec probes and actions"
 	if e.kind != "file" {
 		whose = "exec probes and actions of files that are found through it"
 	}
-	return &Problem{
+	return &document.Problem{
 		File: e.path, Warning: true,
 		Err: fmt.Errorf("%sthe %s%s: %s are refused; %q heals it", e.before, e.kind, e.after, whose, e.remedy),
 	}

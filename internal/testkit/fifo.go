@@ -1,11 +1,11 @@
-package monitor
+package testkit
 
 import (
 	"syscall"
 	"testing"
 )
 
-func mkfifo(t *testing.T, path string) {
+func MakeFIFO(t *testing.T, path string) {
 	t.Helper()
 	if err := syscall.Mkfifo(path, 0o644); err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package monitor
+package document
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 // what it needs for that, headers and the keys at the start of a line, of a
 // text that the TOML parser has accepted; what it does not see, such as a key
 // within an inline table, has the line of the nearest key around it.
-func linesOf(text string) place {
+func linesOf(text string) Lines {
 	lines := make(map[string]int)
 	counts := make(map[string]int)
 	table, open := "", ""
@@ -27,7 +27,7 @@ func linesOf(text string) place {
 			name := resolve(header(line, "]]"), counts)
 			n := counts[name]
 			counts[name]++
-			table = join(name, fmt.Sprint(n))
+			table = Join(name, fmt.Sprint(n))
 			if n == 0 {
 				first(lines, name, i+1)
 			}
@@ -38,7 +38,7 @@ func linesOf(text string) place {
 		default:
 			key, value, ok := strings.Cut(line, "=")
 			if ok {
-				first(lines, join(table, plain(key)), i+1)
+				first(lines, Join(table, plain(key)), i+1)
 				open = opened(value)
 			}
 		}
@@ -89,9 +89,9 @@ func resolve(name string, counts map[string]int) string {
 	parts := strings.Split(name, ".")
 	path := ""
 	for i, p := range parts {
-		path = join(path, p)
+		path = Join(path, p)
 		if n := counts[path]; n > 0 && i < len(parts)-1 {
-			path = join(path, fmt.Sprint(n-1))
+			path = Join(path, fmt.Sprint(n-1))
 		}
 	}
 	return path

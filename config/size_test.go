@@ -1,4 +1,4 @@
-package monitor
+package config
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/microhq/monitor-srv/monitor"
 )
 
 // A file of 10,000 ordinary monitors is read.
@@ -34,7 +36,8 @@ labels = { team = "shops", runbook = "https://wiki.example.org/shops" }
 	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	set, problems := Load(file)
+	var set monitor.Set
+	problems := Load(&set, nil, file)
 	if len(set.Monitors) != n || len(problems) != 0 {
 		t.Errorf("%d bytes: %d monitors, %v", text.Len(), len(set.Monitors), problems)
 	}

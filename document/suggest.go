@@ -1,4 +1,4 @@
-package monitor
+package document
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ import (
 
 // oneOf says what could have been meant by a word that is not known: the known
 // one that is nearly the same, or else all of them.
-func oneOf(word string, known []string) string {
-	if near := nearest(word, known); near != "" {
+func Suggest(word string, known []string) string {
+	if near := Nearest(word, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	if len(known) == 0 {
@@ -24,7 +24,7 @@ func oneOf(word string, known []string) string {
 // nearest returns the known word that a slip of the pen turns into word, or "". A
 // slip is a letter too many, missing, wrong or swapped with the next, one in three
 // at most.
-func nearest(word string, known []string) string {
+func Nearest(word string, known []string) string {
 	const longest = 64
 	if len(word) > longest {
 		return ""
@@ -73,12 +73,15 @@ func distance(a, b string) int {
 
 // meant says what an unknown key of a table could have been. What is written
 // below the header of a table belongs to that table, which is often forgotten.
-func (d *treeDecoder) meant(key string, v reflect.Value, fields map[string]reflect.Value) string {
-	doc := reflect.ValueOf(document{})
-	if _, ofMonitor := fieldsOf(doc)[key]; ofMonitor && v.Type() != doc.Type() && strings.HasPrefix(d.root, "monitor.") {
-		return "it is one of [[monitor]]: write it above the first header below that"
+func (d *treeDecoder) meant(key string, fields map[string]reflect.Value) string {
+	if d.outer != nil {
+		if _, ofOuter := fieldsOf(reflect.ValueOf(d.outer))[key]; ofOuter {
+			list := headerOf(d.root)
+			list, _, _ = strings.Cut(list, ".")
+			return fmt.Sprintf("it is one of [[%s]]: write it above the first header below that", list)
+		}
 	}
-	return oneOf(key, slices.Sorted(maps.Keys(fields)))
+	return Suggest(key, slices.Sorted(maps.Keys(fields)))
 }
 
 // headerOf returns the name that a table of the path has in a header.

@@ -1,4 +1,4 @@
-package monitor
+package document
 
 import (
 	"encoding/json"
@@ -15,7 +15,7 @@ const maxDepth = 100
 // jsonTree reads one JSON object into the tree that TOML would give: numbers
 // without fraction and exponent are whole, a null says what an absent key says,
 // and what TOML refuses is refused, such as a key that is there twice.
-func jsonTree(text string) (map[string]any, error) {
+func ReadJSON(text string) (map[string]any, error) {
 	if !utf8.ValidString(text) {
 		return nil, errors.New("reading the JSON: not valid UTF-8")
 	}

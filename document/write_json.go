@@ -1,4 +1,4 @@
-package monitor
+package document
 
 import (
 	"encoding/json"
@@ -6,6 +6,11 @@ import (
 	"strings"
 	"time"
 )
+
+// toJSON returns a tree as JSON that jsonTree reads back as the same tree. It fails
+// for what JSON cannot say, a date and numbers that are not finite; no kind takes
+// them.
+func WriteJSON(tree map[string]any) ([]byte, error) { return json.Marshal(exact(tree)) }
 
 // exact returns a tree that marshals to JSON which reads back as the same tree:
 // a number that is not whole by type stays so. What JSON cannot say, a date and

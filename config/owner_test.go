@@ -1,4 +1,4 @@
-package monitor
+package config
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/microhq/monitor-srv/monitor"
 )
 
 // guarded is a directory with one file that runs a command.
@@ -65,7 +67,8 @@ const stranger = 54321
 // loads reads the directory and returns all that is wrong, "DIR" for its path.
 func (g *guarded) loads() (monitors int, said string) {
 	g.t.Helper()
-	set, problems := Load(g.dir)
+	var set monitor.Set
+	problems := Load(&set, nil, g.dir)
 	var all []string
 	for _, p := range problems {
 		all = append(all, strings.ReplaceAll(p.Error(), g.dir, "DIR"))

@@ -1,4 +1,4 @@
-package monitor
+package document
 
 import (
 	"encoding"
@@ -21,7 +21,7 @@ import (
 
 // place finds the line of a key by its path, such as "monitor.0.probe.url"; it
 // answers 0 if it does not know.
-type place func(path string) int
+type Lines func(path string) int
 
 // unmarshaler is implemented by types that read themselves from a tree.
 type unmarshaler interface{ UnmarshalTOML(v any) error }
@@ -29,20 +29,28 @@ type unmarshaler interface{ UnmarshalTOML(v any) error }
 // treeDecoder collects the errors of one table.
 type treeDecoder struct {
 	root string
-	line place
-	errs []error
+	line Lines
+	// outer is a struct with the keys of the table around this one, or nil.
+	outer any
+	errs  []error
 }
 
 // keyError is an error with the path and line of its key. The path begins with
 // root, which the reader knows already.
-type keyError struct {
-	path, root string
+type KeyError struct {
+	Path, root string
 	line       int
 	err        error
 }
 
-func (e *keyError) Error() string {
-	name := strings.TrimPrefix(strings.TrimPrefix(e.path, e.root), ".")
+// NewKeyError returns an error about the key at path, whose reader knows already
+// that it is below root.
+func NewKeyError(path, root string, lines Lines, err error) *KeyError {
+	return &KeyError{Path: path, root: root, line: lines(path), err: err}
+}
+
+func (e *KeyError) Error() string {
+	name := strings.TrimPrefix(strings.TrimPrefix(e.Path, e.root), ".")
 	if name == "" {
 		return e.err.Error()
 	}
@@ -59,30 +67,40 @@ func (e *keyError) Error() string {
 	return fmt.Sprintf("%s: %v", &b, e.err)
 }
 
-func (e *keyError) Unwrap() error { return e.err }
+func (e *KeyError) Unwrap() error { return e.err }
 
 // decodeTree moves the table at path into the struct that target points to, by
 // the tag "toml" of its fields. Unknown keys, wrong types and numbers that are
 // not finite are errors; all of them come together.
-func decodeTree(tree map[string]any, path string, line place, target any) error {
-	d := &treeDecoder{root: path, line: line}
+func Decode(tree map[string]any, path string, line Lines, target any) error {
+	return decodeWithin(nil, tree, path, line, target)
+}
+
+// decodeWithin is decodeTree for a table in another one, whose keys are those of
+// the struct outer.
+func decodeWithin(outer any, tree map[string]any, path string, line Lines, target any) error {
+	d := &treeDecoder{root: path, line: line, outer: outer}
 	d.table(tree, path, reflect.ValueOf(target).Elem())
 	return errors.Join(d.errs...)
 }
 
 func (d *treeDecoder) fail(path string, format string, args ...any) {
-	d.errs = append(d.errs, &keyError{path, d.root, d.line(path), fmt.Errorf(format, args...)})
+	d.errs = append(d.errs, &KeyError{path, d.root, d.line(path), fmt.Errorf(format, args...)})
 }
 
 func (d *treeDecoder) table(tree map[string]any, path string, v reflect.Value) {
-	fields := fieldsOf(v)
+	d.fields(tree, path, fieldsOf(v))
+}
+
+// fields moves the keys of a table into the fields that read them.
+func (d *treeDecoder) fields(tree map[string]any, path string, fields map[string]reflect.Value) {
 	for _, key := range slices.Sorted(maps.Keys(tree)) {
 		field, ok := fields[key]
 		if !ok {
-			d.fail(join(path, key), "unknown key; %s", d.meant(key, v, fields))
+			d.fail(Join(path, key), "unknown key; %s", d.meant(key, fields))
 			continue
 		}
-		d.value(tree[key], join(path, key), field)
+		d.value(tree[key], Join(path, key), field)
 	}
 }
 
@@ -190,7 +208,7 @@ func (d *treeDecoder) mapping(tree any, path string, v reflect.Value) {
 	m := reflect.MakeMapWithSize(v.Type(), len(t))
 	for _, key := range slices.Sorted(maps.Keys(t)) {
 		e := reflect.New(v.Type().Elem()).Elem()
-		d.value(t[key], join(path, key), e)
+		d.value(t[key], Join(path, key), e)
 		m.SetMapIndex(reflect.ValueOf(key).Convert(v.Type().Key()), e)
 	}
 	v.Set(m)
@@ -208,7 +226,7 @@ func (d *treeDecoder) list(tree any, path string, v reflect.Value) {
 	}
 	s := reflect.MakeSlice(v.Type(), len(t), len(t))
 	for i, e := range t {
-		d.value(e, join(path, fmt.Sprint(i)), s.Index(i))
+		d.value(e, Join(path, fmt.Sprint(i)), s.Index(i))
 	}
 	v.Set(s)
 }
@@ -275,7 +293,7 @@ func kindOf(v any) string {
 	return fmt.Sprintf("a %T", v)
 }
 
-func join(path, key string) string {
+func Join(path, key string) string {
 	if path == "" {
 		return key
 	}
