@@ -124,3 +124,14 @@ func TestPageIsWrittenFromOneFile(t *testing.T) {
 		t.Error("a page is made of no file at all")
 	}
 }
+
+// A machine may be several times slower than the one the targets were set on, so
+// a figure of time says little without another of the same run. Ratios, counts and
+// shares need none.
+func TestAbsoluteTargetsHaveAReference(t *testing.T) {
+	for _, target := range targets() {
+		if target.base == nil && target.unit != "times" && target.unit != "" {
+			t.Errorf("target %q of %s has no figure of the same run beside it", target.what, target.unit)
+		}
+	}
+}
