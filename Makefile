@@ -21,7 +21,7 @@ TESTFLAGS ?=
 CONSUL := $(or $(CONSUL_BIN),$(shell command -v consul 2>/dev/null),bin/consul)
 
 # The tools that are our own code have modules of their own, which ./... leaves out.
-TESTED_TOOLS := bench
+TESTED_TOOLS := bench faults
 LINTED_TOOLS := $(TESTED_TOOLS) micro
 TEST_TOOLS   := for tool in $(TESTED_TOOLS); do (cd tools/$$tool && go test $(TESTFLAGS) ./...) || exit; done
 
@@ -57,6 +57,12 @@ test-short: $(CONSUL) bin/micro bin/goma need-cc deps ## the quick tests only: u
 nightly: $(CONSUL) bin/micro bin/goma need-cc deps ## the long variants of the tests, and 10 minutes for each fuzz target
 	MONITOR_LONG=1 go test -race -count=1 -timeout 6h $(TESTFLAGS) ./...
 	tools/fuzz.sh 10m
+
+# Each part takes less than 10 minutes. make faults PART=guard-long runs one, and
+# bin/faults -list names the tests of all.
+.PHONY: faults
+faults: bin/faults $(CONSUL) bin/micro bin/goma need-cc deps ## the fault programme in parts, long variants included; PART=NAME runs one (as root)
+	bin/faults $(PART)
 
 # All of them are written to docs/benchmarks.md; with BENCH=PATTERN some are only
 # printed.
@@ -184,6 +190,10 @@ bin/gatus: tools/peers/go.mod tools/peers/go.sum
 bin/bench: $(wildcard tools/bench/*.go)
 	@mkdir -p bin
 	cd tools/bench && go build -o ../../bin/bench .
+
+bin/faults: $(wildcard tools/faults/*.go)
+	@mkdir -p bin
+	cd tools/faults && go build -o ../../bin/faults .
 
 bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 	@echo "building the linter: about 2 minutes on 2 cores the first time"
