@@ -129,3 +129,16 @@ func TestReceiverThatGoesIsAChange(t *testing.T) {
 		t.Error("the going of one that was not there counts as a change")
 	}
 }
+
+func TestRunAfterTheEndIsAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, stop := deliver(t, Options{})
+		synctest.Wait()
+		if _, err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Run(t.Context()); err == nil {
+			t.Error("got no error")
+		}
+	})
+}
