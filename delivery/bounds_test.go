@@ -1,9 +1,11 @@
-package action
+package delivery
 
 import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/action"
 )
 
 func TestReceiverKeepsAThousandNoticesOfWhatIsOver(t *testing.T) {
@@ -35,12 +37,12 @@ func TestReceiverKnowsTwentyThousandMonitors(t *testing.T) {
 // that the recovery is told.
 func TestMonitorThatComesBackIsRememberedAgain(t *testing.T) {
 	b := newBacklog(10, 10)
-	b.add(Notice{Monitor: "m", Event: Fail, Incident: "1"}, time.Now(), 0)
+	b.add(action.Notice{Monitor: "m", Event: action.Fail, Incident: "1"}, time.Now(), 0)
 	b.forget("m")
 	for _, n := range notices("m", "recover:1 fail:2") {
 		b.add(n, time.Now(), 0)
 	}
-	var heard []Notice
+	var heard []action.Notice
 	tell := func() {
 		for len(b.ready) > 0 {
 			for _, th := range b.take(1, false, time.Time{}) {
@@ -50,7 +52,7 @@ func TestMonitorThatComesBackIsRememberedAgain(t *testing.T) {
 		}
 	}
 	tell()
-	b.add(Notice{Monitor: "m", Event: Recover, Incident: "2"}, time.Now(), 0)
+	b.add(action.Notice{Monitor: "m", Event: action.Recover, Incident: "2"}, time.Now(), 0)
 	tell()
 	if got, want := words(heard), "fail:1 recover:1 fail:2 recover:2"; got != want {
 		t.Errorf("heard %q, want %q", got, want)

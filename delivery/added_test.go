@@ -1,4 +1,4 @@
-package action
+package delivery
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/microhq/monitor-srv/action"
 )
 
 // stopping starts to stop a Deliverer that has one attempt under way, which takes
@@ -13,7 +15,7 @@ import (
 func stopping(t *testing.T) (d *Deliverer, ended chan time.Duration) {
 	t.Helper()
 	d, stop := deliver(t, Options{})
-	slow := newFake(false, func(context.Context, int, []Notice) error { time.Sleep(3 * time.Second); return nil })
+	slow := newFake(false, func(context.Context, int, []action.Notice) error { time.Sleep(3 * time.Second); return nil })
 	d.Add("slow", slow).Enqueue(fail("m", "1"))
 	synctest.Wait()
 	ended = make(chan time.Duration, 1)
@@ -58,11 +60,11 @@ func TestReceiverAddedWhileDrainingIsTriedOnce(t *testing.T) {
 func TestReceiverAddedWhileDrainingTellsWhatWasRestored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDeliverer(Options{})
-		d.Restore([]Backlog{{Receiver: "late", Notices: []Notice{fail("m", "1")}}})
+		d.Restore([]Backlog{{Receiver: "late", Notices: []action.Notice{fail("m", "1")}}})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- d.Run(ctx) }()
-		slow := newFake(false, func(context.Context, int, []Notice) error { time.Sleep(3 * time.Second); return nil })
+		slow := newFake(false, func(context.Context, int, []action.Notice) error { time.Sleep(3 * time.Second); return nil })
 		d.Add("slow", slow).Enqueue(fail("m", "2"))
 		synctest.Wait()
 		cancel()

@@ -1,4 +1,4 @@
-package action
+package delivery
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/microhq/monitor-srv/action"
 )
 
 // The end of Run's context is not the end of the attempts: one that heeds its own
@@ -15,7 +17,7 @@ func TestAttemptUnderWayOutlivesTheBeginOfAStop(t *testing.T) {
 		t.Run(takes.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var cause error
-				f := newFake(false, func(ctx context.Context, _ int, _ []Notice) error {
+				f := newFake(false, func(ctx context.Context, _ int, _ []action.Notice) error {
 					select {
 					case <-time.After(takes):
 						return nil
