@@ -9,6 +9,7 @@ import (
 
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
+	"github.com/microhq/monitor-srv/wire"
 )
 
 // HealthChecks lists checks by service, version, node and id.
@@ -54,7 +55,7 @@ func spliced(st *store.Store, q store.Query) ([]byte, store.Page[store.Check], e
 		b := make([]byte, 0, len(page.Items)*checkSize)
 		n := 0
 		for n < len(page.Items) && (n == 0 || len(b) <= maxAnswer) {
-			b = appendMessage(b, checksField, page.Items[n].AppendWire)
+			b = wire.AppendMessage(b, checksField, page.Items[n].AppendWire)
 			n++
 		}
 		if n == len(page.Items) {
@@ -77,5 +78,5 @@ func takesWire(ctx context.Context, req *monitorpb.HealthChecksRequest) bool {
 
 // wireMark is an unknown field that no JSON request can hold.
 func wireMark() []byte {
-	return appendUint(nil, protowire.MaxValidNumber, 1)
+	return wire.AppendUint(nil, protowire.MaxValidNumber, 1)
 }

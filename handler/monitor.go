@@ -12,7 +12,7 @@ import (
 )
 
 // MonitorConfig configures a Monitor.
-type MonitorConfig struct {
+type Config struct {
 	// Store has the answers. Required.
 	Store *store.Store
 	// Group runs the monitors that are defined here. Nil means there are none.
@@ -57,7 +57,7 @@ type Monitor struct {
 var _ monitorpb.MonitorHandler = (*Monitor)(nil)
 
 // NewMonitor returns a Monitor.
-func NewMonitor(cfg MonitorConfig) *Monitor {
+func NewMonitor(cfg Config) *Monitor {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}

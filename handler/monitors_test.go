@@ -51,7 +51,7 @@ func monitored(t *testing.T, change func(*access.Policy)) *Monitor {
 		_ = group.Run(ctx)
 	}()
 	t.Cleanup(func() { cancel(); <-done })
-	return NewMonitor(MonitorConfig{
+	return NewMonitor(Config{
 		Store: store.New(store.Config{}), Group: group, Policy: policy, Instance: "here",
 		Log: slog.New(slog.DiscardHandler), Level: new(slog.LevelVar),
 	})

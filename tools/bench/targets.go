@@ -2,7 +2,7 @@ package main
 
 // Names of benchmarks that several rows use.
 const (
-	events = "handler/EventToState/"
+	events = "ingest/EventToState/"
 	rpc    = "guard/Transport/"
 	http   = "test/peers/HTTP/"
 	tcp    = "test/peers/TCP/"
@@ -51,11 +51,11 @@ func questionTargets() []target {
 
 func busTargets() []target {
 	return []target{
-		{"4", "NATS, protobuf, publisher in the same process", of("handler/BusNATS/application/protobuf", "accepted/s"), "events/s", nil, "", atLeast(60000)},
-		{"4", "NATS, JSON, publisher in the same process", of("handler/BusNATS/application/json", "accepted/s"), "events/s", nil, "", atLeast(60000)},
-		{"4", "http broker, 1,000/s offered", of("handler/BusHTTP/1000", "%taken"), "% taken", of("handler/BusHTTP/1000", "%taken-trivial"), "a subscriber that counts", ratioAtLeast(0.9)},
-		{"4", "http broker, 2,000/s offered", of("handler/BusHTTP/2000", "%taken"), "% taken", of("handler/BusHTTP/2000", "%taken-trivial"), "a subscriber that counts", ratioAtLeast(0.9)},
-		{"4", "http broker, 4,000/s offered", of("handler/BusHTTP/4000", "%taken"), "% taken", of("handler/BusHTTP/4000", "%taken-trivial"), "a subscriber that counts", ratioAtLeast(0.9)},
+		{"4", "NATS, protobuf, publisher in the same process", of("ingest/BusNATS/application/protobuf", "accepted/s"), "events/s", nil, "", atLeast(60000)},
+		{"4", "NATS, JSON, publisher in the same process", of("ingest/BusNATS/application/json", "accepted/s"), "events/s", nil, "", atLeast(60000)},
+		{"4", "http broker, 1,000/s offered", of("ingest/BusHTTP/1000", "%taken"), "% taken", of("ingest/BusHTTP/1000", "%taken-trivial"), "a subscriber that counts", ratioAtLeast(0.9)},
+		{"4", "http broker, 2,000/s offered", of("ingest/BusHTTP/2000", "%taken"), "% taken", of("ingest/BusHTTP/2000", "%taken-trivial"), "a subscriber that counts", ratioAtLeast(0.9)},
+		{"4", "http broker, 4,000/s offered", of("ingest/BusHTTP/4000", "%taken"), "% taken", of("ingest/BusHTTP/4000", "%taken-trivial"), "a subscriber that counts", ratioAtLeast(0.9)},
 	}
 }
 
