@@ -36,12 +36,8 @@ func (m *Monitor) HealthChecks(ctx context.Context, req *monitorpb.HealthChecksR
 	return nil
 }
 
-const (
-	// checksField is the number of healthChecks in the answer.
-	checksField = 1
-	// checkSize is about what a check with a few results takes on the wire.
-	checkSize = 384
-)
+// checkSize is about the encoded size of a check with a few results.
+const checkSize = 384
 
 // spliced returns the checks of a page as they stand in the answer. What the
 // store holds is nearly that already, so that an answer costs a tenth of what
@@ -55,7 +51,7 @@ func spliced(st *store.Store, q store.Query) ([]byte, store.Page[store.Check], e
 		b := make([]byte, 0, len(page.Items)*checkSize)
 		n := 0
 		for n < len(page.Items) && (n == 0 || len(b) <= maxAnswer) {
-			b = wire.AppendMessage(b, checksField, page.Items[n].AppendWire)
+			b = wire.AppendMessage(b, wire.HealthChecksResponseHealthChecks, page.Items[n].AppendWire)
 			n++
 		}
 		if n == len(page.Items) {

@@ -95,9 +95,9 @@ func (r *rawMap) take(event []byte) {
 	for rest := event; len(rest) > 0; rest = rest[f.Read(rest):] {
 		f.Read(rest)
 		switch f.Tag {
-		case 1<<3 | wire.Bytes:
+		case wire.HealthCheckID<<3 | wire.Bytes:
 			r.key = append(r.key, f.Bytes...)
-		case 6<<3 | wire.Bytes:
+		case wire.HealthCheckService<<3 | wire.Bytes:
 			for in := f.Bytes; len(in) > 0; in = in[g.Read(in):] {
 				g.Read(in)
 				r.key = append(append(r.key, 0), g.Bytes...)

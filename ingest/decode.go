@@ -26,10 +26,10 @@ type decoder struct {
 	metadata  wire.Span // in node
 	dirtyNode bool      // metadata needs a repair
 
-	body []byte // body of an event that needed a repair
-	meta []byte // the same for metadata
-	kept pairs
-	wire []byte // an event that came as JSON
+	body    []byte // body of an event that needed a repair
+	meta    []byte // the same for metadata
+	entries mapEntries
+	wire    []byte // an event that came as JSON
 }
 
 // decode decodes one message of the kind.
@@ -62,7 +62,7 @@ func (d *decoder) reset(kind store.Kind) {
 func (d *decoder) release() {
 	const enough = 16 << 10
 	d.event, d.node = store.Event{}, nil
-	clear(d.kept[:cap(d.kept)])
+	clear(d.entries[:cap(d.entries)])
 	for _, b := range []*[]byte{&d.body, &d.meta, &d.wire} {
 		if cap(*b) > enough {
 			*b = nil
@@ -82,11 +82,11 @@ func (d *decoder) readService(msg []byte) rejection {
 		}
 		msg = msg[n:]
 		switch f.Tag {
-		case 1<<3 | wire.Bytes:
+		case wire.ServiceName<<3 | wire.Bytes:
 			d.event.Service = f.Bytes
-		case 2<<3 | wire.Bytes:
+		case wire.ServiceVersion<<3 | wire.Bytes:
 			d.event.Version = f.Bytes
-		case 3<<3 | wire.Bytes:
+		case wire.ServiceNodes<<3 | wire.Bytes:
 			// An event speaks of one node.
 			d.nodes++
 			if d.nodes > 1 {
@@ -104,18 +104,18 @@ func (d *decoder) readService(msg []byte) rejection {
 func (d *decoder) readNode(msg []byte) rejection {
 	d.node = msg
 	var f wire.Field
-	var seen seenPairs
+	var seen mapScan
 	for pos := 0; pos < len(msg); {
 		n := f.Read(msg[pos:])
 		if n == 0 {
 			return rejection{malformed, "service.nodes"}
 		}
 		switch f.Tag {
-		case 1<<3 | wire.Bytes:
+		case wire.NodeID<<3 | wire.Bytes:
 			d.event.Node = f.Bytes
-		case 2<<3 | wire.Bytes:
+		case wire.NodeAddress<<3 | wire.Bytes:
 			d.event.Address = f.Bytes
-		case 3<<3 | wire.Bytes:
+		case wire.NodeMetadata<<3 | wire.Bytes:
 			if !seen.add(f.Bytes) {
 				return rejection{malformed, "service.nodes.metadata"}
 			}
@@ -123,7 +123,7 @@ func (d *decoder) readNode(msg []byte) rejection {
 		}
 		pos += n
 	}
-	d.dirtyNode = seen.dirty(maxMetadata) || d.metadata.Scattered
+	d.dirtyNode = seen.needsRepair(maxMetadata) || d.metadata.Scattered
 	return rejection{}
 }
 
@@ -152,7 +152,7 @@ func (d *decoder) identity() rejection {
 	}
 	e.Metadata = d.metadata.Of(d.node)
 	if d.dirtyNode {
-		d.meta = d.rebuildPairs(d.meta, d.node, 3, maxMetadata)
+		d.meta = d.rebuildMap(d.meta, d.node, wire.NodeMetadata, maxMetadata)
 		e.Metadata = d.meta
 	}
 	return rejection{}

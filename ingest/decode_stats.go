@@ -15,29 +15,29 @@ func (d *decoder) stats(msg []byte) rejection {
 	e := &d.event
 	var f wire.Field
 	var body wire.Span
-	var seen seenStats
+	var seen statsScan
 	for pos := 0; pos < len(msg); {
 		n := f.Read(msg[pos:])
 		if n == 0 {
 			return rejection{malformed, "event"}
 		}
 		switch f.Tag {
-		case 1<<3 | wire.Bytes:
+		case wire.StatsService<<3 | wire.Bytes:
 			if rej := d.readService(f.Bytes); rej.reason != accepted {
 				return rej
 			}
-		case 2<<3 | wire.Varint:
+		case wire.StatsTimestamp<<3 | wire.Varint:
 			e.Timestamp = int64(f.Value)
-		case 3<<3 | wire.Varint:
+		case wire.StatsInterval<<3 | wire.Varint:
 			e.Interval = int64(f.Value)
-		case 4<<3 | wire.Varint:
+		case wire.StatsTTL<<3 | wire.Varint:
 			e.TTL = int64(f.Value)
-		case 5<<3 | wire.Bytes, 6<<3 | wire.Bytes, 7<<3 | wire.Bytes, 8<<3 | wire.Bytes:
-			if !seen.figures(f.Tag>>3, f.Bytes) {
-				return rejection{malformed, "figures"}
+		case wire.StatsCPU<<3 | wire.Bytes, wire.StatsMemory<<3 | wire.Bytes, wire.StatsDisk<<3 | wire.Bytes, wire.StatsRuntime<<3 | wire.Bytes:
+			if !seen.usage(f.Tag>>3-wire.StatsCPU, f.Bytes) {
+				return rejection{malformed, "usage"}
 			}
 			body.Add(pos, pos+n)
-		case 9<<3 | wire.Bytes:
+		case wire.StatsEndpoints<<3 | wire.Bytes:
 			if !seen.endpoint(f.Bytes) {
 				return rejection{malformed, "endpoints"}
 			}
@@ -52,22 +52,30 @@ func (d *decoder) stats(msg []byte) rejection {
 	return rejection{}
 }
 
-// figureCount is how many fields CPU, Memory, Disk and Runtime have, which are
-// fields 5 to 8 of Stats. All are uint64 and numbered from 1.
-var figureCount = [...]uint64{4, 1, 2, 3}
+// The usage of a node is in four consecutive fields of Stats, from CPU to Runtime.
+// Each is a message of uint64 fields, numbered from 1.
+const (
+	usageParts  = wire.StatsRuntime - wire.StatsCPU + 1
+	usageFields = wire.CPUInvCtxSwitch // of the largest part
+)
 
-// seenStats judges the parts of a Stats one by one.
-type seenStats struct {
+// usageMax is the largest field number of each part.
+var usageMax = [usageParts]uint64{wire.CPUInvCtxSwitch, wire.MemoryMaxRSS, wire.DiskOuBlock, wire.RuntimeHeapInUse}
+
+// usage holds the values of each part.
+type usage [usageParts][usageFields]uint64
+
+// statsScan checks usage and endpoints of a Stats one by one.
+type statsScan struct {
 	endpoints int
-	seen      [4]bool // of fields 5 to 8
-	bad       bool    // something needs a repair
+	seen      [usageParts]bool
+	bad       bool // something needs a repair
 }
 
-// figures looks at field num, one of 5 to 8, and reports whether it is
-// well-formed.
-func (s *seenStats) figures(num uint64, msg []byte) bool {
-	s.bad = s.bad || s.seen[num-5]
-	s.seen[num-5] = true
+// usage checks a part of the usage and reports whether it is well-formed.
+func (s *statsScan) usage(part uint64, msg []byte) bool {
+	s.bad = s.bad || s.seen[part]
+	s.seen[part] = true
 	var f wire.Field
 	for len(msg) > 0 {
 		n := f.Read(msg)
@@ -75,16 +83,16 @@ func (s *seenStats) figures(num uint64, msg []byte) bool {
 			return false
 		}
 		msg = msg[n:]
-		s.bad = s.bad || f.Tag&7 != wire.Varint || f.Tag>>3 > figureCount[num-5]
+		s.bad = s.bad || f.Tag&7 != wire.Varint || f.Tag>>3 > usageMax[part]
 	}
 	return true
 }
 
-// endpoint looks at one endpoint and reports whether it is well-formed.
-func (s *seenStats) endpoint(msg []byte) bool {
+// endpoint checks one endpoint and reports whether it is well-formed.
+func (s *statsScan) endpoint(msg []byte) bool {
 	s.endpoints++
 	var f wire.Field
-	var seen [17]int
+	var seen [wire.EndpointSide + 1]int
 	for len(msg) > 0 {
 		n := f.Read(msg)
 		if n == 0 {
@@ -92,13 +100,13 @@ func (s *seenStats) endpoint(msg []byte) bool {
 		}
 		msg = msg[n:]
 		switch f.Tag {
-		case 1<<3 | wire.Bytes, 2<<3 | wire.Bytes:
+		case wire.EndpointService<<3 | wire.Bytes, wire.EndpointMethod<<3 | wire.Bytes:
 			s.bad = s.bad || !clean(f.Bytes, maxEndpointName)
-		case 3<<3 | wire.Bytes, 4<<3 | wire.Bytes, 5<<3 | wire.Bytes:
+		case wire.EndpointErrors<<3 | wire.Bytes, wire.EndpointSuccess<<3 | wire.Bytes, wire.EndpointDropped<<3 | wire.Bytes:
 			if !s.metrics(f.Bytes) {
 				return false
 			}
-		case 16<<3 | wire.Varint:
+		case wire.EndpointSide<<3 | wire.Varint:
 			s.bad = s.bad || f.Value > 1
 		default:
 			s.bad = true
@@ -111,7 +119,7 @@ func (s *seenStats) endpoint(msg []byte) bool {
 	return true
 }
 
-func (s *seenStats) metrics(msg []byte) bool {
+func (s *statsScan) metrics(msg []byte) bool {
 	var f wire.Field
 	for len(msg) > 0 {
 		n := f.Read(msg)
@@ -120,10 +128,10 @@ func (s *seenStats) metrics(msg []byte) bool {
 		}
 		msg = msg[n:]
 		switch f.Tag {
-		case 1<<3 | wire.Varint:
+		case wire.MetricsCount<<3 | wire.Varint:
 			s.bad = s.bad || int64(f.Value) < 0
-		case 2<<3 | wire.Fixed64, 3<<3 | wire.Fixed64, 4<<3 | wire.Fixed64:
-			s.bad = s.bad || !duration(math.Float64frombits(f.Value))
+		case wire.MetricsMean<<3 | wire.Fixed64, wire.MetricsStdDev<<3 | wire.Fixed64, wire.MetricsUpper95<<3 | wire.Fixed64:
+			s.bad = s.bad || !isDuration(math.Float64frombits(f.Value))
 		default:
 			s.bad = true
 		}
@@ -131,8 +139,8 @@ func (s *seenStats) metrics(msg []byte) bool {
 	return true
 }
 
-// duration reports whether v can be one.
-func duration(v float64) bool { return v >= 0 && !math.IsInf(v, 1) }
+// isDuration reports whether v can be a duration.
+func isDuration(v float64) bool { return v >= 0 && !math.IsInf(v, 1) }
 
 // rebuildStats writes the body anew, with repairs, from a well-formed message
 // that holds so many endpoints.
@@ -142,16 +150,16 @@ func (d *decoder) rebuildStats(msg []byte, endpoints int) {
 		room = health.MaxEndpoints - 1
 		d.repairs.add(repairEndpoints)
 	}
-	var figures [4][4]uint64
+	var used usage
 	other := endpoint{method: []byte(health.OtherEndpoints)}
 	var rows []byte
 	var f wire.Field
 	for len(msg) > 0 {
 		msg = msg[f.Read(msg):]
 		switch f.Tag {
-		case 5<<3 | wire.Bytes, 6<<3 | wire.Bytes, 7<<3 | wire.Bytes, 8<<3 | wire.Bytes:
-			readFigures(&figures[f.Tag>>3-5], f.Bytes)
-		case 9<<3 | wire.Bytes:
+		case wire.StatsCPU<<3 | wire.Bytes, wire.StatsMemory<<3 | wire.Bytes, wire.StatsDisk<<3 | wire.Bytes, wire.StatsRuntime<<3 | wire.Bytes:
+			used.read(f.Tag>>3-wire.StatsCPU, f.Bytes)
+		case wire.StatsEndpoints<<3 | wire.Bytes:
 			p := d.endpoint(f.Bytes)
 			if room == 0 {
 				other.add(p)
@@ -161,7 +169,7 @@ func (d *decoder) rebuildStats(msg []byte, endpoints int) {
 			rows = p.append(rows)
 		}
 	}
-	d.body = appendFigures(d.body, &figures)
+	d.body = used.append(d.body)
 	d.body = append(d.body, rows...)
 	if endpoints > health.MaxEndpoints {
 		d.body = other.append(d.body)
@@ -169,23 +177,24 @@ func (d *decoder) rebuildStats(msg []byte, endpoints int) {
 	d.event.Body = d.body
 }
 
-func readFigures(values *[4]uint64, msg []byte) {
+// read reads a well-formed part.
+func (u *usage) read(part uint64, msg []byte) {
 	var f wire.Field
 	for len(msg) > 0 {
 		msg = msg[f.Read(msg):]
-		if num := f.Tag >> 3; f.Tag&7 == wire.Varint && num <= 4 {
-			values[num-1] = f.Value
+		if num := f.Tag >> 3; f.Tag&7 == wire.Varint && num <= usageFields {
+			u[part][num-1] = f.Value
 		}
 	}
 }
 
-func appendFigures(b []byte, figures *[4][4]uint64) []byte {
-	for i, values := range figures {
-		if values == [4]uint64{} {
+func (u *usage) append(b []byte) []byte {
+	for i, values := range u {
+		if values == [usageFields]uint64{} {
 			continue
 		}
-		b = wire.AppendMessage(b, protowire.Number(5+i), func(b []byte) []byte {
-			for j := range figureCount[i] {
+		b = wire.AppendMessage(b, protowire.Number(wire.StatsCPU+i), func(b []byte) []byte {
+			for j := range usageMax[i] {
 				b = wire.AppendUint(b, protowire.Number(j+1), values[j])
 			}
 			return b

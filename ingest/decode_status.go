@@ -18,21 +18,21 @@ func (d *decoder) status(msg []byte) rejection {
 			return rejection{malformed, "event"}
 		}
 		switch f.Tag {
-		case 1<<3 | wire.Bytes:
+		case wire.StatusService<<3 | wire.Bytes:
 			if rej := d.readService(f.Bytes); rej.reason != accepted {
 				return rej
 			}
-		case 2<<3 | wire.Varint:
+		case wire.StatusStatus<<3 | wire.Varint:
 			e.Status = int32(f.Value)
-		case 3<<3 | wire.Bytes:
+		case wire.StatusInfo<<3 | wire.Bytes:
 			infos++
 			dirty = dirty || infos > 1 || !clean(f.Bytes, health.MaxText)
 			body.Add(pos, pos+n)
-		case 4<<3 | wire.Varint:
+		case wire.StatusTimestamp<<3 | wire.Varint:
 			e.Timestamp = int64(f.Value)
-		case 5<<3 | wire.Varint:
+		case wire.StatusInterval<<3 | wire.Varint:
 			e.Interval = int64(f.Value)
-		case 6<<3 | wire.Varint:
+		case wire.StatusTTL<<3 | wire.Varint:
 			e.TTL = int64(f.Value)
 		}
 		pos += n
@@ -42,8 +42,8 @@ func (d *decoder) status(msg []byte) rejection {
 	}
 	e.Body = body.Of(msg)
 	if dirty {
-		if text := d.text(last(msg, 3), health.MaxText); len(text) > 0 {
-			d.body = wire.AppendBytes(d.body, 3, text)
+		if text := d.text(wire.LastBytes(msg, wire.StatusInfo), health.MaxText); len(text) > 0 {
+			d.body = wire.AppendBytes(d.body, wire.StatusInfo, text)
 		}
 		e.Body = d.body
 	}

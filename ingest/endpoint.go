@@ -26,13 +26,13 @@ func (d *decoder) endpoint(msg []byte) (p endpoint) {
 	for len(msg) > 0 {
 		msg = msg[f.Read(msg):]
 		switch f.Tag {
-		case 1<<3 | wire.Bytes:
+		case wire.EndpointService<<3 | wire.Bytes:
 			p.service = f.Bytes
-		case 2<<3 | wire.Bytes:
+		case wire.EndpointMethod<<3 | wire.Bytes:
 			p.method = f.Bytes
-		case 3<<3 | wire.Bytes, 4<<3 | wire.Bytes, 5<<3 | wire.Bytes:
-			p.metrics[f.Tag>>3-3].read(f.Bytes)
-		case 16<<3 | wire.Varint:
+		case wire.EndpointErrors<<3 | wire.Bytes, wire.EndpointSuccess<<3 | wire.Bytes, wire.EndpointDropped<<3 | wire.Bytes:
+			p.metrics[f.Tag>>3-wire.EndpointErrors].read(f.Bytes)
+		case wire.EndpointSide<<3 | wire.Varint:
 			p.side = d.side(f.Value)
 		}
 	}
@@ -55,19 +55,19 @@ func (p *endpoint) add(q endpoint) {
 
 // append appends p as field 9 of Stats.
 func (p *endpoint) append(b []byte) []byte {
-	return wire.AppendMessage(b, 9, func(b []byte) []byte {
+	return wire.AppendMessage(b, wire.StatsEndpoints, func(b []byte) []byte {
 		if len(p.service) > 0 {
-			b = wire.AppendBytes(b, 1, p.service)
+			b = wire.AppendBytes(b, wire.EndpointService, p.service)
 		}
 		if len(p.method) > 0 {
-			b = wire.AppendBytes(b, 2, p.method)
+			b = wire.AppendBytes(b, wire.EndpointMethod, p.method)
 		}
 		for i, m := range p.metrics {
 			if m != (metrics{}) {
-				b = wire.AppendMessage(b, protowire.Number(3+i), m.append)
+				b = wire.AppendMessage(b, protowire.Number(wire.EndpointErrors+i), m.append)
 			}
 		}
-		return wire.AppendUint(b, 16, uint64(p.side))
+		return wire.AppendUint(b, wire.EndpointSide, uint64(p.side))
 	})
 }
 
@@ -82,13 +82,13 @@ func (m *metrics) read(msg []byte) {
 	for len(msg) > 0 {
 		msg = msg[f.Read(msg):]
 		switch f.Tag {
-		case 1<<3 | wire.Varint:
+		case wire.MetricsCount<<3 | wire.Varint:
 			m.count = int64(f.Value)
-		case 2<<3 | wire.Fixed64:
+		case wire.MetricsMean<<3 | wire.Fixed64:
 			m.mean = math.Float64frombits(f.Value)
-		case 3<<3 | wire.Fixed64:
+		case wire.MetricsStdDev<<3 | wire.Fixed64:
 			m.stdDev = math.Float64frombits(f.Value)
-		case 4<<3 | wire.Fixed64:
+		case wire.MetricsUpper95<<3 | wire.Fixed64:
 			m.upper95 = math.Float64frombits(f.Value)
 		}
 	}
@@ -100,7 +100,7 @@ func (m *metrics) mend() (bad bool) {
 		m.count, bad = 0, true
 	}
 	for _, v := range []*float64{&m.mean, &m.stdDev, &m.upper95} {
-		if !duration(*v) {
+		if !isDuration(*v) {
 			*v, bad = 0, true
 		}
 	}
@@ -127,10 +127,10 @@ func (m *metrics) add(q metrics) {
 }
 
 func (m metrics) append(b []byte) []byte {
-	b = wire.AppendUint(b, 1, uint64(m.count))
+	b = wire.AppendUint(b, wire.MetricsCount, uint64(m.count))
 	for i, v := range [...]float64{m.mean, m.stdDev, m.upper95} {
 		if v != 0 {
-			b = protowire.AppendTag(b, protowire.Number(2+i), protowire.Fixed64Type)
+			b = protowire.AppendTag(b, protowire.Number(wire.MetricsMean+i), protowire.Fixed64Type)
 			b = protowire.AppendFixed64(b, math.Float64bits(v))
 		}
 	}

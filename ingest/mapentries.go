@@ -11,19 +11,19 @@ import (
 	"github.com/microhq/monitor-srv/wire"
 )
 
-// seenPairs judges the entries of a map<string,string> one by one.
-type seenPairs struct {
-	count, total int
-	bad          bool // one of them needs a repair
+// mapScan checks the entries of a map<string, string> one by one.
+type mapScan struct {
+	count, size int
+	bad         bool // an entry needs a repair
 }
 
-// add looks at one entry and reports whether it is well-formed. An entry that
-// holds more than one key, one value or anything else is kept out of the store,
-// because what readers make of it is not certain.
-func (s *seenPairs) add(entry []byte) bool {
+// add checks one entry and reports whether it is well-formed. An entry with
+// several keys, several values or unknown fields is well-formed but repaired,
+// because decoders disagree on what it means.
+func (s *mapScan) add(entry []byte) bool {
 	s.count++
-	s.total += len(entry)
-	if shortPair(entry) {
+	s.size += len(entry)
+	if wire.IsShortEntry(entry) {
 		s.bad = s.bad || !utf8.Valid(entry)
 		return true
 	}
@@ -36,10 +36,10 @@ func (s *seenPairs) add(entry []byte) bool {
 		}
 		entry = entry[n:]
 		switch f.Tag {
-		case 1<<3 | wire.Bytes:
+		case wire.MapKey<<3 | wire.Bytes:
 			keys++
 			s.bad = s.bad || len(f.Bytes) > health.MaxResultKey || !utf8.Valid(f.Bytes)
-		case 2<<3 | wire.Bytes:
+		case wire.MapValue<<3 | wire.Bytes:
 			values++
 			s.bad = s.bad || len(f.Bytes) > health.MaxResultValue || !utf8.Valid(f.Bytes)
 		default:
@@ -50,94 +50,79 @@ func (s *seenPairs) add(entry []byte) bool {
 	return true
 }
 
-// shortPair reports whether an entry is what nearly all are: a key and a value of
-// less than 128 bytes. The bytes around these are ASCII, so that such an entry is
-// UTF-8 if both are.
-func shortPair(entry []byte) bool {
-	const around = 4 // two tags and two lengths
-	if len(entry) < around || entry[0] != 1<<3|byte(wire.Bytes) || entry[1] >= 0x80 {
-		return false
-	}
-	at := 2 + int(entry[1])
-	return at+2 <= len(entry) && entry[at] == 2<<3|byte(wire.Bytes) &&
-		entry[at+1] < 0x80 && at+2+int(entry[at+1]) == len(entry)
+// needsRepair reports whether the map must be rewritten. maxSize bounds the bytes
+// of all entries.
+func (s *mapScan) needsRepair(maxSize int) bool {
+	return s.bad || s.count > health.MaxResults || s.size > maxSize
 }
 
-// dirty reports whether the entries must be written anew to be within the limit of
-// bytes in all.
-func (s *seenPairs) dirty(limit int) bool {
-	return s.bad || s.count > health.MaxResults || s.total > limit
-}
+// mapEntries are sorted by key, without duplicates, at most health.MaxResults of
+// them. Which entries are dropped must not depend on their order on the wire,
+// because Go's maps have none.
+type mapEntries []wire.MapEntry
 
-// pairs are sorted by key, without repeats, at most health.MaxResults of them.
-// Which are left out must not depend on their order on the wire, because the
-// publisher's map has none.
-type pairs []wire.MapEntry
-
-// put adds a pair, or replaces the value if the key is there, and reports
-// whether a pair had to be left out.
-func (p *pairs) put(n wire.MapEntry) (leftOut bool) {
-	i, found := slices.BinarySearchFunc(*p, n.Key, func(x wire.MapEntry, key []byte) int {
+// put adds an entry or replaces the value of its key. It reports whether an entry
+// was dropped.
+func (m *mapEntries) put(e wire.MapEntry) (dropped bool) {
+	i, found := slices.BinarySearchFunc(*m, e.Key, func(x wire.MapEntry, key []byte) int {
 		return bytes.Compare(x.Key, key)
 	})
 	switch {
 	case found:
-		(*p)[i].Value = n.Value
+		(*m)[i].Value = e.Value
 		return false
-	case len(*p) < health.MaxResults:
-		*p = slices.Insert(*p, i, n)
+	case len(*m) < health.MaxResults:
+		*m = slices.Insert(*m, i, e)
 		return false
-	case i < len(*p):
-		copy((*p)[i+1:], (*p)[i:])
-		(*p)[i] = n
+	case i < len(*m):
+		copy((*m)[i+1:], (*m)[i:])
+		(*m)[i] = e
 	}
 	return true
 }
 
-// fit cuts off the pairs at the end that are beyond the limit of bytes, and
-// reports whether there were any.
-func (p *pairs) fit(limit int) (leftOut bool) {
-	for i, x := range *p {
-		limit -= len(x.Key) + len(x.Value)
-		if limit < 0 {
-			*p = (*p)[:i]
+// fit drops the last entries until the rest has at most maxSize bytes. It reports
+// whether an entry was dropped.
+func (m *mapEntries) fit(maxSize int) (dropped bool) {
+	for i, e := range *m {
+		maxSize -= len(e.Key) + len(e.Value)
+		if maxSize < 0 {
+			*m = (*m)[:i]
 			return true
 		}
 	}
 	return false
 }
 
-// rebuildPairs appends the map<string,string> that is field num of a
-// well-formed message to b, repaired and within the limit of bytes in all. If
-// pairs are left out, the last one says so.
-func (d *decoder) rebuildPairs(b, msg []byte, num uint64, limit int) []byte {
-	d.kept = d.kept[:0]
-	leftOut := false
+// rebuildMap appends field num of a well-formed message, a map<string, string>,
+// to b, repaired and with at most maxSize bytes. If entries are dropped, the last
+// entry says so.
+func (d *decoder) rebuildMap(b, msg []byte, num protowire.Number, maxSize int) []byte {
+	d.entries = d.entries[:0]
+	dropped := false
 	var f wire.Field
 	for len(msg) > 0 {
 		msg = msg[f.Read(msg):]
-		if f.Tag == num<<3|wire.Bytes {
-			leftOut = d.kept.put(d.pair(f.Bytes)) || leftOut
+		if f.Tag == uint64(num)<<3|wire.Bytes {
+			dropped = d.entries.put(d.mapEntry(f.Bytes)) || dropped
 		}
 	}
-	leftOut = d.kept.fit(limit) || leftOut
-	if leftOut {
+	dropped = d.entries.fit(maxSize) || dropped
+	if dropped {
 		d.repairs.add(repairResults)
-		d.kept = d.kept[:min(len(d.kept), health.MaxResults-1)]
-		d.kept.put(wire.MapEntry{Key: []byte(health.CutMark), Value: []byte("more were left out")})
+		d.entries = d.entries[:min(len(d.entries), health.MaxResults-1)]
+		d.entries.put(wire.MapEntry{Key: []byte(health.CutMark), Value: []byte("more were left out")})
 	}
-	for _, x := range d.kept {
-		b = wire.AppendMessage(b, protowire.Number(num), func(b []byte) []byte {
-			return wire.AppendBytes(wire.AppendBytes(b, 1, x.Key), 2, x.Value)
-		})
+	for _, e := range d.entries {
+		b = wire.AppendMapEntry(b, num, e.Key, e.Value)
 	}
 	return b
 }
 
-// pair reads one well-formed entry and repairs it.
-func (d *decoder) pair(entry []byte) wire.MapEntry {
+// mapEntry reads a well-formed entry and repairs it.
+func (d *decoder) mapEntry(entry []byte) wire.MapEntry {
 	return wire.MapEntry{
-		Key:   d.text(last(entry, 1), health.MaxResultKey),
-		Value: d.text(last(entry, 2), health.MaxResultValue),
+		Key:   d.text(wire.LastBytes(entry, wire.MapKey), health.MaxResultKey),
+		Value: d.text(wire.LastBytes(entry, wire.MapValue), health.MaxResultValue),
 	}
 }

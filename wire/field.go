@@ -6,26 +6,27 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Wire types, short enough to be combined with a field number.
+// Wire types. A tag is NUMBER<<3 | TYPE.
 const (
 	Varint  = uint64(protowire.VarintType)
 	Fixed64 = uint64(protowire.Fixed64Type)
 	Bytes   = uint64(protowire.BytesType)
 )
 
-// field is one field of a message as it stands on the wire.
+// Field is one field of an encoded message.
 type Field struct {
-	// tag is the number, shifted left by three, and the wire type. A known number
-	// with a type that is not its own is an unknown field, as for proto.Unmarshal.
+	// Tag is the field number, shifted left by three, and the wire type. A known
+	// number with an unexpected type is an unknown field, as for proto.Unmarshal.
 	Tag uint64
-	// bytes of a length-delimited field, in the buffer that was read.
+	// Bytes is the content of a length-delimited field. It points into the buffer
+	// that was read.
 	Bytes []byte
-	// val of a varint, a fixed32 or a fixed64.
+	// Value is that of a varint or a fixed64.
 	Value uint64
 }
 
-// read reads the field that b begins with, and returns its length with the tag,
-// or 0 if it is not well-formed.
+// Read reads the first field of b and returns its encoded length, or 0 if it is
+// malformed.
 func (f *Field) Read(b []byte) int {
 	// Nearly all fields have one byte for the tag and one for the length or value.
 	if len(b) >= 2 && b[0] >= 1<<3 && b[0] < 0x80 && b[1] < 0x80 {
@@ -70,7 +71,7 @@ func (f *Field) readAny(b []byte) int {
 		}
 		f.Value, m = binary.LittleEndian.Uint64(rest), 8
 	default:
-		// Groups, fixed32 and what is no type at all: none is known here.
+		// No known field is a group or a fixed32.
 		m = max(protowire.ConsumeFieldValue(protowire.Number(num), protowire.Type(tag&7), rest), 0)
 	}
 	if m == 0 {
@@ -79,11 +80,29 @@ func (f *Field) readAny(b []byte) int {
 	return n + m
 }
 
-// consumeVarint returns the varint that b begins with, and its length or 0.
+// consumeVarint returns the first varint of b and its length, or 0 if it is
+// malformed.
 func consumeVarint(b []byte) (uint64, int) {
 	if len(b) > 0 && b[0] < 0x80 {
 		return uint64(b[0]), 1
 	}
 	v, n := protowire.ConsumeVarint(b)
 	return v, max(n, 0)
+}
+
+// LastBytes returns the content of the last length-delimited field of msg with the
+// number, which overrides those before. It is nil if there is none.
+func LastBytes(msg []byte, num protowire.Number) (content []byte) {
+	var f Field
+	for len(msg) > 0 {
+		n := f.Read(msg)
+		if n == 0 {
+			break
+		}
+		msg = msg[n:]
+		if f.Tag == uint64(num)<<3|Bytes {
+			content = f.Bytes
+		}
+	}
+	return content
 }

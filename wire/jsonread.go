@@ -8,24 +8,25 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// jsonReader reads JSON that is as nearly all publishers write it: members that
-// are known, each once, without escapes and null. Its methods report false for
-// anything else, right or wrong, which is then for protojson to judge. The text
-// must be valid UTF-8.
+// jsonReader reads the JSON that nearly all publishers write: known members, each
+// once, without escapes and null. Its methods report false for anything else, valid
+// or not; the caller then uses protojson. The text must be valid UTF-8.
 type jsonReader struct {
 	text []byte
 	pos  int
 }
 
-// fromJSON appends the wire bytes of the message that text says to wire.
-func (s *Transcoder) AppendWire(wire, text []byte) ([]byte, bool) {
+// AppendWire appends the wire bytes of the message that text is in JSON. It reports
+// false if text has members or forms that only protojson understands, or is
+// malformed.
+func (t *Transcoder) AppendWire(b, text []byte) ([]byte, bool) {
 	r := &jsonReader{text: text}
-	wire, ok := r.object(wire, s)
-	r.space()
-	return wire, ok && r.pos == len(text)
+	b, ok := r.object(b, t)
+	r.skipSpace()
+	return b, ok && r.pos == len(text)
 }
 
-func (r *jsonReader) space() {
+func (r *jsonReader) skipSpace() {
 	for r.pos < len(r.text) {
 		switch r.text[r.pos] {
 		case ' ', '\t', '\r', '\n':
@@ -36,9 +37,9 @@ func (r *jsonReader) space() {
 	}
 }
 
-// next skips space and reports whether c follows, which it then skips too.
+// next skips space, and c if it follows. It reports whether it did.
 func (r *jsonReader) next(c byte) bool {
-	r.space()
+	r.skipSpace()
 	if r.pos < len(r.text) && r.text[r.pos] == c {
 		r.pos++
 		return true
@@ -86,8 +87,8 @@ func (r *jsonReader) name() ([]byte, bool) {
 	return s, ok && r.next(':')
 }
 
-// integer reads an integer of at most so many digits, quoted or not.
-func (r *jsonReader) integer(most int) (v int64, ok bool) {
+// integer reads an integer with at most maxDigits digits, quoted or not.
+func (r *jsonReader) integer(maxDigits int) (v int64, ok bool) {
 	quoted := r.next('"')
 	t := r.text[r.pos:]
 	negative := len(t) > 0 && t[0] == '-'
@@ -95,7 +96,7 @@ func (r *jsonReader) integer(most int) (v int64, ok bool) {
 		t = t[1:]
 	}
 	n := digits(t)
-	if n == 0 || n > most || (t[0] == '0' && (n > 1 || negative)) {
+	if n == 0 || n > maxDigits || (t[0] == '0' && (n > 1 || negative)) {
 		return 0, false
 	}
 	for _, c := range t[:n] {
@@ -113,7 +114,7 @@ func (r *jsonReader) integer(most int) (v int64, ok bool) {
 }
 
 // enum reads the number or the name of a value of an enum.
-func (r *jsonReader) enum(m *fieldInfo) (v int64, ok bool) {
+func (r *jsonReader) enum(fi *fieldInfo) (v int64, ok bool) {
 	if r.pos < len(r.text) && r.text[r.pos] != '"' {
 		return r.integer(9)
 	}
@@ -121,13 +122,13 @@ func (r *jsonReader) enum(m *fieldInfo) (v int64, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	n, ok := m.values[string(name)]
+	n, ok := fi.values[string(name)]
 	return int64(n), ok
 }
 
 // double reads a number.
 func (r *jsonReader) double() (float64, bool) {
-	r.space()
+	r.skipSpace()
 	start := r.pos
 	for r.pos < len(r.text) && bytes.IndexByte([]byte("+-.0123456789Ee"), r.text[r.pos]) >= 0 {
 		r.pos++
@@ -140,7 +141,7 @@ func (r *jsonReader) double() (float64, bool) {
 	return v, err == nil
 }
 
-// isNumber reports whether t is a number of JSON, of which ParseFloat takes more.
+// isNumber reports whether t is a JSON number. ParseFloat accepts more.
 func isNumber(t []byte) bool {
 	if len(t) > 0 && t[0] == '-' {
 		t = t[1:]
@@ -167,7 +168,7 @@ func isNumber(t []byte) bool {
 	return len(t) == 0
 }
 
-// digits returns with how many digits t begins.
+// digits returns how many digits t begins with.
 func digits(t []byte) int {
 	n := 0
 	for n < len(t) && t[n] >= '0' && t[n] <= '9' {
@@ -177,9 +178,9 @@ func digits(t []byte) int {
 }
 
 // object reads a message.
-func (r *jsonReader) object(wire []byte, s *Transcoder) ([]byte, bool) {
+func (r *jsonReader) object(b []byte, t *Transcoder) ([]byte, bool) {
 	if !r.next('{') {
-		return wire, false
+		return b, false
 	}
 	var seen uint32
 	at := 0
@@ -188,54 +189,54 @@ func (r *jsonReader) object(wire []byte, s *Transcoder) ([]byte, bool) {
 		if !ok {
 			return false
 		}
-		at = s.find(name, at)
+		at = t.find(name, at)
 		if at < 0 || seen&(1<<at) != 0 {
 			return false
 		}
 		seen |= 1 << at
-		m := &s.fields[at]
+		fi := &t.fields[at]
 		switch {
-		case m.kind == kindMap:
-			wire, ok = r.pairs(wire, m)
-		case m.list:
-			wire, ok = r.list(wire, m)
+		case fi.kind == kindMap:
+			b, ok = r.mapEntries(b, fi)
+		case fi.list:
+			b, ok = r.list(b, fi)
 		default:
-			wire, ok = r.value(wire, m)
+			b, ok = r.value(b, fi)
 		}
 		return ok
 	})
-	return wire, ok
+	return b, ok
 }
 
-// find returns the index of the member of that name, or -1. It looks behind at
-// first, because members mostly come in order.
-func (s *Transcoder) find(name []byte, at int) int {
-	n := len(s.fields)
+// find returns the index of the field with the name, or -1. It begins at index
+// at, because members are mostly in order.
+func (t *Transcoder) find(name []byte, at int) int {
+	n := len(t.fields)
 	for i := range n {
 		k := (at + i) % n
-		if m := &s.fields[k]; string(name) == m.name || string(name) == m.jsonName {
+		if fi := &t.fields[k]; string(name) == fi.name || string(name) == fi.jsonName {
 			return k
 		}
 	}
 	return -1
 }
 
-func (r *jsonReader) list(wire []byte, m *fieldInfo) ([]byte, bool) {
+func (r *jsonReader) list(b []byte, fi *fieldInfo) ([]byte, bool) {
 	if !r.next('[') {
-		return wire, false
+		return b, false
 	}
 	ok := r.each(']', func() (ok bool) {
-		wire, ok = r.value(wire, m)
+		b, ok = r.value(b, fi)
 		return ok
 	})
-	return wire, ok
+	return b, ok
 }
 
-// pairs reads a map. One of more than a few pairs is left to protojson, which
-// finds repeated keys faster.
-func (r *jsonReader) pairs(wire []byte, m *fieldInfo) ([]byte, bool) {
+// mapEntries reads a map. It reports false if there are more than a few entries:
+// protojson finds repeated keys faster.
+func (r *jsonReader) mapEntries(b []byte, fi *fieldInfo) ([]byte, bool) {
 	if !r.next('{') {
-		return wire, false
+		return b, false
 	}
 	var few [32][]byte
 	keys := few[:0]
@@ -254,42 +255,40 @@ func (r *jsonReader) pairs(wire []byte, m *fieldInfo) ([]byte, bool) {
 		if !ok {
 			return false
 		}
-		wire = protowire.AppendTag(wire, protowire.Number(m.number), protowire.BytesType)
-		start := len(wire)
-		wire = endMessage(AppendBytes(AppendBytes(wire, 1, key), 2, value), start)
+		b = AppendMapEntry(b, protowire.Number(fi.number), key, value)
 		return true
 	})
-	return wire, ok
+	return b, ok
 }
 
-// value reads one value of a member that is not a map.
-func (r *jsonReader) value(wire []byte, m *fieldInfo) ([]byte, bool) {
+// value reads one value of a field that is not a map.
+func (r *jsonReader) value(b []byte, fi *fieldInfo) ([]byte, bool) {
 	var v int64
 	var text []byte
 	var ok bool
-	switch m.kind {
+	switch fi.kind {
 	case kindString:
 		text, ok = r.str()
-		return AppendBytes(wire, protowire.Number(m.number), text), ok
+		return AppendBytes(b, protowire.Number(fi.number), text), ok
 	case kindMessage:
-		wire = protowire.AppendVarint(wire, m.tag())
-		start := len(wire)
-		wire, ok = r.object(wire, m.child)
-		return endMessage(wire, start), ok
+		b = protowire.AppendVarint(b, fi.tag())
+		start := len(b)
+		b, ok = r.object(b, fi.message)
+		return insertLength(b, start), ok
 	case kindDouble:
 		var f float64
 		f, ok = r.double()
-		wire = protowire.AppendVarint(wire, m.tag())
-		return protowire.AppendFixed64(wire, math.Float64bits(f)), ok
+		b = protowire.AppendVarint(b, fi.tag())
+		return protowire.AppendFixed64(b, math.Float64bits(f)), ok
 	case kindInt:
 		v, ok = r.integer(18)
 	case kindUint:
 		v, ok = r.integer(18)
 		ok = ok && v >= 0
 	case kindEnum:
-		r.space()
-		v, ok = r.enum(m)
+		r.skipSpace()
+		v, ok = r.enum(fi)
 	}
-	wire = protowire.AppendVarint(wire, m.tag())
-	return protowire.AppendVarint(wire, uint64(v)), ok
+	b = protowire.AppendVarint(b, fi.tag())
+	return protowire.AppendVarint(b, uint64(v)), ok
 }

@@ -10,8 +10,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"go-micro.dev/v4/codec/json"
-
-	"github.com/microhq/monitor-srv/store"
 )
 
 func TestNearlyAllJSONIsReadWithoutProtojson(t *testing.T) {
@@ -59,11 +57,11 @@ func FuzzFromJSON(f *testing.F) {
 		`{"id":"\u003c"}`, `{"skewed":true}`, `{"interval":"12`, `{"service":{"nodes":[{"metadata":{"k":"v"}},]}}`,
 		`{"timestamp":` + strconv.Itoa(math.MaxInt64) + `}`,
 	} {
-		f.Add(uint8(store.KindCheck), []byte(v))
+		f.Add(uint8(kindOfCheck), []byte(v))
 	}
-	f.Add(uint8(store.KindStats), []byte(`{"endpoints":[{"stdDev":1}],"cpu":{"userTime":"5"}}`))
-	f.Add(uint8(store.KindStats), []byte(`{"endpoints":[{"errors":{"stdDev":1.5e-7,"std_dev":1}}]}`))
-	f.Add(uint8(store.KindStats), []byte(`{"endpoints":[{"errors":{"mean":1e999,"upper95":"NaN"},"side":1}]}`))
+	f.Add(uint8(kindOfStats), []byte(`{"endpoints":[{"stdDev":1}],"cpu":{"userTime":"5"}}`))
+	f.Add(uint8(kindOfStats), []byte(`{"endpoints":[{"errors":{"stdDev":1.5e-7,"std_dev":1}}]}`))
+	f.Add(uint8(kindOfStats), []byte(`{"endpoints":[{"errors":{"mean":1e999,"upper95":"NaN"},"side":1}]}`))
 	f.Fuzz(func(t *testing.T, k uint8, text []byte) {
 		kind := kinds[int(k)%len(kinds)]
 		if !utf8.Valid(text) {

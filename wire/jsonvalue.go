@@ -6,15 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// appendString appends s as encoding/json writes a string, with characters of
-// HTML escaped.
-func appendString(b, s []byte) []byte {
+// appendJSONString appends s as encoding/json writes a string, with HTML
+// characters escaped.
+func appendJSONString(b, s []byte) []byte {
 	b = append(b, '"')
 	start := 0
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {
-			if needsNoEscape(c) {
+			if !needsEscape(c) {
 				i++
 				continue
 			}
@@ -43,13 +43,13 @@ func appendString(b, s []byte) []byte {
 	return append(append(b, s[start:]...), '"')
 }
 
-// plain reports whether a character of ASCII stands for itself.
-func needsNoEscape(c byte) bool {
+// needsEscape reports whether an ASCII character is escaped in a string.
+func needsEscape(c byte) bool {
 	switch c {
 	case '"', '\\', '<', '>', '&':
-		return false
+		return true
 	}
-	return c >= ' '
+	return c < ' '
 }
 
 func appendEscaped(b []byte, c byte) []byte {
@@ -71,9 +71,9 @@ func appendEscaped(b []byte, c byte) []byte {
 	return append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 }
 
-// appendFloat appends v as encoding/json writes it, and reports false if it is
+// appendJSONFloat appends v as encoding/json writes it. It reports false if v is
 // not finite.
-func appendFloat(b []byte, v float64) ([]byte, bool) {
+func appendJSONFloat(b []byte, v float64) ([]byte, bool) {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return b, false
 	}
@@ -82,7 +82,7 @@ func appendFloat(b []byte, v float64) ([]byte, bool) {
 		return strconv.AppendFloat(b, v, 'f', -1, 64), true
 	}
 	b = strconv.AppendFloat(b, v, 'e', -1, 64)
-	// An exponent of one digit has no leading zero if it is negative.
+	// encoding/json writes e-9, strconv e-09.
 	if n := len(b); n >= 4 && b[n-4] == 'e' && b[n-3] == '-' && b[n-2] == '0' {
 		b[n-2] = b[n-1]
 		b = b[:n-1]

@@ -7,18 +7,18 @@ import (
 	"strconv"
 )
 
-// found is where the fields of one member stand in a message.
+// occurrences says where one field is in a message.
 type occurrences struct {
-	start, end int32 // from the first to behind the last
+	start, end int32 // from the first occurrence to behind the last
 	count      int32
 	size       int32  // of the content of the last, which ends at end
-	val        uint64 // of the last
+	value      uint64 // of the last
 }
 
-// append appends a message as JSON. It reports false if the bytes are not
-// well-formed or hold a message in several pieces.
-func (s *Transcoder) AppendJSON(b, msg []byte) ([]byte, bool) {
-	if s == nil || len(msg) > math.MaxInt32 {
+// AppendJSON appends the message msg as JSON. It reports false if msg is malformed
+// or contains a message field in several pieces.
+func (t *Transcoder) AppendJSON(b, msg []byte) ([]byte, bool) {
+	if t == nil || len(msg) > math.MaxInt32 {
 		return b, false
 	}
 	var all [maxFields]occurrences
@@ -28,9 +28,9 @@ func (s *Transcoder) AppendJSON(b, msg []byte) ([]byte, bool) {
 		if n == 0 {
 			return b, false
 		}
-		if num := f.Tag >> 3; num <= maxNumber && s.index[num] >= 0 {
-			i := s.index[num]
-			if f.Tag == s.fields[i].tag() {
+		if num := f.Tag >> 3; num <= maxNumber && t.index[num] >= 0 {
+			i := t.index[num]
+			if f.Tag == t.fields[i].tag() {
 				all[i].add(&f, pos, n)
 			}
 		}
@@ -38,133 +38,133 @@ func (s *Transcoder) AppendJSON(b, msg []byte) ([]byte, bool) {
 	}
 	b = append(b, '{')
 	empty := len(b)
-	for i := range s.fields {
-		at := &all[i]
-		if at.count == 0 {
+	for i := range t.fields {
+		o := &all[i]
+		if o.count == 0 {
 			continue
 		}
-		m := &s.fields[i]
-		if m.kind == kindMessage && !m.list && at.count > 1 {
+		fi := &t.fields[i]
+		if fi.kind == kindMessage && !fi.list && o.count > 1 {
 			return b, false
 		}
 		var ok bool
-		if b, ok = m.append(b, msg[at.start:at.end], at, len(b) > empty); !ok {
+		if b, ok = fi.appendJSON(b, msg[o.start:o.end], o, len(b) > empty); !ok {
 			return b, false
 		}
 	}
 	return append(b, '}'), true
 }
 
-func (a *occurrences) add(f *Field, pos, n int) {
-	if a.count == 0 {
-		a.start = int32(pos)
+func (o *occurrences) add(f *Field, pos, n int) {
+	if o.count == 0 {
+		o.start = int32(pos)
 	}
-	a.end = int32(pos + n)
-	a.count++
-	if a.val = f.Value; f.Tag&7 == Bytes {
-		a.size = int32(len(f.Bytes))
+	o.end = int32(pos + n)
+	o.count++
+	if o.value = f.Value; f.Tag&7 == Bytes {
+		o.size = int32(len(f.Bytes))
 	}
 }
 
-// append appends a member unless it is zero, after a comma if it is not the
-// first.
-func (m *fieldInfo) append(b, stretch []byte, at *occurrences, comma bool) ([]byte, bool) {
-	zero := at.val == 0
+// appendJSON appends name and value of a field unless the value is zero, after a
+// comma if it is not the first. The occurrences are in part.
+func (fi *fieldInfo) appendJSON(b, part []byte, o *occurrences, comma bool) ([]byte, bool) {
+	zero := o.value == 0
 	switch {
-	case m.kind == kindString:
-		zero = at.size == 0
-	case m.kind == kindEnum:
-		zero = int32(at.val) == 0
-	case m.kind == kindDouble:
-		zero = math.Float64frombits(at.val) == 0
-	case m.kind == kindMessage || m.kind == kindMap:
+	case fi.kind == kindString:
+		zero = o.size == 0
+	case fi.kind == kindEnum:
+		zero = int32(o.value) == 0
+	case fi.kind == kindDouble:
+		zero = math.Float64frombits(o.value) == 0
+	case fi.kind == kindMessage || fi.kind == kindMap:
 		zero = false
 	}
-	if zero && !m.list {
+	if zero && !fi.list {
 		return b, true
 	}
 	if comma {
 		b = append(b, ',')
 	}
-	b = append(b, m.key...)
+	b = append(b, fi.key...)
 	switch {
-	case m.kind == kindMap:
-		return m.appendMap(b, stretch, int(at.count))
-	case m.list:
-		return m.appendList(b, stretch)
+	case fi.kind == kindMap:
+		return fi.appendMap(b, part, int(o.count))
+	case fi.list:
+		return fi.appendList(b, part)
 	}
-	return m.appendValue(b, stretch[len(stretch)-int(at.size):], at.val)
+	return fi.appendValue(b, part[len(part)-int(o.size):], o.value)
 }
 
-func (m *fieldInfo) appendValue(b, content []byte, val uint64) ([]byte, bool) {
-	switch m.kind {
+func (fi *fieldInfo) appendValue(b, content []byte, value uint64) ([]byte, bool) {
+	switch fi.kind {
 	case kindString:
-		return appendString(b, content), true
+		return appendJSONString(b, content), true
 	case kindInt:
-		return strconv.AppendInt(b, int64(val), 10), true
+		return strconv.AppendInt(b, int64(value), 10), true
 	case kindUint:
-		return strconv.AppendUint(b, val, 10), true
+		return strconv.AppendUint(b, value, 10), true
 	case kindEnum:
-		return strconv.AppendInt(b, int64(int32(val)), 10), true
+		return strconv.AppendInt(b, int64(int32(value)), 10), true
 	case kindBool:
 		return append(b, "true"...), true
 	case kindDouble:
-		return appendFloat(b, math.Float64frombits(val))
+		return appendJSONFloat(b, math.Float64frombits(value))
 	}
-	return m.child.AppendJSON(b, content)
+	return fi.message.AppendJSON(b, content)
 }
 
-// appendList appends the values of a list, which stand in stretch.
-func (m *fieldInfo) appendList(b, stretch []byte) ([]byte, bool) {
+// appendList appends the values of a list, which are in part.
+func (fi *fieldInfo) appendList(b, part []byte) ([]byte, bool) {
 	b = append(b, '[')
 	ok, first := true, true
 	var f Field
-	for len(stretch) > 0 && ok {
-		stretch = stretch[f.Read(stretch):]
-		if f.Tag != m.tag() {
+	for len(part) > 0 && ok {
+		part = part[f.Read(part):]
+		if f.Tag != fi.tag() {
 			continue
 		}
 		if !first {
 			b = append(b, ',')
 		}
 		first = false
-		b, ok = m.appendValue(b, f.Bytes, f.Value)
+		b, ok = fi.appendValue(b, f.Bytes, f.Value)
 	}
 	return append(b, ']'), ok
 }
 
-// appendMap appends the pairs of a map, which stand in stretch, by key. Of pairs
-// with the same key the last one counts.
-func (m *fieldInfo) appendMap(b, stretch []byte, count int) ([]byte, bool) {
+// appendMap appends the entries of a map, which are in part, sorted by key. The
+// last entry with a key counts.
+func (fi *fieldInfo) appendMap(b, part []byte, count int) ([]byte, bool) {
 	var few [16]MapEntry
 	all := few[:0]
 	if count > len(few) {
 		all = make([]MapEntry, 0, count)
 	}
 	var f Field
-	for len(stretch) > 0 {
-		stretch = stretch[f.Read(stretch):]
-		if f.Tag != m.tag() {
+	for len(part) > 0 {
+		part = part[f.Read(part):]
+		if f.Tag != fi.tag() {
 			continue
 		}
-		p, ok := readMapEntry(f.Bytes)
+		e, ok := readMapEntry(f.Bytes)
 		if !ok {
 			return b, false
 		}
-		all = append(all, p)
+		all = append(all, e)
 	}
 	slices.SortStableFunc(all, func(x, y MapEntry) int { return bytes.Compare(x.Key, y.Key) })
 	b = append(b, '{')
 	empty := len(b)
-	for i, p := range all {
-		if i+1 < len(all) && bytes.Equal(p.Key, all[i+1].Key) {
+	for i, e := range all {
+		if i+1 < len(all) && bytes.Equal(e.Key, all[i+1].Key) {
 			continue
 		}
 		if len(b) > empty {
 			b = append(b, ',')
 		}
-		b = append(appendString(b, p.Key), ':')
-		b = appendString(b, p.Value)
+		b = append(appendJSONString(b, e.Key), ':')
+		b = appendJSONString(b, e.Value)
 	}
 	return append(b, '}'), true
 }

@@ -12,7 +12,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	healthpb "github.com/microhq/monitor-srv/proto/health"
-	"github.com/microhq/monitor-srv/store"
 )
 
 // typicalCheck is an event of 234 bytes with 5 results, the size that the
@@ -67,18 +66,27 @@ func typicalStats() *healthpb.Stats {
 	}
 }
 
-func typical(kind store.Kind) proto.Message {
-	switch kind {
-	case store.KindCheck:
+func typical(k kind) proto.Message {
+	switch k {
+	case kindOfCheck:
 		return typicalCheck()
-	case store.KindStatus:
+	case kindOfStatus:
 		return typicalStatus()
 	default:
 		return typicalStats()
 	}
 }
 
-var kinds = []store.Kind{store.KindCheck, store.KindStatus, store.KindStats}
+// kind of an event.
+type kind uint8
+
+const (
+	kindOfCheck kind = iota
+	kindOfStatus
+	kindOfStats
+)
+
+var kinds = []kind{kindOfCheck, kindOfStatus, kindOfStats}
 
 func wireOf(tb testing.TB, m proto.Message) []byte {
 	tb.Helper()
@@ -89,15 +97,15 @@ func wireOf(tb testing.TB, m proto.Message) []byte {
 	return b
 }
 
-var oldNames = map[store.Kind]string{
-	store.KindCheck: "healthcheck", store.KindStatus: "status", store.KindStats: "stats",
+var oldNames = map[kind]string{
+	kindOfCheck: "healthcheck", kindOfStatus: "status", kindOfStats: "stats",
 }
 
 // oldEvent returns the bytes of an event as the publishers of 2016 to 2018 sent
 // it, with the content type.
-func oldEvent(t testing.TB, kind store.Kind, json bool) (body []byte, contentType string) {
+func oldEvent(t testing.TB, k kind, json bool) (body []byte, contentType string) {
 	t.Helper()
-	name := "../ingest/testdata/publishers/" + oldNames[kind]
+	name := "../ingest/testdata/publishers/" + oldNames[k]
 	if json {
 		b, err := os.ReadFile(name + ".json")
 		if err != nil {
@@ -136,11 +144,11 @@ func encoded(t testing.TB, newCodec codec.NewCodec, m proto.Message) []byte {
 	return b.Bytes()
 }
 
-func newMessage(kind store.Kind) proto.Message {
-	switch kind {
-	case store.KindCheck:
+func newMessage(k kind) proto.Message {
+	switch k {
+	case kindOfCheck:
 		return new(healthpb.HealthCheck)
-	case store.KindStatus:
+	case kindOfStatus:
 		return new(healthpb.Status)
 	default:
 		return new(healthpb.Stats)
@@ -148,10 +156,10 @@ func newMessage(kind store.Kind) proto.Message {
 }
 
 // transcoders returns one for the message of each kind.
-func transcoders() map[store.Kind]*Transcoder {
-	all := make(map[store.Kind]*Transcoder)
-	for _, kind := range kinds {
-		all[kind] = NewTranscoder(newMessage(kind).ProtoReflect().Descriptor())
+func transcoders() map[kind]*Transcoder {
+	all := make(map[kind]*Transcoder)
+	for _, k := range kinds {
+		all[k] = NewTranscoder(newMessage(k).ProtoReflect().Descriptor())
 	}
 	return all
 }

@@ -1,12 +1,14 @@
 package wire
 
-// span is the stretch of a message that holds the fields added to it, if they
-// stand side by side. Its zero value is empty.
+// Span is the range of a message from the first of some fields to the last one.
+// The zero value is empty.
 type Span struct {
 	start, end int
-	Scattered  bool // they do not stand side by side
+	// Scattered is set if there are other fields between them.
+	Scattered bool
 }
 
+// Add adds the field at msg[from:to], which must be behind those added before.
 func (s *Span) Add(from, to int) {
 	if s.end == 0 {
 		s.start = from
@@ -16,4 +18,5 @@ func (s *Span) Add(from, to int) {
 	s.end = to
 }
 
-func (s *Span) Of(b []byte) []byte { return b[s.start:s.end:s.end] }
+// Of returns the span of msg.
+func (s *Span) Of(msg []byte) []byte { return msg[s.start:s.end:s.end] }

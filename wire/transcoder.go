@@ -6,30 +6,31 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// shape knows how encoding/json writes a message: members in the order of the
-// .proto file under the names they have there, numbers for enums and 64-bit
-// integers, and nothing for what is zero. With it JSON is made from wire bytes,
-// and wire bytes from JSON, without building messages.
+// Transcoder converts one type of message between its wire bytes and JSON
+// without building messages. It writes what encoding/json writes: fields in the
+// order of the .proto file under their names there, numbers for enums and 64-bit
+// integers, and nothing for zero values.
 type Transcoder struct {
 	fields []fieldInfo
-	// index of the member by field number, and -1 for none.
+	// index of the field by number, -1 for none.
 	index [maxNumber + 1]int8
 }
 
-// maxNumber and maxMembers are larger than any message here has.
+// The largest field number and the most fields that a Transcoder handles.
 const (
 	maxNumber = 31
 	maxFields = 16
 )
 
+// fieldInfo is what a Transcoder knows of one field.
 type fieldInfo struct {
 	number         uint64
-	name, jsonName string // the two spellings
+	name, jsonName string // both are accepted in JSON
 	key            []byte // the name, quoted, with a colon
 	kind           fieldKind
 	list           bool
-	child          *Transcoder      // of a message
-	values         map[string]int32 // of an enum by name
+	message        *Transcoder      // of kindMessage
+	values         map[string]int32 // of kindEnum, by name
 }
 
 type fieldKind uint8
@@ -42,25 +43,25 @@ const (
 	kindBool
 	kindDouble
 	kindMessage
-	kindMap // of strings by strings
+	kindMap // map<string, string>
 )
 
-func (m *fieldInfo) tag() uint64 {
-	switch m.kind {
+func (fi *fieldInfo) tag() uint64 {
+	switch fi.kind {
 	case kindString, kindMessage, kindMap:
-		return m.number<<3 | Bytes
+		return fi.number<<3 | Bytes
 	case kindDouble:
-		return m.number<<3 | Fixed64
+		return fi.number<<3 | Fixed64
 	}
-	return m.number<<3 | Varint
+	return fi.number<<3 | Varint
 }
 
-// shapeOf returns the shape of a message, or nil if it has fields of a kind that
-// shape does not write.
+// NewTranscoder returns a Transcoder for a message, or nil if the message has
+// fields that it does not support.
 func NewTranscoder(md protoreflect.MessageDescriptor) *Transcoder {
-	s := new(Transcoder)
-	for i := range s.index {
-		s.index[i] = -1
+	t := new(Transcoder)
+	for i := range t.index {
+		t.index[i] = -1
 	}
 	fields := md.Fields()
 	if fields.Len() > maxFields {
@@ -68,18 +69,18 @@ func NewTranscoder(md protoreflect.MessageDescriptor) *Transcoder {
 	}
 	for i := range fields.Len() {
 		fd := fields.Get(i)
-		m, ok := newFieldInfo(fd)
+		fi, ok := newFieldInfo(fd)
 		if !ok || fd.Number() > maxNumber {
 			return nil
 		}
-		s.index[fd.Number()] = int8(i)
-		s.fields = append(s.fields, m)
+		t.index[fd.Number()] = int8(i)
+		t.fields = append(t.fields, fi)
 	}
-	return s
+	return t
 }
 
 func newFieldInfo(fd protoreflect.FieldDescriptor) (fieldInfo, bool) {
-	m := fieldInfo{
+	fi := fieldInfo{
 		number:   uint64(fd.Number()),
 		name:     string(fd.Name()),
 		jsonName: fd.JSONName(),
@@ -88,33 +89,33 @@ func newFieldInfo(fd protoreflect.FieldDescriptor) (fieldInfo, bool) {
 	}
 	switch fd.Kind() {
 	case protoreflect.StringKind:
-		m.kind = kindString
+		fi.kind = kindString
 	case protoreflect.Int64Kind:
-		m.kind = kindInt
+		fi.kind = kindInt
 	case protoreflect.Uint64Kind:
-		m.kind = kindUint
+		fi.kind = kindUint
 	case protoreflect.EnumKind:
-		m.kind = kindEnum
-		m.values = make(map[string]int32)
+		fi.kind = kindEnum
+		fi.values = make(map[string]int32)
 		for i := range fd.Enum().Values().Len() {
 			v := fd.Enum().Values().Get(i)
-			m.values[string(v.Name())] = int32(v.Number())
+			fi.values[string(v.Name())] = int32(v.Number())
 		}
 	case protoreflect.BoolKind:
-		m.kind = kindBool
+		fi.kind = kindBool
 	case protoreflect.DoubleKind:
-		m.kind = kindDouble
+		fi.kind = kindDouble
 	case protoreflect.MessageKind:
-		m.kind = kindMessage
+		fi.kind = kindMessage
 		if fd.IsMap() {
-			m.kind = kindMap
-			return m, fd.MapKey().Kind() == protoreflect.StringKind && fd.MapValue().Kind() == protoreflect.StringKind
+			fi.kind = kindMap
+			return fi, fd.MapKey().Kind() == protoreflect.StringKind && fd.MapValue().Kind() == protoreflect.StringKind
 		}
-		m.child = NewTranscoder(fd.Message())
-		return m, m.child != nil
+		fi.message = NewTranscoder(fd.Message())
+		return fi, fi.message != nil
 	default:
-		return m, false
+		return fi, false
 	}
-	// Lists of numbers may be packed; there are none here.
-	return m, !m.list || m.kind == kindString
+	// A list of numbers may be packed, which is not supported.
+	return fi, !fi.list || fi.kind == kindString
 }

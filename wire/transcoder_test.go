@@ -103,7 +103,7 @@ func TestAppendStringIsThatOfEncodingJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := appendString(nil, []byte(s)); string(got) != string(want) {
+	if got := appendJSONString(nil, []byte(s)); string(got) != string(want) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

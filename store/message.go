@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	healthpb "github.com/microhq/monitor-srv/proto/health"
+	"github.com/microhq/monitor-srv/wire"
 )
 
 // unmarshal reads wire bytes that were validated before they were stored.
@@ -90,70 +91,40 @@ func (v Version) Proto() *healthpb.Service {
 	return m
 }
 
-// AppendWire appends the wire bytes of the message of Proto, without building the
-// message: the results and the error are copied as they came in.
+// AppendWire appends the wire bytes of the message that Proto returns, without
+// building it: results and error are copied as they were received.
 func (c Check) AppendWire(b []byte) []byte {
-	b = appendString(b, 1, c.ID)
-	b = appendString(b, 2, c.Description)
-	b = appendInt(b, 3, c.Timestamp)
-	b = appendInt(b, 4, int64(c.Interval/time.Second))
-	b = appendInt(b, 5, int64(c.TTL/time.Second))
-	b = c.appendService(b, 6)
-	b = appendInt(b, 7, int64(c.Status))
+	b = wire.AppendString(b, wire.HealthCheckID, c.ID)
+	b = wire.AppendString(b, wire.HealthCheckDescription, c.Description)
+	b = wire.AppendInt(b, wire.HealthCheckTimestamp, c.Timestamp)
+	b = wire.AppendInt(b, wire.HealthCheckInterval, int64(c.Interval/time.Second))
+	b = wire.AppendInt(b, wire.HealthCheckTTL, int64(c.TTL/time.Second))
+	b = c.appendService(b, wire.HealthCheckService)
+	b = wire.AppendInt(b, wire.HealthCheckStatus, int64(c.Status))
 	b = append(b, c.body...)
-	b = appendInt(b, 16, c.Received)
-	b = appendInt(b, 17, c.Since)
+	b = wire.AppendInt(b, wire.HealthCheckReceived, c.Received)
+	b = wire.AppendInt(b, wire.HealthCheckSince, c.Since)
 	if c.Reported != c.Status {
-		b = appendInt(b, 18, int64(c.Reported))
+		b = wire.AppendInt(b, wire.HealthCheckReported, int64(c.Reported))
 	}
-	b = appendInt(b, 19, int64(c.Source))
-	b = appendBool(b, 20, c.Missing)
-	return appendBool(b, 21, c.Skewed)
+	b = wire.AppendInt(b, wire.HealthCheckSource, int64(c.Source))
+	b = wire.AppendBool(b, wire.HealthCheckMissing, c.Missing)
+	return wire.AppendBool(b, wire.HealthCheckSkewed, c.Skewed)
 }
 
 // appendService appends a Service with its one Node.
-func (c Check) appendService(b []byte, field protowire.Number) []byte {
-	node := sizeString(1, c.Node) + sizeString(2, c.Address) + len(c.metadata)
-	size := sizeString(1, c.Service) + sizeString(2, c.Version) +
-		protowire.SizeTag(3) + protowire.SizeBytes(node) + sizeString(4, c.Node)
-	b = protowire.AppendTag(b, field, protowire.BytesType)
+func (c Check) appendService(b []byte, num protowire.Number) []byte {
+	node := wire.SizeString(wire.NodeID, c.Node) + wire.SizeString(wire.NodeAddress, c.Address) + len(c.metadata)
+	size := wire.SizeString(wire.ServiceName, c.Service) + wire.SizeString(wire.ServiceVersion, c.Version) +
+		protowire.SizeTag(wire.ServiceNodes) + protowire.SizeBytes(node) + wire.SizeString(wire.ServiceID, c.Node)
+	b = protowire.AppendTag(b, num, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(size))
-	b = appendString(b, 1, c.Service)
-	b = appendString(b, 2, c.Version)
-	b = protowire.AppendTag(b, 3, protowire.BytesType)
+	b = wire.AppendString(b, wire.ServiceName, c.Service)
+	b = wire.AppendString(b, wire.ServiceVersion, c.Version)
+	b = protowire.AppendTag(b, wire.ServiceNodes, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(node))
-	b = appendString(b, 1, c.Node)
-	b = appendString(b, 2, c.Address)
+	b = wire.AppendString(b, wire.NodeID, c.Node)
+	b = wire.AppendString(b, wire.NodeAddress, c.Address)
 	b = append(b, c.metadata...)
-	return appendString(b, 4, c.Node)
-}
-
-// Absent fields and zero mean the same in proto3.
-
-func sizeString(field protowire.Number, v string) int {
-	if v == "" {
-		return 0
-	}
-	return protowire.SizeTag(field) + protowire.SizeBytes(len(v))
-}
-
-func appendString(b []byte, field protowire.Number, v string) []byte {
-	if v == "" {
-		return b
-	}
-	return protowire.AppendString(protowire.AppendTag(b, field, protowire.BytesType), v)
-}
-
-func appendInt(b []byte, field protowire.Number, v int64) []byte {
-	if v == 0 {
-		return b
-	}
-	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), uint64(v))
-}
-
-func appendBool(b []byte, field protowire.Number, v bool) []byte {
-	if !v {
-		return b
-	}
-	return appendInt(b, field, 1)
+	return wire.AppendString(b, wire.ServiceID, c.Node)
 }
