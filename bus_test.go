@@ -217,6 +217,7 @@ func TestInstanceStartsWithoutNATS(t *testing.T) {
 }
 
 // The reason of a part is shown in /healthz; it must not hold the password.
+// Faults: T44, I10.
 func TestSecretsOfTheBrokerAreNotShown(t *testing.T) {
 	t.Parallel()
 	address := freePorts(t, 1)[0]

@@ -10,8 +10,10 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/delivery"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
+	"github.com/microhq/monitor-srv/service/receivers"
 )
 
 const flagOutput = "output"
@@ -44,11 +46,10 @@ func fileCommands(stdin io.Reader, stdout, stderr io.Writer) []*cli.Command {
 // that see the fleet.
 func idleGroup(f *fleet) *monitor.Group {
 	return monitor.NewGroup(monitor.Config{
-		Probes: probe.Builtin(), Actions: action.Builtin(),
-		Deliverer: action.NewDeliverer(action.Options{}),
-		Recorder:  nobody{},
-		Log:       slog.New(slog.DiscardHandler),
-		ProbeEnv:  probe.Env{Caller: f, Events: f, Stats: f},
+		Probes: probe.Builtin(), Delivery: receivers.New(delivery.NewDeliverer(delivery.Options{}), action.Builtin(), action.Env{}),
+		Recorder: nobody{},
+		Log:      slog.New(slog.DiscardHandler),
+		ProbeEnv: probe.Env{Caller: f, Events: f, Stats: f},
 	})
 }
 

@@ -61,7 +61,7 @@ func TestRunAfterAKilledOneIsOnSchedule(t *testing.T) {
 
 // TestServiceAnswersDuringAForkBomb runs one as a user of its own with a limit of
 // processes, which needs root.
-// Faults: T32.
+// Faults: T32, I2.
 func TestServiceAnswersDuringAForkBomb(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED, NOT PROVEN: only root may run a fork bomb as another user")

@@ -15,8 +15,10 @@ import (
 	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/command"
+	"github.com/microhq/monitor-srv/delivery"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
+	"github.com/microhq/monitor-srv/service/receivers"
 )
 
 // deliverTimeout bounds the last attempts to tell something at a stop.
@@ -27,8 +29,8 @@ type monitors struct {
 	dir       string
 	log       *slog.Logger
 	group     *monitor.Group
-	deliverer *action.Deliverer
-	ledger    *monitor.Ledger // nil without a state directory
+	deliverer *delivery.Deliverer
+	ledger    *delivery.Ledger // nil without a state directory
 	tokens    *access.Tokens
 	guardian  *command.Guardian
 	hangup    chan os.Signal // asks to read everything again
@@ -54,13 +56,13 @@ func newMonitors(i *instance) (*monitors, error) {
 		hangup:   make(chan os.Signal, 1),
 		lock:     lock,
 	}
-	options := action.Options{Log: i.log, Stop: deliverTimeout}
-	var kept monitor.Kept
+	options := delivery.Options{Log: i.log, Stop: deliverTimeout}
+	var kept delivery.Kept
 	if journal != nil {
-		m.ledger, kept = monitor.OpenLedger(i.cfg.stateDir, i.log)
+		m.ledger, kept = delivery.OpenLedger(i.cfg.stateDir, i.log)
 		options.Keeper = m.ledger
 	}
-	m.deliverer = action.NewDeliverer(options)
+	m.deliverer = delivery.NewDeliverer(options)
 	version := i.cfg.server.version
 	m.group = monitor.NewGroup(monitor.Config{
 		Probes: probe.Builtin(),
@@ -68,19 +70,15 @@ func newMonitors(i *instance) (*monitors, error) {
 			Caller: caller{i.registry, i.client}, Events: eventSource{i.store}, Stats: statsSource{i.store},
 			AllowTargets: i.cfg.allowTargets, Log: i.log, Guardian: m.guardian,
 		},
-		Actions: action.Builtin(),
-		ActionEnv: action.Env{
+		Delivery: receivers.New(m.deliverer, action.Builtin(), action.Env{
 			Host: host, Version: version, Log: i.log, Guardian: m.guardian,
 			Publish: func(_ context.Context, topic string, header map[string]string, body []byte) error {
 				return i.broker.Publish(topic, &broker.Message{Header: header, Body: body})
 			},
-		},
-		Deliverer: m.deliverer,
-		Recorder:  recorder{i},
-		Journal:   journal,
-		Host:      host,
-		Version:   version,
-		Log:       i.log,
+		}),
+		Recorder: recorder{i},
+		Journal:  journal,
+		Log:      i.log,
 	})
 	// From here on no signal ends the process, and no change is missed.
 	signal.Notify(m.hangup, syscall.SIGHUP)
@@ -89,7 +87,7 @@ func newMonitors(i *instance) (*monitors, error) {
 	for _, err := range m.group.Restore(i.mayRestore) {
 		i.log.Error("a registered monitor is not restored", "err", err)
 	}
-	m.group.Resume(kept)
+	receivers.Resume(m.group, m.deliverer, kept)
 	return m, nil
 }
 
@@ -99,7 +97,7 @@ func (m *monitors) runLedger(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	return m.ledger.Run(ctx, m.group.Kept)
+	return m.ledger.Run(ctx, func() delivery.Kept { return receivers.Kept(m.group, m.deliverer) })
 }
 
 // openJournal opens the journal of registered monitors and locks its directory:

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/delivery"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
+	"github.com/microhq/monitor-srv/service/receivers"
 )
 
 // What stands under the name of the directory is read, whenever it came and
@@ -90,7 +92,7 @@ func TestSecretsAreTakenAlsoWithoutADirectoryOfMonitors(t *testing.T) {
 	token := filepath.Join(t.TempDir(), "token")
 	write(t, token, "first")
 	m := &monitors{dir: filepath.Join(t.TempDir(), "none"), log: log, group: monitor.NewGroup(monitor.Config{
-		Probes: probe.Builtin(), Actions: action.Builtin(), Deliverer: action.NewDeliverer(action.Options{}),
+		Probes: probe.Builtin(), Delivery: receivers.New(delivery.NewDeliverer(delivery.Options{}), action.Builtin(), action.Env{}),
 		Recorder: unrecorded{}, Log: log,
 	})}
 	d, err := monitor.ParseOne(fmt.Sprintf(`{"name": "web", "probe": {"type": "http", "url": "http://localhost/", "bearer_file": %q}}`, token))

@@ -51,6 +51,7 @@ func TestServesWithConsul(t *testing.T) {
 
 // The TTL and interval asked for are those in effect, although go-micro's own
 // command line would replace them by 60 s and 30 s.
+// Faults: Trap13, Trap14.
 func TestRegisterTTLIsEffective(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -202,6 +203,7 @@ func TestStopAnswersCallsInFlight(t *testing.T) {
 	}
 }
 
+// Faults: Trap13.
 func TestKilledProcessComesBack(t *testing.T) {
 	long(t)
 	t.Parallel()

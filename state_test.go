@@ -125,9 +125,9 @@ func (w *world) args(names ...string) (args []string, state string) {
 	return []string{"--registry", "memory", "-d", dir, "--state_dir", state}, state
 }
 
-// TestKillBetweenSentAndLoggedRepeatsOneAtMost kills the program again and again, most of the
-// time just after something was sent: each failure and each recovery arrives, in
-// order, and for each kill at most one copy, under the same key.
+// TestKillBetweenSentAndLoggedRepeatsOneAtMost kills the program again and again,
+// most of the time just after something was sent: each failure and each recovery
+// arrives, in order, and for each kill at most one copy, under the same key.
 // Faults: T49.
 func TestKillBetweenSentAndLoggedRepeatsOneAtMost(t *testing.T) {
 	long(t)
@@ -282,7 +282,7 @@ func TestIncidentsSurviveAKill(t *testing.T) {
 // TestUnwritableStateIsShown takes the disk away from a running
 // instance: it tells as before, says in its health what is wrong, and that all is
 // well once it is.
-// Faults: T20.
+// Faults: T20, I8.
 func TestUnwritableStateIsShown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -73,6 +73,7 @@ func TestBadExecAllowFiles(t *testing.T) {
 
 // FuzzExecAllow reads a list and asks for a command: it may be permitted only if
 // it is an entry, as a second, simpler writing of the list says.
+// Faults: T73.
 func FuzzExecAllow(f *testing.F) {
 	f.Add("/bin/true", "/bin/true")
 	f.Add("/bin/echo \"a b\" c\n# x\n/bin/ls", "/bin/echo\na b\nc")

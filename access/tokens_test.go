@@ -142,6 +142,7 @@ func TestReloadTakesNewTokensAndKeepsOldOnesOnError(t *testing.T) {
 	}
 }
 
+// Faults: T44, I10.
 func TestNoTokenIsPrinted(t *testing.T) {
 	tokens := load(t)
 	for _, text := range []string{tokens.String(), fmt.Sprint(tokens), fmt.Sprintf("%v %+v %#v", tokens, Policy{Tokens: tokens}, tokens)} {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/microhq/monitor-srv/command"
 	"github.com/microhq/monitor-srv/setting"
+	"github.com/microhq/monitor-srv/text"
 )
 
 // execKeys are the keys of an exec action; all of them are goma's.
@@ -143,7 +144,7 @@ func variables(n Notice) []string {
 	}
 	add("MONITOR_HOST", n.Host)
 	add("MONITOR_INCIDENT", n.Incident)
-	add("MONITOR_ERROR", clean(n.Error[:min(len(n.Error), maxVariable)]))
+	add("MONITOR_ERROR", text.Lines(n.Error[:min(len(n.Error), maxVariable)]))
 	add("MONITOR_SINCE", stamp{n.Since}.String())
 	add("MONITOR_TIME", stamp{n.Time}.String())
 	add("MONITOR_SEQ", strconv.FormatInt(n.Seq, 10))

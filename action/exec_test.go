@@ -3,7 +3,6 @@ package action
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
 	"os"
@@ -11,8 +10,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // The notices that tests send.
@@ -33,16 +35,11 @@ var (
 	}
 )
 
-// script returns the keys of an exec action that runs a shell script.
-func script(text string) string {
-	return fmt.Sprintf("command = \"/bin/sh\"\nargs = [\"-c\", %q]\n", text)
-}
-
 // seen sends one notice and returns the variables that the program saw.
 func seen(t *testing.T, n Notice, keys string) map[string]string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "env")
-	a := build(t, "exec", script("cat /proc/self/environ > "+file)+keys)
+	a := build(t, "exec", testkit.ShellKeys("cat /proc/self/environ > "+file)+keys)
 	if err := a.Notify(t.Context(), []Notice{n}); err != nil {
 		t.Fatal(err)
 	}
@@ -123,9 +120,9 @@ func TestVariablesCarryAnyTextOfTheNotice(t *testing.T) {
 
 func TestExecFailureTellsWhyWithoutArguments(t *testing.T) {
 	for name, c := range map[string]struct{ keys, want string }{
-		"exit":    {script("echo 'disk full' >&2; exit 3; # canary-in-args"), "running exec /bin/sh (+2 args): exit status 3: disk full"},
+		"exit":    {testkit.ShellKeys("echo 'disk full' >&2; exit 3; # canary-in-args"), "running exec /bin/sh (+2 args): exit status 3: disk full"},
 		"missing": {"command = \"/no/such/program\"\nargs = [\"canary-in-args\"]", `running exec /no/such/program (+1 args): starting "/no/such/program" in "/": no such file or directory`},
-		"env":     {script("echo $TOKEN >&2; exit 1") + "env = [\"TOKEN=canary-in-env\"]", "running exec /bin/sh (+2 args): exit status 1: <secret>"},
+		"env":     {testkit.ShellKeys("echo $TOKEN >&2; exit 1") + "env = [\"TOKEN=canary-in-env\"]", "running exec /bin/sh (+2 args): exit status 1: <secret>"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := build(t, "exec", c.keys).Notify(t.Context(), []Notice{testFail})
@@ -142,7 +139,7 @@ func TestDebugLogsOutputAndNeverPanics(t *testing.T) {
 		var log strings.Builder
 		env := testEnv
 		env.Log = slog.New(slog.NewTextHandler(&log, nil))
-		a, err := Builtin()["exec"](decodeTOML(script("echo to out; echo to err $TOKEN >&2; exit "+exit)+"debug = true\nenv = [\"TOKEN=canary-secret\"]"), env)
+		a, err := Builtin()["exec"](testkit.DecodeTOML(testkit.ShellKeys("echo to out; echo to err $TOKEN >&2; exit "+exit)+"debug = true\nenv = [\"TOKEN=canary-secret\"]"), env)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,31 +152,10 @@ func TestDebugLogsOutputAndNeverPanics(t *testing.T) {
 	}
 }
 
-// carrying returns the processes whose environment holds the text.
-func carrying(t *testing.T, text string) (pids []string) {
-	t.Helper()
-	files, err := filepath.Glob("/proc/[0-9]*/environ")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no processes in /proc: %v", err)
-	}
-	for _, file := range files {
-		if env, err := os.ReadFile(file); err == nil && strings.Contains(string(env), text) {
-			pids = append(pids, filepath.Base(filepath.Dir(file)))
-		}
-	}
-	return pids
-}
-
-// clinging starts four more processes that nothing but SIGKILL ends, and touches a
-// file once all of them run.
-func clinging(file string) string {
-	return "trap '' TERM; sleep 100 & setsid sleep 100 & (setsid sh -c 'sleep 100; true' >/dev/null 2>&1 &) ; touch " + file + "; sleep 100; sleep 100"
-}
-
 // Faults: T46.
 func TestProgramThatNeverEndsIsKilled(t *testing.T) {
 	file, mark := filepath.Join(t.TempDir(), "runs"), fmt.Sprint("TEST_MARK=never-ends-", os.Getpid())
-	a := build(t, "exec", script(clinging(file))+"env = [\""+mark+"\"]\ntimeout = \"500ms\"")
+	a := build(t, "exec", testkit.ShellKeys(testkit.ClingingScript(file))+"env = [\""+mark+"\"]\ntimeout = \"500ms\"")
 	var err error
 	quickest(t, 2*time.Second, func() { err = a.Notify(t.Context(), []Notice{testFail}) })
 	if err == nil || !strings.Contains(err.Error(), "killed after") {
@@ -188,35 +164,7 @@ func TestProgramThatNeverEndsIsKilled(t *testing.T) {
 	if _, err := os.Stat(file); err != nil {
 		t.Errorf("the program did not get to start others: %v", err)
 	}
-	until(t, func() bool { return len(carrying(t, mark)) == 0 })
-}
-
-// Faults: T46.
-func TestOtherReceiversAreNotifiedWhileAProgramHangsOrCrashes(t *testing.T) {
-	file, mark := filepath.Join(t.TempDir(), "runs"), fmt.Sprint("TEST_MARK=hangs-", os.Getpid())
-	d, stop := deliver(t, Options{Stop: 100 * time.Millisecond})
-	hangs := d.Add("hangs", build(t, "exec", script(clinging(file))+"env = [\""+mark+"\"]"))
-	crashes := d.Add("crashes", build(t, "exec", script("kill -SEGV $$")))
-	well := d.Add("well", build(t, "exec", "command = \"true\""))
-	hangs.Enqueue(testFail)
-	crashes.Enqueue(testFail)
-	until(t, func() bool { _, err := os.Stat(file); return err == nil && crashes.State().Failures > 0 })
-	for i := range 5 {
-		n := testFail
-		n.Monitor = fmt.Sprint("db", i)
-		well.Enqueue(n)
-		until(t, func() bool { return well.State().Delivered == uint64(i+1) })
-	}
-	if s := crashes.State(); !strings.Contains(s.LastError, "signal 11") {
-		t.Errorf("got %+v, want the signal that ended the program", s)
-	}
-	if n := len(carrying(t, mark)); n < 4 || hangs.State().Delivered != 0 {
-		t.Errorf("%d processes hang, want 4 at least; %+v", n, hangs.State())
-	}
-	if _, err := stop(); err != nil {
-		t.Log(err) // what was cut off
-	}
-	until(t, func() bool { return len(carrying(t, mark)) == 0 })
+	testkit.Until(t, func() bool { return len(testkit.ProcessesCarrying(t, mark)) == 0 })
 }
 
 // quickest fails the test if do takes longer than it may, three times: on a busy
@@ -236,7 +184,7 @@ func quickest(t *testing.T, limit time.Duration, do func()) {
 
 func TestExecBackgroundLivesOnAsWithGoma(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "done")
-	a := build(t, "exec", script("(sleep 0.3; touch "+file+") >/dev/null 2>&1 &"))
+	a := build(t, "exec", testkit.ShellKeys("(sleep 0.3; touch "+file+") >/dev/null 2>&1 &"))
 	if err := a.Notify(t.Context(), []Notice{testFail}); err != nil {
 		t.Fatal(err)
 	}
@@ -254,20 +202,19 @@ func TestExecBackgroundLivesOnAsWithGoma(t *testing.T) {
 func TestProgramsOfAllReceiversAreBounded(t *testing.T) {
 	dir := t.TempDir()
 	exec := Builtin()["exec"]
-	d, _ := deliver(t, Options{})
-	var rs []*Receiver
-	for i := range 3 * maxPrograms {
-		a, err := exec(decodeTOML(script("touch "+dir+"/$$; ls "+dir+" | wc -l; sleep 0.1; ls "+dir+" | wc -l >> "+dir+".most; rm "+dir+"/$$")), testEnv)
+	var running sync.WaitGroup
+	for range 3 * maxPrograms {
+		a, err := exec(testkit.DecodeTOML(testkit.ShellKeys("touch "+dir+"/$$; ls "+dir+" | wc -l; sleep 0.1; ls "+dir+" | wc -l >> "+dir+".most; rm "+dir+"/$$")), testEnv)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := d.Add(fmt.Sprint("r", i), a)
-		r.Enqueue(testFail)
-		rs = append(rs, r)
+		running.Go(func() {
+			if err := a.Notify(t.Context(), []Notice{testFail}); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	for _, r := range rs {
-		until(t, func() bool { return r.State().Delivered == 1 })
-	}
+	running.Wait()
 	text, err := os.ReadFile(dir + ".most")
 	if err != nil {
 		t.Fatal(err)
@@ -287,16 +234,11 @@ func TestProgramsOfAllReceiversAreBounded(t *testing.T) {
 
 func TestActionsRefuseNothingToTell(t *testing.T) {
 	for kind, keys := range map[string]string{
-		"exec": script("true"), "http": `url_fail = "http://localhost/"`, "mail": `from = "a@b.c"`,
+		"exec": testkit.ShellKeys("true"), "http": `url_fail = "http://localhost/"`, "mail": `from = "a@b.c"`,
 		"notify": `url = "discord://token@id"`, "publish": ``,
 	} {
 		if err := build(t, kind, keys).Notify(context.Background(), nil); err == nil {
 			t.Errorf("%s: got no error", kind)
 		}
 	}
-}
-
-// logTo returns a logger of text to w.
-func logTo(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }

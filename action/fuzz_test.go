@@ -7,10 +7,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/text"
 )
 
 // Whatever a notice holds, a mail has one block of our headers, reaches our
 // recipients only, and says what it should.
+// Faults: T48.
 func FuzzMailMessage(f *testing.F) {
 	f.Add("db", "host1", "no answer", "01ABC", "fail", 1.5, int64(0))
 	f.Add("db\r\nBcc: x@y.z", "h\n\nforged", "{{.Host}}\r\n.\r\nMAIL FROM:<x>", "01\r\nX-Evil: 1", "recover", math.NaN(), int64(-1))
@@ -22,7 +26,7 @@ func FuzzMailMessage(f *testing.F) {
 	}
 	var actions []*mailAction
 	for _, text := range texts {
-		actions = append(actions, build(f, "mail", mailTo("localhost:25", text)).(*mailAction))
+		actions = append(actions, build(f, "mail", testkit.MailKeys("localhost:25", text)).(*mailAction))
 	}
 	f.Fuzz(func(t *testing.T, monitor, host, fault, incident, event string, value float64, at int64) {
 		n := Notice{
@@ -85,10 +89,10 @@ func checkLetter(t *testing.T, a *mailAction, l letter) {
 	if id := m.Header.Get("Message-Id"); id != "<"+l.id+">" || strings.ContainsAny(l.id, "<> \t") {
 		t.Fatalf("got Message-ID %q", id)
 	}
-	if got := subjectOf(t, m.Header); line(got, 400) != got {
+	if got := subjectOf(t, m.Header); text.Line(got, 400) != got {
 		t.Fatalf("got subject %q", got)
 	}
-	if _, err := readBody(m); err != nil {
+	if _, err := testkit.ReadBody(m); err != nil {
 		t.Fatalf("%v in %q", err, l.text)
 	}
 }

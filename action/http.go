@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/microhq/monitor-srv/setting"
+	"github.com/microhq/monitor-srv/text"
 )
 
 // httpKeys are the keys of an http action; down to timeout they are goma's.
@@ -245,16 +246,16 @@ func checkRedirect(req *http.Request, via []*http.Request, own http.Header) erro
 		return &Permanent{fmt.Errorf("more than %d redirects", maxRedirects)}
 	}
 	if req.Response.StatusCode == http.StatusMovedPermanently && req.Method != via[0].Method {
-		return &Permanent{fmt.Errorf("moved to %s://%s: give the new URL, for a redirect loses the notice", req.URL.Scheme, line(req.URL.Host, 100))}
+		return &Permanent{fmt.Errorf("moved to %s://%s: give the new URL, for a redirect loses the notice", req.URL.Scheme, text.Line(req.URL.Host, 100))}
 	}
 	if req.URL.Scheme != "https" && (req.URL.Scheme != "http" || last.Scheme == "https") {
-		return &Permanent{fmt.Errorf("redirected from %s to %s", last.Scheme, line(req.URL.Scheme, 20))}
+		return &Permanent{fmt.Errorf("redirected from %s to %s", last.Scheme, text.Line(req.URL.Scheme, 20))}
 	}
 	if req.URL.Scheme == first.Scheme && req.URL.Host == first.Host {
 		return nil
 	}
 	if req.Body != nil && req.Body != http.NoBody {
-		return &Permanent{fmt.Errorf("redirected with its body to another host, %s: give that URL if it is right", line(req.URL.Host, 100))}
+		return &Permanent{fmt.Errorf("redirected with its body to another host, %s: give that URL if it is right", text.Line(req.URL.Host, 100))}
 	}
 	for name := range own {
 		if name != "User-Agent" {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/microhq/monitor-srv/text"
 )
 
 // maxAnswer bounds what is read of an answer, and of its headers, in bytes. It
@@ -44,8 +46,8 @@ func (a *httpAction) send(ctx context.Context, u *url.URL, n Notice) error {
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 && (resp.ContentLength < 0 || resp.ContentLength > maxAnswer) {
 		return nil // what an endless body says is of no interest
 	}
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	return verdict(resp, line(string(text), 200))
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	return verdict(resp, text.Line(string(body), 200))
 }
 
 // request makes the request: the form in the query or as the body, or what the
@@ -105,7 +107,7 @@ func (a *httpAction) form(u *url.URL, n Notice) url.Values {
 	if a.incident && n.Incident != "" {
 		form.Set("incident", n.Incident)
 		if n.Error != "" {
-			form.Set("error", line(n.Error, 1000))
+			form.Set("error", text.Line(n.Error, 1000))
 		}
 	}
 	return form

@@ -1,7 +1,6 @@
 package action
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +18,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // hook is a web server that keeps what it is sent.
@@ -237,58 +238,6 @@ func TestRetryAfterIsParsed(t *testing.T) {
 	}
 }
 
-// villain answers each connection with do, in its own goroutine.
-func villain(t *testing.T, do func(net.Conn)) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	serve(t, l, do)
-	return l.Addr().String()
-}
-
-// serve answers each connection with do, in its own goroutine.
-func serve(t *testing.T, l net.Listener, do func(net.Conn)) {
-	t.Helper()
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var conns []net.Conn
-	wg.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			conns = append(conns, c)
-			mu.Unlock()
-			wg.Go(func() { defer c.Close(); do(c) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		mu.Lock()
-		for _, c := range conns {
-			_ = c.Close()
-		}
-		mu.Unlock()
-		wg.Wait()
-	})
-}
-
-// forever writes b again and again until the other side has enough.
-func forever(c net.Conn, b string, pause time.Duration) {
-	for {
-		if _, err := io.WriteString(c, b); err != nil {
-			return
-		}
-		<-time.After(pause)
-	}
-}
-
-func readRequest(c net.Conn) { _, _ = http.ReadRequest(bufio.NewReader(c)) }
-
 // Faults: T45.
 func TestHostileWebHookServersAreCutOff(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\n"
@@ -296,40 +245,44 @@ func TestHostileWebHookServersAreCutOff(t *testing.T) {
 		do   func(net.Conn)
 		fine bool
 	}{
-		"silence":          {func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }, false},
-		"drip of a header": {func(c net.Conn) { readRequest(c); _, _ = io.WriteString(c, ok); forever(c, "X", 10*time.Millisecond) }, false},
-		"endless headers": {func(c net.Conn) {
-			readRequest(c)
+		"silence": {func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }, false},
+		"drip of a header": {func(c net.Conn) {
+			testkit.ReadHTTPRequest(c)
 			_, _ = io.WriteString(c, ok)
-			forever(c, "X-A: "+strings.Repeat("a", 1000)+"\r\n", 0)
+			testkit.WriteForever(c, "X", 10*time.Millisecond)
 		}, false},
-		"endless status": {func(c net.Conn) { readRequest(c); forever(c, "HTTP/1.1 200 OOOO", 0) }, false},
+		"endless headers": {func(c net.Conn) {
+			testkit.ReadHTTPRequest(c)
+			_, _ = io.WriteString(c, ok)
+			testkit.WriteForever(c, "X-A: "+strings.Repeat("a", 1000)+"\r\n", 0)
+		}, false},
+		"endless status": {func(c net.Conn) { testkit.ReadHTTPRequest(c); testkit.WriteForever(c, "HTTP/1.1 200 OOOO", 0) }, false},
 		"endless body": {func(c net.Conn) {
-			readRequest(c)
+			testkit.ReadHTTPRequest(c)
 			_, _ = io.WriteString(c, ok+"\r\n")
-			forever(c, strings.Repeat("a", 1000), 0)
+			testkit.WriteForever(c, strings.Repeat("a", 1000), 0)
 		}, true},
 		"endless body of errors": {func(c net.Conn) {
-			readRequest(c)
+			testkit.ReadHTTPRequest(c)
 			_, _ = io.WriteString(c, "HTTP/1.1 500 No\r\n\r\n")
-			forever(c, strings.Repeat("a", 1000), 0)
+			testkit.WriteForever(c, strings.Repeat("a", 1000), 0)
 		}, false},
 		"drip of a body": {func(c net.Conn) {
-			readRequest(c)
+			testkit.ReadHTTPRequest(c)
 			_, _ = io.WriteString(c, "HTTP/1.1 500 No\r\n\r\n")
-			forever(c, "a", 10*time.Millisecond)
+			testkit.WriteForever(c, "a", 10*time.Millisecond)
 		}, false},
 		"huge chunk": {func(c net.Conn) {
-			readRequest(c)
+			testkit.ReadHTTPRequest(c)
 			_, _ = io.WriteString(c, ok+"Transfer-Encoding: chunked\r\n\r\nffffffff\r\n")
-			forever(c, strings.Repeat("a", 1000), 0)
+			testkit.WriteForever(c, strings.Repeat("a", 1000), 0)
 		}, true},
-		"reset":    {func(c net.Conn) { readRequest(c); _ = c.(*net.TCPConn).SetLinger(0) }, false},
-		"not HTTP": {func(c net.Conn) { readRequest(c); forever(c, "\x00\xff", 0) }, false},
+		"reset":    {func(c net.Conn) { testkit.ReadHTTPRequest(c); _ = c.(*net.TCPConn).SetLinger(0) }, false},
+		"not HTTP": {func(c net.Conn) { testkit.ReadHTTPRequest(c); testkit.WriteForever(c, "\x00\xff", 0) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			addr := villain(t, c.do)
+			addr := testkit.ServeConns(t, c.do)
 			a := build(t, "http", fmt.Sprintf("url_fail = \"http://%s/canary-path?k=canary-query\"\ntimeout = \"500ms\"", addr))
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
@@ -445,10 +398,10 @@ func TestHTTPErrorTellsTheHostOnly(t *testing.T) {
 
 // Faults: T45.
 func TestSuccessWithASlowBodyIsSuccessAtOnce(t *testing.T) {
-	addr := villain(t, func(c net.Conn) {
-		readRequest(c)
+	addr := testkit.ServeConns(t, func(c net.Conn) {
+		testkit.ReadHTTPRequest(c)
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
-		forever(c, "a", 10*time.Millisecond)
+		testkit.WriteForever(c, "a", 10*time.Millisecond)
 	})
 	a := build(t, "http", fmt.Sprintf("url_fail = \"http://%s\"\ntimeout = 20", addr))
 	begin := time.Now()
@@ -458,7 +411,7 @@ func TestSuccessWithASlowBodyIsSuccessAtOnce(t *testing.T) {
 }
 
 func TestHTTPStopsWithItsContext(t *testing.T) {
-	addr := villain(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+	addr := testkit.ServeConns(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	ctx, cancel := context.WithCancelCause(t.Context())
 	time.AfterFunc(50*time.Millisecond, func() { cancel(errors.New("the program stops")) })
 	err := build(t, "http", fmt.Sprintf("url_fail = \"http://%s\"", addr)).Notify(ctx, []Notice{testFail})

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/setting"
+	"github.com/microhq/monitor-srv/text"
 )
 
 // mailKeys are the keys of a mail action; down to bcc they are goma's.
@@ -114,7 +115,7 @@ func newMail(decode func(any) error, env Env) (Action, error) {
 		return nil, err
 	}
 	a := &mailAction{
-		header: keys.Header, bcc: keys.Bcc, host: line(env.host(), 200), user: keys.User, log: env.log(), timeout: mailTimeout,
+		header: keys.Header, bcc: keys.Bcc, host: text.Line(env.host(), 200), user: keys.User, log: env.log(), timeout: mailTimeout,
 		ownSubject: keys.Subject != defaultSubject, ownBody: keys.Body != defaultBody,
 	}
 	for _, step := range []func(mailKeys) error{a.setAddresses, a.setTexts, a.setServer} {
@@ -182,7 +183,7 @@ func (a *mailAction) setTexts(keys mailKeys) (err error) {
 		if !ownHeader.MatchString(name) {
 			return fmt.Errorf("header %q must begin with X- and hold letters, digits and '-' only", name)
 		}
-		if strings.EqualFold(name, headerIncident) || line(value, len(value)) != value {
+		if strings.EqualFold(name, headerIncident) || text.Line(value, len(value)) != value {
 			return fmt.Errorf("header %q is ours, or its value is not one printable line", name)
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
+
+	"github.com/microhq/monitor-srv/text"
 )
 
 const (
@@ -110,7 +112,7 @@ func (a *mailAction) letter(to []*mail.Address, ns []Notice) (letter, error) {
 	if ids := incidents(ns); len(ids) > 0 && len(ids) <= maxIncidents {
 		m.SetGenHeader(headerIncident, plain(strings.Join(ids, " ")))
 	}
-	m.SetBodyString(gomail.TypeTextPlain, clean(body))
+	m.SetBodyString(gomail.TypeTextPlain, text.Lines(body))
 	var b bytes.Buffer
 	if _, err := m.WriteTo(&b); err != nil {
 		return letter{}, err
@@ -147,7 +149,7 @@ func (a *mailAction) subjectOf(ns []Notice) (string, error) {
 }
 
 // headerLine returns text as the value of a header.
-func headerLine(text string) string { return plain(line(text, 250)) }
+func headerLine(s string) string { return plain(text.Line(s, 250)) }
 
 // plain makes sure that readers do not take text for an encoded word.
 func plain(text string) string { return strings.ReplaceAll(text, "=?", "= ?") }
@@ -185,7 +187,7 @@ func (a *mailAction) bodyOfOne(n Notice) (string, error) {
 // list returns one line for each of several notices.
 func list(ns []Notice) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s on %s\n\n", counts(ns), line(ns[0].Host, 200))
+	fmt.Fprintf(&b, "%s on %s\n\n", counts(ns), text.Line(ns[0].Host, 200))
 	for _, n := range ns {
 		b.WriteString(summary(n))
 		b.WriteByte('\n')

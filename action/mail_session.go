@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/wneessen/go-mail/smtp"
+
+	"github.com/microhq/monitor-srv/text"
 )
 
 const (
@@ -165,8 +167,8 @@ func answer(err error) error {
 	if !errors.As(err, &told) {
 		return err
 	}
-	text := strings.Replace(err.Error(), told.Error(), fmt.Sprint(told.Code, " ", told.Msg), 1)
-	err = errors.New(line(text, 300))
+	said := strings.Replace(err.Error(), told.Error(), fmt.Sprint(told.Code, " ", told.Msg), 1)
+	err = errors.New(text.Line(said, 300))
 	if told.Code >= 500 {
 		return &Permanent{err}
 	}
@@ -268,7 +270,7 @@ func (a *mailAction) login(client *smtp.Client) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("the server offers no way to log in that we know: %s", line(list, 100))
+	return fmt.Errorf("the server offers no way to log in that we know: %s", text.Line(list, 100))
 }
 
 // boundedConn is a connection on which the other side may say only so much.

@@ -3,10 +3,8 @@ package action
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"mime"
-	"mime/quotedprintable"
 	"net"
 	"net/mail"
 	"os"
@@ -15,17 +13,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// readBody decodes the body of a mail.
-func readBody(m *mail.Message) (string, error) {
-	r := m.Body
-	if m.Header.Get("Content-Transfer-Encoding") == "quoted-printable" {
-		r = quotedprintable.NewReader(r)
-	}
-	b, err := io.ReadAll(r)
-	return strings.ReplaceAll(string(b), "\r\n", "\n"), err
-}
+	"github.com/microhq/monitor-srv/internal/testkit"
+)
 
 // subjectOf decodes the subject of a mail.
 func subjectOf(tb testing.TB, h mail.Header) string {
@@ -38,8 +28,8 @@ func subjectOf(tb testing.TB, h mail.Header) string {
 }
 
 func TestMailIsGomas(t *testing.T) {
-	box := newMailbox(t, "none")
-	a := build(t, "mail", mailTo(box.addr, `to = ["Ops <ops@example.org>"]
+	box := testkit.NewMailbox(t, "none")
+	a := build(t, "mail", testkit.MailKeys(box.Addr, `to = ["Ops <ops@example.org>"]
 init_to = ["init@example.org"]
 fail_to = ["fail@example.org", "ops@example.org"]
 recover_to = ["recover@example.org"]
@@ -68,11 +58,11 @@ X-Team = "infra"`))
 		if err := a.Notify(t.Context(), []Notice{c.n}); err != nil {
 			t.Fatal(err)
 		}
-		mails := box.taken()
+		mails := box.Taken()
 		m := mails[len(mails)-1]
-		h, body := m.parse(t)
-		if m.from != "monitor@example.org" || !slices.Equal(m.to, c.to) {
-			t.Errorf("%s: got %q to %q, want %q", c.n.Event, m.from, m.to, c.to)
+		h, body := m.Parse(t)
+		if m.From != "monitor@example.org" || !slices.Equal(m.To, c.to) {
+			t.Errorf("%s: got %q to %q, want %q", c.n.Event, m.From, m.To, c.to)
 		}
 		if to, err := h.AddressList("To"); err != nil || len(to) != len(c.to) {
 			t.Errorf("%s: got To %v, %v", c.n.Event, to, err)
@@ -97,18 +87,18 @@ X-Team = "infra"`))
 }
 
 func TestMailTemplatesAndBcc(t *testing.T) {
-	box := newMailbox(t, "none")
-	a := build(t, "mail", mailTo(box.addr, `to = ["a@example.org", "b@example.org"]
+	box := testkit.NewMailbox(t, "none")
+	a := build(t, "mail", testkit.MailKeys(box.Addr, `to = ["a@example.org", "b@example.org"]
 bcc = true
 subject = "{{.Event}} über {{.Monitor}}"
 body = "{{.Monitor}} {{.Date}} {{.Date.Year}} {{.Duration}}s {{.Labels.team}}"`))
 	n := testRecover
 	n.Labels = map[string]string{"team": "infra"}
 	sendAll(t, a, n)
-	m := box.taken()[0]
-	h, body := m.parse(t)
-	if h.Get("To") != "" || h.Get("Bcc") != "" || len(m.to) != 2 {
-		t.Errorf("got To %q, Bcc %q, sent to %q", h.Get("To"), h.Get("Bcc"), m.to)
+	m := box.Taken()[0]
+	h, body := m.Parse(t)
+	if h.Get("To") != "" || h.Get("Bcc") != "" || len(m.To) != 2 {
+		t.Errorf("got To %q, Bcc %q, sent to %q", h.Get("To"), h.Get("Bcc"), m.To)
 	}
 	if got := subjectOf(t, h); got != "recover über db" {
 		t.Errorf("got subject %q", got)
@@ -119,7 +109,7 @@ body = "{{.Monitor}} {{.Date}} {{.Date.Year}} {{.Duration}}s {{.Labels.team}}"`)
 }
 
 func TestMailWithoutRecipientIsNotSent(t *testing.T) {
-	a := build(t, "mail", mailTo("127.0.0.1:1", `recover_to = ["a@example.org"]`))
+	a := build(t, "mail", testkit.MailKeys("127.0.0.1:1", `recover_to = ["a@example.org"]`))
 	sendAll(t, a, testInit, testFail, testRepeat)
 }
 
@@ -152,20 +142,20 @@ func TestMailByTLSAndLogin(t *testing.T) {
 		"wrong password":            {"starttls", "ca_file = CA\nuser = \"user\"\npassword = \"canary-password\"", false, "", "logging in by PLAIN"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			box := newMailbox(t, c.server)
-			keys := strings.NewReplacer("CA", fmt.Sprintf("%q", box.caFile), "FILE", fmt.Sprintf("%q", password)).Replace(c.keys)
-			err := build(t, "mail", mailTo(box.addr, to+keys)).Notify(t.Context(), []Notice{testFail})
+			box := testkit.NewMailbox(t, c.server)
+			keys := strings.NewReplacer("CA", fmt.Sprintf("%q", box.CaFile), "FILE", fmt.Sprintf("%q", password)).Replace(c.keys)
+			err := build(t, "mail", testkit.MailKeys(box.Addr, to+keys)).Notify(t.Context(), []Notice{testFail})
 			if c.want != "" {
-				if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "canary") || len(box.taken()) != 0 {
-					t.Errorf("got %v and %d mails, want %q", err, len(box.taken()), c.want)
+				if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "canary") || len(box.Taken()) != 0 {
+					t.Errorf("got %v and %d mails, want %q", err, len(box.Taken()), c.want)
 				}
 				return
 			}
-			if err != nil || len(box.taken()) != 1 {
-				t.Fatalf("got %v and %d mails", err, len(box.taken()))
+			if err != nil || len(box.Taken()) != 1 {
+				t.Fatalf("got %v and %d mails", err, len(box.Taken()))
 			}
-			if m := box.taken()[0]; m.tls != c.tls || m.user != c.user {
-				t.Errorf("got TLS %v, user %q, want %v, %q", m.tls, m.user, c.tls, c.user)
+			if m := box.Taken()[0]; m.TLS != c.tls || m.User != c.user {
+				t.Errorf("got TLS %v, user %q, want %v, %q", m.TLS, m.User, c.tls, c.user)
 			}
 		})
 	}
@@ -173,12 +163,12 @@ func TestMailByTLSAndLogin(t *testing.T) {
 
 // Faults: T43.
 func TestPasswordIsNotSentInClearText(t *testing.T) {
-	s := newBadServer(t, "", "", "AUTH PLAIN LOGIN")
-	_, port, _ := net.SplitHostPort(s.addr)
-	a := build(t, "mail", mailTo("127.0.0.1:"+port, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"s3cret-password\"")).(*mailAction)
+	s := testkit.NewBadSMTPServer(t, "", "", "AUTH PLAIN LOGIN")
+	_, port, _ := net.SplitHostPort(s.Addr)
+	a := build(t, "mail", testkit.MailKeys("127.0.0.1:"+port, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"s3cret-password\"")).(*mailAction)
 	a.server.host = "127.0.0.1.nip.example" // not this machine, as far as the name tells
 	a.server.port = port
-	conn, err := net.Dial("tcp", s.addr)
+	conn, err := net.Dial("tcp", s.Addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,41 +176,38 @@ func TestPasswordIsNotSentInClearText(t *testing.T) {
 	if _, err := a.greet(conn); err == nil || !strings.Contains(err.Error(), "unencrypted") {
 		t.Errorf("got %v, want a refusal to log in without TLS", err)
 	}
-	if len(s.login) != 0 {
-		t.Errorf("the server heard %q", s.login)
+	if len(s.Login) != 0 {
+		t.Errorf("the server heard %q", s.Login)
 	}
 }
 
 func TestMailLogsInByWhatIsOffered(t *testing.T) {
 	for offer, want := range map[string]string{"AUTH LOGIN": "AUTH LOGIN", "AUTH LOGIN PLAIN": "AUTH PLAIN", "AUTH PLAIN CRAM-MD5": "AUTH CRAM-MD5"} {
-		s := newBadServer(t, "", "", offer)
-		a := build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"s3cret-password\""))
+		s := testkit.NewBadSMTPServer(t, "", "", offer)
+		a := build(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"s3cret-password\""))
 		sendAll(t, a, testFail)
-		if len(s.login) != 1 || !strings.HasPrefix(s.login[0], want) {
-			t.Errorf("%s: got %q, want %s", offer, s.login, want)
+		if len(s.Login) != 1 || !strings.HasPrefix(s.Login[0], want) {
+			t.Errorf("%s: got %q, want %s", offer, s.Login, want)
 		}
 	}
-	s := newBadServer(t, "", "", "AUTH GSSAPI")
-	a := build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"s3cret-password\""))
+	s := testkit.NewBadSMTPServer(t, "", "", "AUTH GSSAPI")
+	a := build(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"s3cret-password\""))
 	if err := a.Notify(t.Context(), []Notice{testFail}); err == nil || !strings.Contains(err.Error(), "no way to log in that we know: GSSAPI") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// The stages at which a server may misbehave, in their order.
-var stages = []string{"banner", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "."}
-
 // Faults: G15.
 func TestWholeSMTPConversationHasADeadline(t *testing.T) {
-	if d := build(t, "mail", mailTo("localhost:25", "")).(Deadliner).Deadline(); d != 30*time.Second {
+	if d := build(t, "mail", testkit.MailKeys("localhost:25", "")).(Deadliner).Deadline(); d != 30*time.Second {
 		t.Errorf("got a deadline of %v, want 30s", d)
 	}
-	for _, stage := range stages {
+	for _, stage := range testkit.Stages {
 		for _, fault := range []string{"hang", "flood", "drip", "drop"} {
 			t.Run(stage+" "+fault, func(t *testing.T) {
 				t.Parallel()
-				s := newBadServer(t, stage, fault, "AUTH PLAIN")
-				a := build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"canary-password\"")).(*mailAction)
+				s := testkit.NewBadSMTPServer(t, stage, fault, "AUTH PLAIN")
+				a := build(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"canary-password\"")).(*mailAction)
 				a.timeout = 300 * time.Millisecond
 				var err error
 				quickest(t, time.Second, func() { err = a.Notify(t.Context(), []Notice{testFail}) })
@@ -238,9 +225,9 @@ func TestWholeSMTPConversationHasADeadline(t *testing.T) {
 
 // Faults: G15.
 func TestEndlessSMTPReplyIsCutOff(t *testing.T) {
-	for _, stage := range stages {
-		s := newBadServer(t, stage, "flood", "AUTH PLAIN")
-		a := build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"p\""))
+	for _, stage := range testkit.Stages {
+		s := testkit.NewBadSMTPServer(t, stage, "flood", "AUTH PLAIN")
+		a := build(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"p\""))
 		if err := a.Notify(t.Context(), []Notice{testFail}); err == nil || !strings.Contains(err.Error(), "said more than 1048576 bytes") {
 			t.Errorf("%s: got %v", stage, err)
 		}
@@ -249,11 +236,11 @@ func TestEndlessSMTPReplyIsCutOff(t *testing.T) {
 
 // Faults: T43.
 func TestSMTPReplyDecidesWhetherToRetry(t *testing.T) {
-	for _, stage := range stages {
+	for _, stage := range testkit.Stages {
 		for answer, permanent := range map[string]bool{"421 closing": false, "451 later": false, "500 what": true, "554 no": true} {
 			t.Run(stage+" "+answer, func(t *testing.T) {
-				s := newBadServer(t, stage, answer, "AUTH PLAIN")
-				a := build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"canary-password\""))
+				s := testkit.NewBadSMTPServer(t, stage, answer, "AUTH PLAIN")
+				a := build(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"canary-password\""))
 				err := a.Notify(t.Context(), []Notice{testFail})
 				if stage == "EHLO" { // it goes on with HELO
 					if err != nil {
@@ -271,70 +258,32 @@ func TestSMTPReplyDecidesWhetherToRetry(t *testing.T) {
 }
 
 func TestMailIsTakenEvenIfTheFarewellHangs(t *testing.T) {
-	s := newBadServer(t, "QUIT", "hang")
+	s := testkit.NewBadSMTPServer(t, "QUIT", "hang")
 	begin := time.Now()
-	sendAll(t, build(t, "mail", mailTo(s.addr, `to = ["a@example.org"]`)), testFail)
-	if took := time.Since(begin); took > 15*time.Second || len(s.taken()) != 1 {
-		t.Errorf("took %v, %d mails, want one well within the deadline of 30 s", took, len(s.taken()))
-	}
-}
-
-// Faults: T43.
-func TestOneMailPerIncidentAfterTheServerReturns(t *testing.T) {
-	for _, stage := range stages {
-		t.Run(stage, func(t *testing.T) {
-			t.Parallel()
-			s := newBadServer(t, stage, "hang", "AUTH PLAIN")
-			a := build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"p\"")).(*mailAction)
-			a.timeout = 100 * time.Millisecond
-			d, _ := deliver(t, Options{MinBackoff: 20 * time.Millisecond, MaxBackoff: 50 * time.Millisecond, Window: 50 * time.Millisecond})
-			r := d.Add("mail", a)
-			r.Enqueue(testFail)
-			until(t, func() bool { return r.State().Failures >= 2 })
-			early := s.taken()
-			s.heal()
-			until(t, func() bool { return r.State().Delivered == 1 })
-			mails := s.taken()
-			if want := len(early) + 1; len(mails) > want || (stage != "." && len(mails) != 1) {
-				t.Errorf("%d mails, of which %d before the server healed", len(mails), len(early))
-			}
-			for _, m := range mails {
-				if !strings.Contains(m, "Message-ID: <01ABC-fail@example.org>") {
-					t.Errorf("a copy has another Message-ID:\n%s", m)
-				}
-			}
-		})
-	}
-}
-
-// until polls until ok, for 10 s at most.
-func until(t *testing.T, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("it did not come about within 10 s")
-		}
+	sendAll(t, build(t, "mail", testkit.MailKeys(s.Addr, `to = ["a@example.org"]`)), testFail)
+	if took := time.Since(begin); took > 15*time.Second || len(s.Taken()) != 1 {
+		t.Errorf("took %v, %d mails, want one well within the deadline of 30 s", took, len(s.Taken()))
 	}
 }
 
 func TestMailToSomeWhenOthersAreRefused(t *testing.T) {
-	box := newMailbox(t, "none")
-	box.refuse["gone@example.org"] = &noUser
+	box := testkit.NewMailbox(t, "none")
+	box.Refuse["gone@example.org"] = &testkit.NoUser
 	var log strings.Builder
 	env := testEnv
 	env.Log = slog.New(slog.NewTextHandler(&log, nil))
-	a, err := newMail(decodeTOML(mailTo(box.addr, `to = ["gone@example.org", "a@example.org"]`)), env)
+	a, err := newMail(testkit.DecodeTOML(testkit.MailKeys(box.Addr, `to = ["gone@example.org", "a@example.org"]`)), env)
 	if err != nil {
 		t.Fatal(err)
 	}
 	sendAll(t, a, testFail)
-	if mails := box.taken(); len(mails) != 1 || !slices.Equal(mails[0].to, []string{"a@example.org"}) {
+	if mails := box.Taken(); len(mails) != 1 || !slices.Equal(mails[0].To, []string{"a@example.org"}) {
 		t.Errorf("got %+v, want a mail to the one that is taken", mails)
 	}
 	if !strings.Contains(log.String(), "gone@example.org") {
 		t.Errorf("the refused one is not in the log: %s", &log)
 	}
-	box.refuse["a@example.org"] = &noUser
+	box.Refuse["a@example.org"] = &testkit.NoUser
 	var permanent *Permanent
 	if err := a.Notify(t.Context(), []Notice{testFail}); !errors.As(err, &permanent) {
 		t.Errorf("got %v, want it permanent when nobody is taken", err)
@@ -342,36 +291,36 @@ func TestMailToSomeWhenOthersAreRefused(t *testing.T) {
 }
 
 func TestMailNobodyGetsASecondCopyBecauseOfAnother(t *testing.T) {
-	box := newMailbox(t, "none")
-	box.refuse["grey@example.org"] = &greyListed
-	a := build(t, "mail", mailTo(box.addr, "to = [\"grey@example.org\", \"a@example.org\"]\nrecover_to = [\"b@example.org\"]"))
+	box := testkit.NewMailbox(t, "none")
+	box.Refuse["grey@example.org"] = &testkit.GreyListed
+	a := build(t, "mail", testkit.MailKeys(box.Addr, "to = [\"grey@example.org\", \"a@example.org\"]\nrecover_to = [\"b@example.org\"]"))
 	ns := []Notice{testFail, testRecover}
 	var permanent *Permanent
 	if err := a.Notify(t.Context(), ns); err == nil || errors.As(err, &permanent) {
 		t.Fatalf("got %v, want an error that may pass", err)
 	}
-	delete(box.refuse, "grey@example.org")
+	delete(box.Refuse, "grey@example.org")
 	if err := a.Notify(t.Context(), ns); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]int{}
-	for _, m := range box.taken() {
-		for _, to := range m.to {
+	for _, m := range box.Taken() {
+		for _, to := range m.To {
 			got[to]++
 		}
 	}
 	if len(got) != 3 || got["a@example.org"] != 1 || got["b@example.org"] != 1 || got["grey@example.org"] != 1 {
 		t.Errorf("got mails %v, want one each", got)
 	}
-	if err := a.Notify(t.Context(), ns); err != nil || len(box.taken()) != 5 {
-		t.Errorf("got %v and %d mails: what was sent long ago must not be remembered", err, len(box.taken()))
+	if err := a.Notify(t.Context(), ns); err != nil || len(box.Taken()) != 5 {
+		t.Errorf("got %v and %d mails: what was sent long ago must not be remembered", err, len(box.Taken()))
 	}
 }
 
 // Faults: T47.
 func TestMailListsWholeGroup(t *testing.T) {
-	box := newMailbox(t, "none")
-	a := build(t, "mail", mailTo(box.addr, "to = [\"a@example.org\", \"A@example.org\"]\nrecover_to = [\"b@example.org\"]"))
+	box := testkit.NewMailbox(t, "none")
+	a := build(t, "mail", testkit.MailKeys(box.Addr, "to = [\"a@example.org\", \"A@example.org\"]\nrecover_to = [\"b@example.org\"]"))
 	var ns []Notice
 	for i := range 2000 {
 		n := testFail
@@ -382,11 +331,11 @@ func TestMailListsWholeGroup(t *testing.T) {
 	if err := a.Notify(t.Context(), ns); err != nil {
 		t.Fatal(err)
 	}
-	mails := box.taken()
+	mails := box.Taken()
 	if len(mails) != 2 {
 		t.Fatalf("%d mails, want 2: one with all, one with the recovery", len(mails))
 	}
-	h, body := mails[0].parse(t)
+	h, body := mails[0].Parse(t)
 	if got := subjectOf(t, h); got != "alert: 2000 failed, 1 recovered on host1" || h.Get("X-Monitor-Incident") != "" {
 		t.Errorf("got subject %q", got)
 	}
@@ -398,26 +347,26 @@ func TestMailListsWholeGroup(t *testing.T) {
 	if strings.Contains(body, "RECOVERED db after 1m31s") != true {
 		t.Errorf("the recovery is not listed:\n%.500s", body)
 	}
-	if h, _ := mails[1].parse(t); !slices.Equal(mails[1].to, []string{"b@example.org"}) || h.Get("X-Monitor-Incident") != "01ABC" {
-		t.Errorf("got %q with %q", mails[1].to, h.Get("X-Monitor-Incident"))
+	if h, _ := mails[1].Parse(t); !slices.Equal(mails[1].To, []string{"b@example.org"}) || h.Get("X-Monitor-Incident") != "01ABC" {
+		t.Errorf("got %q with %q", mails[1].To, h.Get("X-Monitor-Incident"))
 	}
 }
 
 // Faults: T47.
 func TestCustomTemplatesListWholeGroup(t *testing.T) {
-	box := newMailbox(t, "none")
-	a := build(t, "mail", mailTo(box.addr, "to = [\"a@example.org\"]\nsubject = \"{{.Monitor}} {{.Event}}\"\nbody = \"<{{.Monitor}} {{.Event}}>\""))
+	box := testkit.NewMailbox(t, "none")
+	a := build(t, "mail", testkit.MailKeys(box.Addr, "to = [\"a@example.org\"]\nsubject = \"{{.Monitor}} {{.Event}}\"\nbody = \"<{{.Monitor}} {{.Event}}>\""))
 	if err := a.Notify(t.Context(), []Notice{testFail, testRecover, testRepeat}); err != nil {
 		t.Fatal(err)
 	}
-	h, body := box.taken()[0].parse(t)
+	h, body := box.Taken()[0].Parse(t)
 	if got := subjectOf(t, h); got != "db fail (and 2 more)" {
 		t.Errorf("got subject %q", got)
 	}
 	if got := strings.Join(strings.Fields(body), " "); got != "<db fail> <db recover> <db repeat>" {
 		t.Errorf("got body %q", got)
 	}
-	big := build(t, "mail", mailTo(box.addr, "to = [\"a@example.org\"]\nbody = '{{.Monitor}}{{printf \"%30000d\" .Seq}}'"))
+	big := build(t, "mail", testkit.MailKeys(box.Addr, "to = [\"a@example.org\"]\nbody = '{{.Monitor}}{{printf \"%30000d\" .Seq}}'"))
 	var ns []Notice
 	for i := range 100 {
 		n := testFail
@@ -427,51 +376,28 @@ func TestCustomTemplatesListWholeGroup(t *testing.T) {
 	if err := big.Notify(t.Context(), ns); err != nil {
 		t.Fatal(err)
 	}
-	_, body = box.taken()[1].parse(t)
+	_, body = box.Taken()[1].Parse(t)
 	if len(body) > 100_000 || strings.Count(body, "[INC") != 100 {
 		t.Errorf("got %d bytes with %d notices, want the short list", len(body), strings.Count(body, "[INC"))
 	}
 }
 
-// Faults: T47.
-func TestMailQueueOfTwoThousandIsDelivered(t *testing.T) {
-	box := newMailbox(t, "none")
-	d, _ := deliver(t, Options{Window: 300 * time.Millisecond})
-	r := d.Add("ops", build(t, "mail", mailTo(box.addr, `to = ["a@example.org"]`)))
-	for i := range 2000 {
-		r.Enqueue(Notice{Monitor: fmt.Sprint("m", i), Host: "host1", Event: Fail, Incident: fmt.Sprint("INC", i), Time: time.Now()})
-	}
-	until(t, func() bool { return r.State().Delivered == 2000 })
-	mails := box.taken()
-	if len(mails) > 2 {
-		t.Errorf("%d mails, want at most 2", len(mails))
-	}
-	listed := 0
-	for _, m := range mails {
-		_, body := m.parse(t)
-		listed += strings.Count(body, "INC")
-	}
-	if listed != 2000 {
-		t.Errorf("%d are listed, want 2000", listed)
-	}
-}
-
 // Faults: T48.
 func TestNamesCannotForgeMails(t *testing.T) {
-	box := newMailbox(t, "none")
+	box := testkit.NewMailbox(t, "none")
 	evil := "db\r\nBcc: victim@example.org\r\n\r\nforged {{.Host}} \u202etxt\x00"
 	n := testFail
 	n.Monitor, n.Host, n.Error, n.Incident, n.Version = evil, evil, evil, "01\r\nX-Evil: 1", evil
-	a := build(t, "mail", mailTo(box.addr, "to = [\"a@example.org\"]"))
+	a := build(t, "mail", testkit.MailKeys(box.Addr, "to = [\"a@example.org\"]"))
 	sendAll(t, a, n)
 	if err := a.Notify(t.Context(), []Notice{n, testFail}); err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range box.taken() {
-		h, body := m.parse(t)
+	for _, m := range box.Taken() {
+		h, body := m.Parse(t)
 		checkHeader(t, h)
-		if !slices.Equal(m.to, []string{"a@example.org"}) {
-			t.Errorf("sent to %q", m.to)
+		if !slices.Equal(m.To, []string{"a@example.org"}) {
+			t.Errorf("sent to %q", m.To)
 		}
 		if got := subjectOf(t, h); strings.ContainsAny(got, "\r\n\x00\u202e") {
 			t.Errorf("got subject %q", got)
@@ -483,7 +409,10 @@ func TestNamesCannotForgeMails(t *testing.T) {
 }
 
 // checkHeader checks that a mail has our headers and no others, each once.
-func checkHeader(t failer, h mail.Header) {
+func checkHeader(t interface {
+	Helper()
+	Errorf(format string, args ...any)
+}, h mail.Header) {
 	t.Helper()
 	allowed := []string{
 		"From", "To", "Subject", "Date", "Message-Id", "Mime-Version", "Content-Type", "Content-Transfer-Encoding",

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/microhq/monitor-srv/text"
 )
 
 // Faults: G45.
@@ -67,7 +69,7 @@ func TestKeyNamesATransition(t *testing.T) {
 }
 
 func TestLineIsOnePrintableLine(t *testing.T) {
-	for text, want := range map[string]string{
+	for given, want := range map[string]string{
 		"a\r\nb\tc":               "a b c",
 		"a\x00\x1b[31mb":          "a[31mb",
 		"a\u202eb\u200fc\u2028d":  "abc d",
@@ -75,8 +77,8 @@ func TestLineIsOnePrintableLine(t *testing.T) {
 		strings.Repeat("ü", 100):  strings.Repeat("ü", 23) + "…",
 		"  many   spaces  inside": "many spaces inside",
 	} {
-		if got := line(text, 50); got != want {
-			t.Errorf("%q: got %q, want %q", text, got, want)
+		if got := text.Line(given, 50); got != want {
+			t.Errorf("%q: got %q, want %q", given, got, want)
 		}
 	}
 }

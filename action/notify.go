@@ -15,6 +15,7 @@ import (
 	"github.com/nicholas-fedor/shoutrrr/pkg/util/jsonclient"
 
 	"github.com/microhq/monitor-srv/setting"
+	"github.com/microhq/monitor-srv/text"
 )
 
 // notifyKeys are the keys of a notify action: the URL in one of three ways.
@@ -201,7 +202,7 @@ func (a *notifyAction) params(n Notice) types.Params {
 	if !a.tracks() || n.Incident == "" {
 		return types.Params{}
 	}
-	params := types.Params{"dedup_key": token(n.Incident), "source": line(n.Host, 200), "action": "trigger"}
+	params := types.Params{"dedup_key": token(n.Incident), "source": text.Line(n.Host, 200), "action": "trigger"}
 	if n.Event == Recover {
 		params["action"] = "resolve"
 	}
@@ -227,9 +228,9 @@ func judge(err error) error {
 // not all fits.
 func message(ns []Notice) string {
 	if len(ns) == 1 {
-		return fmt.Sprintf("%s (on %s)", summary(ns[0]), line(ns[0].Host, 200))
+		return fmt.Sprintf("%s (on %s)", summary(ns[0]), text.Line(ns[0].Host, 200))
 	}
-	text, told := fmt.Sprintf("%s on %s", counts(ns), line(ns[0].Host, 200)), 0
+	text, told := fmt.Sprintf("%s on %s", counts(ns), text.Line(ns[0].Host, 200)), 0
 	for _, event := range []Event{Fail, Repeat, Recover, Init} {
 		for _, n := range ns {
 			if n.Event != event {

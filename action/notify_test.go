@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/nicholas-fedor/shoutrrr/pkg/types"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func TestNotifyTellsAService(t *testing.T) {
@@ -100,9 +102,9 @@ func TestNotifyJudgesAnswers(t *testing.T) {
 // Faults: T45.
 func TestNotifyGivesUpOnASilentService(t *testing.T) {
 	release := make(chan struct{})
-	silent := villain(t, func(c net.Conn) {
+	silent := testkit.ServeConns(t, func(c net.Conn) {
 		<-release
-		readRequest(c)
+		testkit.ReadHTTPRequest(c)
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 	})
 	a := build(t, "notify", fmt.Sprintf("url = \"generic+http://%s/canary-path?disabletls=yes\"", silent)).(*notifyAction)
@@ -121,7 +123,7 @@ func TestNotifyGivesUpOnASilentService(t *testing.T) {
 		t.Errorf("got %v, want no further attempt", err)
 	}
 	close(release)
-	until(t, func() bool { return r() == nil })
+	testkit.Until(t, func() bool { return r() == nil })
 }
 
 func TestNotifyPanicIsAnError(t *testing.T) {
@@ -130,7 +132,7 @@ func TestNotifyPanicIsAnError(t *testing.T) {
 	if err := a.Notify(t.Context(), []Notice{testFail}); err == nil || strings.Contains(err.Error(), "canary") {
 		t.Errorf("got %v", err)
 	}
-	until(t, func() bool { return len(a.outlets) == maxStuck })
+	testkit.Until(t, func() bool { return len(a.outlets) == maxStuck })
 }
 
 func TestNotifyKeepsIncidentsOfPagerDuty(t *testing.T) {
@@ -178,7 +180,7 @@ func TestPublishSendsTheNoticeAsAnEvent(t *testing.T) {
 		return fault
 	}
 	for keys, topic := range map[string]string{``: "micro.monitor.transition", `topic = "mine"`: "mine"} {
-		a, err := newPublish(decodeTOML(keys), env)
+		a, err := newPublish(testkit.DecodeTOML(keys), env)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/microhq/monitor-srv/text"
 )
 
 // DefaultTopic is where a publish action sends notices if it names no topic.
@@ -27,7 +29,7 @@ func newPublish(decode func(any) error, env Env) (Action, error) {
 	if err := decode(&keys); err != nil {
 		return nil, err
 	}
-	if keys.Topic == "" || line(keys.Topic, len(keys.Topic)) != keys.Topic {
+	if keys.Topic == "" || text.Line(keys.Topic, len(keys.Topic)) != keys.Topic {
 		return nil, fmt.Errorf("topic %q is not one printable word: leave it out for %q", keys.Topic, DefaultTopic)
 	}
 	return &publishAction{topic: keys.Topic, publish: env.Publish}, nil

@@ -8,7 +8,8 @@ import (
 	"strings"
 	"text/template"
 	"time"
-	"unicode"
+
+	"github.com/microhq/monitor-srv/text"
 )
 
 // maxText bounds what one template makes of one notice, in bytes.
@@ -96,66 +97,36 @@ func (b *limitedBuffer) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
-// line returns text as one printable line of at most limit bytes: what breaks
-// lines becomes a space; controls, and marks that turn the direction of writing
-// around, are dropped.
-func line(text string, limit int) string {
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case r == unicode.ReplacementChar || !unicode.IsPrint(r):
-			return -1 // includes U+202E and its like
-		}
-		return r
-	}, strings.ToValidUTF8(text, ""))
-	text = strings.Join(strings.Fields(text), " ")
-	if len(text) <= limit {
-		return text
-	}
-	return strings.ToValidUTF8(text[:limit-len("…")], "") + "…"
-}
-
-// clean drops from a text of several lines what line drops, but keeps the lines.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || unicode.IsPrint(r) || unicode.IsSpace(r) && r != '\r' {
-			return r
-		}
-		return -1
-	}, strings.ToValidUTF8(text, ""))
-}
-
 // summary returns a notice as one line for people, without its host.
 func summary(n Notice) string {
-	name := line(n.Monitor, 200)
-	var text string
+	name := text.Line(n.Monitor, 200)
+	var says string
 	switch n.Event {
 	case Recover:
-		text = fmt.Sprintf("RECOVERED %s after %v", name, n.Duration.Round(time.Second))
+		says = fmt.Sprintf("RECOVERED %s after %v", name, n.Duration.Round(time.Second))
 	case Init:
-		text = fmt.Sprintf("STARTED %s", name)
+		says = fmt.Sprintf("STARTED %s", name)
 	case Repeat:
-		text = fmt.Sprintf("STILL FAILING %s: %s", name, cause(n))
+		says = fmt.Sprintf("STILL FAILING %s: %s", name, cause(n))
 	default:
-		text = fmt.Sprintf("FAILED %s: %s", name, cause(n))
+		says = fmt.Sprintf("FAILED %s: %s", name, cause(n))
 	}
 	if n.Incident != "" {
-		text += " [" + line(n.Incident, 100) + "]"
+		says += " [" + text.Line(n.Incident, 100) + "]"
 	}
-	return text
+	return says
 }
 
 // cause returns what a failure is about.
 func cause(n Notice) string {
-	text := "value " + n.value()
+	says := "value " + n.value()
 	if n.Error != "" {
-		text = line(n.Error, 300)
+		says = text.Line(n.Error, 300)
 	}
 	if !n.Since.IsZero() {
-		text += " since " + stamp{n.Since}.String()
+		says += " since " + stamp{n.Since}.String()
 	}
-	return text
+	return says
 }
 
 // counts returns how many notices there are of each event, for people.

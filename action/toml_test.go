@@ -1,27 +1,12 @@
 package action
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/BurntSushi/toml"
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
-
-// decodeTOML returns the decode function of a text, strict about unknown keys.
-func decodeTOML(text string) func(any) error {
-	return func(v any) error {
-		meta, err := toml.Decode(text, v)
-		if err != nil {
-			return err
-		}
-		if keys := meta.Undecoded(); len(keys) > 0 {
-			return fmt.Errorf("unknown key %q", keys[0])
-		}
-		return nil
-	}
-}
 
 // testEnv is what actions of tests get.
 var testEnv = Env{Host: "host1", Version: "1.2.3"}
@@ -29,7 +14,7 @@ var testEnv = Env{Host: "host1", Version: "1.2.3"}
 // build makes an action of a kind from a text.
 func build(tb testing.TB, kind, text string) Action {
 	tb.Helper()
-	a, err := Builtin()[kind](decodeTOML(text), testEnv)
+	a, err := Builtin()[kind](testkit.DecodeTOML(text), testEnv)
 	if err != nil {
 		tb.Fatalf("building %s: %v", kind, err)
 	}
@@ -81,7 +66,7 @@ func TestBadKeysAreRefusedWithAReason(t *testing.T) {
 		{"publish", `topic = ""`, `topic "" is not one printable word: leave it out for "micro.monitor.transition"`},
 		{"publish", `topic = "a\nb"`, `is not one printable word`},
 	} {
-		_, err := Builtin()[c.kind](decodeTOML(c.text), testEnv)
+		_, err := Builtin()[c.kind](testkit.DecodeTOML(c.text), testEnv)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %q: got %v, want %s", c.kind, c.text, err, c.want)
 		}

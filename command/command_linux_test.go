@@ -343,7 +343,7 @@ func run30(ctx context.Context, i int, tok string) error {
 	return nil
 }
 
-// Faults: T30.
+// Faults: T30, I3.
 func TestThousandRunsLeaveNothingBehind(t *testing.T) {
 	tok := token()
 	thousand := func(runs int) {

@@ -249,6 +249,7 @@ func TestBrokerWithoutRunDoesNotWait(t *testing.T) {
 	})
 }
 
+// Faults: T44.
 func TestSecretNeverShowsItself(t *testing.T) {
 	s := guard.Secret("hunter2")
 	cfg := guard.NATSConfig{Password: s, Token: s}

@@ -91,6 +91,7 @@ func TestLoggerHidesSecretsOfURLs(t *testing.T) {
 	}
 }
 
+// Faults: I9.
 func TestLoggerHoldsBackRepeatedLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &regLog{}
@@ -120,6 +121,7 @@ func TestLoggerHoldsBackRepeatedLines(t *testing.T) {
 
 // Endless different lines are held back too once there are too many, and the
 // memory of them ends.
+// Faults: I9.
 func TestLoggerBoundsDifferentLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines := 0

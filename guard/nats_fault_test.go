@@ -15,7 +15,7 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 )
 
-// Faults: T6.
+// Faults: T6, Trap6.
 func TestBrokerSubscribesOnceNATSAppears(t *testing.T) {
 	regNoLeaks(t)
 	n := brkNewNATS(t, nil)
@@ -108,7 +108,7 @@ func TestFrozenNATSBlocksNothing(t *testing.T) {
 	}
 }
 
-// Faults: T7.
+// Faults: T7, Trap6.
 func TestEventsArriveAfterALongNATSOutage(t *testing.T) {
 	long(t)
 	regNoLeaks(t)
@@ -213,6 +213,7 @@ func TestNATSRestartUnderLoadLosesNoState(t *testing.T) {
 		sent, failed, b.Stats().Received, back.Round(time.Millisecond))
 }
 
+// Faults: I8.
 func TestNATSDropsOfASlowHandlerAreCounted(t *testing.T) {
 	regNoLeaks(t)
 	n := brkStartNATS(t, nil)

@@ -25,6 +25,7 @@ func (r recoverRequest) Service() string         { return r.service }
 func (recoverRequest) Endpoint() string          { return "Probe.Panic" }
 func (recoverRequest) Header() map[string]string { return nil }
 
+// Faults: I1.
 func TestRecoverAnswersForAPanic(t *testing.T) {
 	for service, want := range map[string]string{"go.micro.srv.sample": "go.micro.srv.sample", "": "go.micro.server"} {
 		for _, cause := range []any{"secret", fmt.Errorf("secret"), 42, new(int)} {

@@ -184,7 +184,7 @@ func TestEventsArriveOverNATSWithoutConsul(t *testing.T) {
 	}
 }
 
-// Faults: T2.
+// Faults: T2, Trap7.
 func TestFrozenConsulDelaysNoStart(t *testing.T) {
 	long(t)
 	regNoLeaks(t)
@@ -271,7 +271,7 @@ func TestRegistrationReturnsAfterConsulLosesItsData(t *testing.T) {
 	s.stop()
 }
 
-// Faults: T5.
+// Faults: T5, Trap7.
 func TestStopIsQuickWhileConsulIsFrozen(t *testing.T) {
 	long(t)
 	regNoLeaks(t)

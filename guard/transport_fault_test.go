@@ -21,7 +21,7 @@ import (
 
 // The codecs of go-micro 1 believe a length of 4 GB, or of what is left of an
 // int, and reserve it.
-// Faults: T66.
+// Faults: T66, Trap1.
 func TestRequestsThatClaim4GBReserveNothing(t *testing.T) {
 	transportNoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{})

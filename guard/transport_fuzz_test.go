@@ -17,6 +17,7 @@ import (
 // FuzzTransportRequest sends any bytes as the rest of a request's header and as
 // its body. Every answer must be whole HTTP, the connection must end, a call
 // that follows must be answered, and no handler may go without an answer.
+// Faults: T66.
 func FuzzTransportRequest(f *testing.F) {
 	call := "Content-Type: application/json\r\nMicro-Endpoint: Probe.Echo\r\n"
 	proto := "Content-Type: application/protobuf\r\nMicro-Endpoint: Probe.List\r\n"

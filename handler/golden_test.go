@@ -68,6 +68,7 @@ func goldenView(t testing.TB) *view {
 // The JSON shape is a contract with those who run `micro call`: names of the
 // .proto file, numbers for enums and 64-bit integers, zero values absent. The
 // codec of go-micro and ours must write the same bytes.
+// Faults: Trap9.
 func TestGoldenJSON(t *testing.T) {
 	m := goldenView(t).monitor()
 	ours := serve(t, m)
@@ -127,6 +128,7 @@ func TestGoldenJSONOfTheFailingCheckReadsAsItSays(t *testing.T) {
 }
 
 // A stock client must read the same from both content types and both codecs.
+// Faults: Trap9.
 func TestStockClientsReadTheSame(t *testing.T) {
 	m := goldenView(t).monitor()
 	ours := serve(t, m)

@@ -15,9 +15,11 @@ import (
 
 	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/delivery"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
+	"github.com/microhq/monitor-srv/service/receivers"
 	"github.com/microhq/monitor-srv/store"
 )
 
@@ -41,8 +43,9 @@ func monitored(t *testing.T, change func(*access.Policy)) *Monitor {
 		change(&policy)
 	}
 	group := monitor.NewGroup(monitor.Config{
-		Probes: probe.Builtin(), Actions: action.Builtin(), Recorder: noRecorder{},
-		Deliverer: action.NewDeliverer(action.Options{}), Log: slog.New(slog.DiscardHandler),
+		Probes: probe.Builtin(), Recorder: noRecorder{},
+		Delivery: receivers.New(delivery.NewDeliverer(delivery.Options{}), action.Builtin(), action.Env{}),
+		Log:      slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

@@ -143,6 +143,7 @@ func TestWalkingPagesShowsNoEntryTwiceWhileEntriesChange(t *testing.T) {
 	}
 }
 
+// Faults: T65.
 func FuzzPagingOverRPC(f *testing.F) {
 	m := fleet(f, 30).monitor()
 	f.Add(uint64(0), uint64(0), "", int32(0))

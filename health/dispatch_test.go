@@ -73,6 +73,7 @@ func TestEventsLeaveAtMost500ASecond(t *testing.T) {
 	})
 }
 
+// Faults: I9.
 func TestOutageIsLoggedOnceAndItsEndToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newFakeBroker()

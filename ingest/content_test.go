@@ -89,6 +89,7 @@ func TestEventsOfStockCodecsAreTaken(t *testing.T) {
 	}
 }
 
+// Faults: Trap9.
 func TestJSONEventsAreReadLeniently(t *testing.T) {
 	const service = `"service":{"name":"s","nodes":[{"id":"n"}]}`
 	for body, want := range map[string]*healthpb.HealthCheck{

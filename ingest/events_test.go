@@ -224,6 +224,7 @@ func TestRejectionsAreLoggedOnceInTenSeconds(t *testing.T) {
 	})
 }
 
+// Faults: I1.
 func TestPanicOfTheStoreSpoilsOneEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &putter{block: func(e *store.Event) store.Outcome {

@@ -168,6 +168,7 @@ func dropEmpty(m protoreflect.Message) {
 	})
 }
 
+// Faults: T62.
 func FuzzEventProto(f *testing.F) {
 	for _, kind := range kinds {
 		old, _ := oldEvent(f, kind, false)
@@ -188,6 +189,7 @@ func FuzzEventProto(f *testing.F) {
 	})
 }
 
+// Faults: T62.
 func FuzzEventJSON(f *testing.F) {
 	for _, kind := range kinds {
 		old, _ := oldEvent(f, kind, true)

@@ -56,7 +56,7 @@ func (g *Group) Apply(set Set, problems []*Problem) []*Problem {
 
 // applyReceivers builds the receivers of files, gives those that are there their
 // new action, and marks those that no file defines any more.
-func (g *Group) applyReceivers(defined []*Receiver, stays func(file string) bool) []*Problem {
+func (g *Group) applyReceivers(defined []*ReceiverDefinition, stays func(file string) bool) []*Problem {
 	var found []*Problem
 	there := make(map[string]bool, len(defined))
 	for _, d := range defined {

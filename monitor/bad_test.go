@@ -13,8 +13,7 @@ import (
 // builtinGroup returns a Group of the real kinds that never runs.
 func builtinGroup() *Group {
 	return NewGroup(Config{
-		Probes: probe.Builtin(), Actions: action.Builtin(),
-		Deliverer: action.NewDeliverer(action.Options{}), Recorder: nobody{},
+		Probes: probe.Builtin(), Delivery: newDeliveries(action.Builtin()), Recorder: nobody{},
 		MaxPerSecond: 1_000_000,
 	})
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -67,7 +66,7 @@ func (g *Group) check(d *Definition) (*parts, []wanted, error) {
 
 func (g *Group) newProbe(d *Definition) (probe.Probe, error) {
 	if g.cfg.Probes[d.probe.kind] == nil {
-		return nil, unknownKind(d.probe, "probe", g.cfg.Probes)
+		return nil, unknownKind(d.probe, "probe", slices.Sorted(maps.Keys(g.cfg.Probes)))
 	}
 	env := g.cfg.ProbeEnv
 	env.Restricted = !d.Trusted
@@ -83,7 +82,7 @@ func (p *parts) setFilter(s section) error {
 	kinds := filters()
 	kind, ok := kinds[s.kind]
 	if !ok {
-		return unknownKind(s, "filter", kinds)
+		return unknownKind(s, "filter", slices.Sorted(maps.Keys(kinds)))
 	}
 	wrong := &faults{section: s, family: "filter"}
 	f, err := kind(wrong.decode)
@@ -139,13 +138,12 @@ func (g *Group) target(d *Definition, s section) (wanted, error) {
 	return wanted{name: name, action: a, made: m}, err
 }
 
-func (g *Group) newAction(s section) (action.Action, error) {
-	kind, ok := g.cfg.Actions[s.kind]
-	if !ok {
-		return nil, unknownKind(s, "action", g.cfg.Actions)
+func (g *Group) newAction(s section) (Action, error) {
+	if kinds := g.cfg.Delivery.Kinds(); !slices.Contains(kinds, s.kind) {
+		return nil, unknownKind(s, "action", kinds)
 	}
 	wrong := &faults{section: s, family: "action"}
-	a, err := kind(wrong.decode, g.cfg.ActionEnv)
+	a, err := g.cfg.Delivery.NewAction(s.kind, wrong.decode)
 	if err != nil {
 		return nil, wrong.all(fmt.Errorf("action %s: %w", s.kind, err))
 	}
@@ -220,9 +218,9 @@ func (e *placedError) Error() string { return e.err.Error() }
 func (e *placedError) Unwrap() error { return e.err }
 
 // unknownKind says that there is no kind of the name that a section gives.
-func unknownKind[V any](s section, family string, kinds map[string]V) error {
+func unknownKind(s section, family string, kinds []string) error {
 	path := join(s.path, "type")
-	return at(s, &keyError{path, path, s.line(path), fmt.Errorf("unknown type of %s %q; %s", family, s.kind, oneOf(s.kind, slices.Sorted(maps.Keys(kinds))))})
+	return at(s, &keyError{path, path, s.line(path), fmt.Errorf("unknown type of %s %q; %s", family, s.kind, oneOf(s.kind, kinds))})
 }
 
 // closeAside gives back what a probe holds that has run, while the caller goes on:

@@ -4,8 +4,6 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/microhq/monitor-srv/action"
 )
 
 // maxChangeLines bounds the failures and recoveries that are logged in a minute:
@@ -38,15 +36,15 @@ func (l *changeLines) allow(now time.Time) (held int, ok bool) {
 
 // logChange logs that a monitor began to fail or recovered; n may be nil. What is
 // only told again is not logged.
-func (g *Group) logChange(n *action.Notice) {
-	if n == nil || n.Event != action.Recover && (n.Event != action.Fail || !n.Time.Equal(n.Since)) {
+func (g *Group) logChange(n *Change) {
+	if n == nil || n.Event != Recover && (n.Event != Fail || !n.Time.Equal(n.Since)) {
 		return
 	}
 	log := g.changeLog(n.Time, n.Monitor, n.Incident)
 	if log == nil {
 		return
 	}
-	if n.Event == action.Recover {
+	if n.Event == Recover {
 		log.Info("a monitor recovered", "after", n.Duration.Round(time.Millisecond), "value", n.Value)
 		return
 	}

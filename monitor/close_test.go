@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -33,7 +32,7 @@ func TestProbeThatCannotBeClosedBlocksNoChange(t *testing.T) {
 			Probes: map[string]probe.Kind{"fake": func(func(any) error, probe.Env) (probe.Probe, error) {
 				return stuckProbe{hold}, nil
 			}},
-			Deliverer: action.NewDeliverer(action.Options{}), Recorder: nobody{},
+			Delivery: newDeliveries(nil), Recorder: nobody{},
 			Log: slog.New(slog.DiscardHandler), MaxPerSecond: 1000,
 		})
 		ctx, cancel := context.WithCancel(t.Context())

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/microhq/monitor-srv/action"
 )
 
 // Register starts the monitor of a definition made by ParseOne and returns its
@@ -190,15 +188,14 @@ func (r *runner) start(p *parts) {
 	defer r.mu.Unlock()
 	r.parts = p
 	r.last = p.targets
-	r.owed = slices.DeleteFunc(r.owed, func(t *action.Receiver) bool { return slices.Contains(p.targets, t) })
+	r.owed = slices.DeleteFunc(r.owed, func(t Receiver) bool { return slices.Contains(p.targets, t) })
 	r.origin = time.Time{}
 	r.retell = r.judge.state == Failing
 	if r.group.slots[r.def.probe.kind] != nil {
 		r.stopped = make(chan struct{})
 	}
-	n := action.Notice{
-		Monitor: r.def.Name, Host: r.group.cfg.Host, Version: r.group.cfg.Version,
-		Event: action.Init, Time: time.Now(), Labels: r.def.Labels,
+	n := Change{
+		Monitor: r.def.Name, Event: Init, Time: time.Now(), Labels: r.def.Labels,
 	}
 	for _, t := range p.targets {
 		t.Enqueue(n)
@@ -234,7 +231,7 @@ func (r *runner) running() bool {
 	return r.parts != nil
 }
 
-func (r *runner) targets() []*action.Receiver {
+func (r *runner) targets() []Receiver {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.last
@@ -264,7 +261,7 @@ func (r *runner) inherit(old *runner, p *parts) {
 
 // abandon returns who may have been told of an incident, none of whom will hear
 // of its end.
-func (r *runner) abandon() []*action.Receiver {
+func (r *runner) abandon() []Receiver {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	told := slices.Concat(r.owed, r.last)
@@ -274,7 +271,7 @@ func (r *runner) abandon() []*action.Receiver {
 
 // owes tells whether a receiver of a former definition waits for the end of the
 // open incident.
-func (r *runner) owes(t *action.Receiver) bool {
+func (r *runner) owes(t Receiver) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Contains(r.owed, t)

@@ -113,6 +113,7 @@ func TestAverageShowsAnOutageAtOnce(t *testing.T) {
 	}
 }
 
+// Faults: G22.
 func FuzzThresholdFilter(f *testing.F) {
 	f.Add(1.0, 2.0, 3.0, uint8(0))
 	f.Fuzz(func(t *testing.T, a, b, c float64, which uint8) {

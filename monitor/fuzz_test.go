@@ -98,6 +98,7 @@ func hasNoJSON(v any) bool {
 	return false
 }
 
+// Faults: T74.
 func FuzzMonitorTOML(f *testing.F) {
 	addSeeds(f)
 	g := builtinGroup()
@@ -120,6 +121,7 @@ func FuzzMonitorTOML(f *testing.F) {
 	})
 }
 
+// Faults: G19.
 func FuzzMonitorJSON(f *testing.F) {
 	addSeeds(f)
 	g := builtinGroup()
@@ -139,6 +141,7 @@ func FuzzMonitorJSON(f *testing.F) {
 
 // FuzzTOMLJSONSame reads a tree, written in both languages: both are accepted
 // and the same, or both are refused.
+// Faults: G19.
 func FuzzTOMLJSONSame(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, text string) {

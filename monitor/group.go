@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -33,16 +32,13 @@ const (
 	DefaultMaxPerSecond  = 10
 )
 
-// Config of a Group. Probes, Actions, Deliverer and Recorder are required.
+// Config of a Group. Probes, Delivery and Recorder are required.
 type Config struct {
-	Probes    map[string]probe.Kind
-	ProbeEnv  probe.Env
-	Actions   map[string]action.Kind
-	ActionEnv action.Env
-	// Deliverer passes notices on; the Group adds receivers to it and takes them
-	// away, and somebody else runs it.
-	Deliverer *action.Deliverer
-	Recorder  Recorder
+	Probes   map[string]probe.Kind
+	ProbeEnv probe.Env
+	// Delivery passes changes on to receivers, which the Group adds and removes.
+	Delivery Delivery
+	Recorder Recorder
 	// Journal keeps registered monitors over a restart; nil forgets them.
 	Journal *Journal
 	// Caps bound how many probes of a kind run at once, unless they are zero; 16
@@ -55,8 +51,6 @@ type Config struct {
 	// MaxPerSecond bounds how many Register takes within a second;
 	// DefaultMaxPerSecond if zero.
 	MaxPerSecond int
-	// Host and Version are told in notices.
-	Host, Version string
 	// Log is slog.Default() if nil.
 	Log *slog.Logger
 }

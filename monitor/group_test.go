@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/delivery"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -29,7 +30,7 @@ type bench struct {
 	told    map[string]string                                            // guarded by mu; by receiver
 	began   time.Time
 
-	deliverer *action.Deliverer
+	deliveries
 }
 
 type fakeProbe struct {
@@ -95,10 +96,10 @@ func newBench(t *testing.T) (b *bench, stop func()) {
 
 func newBenchWith(t *testing.T, journal *Journal) (b *bench, stop func()) {
 	t.Helper()
-	return newBenchOf(t, journal, action.Options{})
+	return newBenchOf(t, journal, delivery.Options{})
 }
 
-func newBenchOf(t *testing.T, journal *Journal, options action.Options) (b *bench, stop func()) {
+func newBenchOf(t *testing.T, journal *Journal, options delivery.Options) (b *bench, stop func()) {
 	t.Helper()
 	b = &bench{starts: map[string][]time.Time{}, closed: map[string]int{}, told: map[string]string{}, began: time.Now()}
 	b.probe = func(context.Context, string) (probe.Result, error) { return probe.Result{}, nil }
@@ -111,18 +112,16 @@ func newBenchOf(t *testing.T, journal *Journal, options action.Options) (b *benc
 		}
 		return &fakeProbe{b, c.Name}, nil
 	}
-	d := action.NewDeliverer(options)
-	b.deliverer = d
+	d := delivery.NewDeliverer(options)
+	b.deliveries = deliveries{d, map[string]action.Kind{"fake": func(decode func(any) error, _ action.Env) (action.Action, error) {
+		a := &fakeAction{b: b}
+		return a, decode(a)
+	}}}
 	b.Group = NewGroup(Config{
-		Probes: map[string]probe.Kind{"fake": kind, "exec": kind},
-		Actions: map[string]action.Kind{"fake": func(decode func(any) error, _ action.Env) (action.Action, error) {
-			a := &fakeAction{b: b}
-			return a, decode(a)
-		}},
-		Deliverer: d,
-		Recorder:  b,
-		Host:      "here",
-		Journal:   journal,
+		Probes:   map[string]probe.Kind{"fake": kind, "exec": kind},
+		Delivery: b.deliveries,
+		Recorder: b,
+		Journal:  journal,
 		// Each test may register what it likes.
 		MaxPerSecond: 1_000_000,
 		Log:          slog.New(slog.DiscardHandler),
@@ -130,9 +129,12 @@ func newBenchOf(t *testing.T, journal *Journal, options action.Options) (b *benc
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = d.Run(ctx) })
-	wg.Go(func() { _ = b.Run(ctx) })
+	wg.Go(func() { _ = b.Group.Run(ctx) })
 	return b, func() { cancel(); wg.Wait() }
 }
+
+// Kept returns what a ledger writes down.
+func (b *bench) Kept() delivery.Kept { return kept(b.Group, b.Deliverer) }
 
 // text is a document of one monitor.
 func text(name, keys string) string {
@@ -234,6 +236,7 @@ func TestFirstProbesAreSpreadAndPhasesHold(t *testing.T) {
 	})
 }
 
+// Faults: I5.
 func TestStuckProbeHurtsNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := newBench(t)

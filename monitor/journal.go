@@ -5,25 +5,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/microhq/monitor-srv/state"
 )
 
-const (
-	journalName = "monitors.json"
-	// maxState bounds a file in the state directory: DefaultMaxRegistered
-	// definitions of the largest size that the API takes, twice that in JSON.
-	maxState = 128 << 20
-)
+const journalName = "monitors.json"
 
 // Journal keeps the monitors registered at run time in a file, so that they are
 // there after a restart. Each change replaces the whole file: written beside it,
 // synced and renamed, so that there is always one that is whole.
 type Journal struct {
 	dir  string
-	disk disk
+	disk state.Disk
 	// opened is what it held when it was opened.
 	opened journalState
 }
@@ -64,10 +60,10 @@ func OpenJournal(dir string) (*Journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the state directory %q: %w", dir, err)
 	}
-	return openJournalOn(osDisk{}, dir)
+	return openJournalOn(state.OSDisk{}, dir)
 }
 
-func openJournalOn(d disk, dir string) (*Journal, error) {
+func openJournalOn(d state.Disk, dir string) (*Journal, error) {
 	j := &Journal{dir: dir, disk: d}
 	text, err := d.ReadFile(j.path())
 	there := err == nil
@@ -77,7 +73,7 @@ func openJournalOn(d disk, dir string) (*Journal, error) {
 	var damaged error
 	if there {
 		if j.opened, err = decodeJournal(text); err != nil {
-			kept, failed := setAside(d, j.path(), text)
+			kept, failed := state.SetAside(d, j.path(), text)
 			damaged = errors.Join(&DamagedError{Kept: kept, Err: err}, failed)
 			j.opened = journalState{}
 		}
@@ -126,30 +122,28 @@ func (j *Journal) path() string { return filepath.Join(j.dir, journalName) }
 
 func decodeJournal(text []byte) (journalState, error) {
 	var file journalFile
-	var state journalState
-	if len(text) > maxState {
-		return state, fmt.Errorf("larger than %d bytes", maxState)
+	var held journalState
+	if len(text) > state.MaxSize {
+		return held, fmt.Errorf("larger than %d bytes", state.MaxSize)
 	}
 	if err := json.Unmarshal(text, &file); err != nil {
-		return state, err
+		return held, err
 	}
-	if got := checksum(file.State); got != file.CRC32C {
-		return state, fmt.Errorf("checksum is %08x, want %08x", got, file.CRC32C)
+	if got := state.Checksum(file.State); got != file.CRC32C {
+		return held, fmt.Errorf("checksum is %08x, want %08x", got, file.CRC32C)
 	}
-	return state, json.Unmarshal(file.State, &state)
+	return held, json.Unmarshal(file.State, &held)
 }
 
-func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
-
 // save replaces the file. When it returns nil the state is on the disk.
-func (j *Journal) save(state journalState) error {
-	state.Key = j.opened.Key
-	raw, err := compact(state)
+func (j *Journal) save(held journalState) error {
+	held.Key = j.opened.Key
+	raw, err := compact(held)
 	if err == nil {
-		raw, err = compact(journalFile{CRC32C: checksum(raw), State: raw})
+		raw, err = compact(journalFile{CRC32C: state.Checksum(raw), State: raw})
 	}
 	if err == nil {
-		err = replaceFile(j.disk, j.path(), raw)
+		err = state.Replace(j.disk, j.path(), raw)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the journal: %w", err)

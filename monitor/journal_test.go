@@ -9,11 +9,14 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/probe"
+	"github.com/microhq/monitor-srv/state"
 )
 
 func anything(*Definition) error { return nil }
@@ -172,8 +175,8 @@ func TestNothingRunsBeforeItIsWrittenDown(t *testing.T) {
 	})
 }
 
-// TestJournalSurvivesAKillAtEveryByte leaves the directory as a kill at each point of a
-// write leaves it: what is loaded is what was there before, or all that is new.
+// TestJournalSurvivesAKillAtEveryByte leaves the directory as a kill at each point
+// of a write leaves it: what is loaded is what was there before, or all that is new.
 // Faults: T22.
 func TestJournalSurvivesAKillAtEveryByte(t *testing.T) {
 	before := journalState{LastID: 1, Monitors: []Saved{{ID: 1, Text: "old <&> \u2028", Trusted: true}}}
@@ -346,5 +349,126 @@ func TestLatenessOfTheLastMinute(t *testing.T) {
 	}
 	if p99, most := l.last(at.Add(time.Minute)); p99 != 0 || most != 0 {
 		t.Errorf("of none: %v, %v", p99, most)
+	}
+}
+
+// TestJournalTooLargeToReadIsNotWritten writes more than is read of a file:
+// the file stays as it was.
+// Faults: T20.
+func TestJournalTooLargeToReadIsNotWritten(t *testing.T) {
+	d := testkit.NewMemDisk()
+	if err := state.Replace(d, "/state/f", []byte("old")); err != nil {
+		t.Fatal(err)
+	}
+	if err := state.Replace(d, "/state/f", make([]byte, state.MaxSize+1)); err == nil {
+		t.Error("a file is written that is not read again")
+	}
+	if text, err := d.ReadFile("/state/f"); err != nil || string(text) != "old" {
+		t.Errorf("the file holds %d bytes, %v", len(text), err)
+	}
+}
+
+// TestLargestJournalIsReadAgain holds the bound of the file to what it says:
+// definitions of the largest size, whatever they are made of.
+func TestLargestJournalIsReadAgain(t *testing.T) {
+	for _, letters := range []string{`<>&"`, "\"", "\\", "\t", "\u2028", "\x7f", "\u00fc"} {
+		d := testkit.NewMemDisk()
+		j, err := openJournalOn(d, "/state")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Repeat(letters, MaxDefinition/len(letters))
+		if err := j.save(journalState{LastID: 1, Monitors: []Saved{{ID: 1, Text: text, Trusted: true, Owner: "operator 0123456789abcdef"}}}); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := d.ReadFile(j.path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(raw)*DefaultMaxRegistered > state.MaxSize {
+			t.Errorf("%q: %d such monitors take %d bytes, more than %d", letters, DefaultMaxRegistered, len(raw)*DefaultMaxRegistered, state.MaxSize)
+		}
+		held, err := decodeJournal(raw)
+		if err != nil || held.Monitors[0].Text != text {
+			t.Errorf("%q is not read back: %v", letters, err)
+		}
+	}
+}
+
+// TestDamagedJournalOnAFullDiskIsReported says that no copy was kept of what is damaged.
+// Faults: T20, T21.
+func TestDamagedJournalOnAFullDiskIsReported(t *testing.T) {
+	d := testkit.NewMemDisk()
+	if err := state.Replace(d, "/state/"+journalName, []byte("damaged")); err != nil {
+		t.Fatal(err)
+	}
+	d.Set(testkit.ErrCut, 0)
+	j, err := openJournalOn(d, "/state")
+	if j == nil || err == nil || strings.Contains(err.Error(), `""`) || !strings.Contains(err.Error(), "could not be set aside") {
+		t.Errorf("got %v, %v", j, err)
+	}
+}
+
+// TestJournalOnAFullTmpfsKeepsItsState fills the disk under a journal.
+// Faults: T20.
+func TestJournalOnAFullTmpfsKeepsItsState(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: a full disk; only root may mount one")
+	}
+	dir := t.TempDir()
+	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("NOT TESTED: a full disk: mounting a tmpfs: %v", err)
+	}
+	defer func() { _ = syscall.Unmount(dir, 0) }()
+	j, err := OpenJournal(dir)
+	if err != nil || j.save(journalState{LastID: 6}) != nil {
+		t.Fatal("the disk is full from the start", err)
+	}
+	filler := filepath.Join(dir, "filler")
+	if err := os.WriteFile(filler, make([]byte, 2<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("filling the disk: %v", err)
+	}
+	if j.save(journalState{LastID: 7}) == nil {
+		t.Error("a full disk took a write")
+	}
+	// A start continues with the state there is.
+	j, err = OpenJournal(dir)
+	if j == nil || !errors.As(err, new(*UnwritableError)) || j.opened.LastID != 6 {
+		t.Errorf("opening the journal on a full disk: %v", err)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.save(journalState{LastID: 7}); err != nil {
+		t.Errorf("there is room again: %v", err)
+	}
+	if info, err := os.Stat(j.path()); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
+
+// TestPowerFailureLosesNoRegistration fails the power at any moment: of what was
+// acknowledged nothing is lost, and nothing is read in part.
+// Faults: T23.
+func TestPowerFailureLosesNoRegistration(t *testing.T) {
+	for seed := range uint64(2000) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		d := testkit.NewMemDisk()
+		j, err := openJournalOn(d, "/state")
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.CutAt = d.Steps + 1 + random.IntN(60)
+		begun, saved := int64(-1), int64(0)
+		for d.Steps < d.CutAt {
+			begun++
+			if j.save(journalState{LastID: begun}) == nil {
+				saved = begun
+			}
+		}
+		again, err := openJournalOn(d.LostPower(random), "/state")
+		if err != nil || again.opened.LastID < saved || again.opened.LastID > begun {
+			t.Fatalf("seed %d: the journal is at %d, want %d to %d; %v", seed, again.opened.LastID, saved, begun, err)
+		}
 	}
 }

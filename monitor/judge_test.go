@@ -58,6 +58,7 @@ func TestJudge(t *testing.T) {
 
 // A failure that is told is always ended by exactly one recovery before the
 // next, whatever the samples.
+// Faults: G5.
 func FuzzJudge(f *testing.F) {
 	f.Add(uint8(3), uint8(2), []byte("ggbbbggbgb"))
 	f.Fuzz(func(t *testing.T, alert, recover uint8, samples []byte) {

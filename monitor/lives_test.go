@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/delivery"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -23,7 +25,7 @@ import (
 // some by a kill. In the end all is well, and each receiver must have heard of each
 // recovery after its failure, of no failure without its end, and of each group in
 // one composition.
-// Faults: T45, T47, T49.
+// Faults: T45, T47, T49, I6.
 func TestEveryFailureHasItsEndThroughManyLives(t *testing.T) {
 	seeds, first := uint64(25), rand.Uint64N(1<<32)
 	if os.Getenv("MONITOR_LONG") != "" {
@@ -39,7 +41,7 @@ func TestEveryFailureHasItsEndThroughManyLives(t *testing.T) {
 // lives is the world that outlives the program.
 type lives struct {
 	rng  *rand.Rand // of the test's own goroutine
-	disk *memDisk
+	disk *testkit.MemDisk
 
 	mu     sync.Mutex // guards all that follows
 	luck   *rand.Rand // of the receivers
@@ -54,7 +56,7 @@ type lives struct {
 
 func newLives(seed uint64) *lives {
 	return &lives{
-		rng: rand.New(rand.NewPCG(seed, 1)), luck: rand.New(rand.NewPCG(seed, 2)), disk: newMemDisk(),
+		rng: rand.New(rand.NewPCG(seed, 1)), luck: rand.New(rand.NewPCG(seed, 2)), disk: testkit.NewMemDisk(),
 		failed: map[string]bool{}, heard: map[string][]string{}, taken: map[string]map[string]bool{}, groups: map[string]string{},
 	}
 }
@@ -84,10 +86,10 @@ func (w *lives) live(t *testing.T, files string, do func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.disk.set(nil, time.Duration(w.rng.IntN(4))*100*time.Millisecond) // two writes within the patience of a notice
-	ledger, kept := openLedgerOn(w.disk, "/state", quiet)
-	b, stop := newBenchOf(t, journal, action.Options{Keeper: ledger, MaxBackoff: 20 * time.Second, Stop: 2 * time.Second})
-	b.cfg.Actions["fallible"] = func(decode func(any) error, _ action.Env) (action.Action, error) {
+	w.disk.Set(nil, time.Duration(w.rng.IntN(4))*100*time.Millisecond) // two writes within the patience of a notice
+	ledger, kept := delivery.OpenLedgerOn(w.disk, "/state", quiet)
+	b, stop := newBenchOf(t, journal, delivery.Options{Keeper: ledger, MaxBackoff: 20 * time.Second, Stop: 2 * time.Second})
+	b.kinds["fallible"] = func(decode func(any) error, _ action.Env) (action.Action, error) {
 		a := &fallible{lives: w}
 		return a, decode(a)
 	}
@@ -95,7 +97,7 @@ func (w *lives) live(t *testing.T, files string, do func()) {
 		t.Fatal(problems[0])
 	}
 	b.answer(w.probe)
-	b.Resume(kept)
+	resume(b.Group, b.Deliverer, kept)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- ledger.Run(ctx, b.Kept) }()
@@ -115,7 +117,7 @@ func (w *lives) live(t *testing.T, files string, do func()) {
 func (w *lives) kill() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.disk = w.disk.killed()
+	w.disk = w.disk.Killed()
 	w.killed = true
 }
 

@@ -24,7 +24,7 @@ const (
 // Set is what a number of documents define.
 type Set struct {
 	Monitors  []*Definition
-	Receivers []*Receiver
+	Receivers []*ReceiverDefinition
 	// broken are definitions with a problem already; they are built only to find
 	// all others.
 	broken []*Definition
@@ -35,8 +35,8 @@ type Set struct {
 	tree map[string]any
 }
 
-// Receiver is an action that monitors name.
-type Receiver struct {
+// ReceiverDefinition is an action that monitors name.
+type ReceiverDefinition struct {
 	Name, Origin string
 	file         string
 	action       section
@@ -254,8 +254,8 @@ func (s *Set) refuseDuplicates() []*Problem {
 		})
 		return true
 	})
-	receivers := make(map[string]*Receiver)
-	s.Receivers = slices.DeleteFunc(s.Receivers, func(r *Receiver) bool {
+	receivers := make(map[string]*ReceiverDefinition)
+	s.Receivers = slices.DeleteFunc(s.Receivers, func(r *ReceiverDefinition) bool {
 		first, ok := receivers[r.Name]
 		if !ok {
 			receivers[r.Name] = r
@@ -281,7 +281,7 @@ func (s *Set) refuseExec(file string, why error) []*Problem {
 		s.broken = append(s.broken, d)
 		return true
 	})
-	s.Receivers = slices.DeleteFunc(s.Receivers, func(r *Receiver) bool {
+	s.Receivers = slices.DeleteFunc(s.Receivers, func(r *ReceiverDefinition) bool {
 		if r.action.kind != kindExec {
 			return false
 		}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -179,7 +178,7 @@ func (r *runner) replace(fresh probe.Probe, secrets string) {
 // have changed. g.changes is held.
 func (g *Group) refreshReceivers() []*Problem {
 	var found []*Problem
-	refresh := func(t *action.Receiver, file, whose string) {
+	refresh := func(t Receiver, file, whose string) {
 		m := g.receivers.made[t]
 		now := g.secrets.of(m.section)
 		if now == "" || now == m.secrets {
@@ -190,7 +189,7 @@ func (g *Group) refreshReceivers() []*Problem {
 			found = append(found, placed(file, "", fmt.Errorf("%s: %w", whose, stale(err)))...)
 			return
 		}
-		g.receivers.deliverer.Add(t.Name(), a)
+		g.receivers.delivery.Add(t.Name(), a)
 		g.receivers.made[t] = made{m.section, now}
 		g.log.Info("the secrets of a receiver have changed", "receiver", t.Name())
 	}
@@ -207,7 +206,7 @@ func (g *Group) refreshReceivers() []*Problem {
 }
 
 // userOf returns the first monitor that tells a receiver, and its file.
-func (g *Group) userOf(t *action.Receiver) (file, monitor string) {
+func (g *Group) userOf(t Receiver) (file, monitor string) {
 	for _, r := range g.sorted() {
 		if slices.Contains(r.targets(), t) {
 			return r.def.file, fmt.Sprintf("monitor %q", r.def.Name)

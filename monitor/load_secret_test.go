@@ -70,7 +70,7 @@ func newSafe(t *testing.T) (s *safe, stop func()) {
 		s.made[k.Name]++
 		return &safeProbe{&fakeProbe{b, k.Name}, password}, nil
 	}
-	b.cfg.Actions["safe"] = func(decode func(any) error, _ action.Env) (action.Action, error) {
+	b.kinds["safe"] = func(decode func(any) error, _ action.Env) (action.Action, error) {
 		_, password, err := read(decode)
 		return &fakeAction{b: b, To: password}, err
 	}

@@ -19,7 +19,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -118,8 +117,7 @@ func runLoad(tb testing.TB, n int, interval, lasts time.Duration, kind, keys str
 		return l.probes[len(l.probes)-1], nil
 	}
 	l.g = NewGroup(Config{
-		Probes: map[string]probe.Kind{kind: wrapped}, Actions: action.Builtin(),
-		Deliverer: action.NewDeliverer(action.Options{}), Recorder: nobody{}, Log: slog.New(slog.DiscardHandler),
+		Probes: map[string]probe.Kind{kind: wrapped}, Delivery: newDeliveries(nil), Recorder: nobody{}, Log: slog.New(slog.DiscardHandler),
 	})
 	var doc strings.Builder
 	for i := range n {
@@ -207,8 +205,8 @@ func quantile(sorted []time.Duration, q float64) time.Duration {
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 
-// TestTwoThousandMonitorsRunOnTime lets 2,000 monitors of one interval dial a server.
-// A machine that is busy with other things gets three tries.
+// TestTwoThousandMonitorsRunOnTime lets 2,000 monitors of one interval dial a
+// server. A machine that is busy with other things gets three tries.
 // Faults: T50.
 func TestTwoThousandMonitorsRunOnTime(t *testing.T) {
 	const n, interval = 2000, 4 * time.Second

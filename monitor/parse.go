@@ -164,8 +164,8 @@ func plainTree(v any) any {
 	return v
 }
 
-func receiverOf(tree map[string]any, path string, line place) (*Receiver, error) {
-	r := &Receiver{line: line(path)}
+func receiverOf(tree map[string]any, path string, line place) (*ReceiverDefinition, error) {
+	r := &ReceiverDefinition{line: line(path)}
 	named := section{tree: maps.Clone(tree)}
 	err := named.take("name", &r.Name)
 	switch {

@@ -10,8 +10,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-
-	"github.com/microhq/monitor-srv/action"
 )
 
 // maxRetired bounds the receivers that nobody uses and that still have something
@@ -25,14 +23,14 @@ const nameHash = 6
 // monitors wrote out. Monitors that wrote out the same action share a receiver,
 // so that they also share its grouping and its bounds.
 type receivers struct {
-	deliverer *action.Deliverer
-	log       *slog.Logger
-	key       []byte
+	delivery Delivery
+	log      *slog.Logger
+	key      []byte
 
 	files  map[string]*fileReceiver
-	inline map[string]*action.Receiver
-	uses   map[*action.Receiver]int // by monitors
-	made   map[*action.Receiver]made
+	inline map[string]Receiver
+	uses   map[Receiver]int // by monitors
+	made   map[Receiver]made
 	wrong  []string // receivers of files that were not taken, see Set
 }
 
@@ -45,8 +43,8 @@ type made struct {
 
 // fileReceiver is a receiver of a file.
 type fileReceiver struct {
-	*action.Receiver
-	def *Receiver
+	Receiver
+	def *ReceiverDefinition
 	// gone is set once no file defines it any more.
 	gone bool
 }
@@ -57,11 +55,11 @@ func newReceivers(cfg Config) *receivers {
 		key = cfg.Journal.opened.Key
 	}
 	return &receivers{
-		deliverer: cfg.Deliverer, log: cfg.Log, key: key,
+		delivery: cfg.Delivery, log: cfg.Log, key: key,
 		files:  make(map[string]*fileReceiver),
-		inline: make(map[string]*action.Receiver),
-		uses:   make(map[*action.Receiver]int),
-		made:   make(map[*action.Receiver]made),
+		inline: make(map[string]Receiver),
+		uses:   make(map[Receiver]int),
+		made:   make(map[Receiver]made),
 	}
 }
 
@@ -74,19 +72,19 @@ func newKey() []byte {
 // wanted is a receiver that a definition needs: one that is there, or one to be
 // made of an action under a name.
 type wanted struct {
-	receiver *action.Receiver
+	receiver Receiver
 	name     string
-	action   action.Action
+	action   Action
 	made     made
 }
 
 // of returns the receiver that is wanted.
-func (r *receivers) of(w wanted) *action.Receiver {
+func (r *receivers) of(w wanted) Receiver {
 	if w.receiver != nil {
 		return w.receiver
 	}
 	if r.inline[w.name] == nil {
-		t := r.deliverer.Add(w.name, w.action)
+		t := r.delivery.Add(w.name, w.action)
 		r.inline[w.name], r.made[t] = t, w.made.withoutLines()
 	}
 	return r.inline[w.name]
@@ -114,7 +112,7 @@ func reserved(name string) bool {
 }
 
 // named returns the receiver of a file, or nil if no file defines it.
-func (r *receivers) named(name string) *action.Receiver {
+func (r *receivers) named(name string) Receiver {
 	if n := r.files[name]; n != nil && !n.gone {
 		return n.Receiver
 	}
@@ -153,8 +151,8 @@ func (r *receivers) unknown(name string) error {
 
 // define takes the receiver of a file, with its new action and what stood in the
 // files that it read.
-func (r *receivers) define(d *Receiver, a action.Action, secrets string) {
-	t := r.deliverer.Add(d.Name, a)
+func (r *receivers) define(d *ReceiverDefinition, a Action, secrets string) {
+	t := r.delivery.Add(d.Name, a)
 	r.files[d.Name] = &fileReceiver{Receiver: t, def: d}
 	r.made[t] = made{d.action, secrets}
 }
@@ -167,13 +165,13 @@ func (m made) withoutLines() made {
 }
 
 // hold counts a monitor that uses receivers, release one that does no more.
-func (r *receivers) hold(targets []*action.Receiver) {
+func (r *receivers) hold(targets []Receiver) {
 	for _, t := range targets {
 		r.uses[t]++
 	}
 }
 
-func (r *receivers) release(targets []*action.Receiver) {
+func (r *receivers) release(targets []Receiver) {
 	for _, t := range targets {
 		if r.uses[t]--; r.uses[t] <= 0 {
 			delete(r.uses, t)
@@ -185,7 +183,7 @@ func (r *receivers) release(targets []*action.Receiver) {
 // have to and no monitor owes them the end of an incident.
 func (r *receivers) sweep(monitors []*runner) {
 	retired := 0
-	keep := func(t *action.Receiver) bool {
+	keep := func(t Receiver) bool {
 		if r.uses[t] > 0 {
 			return true
 		}
@@ -194,7 +192,7 @@ func (r *receivers) sweep(monitors []*runner) {
 				return true
 			}
 		}
-		if t.State().Depth == 0 || retired >= maxRetired {
+		if t.Pending() == 0 || retired >= maxRetired {
 			return false
 		}
 		retired++
@@ -214,9 +212,9 @@ func (r *receivers) sweep(monitors []*runner) {
 	}
 }
 
-func (r *receivers) drop(t *action.Receiver) {
+func (r *receivers) drop(t Receiver) {
 	delete(r.made, t)
-	if untold := r.deliverer.Remove(t.Name()); len(untold) > 0 {
-		r.log.Warn("a receiver is gone with notices untold", "receiver", t.Name(), "notices", len(untold))
+	if pending := r.delivery.Remove(t.Name()); pending > 0 {
+		r.log.Warn("a receiver was removed with pending notifications, which are dropped", "receiver", t.Name(), "notices", pending)
 	}
 }

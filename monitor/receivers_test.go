@@ -29,7 +29,7 @@ func (b *bench) toldTo(to string) string {
 
 func (b *bench) receiverNames() []string {
 	var names []string
-	for _, s := range b.deliverer.State() {
+	for _, s := range b.Deliverer.State() {
 		names = append(names, s.Receiver)
 	}
 	return names

@@ -14,51 +14,48 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/delivery"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/probe"
 )
 
 // life is one life of the program over a state directory.
 type life struct {
 	*bench
-	disk   *memDisk
-	ledger *Ledger
+	disk   *testkit.MemDisk
+	ledger *delivery.Ledger
 	end    func()
 }
 
 // begin starts the program on a disk with the files of monitors.
-func begin(t *testing.T, d *memDisk, files string) *life {
+func begin(t *testing.T, d *testkit.MemDisk, files string) *life {
 	t.Helper()
 	j, err := openJournalOn(d, "/state")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, kept := openLedgerOn(d, "/state", quiet)
+	l, kept := delivery.OpenLedgerOn(d, "/state", quiet)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	b, stop := newBenchOf(t, j, action.Options{Keeper: l})
+	b, stop := newBenchOf(t, j, delivery.Options{Keeper: l})
 	if p := b.apply(t, "a.toml", files); len(p) > 0 {
 		t.Fatal(p[0])
 	}
-	b.Resume(kept)
+	resume(b.Group, b.Deliverer, kept)
 	wg.Go(func() { _ = l.Run(ctx, b.Kept) })
 	b.mu.Lock()
-	b.deliver = func(_ context.Context, ns []action.Notice) error { return l.isWritten(d, ns) }
+	b.deliver = func(_ context.Context, ns []action.Notice) error { return isWritten(d, ns) }
 	b.mu.Unlock()
 	return &life{b, d, l, sync.OnceFunc(func() { stop(); cancel(); wg.Wait() })}
 }
 
 // isWritten fails unless what is told is on the disk by now.
-func (l *Ledger) isWritten(d *memDisk, ns []action.Notice) error {
-	text, err := d.killed().ReadFile(l.path)
-	if err != nil {
-		return err
-	}
-	k, err := decodeKept(text)
-	if err != nil {
-		return err
-	}
+func isWritten(d *testkit.MemDisk, ns []action.Notice) error {
+	_, k := delivery.OpenLedgerOn(d.Killed(), "/state", quiet)
 	for _, n := range ns {
-		if n.Event != action.Init && !slices.ContainsFunc(k.Owed, func(b action.Backlog) bool { return concerns(b, n.Incident) }) {
+		if n.Event != action.Init && !slices.ContainsFunc(k.Owed, func(b delivery.Backlog) bool {
+			return slices.ContainsFunc(b.Notices, func(p action.Notice) bool { return p.Incident == n.Incident })
+		}) {
 			panic(fmt.Sprintf("%s of %s is told before it is written down", n.Event, n.Monitor))
 		}
 	}
@@ -66,8 +63,8 @@ func (l *Ledger) isWritten(d *memDisk, ns []action.Notice) error {
 }
 
 // kill ends the life at once and returns the disk as it is left.
-func (l *life) kill() *memDisk {
-	after := l.disk.killed()
+func (l *life) kill() *testkit.MemDisk {
+	after := l.disk.Killed()
 	l.end()
 	return after
 }
@@ -104,7 +101,7 @@ func watched(name string, receivers ...string) string {
 func TestUnchangedIncidentsSendNothingAfterAKill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		files := ops + watched("a", "ops") + watched("b", "ops") + watched("silent")
-		l := begin(t, newMemDisk(), files)
+		l := begin(t, testkit.NewMemDisk(), files)
 		l.answer(down)
 		time.Sleep(time.Minute)
 		first := l.heard()
@@ -154,7 +151,7 @@ func TestPendingNoticesAreSentAfterAKill(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				files := ops + watched("a", "ops")
-				l := begin(t, newMemDisk(), files)
+				l := begin(t, testkit.NewMemDisk(), files)
 				l.mu.Lock()
 				l.deliver = func(context.Context, []action.Notice) error { return errors.New("away") }
 				l.mu.Unlock()
@@ -206,7 +203,7 @@ func TestIncidentsResumeWithChangedFiles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := begin(t, newMemDisk(), ops+watched("a", "ops"))
+				l := begin(t, testkit.NewMemDisk(), ops+watched("a", "ops"))
 				l.answer(down)
 				time.Sleep(time.Minute)
 				d := l.kill()
@@ -253,7 +250,7 @@ func TestIncidentsResumeWithChangedFiles(t *testing.T) {
 // Faults: G36.
 func TestAbsentMonitorsAreForgottenAfterADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := begin(t, newMemDisk(), ops+watched("a", "ops"))
+		l := begin(t, testkit.NewMemDisk(), ops+watched("a", "ops"))
 		l.answer(down)
 		time.Sleep(time.Minute)
 		d := l.kill()
@@ -278,7 +275,7 @@ func TestAbsentMonitorsAreForgottenAfterADay(t *testing.T) {
 // Faults: T24.
 func TestProbesNeverWaitForTheDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newMemDisk()
+		d := testkit.NewMemDisk()
 		var files strings.Builder
 		files.WriteString(ops)
 		for i := range 50 {
@@ -296,7 +293,7 @@ func TestProbesNeverWaitForTheDisk(t *testing.T) {
 		l.mu.Unlock()
 		time.Sleep(15 * time.Second)
 		for _, slow := range []time.Duration{2 * time.Second, 10 * time.Minute} {
-			d.set(nil, slow)
+			d.Set(nil, slow)
 			l.mu.Lock()
 			l.notices = nil
 			for name := range l.starts {
@@ -319,7 +316,7 @@ func TestProbesNeverWaitForTheDisk(t *testing.T) {
 					}
 				}
 			}
-			if late := time.Duration(latest.Load()); late > ledgerPatience+10*time.Millisecond {
+			if late := time.Duration(latest.Load()); late > delivery.LedgerPatience+10*time.Millisecond {
 				t.Errorf("fsync takes %v: a notice was told %v late", slow, late)
 			}
 			// Three failures and three recoveries each, but for what is under way.
@@ -331,7 +328,7 @@ func TestProbesNeverWaitForTheDisk(t *testing.T) {
 				t.Error("the ledger says that all is well")
 			}
 		}
-		d.set(nil, 0)
+		d.Set(nil, 0)
 		time.Sleep(11 * time.Minute)
 		if !l.ledger.State().OK {
 			t.Error("the disk is quick again, and the ledger says it is not")
@@ -345,8 +342,8 @@ func TestProbesNeverWaitForTheDisk(t *testing.T) {
 // Faults: T47.
 func TestTwoThousandFailuresTakeFewWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newMemDisk()
-		d.set(nil, 10*time.Millisecond)
+		d := testkit.NewMemDisk()
+		d.Set(nil, 10*time.Millisecond)
 		const n = 2000
 		var files strings.Builder
 		files.WriteString(ops)
@@ -358,14 +355,10 @@ func TestTwoThousandFailuresTakeFewWrites(t *testing.T) {
 		l.deliver = nil
 		l.mu.Unlock()
 		time.Sleep(10 * time.Second)
-		d.mu.Lock()
-		d.syncs = 0
-		d.mu.Unlock()
+		before := d.Synced()
 		l.answer(down)
 		time.Sleep(10 * time.Second)
-		d.mu.Lock()
-		syncs := d.syncs
-		d.mu.Unlock()
+		syncs := d.Synced() - before
 		if got := len(l.heard()); got != n {
 			t.Errorf("%d failures are told, want %d", got, n)
 		}
@@ -391,8 +384,8 @@ func TestKillAmongManyNoticesLosesNone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := newMemDisk()
-				d.set(nil, 50*time.Millisecond)
+				d := testkit.NewMemDisk()
+				d.Set(nil, 50*time.Millisecond)
 				const n = 200
 				var files strings.Builder
 				files.WriteString(ops + c.group)
@@ -415,7 +408,7 @@ func TestKillAmongManyNoticesLosesNone(t *testing.T) {
 				d = l.kill()
 				l = begin(t, d, files.String())
 				l.answer(down) // before time passes, or some recover
-				d.set(nil, 50*time.Millisecond)
+				d.Set(nil, 50*time.Millisecond)
 				l.mu.Lock()
 				l.deliver = slowly
 				l.mu.Unlock()
@@ -442,6 +435,7 @@ func TestKillAmongManyNoticesLosesNone(t *testing.T) {
 // Faults: G36.
 func TestKeptStateIsOfOneMoment(t *testing.T) {
 	g := builtinGroup()
+	d := g.cfg.Delivery.(deliveries).Deliverer
 	set, problems := Parse("a.toml", fmt.Sprint(
 		"[[receiver]]\nname = \"ops\"\ntype = \"exec\"\ncommand = \"/bin/true\"\n",
 		strings.ReplaceAll(watched("a", "ops")+watched("z", "ops"), "type = \"fake\"\nname", "type = \"tcp\"\naddress = \"127.0.0.1:1\" #"),
@@ -454,8 +448,8 @@ func TestKeptStateIsOfOneMoment(t *testing.T) {
 	p := first.parts
 	first.mu.Unlock()
 	last.mu.Lock() // stops the collection behind the first monitor
-	kept := make(chan Kept, 1)
-	go func() { kept <- g.Kept() }()
+	collected := make(chan delivery.Kept, 1)
+	go func() { collected <- kept(g, d) }()
 	for g.telling.TryRLock() { // until it has begun
 		g.telling.RUnlock()
 		runtime.Gosched()
@@ -470,7 +464,7 @@ func TestKeptStateIsOfOneMoment(t *testing.T) {
 	case <-time.After(20 * time.Millisecond): // as it should: it waits
 	}
 	last.mu.Unlock()
-	k := <-kept
+	k := <-collected
 	<-failed
 	told := 0
 	for _, b := range k.Owed {
@@ -479,20 +473,20 @@ func TestKeptStateIsOfOneMoment(t *testing.T) {
 	if len(k.Incidents) != told {
 		t.Errorf("%d incidents and %d notices are kept", len(k.Incidents), told)
 	}
-	if k := g.Kept(); len(k.Incidents) != 1 || len(k.Owed) != 1 {
+	if k := kept(g, d); len(k.Incidents) != 1 || len(k.Owed) != 1 {
 		t.Errorf("afterwards %+v is kept", k)
 	}
 }
 
-// TestKeptStateHoldsAnIncidentThatIsJustResumed has a monitor come back while what is
-// kept is collected: the incident that waited for it is in it all the same, and
+// TestKeptStateHoldsAnIncidentThatIsJustResumed has a monitor come back while what
+// is kept is collected: the incident that waited for it is in it all the same, and
 // that it waits no more is written down.
 // Faults: G36.
 func TestKeptStateHoldsAnIncidentThatIsJustResumed(t *testing.T) {
-	d := newMemDisk()
-	l, _ := openLedgerOn(d, "/state", quiet)
+	l, _ := delivery.OpenLedgerOn(testkit.NewMemDisk(), "/state", quiet)
+	d := delivery.NewDeliverer(delivery.Options{Keeper: l})
 	cfg := builtinGroup().cfg
-	cfg.Log, cfg.Deliverer = quiet, action.NewDeliverer(action.Options{Keeper: l})
+	cfg.Log, cfg.Delivery = quiet, deliveries{d, action.Builtin()}
 	g := NewGroup(cfg)
 	set, problems := Parse("a.toml", strings.ReplaceAll(watched("a")+watched("z"), "type = \"fake\"\nname", "type = \"tcp\"\naddress = \"127.0.0.1:1\" #"))
 	if len(problems) > 0 {
@@ -503,11 +497,11 @@ func TestKeptStateHoldsAnIncidentThatIsJustResumed(t *testing.T) {
 	if problems = g.Apply(set, nil); len(problems) > 0 {
 		t.Fatal(problems[0])
 	}
-	g.Resume(Kept{Incidents: []Incident{{Monitor: "a", ID: "1", Since: time.Now()}}})
+	g.Resume([]Incident{{Monitor: "a", ID: "1", Since: time.Now()}})
 	other := g.named("z")
 	other.mu.Lock() // stops the collection between monitors and what waits
-	kept := make(chan Kept, 1)
-	go func() { kept <- g.Kept() }()
+	collected := make(chan delivery.Kept, 1)
+	go func() { collected <- kept(g, d) }()
 	for g.telling.TryRLock() { // until it has begun
 		g.telling.RUnlock()
 		runtime.Gosched()
@@ -515,16 +509,16 @@ func TestKeptStateHoldsAnIncidentThatIsJustResumed(t *testing.T) {
 	for range 1000 {
 		runtime.Gosched()
 	}
-	before := l.changes.Load()
+	before := l.Changed()
 	g.enter(g.newRunner(late, 7))
-	if l.changes.Load() == before {
+	if l.Changed() == before+1 {
 		t.Error("that the incident waits no more counts as no change")
 	}
 	other.mu.Unlock()
-	if k := <-kept; len(k.Incidents) != 1 {
+	if k := <-collected; len(k.Incidents) != 1 {
 		t.Errorf("%d incidents are kept, want 1", len(k.Incidents))
 	}
-	if k := g.Kept(); len(k.Incidents) != 1 || !k.Incidents[0].Absent.IsZero() {
+	if k := kept(g, d); len(k.Incidents) != 1 || !k.Incidents[0].Absent.IsZero() {
 		t.Errorf("afterwards %+v is kept", k.Incidents)
 	}
 }

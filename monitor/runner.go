@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -54,7 +53,7 @@ type runner struct {
 	stopped chan struct{}
 	// last are the receivers of the newest parts. owed are those of former
 	// definitions that were told of the open incident: they hear of its end too.
-	last, owed []*action.Receiver
+	last, owed []Receiver
 	// inUse are the parts that a probe runs with now, perhaps older ones than
 	// parts. busy is set meanwhile, and shared with the runner that this one
 	// replaced, so that a monitor never has two probes at a time.
@@ -87,7 +86,7 @@ type parts struct {
 	probe   probe.Probe
 	value   valueFilter
 	verdict verdictFilter
-	targets []*action.Receiver
+	targets []Receiver
 	// secrets stands for what was in the files that the probe read, see
 	// fingerprints.
 	secrets string

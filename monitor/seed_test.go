@@ -30,7 +30,8 @@ func TestNonFiniteThresholdsAreRefused(t *testing.T) {
 	}
 }
 
-// TestReceiverThatIsDownAtStartBlocksNoMonitor: a monitor whose init cannot be told is stopped and listed at once.
+// TestReceiverThatIsDownAtStartBlocksNoMonitor: a monitor whose init cannot be told
+// is stopped and listed at once.
 // Faults: G7, G16.
 func TestReceiverThatIsDownAtStartBlocksNoMonitor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -563,7 +564,8 @@ func TestReloadRunsNoSecondProbe(t *testing.T) {
 	})
 }
 
-// TestBadFilesOfADirectorySpoilNoOthers reads a directory with all that can be wrong in one.
+// TestBadFilesOfADirectorySpoilNoOthers reads a directory with all that can be wrong
+// in one.
 // Faults: T74.
 func TestBadFilesOfADirectorySpoilNoOthers(t *testing.T) {
 	dir := t.TempDir()

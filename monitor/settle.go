@@ -4,8 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"time"
-
-	"github.com/microhq/monitor-srv/action"
 )
 
 // finish judges a measurement, if there is one, and tells what came of it. The
@@ -22,7 +20,7 @@ func (r *runner) finish(p *parts, m *measurement) {
 // monitor was stopped meanwhile. The result is recorded and told under the lock,
 // so that it never comes after the word that the monitor was stopped, nor an end
 // before its failure.
-func (r *runner) settle(p *parts, m *measurement) (told *action.Notice, stopped bool) {
+func (r *runner) settle(p *parts, m *measurement) (told *Change, stopped bool) {
 	r.group.telling.RLock()
 	defer r.group.telling.RUnlock()
 	r.mu.Lock()
@@ -53,12 +51,12 @@ func (r *runner) logPanic(m *measurement) {
 }
 
 // tell hands a notice to the receivers. r.mu is held.
-func (r *runner) tell(p *parts, n action.Notice) {
-	r.group.cfg.Deliverer.Changed() // the incident, even if nobody is told
+func (r *runner) tell(p *parts, n Change) {
+	r.group.cfg.Delivery.Changed() // the incident, even if nobody is told
 	for _, t := range p.targets {
 		t.Enqueue(n)
 	}
-	if n.Event != action.Recover {
+	if n.Event != Recover {
 		return
 	}
 	for _, t := range r.owed {
@@ -68,14 +66,14 @@ func (r *runner) tell(p *parts, n action.Notice) {
 }
 
 // take judges a measurement. r.mu is held.
-func (r *runner) take(p *parts, m *measurement) (Result, *action.Notice) {
+func (r *runner) take(p *parts, m *measurement) (Result, *Change) {
 	now := time.Now()
 	g, known := r.gradeOf(p, m)
 	r.probes++
 	r.group.count.probes.Add(1)
 	r.lastProbe, r.lastErr, r.detail = m.at, m.err, m.Detail
 	before := r.judge.state
-	var notice *action.Notice
+	var notice *Change
 	wrong := ""
 	if known {
 		if m.err == nil {
@@ -136,7 +134,7 @@ func (r *runner) gradeOf(p *parts, m *measurement) (g grade, known bool) {
 
 // notice makes the notice of a change, if there is something to tell. r.mu is
 // held.
-func (r *runner) notice(c change, g grade, now time.Time) *action.Notice {
+func (r *runner) notice(c change, g grade, now time.Time) *Change {
 	if c == unchanged && r.judge.state == Failing && g == bad && r.retell {
 		c = retold
 	}
@@ -146,21 +144,20 @@ func (r *runner) notice(c change, g grade, now time.Time) *action.Notice {
 	case r.judge.state == Failing && g == bad:
 		r.failures++
 	}
-	n := action.Notice{
-		Monitor: r.def.Name, Host: r.group.cfg.Host, Version: r.group.cfg.Version,
-		Value: r.value, Time: now, Labels: r.def.Labels,
+	n := Change{
+		Monitor: r.def.Name, Value: r.value, Time: now, Labels: r.def.Labels,
 	}
 	switch c {
 	case unchanged:
 		return nil
 	case failed, retold:
-		n.Event = action.Fail
+		n.Event = Fail
 	case reminded:
-		n.Event = action.Repeat
+		n.Event = Repeat
 	case recovered:
 		// Of a failure before a restart only the wall clock is known, which may have
 		// been set back.
-		n.Event, n.Duration = action.Recover, max(0, now.Sub(r.failedAt))
+		n.Event, n.Duration = Recover, max(0, now.Sub(r.failedAt))
 	}
 	r.retell = false
 	r.seq++

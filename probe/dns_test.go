@@ -254,6 +254,7 @@ func TestAlternatingDNSAnswersAreReported(t *testing.T) {
 	}
 }
 
+// Faults: T39.
 func FuzzDNSReply(f *testing.F) {
 	query := new(dns.Msg).SetQuestion("www.example.", dns.TypeA)
 	query.Id = 0x1234

@@ -207,7 +207,7 @@ func TestNoProcessOutlivesAnExecProbe(t *testing.T) {
 	}
 }
 
-// Faults: T30.
+// Faults: T30, I3.
 func TestManyRunsLeaveNoZombieAndNoFile(t *testing.T) {
 	p := execProbeOf(t, "true")
 	for range 10 {

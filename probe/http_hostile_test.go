@@ -199,7 +199,7 @@ func TestHTTPErrorsHaveWords(t *testing.T) {
 
 // TestTarpitsDelayNoOtherProbe probes a good target while 500 probes wait for
 // one that never answers.
-// Faults: T36.
+// Faults: T36, I5.
 func TestTarpitsDelayNoOtherProbe(t *testing.T) {
 	const tarpits = 500
 	var caught atomic.Int32

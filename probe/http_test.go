@@ -236,7 +236,7 @@ func TestHTTPClientCertificate(t *testing.T) {
 }
 
 // TestClosedProbesLeaveNothingBehind registers and unregisters 200 probes.
-// Faults: G24.
+// Faults: G24, I3.
 func TestClosedProbesLeaveNothingBehind(t *testing.T) {
 	// The collector would close what was forgotten.
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))

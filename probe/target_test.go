@@ -92,8 +92,9 @@ func TestOwnAddressesAreDenied(t *testing.T) {
 	}
 }
 
-// TestNoRestrictedProbeReachesTheLoopback points every kind that an operator may register at a
-// listener on the loopback, in all spellings, and counts the connections.
+// TestNoRestrictedProbeReachesTheLoopback points every kind that an operator may
+// register at a listener on the loopback, in all spellings, and counts the
+// connections.
 // Faults: T72.
 func TestNoRestrictedProbeReachesTheLoopback(t *testing.T) {
 	var heard atomic.Int32
@@ -254,6 +255,7 @@ func inetAton(host string) bool {
 	return true
 }
 
+// Faults: T72.
 func FuzzTargetAddr(f *testing.F) {
 	for _, s := range []string{
 		"127.0.0.1:80", "[::1]:80", "host:80", "2130706433:80", "0x7f.1:80", "[fe80::1%lo]:80", "127.0.0.1.:80", "[::ffff:127.0.0.1]:1",

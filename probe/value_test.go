@@ -38,6 +38,7 @@ func TestPrintedNaNIsFailure(t *testing.T) {
 	}
 }
 
+// Faults: T42.
 func FuzzParseValue(f *testing.F) {
 	for _, s := range []string{"1", " 1 ", "1e400", "NaN", "0x1p4", "1,5", "-0", "", "1_0", "\u00a07", "1e-5000", "Inf"} {
 		f.Add(s)

@@ -35,7 +35,7 @@ func TestOlderEventNeverReplacesNewer(t *testing.T) {
 
 // TestShuffledEventsGiveTheSameState: 100,000 events of 100 nodes in any order, each
 // twice, end as in the order of their timestamps.
-// Faults: T63.
+// Faults: T63, Trap4.
 func TestShuffledEventsGiveTheSameState(t *testing.T) {
 	const nodes, each = 100, 1000
 	synctest.Test(t, func(t *testing.T) {
@@ -77,7 +77,8 @@ func TestTwoServicesMayUseOneNodeID(t *testing.T) {
 	}
 }
 
-// TestConflictingIdentitiesAreShown and counted: two services or versions with one node id.
+// TestConflictingIdentitiesAreShown and counted: two services or versions with one
+// node id.
 // Faults: T64.
 func TestConflictingIdentitiesAreShown(t *testing.T) {
 	bubble(t, Config{Retention: time.Hour}, func(t *testing.T, s *Store) {

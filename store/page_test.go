@@ -116,6 +116,7 @@ func TestBadCursor(t *testing.T) {
 }
 
 // FuzzPaging asks for any page, and follows any cursor.
+// Faults: T65.
 func FuzzPaging(f *testing.F) {
 	s := still(Config{})
 	scatter(f, s, 300)

@@ -100,6 +100,7 @@ func (p *script) put(t testing.TB, s *Store, m *model, ev Event) {
 
 // FuzzEventSequence plays any sequence of events and silence, and compares the
 // store with a model that looks at everything all the time.
+// Faults: T63, I7.
 func FuzzEventSequence(f *testing.F) {
 	rnd := rand.New(rand.NewPCG(5, 6))
 	for n := range 40 {

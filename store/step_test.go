@@ -11,8 +11,9 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// TestPublisherWhoseClockStepsBackIsAccepted: a publisher whose clock steps back is heard again at its
-// second event, and one that is off all the time is heard and flagged.
+// TestPublisherWhoseClockStepsBackIsAccepted: a publisher whose clock steps back is
+// heard again at its second event, and one that is off all the time is heard and
+// flagged.
 // Faults: T18.
 func TestPublisherWhoseClockStepsBackIsAccepted(t *testing.T) {
 	for _, tc := range []struct {

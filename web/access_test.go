@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/access"
-	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
 )
@@ -224,7 +223,7 @@ func execDefinitions() map[string]int {
 // Faults: T73.
 func TestNoSpellingOfExecIsRegisteredByHTTP(t *testing.T) {
 	w := newWorld(t, options{group: func(c *monitor.Config) {
-		c.Probes, c.Actions = probe.Builtin(), action.Builtin()
+		c.Probes = probe.Builtin()
 	}})
 	dir := t.TempDir()
 	script := filepath.Join(dir, "run")
@@ -244,7 +243,7 @@ func TestNoSpellingOfExecIsRegisteredByHTTP(t *testing.T) {
 	}
 	// The same command runs where it may, within the time a refused one had.
 	allowed := newWorld(t, options{
-		group: func(c *monitor.Config) { c.Probes, c.Actions = probe.Builtin(), action.Builtin() },
+		group: func(c *monitor.Config) { c.Probes = probe.Builtin() },
 		web:   func(c *Config) { c.Policy.ExecAPI = true },
 	})
 	if _, err := os.Stat(filepath.Join(dir, "ran")); !errors.Is(err, os.ErrNotExist) {

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
 )
@@ -99,7 +98,7 @@ name = "port"
 // TestGomasOwnCommandDrivesThePort runs goma v1.0.3 with each of its commands.
 func TestGomasOwnCommandDrivesThePort(t *testing.T) {
 	w := newWorld(t, options{group: func(c *monitor.Config) {
-		c.Probes, c.Actions = probe.Builtin(), action.Builtin()
+		c.Probes = probe.Builtin()
 	}})
 	file := filepath.Join(t.TempDir(), "goma.toml")
 	at := w.server.Addr()

@@ -215,6 +215,7 @@ func TestEveryAnswerForbidsSniffingAndStoring(t *testing.T) {
 
 // FuzzHostOrigin sends a change with any Host, Origin and Sec-Fetch-Site: it may
 // be done only if net/url finds in them a host of ours and no foreign origin.
+// Faults: T70, G3.
 func FuzzHostOrigin(f *testing.F) {
 	for _, seed := range [][3]string{
 		{"localhost", "", ""}, {"localhost:3838", "http://localhost:3838", ""}, {"evil.example", "", "none"}, {"127.0.0.1", "null", "cross-site"},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -18,8 +19,10 @@ import (
 
 	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/delivery"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
+	"github.com/microhq/monitor-srv/service/receivers"
 )
 
 // Tokens of the tests, by role.
@@ -31,9 +34,10 @@ const (
 
 // options change a world before it begins.
 type options struct {
-	web   func(*Config)
-	group func(*monitor.Config)
-	slow  timeouts
+	actions map[string]action.Kind // in place of the real ones
+	web     func(*Config)
+	group   func(*monitor.Config)
+	slow    timeouts
 	// open leaves out the token file.
 	open bool
 }
@@ -106,10 +110,12 @@ func newWorld(t testing.TB, opt options) *world {
 	w.probe = func(context.Context) (probe.Result, error) { return probe.Result{}, nil }
 	w.close = func() error { return nil }
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: w.level}))
-	deliverer := action.NewDeliverer(action.Options{})
+	deliverer := delivery.NewDeliverer(delivery.Options{})
+	actions := action.Builtin()
+	maps.Copy(actions, opt.actions)
 	gc := monitor.Config{
-		Probes: w.fakeKinds(), Actions: action.Builtin(), Deliverer: deliverer,
-		Recorder: nowhere{}, Host: "here", Log: log,
+		Probes: w.fakeKinds(), Delivery: receivers.New(deliverer, actions, action.Env{Host: "here"}),
+		Recorder: nowhere{}, Log: log,
 		MaxPerSecond: 1_000_000, MaxOwned: 1_000_000, // each test may register what it likes
 	}
 	if opt.group != nil {

@@ -132,6 +132,7 @@ func TestMonitorsAreFilteredThenPaged(t *testing.T) {
 
 // FuzzMonitorQuery checks that no query makes a page of more than a thousand, or
 // a panic, and that what is accepted is what was said.
+// Faults: T65.
 func FuzzMonitorQuery(f *testing.F) {
 	f.Add("limit=5&offset=7&state=ok&name=x&id=3")
 	f.Add("limit=-0&offset=%31")

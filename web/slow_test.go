@@ -171,7 +171,7 @@ func loopbacks(n int) []string {
 // its usual time-outs. The honest client must be answered within a quarter of a
 // second (p99). It shares the machine with other tests: of its windows of two
 // seconds the median counts, and only if three attacks in a row are over it, it is.
-// Faults: T67.
+// Faults: T67, I2.
 func TestSlowClientsDelayNobodyElse(t *testing.T) {
 	for name, a := range attacks() {
 		t.Run(name, func(t *testing.T) {

@@ -42,10 +42,10 @@ func (a stuckAction) Notify(context.Context, []action.Notice) error {
 // Faults: T53.
 func TestStuckProbesAndActionsDelayNoAnswer(t *testing.T) {
 	stuck := stuckAction{make(chan struct{}), make(chan struct{}), new(sync.Once)}
-	w := newWorld(t, options{group: func(c *monitor.Config) {
-		c.Actions["http"] = func(decode func(any) error, _ action.Env) (action.Action, error) {
+	w := newWorld(t, options{actions: map[string]action.Kind{
+		"http": func(decode func(any) error, _ action.Env) (action.Action, error) {
 			return stuck, decode(&struct{}{})
-		}
+		},
 	}})
 	probing := make(chan struct{}, 10)
 	w.setProbe(func(context.Context) (probe.Result, error) {

@@ -22,7 +22,8 @@ import (
 // without the attackers.
 const subjectVariable = "MONITOR_WEB_TEST_SUBJECT"
 
-// TestSubjectOfSlowClientsServes is the service, if the variable says so, and else asks one.
+// TestSubjectOfSlowClientsServes is the service, if the variable says so, and else
+// asks one.
 // Faults: T67.
 func TestSubjectOfSlowClientsServes(t *testing.T) {
 	if os.Getenv(subjectVariable) != "" {

@@ -44,6 +44,7 @@ func TestIsNumber(t *testing.T) {
 
 // FuzzFromJSON verifies that what is read without protojson is what protojson
 // reads.
+// Faults: T62.
 func FuzzFromJSON(f *testing.F) {
 	all := transcoders()
 	for _, kind := range kinds {

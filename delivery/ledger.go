@@ -1,4 +1,4 @@
-package monitor
+package delivery
 
 import (
 	"context"
@@ -10,13 +10,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/microhq/monitor-srv/state"
 )
 
 const (
 	ledgerName = "ledger"
-	// ledgerPatience is how long a notice waits to be written down. A disk that
+	// LedgerPatience is how long a notification waits to be written down. A disk that
 	// takes longer counts as one that fails.
-	ledgerPatience = time.Second
+	LedgerPatience = time.Second
 	// ledgerRetry is how long after a write that failed, or took too long, the
 	// next one begins.
 	ledgerRetry = 2 * time.Second
@@ -32,14 +34,14 @@ const (
 	ledgerQuiet = 30 * time.Second
 )
 
-// A Ledger keeps a Kept on disk, for the next run: an action.Keeper. One
+// A Ledger keeps a Kept on disk, for the next run: a Keeper. One
 // goroutine writes; all that changed while it wrote goes into the next write, so
 // that many changes at a time cost no more than a few. Nobody waits for a disk
 // that fails: what is owed is told all the same, and after a sudden end perhaps
 // twice.
 type Ledger struct {
 	path string
-	disk disk
+	disk state.Disk
 	log  *slog.Logger
 	wake chan struct{} // holds a token if something changed
 
@@ -47,7 +49,7 @@ type Ledger struct {
 
 	mu      sync.Mutex // guards all that follows
 	written uint64     // changes up to this one are on disk
-	state   LedgerState
+	health  LedgerState
 	ended   bool
 	turn    chan struct{} // closed when one of the above changes, and made anew
 	logged  time.Time
@@ -67,14 +69,16 @@ type LedgerState struct {
 // it with the Ledger that keeps it from now on. It never fails: a file that is
 // damaged is set aside and read as far as it is whole, and log says what is lost.
 func OpenLedger(dir string, log *slog.Logger) (*Ledger, Kept) {
-	return openLedgerOn(osDisk{}, dir, log)
+	return OpenLedgerOn(state.OSDisk{}, dir, log)
 }
 
-func openLedgerOn(d disk, dir string, log *slog.Logger) (*Ledger, Kept) {
+// OpenLedgerOn is OpenLedger on another file system than that of the operating
+// system.
+func OpenLedgerOn(d state.Disk, dir string, log *slog.Logger) (*Ledger, Kept) {
 	l := &Ledger{
 		path: filepath.Join(dir, ledgerName), disk: d, log: log,
 		wake: make(chan struct{}, 1), turn: make(chan struct{}),
-		state: LedgerState{OK: true, Since: time.Now()},
+		health: LedgerState{OK: true, Since: time.Now()},
 	}
 	if err := d.Remove(l.path + ".new"); err != nil { // of a write that was cut short
 		log.Warn("tidying up the state directory", "err", err)
@@ -90,13 +94,13 @@ func openLedgerOn(d disk, dir string, log *slog.Logger) (*Ledger, Kept) {
 	}
 	kept, err := decodeKept(text)
 	if err != nil {
-		aside, failed := setAside(d, l.path, text)
+		aside, failed := state.SetAside(d, l.path, text)
 		log.Error("what the last run kept is damaged; what is lost of it begins anew or is not told", "file", l.path, "aside", aside, "err", errors.Join(err, failed))
 	}
 	return l, kept
 }
 
-// Changed implements action.Keeper.
+// Changed implements Keeper.
 func (l *Ledger) Changed() uint64 {
 	n := l.changes.Add(1)
 	select {
@@ -106,13 +110,13 @@ func (l *Ledger) Changed() uint64 {
 	return n
 }
 
-// Await implements action.Keeper.
+// Await implements Keeper.
 func (l *Ledger) Await(ctx context.Context, change uint64) {
-	patience := time.NewTimer(ledgerPatience)
+	patience := time.NewTimer(LedgerPatience)
 	defer patience.Stop()
 	for {
 		l.mu.Lock()
-		done, turn := l.written >= change || !l.state.OK || l.ended, l.turn
+		done, turn := l.written >= change || !l.health.OK || l.ended, l.turn
 		l.mu.Unlock()
 		if done {
 			return
@@ -122,7 +126,7 @@ func (l *Ledger) Await(ctx context.Context, change uint64) {
 		case <-ctx.Done():
 			return
 		case <-patience.C:
-			l.trouble(fmt.Sprintf("writing %q takes longer than %v", l.path, ledgerPatience))
+			l.trouble(fmt.Sprintf("writing %q takes longer than %v", l.path, LedgerPatience))
 			return
 		}
 	}
@@ -132,7 +136,7 @@ func (l *Ledger) Await(ctx context.Context, change uint64) {
 func (l *Ledger) State() LedgerState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.state
+	return l.health
 }
 
 // Run writes what snapshot returns whenever it changed, until ctx ends, and then
@@ -170,7 +174,7 @@ func (l *Ledger) write(snapshot func() Kept) (time.Duration, error) {
 	text, err := encodeKept(snapshot())
 	took := time.Since(began)
 	if err == nil {
-		err = replaceFile(l.disk, l.path, text)
+		err = state.Replace(l.disk, l.path, text)
 	}
 	if err != nil {
 		err = fmt.Errorf("keeping what is owed: %w", err)
@@ -181,12 +185,12 @@ func (l *Ledger) write(snapshot func() Kept) (time.Duration, error) {
 	defer l.mu.Unlock()
 	l.written = change
 	l.turnLocked()
-	if time.Since(began) > ledgerPatience {
+	if time.Since(began) > LedgerPatience {
 		return ledgerRetry, nil // whoever waited has told of it
 	}
-	if !l.state.OK {
-		l.log.Info("what is owed is written down again", "failing_for", time.Since(l.state.Since).Round(time.Second))
-		l.state = LedgerState{OK: true, Since: time.Now()}
+	if !l.health.OK {
+		l.log.Info("what is owed is written down again", "failing_for", time.Since(l.health.Since).Round(time.Second))
+		l.health = LedgerState{OK: true, Since: time.Now()}
 	}
 	return min(max(ledgerPause, ledgerShare*took), ledgerLongest), nil
 }
@@ -196,10 +200,10 @@ func (l *Ledger) trouble(reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if l.state.OK {
-		l.state.OK, l.state.Since = false, now
+	if l.health.OK {
+		l.health.OK, l.health.Since = false, now
 	}
-	l.state.Reason = reason
+	l.health.Reason = reason
 	l.turnLocked()
 	if l.logged.IsZero() || now.Sub(l.logged) >= ledgerQuiet {
 		l.logged = now

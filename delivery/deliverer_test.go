@@ -1,4 +1,4 @@
-package action
+package delivery
 
 import (
 	"context"
@@ -13,12 +13,15 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // Faults: G8.
 func TestEnqueueNeverWaitsAndAttemptsBeginAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, func(context.Context, int, []Notice) error { time.Sleep(time.Minute); return nil })
+		f := newFake(false, func(context.Context, int, []action.Notice) error { time.Sleep(time.Minute); return nil })
 		d, _ := deliver(t, Options{})
 		r := d.Add("slow", f)
 		for i := range 30 {
@@ -109,9 +112,9 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 		{-time.Hour, time.Second, 1250 * time.Millisecond},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFake(false, func(_ context.Context, n int, _ []Notice) error {
+			f := newFake(false, func(_ context.Context, n int, _ []action.Notice) error {
 				if n == 1 {
-					return fmt.Errorf("answered: %w", &RetryAfter{c.after, errors.New("too many")})
+					return fmt.Errorf("answered: %w", &action.RetryAfter{After: c.after, Err: errors.New("too many")})
 				}
 				return nil
 			})
@@ -128,9 +131,9 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 // Faults: T43.
 func TestPermanentErrorsAreNotRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, func(_ context.Context, _ int, ns []Notice) error {
+		f := newFake(false, func(_ context.Context, _ int, ns []action.Notice) error {
 			if ns[0].Incident == "1" {
-				return fmt.Errorf("mail: %w", &Permanent{errors.New("550 no such user")})
+				return fmt.Errorf("mail: %w", &action.Permanent{Err: errors.New("550 no such user")})
 			}
 			return nil
 		})
@@ -151,11 +154,12 @@ func TestPermanentErrorsAreNotRetried(t *testing.T) {
 	})
 }
 
+// Faults: I9.
 func TestRefusalsDoNotFloodTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		f := newFake(false, func(context.Context, int, []Notice) error { return &Permanent{errors.New("404")} })
-		d, _ := deliver(t, Options{Log: logTo(&log)})
+		f := newFake(false, func(context.Context, int, []action.Notice) error { return &action.Permanent{Err: errors.New("404")} })
+		d, _ := deliver(t, Options{Log: testkit.LogTo(&log)})
 		r := d.Add("r", f)
 		for i := range 2000 {
 			r.Enqueue(fail(fmt.Sprint("m", i), "1"))
@@ -179,7 +183,7 @@ func TestNewestStateOfAMonitorWins(t *testing.T) {
 			r := d.Add("r", f)
 			r.Enqueue(fail("m", "1"))
 			time.Sleep(10 * time.Minute)
-			r.Enqueue(Notice{Monitor: "m", Event: Repeat, Incident: "1"})
+			r.Enqueue(action.Notice{Monitor: "m", Event: action.Repeat, Incident: "1"})
 			r.Enqueue(recovery("m", "1"))
 			time.Sleep(time.Hour)
 			if told, _ := f.taken(); words(told) != "fail:1 recover:1" {
@@ -229,7 +233,7 @@ func TestNewestStateOfAMonitorWins(t *testing.T) {
 	})
 	t.Run("recovery while the failure is told", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFake(false, func(context.Context, int, []Notice) error { time.Sleep(25 * time.Second); return nil })
+			f := newFake(false, func(context.Context, int, []action.Notice) error { time.Sleep(25 * time.Second); return nil })
 			d, _ := deliver(t, Options{})
 			r := d.Add("r", f)
 			r.Enqueue(fail("m", "1"))
@@ -248,7 +252,7 @@ func TestRecoveryFollowsAReminderThatWasTheFirstWord(t *testing.T) {
 		f := newFake(false, nil)
 		d, _ := deliver(t, Options{})
 		r := d.Add("added while it fails", f)
-		r.Enqueue(Notice{Monitor: "m", Event: Repeat, Incident: "1"})
+		r.Enqueue(action.Notice{Monitor: "m", Event: action.Repeat, Incident: "1"})
 		time.Sleep(time.Minute)
 		r.Enqueue(recovery("m", "1"))
 		time.Sleep(time.Minute)
@@ -264,13 +268,13 @@ func TestStartNoticeIsBestEffort(t *testing.T) {
 		f := newFake(false, down(time.Minute))
 		d, _ := deliver(t, Options{})
 		r := d.Add("r", f)
-		r.Enqueue(Notice{Monitor: "waits", Event: Init})
-		r.Enqueue(Notice{Monitor: "fails", Event: Init})
+		r.Enqueue(action.Notice{Monitor: "waits", Event: action.Init})
+		r.Enqueue(action.Notice{Monitor: "fails", Event: action.Init})
 		time.Sleep(10 * time.Second)
 		r.Enqueue(fail("fails", "1"))
 		time.Sleep(10 * time.Minute)
 		told, _ := f.taken()
-		var of = map[string][]Notice{}
+		var of = map[string][]action.Notice{}
 		for _, n := range told {
 			of[n.Monitor] = append(of[n.Monitor], n)
 		}
@@ -283,7 +287,7 @@ func TestStartNoticeIsBestEffort(t *testing.T) {
 // Faults: T47.
 func TestManyFailuresInOneSecondAreGrouped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(true, func(context.Context, int, []Notice) error { time.Sleep(200 * time.Millisecond); return nil })
+		f := newFake(true, func(context.Context, int, []action.Notice) error { time.Sleep(200 * time.Millisecond); return nil })
 		d, _ := deliver(t, Options{})
 		r := d.Add("ops", f)
 		for i := range 2000 {
@@ -320,7 +324,7 @@ func checkSpacing(t *testing.T, at []time.Duration, least time.Duration) {
 // Faults: T47.
 func TestUngroupedReceiverIsNotifiedOfEachFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, func(context.Context, int, []Notice) error { time.Sleep(100 * time.Millisecond); return nil })
+		f := newFake(false, func(context.Context, int, []action.Notice) error { time.Sleep(100 * time.Millisecond); return nil })
 		d, _ := deliver(t, Options{})
 		r := d.Add("hook", f)
 		for i := range 2000 {
@@ -355,7 +359,7 @@ func TestQuietReceiverIsNotifiedAtOnce(t *testing.T) {
 // Faults: T45.
 func TestSlowReceiverIsCutOffAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, func(ctx context.Context, n int, _ []Notice) error {
+		f := newFake(false, func(ctx context.Context, n int, _ []action.Notice) error {
 			if n > 3 {
 				return nil
 			}
@@ -404,10 +408,10 @@ func TestNoticesExpireAfterADay(t *testing.T) {
 	})
 }
 
-// Faults: G10.
+// Faults: G10, I1.
 func TestPanicOfAnActionFailsTheAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, func(_ context.Context, n int, ns []Notice) error {
+		f := newFake(false, func(_ context.Context, n int, ns []action.Notice) error {
 			switch n {
 			case 1:
 				panic("canary of a secret")
@@ -443,14 +447,14 @@ func TestRecoveryIsSentExactlyOncePerIncident(t *testing.T) {
 		for i := range 5 {
 			id := fmt.Sprint(i)
 			r.Enqueue(fail("m", id))
-			r.Enqueue(Notice{Monitor: "m", Event: Init}) // the monitor is started again
+			r.Enqueue(action.Notice{Monitor: "m", Event: action.Init}) // the monitor is started again
 			r.Enqueue(fail("m", id))
 			r.Enqueue(recovery("m", id))
 			r.Enqueue(recovery("m", id))
 			time.Sleep(time.Second)
 		}
 		told, _ := f.taken()
-		told = slices.DeleteFunc(told, func(n Notice) bool { return n.Event == Init })
+		told = slices.DeleteFunc(told, func(n action.Notice) bool { return n.Event == action.Init })
 		if got, want := words(told), "fail:0 recover:0 fail:1 recover:1 fail:2 recover:2 fail:3 recover:3 fail:4 recover:4"; got != want {
 			t.Errorf("told %q, want %q", got, want)
 		}
@@ -459,21 +463,21 @@ func TestRecoveryIsSentExactlyOncePerIncident(t *testing.T) {
 
 // Faults: G14.
 func TestStopOfTheDelivererIsQuickAndLosesNothing(t *testing.T) {
-	hang := func(ctx context.Context, _ int, _ []Notice) error { <-ctx.Done(); return ctx.Err() }
+	hang := func(ctx context.Context, _ int, _ []action.Notice) error { <-ctx.Done(); return ctx.Err() }
 	for name, c := range map[string]struct {
 		group bool
-		do    func(context.Context, int, []Notice) error
+		do    func(context.Context, int, []action.Notice) error
 		took  time.Duration
 		left  int
 	}{
 		"healthy":            {false, nil, 0, 0},
 		"healthy, grouping":  {true, nil, 0, 0},
-		"slow":               {false, func(context.Context, int, []Notice) error { time.Sleep(time.Second); return nil }, 3 * time.Second, 0},
+		"slow":               {false, func(context.Context, int, []action.Notice) error { time.Sleep(time.Second); return nil }, 3 * time.Second, 0},
 		"down":               {false, down(time.Hour), 0, 21},
 		"down, grouping":     {true, down(time.Hour), 0, 21},
 		"hanging":            {false, hang, 7 * time.Second, 21},
 		"hanging, grouping":  {true, hang, 7 * time.Second, 21},
-		"deaf to its cancel": {false, func(context.Context, int, []Notice) error { time.Sleep(time.Minute); return nil }, 9 * time.Second, 21},
+		"deaf to its cancel": {false, func(context.Context, int, []action.Notice) error { time.Sleep(time.Minute); return nil }, 9 * time.Second, 21},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -512,7 +516,7 @@ func TestStopOfTheDelivererIsQuickAndLosesNothing(t *testing.T) {
 
 func TestPendingIsRestored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, func(_ context.Context, _ int, ns []Notice) error {
+		f := newFake(false, func(_ context.Context, _ int, ns []action.Notice) error {
 			if ns[0].Monitor == "told" {
 				return nil
 			}
@@ -550,7 +554,7 @@ func TestPendingIsRestored(t *testing.T) {
 		r.Enqueue(recovery("unknown", "3"))
 		time.Sleep(time.Minute)
 		told, _ := g.taken()
-		slices.SortStableFunc(told, func(a, b Notice) int { return strings.Compare(a.Monitor, b.Monitor) })
+		slices.SortStableFunc(told, func(a, b action.Notice) int { return strings.Compare(a.Monitor, b.Monitor) })
 		if got := words(told); got != "fail:2 recover:2 recover:1" {
 			t.Errorf("told %q, want what was owed and the recovery of what was told", got)
 		}
@@ -588,7 +592,7 @@ func TestReceiverKeepsItsQueueWhenItsActionChanges(t *testing.T) {
 func TestReceiversDoNotDisturbEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, _ := deliver(t, Options{})
-		slow := d.Add("a slow one", newFake(true, func(ctx context.Context, _ int, _ []Notice) error { <-ctx.Done(); return ctx.Err() }))
+		slow := d.Add("a slow one", newFake(true, func(ctx context.Context, _ int, _ []action.Notice) error { <-ctx.Done(); return ctx.Err() }))
 		f := newFake(false, nil)
 		quick := d.Add("quick", f)
 		for i := range 5 {

@@ -1,4 +1,4 @@
-package action
+package testkit
 
 import (
 	"bufio"
@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"mime/quotedprintable"
 	"net"
 	"net/mail"
 	"os"
@@ -28,22 +29,22 @@ import (
 )
 
 // received is one mail as a server took it.
-type received struct {
-	from string
-	to   []string
+type ReceivedMail struct {
+	From string
+	To   []string
 	text string
-	user string // who was logged in
-	tls  bool
+	User string // who was logged in
+	TLS  bool
 }
 
 // parse returns the header and the body of the mail.
-func (r received) parse(tb testing.TB) (mail.Header, string) {
+func (r ReceivedMail) Parse(tb testing.TB) (mail.Header, string) {
 	tb.Helper()
 	m, err := mail.ReadMessage(strings.NewReader(r.text))
 	if err != nil {
 		tb.Fatalf("reading a mail: %v\n%s", err, r.text)
 	}
-	body, err := readBody(m)
+	body, err := ReadBody(m)
 	if err != nil {
 		tb.Fatalf("reading a mail: %v\n%s", err, r.text)
 	}
@@ -51,17 +52,17 @@ func (r received) parse(tb testing.TB) (mail.Header, string) {
 }
 
 // mailbox is a real mail server that keeps what it is sent.
-type mailbox struct {
-	addr   string
-	caFile string
-	refuse map[string]error // recipients that are not taken
+type Mailbox struct {
+	Addr   string
+	CaFile string
+	Refuse map[string]error // recipients that are not taken
 
 	mu    sync.Mutex // guards the following field
-	mails []received
+	mails []ReceivedMail
 }
 
 // taken returns the mails, oldest first.
-func (m *mailbox) taken() []received {
+func (m *Mailbox) Taken() []ReceivedMail {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.mails)
@@ -69,23 +70,23 @@ func (m *mailbox) taken() []received {
 
 // session is one conversation with a mailbox.
 type session struct {
-	box  *mailbox
+	box  *Mailbox
 	conn *smtp.Conn
-	received
+	ReceivedMail
 }
 
-func (s *session) Reset()        { s.from, s.to = "", nil }
+func (s *session) Reset()        { s.From, s.To = "", nil }
 func (s *session) Logout() error { return nil }
 func (s *session) Mail(from string, _ *smtp.MailOptions) error {
-	s.from = from
+	s.From = from
 	return nil
 }
 
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
-	if err := s.box.refuse[to]; err != nil {
+	if err := s.box.Refuse[to]; err != nil {
 		return err
 	}
-	s.to = append(s.to, to)
+	s.To = append(s.To, to)
 	return nil
 }
 
@@ -95,10 +96,10 @@ func (s *session) Data(r io.Reader) error {
 		return err
 	}
 	s.text = string(text)
-	_, s.tls = s.conn.TLSConnectionState()
+	_, s.TLS = s.conn.TLSConnectionState()
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
-	s.box.mails = append(s.box.mails, s.received)
+	s.box.mails = append(s.box.mails, s.ReceivedMail)
 	return nil
 }
 
@@ -108,16 +109,16 @@ func (s *session) Auth(string) (sasl.Server, error) {
 		if user != "user" || password != "s3cret-password" {
 			return errors.New("wrong")
 		}
-		s.user = user
+		s.User = user
 		return nil
 	}), nil
 }
 
 // newMailbox starts a mail server: in the clear, with STARTTLS on offer, or with
 // TLS from the first byte.
-func newMailbox(tb testing.TB, mode string) *mailbox {
+func NewMailbox(tb testing.TB, mode string) *Mailbox {
 	tb.Helper()
-	box := &mailbox{refuse: map[string]error{}}
+	box := &Mailbox{Refuse: map[string]error{}}
 	server := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
 		return &session{box: box, conn: c}, nil
 	}))
@@ -129,10 +130,10 @@ func newMailbox(tb testing.TB, mode string) *mailbox {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	box.addr = l.Addr().String()
+	box.Addr = l.Addr().String()
 	if mode != "none" {
 		var cert tls.Certificate
-		cert, box.caFile = certificate(tb)
+		cert, box.CaFile = certificate(tb)
 		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}}
 		if mode == "tls" {
 			l = tls.NewListener(l, server.TLSConfig)
@@ -174,46 +175,46 @@ func certificate(tb testing.TB) (tls.Certificate, string) {
 // badServer is a mail server that misbehaves at one stage: banner, EHLO,
 // STARTTLS, AUTH, MAIL, RCPT, DATA or "." (after the mail). It keeps the mails
 // it got, also those it did not acknowledge.
-type badServer struct {
-	addr string
+type BadSMTPServer struct {
+	Addr string
 
-	mu    sync.Mutex // guards all following fields
+	Mu    sync.Mutex // guards all following fields
 	stage string
-	spare int      // mails that it takes before it misbehaves
+	Spare int      // mails that it takes before it misbehaves
 	fault string   // "hang", "drop", "flood", "drip", or an answer such as "451 later"
 	offer []string // extensions
-	mails []string
-	login []string // what came with AUTH
+	Mails []string
+	Login []string // what came with AUTH
 }
 
-func newBadServer(t *testing.T, stage, fault string, offer ...string) *badServer {
-	s := &badServer{stage: stage, fault: fault, offer: offer}
-	s.addr = villain(t, s.serve)
+func NewBadSMTPServer(t *testing.T, stage, fault string, offer ...string) *BadSMTPServer {
+	s := &BadSMTPServer{stage: stage, fault: fault, offer: offer}
+	s.Addr = ServeConns(t, s.Serve)
 	return s
 }
 
 // heal makes the server behave from now on.
-func (s *badServer) heal() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *BadSMTPServer) Heal() {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
 	s.stage = ""
 }
 
-func (s *badServer) taken() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.mails)
+func (s *BadSMTPServer) Taken() []string {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	return slices.Clone(s.Mails)
 }
 
 // answer gives the answer of a stage, or misbehaves; it reports whether to go
 // on.
-func (s *badServer) answer(c net.Conn, stage, text string) bool {
-	s.mu.Lock()
+func (s *BadSMTPServer) answer(c net.Conn, stage, text string) bool {
+	s.Mu.Lock()
 	fault := ""
-	if s.stage == stage && len(s.mails) >= s.spare {
+	if s.stage == stage && len(s.Mails) >= s.Spare {
 		fault = s.fault
 	}
-	s.mu.Unlock()
+	s.Mu.Unlock()
 	switch fault {
 	case "":
 	case "hang":
@@ -222,10 +223,10 @@ func (s *badServer) answer(c net.Conn, stage, text string) bool {
 	case "drop":
 		return false
 	case "flood":
-		forever(c, "250-"+strings.Repeat("x", 1000), 0)
+		WriteForever(c, "250-"+strings.Repeat("x", 1000), 0)
 		return false
 	case "drip":
-		forever(c, "2", 20*time.Millisecond)
+		WriteForever(c, "2", 20*time.Millisecond)
 		return false
 	default:
 		text = fault
@@ -234,7 +235,7 @@ func (s *badServer) answer(c net.Conn, stage, text string) bool {
 	return err == nil
 }
 
-func (s *badServer) serve(c net.Conn) {
+func (s *BadSMTPServer) Serve(c net.Conn) {
 	r := bufio.NewReader(c)
 	if !s.answer(c, "banner", "220 bad.example") {
 		return
@@ -253,17 +254,17 @@ func (s *badServer) serve(c net.Conn) {
 		case "STARTTLS":
 			ok = s.answer(c, verb, "220 go")
 		case "AUTH":
-			s.mu.Lock()
-			s.login = append(s.login, text)
-			s.mu.Unlock()
+			s.Mu.Lock()
+			s.Login = append(s.Login, text)
+			s.Mu.Unlock()
 			ok = s.answer(c, verb, "235 in")
 		case "QUIT":
 			s.answer(c, verb, "221 bye")
 			return
 		case "DATA":
-			s.mu.Lock()
+			s.Mu.Lock()
 			refused := s.stage == verb
-			s.mu.Unlock()
+			s.Mu.Unlock()
 			ok = s.answer(c, verb, "354 go") && (refused || s.data(c, r))
 		default:
 			ok = s.answer(c, verb, "250 fine")
@@ -274,7 +275,7 @@ func (s *badServer) serve(c net.Conn) {
 	}
 }
 
-func (s *badServer) data(c net.Conn, r *bufio.Reader) bool {
+func (s *BadSMTPServer) data(c net.Conn, r *bufio.Reader) bool {
 	var b strings.Builder
 	for {
 		text, err := r.ReadString('\n')
@@ -286,19 +287,32 @@ func (s *badServer) data(c net.Conn, r *bufio.Reader) bool {
 		}
 		b.WriteString(text)
 	}
-	s.mu.Lock()
-	s.mails = append(s.mails, b.String())
-	s.mu.Unlock()
+	s.Mu.Lock()
+	s.Mails = append(s.Mails, b.String())
+	s.Mu.Unlock()
 	return s.answer(c, ".", "250 taken")
 }
 
 // mailTo returns the keys of a mail action.
-func mailTo(addr, more string) string {
+func MailKeys(addr, more string) string {
 	return fmt.Sprintf("from = \"Monitor <monitor@example.org>\"\nserver = %q\n%s\n", addr, more)
 }
 
 // noUser is the answer for a recipient that does not exist.
-var noUser = smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such user"}
+var NoUser = smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such user"}
 
 // greyListed is the answer that asks to come again.
-var greyListed = smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 7, 1}, Message: "come again"}
+var GreyListed = smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 7, 1}, Message: "come again"}
+
+// The stages at which a server may misbehave, in their order.
+var Stages = []string{"banner", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "."}
+
+// readBody decodes the body of a mail.
+func ReadBody(m *mail.Message) (string, error) {
+	r := m.Body
+	if m.Header.Get("Content-Transfer-Encoding") == "quoted-printable" {
+		r = quotedprintable.NewReader(r)
+	}
+	b, err := io.ReadAll(r)
+	return strings.ReplaceAll(string(b), "\r\n", "\n"), err
+}

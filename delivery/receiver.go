@@ -1,4 +1,4 @@
-package action
+package delivery
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/microhq/monitor-srv/action"
 )
 
 // A Receiver is one place that notices go to, with a queue of its own. Make it
@@ -15,7 +17,7 @@ type Receiver struct {
 	d    *Deliverer
 
 	mu       sync.Mutex // guards all following fields
-	action   Action
+	action   action.Action
 	backlog  *backlog
 	looping  bool
 	removed  bool
@@ -47,12 +49,12 @@ func (r *Receiver) Name() string { return r.name }
 
 // Enqueue takes a notice to be told. It never blocks on anything that is told,
 // and costs microseconds.
-func (r *Receiver) Enqueue(n Notice) {
+func (r *Receiver) Enqueue(n action.Notice) {
 	r.mu.Lock()
 	switch {
 	case r.removed:
 		r.backlog.count.Dropped++
-	case n.Event == Init:
+	case n.Event == action.Init:
 		now := time.Now()
 		r.backlog.add(n, now, 0)
 		if r.company.IsZero() {
@@ -91,7 +93,7 @@ func (r *Receiver) knows(monitor, incident string) bool {
 }
 
 // set gives the receiver its action and lets that have a fresh start.
-func (r *Receiver) set(a Action) {
+func (r *Receiver) set(a action.Action) {
 	r.mu.Lock()
 	r.action = a
 	r.failures = 0
@@ -100,7 +102,7 @@ func (r *Receiver) set(a Action) {
 }
 
 // remove ends the receiver and returns what it had still to tell.
-func (r *Receiver) remove() []Notice {
+func (r *Receiver) remove() []action.Notice {
 	owed := r.pending()
 	r.mu.Lock()
 	r.removed = true
@@ -149,7 +151,7 @@ func (r *Receiver) pending() Backlog {
 	for _, monitor := range slices.Sorted(maps.Keys(r.backlog.threads)) {
 		t := r.backlog.threads[monitor]
 		for i, e := range t.entries {
-			if e.Event == Init {
+			if e.Event == action.Init {
 				continue
 			}
 			b.Notices = append(b.Notices, e.Notice)
@@ -257,7 +259,7 @@ func (r *Receiver) blocked(now time.Time) time.Duration {
 }
 
 func (r *Receiver) groups() bool {
-	g, ok := r.action.(Grouper)
+	g, ok := r.action.(action.Grouper)
 	return ok && g.Groups()
 }
 

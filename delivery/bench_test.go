@@ -1,10 +1,12 @@
-package action
+package delivery
 
 import (
 	"context"
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/action"
 )
 
 // BenchmarkEnqueue measures what a monitor pays for telling: into a receiver
@@ -26,9 +28,9 @@ func BenchmarkEnqueue(b *testing.B) {
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		n := Notice{Monitor: names[i%len(names)], Event: Fail, Incident: ids[i/len(names)/2%len(ids)], Seq: int64(i)}
+		n := action.Notice{Monitor: names[i%len(names)], Event: action.Fail, Incident: ids[i/len(names)/2%len(ids)], Seq: int64(i)}
 		if i/len(names)%2 == 1 {
-			n.Event = Recover
+			n.Event = action.Recover
 		}
 		r.Enqueue(n)
 		i++
@@ -47,7 +49,7 @@ func BenchmarkEnqueueToAttempt(b *testing.B) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
-	r := d.Add("r", newFake(false, func(context.Context, int, []Notice) error { started <- time.Now(); return nil }))
+	r := d.Add("r", newFake(false, func(context.Context, int, []action.Notice) error { started <- time.Now(); return nil }))
 	var sum, worst time.Duration
 	i := 0
 	for b.Loop() {

@@ -1,4 +1,4 @@
-package action
+package delivery
 
 import (
 	"cmp"
@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/microhq/monitor-srv/action"
 )
 
 // A Keeper writes down what Pending returns, so that it survives the process: a
@@ -25,7 +27,7 @@ type Keeper interface {
 type Backlog struct {
 	Receiver string `json:"receiver"`
 	// Notices are those not told yet, in order.
-	Notices []Notice `json:"notices,omitempty"`
+	Notices []action.Notice `json:"notices,omitempty"`
 	// Told are the incidents whose failure was told and whose recovery was not,
 	// by monitor.
 	Told map[string]string `json:"told,omitempty"`

@@ -1,13 +1,15 @@
-package action
+package delivery
 
 import (
 	"slices"
 	"time"
+
+	"github.com/microhq/monitor-srv/action"
 )
 
 // entry is a notice that waits.
 type entry struct {
-	Notice
+	action.Notice
 	at     time.Time // when it came
 	change uint64    // of the Keeper; zero if it need not be written down first
 }
@@ -32,7 +34,7 @@ func (t *thread) held() int { return max(t.inFlight, t.frozen) }
 
 // urgent reports whether t has more to tell than a start.
 func (t *thread) urgent() bool {
-	return slices.ContainsFunc(t.entries, func(e entry) bool { return e.Event != Init })
+	return slices.ContainsFunc(t.entries, func(e entry) bool { return e.Event != action.Init })
 }
 
 // knows reports whether a failure of the incident was or will be told, and
@@ -40,9 +42,9 @@ func (t *thread) urgent() bool {
 func (t *thread) knows(incident string) (failing, over bool) {
 	failing = t.told == incident && incident != ""
 	for _, e := range t.entries {
-		if e.Incident == incident && e.Event != Init {
+		if e.Incident == incident && e.Event != action.Init {
 			failing = true
-			over = over || e.Event == Recover
+			over = over || e.Event == action.Recover
 		}
 	}
 	return failing, over
@@ -57,18 +59,18 @@ func (t *thread) prune(c *Counters) int {
 	kept := t.entries[:held]
 	known := t.told // the incident whose failure is told, or will be by kept
 	for _, e := range kept {
-		if e.Event == Fail || e.Event == Repeat {
+		if e.Event == action.Fail || e.Event == action.Repeat {
 			known = e.Incident
 		}
 	}
 	for i := held; i < len(t.entries); i++ {
 		e, rest := t.entries[i], t.entries[i+1:]
 		switch {
-		case e.Event == Init && len(rest) > 0:
+		case e.Event == action.Init && len(rest) > 0:
 			continue
-		case e.Event == Repeat && known == e.Incident && (follows(rest, e.Incident) || waits(kept[held:], e.Incident)):
+		case e.Event == action.Repeat && known == e.Incident && (follows(rest, e.Incident) || waits(kept[held:], e.Incident)):
 			continue
-		case e.Event == Fail || e.Event == Repeat:
+		case e.Event == action.Fail || e.Event == action.Repeat:
 			known = e.Incident
 		}
 		kept = append(kept, e)
@@ -87,14 +89,14 @@ func follows(rest []entry, incident string) bool {
 // waits reports whether a failure of the incident has still to be told.
 func waits(es []entry, incident string) bool {
 	return slices.ContainsFunc(es, func(e entry) bool {
-		return e.Incident == incident && (e.Event == Fail || e.Event == Repeat)
+		return e.Incident == incident && (e.Event == action.Fail || e.Event == action.Repeat)
 	})
 }
 
 // newest returns the incident of the last entry that has one.
 func (t *thread) newest() string {
 	for _, e := range slices.Backward(t.entries) {
-		if e.Event != Init {
+		if e.Event != action.Init {
 			return e.Incident
 		}
 	}
@@ -105,7 +107,7 @@ func (t *thread) newest() string {
 func (t *thread) older() int {
 	newest, n := t.newest(), 0
 	for _, e := range t.entries {
-		if e.Event != Init && e.Incident != newest {
+		if e.Event != action.Init && e.Incident != newest {
 			n++
 		}
 	}

@@ -1,9 +1,11 @@
-package action
+package delivery
 
 import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/microhq/monitor-srv/action"
 )
 
 // Counters count notices of a receiver since it exists. Each notice ends in one
@@ -50,10 +52,10 @@ func newBacklog(history, limit int) *backlog {
 }
 
 // add takes a notice that came at a time, as a change of the Keeper or none.
-func (b *backlog) add(n Notice, at time.Time, change uint64) {
+func (b *backlog) add(n action.Notice, at time.Time, change uint64) {
 	t := b.threads[n.Monitor]
 	if t == nil {
-		if n.Event == Recover {
+		if n.Event == action.Recover {
 			b.count.Suppressed++
 			return
 		}
@@ -67,10 +69,10 @@ func (b *backlog) add(n Notice, at time.Time, change uint64) {
 	t.gone = false
 	failing, over := t.knows(n.Incident)
 	switch {
-	case n.Event == Recover && !failing:
+	case n.Event == action.Recover && !failing:
 		b.count.Suppressed++
 		return
-	case n.Event == Fail && failing, n.Event != Init && over:
+	case n.Event == action.Fail && failing, n.Event != action.Init && over:
 		b.count.Superseded++
 		return
 	}
@@ -96,7 +98,7 @@ func (b *backlog) trim(t *thread) {
 func (b *backlog) dropOldest(t *thread) bool {
 	newest := t.newest()
 	for _, e := range t.entries[t.held():] {
-		if e.Event == Init || e.Incident == newest || e.Incident == t.told || t.holds(e.Incident) {
+		if e.Event == action.Init || e.Incident == newest || e.Incident == t.told || t.holds(e.Incident) {
 			continue
 		}
 		n := b.drop(t, e.Incident)
@@ -112,7 +114,7 @@ func (b *backlog) dropOldest(t *thread) bool {
 func (b *backlog) drop(t *thread, incident string) int {
 	before, held := len(t.entries), t.held()
 	rest := slices.DeleteFunc(t.entries[held:], func(e entry) bool {
-		return e.Event != Init && e.Incident == incident
+		return e.Event != action.Init && e.Incident == incident
 	})
 	t.entries = t.entries[:held+len(rest)]
 	n := before - len(t.entries)
@@ -194,9 +196,9 @@ func (b *backlog) fail(t *thread) {
 	b.older -= t.older()
 	e := b.pop(t)
 	switch {
-	case e.Event == Recover && t.told == e.Incident:
+	case e.Event == action.Recover && t.told == e.Incident:
 		t.told = ""
-	case (e.Event == Fail || e.Event == Repeat) && t.told != e.Incident && !waits(t.entries, e.Incident):
+	case (e.Event == action.Fail || e.Event == action.Repeat) && t.told != e.Incident && !waits(t.entries, e.Incident):
 		b.count.Suppressed += uint64(b.drop(t, e.Incident))
 	}
 	b.older += t.older()
@@ -248,9 +250,9 @@ func (b *backlog) deliver(t *thread) {
 	e := b.pop(t)
 	b.count.Delivered++
 	switch {
-	case e.Event == Fail || e.Event == Repeat:
+	case e.Event == action.Fail || e.Event == action.Repeat:
 		t.told = e.Incident
-	case e.Event == Recover && t.told == e.Incident:
+	case e.Event == action.Recover && t.told == e.Incident:
 		t.told = ""
 	}
 	b.older += t.older()
@@ -274,7 +276,7 @@ func (b *backlog) forget(monitor string) {
 // restore takes a notice that waited in an earlier process. It is frozen if that
 // one may have told it in one message with others: at once, before what came after
 // it makes it pointless.
-func (b *backlog) restore(n Notice, at time.Time, tried bool) {
+func (b *backlog) restore(n action.Notice, at time.Time, tried bool) {
 	b.add(n, at, 0)
 	t := b.threads[n.Monitor]
 	if tried && t != nil && t.frozen == len(t.entries)-1 && t.entries[t.frozen].Key() == n.Key() {

@@ -1,4 +1,4 @@
-package action
+package delivery
 
 import (
 	"fmt"
@@ -8,21 +8,23 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/microhq/monitor-srv/action"
 )
 
 // word writes a notice short: "fail:1" is the failure of incident 1.
-func word(n Notice) string { return string(n.Event) + ":" + n.Incident }
+func word(n action.Notice) string { return string(n.Event) + ":" + n.Incident }
 
 // notices reads words, all of one monitor.
-func notices(monitor, words string) (ns []Notice) {
+func notices(monitor, words string) (ns []action.Notice) {
 	for _, w := range strings.Fields(words) {
 		event, incident, _ := strings.Cut(w, ":")
-		ns = append(ns, Notice{Monitor: monitor, Event: Event(event), Incident: incident})
+		ns = append(ns, action.Notice{Monitor: monitor, Event: action.Event(event), Incident: incident})
 	}
 	return ns
 }
 
-func words(ns []Notice) string {
+func words(ns []action.Notice) string {
 	var ws []string
 	for _, n := range ns {
 		ws = append(ws, word(n))
@@ -32,7 +34,7 @@ func words(ns []Notice) string {
 
 // waitingWords returns what a monitor has still to tell.
 func waitingWords(b *backlog, monitor string) string {
-	var ns []Notice
+	var ns []action.Notice
 	if t := b.threads[monitor]; t != nil {
 		for _, e := range t.entries {
 			ns = append(ns, e.Notice)
@@ -143,7 +145,7 @@ func TestBacklogRemembersTheOpenIncidentOnly(t *testing.T) {
 	for _, n := range notices("m", "fail:2 recover:1 recover:2") {
 		b.add(n, time.Now(), 0)
 	}
-	var heard []Notice
+	var heard []action.Notice
 	for len(b.ready) > 0 {
 		for _, th := range b.take(1, false, time.Time{}) {
 			heard = append(heard, th.entries[0].Notice)
@@ -166,7 +168,7 @@ func TestBacklogBoundsHistoryButKeepsTheNewest(t *testing.T) {
 		}
 	}
 	for i := range 99 {
-		b.add(Notice{Monitor: fmt.Sprint(i), Event: Fail, Incident: "x"}, time.Now(), 0)
+		b.add(action.Notice{Monitor: fmt.Sprint(i), Event: action.Fail, Incident: "x"}, time.Now(), 0)
 	}
 	if got, want := waitingWords(b, "flaps"), "fail:44 recover:44 fail:45"; !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "fail:49 recover:49") {
 		t.Errorf("got %q, want the newest 6 incidents", got)
@@ -174,7 +176,7 @@ func TestBacklogBoundsHistoryButKeepsTheNewest(t *testing.T) {
 	if b.depth != 12+99 || b.count.Dropped != 88 {
 		t.Errorf("got %d waiting, %d dropped, want 111 and 88", b.depth, b.count.Dropped)
 	}
-	b.add(Notice{Monitor: "one too many", Event: Fail, Incident: "x"}, time.Now(), 0)
+	b.add(action.Notice{Monitor: "one too many", Event: action.Fail, Incident: "x"}, time.Now(), 0)
 	if b.count.Dropped != 89 || len(b.threads) != 100 {
 		t.Errorf("got %d dropped, %d monitors, want 89 and 100", b.count.Dropped, len(b.threads))
 	}
@@ -263,7 +265,7 @@ func TestBacklogForgetsAMonitorOnceAllIsTold(t *testing.T) {
 					b.settle(th, delivered)
 				}
 			}
-			b.add(Notice{Monitor: "another", Event: Fail, Incident: "3"}, time.Now(), 0)
+			b.add(action.Notice{Monitor: "another", Event: action.Fail, Incident: "3"}, time.Now(), 0)
 			if b.count.Dropped != 0 || b.threads["m"] != nil {
 				t.Errorf("a monitor that is no more takes the place of another: %+v", b.count)
 			}
@@ -299,14 +301,14 @@ func checkBacklog(t failer, b *backlog) {
 
 // A receiver that takes and refuses at random hears of each incident in order,
 // of no recovery without its failure, and in the end of the newest state.
-// Faults: T45.
+// Faults: T45, I6.
 func TestBacklogSurvivesFaultsInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := newBacklog(6, 3)
 		monitors := []string{"a", "b", "c"}
 		seq := map[string]int{}
 		failing := map[string]bool{}
-		heard := map[string][]Notice{}
+		heard := map[string][]action.Notice{}
 		var added int
 		whole := rapid.Bool().Draw(t, "whole")
 		var inFlight []*thread
@@ -328,25 +330,25 @@ func TestBacklogSurvivesFaultsInAnyOrder(t *testing.T) {
 		refusals := false
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			m := rapid.SampledFrom(monitors).Draw(t, "monitor")
-			n := Notice{Monitor: m, Incident: fmt.Sprint(m, seq[m])}
+			n := action.Notice{Monitor: m, Incident: fmt.Sprint(m, seq[m])}
 			switch step := rapid.SampledFrom([]string{"change", "change", "remind", "start", "take", "deliver", "postpone", "miss", "refuse"}).Draw(t, "step"); step {
 			case "change":
-				n.Event = Recover
+				n.Event = action.Recover
 				if !failing[m] {
 					seq[m]++
-					n.Event, n.Incident = Fail, fmt.Sprint(m, seq[m])
+					n.Event, n.Incident = action.Fail, fmt.Sprint(m, seq[m])
 				}
 				failing[m] = !failing[m]
 				b.add(n, time.Now(), 0)
 				added++
 			case "remind":
 				if failing[m] {
-					n.Event = Repeat
+					n.Event = action.Repeat
 					b.add(n, time.Now(), 0)
 					added++
 				}
 			case "start":
-				n.Event, n.Incident = Init, ""
+				n.Event, n.Incident = action.Init, ""
 				b.add(n, time.Now(), 0)
 				added++
 			case "take":
@@ -389,9 +391,9 @@ func TestBacklogSurvivesFaultsInAnyOrder(t *testing.T) {
 		for _, m := range monitors {
 			checkHeard(t, heard[m])
 			if last := lastWord(heard[m]); !refusals && seq[m] > 0 {
-				want := word(Notice{Event: Recover, Incident: fmt.Sprint(m, seq[m])})
+				want := word(action.Notice{Event: action.Recover, Incident: fmt.Sprint(m, seq[m])})
 				if failing[m] {
-					want = word(Notice{Event: Fail, Incident: fmt.Sprint(m, seq[m])})
+					want = word(action.Notice{Event: action.Fail, Incident: fmt.Sprint(m, seq[m])})
 				}
 				if last != want {
 					t.Errorf("%s: the last word was %q, want %q", m, last, want)
@@ -418,30 +420,30 @@ func inFlightKeys(ts []*thread) (keys []string) {
 
 // lastWord returns the last failure or recovery heard, reminders counting as
 // failures.
-func lastWord(ns []Notice) (last string) {
+func lastWord(ns []action.Notice) (last string) {
 	for _, n := range ns {
 		switch n.Event {
-		case Fail, Recover:
+		case action.Fail, action.Recover:
 			last = word(n)
-		case Repeat:
-			last = word(Notice{Event: Fail, Incident: n.Incident})
+		case action.Repeat:
+			last = word(action.Notice{Event: action.Fail, Incident: n.Incident})
 		}
 	}
 	return last
 }
 
 // checkHeard checks the order of what a receiver heard of one monitor.
-func checkHeard(t failer, ns []Notice) {
+func checkHeard(t failer, ns []action.Notice) {
 	t.Helper()
 	open, over := "", map[string]bool{}
 	for _, n := range ns {
 		switch n.Event {
-		case Fail, Repeat:
+		case action.Fail, action.Repeat:
 			if over[n.Incident] {
 				t.Errorf("%s after its end in %q", word(n), words(ns))
 			}
 			open = n.Incident
-		case Recover:
+		case action.Recover:
 			if open != n.Incident {
 				t.Errorf("%s without its failure in %q", word(n), words(ns))
 			}

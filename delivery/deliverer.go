@@ -1,4 +1,4 @@
-package action
+package delivery
 
 import (
 	"cmp"
@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/microhq/monitor-srv/action"
 )
 
 // Options are the numbers of a Deliverer. The zero value of each field means
@@ -52,7 +54,7 @@ func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
+	o.Timeout = cmp.Or(o.Timeout, action.DefaultTimeout)
 	o.Window = cmp.Or(o.Window, 10*time.Second)
 	o.MinBackoff = cmp.Or(o.MinBackoff, time.Second)
 	o.MaxBackoff = cmp.Or(o.MaxBackoff, 5*time.Minute)
@@ -107,7 +109,7 @@ func NewDeliverer(opt Options) *Deliverer {
 
 // Add returns the receiver of a name, with a as its action. A receiver that
 // exists keeps what it has still to tell, which a is then told.
-func (d *Deliverer) Add(name string, a Action) *Receiver {
+func (d *Deliverer) Add(name string, a action.Action) *Receiver {
 	d.mu.Lock()
 	r := d.receivers[name]
 	if r == nil {
@@ -128,7 +130,7 @@ func (d *Deliverer) Add(name string, a Action) *Receiver {
 
 // Remove forgets a receiver. What it had still to tell is returned and not told
 // any more, except for attempts under way.
-func (d *Deliverer) Remove(name string) (untold []Notice) {
+func (d *Deliverer) Remove(name string) (untold []action.Notice) {
 	d.mu.Lock()
 	r := d.receivers[name]
 	delete(d.receivers, name)

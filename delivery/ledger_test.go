@@ -1,4 +1,4 @@
-package monitor
+package delivery
 
 import (
 	"context"
@@ -17,10 +17,11 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/state"
 )
 
-// quiet is a log that nobody reads.
-var quiet = slog.New(slog.DiscardHandler)
+// slog.New(slog.DiscardHandler) is a log that nobody reads.
 
 // keptOf returns something to keep: the more, the higher its number.
 func keptOf(number int) Kept {
@@ -30,7 +31,7 @@ func keptOf(number int) Kept {
 		m := fmt.Sprint("m", i)
 		k.Incidents = append(k.Incidents, Incident{Monitor: m, ID: fmt.Sprint(number, "-", i), Since: at, Failures: i, Seq: int64(number)})
 	}
-	k.Owed = []action.Backlog{
+	k.Owed = []Backlog{
 		{
 			Receiver: "ops", Told: map[string]string{"m0": fmt.Sprint(number, "-0")},
 			Notices: []action.Notice{
@@ -69,13 +70,13 @@ func numberOf(t *testing.T, k Kept) int {
 // Faults: T22.
 func TestLedgerSurvivesAKillAtEveryStep(t *testing.T) {
 	for cut := 1; ; cut++ {
-		d := newMemDisk()
-		l, _ := openLedgerOn(d, "/state", quiet)
+		d := testkit.NewMemDisk()
+		l, _ := OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler))
 		write(l, 1)
-		d.cutAt = d.steps + cut
+		d.CutAt = d.Steps + cut
 		whole := write(l, 2)
-		after := d.killed()
-		l, k := openLedgerOn(after, "/state", quiet)
+		after := d.Killed()
+		l, k := OpenLedgerOn(after, "/state", slog.New(slog.DiscardHandler))
 		if n := numberOf(t, k); n != 1 && n != 2 || whole && n != 2 {
 			t.Fatalf("killed at step %d: read %d", cut, n)
 		}
@@ -88,37 +89,26 @@ func TestLedgerSurvivesAKillAtEveryStep(t *testing.T) {
 	}
 }
 
-// TestPowerFailureLosesNothingAcknowledged fails the power at any moment: of
+// TestPowerFailureLosesNoPendingNotification fails the power at any moment: of
 // what was written down nothing is lost, and nothing is read in part.
 // Faults: T23.
-func TestPowerFailureLosesNothingAcknowledged(t *testing.T) {
+func TestPowerFailureLosesNoPendingNotification(t *testing.T) {
 	for seed := range uint64(2000) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		d := newMemDisk()
-		l, _ := openLedgerOn(d, "/state", quiet)
-		j, err := openJournalOn(d, "/state")
-		if err != nil {
-			t.Fatal(err)
-		}
-		d.cutAt = d.steps + 1 + random.IntN(60)
-		kept, begun, saved := -1, -1, int64(0)
-		for n := 0; d.steps < d.cutAt; n++ {
+		d := testkit.NewMemDisk()
+		l, _ := OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler))
+		d.CutAt = d.Steps + 1 + random.IntN(60)
+		kept, begun := -1, -1
+		for n := 0; d.Steps < d.CutAt; n++ {
 			begun = n
 			if write(l, n) {
 				kept = n
 			}
-			if j.save(journalState{LastID: int64(n)}) == nil {
-				saved = int64(n)
-			}
 		}
-		after := d.lostPower(random)
-		_, k := openLedgerOn(after, "/state", quiet)
+		after := d.LostPower(random)
+		_, k := OpenLedgerOn(after, "/state", slog.New(slog.DiscardHandler))
 		if n := numberOf(t, k); n < kept || n > begun {
 			t.Fatalf("seed %d: read %d, want %d to %d", seed, n, kept, begun)
-		}
-		again, err := openJournalOn(after, "/state")
-		if err != nil || again.opened.LastID < saved || again.opened.LastID > int64(begun) {
-			t.Fatalf("seed %d: the journal is at %d, want %d to %d; %v", seed, again.opened.LastID, saved, begun, err)
 		}
 	}
 }
@@ -213,7 +203,7 @@ func TestDamagedLedgerIsNeverMisread(t *testing.T) {
 		}
 	}
 	head := fmt.Sprintf(`{"head":{"version":2,"records":%d}}`, lines-1)
-	newer := fmt.Sprintf("%08x %s\n", checksum([]byte(head)), head) + strings.Join(swapped[1:], "")
+	newer := fmt.Sprintf("%08x %s\n", state.Checksum([]byte(head)), head) + strings.Join(swapped[1:], "")
 	if k, err := decodeKept([]byte(newer)); err == nil || len(k.Incidents) != 0 || !strings.Contains(err.Error(), "version 2") {
 		t.Errorf("a newer version: %+v, %v", k, err)
 	}
@@ -251,7 +241,7 @@ func TestDamagedLedgersAreSetAside(t *testing.T) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if l, k := OpenLedger(dir, quiet); l == nil || len(k.Incidents) != 0 {
+		if l, k := OpenLedger(dir, slog.New(slog.DiscardHandler)); l == nil || len(k.Incidents) != 0 {
 			t.Errorf("read %+v of junk", k)
 		}
 	}
@@ -259,18 +249,18 @@ func TestDamagedLedgersAreSetAside(t *testing.T) {
 	if err := errors.Join(os.Remove(path), os.MkdirAll(filepath.Join(path, "x"), 0o700)); err != nil {
 		t.Fatal(err)
 	}
-	l, _ := OpenLedger(dir, quiet)
+	l, _ := OpenLedger(dir, slog.New(slog.DiscardHandler))
 	if write(l, 1) {
-		if _, k := OpenLedger(dir, quiet); numberOf(t, k) != 1 {
+		if _, k := OpenLedger(dir, slog.New(slog.DiscardHandler)); numberOf(t, k) != 1 {
 			t.Error("what was written is not read")
 		}
 	}
 }
 
 // runLedger runs a ledger over a disk in a synctest bubble.
-func runLedger(t *testing.T, d disk, log *slog.Logger) *Ledger {
+func runLedger(t *testing.T, d state.Disk, log *slog.Logger) *Ledger {
 	t.Helper()
-	l, _ := openLedgerOn(d, "/state", log)
+	l, _ := OpenLedgerOn(d, "/state", log)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -288,7 +278,7 @@ func runLedger(t *testing.T, d disk, log *slog.Logger) *Ledger {
 func TestSlowDiskDelaysANoticeByASecondAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		d := newMemDisk()
+		d := testkit.NewMemDisk()
 		l := runLedger(t, d, slog.New(slog.NewTextHandler(&log, nil)))
 		wait := func() time.Duration {
 			began := time.Now()
@@ -298,9 +288,9 @@ func TestSlowDiskDelaysANoticeByASecondAtMost(t *testing.T) {
 		if took := wait(); took > 2*ledgerPause || !l.State().OK {
 			t.Errorf("waited %v for a quick disk, %+v", took, l.State())
 		}
-		d.set(nil, 2*time.Second)
-		if took := wait(); took != ledgerPatience {
-			t.Errorf("waited %v, want %v", took, ledgerPatience)
+		d.Set(nil, 2*time.Second)
+		if took := wait(); took != LedgerPatience {
+			t.Errorf("waited %v, want %v", took, LedgerPatience)
 		}
 		for range 600 { // a minute
 			if took := wait(); took != 0 {
@@ -315,7 +305,7 @@ func TestSlowDiskDelaysANoticeByASecondAtMost(t *testing.T) {
 		if n := strings.Count(log.String(), "\n"); n < 1 || n > 3 {
 			t.Errorf("%d lines in a minute:\n%s", n, &log)
 		}
-		d.set(nil, 0)
+		d.Set(nil, 0)
 		time.Sleep(2*ledgerRetry + 2*time.Second)
 		if s := l.State(); !s.OK {
 			t.Errorf("state %+v although the disk is quick again", s)
@@ -332,15 +322,15 @@ func TestSlowDiskDelaysANoticeByASecondAtMost(t *testing.T) {
 func TestFullDiskDelaysNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		d := newMemDisk()
+		d := testkit.NewMemDisk()
 		l := runLedger(t, d, slog.New(slog.NewTextHandler(&log, nil)))
 		l.Await(t.Context(), l.Changed())
 		before, err := d.ReadFile(l.path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.set(syscall.ENOSPC, 0)
-		steps, _ := d.counts()
+		d.Set(syscall.ENOSPC, 0)
+		steps, _ := d.Counts()
 		for range 6000 {
 			began := time.Now()
 			l.Await(t.Context(), l.Changed())
@@ -349,7 +339,7 @@ func TestFullDiskDelaysNothing(t *testing.T) {
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
-		now, files := d.counts()
+		now, files := d.Counts()
 		if n := now - steps; n > 35 {
 			t.Errorf("%d writes were tried in a minute, want one each %v", n, ledgerRetry)
 		}
@@ -363,7 +353,7 @@ func TestFullDiskDelaysNothing(t *testing.T) {
 		if n := strings.Count(log.String(), "\n"); n < 1 || n > 3 {
 			t.Errorf("%d lines in a minute:\n%s", n, &log)
 		}
-		d.set(nil, 0)
+		d.Set(nil, 0)
 		time.Sleep(ledgerRetry + time.Millisecond)
 		synctest.Wait()
 		if s := l.State(); !s.OK || !strings.Contains(log.String(), "written down again") {
@@ -383,10 +373,9 @@ func TestLedgerSurvivesAFullTmpfs(t *testing.T) {
 		t.Skipf("NOT TESTED: a full disk: mounting a tmpfs: %v", err)
 	}
 	defer func() { _ = syscall.Unmount(dir, 0) }()
-	l, _ := OpenLedger(dir, quiet)
-	j, err := OpenJournal(dir)
-	if err != nil || !write(l, 1) {
-		t.Fatal("the disk is full from the start", err)
+	l, _ := OpenLedger(dir, slog.New(slog.DiscardHandler))
+	if !write(l, 1) {
+		t.Fatal("the disk is full from the start")
 	}
 	before, err := os.ReadFile(l.path)
 	if err != nil {
@@ -396,34 +385,26 @@ func TestLedgerSurvivesAFullTmpfs(t *testing.T) {
 	if err := os.WriteFile(filler, make([]byte, 2<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("filling the disk: %v", err)
 	}
-	if write(l, 2) || l.State().OK || j.save(journalState{LastID: 7}) == nil {
+	if write(l, 2) || l.State().OK {
 		t.Error("a full disk took a write")
 	}
 	if after, err := os.ReadFile(l.path); err != nil || string(after) != string(before) {
 		t.Errorf("the file holds %q, %v", after, err)
 	}
-	// A start goes on with what there is.
-	j, err = OpenJournal(dir)
-	var unwritable *UnwritableError
-	if j == nil || !errors.As(err, &unwritable) {
-		t.Errorf("opening the journal on a full disk: %v", err)
-	}
-	if _, k := OpenLedger(dir, quiet); numberOf(t, k) != 1 {
+	if _, k := OpenLedger(dir, slog.New(slog.DiscardHandler)); numberOf(t, k) != 1 {
 		t.Error("what was kept is lost")
 	}
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
-	if !write(l, 3) || !l.State().OK || j.save(journalState{LastID: 7}) != nil {
+	if !write(l, 3) || !l.State().OK {
 		t.Error("there is room again, and nothing is written")
 	}
-	if files, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(files) != 2 {
+	if files, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(files) != 1 {
 		t.Errorf("there are %v", files)
 	}
-	for _, path := range []string{l.path, j.path()} {
-		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%s: mode %v, %v", path, info.Mode(), err)
-		}
+	if info, err := os.Stat(l.path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
 }
 
@@ -431,8 +412,8 @@ func TestLedgerSurvivesAFullTmpfs(t *testing.T) {
 // whoever waits.
 func TestLedgerStopsWithItsLastState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newMemDisk()
-		l, _ := openLedgerOn(d, "/state", quiet)
+		d := testkit.NewMemDisk()
+		l, _ := OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler))
 		number := 1
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -443,7 +424,7 @@ func TestLedgerStopsWithItsLastState(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if _, k := openLedgerOn(d, "/state", quiet); numberOf(t, k) != 2 {
+		if _, k := OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler)); numberOf(t, k) != 2 {
 			t.Error("the last state is not kept")
 		}
 		began := time.Now()
@@ -451,8 +432,8 @@ func TestLedgerStopsWithItsLastState(t *testing.T) {
 		if time.Since(began) != 0 {
 			t.Error("waited for a ledger that has ended")
 		}
-		d.set(syscall.EIO, 0)
-		l, _ = openLedgerOn(d, "/state", quiet)
+		d.Set(syscall.EIO, 0)
+		l, _ = OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler))
 		if err := l.Run(ctx, func() Kept { return keptOf(3) }); !errors.Is(err, syscall.EIO) {
 			t.Errorf("got %v", err)
 		}
@@ -464,9 +445,9 @@ func TestLedgerStopsWithItsLastState(t *testing.T) {
 // Faults: G14.
 func TestLedgerWritesItsLastStateAtAStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newMemDisk()
-		d.set(nil, 100*time.Millisecond)
-		l, _ := openLedgerOn(d, "/state", quiet)
+		d := testkit.NewMemDisk()
+		d.Set(nil, 100*time.Millisecond)
+		l, _ := OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler))
 		var number atomic.Int64
 		number.Store(1)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -480,7 +461,7 @@ func TestLedgerWritesItsLastStateAtAStop(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if _, k := openLedgerOn(d, "/state", quiet); numberOf(t, k) != 2 {
+		if _, k := OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler)); numberOf(t, k) != 2 {
 			t.Error("the last state is not kept")
 		}
 	})

@@ -1,4 +1,4 @@
-package action
+package delivery
 
 import (
 	"context"
@@ -7,13 +7,17 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/microhq/monitor-srv/action"
 )
 
 // Starts are told together, and never put off the first failure after them.
 func TestStartsWaitForCompanyAndDelayNoFailure(t *testing.T) {
-	started := func(name string) Notice { return Notice{Monitor: name, Event: Init, Time: time.Now()} }
+	started := func(name string) action.Notice {
+		return action.Notice{Monitor: name, Event: action.Init, Time: time.Now()}
+	}
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(true, func(context.Context, int, []Notice) error { return nil })
+		f := newFake(true, func(context.Context, int, []action.Notice) error { return nil })
 		d, _ := deliver(t, Options{})
 		r := d.Add("r", f)
 		say := func() string {

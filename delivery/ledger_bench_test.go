@@ -1,7 +1,8 @@
-package monitor
+package delivery
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 
 // failing returns what is kept while so many monitors fail and nobody was told.
 func failing(n int) Kept {
-	k := Kept{Owed: []action.Backlog{{Receiver: "ops"}}}
+	k := Kept{Owed: []Backlog{{Receiver: "ops"}}}
 	at := time.Now()
 	for i := range n {
 		m, id := fmt.Sprint("monitor-", i), fmt.Sprintf("%026d", i)
@@ -28,7 +29,7 @@ func failing(n int) Kept {
 func BenchmarkLedgerWrite(b *testing.B) {
 	for _, n := range []int{1, 100, 2000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			l, _ := OpenLedger(b.TempDir(), quiet)
+			l, _ := OpenLedger(b.TempDir(), slog.New(slog.DiscardHandler))
 			k := failing(n)
 			b.ReportAllocs()
 			for b.Loop() {

@@ -1,25 +1,25 @@
-package action
+package delivery
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// TestReturningReceiverIsNotifiedWithinAMinute takes a receiver away for an hour: nobody
-// listens, or connections hang for the whole deadline of an attempt. Whatever
+// TestReturningReceiverIsNotifiedWithinAMinute takes a receiver away for an hour:
+// nobody listens, or connections hang for the whole deadline of an attempt. Whatever
 // moment it comes back, it is told within a minute, once.
 // Faults: T43.
 func TestReturningReceiverIsNotifiedWithinAMinute(t *testing.T) {
-	for name, hang := range map[string]time.Duration{"refused": 0, "times out": DefaultTimeout} {
+	for name, hang := range map[string]time.Duration{"refused": 0, "times out": action.DefaultTimeout} {
 		for _, group := range []bool{false, true} {
 			for _, outage := range []time.Duration{20 * time.Second, 5 * time.Minute, time.Hour, time.Hour + 17*time.Second, 23 * time.Hour} {
 				t.Run(fmt.Sprint(name, ", group ", group, ", ", outage), func(t *testing.T) {
@@ -32,12 +32,12 @@ func TestReturningReceiverIsNotifiedWithinAMinute(t *testing.T) {
 
 func outageOf(t *testing.T, outage, hang time.Duration, group bool) {
 	begin := time.Now()
-	f := newFake(group, func(context.Context, int, []Notice) error {
+	f := newFake(group, func(context.Context, int, []action.Notice) error {
 		if time.Since(begin) >= outage {
 			return nil
 		}
 		time.Sleep(hang)
-		return &Unreachable{errors.New("connection refused")}
+		return &action.Unreachable{Err: errors.New("connection refused")}
 	})
 	d, _ := deliver(t, Options{})
 	r := d.Add("r", f)
@@ -62,8 +62,8 @@ func outageOf(t *testing.T, outage, hang time.Duration, group bool) {
 	}
 }
 
-// TestReceiversThatAnswerKeepTheLongBackoff tells receivers that answer from those that
-// are not there: they are not asked more often for it.
+// TestReceiversThatAnswerKeepTheLongBackoff tells receivers that answer from those
+// that are not there: they are not asked more often for it.
 // Faults: T45.
 func TestReceiversThatAnswerKeepTheLongBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -86,78 +86,6 @@ func TestReceiversThatAnswerKeepTheLongBackoff(t *testing.T) {
 	})
 }
 
-// refusing returns an address that refuses connections, and that nobody else can
-// take: it is bound and does not listen before listen is called.
-func refusing(t *testing.T) (addr string, listen func() net.Listener) {
-	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	taken := false
-	t.Cleanup(func() {
-		if !taken {
-			_ = syscall.Close(fd)
-		}
-	})
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	name, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port), func() net.Listener {
-		if err := syscall.Listen(fd, 16); err != nil {
-			t.Fatal(err)
-		}
-		taken = true
-		file := os.NewFile(uintptr(fd), "listener")
-		defer file.Close()
-		l, err := net.FileListener(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = l.Close() })
-		return l
-	}
-}
-
-// TestOnlyReceiversThatGotNothingAreUnreachable breaks an http action and a mail at each
-// point.
-// Faults: T43.
-func TestOnlyReceiversThatGotNothingAreUnreachable(t *testing.T) {
-	closed, _ := refusing(t)
-	silent := villain(t, func(c net.Conn) { readRequest(c) })
-	check := func(name string, a Action, want bool) {
-		t.Helper()
-		err := a.Notify(t.Context(), []Notice{testFail})
-		var unreachable *Unreachable
-		if err == nil || errors.As(err, &unreachable) != want || strings.Contains(err.Error(), "canary") {
-			t.Errorf("%s: got %T %v, want unreachable %v", name, err, err, want)
-		}
-	}
-	check("http, refused", build(t, "http", fmt.Sprintf("url_fail = \"http://%s/canary-path\"", closed)), true)
-	check("http, no such host", build(t, "http", `url_fail = "http://nobody.invalid/canary-path"`), true)
-	check("http, no address answers", build(t, "http", "url_fail = \"http://192.0.2.1:9/canary-path\"\ntimeout = \"200ms\""), true)
-	check("http, no answer", build(t, "http", fmt.Sprintf("url_fail = \"http://%s/canary-path\"", silent)), false)
-	check("notify, refused", build(t, "notify", fmt.Sprintf("url = \"ntfy://%s/canary-topic?scheme=http\"", closed)), true)
-	check("mail, refused", build(t, "mail", mailTo(closed, `to = ["a@example.org"]`)), true)
-	for _, stage := range stages {
-		for fault, want := range map[string]bool{"hang": stage != ".", "drop": stage != ".", "451 later": false} {
-			if stage == "EHLO" && fault == "451 later" {
-				continue // it goes on with HELO
-			}
-			s := newBadServer(t, stage, fault, "AUTH PLAIN")
-			a := build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"canary-password\"")).(*mailAction)
-			a.timeout = 300 * time.Millisecond
-			check("mail, "+stage+" "+fault, a, want)
-		}
-	}
-	s := newBadServer(t, "", "")
-	check("mail, STARTTLS stripped", build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\ntls = \"starttls\"")), false)
-}
-
 // quickly are options for outages of seconds.
 var quickly = Options{MinBackoff: 20 * time.Millisecond, MaxBackoff: 50 * time.Millisecond, Window: 50 * time.Millisecond}
 
@@ -166,20 +94,20 @@ var quickly = Options{MinBackoff: 20 * time.Millisecond, MaxBackoff: 50 * time.M
 // well each failure is in one mail.
 // Faults: T43.
 func TestReturningMailServerGetsEachIncidentOnce(t *testing.T) {
-	for _, stage := range append([]string{"connect"}, stages...) {
+	for _, stage := range append([]string{"connect"}, testkit.Stages...) {
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
 			if stage == "EHLO" {
 				t.Log("an answer to EHLO is no fault: it goes on with HELO")
 			}
-			s := newBadServer(t, stage, "451 later", "AUTH PLAIN")
-			addr, heal := s.addr, s.heal
+			s := testkit.NewBadSMTPServer(t, stage, "451 later", "AUTH PLAIN")
+			addr, heal := s.Addr, s.Heal
 			if stage == "connect" {
-				closed, listen := refusing(t)
+				closed, listen := testkit.RefusingAddress(t)
 				addr = closed
-				heal = func() { serve(t, listen(), s.serve) }
+				heal = func() { testkit.ServeListener(t, listen(), s.Serve) }
 			}
-			a := build(t, "mail", mailTo(addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"p\""))
+			a := makeAction(t, "mail", testkit.MailKeys(addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"p\""))
 			d, _ := deliver(t, quickly)
 			r := d.Add("mail", a)
 			const open = 3
@@ -187,13 +115,13 @@ func TestReturningMailServerGetsEachIncidentOnce(t *testing.T) {
 				r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint("INC", i)))
 			}
 			if stage != "EHLO" {
-				until(t, func() bool { return r.State().Failures >= 3 })
+				testkit.Until(t, func() bool { return r.State().Failures >= 3 })
 			}
-			early := len(s.taken())
+			early := len(s.Taken())
 			heal()
-			until(t, func() bool { return r.State().Delivered == open })
+			testkit.Until(t, func() bool { return r.State().Delivered == open })
 			count := map[string]int{}
-			for _, m := range s.taken()[early:] {
+			for _, m := range s.Taken()[early:] {
 				for i := range open {
 					if id := fmt.Sprint("INC", i); strings.Contains(m, id) {
 						count[id]++
@@ -218,24 +146,24 @@ func values(m map[string]int) (vs []int) {
 // TestPermanentRefusalIsCountedAndNotRetried answers 5xx at each stage.
 // Faults: T43.
 func TestPermanentRefusalIsCountedAndNotRetried(t *testing.T) {
-	for _, stage := range stages {
+	for _, stage := range testkit.Stages {
 		if stage == "EHLO" {
 			continue // it goes on with HELO
 		}
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
-			s := newBadServer(t, stage, "554 no", "AUTH PLAIN")
-			a := build(t, "mail", mailTo(s.addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"p\""))
+			s := testkit.NewBadSMTPServer(t, stage, "554 no", "AUTH PLAIN")
+			a := makeAction(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"p\""))
 			d, _ := deliver(t, quickly)
 			r := d.Add("mail", a)
-			r.Enqueue(testFail)
-			until(t, func() bool { return r.State().Refused == 1 })
-			s.heal()
-			other := testFail
+			r.Enqueue(sampleFail)
+			testkit.Until(t, func() bool { return r.State().Refused == 1 })
+			s.Heal()
+			other := sampleFail
 			other.Monitor, other.Incident = "other", "02DEF"
 			r.Enqueue(other)
-			until(t, func() bool { return r.State().Delivered == 1 })
-			mails := s.taken()
+			testkit.Until(t, func() bool { return r.State().Delivered == 1 })
+			mails := s.Taken()
 			if st := r.State(); st.Attempts != 2 || st.Retried != 0 || strings.Contains(mails[len(mails)-1], "01ABC") {
 				t.Errorf("got %+v, and last\n%s", st, mails[len(mails)-1])
 			}
@@ -243,31 +171,31 @@ func TestPermanentRefusalIsCountedAndNotRetried(t *testing.T) {
 	}
 }
 
-// TestStrippedSTARTTLSSendsNothingInClearText has somebody in between take STARTTLS off the offer:
-// nothing is sent in the clear, and all once it is offered again.
+// TestStrippedSTARTTLSSendsNothingInClearText has somebody in between take STARTTLS
+// off the offer: nothing is sent in the clear, and all once it is offered again.
 // Faults: T43.
 func TestStrippedSTARTTLSSendsNothingInClearText(t *testing.T) {
-	s := newBadServer(t, "", "", "AUTH PLAIN")
+	s := testkit.NewBadSMTPServer(t, "", "", "AUTH PLAIN")
 	const keys = "to = [\"a@example.org\"]\ntls = \"starttls\"\nuser = \"user\"\npassword = \"s3cret-password\"\n"
 	d, _ := deliver(t, quickly)
-	r := d.Add("mail", build(t, "mail", mailTo(s.addr, keys)))
-	r.Enqueue(testFail)
-	until(t, func() bool { return r.State().Retried >= 3 })
-	s.mu.Lock()
-	if len(s.mails) != 0 || len(s.login) != 0 {
-		t.Errorf("in the clear %q was sent, and %q", s.login, s.mails)
+	r := d.Add("mail", makeAction(t, "mail", testkit.MailKeys(s.Addr, keys)))
+	r.Enqueue(sampleFail)
+	testkit.Until(t, func() bool { return r.State().Retried >= 3 })
+	s.Mu.Lock()
+	if len(s.Mails) != 0 || len(s.Login) != 0 {
+		t.Errorf("in the clear %q was sent, and %q", s.Login, s.Mails)
 	}
-	s.mu.Unlock()
-	box := newMailbox(t, "starttls")
-	d.Add("mail", build(t, "mail", mailTo(box.addr, keys+fmt.Sprintf("ca_file = %q", box.caFile))))
-	until(t, func() bool { return r.State().Delivered == 1 })
-	if mails := box.taken(); len(mails) != 1 || !mails[0].tls {
+	s.Mu.Unlock()
+	box := testkit.NewMailbox(t, "starttls")
+	d.Add("mail", makeAction(t, "mail", testkit.MailKeys(box.Addr, keys+fmt.Sprintf("ca_file = %q", box.CaFile))))
+	testkit.Until(t, func() bool { return r.State().Delivered == 1 })
+	if mails := box.Taken(); len(mails) != 1 || !mails[0].TLS {
 		t.Errorf("got %+v", mails)
 	}
 }
 
-// TestReceiverQueueIsBounded has a receiver away for hours while a few monitors flap:
-// what waits stays below the bound, what is dropped is counted, and in the end
+// TestReceiverQueueIsBounded has a receiver away for hours while a few monitors
+// flap: what waits stays below the bound, what is dropped is counted, and in the end
 // the newest state of each is told, and no recovery without its failure.
 // Faults: T45.
 func TestReceiverQueueIsBounded(t *testing.T) {
@@ -293,7 +221,7 @@ func TestReceiverQueueIsBounded(t *testing.T) {
 			}
 			time.Sleep(12 * time.Hour)
 			told, _ := f.taken()
-			of := map[string][]Notice{}
+			of := map[string][]action.Notice{}
 			for _, n := range told {
 				of[n.Monitor] = append(of[n.Monitor], n)
 			}
@@ -322,12 +250,12 @@ func TestReceiverQueueIsBounded(t *testing.T) {
 // Faults: T47.
 func TestGroupsAreSpacedThroughFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(true, func(ctx context.Context, n int, _ []Notice) error {
+		f := newFake(true, func(ctx context.Context, n int, _ []action.Notice) error {
 			switch n % 5 {
 			case 1:
 				return errors.New("451 later")
 			case 2:
-				return &Unreachable{errors.New("refused")}
+				return &action.Unreachable{Err: errors.New("refused")}
 			case 3:
 				<-ctx.Done()
 				return context.Cause(ctx)
@@ -351,7 +279,7 @@ func TestGroupsAreSpacedThroughFaults(t *testing.T) {
 			if c.err == nil {
 				at = append(at, c.at)
 			}
-			if i > 0 && calls[i-1].err != nil && !errors.As(calls[i-1].err, new(*Unreachable)) && !slices.Equal(keys(calls[i-1].notices), keys(c.notices)) {
+			if i > 0 && calls[i-1].err != nil && !errors.As(calls[i-1].err, new(*action.Unreachable)) && !slices.Equal(keys(calls[i-1].notices), keys(c.notices)) {
 				t.Errorf("attempt %d may have been taken, and the next tells something else", i)
 			}
 		}
@@ -365,7 +293,7 @@ func TestGroupsAreSpacedThroughFaults(t *testing.T) {
 // Faults: T47.
 func TestQuietGroupsAreSpacedAfterARetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(true, func(_ context.Context, n int, _ []Notice) error {
+		f := newFake(true, func(_ context.Context, n int, _ []action.Notice) error {
 			if n == 1 {
 				return errors.New("451 later")
 			}
@@ -377,7 +305,7 @@ func TestQuietGroupsAreSpacedAfterARetry(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 		r.Enqueue(fail("b", "2"))
 		time.Sleep(5 * time.Second)
-		r.Enqueue(Notice{Monitor: "c", Event: Init, Time: time.Now()})
+		r.Enqueue(action.Notice{Monitor: "c", Event: action.Init, Time: time.Now()})
 		time.Sleep(8 * time.Second)
 		r.Enqueue(fail("d", "4"))
 		time.Sleep(time.Minute)

@@ -1,4 +1,4 @@
-package monitor
+package delivery
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/state"
 )
 
 // The file of a Ledger has one record a line, as JSON behind the checksum of its
@@ -69,7 +70,7 @@ func encodeKept(k Kept) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(&text, "%08x %s\n", checksum(raw), raw)
+		fmt.Fprintf(&text, "%08x %s\n", state.Checksum(raw), raw)
 	}
 	return text.Bytes(), nil
 }
@@ -77,8 +78,8 @@ func encodeKept(k Kept) ([]byte, error) {
 // decodeKept reads what encodeKept wrote. Of a damaged file it returns the
 // records that are whole, and what is wrong.
 func decodeKept(text []byte) (Kept, error) {
-	if len(text) > maxState {
-		return Kept{}, fmt.Errorf("larger than %d bytes", maxState)
+	if len(text) > state.MaxSize {
+		return Kept{}, fmt.Errorf("larger than %d bytes", state.MaxSize)
 	}
 	line, rest, _ := bytes.Cut(text, []byte("\n"))
 	first, ok := decodeRecord(line)
@@ -111,7 +112,7 @@ func decodeRecord(line []byte) (r ledgerRecord, ok bool) {
 		return r, false
 	}
 	want, err := strconv.ParseUint(string(sum), 16, 32)
-	if err != nil || uint32(want) != checksum(raw) {
+	if err != nil || uint32(want) != state.Checksum(raw) {
 		return r, false
 	}
 	return r, json.Unmarshal(raw, &r) == nil
@@ -146,7 +147,7 @@ func (d *keptDecoder) receiver(r ledgerRecord) {
 		}
 		i = len(d.kept.Owed)
 		d.at[r.Receiver] = i
-		d.kept.Owed = append(d.kept.Owed, action.Backlog{Receiver: r.Receiver, Told: map[string]string{}})
+		d.kept.Owed = append(d.kept.Owed, Backlog{Receiver: r.Receiver, Told: map[string]string{}})
 	}
 	b := &d.kept.Owed[i]
 	switch {

@@ -1,4 +1,4 @@
-package action
+package delivery
 
 import (
 	"context"
@@ -8,12 +8,15 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // call is one attempt that a fake action saw.
 type call struct {
 	at      time.Duration // since the fake was made
-	notices []Notice
+	notices []action.Notice
 	err     error
 }
 
@@ -21,7 +24,7 @@ type call struct {
 type fake struct {
 	group    bool
 	deadline time.Duration
-	do       func(ctx context.Context, n int, ns []Notice) error // n counts calls from 1
+	do       func(ctx context.Context, n int, ns []action.Notice) error // n counts calls from 1
 
 	mu      sync.Mutex // guards all following fields
 	begin   time.Time
@@ -31,14 +34,14 @@ type fake struct {
 	most    int // calls at a time
 }
 
-func newFake(group bool, do func(ctx context.Context, n int, ns []Notice) error) *fake {
+func newFake(group bool, do func(ctx context.Context, n int, ns []action.Notice) error) *fake {
 	return &fake{group: group, do: do, begin: time.Now()}
 }
 
 func (f *fake) Groups() bool            { return f.group }
 func (f *fake) Deadline() time.Duration { return f.deadline }
 
-func (f *fake) Notify(ctx context.Context, ns []Notice) error {
+func (f *fake) Notify(ctx context.Context, ns []action.Notice) error {
 	f.mu.Lock()
 	f.started++
 	n, at := f.started, time.Since(f.begin)
@@ -59,7 +62,7 @@ func (f *fake) Notify(ctx context.Context, ns []Notice) error {
 }
 
 // taken returns what was told, in order, and all attempts.
-func (f *fake) taken() (told []Notice, calls []call) {
+func (f *fake) taken() (told []action.Notice, calls []call) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, c := range f.calls {
@@ -82,9 +85,9 @@ func (f *fake) starts() []time.Duration {
 }
 
 // down returns a script that fails until a time.
-func down(until time.Duration) func(context.Context, int, []Notice) error {
+func down(until time.Duration) func(context.Context, int, []action.Notice) error {
 	begin := time.Now()
-	return func(context.Context, int, []Notice) error {
+	return func(context.Context, int, []action.Notice) error {
 		if time.Since(begin) < until {
 			return errors.New("down")
 		}
@@ -93,11 +96,11 @@ func down(until time.Duration) func(context.Context, int, []Notice) error {
 }
 
 // away returns a script of a receiver that nobody reaches until a time.
-func away(until time.Duration) func(context.Context, int, []Notice) error {
+func away(until time.Duration) func(context.Context, int, []action.Notice) error {
 	do := down(until)
-	return func(ctx context.Context, n int, ns []Notice) error {
+	return func(ctx context.Context, n int, ns []action.Notice) error {
 		if err := do(ctx, n, ns); err != nil {
-			return fmt.Errorf("telling: %w", &Unreachable{err})
+			return fmt.Errorf("telling: %w", &action.Unreachable{Err: err})
 		}
 		return nil
 	}
@@ -126,10 +129,44 @@ func deliver(t *testing.T, opt Options) (d *Deliverer, stop func() (time.Duratio
 	return d, stop
 }
 
-func fail(monitor, incident string) Notice {
-	return Notice{Monitor: monitor, Event: Fail, Incident: incident, Time: time.Now(), Value: 1}
+func fail(monitor, incident string) action.Notice {
+	return action.Notice{Monitor: monitor, Event: action.Fail, Incident: incident, Time: time.Now(), Value: 1}
 }
 
-func recovery(monitor, incident string) Notice {
-	return Notice{Monitor: monitor, Event: Recover, Incident: incident, Time: time.Now()}
+func recovery(monitor, incident string) action.Notice {
+	return action.Notice{Monitor: monitor, Event: action.Recover, Incident: incident, Time: time.Now()}
+}
+
+// The notifications of an incident of the monitor db, and its actions.
+var (
+	sampleSince = time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+	sampleFail  = action.Notice{
+		Monitor: "db", Host: "host1", Event: action.Fail, Incident: "01ABC", Seq: 7, Value: 1.5, Error: "no answer",
+		Since: sampleSince, Time: sampleSince, Version: "1.2.3", Failures: 3,
+	}
+)
+
+func sampleEnv() action.Env { return action.Env{Host: "host1", Version: "1.2.3"} }
+
+// makeAction makes an action of a kind from TOML.
+func makeAction(tb testing.TB, kind, keys string) action.Action {
+	tb.Helper()
+	a, err := action.Builtin()[kind](testkit.DecodeTOML(keys), sampleEnv())
+	if err != nil {
+		tb.Fatalf("making an action of kind %s: %v", kind, err)
+	}
+	return a
+}
+
+// hurried is an action with a deadline of a test's own.
+type hurried struct {
+	action.Action
+	deadline time.Duration
+}
+
+func (h hurried) Deadline() time.Duration { return h.deadline }
+
+func (h hurried) Groups() bool {
+	g, ok := h.Action.(action.Grouper)
+	return ok && g.Groups()
 }

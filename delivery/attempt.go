@@ -1,4 +1,4 @@
-package action
+package delivery
 
 import (
 	"cmp"
@@ -10,13 +10,16 @@ import (
 	"runtime/debug"
 	"slices"
 	"time"
+
+	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/text"
 )
 
 // job is one attempt: the action and the threads it tells of.
 type job struct {
-	action   Action
+	action   action.Action
 	threads  []*thread
-	notices  []Notice
+	notices  []action.Notice
 	from     *backlog
 	timeout  time.Duration
 	change   uint64 // of the Keeper, to be written down first
@@ -26,15 +29,15 @@ type job struct {
 
 func (r *Receiver) job(ts []*thread) job {
 	j := job{action: r.action, threads: ts, from: r.backlog, timeout: r.d.opt.Timeout, failures: r.failures}
-	if d, ok := r.action.(Deadliner); ok {
-		j.timeout = min(cmp.Or(d.Deadline(), j.timeout), MaxTimeout)
+	if d, ok := r.action.(action.Deadliner); ok {
+		j.timeout = min(cmp.Or(d.Deadline(), j.timeout), action.MaxTimeout)
 	}
 	fresh := false
 	for _, t := range ts {
 		for _, e := range t.entries[:t.inFlight] {
 			j.notices = append(j.notices, e.Notice)
 			j.change = max(j.change, e.change)
-			fresh = fresh || t.frozen > 0 && t.fresh && e.Event != Init
+			fresh = fresh || t.frozen > 0 && t.fresh && e.Event != action.Init
 		}
 	}
 	if fresh {
@@ -76,7 +79,7 @@ func (r *Receiver) notify(ctx context.Context, j job) (err error) {
 // and its end, and refusals now and then.
 func (r *Receiver) settle(j job, err error) {
 	log := r.d.opt.Log.With("receiver", r.name, "notices", len(j.notices))
-	var permanent *Permanent
+	var permanent *action.Permanent
 	switch {
 	case err == nil:
 		if failures := r.record(j, delivered, nil); failures > 0 {
@@ -85,15 +88,15 @@ func (r *Receiver) settle(j job, err error) {
 	case errors.As(err, &permanent):
 		r.record(j, refused, err)
 		if r.mayLog(time.Now()) {
-			log.Error("a receiver refuses notices", "error", line(err.Error(), maxReason))
+			log.Error("a receiver refuses notices", "error", text.Line(err.Error(), maxReason))
 		}
 	default:
 		o := postponed
-		if errors.As(err, new(*Unreachable)) {
+		if errors.As(err, new(*action.Unreachable)) {
 			o = unheard
 		}
 		if failures := r.record(j, o, err); failures == 0 {
-			log.Warn("a receiver does not take notices", "error", line(err.Error(), maxReason))
+			log.Warn("a receiver does not take notices", "error", text.Line(err.Error(), maxReason))
 		}
 	}
 }
@@ -117,7 +120,7 @@ func (r *Receiver) record(j job, o outcome, err error) (failures int) {
 	failures = r.failures
 	now := time.Now()
 	if err != nil {
-		r.failure, r.reason = now, line(err.Error(), maxReason)
+		r.failure, r.reason = now, text.Line(err.Error(), maxReason)
 	} else {
 		r.success = now
 	}
@@ -135,7 +138,7 @@ func (r *Receiver) record(j job, o outcome, err error) (failures int) {
 		j.from.settle(t, o)
 	}
 	r.inFlight--
-	if o != postponed && slices.ContainsFunc(j.notices, func(n Notice) bool { return n.Event != Init }) {
+	if o != postponed && slices.ContainsFunc(j.notices, func(n action.Notice) bool { return n.Event != action.Init }) {
 		r.d.Changed()
 	}
 	return failures
@@ -147,12 +150,12 @@ func (r *Receiver) record(j job, o outcome, err error) (failures int) {
 func (r *Receiver) until(now, began time.Time, err error) time.Time {
 	opt := r.d.opt
 	until := now.Add(backoff(r.failures, opt.MinBackoff, opt.MaxBackoff))
-	var unreachable *Unreachable
+	var unreachable *action.Unreachable
 	if errors.As(err, &unreachable) {
 		latest := began.Add(backoff(r.failures, opt.MinBackoff, opt.MaxUnreachable))
 		return later(now.Add(opt.MinBackoff), earlier(until, latest))
 	}
-	var after *RetryAfter
+	var after *action.RetryAfter
 	if errors.As(err, &after) {
 		until = later(until, now.Add(min(after.After, opt.MaxRetryAfter)))
 	}

@@ -1,0 +1,103 @@
+package testkit
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// villain answers each connection with do, in its own goroutine.
+func ServeConns(t *testing.T, do func(net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ServeListener(t, l, do)
+	return l.Addr().String()
+}
+
+// serve answers each connection with do, in its own goroutine.
+func ServeListener(t *testing.T, l net.Listener, do func(net.Conn)) {
+	t.Helper()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var conns []net.Conn
+	wg.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			conns = append(conns, c)
+			mu.Unlock()
+			wg.Go(func() { defer c.Close(); do(c) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		mu.Lock()
+		for _, c := range conns {
+			_ = c.Close()
+		}
+		mu.Unlock()
+		wg.Wait()
+	})
+}
+
+// forever writes b again and again until the other side has enough.
+func WriteForever(c net.Conn, b string, pause time.Duration) {
+	for {
+		if _, err := io.WriteString(c, b); err != nil {
+			return
+		}
+		<-time.After(pause)
+	}
+}
+
+func ReadHTTPRequest(c net.Conn) { _, _ = http.ReadRequest(bufio.NewReader(c)) }
+
+// refusing returns an address that refuses connections, and that nobody else can
+// take: it is bound and does not listen before listen is called.
+func RefusingAddress(t *testing.T) (addr string, listen func() net.Listener) {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := false
+	t.Cleanup(func() {
+		if !taken {
+			_ = syscall.Close(fd)
+		}
+	})
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port), func() net.Listener {
+		if err := syscall.Listen(fd, 16); err != nil {
+			t.Fatal(err)
+		}
+		taken = true
+		file := os.NewFile(uintptr(fd), "listener")
+		defer file.Close()
+		l, err := net.FileListener(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		return l
+	}
+}

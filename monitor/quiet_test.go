@@ -1,0 +1,5 @@
+package monitor
+
+import "log/slog"
+
+var quiet = slog.New(slog.DiscardHandler)

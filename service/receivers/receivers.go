@@ -1,0 +1,101 @@
+// Package receivers lets monitors notify through delivery and action, none of which
+// knows the others.
+package receivers
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/delivery"
+	"github.com/microhq/monitor-srv/monitor"
+)
+
+// receivers turns what changed of a monitor into a notification.
+type receivers struct {
+	deliverer *delivery.Deliverer
+	kinds     map[string]action.Kind
+	env       action.Env
+}
+
+// New returns receivers of a Deliverer that do what the kinds of actions do in
+// env, whose Host and Version are those of every notification.
+func New(d *delivery.Deliverer, kinds map[string]action.Kind, env action.Env) monitor.Delivery {
+	return receivers{d, kinds, env}
+}
+
+var _ monitor.Delivery = receivers{}
+
+// Kinds implements monitor.Delivery.
+func (r receivers) Kinds() []string { return slices.Sorted(maps.Keys(r.kinds)) }
+
+// NewAction implements monitor.Delivery.
+func (r receivers) NewAction(kind string, decode func(any) error) (monitor.Action, error) {
+	return r.kinds[kind](decode, r.env)
+}
+
+// Add implements monitor.Delivery.
+func (r receivers) Add(name string, a monitor.Action) monitor.Receiver {
+	return r.receiver(r.deliverer.Add(name, a.(action.Action)))
+}
+
+// Remove implements monitor.Delivery.
+func (r receivers) Remove(name string) (pending int) { return len(r.deliverer.Remove(name)) }
+
+// Knowing implements monitor.Delivery.
+func (r receivers) Knowing(name, incident string) []monitor.Receiver {
+	var all []monitor.Receiver
+	for _, one := range r.deliverer.Knowing(name, incident) {
+		all = append(all, r.receiver(one))
+	}
+	return all
+}
+
+// Forget implements monitor.Delivery.
+func (r receivers) Forget(name string) { r.deliverer.Forget(name) }
+
+// Changed implements monitor.Delivery.
+func (r receivers) Changed() { r.deliverer.Changed() }
+
+func (r receivers) receiver(of *delivery.Receiver) monitor.Receiver {
+	return receiver{of, r.env.Host, r.env.Version}
+}
+
+// receiver is one receiver of monitors.
+type receiver struct {
+	*delivery.Receiver
+	host, version string
+}
+
+var _ monitor.Receiver = receiver{}
+
+// Enqueue implements monitor.Receiver.
+func (r receiver) Enqueue(c monitor.Change) {
+	r.Receiver.Enqueue(action.Notice{
+		Monitor: c.Monitor, Host: r.host, Version: r.version, Event: action.Event(c.Event),
+		Value: c.Value, Error: c.Error, Time: c.Time, Labels: c.Labels,
+		Incident: c.Incident, Seq: c.Seq, Since: c.Since, Duration: c.Duration, Failures: c.Failures,
+	})
+}
+
+// Pending implements monitor.Receiver.
+func (r receiver) Pending() int { return r.State().Depth }
+
+// Kept returns what a Ledger writes down of monitors and their receivers, all of
+// one moment.
+func Kept(g *monitor.Group, d *delivery.Deliverer) (k delivery.Kept) {
+	for _, i := range g.Incidents(func() { k.Owed = d.Pending() }) {
+		k.Incidents = append(k.Incidents, delivery.Incident(i))
+	}
+	return k
+}
+
+// Resume goes on with what Kept returned before a restart.
+func Resume(g *monitor.Group, d *delivery.Deliverer, k delivery.Kept) {
+	d.Resume(k)
+	open := make([]monitor.Incident, 0, len(k.Incidents))
+	for _, i := range k.Incidents {
+		open = append(open, monitor.Incident(i))
+	}
+	g.Resume(open)
+}

@@ -1,0 +1,37 @@
+package text
+
+import (
+	"strings"
+	"unicode"
+)
+
+// line returns s as one printable line of at most limit bytes: what breaks lines
+// becomes a space; control characters, and marks that change the direction of
+// writing, are dropped.
+func Line(s string, limit int) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case r == unicode.ReplacementChar || !unicode.IsPrint(r):
+			return -1 // includes U+202E and its like
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit-len("…")], "") + "…"
+}
+
+// clean returns s without the characters that line drops, with its lines as they
+// are.
+func Lines(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) || unicode.IsSpace(r) && r != '\r' {
+			return r
+		}
+		return -1
+	}, strings.ToValidUTF8(s, ""))
+}
