@@ -28,7 +28,7 @@ func badArgument(field, format string, args ...any) error {
 
 // brief cuts what a caller may have sent to what one can read. An answer has it
 // in a header.
-func brief(err error) string {
+func shorten(err error) string {
 	const enough = 512
 	text := err.Error()
 	if len(text) > enough {
@@ -46,21 +46,21 @@ func fail(log *slog.Logger, err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &argument):
-		return merrors.BadRequest(errorID, "%s", brief(err))
+		return merrors.BadRequest(errorID, "%s", shorten(err))
 	case errors.Is(err, store.ErrBadCursor):
-		return merrors.BadRequest(errorID, "cursor: %s", brief(err))
+		return merrors.BadRequest(errorID, "cursor: %s", shorten(err))
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, monitor.ErrNotFound):
-		return merrors.NotFound(errorID, "%s", brief(err))
+		return merrors.NotFound(errorID, "%s", shorten(err))
 	case errors.Is(err, monitor.ErrExists), errors.Is(err, monitor.ErrFull):
-		return merrors.Conflict(errorID, "%s", brief(err))
+		return merrors.Conflict(errorID, "%s", shorten(err))
 	case errors.Is(err, access.ErrUnauthorized):
-		return merrors.Unauthorized(errorID, "%s", brief(err))
+		return merrors.Unauthorized(errorID, "%s", shorten(err))
 	case errors.Is(err, access.ErrNoToken), errors.Is(err, access.ErrForbidden):
-		return merrors.Forbidden(errorID, "%s", brief(err))
+		return merrors.Forbidden(errorID, "%s", shorten(err))
 	case errors.Is(err, access.ErrTooMany), errors.As(err, new(*monitor.RateError)):
-		return merrors.New(errorID, brief(err), http.StatusTooManyRequests)
+		return merrors.New(errorID, shorten(err), http.StatusTooManyRequests)
 	case errors.Is(err, monitor.ErrJournal):
-		return merrors.New(errorID, brief(err), http.StatusInsufficientStorage)
+		return merrors.New(errorID, shorten(err), http.StatusInsufficientStorage)
 	}
 	log.Error("answering failed", "error", err)
 	return merrors.InternalServerError(errorID, "internal error")

@@ -156,7 +156,7 @@ func TestStockClientsReadTheSame(t *testing.T) {
 
 func TestSplicedAnswerIsThatOfTheMessages(t *testing.T) {
 	v := goldenView(t)
-	wire, page, err := spliced(v.store, store.Query{})
+	wire, page, err := spliceChecks(v.store, store.Query{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,8 +19,8 @@ func (m *Monitor) HealthChecks(ctx context.Context, req *monitorpb.HealthChecksR
 	if err != nil {
 		return fail(m.log, err)
 	}
-	if takesWire(ctx, req) {
-		wire, page, err := spliced(m.store, q)
+	if acceptsSplice(ctx, req) {
+		wire, page, err := spliceChecks(m.store, q)
 		if err != nil {
 			return fail(m.log, err)
 		}
@@ -42,7 +42,7 @@ const checkSize = 384
 // spliced returns the checks of a page as they stand in the answer. What the
 // store holds is nearly that already, so that an answer costs a tenth of what
 // building and encoding messages would.
-func spliced(st *store.Store, q store.Query) ([]byte, store.Page[store.Check], error) {
+func spliceChecks(st *store.Store, q store.Query) ([]byte, store.Page[store.Check], error) {
 	for {
 		page, err := st.Checks(q)
 		if err != nil {
@@ -65,14 +65,14 @@ func spliced(st *store.Store, q store.Query) ([]byte, store.Page[store.Check], e
 // fields that hold their wire bytes. The protobuf codec writes such fields as
 // they are. The JSON codec of this package decodes them, and marks the request to
 // say so; go-micro's own would leave them out.
-func takesWire(ctx context.Context, req *monitorpb.HealthChecksRequest) bool {
+func acceptsSplice(ctx context.Context, req *monitorpb.HealthChecksRequest) bool {
 	if ct, _ := metadata.Get(ctx, "Content-Type"); ct == "application/protobuf" {
 		return true
 	}
-	return bytes.Equal(req.ProtoReflect().GetUnknown(), wireMark())
+	return bytes.Equal(req.ProtoReflect().GetUnknown(), spliceMark())
 }
 
 // wireMark is an unknown field that no JSON request can hold.
-func wireMark() []byte {
+func spliceMark() []byte {
 	return wire.AppendUint(nil, protowire.MaxValidNumber, 1)
 }

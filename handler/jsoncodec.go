@@ -46,10 +46,10 @@ func (c *jsonCodec) ReadBody(body any) error {
 		return err
 	}
 	if err := readStock(raw, msg); err != nil {
-		return merrors.BadRequest(errorID, "%s", brief(jsonFault(raw, msg, err)))
+		return merrors.BadRequest(errorID, "%s", shorten(jsonFault(raw, msg, err)))
 	}
 	if req, ok := msg.(*monitorpb.HealthChecksRequest); ok {
-		req.ProtoReflect().SetUnknown(wireMark())
+		req.ProtoReflect().SetUnknown(spliceMark())
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func contentType(header map[string]string) string {
 
 // unframe takes off the frame that go-micro's gRPC codec puts around a message:
 // a zero byte, which no message begins with, and the length.
-func unframe(body []byte) []byte {
+func stripGRPCFrame(body []byte) []byte {
 	const frame = 5
 	if len(body) >= frame && body[0] == 0 &&
 		uint64(binary.BigEndian.Uint32(body[1:])) == uint64(len(body)-frame) {

@@ -78,7 +78,7 @@ func TestEventsOfStockCodecsAreTaken(t *testing.T) {
 			"gRPC frame":                {"application/grpc+proto", encoded(t, grpc.NewCodec, want)},
 		} {
 			d := newDecoder()
-			if rej := d.message(kind, map[string]string{"Content-Type": c.contentType}, c.body); rej.reason != accepted {
+			if rej := d.decodeMessage(kind, map[string]string{"Content-Type": c.contentType}, c.body); rej.reason != accepted {
 				t.Errorf("%T as %s: %v", want, name, rej)
 				continue
 			}

@@ -42,18 +42,18 @@ var topics = [...]string{
 }
 
 // counters is what Counters are made from.
-type counters struct {
-	topics   [len(topics)]topicCounters
+type counts struct {
+	topics   [len(topics)]topicCounts
 	rejected [reasons]atomic.Uint64
 	repaired [repairCount]atomic.Uint64
 }
 
-type topicCounters struct {
+type topicCounts struct {
 	received, bytes, rejected, dropped atomic.Uint64
 	outcomes                           [store.Refused + 1]atomic.Uint64
 }
 
-func (c *counters) repair(set repairs) {
+func (c *counts) repair(set repairs) {
 	if set == 0 {
 		return
 	}
@@ -64,7 +64,7 @@ func (c *counters) repair(set repairs) {
 	}
 }
 
-func (c *counters) snapshot(dropped [classes]uint64) Counters {
+func (c *counts) snapshot(dropped [categories]uint64) Counters {
 	s := Counters{
 		Topics:   make(map[string]TopicCounters, len(topics)),
 		Rejected: make(map[string]uint64),
@@ -81,12 +81,12 @@ func (c *counters) snapshot(dropped [classes]uint64) Counters {
 		s.Repaired[r.String()] = c.repaired[r].Load()
 	}
 	for i, n := range dropped {
-		s.Dropped[class(i).String()] = n
+		s.Dropped[category(i).String()] = n
 	}
 	return s
 }
 
-func (c *topicCounters) snapshot() TopicCounters {
+func (c *topicCounts) snapshot() TopicCounters {
 	return TopicCounters{
 		Received: c.received.Load(),
 		Bytes:    c.bytes.Load(),

@@ -20,16 +20,16 @@ type decoder struct {
 	event   store.Event
 	repairs repairs
 
-	nodes     int       // nodes in the service
-	node      []byte    // bytes of the first one
-	service   bool      // there was a service
-	metadata  wire.Span // in node
-	dirtyNode bool      // metadata needs a repair
+	nodes       int       // nodes in the service
+	node        []byte    // bytes of the first one
+	hasService  bool      // there was a service
+	metadata    wire.Span // in node
+	badMetadata bool      // metadata needs a repair
 
-	body    []byte // body of an event that needed a repair
-	meta    []byte // the same for metadata
-	entries mapEntries
-	wire    []byte // an event that came as JSON
+	bodyBuf     []byte // body of an event that needed a repair
+	metadataBuf []byte // the same for metadata
+	entries     mapEntries
+	wireBuf     []byte // an event that came as JSON
 }
 
 // decode decodes one message of the kind.
@@ -38,24 +38,24 @@ func (d *decoder) decode(kind store.Kind, msg []byte) rejection {
 	var rej rejection
 	switch kind {
 	case store.KindCheck:
-		rej = d.check(msg)
+		rej = d.decodeCheck(msg)
 	case store.KindStatus:
-		rej = d.status(msg)
+		rej = d.decodeStatus(msg)
 	default:
-		rej = d.stats(msg)
+		rej = d.decodeStats(msg)
 	}
 	if rej.reason != accepted {
 		return rej
 	}
-	return d.identity()
+	return d.checkIdentity()
 }
 
 func (d *decoder) reset(kind store.Kind) {
 	d.event = store.Event{Kind: kind}
 	d.repairs = 0
-	d.nodes, d.node, d.service = 0, nil, false
-	d.metadata, d.dirtyNode = wire.Span{}, false
-	d.body, d.meta = d.body[:0], d.meta[:0]
+	d.nodes, d.node, d.hasService = 0, nil, false
+	d.metadata, d.badMetadata = wire.Span{}, false
+	d.bodyBuf, d.metadataBuf = d.bodyBuf[:0], d.metadataBuf[:0]
 }
 
 // release lets go of the message, and of buffers that a rare large one made.
@@ -63,7 +63,7 @@ func (d *decoder) release() {
 	const enough = 16 << 10
 	d.event, d.node = store.Event{}, nil
 	clear(d.entries[:cap(d.entries)])
-	for _, b := range []*[]byte{&d.body, &d.meta, &d.wire} {
+	for _, b := range []*[]byte{&d.bodyBuf, &d.metadataBuf, &d.wireBuf} {
 		if cap(*b) > enough {
 			*b = nil
 		}
@@ -73,7 +73,7 @@ func (d *decoder) release() {
 // readService reads a Service. If a message holds several, they add up, as for
 // proto.Unmarshal.
 func (d *decoder) readService(msg []byte) rejection {
-	d.service = true
+	d.hasService = true
 	var f wire.Field
 	for len(msg) > 0 {
 		n := f.Read(msg)
@@ -123,37 +123,37 @@ func (d *decoder) readNode(msg []byte) rejection {
 		}
 		pos += n
 	}
-	d.dirtyNode = seen.needsRepair(maxMetadata) || d.metadata.Scattered
+	d.badMetadata = seen.needsRepair(maxMetadata) || d.metadata.Scattered
 	return rejection{}
 }
 
 // identity checks what makes the key, and settles what is known of the node.
-func (d *decoder) identity() rejection {
+func (d *decoder) checkIdentity() rejection {
 	e := &d.event
 	switch {
-	case !d.service || len(e.Service) == 0:
+	case !d.hasService || len(e.Service) == 0:
 		return rejection{noService, "service.name"}
 	case d.nodes == 0 || len(e.Node) == 0:
 		return rejection{noNode, "service.nodes"}
 	case e.Kind == store.KindCheck && len(e.ID) == 0:
 		return rejection{noID, "id"}
-	case len(e.Service) > health.MaxServiceName || !identity(e.Service):
+	case len(e.Service) > health.MaxServiceName || !validIdentity(e.Service):
 		return rejection{badIdentity, "service.name"}
-	case len(e.Version) > health.MaxVersion || !identity(e.Version):
+	case len(e.Version) > health.MaxVersion || !validIdentity(e.Version):
 		return rejection{badIdentity, "service.version"}
-	case len(e.Node) > health.MaxNodeID || !identity(e.Node):
+	case len(e.Node) > health.MaxNodeID || !validIdentity(e.Node):
 		return rejection{badIdentity, "service.nodes.id"}
-	case len(e.ID) > health.MaxCheckID || !identity(e.ID):
+	case len(e.ID) > health.MaxCheckID || !validIdentity(e.ID):
 		return rejection{badIdentity, "id"}
 	}
-	if len(e.Address) > maxAddress || !identity(e.Address) {
+	if len(e.Address) > maxAddress || !validIdentity(e.Address) {
 		d.repairs.add(repairAddress)
 		e.Address = nil
 	}
 	e.Metadata = d.metadata.Of(d.node)
-	if d.dirtyNode {
-		d.meta = d.rebuildMap(d.meta, d.node, wire.NodeMetadata, maxMetadata)
-		e.Metadata = d.meta
+	if d.badMetadata {
+		d.metadataBuf = d.rebuildMap(d.metadataBuf, d.node, wire.NodeMetadata, maxMetadata)
+		e.Metadata = d.metadataBuf
 	}
 	return rejection{}
 }
@@ -169,7 +169,7 @@ const (
 // mended reports whether an identity field holds the replacement character: in
 // an event whose bytes had to be replaced before it could be decoded, two
 // different keys may have become one.
-func (d *decoder) mended() bool {
+func (d *decoder) identityReplaced() bool {
 	e := &d.event
 	for _, b := range [][]byte{e.Service, e.Version, e.Node, e.ID} {
 		if bytes.Contains(b, []byte(replacement)) {

@@ -7,7 +7,7 @@ import (
 )
 
 // check reads a HealthCheck.
-func (d *decoder) check(msg []byte) rejection {
+func (d *decoder) decodeCheck(msg []byte) rejection {
 	e := &d.event
 	var f wire.Field
 	var body wire.Span
@@ -42,13 +42,13 @@ func (d *decoder) check(msg []byte) rejection {
 			body.Add(pos, pos+n)
 		case wire.HealthCheckError<<3 | wire.Bytes:
 			errors++
-			dirty = dirty || errors > 1 || !clean(f.Bytes, health.MaxText)
+			dirty = dirty || errors > 1 || !validText(f.Bytes, health.MaxText)
 			body.Add(pos, pos+n)
 		}
 		pos += n
 	}
-	if !clean(e.Description, health.MaxText) {
-		e.Description = d.text(e.Description, health.MaxText)
+	if !validText(e.Description, health.MaxText) {
+		e.Description = d.repairText(e.Description, health.MaxText)
 	}
 	if _, ok := healthpb.HealthCheck_Status_name[e.Status]; !ok {
 		d.unknownEnum()
@@ -67,9 +67,9 @@ func (d *decoder) unknownEnum() {
 
 // rebuildCheck writes the body anew, with repairs, from a well-formed message.
 func (d *decoder) rebuildCheck(msg []byte) {
-	d.body = d.rebuildMap(d.body, msg, wire.HealthCheckResults, health.MaxResultsTotal)
-	if text := d.text(wire.LastBytes(msg, wire.HealthCheckError), health.MaxText); len(text) > 0 {
-		d.body = wire.AppendBytes(d.body, wire.HealthCheckError, text)
+	d.bodyBuf = d.rebuildMap(d.bodyBuf, msg, wire.HealthCheckResults, health.MaxResultsTotal)
+	if text := d.repairText(wire.LastBytes(msg, wire.HealthCheckError), health.MaxText); len(text) > 0 {
+		d.bodyBuf = wire.AppendBytes(d.bodyBuf, wire.HealthCheckError, text)
 	}
-	d.event.Body = d.body
+	d.event.Body = d.bodyBuf
 }

@@ -19,32 +19,32 @@ import (
 func (d *decoder) decodeJSON(kind store.Kind, msg []byte) rejection {
 	valid := utf8.Valid(msg)
 	if valid {
-		wire, ok := d.transcoders[kind].AppendWire(d.wire[:0], msg)
-		d.wire = wire
+		wire, ok := d.transcoders[kind].AppendWire(d.wireBuf[:0], msg)
+		d.wireBuf = wire
 		if ok {
 			return d.decode(kind, wire)
 		}
 	} else {
 		msg = bytes.ToValidUTF8(msg, []byte(replacement))
 	}
-	if whole, torn := wholePairs(msg); torn {
+	if whole, torn := repairSurrogates(msg); torn {
 		msg, valid = whole, false
 	}
 	m := newMessage(kind)
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(msg, m); err != nil {
 		return rejection{malformed, err.Error()}
 	}
-	wire, err := proto.MarshalOptions{}.MarshalAppend(d.wire[:0], m)
+	wire, err := proto.MarshalOptions{}.MarshalAppend(d.wireBuf[:0], m)
 	if err != nil {
 		return rejection{malformed, err.Error()}
 	}
-	d.wire = wire
+	d.wireBuf = wire
 	rej := d.decode(kind, wire)
 	if valid || rej.reason != accepted {
 		return rej
 	}
 	d.repairs.add(repairUTF8)
-	if d.mended() {
+	if d.identityReplaced() {
 		return rejection{badIdentity, "invalid UTF-8"}
 	}
 	return rejection{}
@@ -53,7 +53,7 @@ func (d *decoder) decodeJSON(kind store.Kind, msg []byte) rejection {
 // wholePairs replaces escapes that are half of a surrogate pair, and reports whether
 // there were any. They stand for no character, so protojson refuses the whole
 // message; programs in JavaScript write them where they cut a text within one.
-func wholePairs(msg []byte) (whole []byte, torn bool) {
+func repairSurrogates(msg []byte) (whole []byte, torn bool) {
 	const size = 6 // of \u and four digits
 	whole = msg
 	for i := 0; i < len(msg); {

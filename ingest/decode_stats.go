@@ -11,7 +11,7 @@ import (
 )
 
 // stats reads a Stats.
-func (d *decoder) stats(msg []byte) rejection {
+func (d *decoder) decodeStats(msg []byte) rejection {
 	e := &d.event
 	var f wire.Field
 	var body wire.Span
@@ -101,7 +101,7 @@ func (s *statsScan) endpoint(msg []byte) bool {
 		msg = msg[n:]
 		switch f.Tag {
 		case wire.EndpointService<<3 | wire.Bytes, wire.EndpointMethod<<3 | wire.Bytes:
-			s.bad = s.bad || !clean(f.Bytes, maxEndpointName)
+			s.bad = s.bad || !validText(f.Bytes, maxEndpointName)
 		case wire.EndpointErrors<<3 | wire.Bytes, wire.EndpointSuccess<<3 | wire.Bytes, wire.EndpointDropped<<3 | wire.Bytes:
 			if !s.metrics(f.Bytes) {
 				return false
@@ -160,7 +160,7 @@ func (d *decoder) rebuildStats(msg []byte, endpoints int) {
 		case wire.StatsCPU<<3 | wire.Bytes, wire.StatsMemory<<3 | wire.Bytes, wire.StatsDisk<<3 | wire.Bytes, wire.StatsRuntime<<3 | wire.Bytes:
 			used.read(f.Tag>>3-wire.StatsCPU, f.Bytes)
 		case wire.StatsEndpoints<<3 | wire.Bytes:
-			p := d.endpoint(f.Bytes)
+			p := d.repairEndpoint(f.Bytes)
 			if room == 0 {
 				other.add(p)
 				continue
@@ -169,12 +169,12 @@ func (d *decoder) rebuildStats(msg []byte, endpoints int) {
 			rows = p.append(rows)
 		}
 	}
-	d.body = used.append(d.body)
-	d.body = append(d.body, rows...)
+	d.bodyBuf = used.append(d.bodyBuf)
+	d.bodyBuf = append(d.bodyBuf, rows...)
 	if endpoints > health.MaxEndpoints {
-		d.body = other.append(d.body)
+		d.bodyBuf = other.append(d.bodyBuf)
 	}
-	d.event.Body = d.body
+	d.event.Body = d.bodyBuf
 }
 
 // read reads a well-formed part.
@@ -204,7 +204,7 @@ func (u *usage) append(b []byte) []byte {
 }
 
 // side returns the side of an endpoint, SERVER if the number is not known.
-func (d *decoder) side(v uint64) healthpb.Endpoint_Side {
+func (d *decoder) repairSide(v uint64) healthpb.Endpoint_Side {
 	side := healthpb.Endpoint_Side(int32(v))
 	if _, ok := healthpb.Endpoint_Side_name[int32(side)]; !ok {
 		d.repairs.add(repairEnum)

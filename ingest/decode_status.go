@@ -7,7 +7,7 @@ import (
 )
 
 // status reads a Status.
-func (d *decoder) status(msg []byte) rejection {
+func (d *decoder) decodeStatus(msg []byte) rejection {
 	e := &d.event
 	var f wire.Field
 	var body wire.Span
@@ -26,7 +26,7 @@ func (d *decoder) status(msg []byte) rejection {
 			e.Status = int32(f.Value)
 		case wire.StatusInfo<<3 | wire.Bytes:
 			infos++
-			dirty = dirty || infos > 1 || !clean(f.Bytes, health.MaxText)
+			dirty = dirty || infos > 1 || !validText(f.Bytes, health.MaxText)
 			body.Add(pos, pos+n)
 		case wire.StatusTimestamp<<3 | wire.Varint:
 			e.Timestamp = int64(f.Value)
@@ -42,10 +42,10 @@ func (d *decoder) status(msg []byte) rejection {
 	}
 	e.Body = body.Of(msg)
 	if dirty {
-		if text := d.text(wire.LastBytes(msg, wire.StatusInfo), health.MaxText); len(text) > 0 {
-			d.body = wire.AppendBytes(d.body, wire.StatusInfo, text)
+		if text := d.repairText(wire.LastBytes(msg, wire.StatusInfo), health.MaxText); len(text) > 0 {
+			d.bodyBuf = wire.AppendBytes(d.bodyBuf, wire.StatusInfo, text)
 		}
-		e.Body = d.body
+		e.Body = d.bodyBuf
 	}
 	return rejection{}
 }

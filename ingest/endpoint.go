@@ -21,7 +21,7 @@ type endpoint struct {
 }
 
 // endpoint reads a well-formed Endpoint and repairs it.
-func (d *decoder) endpoint(msg []byte) (p endpoint) {
+func (d *decoder) repairEndpoint(msg []byte) (p endpoint) {
 	var f wire.Field
 	for len(msg) > 0 {
 		msg = msg[f.Read(msg):]
@@ -33,13 +33,13 @@ func (d *decoder) endpoint(msg []byte) (p endpoint) {
 		case wire.EndpointErrors<<3 | wire.Bytes, wire.EndpointSuccess<<3 | wire.Bytes, wire.EndpointDropped<<3 | wire.Bytes:
 			p.metrics[f.Tag>>3-wire.EndpointErrors].read(f.Bytes)
 		case wire.EndpointSide<<3 | wire.Varint:
-			p.side = d.side(f.Value)
+			p.side = d.repairSide(f.Value)
 		}
 	}
-	p.service = d.text(p.service, maxEndpointName)
-	p.method = d.text(p.method, maxEndpointName)
+	p.service = d.repairText(p.service, maxEndpointName)
+	p.method = d.repairText(p.method, maxEndpointName)
 	for i := range p.metrics {
-		if p.metrics[i].mend() {
+		if p.metrics[i].zeroInvalid() {
 			d.repairs.add(repairMetrics)
 		}
 	}
@@ -95,7 +95,7 @@ func (m *metrics) read(msg []byte) {
 }
 
 // mend sets to zero what cannot be, and reports whether there was such.
-func (m *metrics) mend() (bad bool) {
+func (m *metrics) zeroInvalid() (bad bool) {
 	if m.count < 0 {
 		m.count, bad = 0, true
 	}
@@ -123,7 +123,7 @@ func (m *metrics) add(q metrics) {
 	mean := m.mean + gap*k/(n+k)
 	variance := (n*m.stdDev*m.stdDev + k*q.stdDev*q.stdDev + gap*gap*n*k/(n+k)) / (n + k)
 	m.mean, m.stdDev = mean, math.Sqrt(variance)
-	m.mend()
+	m.zeroInvalid()
 }
 
 func (m metrics) append(b []byte) []byte {

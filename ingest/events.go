@@ -38,7 +38,7 @@ type Config struct {
 type Events struct {
 	cfg         Config
 	queue       *queue
-	counters    counters
+	counts      counts
 	limiter     limiter
 	items       items
 	transcoders *transcoders
@@ -80,7 +80,7 @@ func (e *Events) Subscribe(b broker.Broker) error {
 		return errors.New("subscribing to the bus: already subscribed")
 	}
 	for kind, topic := range topics {
-		sub, err := b.Subscribe(topic, e.receiver(store.Kind(kind)))
+		sub, err := b.Subscribe(topic, e.brokerHandler(store.Kind(kind)))
 		if err != nil {
 			return errors.Join(fmt.Errorf("subscribing to %q: %w", topic, err), e.unsubscribeLocked())
 		}
@@ -110,7 +110,7 @@ func (e *Events) unsubscribeLocked() error {
 
 // Counters returns what was counted.
 func (e *Events) Counters() Counters {
-	return e.counters.snapshot(e.queue.drops())
+	return e.counts.snapshot(e.queue.drops())
 }
 
 // QueueState tells how the queue in front of the store is.
@@ -178,5 +178,5 @@ func (e *Events) putOne(it *item) {
 		}
 	}()
 	outcome := e.cfg.Store.Put(&it.event)
-	e.counters.topics[it.event.Kind].outcomes[outcome].Add(1)
+	e.counts.topics[it.event.Kind].outcomes[outcome].Add(1)
 }

@@ -8,22 +8,22 @@ import (
 
 // item is one event on its way through the queue, with a copy of all its bytes.
 type item struct {
-	event store.Event
-	data  []byte
-	class class
-	seq   uint64 // order of arrival
-	next  *item
+	event    store.Event
+	data     []byte
+	category category
+	seq      uint64 // order of arrival
+	next     *item
 }
 
 // itemSize is what an item needs beside its data, rounded up.
-const itemSize = 320
+const itemOverhead = 320
 
-func (it *item) size() int { return itemSize + len(it.data) }
+func (it *item) size() int { return itemOverhead + len(it.data) }
 
 // set makes it a copy of e.
 func (it *item) set(e *store.Event) {
 	it.event = *e
-	it.class = classOf(e)
+	it.category = categoryOf(e)
 	it.next = nil
 	fields := [...]*[]byte{
 		&it.event.Service, &it.event.Version, &it.event.Node, &it.event.Address,
@@ -50,7 +50,7 @@ type items struct{ pool sync.Pool }
 
 // maxReused is how much data an item may keep in the pool. Nearly all events
 // have less, and a few large ones must not make the pool large.
-const maxReused = 1 << 10
+const maxPooledData = 1 << 10
 
 func (p *items) get() *item {
 	if it, ok := p.pool.Get().(*item); ok {
@@ -60,7 +60,7 @@ func (p *items) get() *item {
 }
 
 func (p *items) put(it *item) {
-	if cap(it.data) > maxReused {
+	if cap(it.data) > maxPooledData {
 		it.data = nil
 	}
 	it.event = store.Event{}

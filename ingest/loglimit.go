@@ -16,8 +16,8 @@ type limiter struct {
 }
 
 type line struct {
-	last time.Time
-	held uint64
+	last  time.Time
+	count uint64
 }
 
 // allow reports whether a line may be written now, and how many there would have
@@ -33,11 +33,11 @@ func (l *limiter) allow(key string) (times uint64, ok bool) {
 		n = new(line)
 		l.lines[key] = n
 	}
-	n.held++
+	n.count++
 	now := time.Now()
 	if !n.last.IsZero() && now.Sub(n.last) < logEvery {
 		return 0, false
 	}
-	times, n.held, n.last = n.held, 0, now
+	times, n.count, n.last = n.count, 0, now
 	return times, true
 }

@@ -104,7 +104,7 @@ func (d *decoder) rebuildMap(b, msg []byte, num protowire.Number, maxSize int) [
 	for len(msg) > 0 {
 		msg = msg[f.Read(msg):]
 		if f.Tag == uint64(num)<<3|wire.Bytes {
-			dropped = d.entries.put(d.mapEntry(f.Bytes)) || dropped
+			dropped = d.entries.put(d.repairMapEntry(f.Bytes)) || dropped
 		}
 	}
 	dropped = d.entries.fit(maxSize) || dropped
@@ -120,9 +120,9 @@ func (d *decoder) rebuildMap(b, msg []byte, num protowire.Number, maxSize int) [
 }
 
 // mapEntry reads a well-formed entry and repairs it.
-func (d *decoder) mapEntry(entry []byte) wire.MapEntry {
+func (d *decoder) repairMapEntry(entry []byte) wire.MapEntry {
 	return wire.MapEntry{
-		Key:   d.text(wire.LastBytes(entry, wire.MapKey), health.MaxResultKey),
-		Value: d.text(wire.LastBytes(entry, wire.MapValue), health.MaxResultValue),
+		Key:   d.repairText(wire.LastBytes(entry, wire.MapKey), health.MaxResultKey),
+		Value: d.repairText(wire.LastBytes(entry, wire.MapValue), health.MaxResultValue),
 	}
 }

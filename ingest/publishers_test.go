@@ -96,7 +96,7 @@ func TestEventsOfOldPublishersAreTaken(t *testing.T) {
 		for _, json := range []bool{false, true} {
 			body, ct := oldEvent(t, kind, json)
 			d := newDecoder()
-			if rej := d.message(kind, map[string]string{"Content-Type": ct}, body); rej.reason != accepted {
+			if rej := d.decodeMessage(kind, map[string]string{"Content-Type": ct}, body); rej.reason != accepted {
 				t.Errorf("%s as %s: %v", oldNames[kind], ct, rej)
 				continue
 			}

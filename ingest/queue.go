@@ -9,42 +9,42 @@ import (
 )
 
 // class is how much an event matters when not all can be kept.
-type class uint8
+type category uint8
 
 const (
-	classStatus  class = iota // statuses of nodes
-	classFailing              // checks that are not well
-	classCheck                // the other checks
-	classStats
-	classes
+	categoryStatus  category = iota // statuses of nodes
+	categoryFailing                 // checks that are not well
+	categoryCheck                   // the other checks
+	categoryStats
+	categories
 )
 
 // String returns the name of the class in counters.
-func (c class) String() string {
+func (c category) String() string {
 	return [...]string{"status", "failing", "check", "stats"}[c]
 }
 
 // lane returns in which list of the queue the class waits; the higher, the less
 // it matters. Statuses and failing checks matter alike.
-func (c class) lane() int { return [...]int{0, 0, 1, 2}[c] }
+func (c category) priority() int { return [...]int{0, 0, 1, 2}[c] }
 
 const (
-	lanes     = 3
-	statsLane = 2
+	priorities     = 3
+	lowestPriority = 2
 )
 
-func classOf(e *store.Event) class {
+func categoryOf(e *store.Event) category {
 	switch e.Kind {
 	case store.KindStatus:
-		return classStatus
+		return categoryStatus
 	case store.KindStats:
-		return classStats
+		return categoryStats
 	}
 	switch healthpb.HealthCheck_Status(e.Status) {
 	case healthpb.HealthCheck_ERROR, healthpb.HealthCheck_WARNING:
-		return classFailing
+		return categoryFailing
 	}
-	return classCheck
+	return categoryCheck
 }
 
 // queue holds events until the store takes them. It is bounded by number and by
@@ -60,12 +60,12 @@ type queue struct {
 	wake chan struct{}
 
 	mu      sync.Mutex
-	lanes   [lanes]list // guarded by mu, as is all below
+	lists   [priorities]list // guarded by mu, as is all below
 	count   int
 	bytes   int
 	seq     uint64
 	closed  bool
-	dropped [classes]uint64
+	dropped [categories]uint64
 	// since is when dropping began and last when it last happened.
 	since, last time.Time
 }
@@ -75,14 +75,14 @@ func newQueue(maxCount, maxBytes int) *queue {
 }
 
 // dropPause ends a time of dropping: so long without a drop.
-const dropPause = 10 * time.Second
+const dropWindow = 10 * time.Second
 
 // push puts an item in, and returns what had to go for it: items that matter
 // less or as much and are older, or else the item itself.
 func (q *queue) push(it *item) (dropped list) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	lane := it.class.lane()
+	lane := it.category.priority()
 	for q.closed || q.count >= q.maxCount || q.bytes+it.size() > q.maxBytes {
 		victim := q.victimLocked(lane)
 		if victim == nil {
@@ -93,7 +93,7 @@ func (q *queue) push(it *item) (dropped list) {
 	}
 	q.seq++
 	it.seq = q.seq
-	q.lanes[lane].push(it)
+	q.lists[lane].push(it)
 	q.count++
 	q.bytes += it.size()
 	select {
@@ -109,7 +109,7 @@ func (q *queue) victimLocked(lane int) *item {
 	if q.closed {
 		return nil
 	}
-	for i := lanes - 1; i >= lane; i-- {
+	for i := priorities - 1; i >= lane; i-- {
 		if it := q.popLocked(i); it != nil {
 			return it
 		}
@@ -118,9 +118,9 @@ func (q *queue) victimLocked(lane int) *item {
 }
 
 func (q *queue) dropLocked(it *item, dropped *list) {
-	q.dropped[it.class]++
+	q.dropped[it.category]++
 	now := time.Now()
-	if now.Sub(q.last) > dropPause {
+	if now.Sub(q.last) > dropWindow {
 		q.since = now
 	}
 	q.last = now
@@ -128,7 +128,7 @@ func (q *queue) dropLocked(it *item, dropped *list) {
 }
 
 func (q *queue) popLocked(lane int) *item {
-	it := q.lanes[lane].pop()
+	it := q.lists[lane].pop()
 	if it != nil {
 		q.count--
 		q.bytes -= it.size()
@@ -150,7 +150,7 @@ func (q *queue) take(batch []*item) []*item {
 	defer q.mu.Unlock()
 	batch = batch[:0]
 	for bytes := 0; len(batch) < cap(batch) && bytes < batchBytes; {
-		it := q.popLocked(q.nextLaneLocked())
+		it := q.popLocked(q.nextPriorityLocked())
 		if it == nil {
 			break
 		}
@@ -160,11 +160,11 @@ func (q *queue) take(batch []*item) []*item {
 	return batch
 }
 
-func (q *queue) nextLaneLocked() int {
-	a, b := q.lanes[0].head, q.lanes[1].head
+func (q *queue) nextPriorityLocked() int {
+	a, b := q.lists[0].head, q.lists[1].head
 	switch {
 	case a == nil && b == nil:
-		return statsLane
+		return lowestPriority
 	case b == nil || (a != nil && a.seq < b.seq):
 		return 0
 	}
@@ -182,7 +182,7 @@ func (q *queue) close() {
 func (q *queue) discard() (dropped list) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i := range q.lanes {
+	for i := range q.lists {
 		for it := q.popLocked(i); it != nil; it = q.popLocked(i) {
 			q.dropLocked(it, &dropped)
 		}
@@ -194,13 +194,13 @@ func (q *queue) discard() (dropped list) {
 func (q *queue) state() (count, bytes int, since time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if time.Since(q.last) <= dropPause {
+	if time.Since(q.last) <= dropWindow {
 		since = q.since
 	}
 	return q.count, q.bytes, since
 }
 
-func (q *queue) drops() [classes]uint64 {
+func (q *queue) drops() [categories]uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.dropped

@@ -10,16 +10,16 @@ import (
 	"github.com/microhq/monitor-srv/store"
 )
 
-func newItem(c class, name string) *item {
+func newItem(c category, name string) *item {
 	e := &store.Event{Service: []byte(name)}
 	switch c {
-	case classStatus:
+	case categoryStatus:
 		e.Kind = store.KindStatus
-	case classFailing:
+	case categoryFailing:
 		e.Status = int32(healthpb.HealthCheck_ERROR)
-	case classCheck:
+	case categoryCheck:
 		e.Status = int32(healthpb.HealthCheck_OK)
-	case classStats:
+	case categoryStats:
 		e.Kind = store.KindStats
 	}
 	it := new(item)
@@ -45,16 +45,16 @@ func (l *list) all() (items []*item) {
 func TestClassOf(t *testing.T) {
 	for _, c := range []struct {
 		event store.Event
-		want  class
+		want  category
 	}{
-		{store.Event{Kind: store.KindStatus}, classStatus},
-		{store.Event{Kind: store.KindStats}, classStats},
-		{store.Event{Kind: store.KindCheck, Status: int32(healthpb.HealthCheck_ERROR)}, classFailing},
-		{store.Event{Kind: store.KindCheck, Status: int32(healthpb.HealthCheck_WARNING)}, classFailing},
-		{store.Event{Kind: store.KindCheck, Status: int32(healthpb.HealthCheck_OK)}, classCheck},
-		{store.Event{Kind: store.KindCheck}, classCheck},
+		{store.Event{Kind: store.KindStatus}, categoryStatus},
+		{store.Event{Kind: store.KindStats}, categoryStats},
+		{store.Event{Kind: store.KindCheck, Status: int32(healthpb.HealthCheck_ERROR)}, categoryFailing},
+		{store.Event{Kind: store.KindCheck, Status: int32(healthpb.HealthCheck_WARNING)}, categoryFailing},
+		{store.Event{Kind: store.KindCheck, Status: int32(healthpb.HealthCheck_OK)}, categoryCheck},
+		{store.Event{Kind: store.KindCheck}, categoryCheck},
 	} {
-		if got := classOf(&c.event); got != c.want {
+		if got := categoryOf(&c.event); got != c.want {
 			t.Errorf("%v: %v, want %v", c.event, got, c.want)
 		}
 	}
@@ -62,7 +62,7 @@ func TestClassOf(t *testing.T) {
 
 func TestQueueKeepsChecksAndStatusesInOrderAndStatsLast(t *testing.T) {
 	q := newQueue(100, 1<<20)
-	for i, c := range []class{classStats, classCheck, classFailing, classCheck, classStatus, classStats, classCheck} {
+	for i, c := range []category{categoryStats, categoryCheck, categoryFailing, categoryCheck, categoryStatus, categoryStats, categoryCheck} {
 		q.push(newItem(c, fmt.Sprint(i)))
 	}
 	if got, want := names(q.take(make([]*item, 0, 100))), "1 2 3 4 6 0 5 "; got != want {
@@ -73,28 +73,28 @@ func TestQueueKeepsChecksAndStatusesInOrderAndStatsLast(t *testing.T) {
 // Faults: T9.
 func TestFullQueueDropsTheOldestOfTheLeastImportant(t *testing.T) {
 	q := newQueue(4, 1<<20)
-	push := func(c class, name string) string {
+	push := func(c category, name string) string {
 		dropped := q.push(newItem(c, name))
 		return names(dropped.all())
 	}
 	for i, step := range []struct {
-		class class
+		class category
 		name  string
 		want  string // dropped
 	}{
-		{classStats, "stats1", ""},
-		{classStats, "stats2", ""},
-		{classCheck, "ok1", ""},
-		{classFailing, "error1", ""},
-		{classStats, "stats3", "stats1 "}, // the newer of its kind
-		{classCheck, "ok2", "stats2 "},
-		{classStatus, "status1", "stats3 "},
-		{classFailing, "error2", "ok1 "},
-		{classStats, "stats4", "stats4 "}, // all others matter more
-		{classCheck, "ok3", "ok2 "},
-		{classStatus, "status2", "ok3 "},
-		{classCheck, "ok4", "ok4 "},
-		{classFailing, "error3", "error1 "}, // as much, but older
+		{categoryStats, "stats1", ""},
+		{categoryStats, "stats2", ""},
+		{categoryCheck, "ok1", ""},
+		{categoryFailing, "error1", ""},
+		{categoryStats, "stats3", "stats1 "}, // the newer of its kind
+		{categoryCheck, "ok2", "stats2 "},
+		{categoryStatus, "status1", "stats3 "},
+		{categoryFailing, "error2", "ok1 "},
+		{categoryStats, "stats4", "stats4 "}, // all others matter more
+		{categoryCheck, "ok3", "ok2 "},
+		{categoryStatus, "status2", "ok3 "},
+		{categoryCheck, "ok4", "ok4 "},
+		{categoryFailing, "error3", "error1 "}, // as much, but older
 	} {
 		if got := push(step.class, step.name); got != step.want {
 			t.Errorf("step %d, %s: dropped %q, want %q", i, step.name, got, step.want)
@@ -113,18 +113,18 @@ func TestDefaultBoundsOfTheQueue(t *testing.T) {
 }
 
 func TestQueueIsBoundedByBytes(t *testing.T) {
-	size := newItem(classCheck, "x").size()
+	size := newItem(categoryCheck, "x").size()
 	q := newQueue(100, 3*size)
 	for range 3 {
-		q.push(newItem(classCheck, "x"))
+		q.push(newItem(categoryCheck, "x"))
 	}
-	if dropped := q.push(newItem(classFailing, "long")); len(dropped.all()) != 2 {
+	if dropped := q.push(newItem(categoryFailing, "long")); len(dropped.all()) != 2 {
 		t.Error("three bytes more must cost two items")
 	}
 	if count, size, _ := q.state(); count != 2 || size > q.maxBytes {
 		t.Errorf("%d items of %d bytes", count, size)
 	}
-	huge := newItem(classStatus, string(make([]byte, 4*size)))
+	huge := newItem(categoryStatus, string(make([]byte, 4*size)))
 	if dropped := q.push(huge); len(dropped.all()) != 3 {
 		t.Error("what never fits must be dropped itself")
 	}
@@ -133,14 +133,14 @@ func TestQueueIsBoundedByBytes(t *testing.T) {
 func TestQueueTellsSinceWhenItDrops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1, 1<<20)
-		q.push(newItem(classCheck, "a"))
+		q.push(newItem(categoryCheck, "a"))
 		if _, _, since := q.state(); !since.IsZero() {
 			t.Errorf("dropping since %v, want never", since)
 		}
 		start := time.Now()
 		for range 5 {
-			q.push(newItem(classCheck, "b"))
-			time.Sleep(dropPause)
+			q.push(newItem(categoryCheck, "b"))
+			time.Sleep(dropWindow)
 		}
 		if _, _, since := q.state(); !since.Equal(start) {
 			t.Errorf("dropping since %v, want %v", since, start)
@@ -150,7 +150,7 @@ func TestQueueTellsSinceWhenItDrops(t *testing.T) {
 			t.Errorf("dropping since %v after the pause, want never", since)
 		}
 		again := time.Now()
-		q.push(newItem(classCheck, "c"))
+		q.push(newItem(categoryCheck, "c"))
 		if _, _, since := q.state(); !since.Equal(again) {
 			t.Errorf("dropping since %v, want %v", since, again)
 		}

@@ -11,7 +11,7 @@ import (
 
 // receiver returns the handler of one topic. It never fails: the brokers write a
 // line for each error, and nobody could act on it.
-func (e *Events) receiver(kind store.Kind) broker.Handler {
+func (e *Events) brokerHandler(kind store.Kind) broker.Handler {
 	return func(ev broker.Event) error {
 		var header map[string]string
 		var body []byte
@@ -25,7 +25,7 @@ func (e *Events) receiver(kind store.Kind) broker.Handler {
 
 // receive takes one message. Neither header nor body is kept.
 func (e *Events) receive(kind store.Kind, header map[string]string, body []byte) {
-	topic := &e.counters.topics[kind]
+	topic := &e.counts.topics[kind]
 	topic.received.Add(1)
 	topic.bytes.Add(uint64(len(body)))
 	// A fault of ours in one message must not end the process: some brokers call
@@ -39,10 +39,10 @@ func (e *Events) receive(kind store.Kind, header map[string]string, body []byte)
 	if d == nil {
 		d = &decoder{transcoders: e.transcoders}
 	}
-	if rej := d.message(kind, header, body); rej.reason != accepted {
+	if rej := d.decodeMessage(kind, header, body); rej.reason != accepted {
 		e.reject(kind, rej)
 	} else {
-		e.counters.repair(d.repairs)
+		e.counts.repair(d.repairs)
 		it := e.items.get()
 		it.set(&d.event)
 		e.drop(e.queue.push(it))
@@ -52,13 +52,13 @@ func (e *Events) receive(kind store.Kind, header map[string]string, body []byte)
 }
 
 // message chooses the decoding of one message.
-func (d *decoder) message(kind store.Kind, header map[string]string, body []byte) rejection {
+func (d *decoder) decodeMessage(kind store.Kind, header map[string]string, body []byte) rejection {
 	if len(body) > health.MaxEventSize {
 		return rejection{tooLarge, fmt.Sprintf("%d bytes", len(body))}
 	}
 	switch formatOf(header, body) {
 	case formatProto:
-		return d.decode(kind, unframe(body))
+		return d.decode(kind, stripGRPCFrame(body))
 	case formatJSON:
 		return d.decodeJSON(kind, body)
 	}
@@ -66,8 +66,8 @@ func (d *decoder) message(kind store.Kind, header map[string]string, body []byte
 }
 
 func (e *Events) reject(kind store.Kind, rej rejection) {
-	e.counters.topics[kind].rejected.Add(1)
-	e.counters.rejected[rej.reason].Add(1)
+	e.counts.topics[kind].rejected.Add(1)
+	e.counts.rejected[rej.reason].Add(1)
 	if times, ok := e.limiter.allow(rej.reason.String()); ok {
 		const enough = 200
 		e.cfg.Log.Warn("event rejected", "topic", topics[kind], "reason", rej.reason.String(),
@@ -78,9 +78,9 @@ func (e *Events) reject(kind store.Kind, rej rejection) {
 // drop accounts for items that the queue had no room for.
 func (e *Events) drop(dropped list) {
 	for it := dropped.pop(); it != nil; it = dropped.pop() {
-		e.counters.topics[it.event.Kind].dropped.Add(1)
-		if times, ok := e.limiter.allow(it.class.String()); ok {
-			e.cfg.Log.Warn("events dropped before the store took them", "what", it.class.String(), "times", times)
+		e.counts.topics[it.event.Kind].dropped.Add(1)
+		if times, ok := e.limiter.allow(it.category.String()); ok {
+			e.cfg.Log.Warn("events dropped before the store took them", "what", it.category.String(), "times", times)
 		}
 		e.items.put(it)
 	}

@@ -14,10 +14,10 @@ const replacement = "\uFFFD"
 // identity reports whether b may be part of a key: valid UTF-8 without control
 // characters. Such parts are never repaired, because two different keys could
 // become one.
-func identity(b []byte) bool {
+func validIdentity(b []byte) bool {
 	for i, c := range b {
 		if c >= utf8.RuneSelf {
-			return identityRunes(b[i:])
+			return validIdentityRunes(b[i:])
 		}
 		if c < ' ' || c == 0x7f {
 			return false
@@ -26,7 +26,7 @@ func identity(b []byte) bool {
 	return true
 }
 
-func identityRunes(b []byte) bool {
+func validIdentityRunes(b []byte) bool {
 	for len(b) > 0 {
 		r, n := utf8.DecodeRune(b)
 		if (r == utf8.RuneError && n == 1) || unicode.IsControl(r) {
@@ -38,11 +38,11 @@ func identityRunes(b []byte) bool {
 }
 
 // clean reports whether free text needs no repair.
-func clean(b []byte, limit int) bool { return len(b) <= limit && utf8.Valid(b) }
+func validText(b []byte, limit int) bool { return len(b) <= limit && utf8.Valid(b) }
 
 // text returns b repaired: invalid UTF-8 replaced, and cut on a rune boundary
 // with a mark so that it holds at most limit bytes.
-func (d *decoder) text(b []byte, limit int) []byte {
+func (d *decoder) repairText(b []byte, limit int) []byte {
 	if !utf8.Valid(b) {
 		d.repairs.add(repairUTF8)
 		b = bytes.ToValidUTF8(b, []byte(replacement))

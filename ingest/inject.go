@@ -13,7 +13,7 @@ import (
 // instance about itself, which must be known here also while the broker is
 // away. It goes the way of every event. If the bus brings it again, that changes
 // nothing.
-func (e *Events) Deliver(topic string, event proto.Message) error {
+func (e *Events) Inject(topic string, event proto.Message) error {
 	for kind, t := range topics {
 		if t != topic {
 			continue
