@@ -17,12 +17,12 @@ func (m *Monitor) HealthChecks(ctx context.Context, req *monitorpb.HealthChecksR
 	rsp.Instance, rsp.Started = m.instance, m.started
 	q, err := checkQuery(req)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	if acceptsSplice(ctx, req) {
 		wire, page, err := spliceChecks(m.store, q)
 		if err != nil {
-			return fail(m.log, err)
+			return rpcError(m.log, err)
 		}
 		rsp.Total, rsp.Cursor = int64(page.Total), page.Next
 		rsp.ProtoReflect().SetUnknown(wire)
@@ -30,7 +30,7 @@ func (m *Monitor) HealthChecks(ctx context.Context, req *monitorpb.HealthChecksR
 	}
 	checks, page, err := messages(m.store.Checks, q, store.Check.Proto)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	rsp.HealthChecks, rsp.Total, rsp.Cursor = checks, int64(page.Total), page.Next
 	return nil

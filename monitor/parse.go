@@ -79,7 +79,7 @@ func atMost(n int, file string, problems []*Problem) []*Problem {
 // with a brace, else as TOML with or without a [[monitor]] around it.
 func ParseOne(text string) (*Definition, error) {
 	if len(text) > MaxDefinition {
-		return nil, fmt.Errorf("the definition is larger than %d bytes", MaxDefinition)
+		return nil, ErrTooLarge
 	}
 	d, err := parseOne(text)
 	if err != nil {
