@@ -1,6 +1,8 @@
 package main
 
 import (
+	files "github.com/microhq/monitor-srv/config"
+
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/delivery"
+	"github.com/microhq/monitor-srv/document"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
 	"github.com/microhq/monitor-srv/service/receivers"
@@ -60,9 +63,10 @@ func (nobody) Record(monitor.Result) {}
 // checkFiles prints every problem of files and directories. It fails if one is
 // more than a warning, or if there is any and it is to be strict.
 func checkFiles(stdin io.Reader, stdout io.Writer, strict bool, paths ...string) error {
-	set, problems := monitor.LoadFrom(stdin, paths...)
+	var set monitor.Set
+	problems := files.Load(&set, stdin, paths...)
 	problems = append(problems, idleGroup(&fleet{}).Apply(set, problems)...)
-	monitor.SortProblems(problems)
+	document.SortProblems(problems)
 	errs := 0
 	for _, p := range problems {
 		if !p.Warning {
@@ -106,8 +110,8 @@ func count(n int, word string) string {
 }
 
 // errorOf joins all problems that are more than warnings.
-func errorOf(problems []*monitor.Problem) error {
-	monitor.SortProblems(problems)
+func errorOf(problems []*document.Problem) error {
+	document.SortProblems(problems)
 	var errs []error
 	for _, p := range problems {
 		if !p.Warning {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	files "github.com/microhq/monitor-srv/config"
 	"github.com/microhq/monitor-srv/monitor"
 )
 
@@ -288,9 +289,9 @@ func readFile(file string) (string, error) {
 
 // readText reads as much as a document may hold.
 func readText(r io.Reader) (string, error) {
-	text, err := io.ReadAll(io.LimitReader(r, monitor.MaxDocument+1))
-	if err == nil && len(text) > monitor.MaxDocument {
-		err = fmt.Errorf("larger than %d bytes", monitor.MaxDocument)
+	text, err := io.ReadAll(io.LimitReader(r, files.MaxDocument+1))
+	if err == nil && len(text) > files.MaxDocument {
+		err = fmt.Errorf("larger than %d bytes", files.MaxDocument)
 	}
 	return string(text), err
 }

@@ -167,7 +167,7 @@ func TestGomaDirectoryRunsUnchanged(t *testing.T) {
 // goma's own command says at our port what the document shows.
 func TestGomaCommandDoesWhatTheDocumentShows(t *testing.T) {
 	t.Parallel()
-	const doc = "docs/migrating-from-goma.md"
+	const doc = "docs/migrating/goma.md"
 	text := readDoc(t, doc)
 	dir, work := t.TempDir(), t.TempDir()
 	definition := blocks(text, "toml")[0]

@@ -1,6 +1,8 @@
 package main
 
 import (
+	files "github.com/microhq/monitor-srv/config"
+
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +18,7 @@ import (
 	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/command"
 	"github.com/microhq/monitor-srv/delivery"
+	"github.com/microhq/monitor-srv/document"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
 	"github.com/microhq/monitor-srv/service/receivers"
@@ -162,15 +165,16 @@ func (m *monitors) load() {
 		m.logProblems(m.group.RefreshSecrets())
 		return
 	}
-	set, problems := monitor.Load(m.dir)
+	var set monitor.Set
+	problems := files.Load(&set, nil, m.dir)
 	problems = append(problems, m.group.Apply(set, problems)...)
-	monitor.SortProblems(problems)
+	document.SortProblems(problems)
 	m.files.note(problems)
 	m.logProblems(problems)
 	m.log.Info("monitors are loaded", "dir", m.dir, "monitors", len(m.group.List(monitor.Filter{})), "problems", len(problems))
 }
 
-func (m *monitors) logProblems(problems []*monitor.Problem) {
+func (m *monitors) logProblems(problems []*document.Problem) {
 	for _, p := range problems {
 		if p.Warning {
 			m.log.Warn(p.Error())

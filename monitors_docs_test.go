@@ -57,7 +57,7 @@ func checkText(t *testing.T, text string) (stdout string, good bool) {
 // good directory, and every kind has an example.
 func TestDocumentedMonitorsAreAccepted(t *testing.T) {
 	t.Parallel()
-	for _, doc := range []string{monitorsDoc, "docs/migrating-from-goma.md"} {
+	for _, doc := range []string{monitorsDoc, "docs/migrating/goma.md", "docs/reference/files.md"} {
 		text := readDoc(t, doc)
 		dir, secrets := t.TempDir(), t.TempDir()
 		examples := blocks(text, "toml")

@@ -129,39 +129,17 @@ func TestMakeDemo(t *testing.T) {
 	}
 }
 
-// The commands and files that the documents name exist.
+// The targets of make that the documents name exist.
 func TestDocumentsNameWhatThereIs(t *testing.T) {
 	makefile, err := os.ReadFile("Makefile")
 	if err != nil {
 		t.Fatal(err)
 	}
-	documents, err := filepath.Glob("docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range append(documents, "README.md", "CONTRIBUTING.md") {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range regexp.MustCompile("(?m)(?:^|`|\\$ )make ([a-z-]+)").FindAllStringSubmatch(string(text), -1) {
+	for file, text := range documents(t) {
+		for _, m := range regexp.MustCompile("(?m)(?:^|`|\\$ )make ([a-z-]+)").FindAllStringSubmatch(text, -1) {
 			if !strings.Contains(string(makefile), "\n"+m[1]+":") {
 				t.Errorf("%s names make %s, which is not there", file, m[1])
 			}
-		}
-		for _, m := range regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(string(text), -1) {
-			if _, err := os.Stat(filepath.Join(filepath.Dir(file), m[1])); err != nil {
-				t.Errorf("%s links to %s: %v", file, m[1], err)
-			}
-		}
-	}
-	operating, err := os.ReadFile("docs/operating.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range flags() {
-		if name := f.Names()[0]; !strings.Contains(string(operating), "`--"+name+"`") {
-			t.Errorf("docs/operating.md does not describe --%s", name)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -13,6 +14,7 @@ import (
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
+	"github.com/microhq/monitor-srv/store"
 )
 
 func TestResultsAreFieldsOfAHealthCheck(t *testing.T) {
@@ -46,6 +48,105 @@ func TestResultsAreFieldsOfAHealthCheck(t *testing.T) {
 		}
 		if !maps.Equal(hc.Results, c.results) || hc.Error != c.error || len(hc.Error) > health.MaxText || len(hc.ProtoReflect().GetUnknown()) != 0 {
 			t.Errorf("%+v is recorded as %v, %.80q; want %v, %.80q", c.res, hc.Results, hc.Error, c.results, c.error)
+		}
+	}
+}
+
+// recording returns a recorder and the store it records into.
+func recording() (recorder, *store.Store) {
+	i := &instance{node: "node", store: store.New(store.Config{})}
+	i.cfg.server.name, i.cfg.server.version = "monitor", "1.2.3"
+	return recorder{i}, i.store
+}
+
+// TestSilentMonitorIsMissingAfterTenIntervals lets monitors of several intervals
+// fall silent: whoever judges them later than that learns of a hung monitor late,
+// and sooner than that a busy process cries wolf.
+func TestSilentMonitorIsMissingAfterTenIntervals(t *testing.T) {
+	t.Parallel()
+	for interval, whole := range map[time.Duration]time.Duration{
+		time.Second:             time.Second,
+		1500 * time.Millisecond: 2 * time.Second, // an event tells whole seconds
+		30 * time.Second:        30 * time.Second,
+		time.Hour:               time.Hour,
+	} {
+		t.Run(interval.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r, s := recording()
+				missing := func() bool {
+					t.Helper()
+					cs, err := s.Checks(store.Query{ID: "monitor.db", Missing: true})
+					if err != nil || len(cs.Items) != 1 {
+						t.Fatalf("%+v, %v; want the check", cs, err)
+					}
+					if c := cs.Items[0]; c.Interval != whole || c.TTL != 10*whole {
+						t.Errorf("interval %v, ttl %v, want %v and ten of it", c.Interval, c.TTL, whole)
+					}
+					return cs.Items[0].Missing
+				}
+				r.Record(monitor.Result{Name: "db", State: monitor.OK, Interval: interval})
+				time.Sleep(10*whole - time.Second)
+				if missing() {
+					t.Error("it is missing before ten intervals are over")
+				}
+				time.Sleep(2 * time.Second)
+				if !missing() {
+					t.Error("it is not missing although it was silent for ten intervals")
+				}
+			})
+		})
+	}
+}
+
+func TestStateOfAMonitorIsTheStatusOfItsCheck(t *testing.T) {
+	t.Parallel()
+	r, s := recording()
+	for state, want := range map[monitor.State]healthpb.HealthCheck_Status{
+		monitor.OK:      healthpb.HealthCheck_OK,
+		monitor.Warning: healthpb.HealthCheck_WARNING,
+		monitor.Failing: healthpb.HealthCheck_ERROR,
+		monitor.Unknown: healthpb.HealthCheck_UNKNOWN,
+	} {
+		r.Record(monitor.Result{Name: "db", State: state, Interval: time.Minute})
+		cs, err := s.Checks(store.Query{})
+		if err != nil || len(cs.Items) != 1 {
+			t.Fatalf("%v: %+v, %v; want one check", state, cs, err)
+		}
+		c := cs.Items[0]
+		if c.Status != want || c.Source != healthpb.HealthCheck_MONITOR || c.ID != "monitor.db" || c.Description != "monitor db" ||
+			c.Service != "monitor" || c.Version != "1.2.3" || c.Node != "node" {
+			t.Errorf("%v is recorded as %+v, want the status %v", state, c, want)
+		}
+	}
+}
+
+func TestStoppedMonitorIsForgotten(t *testing.T) {
+	t.Parallel()
+	r, s := recording()
+	for _, name := range []string{"db", "web"} {
+		r.Record(monitor.Result{Name: name, State: monitor.Failing, Interval: time.Minute})
+	}
+	r.Record(monitor.Result{Name: "db", State: monitor.Stopped})
+	cs, err := s.Checks(store.Query{Missing: true})
+	if err != nil || len(cs.Items) != 1 || cs.Items[0].ID != "monitor.web" {
+		t.Errorf("%+v, %v; want the other monitor only", cs, err)
+	}
+}
+
+func TestTextFromElsewhereIsCutToWhatAnAnswerHolds(t *testing.T) {
+	t.Parallel()
+	fits := strings.Repeat("x", health.MaxText)
+	for text, want := range map[string]string{
+		"":                            "",
+		fits:                          fits,
+		fits + "x":                    fits[:health.MaxText-len(health.CutMark)] + health.CutMark,
+		"a\xff\xfeb":                  "a\ufffdb",
+		fits[1:] + "\u00e4":           fits[:health.MaxText-len(health.CutMark)] + health.CutMark,
+		strings.Repeat("\u20ac", 9e3): strings.Repeat("\u20ac", (health.MaxText-len(health.CutMark))/3) + health.CutMark,
+	} {
+		if got := clean(text); got != want {
+			t.Errorf("%.20q of %d bytes becomes %.20q of %d bytes, want %d", text, len(text), got, len(got), len(want))
 		}
 	}
 }

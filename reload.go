@@ -11,8 +11,8 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
+	"github.com/microhq/monitor-srv/document"
 	"github.com/microhq/monitor-srv/guard"
-	"github.com/microhq/monitor-srv/monitor"
 )
 
 const (
@@ -38,7 +38,7 @@ type fileState struct {
 }
 
 // note takes what was found wrong, sorted.
-func (f *fileState) note(problems []*monitor.Problem) {
+func (f *fileState) note(problems []*document.Problem) {
 	errs, first := 0, ""
 	for _, p := range problems {
 		if p.Warning {

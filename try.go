@@ -1,6 +1,8 @@
 package main
 
 import (
+	files "github.com/microhq/monitor-srv/config"
+
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/microhq/monitor-srv/document"
 	"github.com/microhq/monitor-srv/monitor"
 )
 
@@ -48,7 +51,8 @@ func tryFile(c *cli.Context, stdin io.Reader, stdout, stderr io.Writer) error {
 	file, name := c.Args().Get(0), c.Args().Get(1)
 	f := &fleet{}
 	group := idleGroup(f)
-	set, problems := monitor.LoadFrom(stdin, file)
+	var set monitor.Set
+	problems := files.Load(&set, stdin, file)
 	problems = append(problems, group.Apply(set, problems)...)
 	wrong, err := tellProblems(problems, name, stderr)
 	if err != nil {
@@ -87,8 +91,8 @@ func tryFile(c *cli.Context, stdin io.Reader, stdout, stderr io.Writer) error {
 // tellProblems prints problems, of one monitor only and of none if it is given a
 // name, and returns those by which something does not run. A receiver that
 // another file defines hinders no probe.
-func tellProblems(problems []*monitor.Problem, name string, stderr io.Writer) (wrong []*monitor.Problem, err error) {
-	monitor.SortProblems(problems)
+func tellProblems(problems []*document.Problem, name string, stderr io.Writer) (wrong []*document.Problem, err error) {
+	document.SortProblems(problems)
 	for _, p := range problems {
 		if name != "" && p.Monitor != "" && p.Monitor != name {
 			continue
@@ -109,7 +113,7 @@ func tellProblems(problems []*monitor.Problem, name string, stderr io.Writer) (w
 
 // choose returns the monitors to try: the one with the name, or all, but for
 // those that something is wrong with.
-func choose(all []*monitor.Definition, name string, wrong []*monitor.Problem) []*monitor.Definition {
+func choose(all []*monitor.Definition, name string, wrong []*document.Problem) []*monitor.Definition {
 	bad := make(map[string]bool)
 	for _, p := range wrong {
 		bad[p.Monitor] = true

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/microhq/monitor-srv/test/program"
 )
 
 // owned is a file of a user.
@@ -51,9 +53,10 @@ func TestTokenFileOfRootIsReadByItsGroup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	program.Write(t, self, exe)
 	for _, err := range []error{
 		os.WriteFile(file, []byte("admin:0123456789abcdef\n"), 0o600), os.Chown(file, 0, group),
-		os.WriteFile(self, exe, 0o600), os.Chmod(self, 0o755), os.Chmod(dir, 0o755),
+		os.Chmod(self, 0o755), os.Chmod(dir, 0o755),
 	} {
 		if err != nil {
 			t.Fatal(err)

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/test/program"
 )
 
 // serial makes the tokens by which tests find the processes of their runs.
@@ -379,7 +381,8 @@ func TestCommandsThatCannotStartGiveTheReason(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string, mode os.FileMode) string {
 		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, []byte(text), mode); err != nil {
+		program.Write(t, file, []byte(text))
+		if err := os.Chmod(file, mode); err != nil {
 			t.Fatal(err)
 		}
 		return file

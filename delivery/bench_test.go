@@ -68,3 +68,21 @@ func BenchmarkEnqueueToAttempt(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+// BenchmarkHandOver measures the least that this can take: waking a goroutine.
+func BenchmarkHandOver(b *testing.B) {
+	verdicts, started := make(chan int), make(chan time.Time)
+	go func() {
+		for range verdicts {
+			started <- time.Now()
+		}
+	}()
+	defer close(verdicts)
+	var worst time.Duration
+	for b.Loop() {
+		begin := time.Now()
+		verdicts <- 1
+		worst = max(worst, (<-started).Sub(begin))
+	}
+	b.ReportMetric(float64(worst.Nanoseconds()), "ns/worst")
+}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,7 @@ import (
 // on decoding the answer. "raw" writes the same request and skips the answer,
 // which shows the server alone. The answer is encoded by go-micro for each call
 // (List), or was encoded beforehand (Stored), which shows the transport alone.
+// "net-http" is a net/http server that writes the same bytes and nothing else.
 // cpu-us/call is what load and server use together; unlike the other figures it
 // hardly depends on what else the machine does.
 func BenchmarkTransport(b *testing.B) {
@@ -43,15 +45,22 @@ func BenchmarkTransport(b *testing.B) {
 		{"raw", "json", "List"},
 	} {
 		for _, callers := range []int{1, 16} {
-			for _, name := range []string{"stock", "guarded"} {
+			names := []string{"stock", "guarded"}
+			if c.load == "raw" && c.endpoint == "Stored" {
+				names = append(names, "net-http")
+			}
+			for _, name := range names {
 				b.Run(fmt.Sprintf("%s/%s/%s/%s/%d", c.load, c.kind, c.endpoint, name, callers), func(b *testing.B) {
 					bench := transportBench{load: c.load, kind: "application/" + c.kind, endpoint: c.endpoint, callers: callers}
-					if name == "stock" {
-						bench.run(b, transport.NewHTTPTransport())
-						return
+					switch name {
+					case "stock":
+						bench.run(b, transportServe(b, transport.NewHTTPTransport()).addr)
+					case "guarded":
+						tr := guard.NewTransport(guard.TransportConfig{})
+						bench.run(b, transportServe(b, tr, server.WrapHandler(tr.Recover())).addr)
+					default:
+						bench.run(b, transportNetHTTP(b, bench.kind))
 					}
-					tr := guard.NewTransport(guard.TransportConfig{})
-					bench.run(b, tr, server.WrapHandler(tr.Recover()))
 				})
 			}
 		}
@@ -64,11 +73,10 @@ type transportBench struct {
 	callers              int
 }
 
-func (t transportBench) run(b *testing.B, tr transport.Transport, opts ...server.Option) {
-	s := transportServe(b, tr, opts...)
-	caller := t.raw(s.addr)
+func (t transportBench) run(b *testing.B, addr string) {
+	caller := t.raw(addr)
 	if t.load == "client" {
-		caller = t.client(b, s.addr)
+		caller = t.client(b, addr)
 	}
 	took := make([][]time.Duration, t.callers)
 	var left, lost atomic.Int64
@@ -98,6 +106,21 @@ func (t transportBench) run(b *testing.B, tr transport.Transport, opts ...server
 	b.ReportMetric(float64(all[len(all)*99/100].Microseconds())/1000, "p99-ms")
 	b.ReportMetric(float64(cpu.Microseconds())/float64(len(all)), "cpu-us/call")
 	b.ReportMetric(float64(lost.Load()), "lost")
+}
+
+// transportNetHTTP starts a net/http server that writes the stored answer.
+func transportNetHTTP(b *testing.B, kind string) (addr string) {
+	answer, err := proto.Marshal(transportChecks(100))
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", kind)
+		_, _ = w.Write(answer)
+	}))
+	b.Cleanup(s.Close)
+	return s.Listener.Addr().String()
 }
 
 // client returns callers that share a stock client.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/monitor"
+	"github.com/microhq/monitor-srv/test/program"
 )
 
 // status calls a method over the wire and returns the code of the answer.
@@ -175,9 +176,7 @@ func execTypes() []string {
 func TestNoSpellingOfExecIsRegisteredByRPC(t *testing.T) {
 	dir := t.TempDir()
 	ran, script := filepath.Join(dir, "ran"), filepath.Join(dir, "run")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\n: >"+ran+"\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	program.Script(t, script, ": >"+ran)
 	m := monitored(t, nil)
 	p := serve(t, m)
 	refused := func(definition string, want int32) {

@@ -68,6 +68,19 @@ func TestWhatMattersLeavesFirstAndStays(t *testing.T) {
 	}
 }
 
+func TestNewestStaysWhereAllMatterTheSame(t *testing.T) {
+	for _, r := range []rank{rankUrgent, rankFine, rankStats} {
+		var c counters
+		o := newOutbox(2, &c)
+		for _, id := range []string{"a", "b", "c", "d"} {
+			o.put(testEvent("t", id, r))
+		}
+		if got := drain(o); got != "c d" || c.dropped.Load() != 2 {
+			t.Errorf("rank %d: left %q with %d dropped, want the newest, c d, and 2", r, got, c.dropped.Load())
+		}
+	}
+}
+
 func TestFailedEventComesBackUnlessANewerOneCame(t *testing.T) {
 	o := newOutbox(10, new(counters))
 	old := testEvent("t", "a", rankUrgent)
@@ -128,5 +141,113 @@ func TestCallThatWasLeftAndSucceedsIsNotRepeated(t *testing.T) {
 	case <-o.flushed:
 	default:
 		t.Error("not flushed")
+	}
+}
+
+func TestCallThatWasLeftLeavesWhatIsNotItsOwn(t *testing.T) {
+	for name, c := range map[string]struct {
+		newer bool  // an event of the same key came meanwhile
+		err   error // of the call that was left
+		want  int   // tries of what is taken then
+	}{
+		"it failed":                          {false, errors.New("no"), 2},
+		"it failed, and a newer event came":  {true, errors.New("no"), 1},
+		"it arrived, but a newer event came": {true, nil, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOutbox(10, new(counters))
+			want := testEvent("t", "a", rankUrgent)
+			o.put(want)
+			left := &call{event: o.take()}
+			o.leave(left, true)
+			if c.newer {
+				want = testEvent("t", "a", rankUrgent)
+				o.put(want)
+			}
+			o.returned(left, c.err)
+			if e := o.take(); e != want || e.tries != c.want {
+				t.Errorf("took %+v, want %+v at try %d", e, want, c.want)
+			}
+			if e := o.take(); e != nil {
+				t.Errorf("took %+v too, want nothing", e)
+			}
+		})
+	}
+}
+
+func TestSealedOutboxTakesNothingMore(t *testing.T) {
+	var c counters
+	o := newOutbox(10, &c)
+	o.put(testEvent("t", "a", rankFine))
+	o.seal()
+	o.put(testEvent("t", "b", rankUrgent))
+	if c.dropped.Load() != 1 {
+		t.Errorf("%d dropped, want what came too late", c.dropped.Load())
+	}
+	if got := drain(o); got != "a" {
+		t.Errorf("left %q, want a", got)
+	}
+	select {
+	case <-o.flushed:
+	default:
+		t.Error("not flushed")
+	}
+}
+
+func TestCallThatIsLeftIsMadeAgain(t *testing.T) {
+	for failed, failures := range map[bool]int{true: 1, false: 0} {
+		o := newOutbox(10, new(counters))
+		want := testEvent("t", "a", rankUrgent)
+		o.put(want)
+		o.leave(&call{event: o.take()}, failed)
+		if n := o.failures(); n != failures {
+			t.Errorf("left as failed %v: %d failures, want %d", failed, n, failures)
+		}
+		if e := o.take(); e != want || e.tries != 2 {
+			t.Errorf("left as failed %v: took %+v, want the same event again", failed, e)
+		}
+	}
+}
+
+func TestEventOvertakenDuringItsCallCountsAsReplaced(t *testing.T) {
+	for name, end := range map[string]func(*outbox, *call){
+		"failed": func(o *outbox, c *call) { o.returned(c, errors.New("no")) },
+		"left":   func(o *outbox, c *call) { o.leave(c, true) },
+	} {
+		var c counters
+		o := newOutbox(10, &c)
+		o.put(testEvent("t", "a", rankUrgent))
+		sent := &call{event: o.take()}
+		o.put(testEvent("t", "a", rankUrgent))
+		end(o, sent)
+		if c.replaced.Load() != 1 || c.dropped.Load() != 0 {
+			t.Errorf("%s: %d replaced and %d dropped, want 1 and 0", name, c.replaced.Load(), c.dropped.Load())
+		}
+	}
+}
+
+func TestSealedOutboxIsFlushedOnceItsLastCallSucceeded(t *testing.T) {
+	o := newOutbox(10, new(counters))
+	o.put(testEvent("t", "a", rankFine))
+	sent := &call{event: o.take()}
+	o.seal()
+	flushed := func() bool {
+		select {
+		case <-o.flushed:
+			return true
+		default:
+			return false
+		}
+	}
+	if flushed() {
+		t.Error("flushed while the last event is under way")
+	}
+	o.returned(sent, errors.New("no"))
+	if flushed() {
+		t.Error("flushed although the last event waits for another try")
+	}
+	o.returned(&call{event: o.take()}, nil)
+	if !flushed() {
+		t.Error("not flushed although the last event was taken")
 	}
 }

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -15,6 +16,8 @@ import (
 	"go-micro.dev/v4/broker"
 	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/registry"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/microhq/monitor-srv/health"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
@@ -153,6 +156,60 @@ func BenchmarkBusNATS(b *testing.B) {
 			b.ReportMetric(n*loops/seconds, "published/s")
 			b.ReportMetric(dropped/loops, "dropped/op")
 			b.ReportMetric(n-received/loops, "lost/op")
+			b.ReportMetric(float64(cpuTime(b)-cpu)/(n*loops), "cpu-ns/event")
+		})
+	}
+}
+
+// BenchmarkBusPlain has the same publisher, and a subscriber of plain nats.go that
+// does nothing but unmarshal each event.
+func BenchmarkBusPlain(b *testing.B) {
+	for contentType, decode := range map[string]func([]byte, proto.Message) error{
+		"application/protobuf": proto.Unmarshal,
+		"application/json":     protojson.Unmarshal,
+	} {
+		b.Run(contentType, func(b *testing.B) {
+			url := startNATS(b)
+			var count atomic.Uint64
+			conn, err := nats.Connect(url)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer conn.Close()
+			sub, err := conn.Subscribe(health.TopicHealthCheck, func(m *nats.Msg) {
+				var envelope broker.Message
+				err := json.Unmarshal(m.Data, &envelope)
+				if err == nil {
+					err = decode(envelope.Body, new(healthpb.HealthCheck))
+				}
+				if err != nil {
+					b.Error(err)
+				}
+				count.Add(1)
+			})
+			if err == nil {
+				err = sub.SetPendingLimits(-1, -1)
+			}
+			if err == nil {
+				err = conn.Flush()
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			pub := newPublisher(connect(b, quietNATS(url)), contentType)
+			const n = 200000
+			var taken, seconds float64
+			cpu := cpuTime(b)
+			for b.Loop() {
+				before, start := count.Load(), time.Now()
+				pub.publish(b, n, 0)
+				got, at := settle(func() uint64 { return count.Load() - before }, n)
+				seconds += at.Sub(start).Seconds()
+				taken += float64(got)
+			}
+			loops := float64(b.N)
+			b.ReportMetric(taken/seconds, "accepted/s")
+			b.ReportMetric(n-taken/loops, "lost/op")
 			b.ReportMetric(float64(cpuTime(b)-cpu)/(n*loops), "cpu-ns/event")
 		})
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
+
+	"github.com/microhq/monitor-srv/document"
 )
 
 // Apply brings the monitors of files to what set says. problems are those that
@@ -12,7 +14,7 @@ import (
 // directory with one, stay as they are unless set defines them anew. Monitors
 // that did not change keep their state and miss no probe, also if a file changed
 // that holds a secret of theirs. It returns what kinds found wrong.
-func (g *Group) Apply(set Set, problems []*Problem) []*Problem {
+func (g *Group) Apply(set Set, problems []*document.Problem) []*document.Problem {
 	g.changes.Lock()
 	defer g.changes.Unlock()
 	unread := make(map[string]bool)
@@ -28,14 +30,14 @@ func (g *Group) Apply(set Set, problems []*Problem) []*Problem {
 	for _, d := range set.Monitors {
 		wanted[d.Name] = true
 		if err := g.put(d); err != nil {
-			found = append(found, placed(d.file, d.Name, err)...)
+			found = append(found, document.ProblemsOf(d.file, d.Name, err)...)
 		}
 	}
 	for _, d := range set.broken {
 		p, _, err := g.check(d)
 		g.closeProbe(d.Name, p)
 		if err != nil {
-			found = append(found, placed(d.file, d.Name, err)...)
+			found = append(found, document.ProblemsOf(d.file, d.Name, err)...)
 		}
 	}
 	for _, r := range g.sorted() {
@@ -48,7 +50,7 @@ func (g *Group) Apply(set Set, problems []*Problem) []*Problem {
 	g.secrets, g.secretFiles = nil, g.secrets
 	if g.lastID > g.savedID {
 		if err := g.journal(); err != nil {
-			found = append(found, &Problem{File: g.cfg.Journal.path(), Err: err})
+			found = append(found, &document.Problem{File: g.cfg.Journal.path(), Err: err})
 		}
 	}
 	return found
@@ -56,19 +58,19 @@ func (g *Group) Apply(set Set, problems []*Problem) []*Problem {
 
 // applyReceivers builds the receivers of files, gives those that are there their
 // new action, and marks those that no file defines any more.
-func (g *Group) applyReceivers(defined []*ReceiverDefinition, stays func(file string) bool) []*Problem {
-	var found []*Problem
+func (g *Group) applyReceivers(defined []*ReceiverDefinition, stays func(file string) bool) []*document.Problem {
+	var found []*document.Problem
 	there := make(map[string]bool, len(defined))
 	for _, d := range defined {
 		there[d.Name] = true
-		if old := g.receivers.files[d.Name]; old != nil && reflect.DeepEqual(old.def.action.tree, d.action.tree) && old.def.action.kind == d.action.kind {
+		if old := g.receivers.files[d.Name]; old != nil && reflect.DeepEqual(old.def.action.Tree, d.action.Tree) && old.def.action.Kind == d.action.Kind {
 			old.def, old.gone = d, false
 			continue
 		}
 		secrets := g.secrets.of(d.action)
 		a, err := g.newAction(d.action)
 		if err != nil {
-			found = append(found, placed(d.file, "", fmt.Errorf("receiver %q: %w", d.Name, err))...)
+			found = append(found, document.ProblemsOf(d.file, "", fmt.Errorf("receiver %q: %w", d.Name, err))...)
 			g.receivers.wrong = append(g.receivers.wrong, d.Name)
 			continue
 		}
@@ -112,21 +114,9 @@ func (g *Group) put(d *Definition) error {
 func (g *Group) stillDefined(d *Definition) error {
 	var errs []error
 	for _, s := range d.actions {
-		if s.receiver != "" && g.receivers.named(s.receiver) == nil {
-			errs = append(errs, at(s, fmt.Errorf("receiver %q is not defined in any file; the monitor goes on with the one it had", s.receiver)))
+		if s.Receiver != "" && g.receivers.named(s.Receiver) == nil {
+			errs = append(errs, document.At(s, fmt.Errorf("receiver %q is not defined in any file; the monitor goes on with the one it had", s.Receiver)))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// placed gives the errors of a definition their file and line.
-func placed(file, monitor string, err error) []*Problem {
-	problems := problemsOf(file, monitor, err)
-	for _, p := range problems {
-		var at *placedError
-		if errors.As(p.Err, &at) {
-			p.Line = at.line
-		}
-	}
-	return problems
 }

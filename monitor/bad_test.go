@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/document"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -44,9 +45,9 @@ func TestBadFiles(t *testing.T) {
 				}
 				want = append(want, strings.TrimSuffix(said, "\n"))
 			}
-			set, problems := Load(file)
+			set, problems := loadFiles(file)
 			problems = append(problems, builtinGroup().Apply(set, problems)...)
-			SortProblems(problems)
+			document.SortProblems(problems)
 			var got []string
 			for _, p := range problems {
 				got = append(got, strings.TrimPrefix(p.Error(), file+":"))

@@ -6,9 +6,8 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
-	"strings"
-	"unicode"
 
+	"github.com/microhq/monitor-srv/document"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -51,13 +50,13 @@ func (g *Group) check(d *Definition) (*parts, []wanted, error) {
 		p.secrets = g.secrets.of(d.probe)
 	}
 	var errs []error
-	if d.probe.kind != "" {
+	if d.probe.Kind != "" {
 		var err error
 		if p.probe, err = g.newProbe(d); err != nil {
 			errs = append(errs, err)
 		}
 	}
-	if d.filter != nil && d.filter.kind != "" {
+	if d.filter != nil && d.filter.Kind != "" {
 		errs = append(errs, p.setFilter(*d.filter))
 	}
 	targets, err := g.targets(d)
@@ -65,29 +64,29 @@ func (g *Group) check(d *Definition) (*parts, []wanted, error) {
 }
 
 func (g *Group) newProbe(d *Definition) (probe.Probe, error) {
-	if g.cfg.Probes[d.probe.kind] == nil {
-		return nil, unknownKind(d.probe, "probe", slices.Sorted(maps.Keys(g.cfg.Probes)))
+	if g.cfg.Probes[d.probe.Kind] == nil {
+		return nil, document.UnknownKind(d.probe, "probe", slices.Sorted(maps.Keys(g.cfg.Probes)))
 	}
 	env := g.cfg.ProbeEnv
 	env.Restricted = !d.Trusted
-	wrong := &faults{section: d.probe, family: "probe"}
-	p, err := probe.New(g.cfg.Probes, d.probe.kind, wrong.decode, env)
+	wrong := document.NewSectionDecoder(d.probe, "probe")
+	p, err := probe.New(g.cfg.Probes, d.probe.Kind, wrong.Decode, env)
 	if err != nil {
-		return nil, wrong.all(err)
+		return nil, wrong.Explain(err)
 	}
 	return p, nil
 }
 
-func (p *parts) setFilter(s section) error {
+func (p *parts) setFilter(s document.Section) error {
 	kinds := filters()
-	kind, ok := kinds[s.kind]
+	kind, ok := kinds[s.Kind]
 	if !ok {
-		return unknownKind(s, "filter", slices.Sorted(maps.Keys(kinds)))
+		return document.UnknownKind(s, "filter", slices.Sorted(maps.Keys(kinds)))
 	}
-	wrong := &faults{section: s, family: "filter"}
-	f, err := kind(wrong.decode)
+	wrong := document.NewSectionDecoder(s, "filter")
+	f, err := kind(wrong.Decode)
 	if err != nil {
-		return wrong.all(fmt.Errorf("filter %s: %w", s.kind, err))
+		return wrong.Explain(fmt.Errorf("filter %s: %w", s.Kind, err))
 	}
 	p.value, _ = f.(valueFilter)
 	p.verdict, _ = f.(verdictFilter)
@@ -99,7 +98,7 @@ func (g *Group) targets(d *Definition) ([]wanted, error) {
 	var all []wanted
 	var errs []error
 	for _, s := range d.actions {
-		if s.receiver == "" && s.kind == "" {
+		if s.Receiver == "" && s.Kind == "" {
 			continue // told already
 		}
 		w, err := g.target(d, s)
@@ -112,15 +111,15 @@ func (g *Group) targets(d *Definition) ([]wanted, error) {
 	return all, errors.Join(errs...)
 }
 
-func (g *Group) target(d *Definition, s section) (wanted, error) {
-	if s.receiver != "" {
-		if t := g.receivers.named(s.receiver); t != nil {
+func (g *Group) target(d *Definition, s document.Section) (wanted, error) {
+	if s.Receiver != "" {
+		if t := g.receivers.named(s.Receiver); t != nil {
 			return wanted{receiver: t}, nil
 		}
-		return wanted{}, at(s, g.receivers.unknown(s.receiver))
+		return wanted{}, document.At(s, g.receivers.unknown(s.Receiver))
 	}
 	if !d.Trusted {
-		return wanted{}, at(s, errReceiversOnly)
+		return wanted{}, document.At(s, errReceiversOnly)
 	}
 	name, err := g.receivers.nameOf(s)
 	if err != nil {
@@ -128,7 +127,7 @@ func (g *Group) target(d *Definition, s section) (wanted, error) {
 		if _, wrong := g.newAction(s); wrong != nil {
 			return wanted{}, wrong
 		}
-		return wanted{}, at(s, fmt.Errorf("action %s: %w", s.kind, err))
+		return wanted{}, document.At(s, fmt.Errorf("action %s: %w", s.Kind, err))
 	}
 	if t := g.receivers.inline[name]; t != nil {
 		return wanted{receiver: t}, nil
@@ -138,89 +137,16 @@ func (g *Group) target(d *Definition, s section) (wanted, error) {
 	return wanted{name: name, action: a, made: m}, err
 }
 
-func (g *Group) newAction(s section) (Action, error) {
-	if kinds := g.cfg.Delivery.Kinds(); !slices.Contains(kinds, s.kind) {
-		return nil, unknownKind(s, "action", kinds)
+func (g *Group) newAction(s document.Section) (Action, error) {
+	if kinds := g.cfg.Delivery.Kinds(); !slices.Contains(kinds, s.Kind) {
+		return nil, document.UnknownKind(s, "action", kinds)
 	}
-	wrong := &faults{section: s, family: "action"}
-	a, err := g.cfg.Delivery.NewAction(s.kind, wrong.decode)
+	wrong := document.NewSectionDecoder(s, "action")
+	a, err := g.cfg.Delivery.NewAction(s.Kind, wrong.Decode)
 	if err != nil {
-		return nil, wrong.all(fmt.Errorf("action %s: %w", s.kind, err))
+		return nil, wrong.Explain(fmt.Errorf("action %s: %w", s.Kind, err))
 	}
 	return a, nil
-}
-
-// faults collects what is wrong with the keys of one section, so that each is
-// told by itself, with its line.
-type faults struct {
-	section section
-	family  string
-	keys    []error
-}
-
-// decode decodes for the constructor of a kind.
-func (f *faults) decode(target any) error {
-	err := f.section.decode(target)
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		f.keys = many.Unwrap()
-	}
-	return err
-}
-
-// all returns the faults of the keys, or else what the constructor said.
-func (f *faults) all(err error) error {
-	if len(f.keys) == 0 {
-		return &placedError{f.section.lineOf(strings.TrimPrefix(err.Error(), f.family+" "+f.section.kind+": ")), err}
-	}
-	var errs []error
-	for _, key := range f.keys {
-		errs = append(errs, at(f.section, fmt.Errorf("%s %s: %w", f.family, f.section.kind, key)))
-	}
-	return errors.Join(errs...)
-}
-
-// lineOf returns the line of the key that a sentence of a kind begins with, or of
-// the section.
-func (s section) lineOf(sentence string) int {
-	words := strings.FieldsFunc(sentence, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-	const first = 4 // "tls: reading ca_file" has the key as its third word
-	path, table := s.path, s.tree
-	for _, word := range words[:min(first, len(words))] {
-		v, ok := table[word]
-		if !ok {
-			continue
-		}
-		path = join(path, word)
-		if table, ok = v.(map[string]any); !ok {
-			break
-		}
-	}
-	return s.line(path)
-}
-
-// at gives an error the line of its section, unless it has one of its own.
-func at(s section, err error) error {
-	var key *keyError
-	line := s.line(s.path)
-	if errors.As(err, &key) {
-		line = key.line
-	}
-	return &placedError{line, err}
-}
-
-// placedError is an error with its line.
-type placedError struct {
-	line int
-	err  error
-}
-
-func (e *placedError) Error() string { return e.err.Error() }
-func (e *placedError) Unwrap() error { return e.err }
-
-// unknownKind says that there is no kind of the name that a section gives.
-func unknownKind(s section, family string, kinds []string) error {
-	path := join(s.path, "type")
-	return at(s, &keyError{path, path, s.line(path), fmt.Errorf("unknown type of %s %q; %s", family, s.kind, oneOf(s.kind, kinds))})
 }
 
 // closeAside gives back what a probe holds that has run, while the caller goes on:

@@ -198,7 +198,7 @@ func (r *runner) start(p *parts) {
 	r.owed = slices.DeleteFunc(r.owed, func(t Receiver) bool { return slices.Contains(p.targets, t) })
 	r.origin = time.Time{}
 	r.retell = r.judge.state == Failing
-	if r.group.slots[r.def.probe.kind] != nil {
+	if r.group.slots[r.def.probe.Kind] != nil {
 		r.stopped = make(chan struct{})
 	}
 	n := Change{

@@ -1,7 +1,6 @@
 package monitor
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/microhq/monitor-srv/document"
 	"github.com/microhq/monitor-srv/setting"
 )
 
@@ -50,17 +50,17 @@ type Definition struct {
 	// can be told from others. It must not hold a secret.
 	Owner string
 
-	probe   section
-	filter  *section
-	actions []section
+	probe   document.Section
+	filter  *document.Section
+	actions []document.Section
 	// tree is the whole definition, or json is if it was packed.
 	tree map[string]any
 	json []byte
 	line int
 }
 
-// document is the shape of a definition in TOML and JSON.
-type document struct {
+// definitionKeys are the keys of a definition in TOML and JSON.
+type definitionKeys struct {
 	Name                   string            `toml:"name"`
 	Interval               *setting.Duration `toml:"interval"`
 	Timeout                *setting.Duration `toml:"timeout"`
@@ -79,9 +79,9 @@ type document struct {
 }
 
 // define checks the table at path and returns its definition.
-func define(tree map[string]any, path string, line place) (*Definition, error) {
-	doc := document{}
-	errs, wrongType := flat(decodeTree(tree, path, line, &doc))
+func define(tree map[string]any, path string, line document.Lines) (*Definition, error) {
+	doc := definitionKeys{}
+	errs, wrongType := flat(document.Decode(tree, path, line, &doc))
 	d := &Definition{
 		Name:     doc.Name,
 		Interval: duration(doc.Interval, DefaultInterval),
@@ -100,8 +100,8 @@ func define(tree map[string]any, path string, line place) (*Definition, error) {
 	d.RetryInterval = duration(doc.RetryInterval, d.Interval)
 	fail := func(key string, err error) {
 		// What has the wrong type is not also told to be missing.
-		if at := join(path, key); err != nil && !wrongType[at] {
-			errs = append(errs, &keyError{at, path, line(at), err})
+		if at := document.Join(path, key); err != nil && !wrongType[at] {
+			errs = append(errs, document.NewKeyError(at, path, line, err))
 		}
 	}
 	fail("name", checkName(d.Name))
@@ -111,11 +111,19 @@ func define(tree map[string]any, path string, line place) (*Definition, error) {
 		fail(key, wrong[key])
 	}
 	var err error
-	d.probe, err = sectionOf(doc.Probe, join(path, "probe"), line)
+	inner := func(s document.Section) document.Section {
+		if path == "" { // the definition is a document of its own
+			return s
+		}
+		return s.Within(definitionKeys{})
+	}
+	d.probe, err = document.NewSection(doc.Probe, document.Join(path, "probe"), line)
+	d.probe = inner(d.probe)
 	fail("probe", err)
 	if doc.Filter != nil {
-		f, err := sectionOf(doc.Filter, join(path, "filter"), line)
+		f, err := document.NewSection(doc.Filter, document.Join(path, "filter"), line)
 		fail("filter", err)
+		f = inner(f)
 		d.filter = &f
 	}
 	if len(doc.Actions) > maxActions {
@@ -123,9 +131,9 @@ func define(tree map[string]any, path string, line place) (*Definition, error) {
 	}
 	for i, tree := range doc.Actions {
 		key := fmt.Sprintf("actions.%d", i)
-		s, err := actionOf(tree, join(path, key), line)
+		s, err := document.NewAction(tree, document.Join(path, key), line)
 		fail(key, err)
-		d.actions = append(d.actions, s)
+		d.actions = append(d.actions, inner(s))
 	}
 	return d, errors.Join(errs...)
 }
@@ -137,9 +145,9 @@ func flat(err error) (errs []error, paths map[string]bool) {
 		errs = many.Unwrap()
 	}
 	for _, err := range errs {
-		var at *keyError
+		var at *document.KeyError
 		if errors.As(err, &at) {
-			paths[at.path] = true
+			paths[at.Path] = true
 		}
 	}
 	return errs, paths
@@ -231,7 +239,7 @@ func (d *Definition) JSON() ([]byte, error) {
 	if d.json != nil {
 		return d.json, nil
 	}
-	return json.Marshal(exact(d.tree))
+	return document.WriteJSON(d.tree)
 }
 
 // Line is the line of its file at which the definition begins.
@@ -245,9 +253,9 @@ func (d *Definition) RunsCommands() bool { return len(d.Wish().Commands) > 0 }
 func (d *Definition) boundless() bool {
 	_, hasMin := d.tree["min"]
 	_, hasMax := d.tree["max"]
-	parse, _ := d.probe.tree["parse"].(bool)
-	_, query := d.probe.tree["query"]
-	measure, _ := d.probe.tree["measure"].(string)
+	parse, _ := d.probe.Tree["parse"].(bool)
+	_, query := d.probe.Tree["query"]
+	measure, _ := d.probe.Tree["measure"].(string)
 	return !hasMin && !hasMax && (parse || query || measure != "" && measure != "status")
 }
 

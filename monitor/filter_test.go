@@ -15,7 +15,7 @@ func buildFilter(t *testing.T, kind, keys string) (any, error) {
 	if len(problems) > 0 {
 		t.Fatal(problems[0])
 	}
-	return filters()[kind](set.Monitors[0].filter.decode)
+	return filters()[kind](set.Monitors[0].filter.Decode)
 }
 
 func TestValueFilters(t *testing.T) {

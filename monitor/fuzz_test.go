@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"bytes"
-	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/microhq/monitor-srv/document"
 )
 
 // seeds are definitions, one each.
@@ -145,18 +146,15 @@ func FuzzMonitorJSON(f *testing.F) {
 func FuzzTOMLJSONSame(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, text string) {
-		tree, err := jsonTree(text)
+		tree, err := document.ReadJSON(text)
 		if err != nil {
-			tree = make(map[string]any)
-			if _, err := checkNesting(text); err != nil {
+			doc, problem := document.Parse("", text)
+			if problem != nil {
 				return
 			}
-			if _, err := toml.Decode(text, &tree); err != nil {
-				return
-			}
-			tree = plainTree(tree).(map[string]any)
+			tree = doc.Tree
 		}
-		asJSON, err := json.Marshal(exact(tree))
+		asJSON, err := document.WriteJSON(tree)
 		if err != nil {
 			return
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/delivery"
+	"github.com/microhq/monitor-srv/document"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -141,7 +142,7 @@ func text(name, keys string) string {
 	return fmt.Sprintf("[[monitor]]\nname = %q\n%s\n[monitor.probe]\ntype = \"fake\"\nname = %q\n[[monitor.actions]]\ntype = \"fake\"\n", name, keys, name)
 }
 
-func (b *bench) apply(t *testing.T, file, text string) []*Problem {
+func (b *bench) apply(t *testing.T, file, text string) []*document.Problem {
 	t.Helper()
 	set, problems := Parse(file, text)
 	return append(problems, b.Apply(set, problems)...)

@@ -70,14 +70,14 @@ func (r *runner) info() Info {
 	d := r.def
 	i := Info{
 		ID: r.id, Name: d.Name, Interval: d.Interval, Timeout: d.Timeout,
-		Thresholds: d.Thresholds, Probe: d.probe.kind, Origin: d.Origin, Labels: d.Labels,
+		Thresholds: d.Thresholds, Probe: d.probe.Kind, Origin: d.Origin, Labels: d.Labels,
 		NextProbe: r.group.scheduler.dueOf(r.job),
 	}
 	if d.filter != nil {
-		i.Filter = d.filter.kind
+		i.Filter = d.filter.Kind
 	}
 	for _, s := range d.actions {
-		i.Actions = append(i.Actions, s.kind+s.receiver)
+		i.Actions = append(i.Actions, s.Kind+s.Receiver)
 	}
 	i.Actions = slices.Clip(i.Actions)
 	r.mu.Lock()

@@ -164,3 +164,19 @@ func calm(g grade) State {
 	}
 	return OK
 }
+
+// pointless returns the warnings about thresholds that say nothing, by key.
+func (t Thresholds) pointless() map[string]error {
+	wrong := make(map[string]error)
+	if w := t.WarnMin; w != nil && *w <= t.Min {
+		wrong["warn_min"] = fmt.Errorf("%s is not above min, %s: it never warns", digits(*w), digits(t.Min))
+	} else if w != nil && *w > t.Max {
+		wrong["warn_min"] = fmt.Errorf("%s is above max, %s: every good value is a warning", digits(*w), digits(t.Max))
+	}
+	if w := t.WarnMax; w != nil && *w >= t.Max {
+		wrong["warn_max"] = fmt.Errorf("%s is not below max, %s: it never warns", digits(*w), digits(t.Max))
+	} else if w != nil && *w < t.Min {
+		wrong["warn_max"] = fmt.Errorf("%s is below min, %s: every good value is a warning", digits(*w), digits(t.Min))
+	}
+	return wrong
+}

@@ -22,7 +22,7 @@ func (g *Group) Try(ctx context.Context, d *Definition) (Trial, error) {
 	var err error
 	t := Trial{}
 	if d.filter != nil {
-		t.Filter = d.filter.kind
+		t.Filter = d.filter.Kind
 		err = p.setFilter(*d.filter)
 	}
 	p.verdict = nil // one that counts failures would hide this one

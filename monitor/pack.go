@@ -3,6 +3,8 @@ package monitor
 import (
 	"bytes"
 	"fmt"
+
+	"github.com/microhq/monitor-srv/document"
 )
 
 // packed returns the definition with what it was read into turned back into a
@@ -16,21 +18,16 @@ func (d *Definition) packed() *Definition {
 	}
 	p := *d
 	p.json, p.tree = text, nil
-	p.probe = d.probe.packed()
+	p.probe = d.probe.Packed()
 	if d.filter != nil {
-		f := d.filter.packed()
+		f := d.filter.Packed()
 		p.filter = &f
 	}
 	p.actions = nil
 	for _, s := range d.actions {
-		p.actions = append(p.actions, s.packed())
+		p.actions = append(p.actions, s.Packed())
 	}
 	return &p
-}
-
-// packed keeps what is asked of a section while its monitor runs.
-func (s section) packed() section {
-	return section{kind: s.kind, receiver: s.receiver, named: s.files()}
 }
 
 // unpacked returns the definition as it was before it was packed, but for the
@@ -39,7 +36,7 @@ func (d *Definition) unpacked() (*Definition, error) {
 	if d.json == nil {
 		return d, nil
 	}
-	tree, err := jsonTree(string(d.json))
+	tree, err := document.ReadJSON(string(d.json))
 	if err != nil {
 		return nil, fmt.Errorf("unpacking monitor %q: %w", d.Name, err)
 	}

@@ -73,7 +73,7 @@ func TestPackedDefinitionSaysTheSame(t *testing.T) {
 		g := builtinGroup()
 		applyText(t, g, text)
 		old := g.named("m1")
-		if old.def.tree != nil || old.def.probe.line != nil {
+		if old.def.tree != nil || old.def.probe.Lines != nil {
 			t.Error("what it was read from is kept")
 		}
 		applyText(t, g, c.text)

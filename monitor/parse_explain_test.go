@@ -63,7 +63,7 @@ func TestSlipsOfThePenAreExplained(t *testing.T) {
 			if err := os.WriteFile(file, []byte(slip.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			set, problems := Load(file)
+			set, problems := loadFiles(file)
 			problems = append(problems, builtinGroup().Apply(set, problems)...)
 			var said []string
 			for _, p := range problems {
@@ -73,19 +73,5 @@ func TestSlipsOfThePenAreExplained(t *testing.T) {
 				t.Errorf("said\n%s\nwant\n%s", got, slip.want)
 			}
 		})
-	}
-}
-
-// What is near is suggested, what is not is not.
-func TestNearestWords(t *testing.T) {
-	known := []string{"args", "command", "expect_status", "to", "type", "min", "max"}
-	for word, want := range map[string]string{
-		"agrs": "args", "arg": "args", "Command": "command", "comand": "command", "expectStatus": "expect_status",
-		"expect-status": "expect_status", "ot": "to", "typ": "type", "miin": "min", "mean": "", "x": "", "": "", "url": "",
-		strings.Repeat("x", 10_000): "",
-	} {
-		if got := nearest(word, known); got != want {
-			t.Errorf("%.20q: got %q, want %q", word, got, want)
-		}
 	}
 }

@@ -5,11 +5,12 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
+
+	"github.com/microhq/monitor-srv/document"
 )
 
 // maxRetired bounds the receivers that nobody uses and that still have something
@@ -37,7 +38,7 @@ type receivers struct {
 // made is what the action of a receiver was made of: its section, and what stood
 // in the files that this names.
 type made struct {
-	section section
+	section document.Section
 	secrets string
 }
 
@@ -85,7 +86,7 @@ func (r *receivers) of(w wanted) Receiver {
 	}
 	if r.inline[w.name] == nil {
 		t := r.delivery.Add(w.name, w.action)
-		r.inline[w.name], r.made[t] = t, w.made.withoutLines()
+		r.inline[w.name], r.made[t] = t, made{w.made.section.WithoutLines(), w.made.secrets}
 	}
 	return r.inline[w.name]
 }
@@ -93,15 +94,15 @@ func (r *receivers) of(w wanted) Receiver {
 // nameOf names the receiver of an action that a monitor wrote out, by its kind
 // and a hash of its keys. The hash has a key of its own: without it, a weak
 // password among the keys could be guessed from the name.
-func (r *receivers) nameOf(s section) (string, error) {
-	text, err := json.Marshal(exact(s.tree))
+func (r *receivers) nameOf(s document.Section) (string, error) {
+	text, err := document.WriteJSON(s.Tree)
 	if err != nil {
 		return "", err
 	}
 	mac := hmac.New(sha256.New, r.key)
-	_, _ = mac.Write([]byte(s.kind + "\n"))
+	_, _ = mac.Write([]byte(s.Kind + "\n"))
 	_, _ = mac.Write(text)
-	return s.kind + "#" + hex.EncodeToString(mac.Sum(nil)[:nameHash]), nil
+	return s.Kind + "#" + hex.EncodeToString(mac.Sum(nil)[:nameHash]), nil
 }
 
 // reserved tells whether a name looks like one that nameOf makes.
@@ -146,7 +147,7 @@ func (r *receivers) unknown(name string) error {
 			names = append(names, known)
 		}
 	}
-	return &UnknownReceiverError{Name: name, Meant: nearest(name, names), Wrong: slices.Contains(r.wrong, name)}
+	return &UnknownReceiverError{Name: name, Meant: document.Nearest(name, names), Wrong: slices.Contains(r.wrong, name)}
 }
 
 // define takes the receiver of a file, with its new action and what stood in the
@@ -155,13 +156,6 @@ func (r *receivers) define(d *ReceiverDefinition, a Action, secrets string) {
 	t := r.delivery.Add(d.Name, a)
 	r.files[d.Name] = &fileReceiver{Receiver: t, def: d}
 	r.made[t] = made{d.action, secrets}
-}
-
-// withoutLines lets the lines of the document go, as Definition.forgetLines does.
-func (m made) withoutLines() made {
-	first := m.section.line(m.section.path)
-	m.section.line = func(string) int { return first }
-	return m
 }
 
 // hold counts a monitor that uses receivers, release one that does no more.

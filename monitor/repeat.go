@@ -5,6 +5,8 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"time"
+
+	"github.com/microhq/monitor-srv/document"
 )
 
 // repeats tells whether d, which is to be registered, is what was registered as
@@ -33,7 +35,7 @@ func (d *Definition) sum() ([sha256.Size]byte, error) {
 		Kind, Receiver string
 		Keys           map[string]any
 	}
-	partOf := func(s section) part { return part{s.kind, s.receiver, s.tree} }
+	partOf := func(s document.Section) part { return part{s.Kind, s.Receiver, s.Tree} }
 	said := struct {
 		Name                             string
 		Interval, Timeout, RetryInterval time.Duration

@@ -133,7 +133,7 @@ func (r *runner) tickAfter(t time.Time) time.Time {
 // probe that was cut short by a stop says nothing about its target.
 func (r *runner) run(p *parts, stopped <-chan struct{}, due time.Time) {
 	defer r.group.probing.Done()
-	release, ok := r.group.acquire(r.def.probe.kind, stopped)
+	release, ok := r.group.acquire(r.def.probe.Kind, stopped)
 	if !ok {
 		r.finish(p, nil)
 		return

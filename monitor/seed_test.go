@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/document"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -599,19 +602,23 @@ func TestBadFilesOfADirectorySpoilNoOthers(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "dir.toml"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	mkfifo(t, filepath.Join(dir, "pipe.toml"))
+	testkit.MakeFIFO(t, filepath.Join(dir, "pipe.toml"))
 
 	g := builtinGroup()
-	set, problems := Load(dir)
+	set, problems := loadFiles(dir)
 	problems = append(problems, g.Apply(set, problems)...)
-	SortProblems(problems)
+	document.SortProblems(problems)
+	us, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var got []string
 	for _, p := range problems {
 		text := strings.TrimPrefix(p.Error(), dir+"/")
 		if strings.HasPrefix(text, "unknown.toml") {
 			text, _, _ = strings.Cut(text, ";")
 		}
-		text = strings.ReplaceAll(text, "owner "+userName(uint32(os.Geteuid())), "owner USER")
+		text = strings.ReplaceAll(text, "owner "+us.Username, "owner USER")
 		got = append(got, strings.ReplaceAll(text, dir, "DIR"))
 	}
 	want := []string{
@@ -633,7 +640,7 @@ func TestBadFilesOfADirectorySpoilNoOthers(t *testing.T) {
 		t.Errorf("%d monitors, want 49", n)
 	}
 	// A directory that cannot be read leaves all as it is.
-	again := g.Apply(Set{}, []*Problem{{File: dir, Err: errors.New("no")}})
+	again := g.Apply(Set{}, []*document.Problem{{File: dir, Err: errors.New("no")}})
 	if n := len(g.List(Filter{})); n != 49 || len(again) != 0 {
 		t.Errorf("%d monitors after the directory was gone, %v", n, again)
 	}

@@ -1,38 +1,41 @@
 package monitor
 
-import "github.com/microhq/monitor-srv/access"
+import (
+	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/document"
+)
 
 // Wish returns what of the definition decides who may register it.
 func (d *Definition) Wish() access.Wish {
-	w := access.Wish{Probe: d.probe.kind}
-	for _, s := range append([]section{d.probe}, d.actions...) {
-		if s.kind == kindExec {
-			w.Commands = append(w.Commands, s.command())
+	w := access.Wish{Probe: d.probe.Kind}
+	for _, s := range append([]document.Section{d.probe}, d.actions...) {
+		if s.Kind == kindExec {
+			w.Commands = append(w.Commands, commandOf(s))
 		}
 	}
 	for _, s := range d.actions {
-		if s.receiver == "" {
-			w.Actions = append(w.Actions, s.kind)
+		if s.Receiver == "" {
+			w.Actions = append(w.Actions, s.Kind)
 		}
 	}
 	return w
 }
 
-// command reads the command of a section of the kind exec. What is not of its
+// commandOf reads the command of a section of the kind exec. What is not of its
 // type yields none; the kind itself refuses it later.
-func (s section) command() access.Command {
+func commandOf(s document.Section) access.Command {
 	c := access.Command{}
 	for _, key := range []string{"env", "pass_env", "dir"} {
-		if _, ok := s.tree[key]; ok {
+		if _, ok := s.Tree[key]; ok {
 			c.Altered = true
 		}
 	}
-	path, ok := s.tree["command"].(string)
+	path, ok := s.Tree["command"].(string)
 	if !ok {
 		return c
 	}
 	argv := []string{path}
-	if args, given := s.tree["args"]; given {
+	if args, given := s.Tree["args"]; given {
 		list, ok := args.([]any)
 		if !ok {
 			return c

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/command"
+	"github.com/microhq/monitor-srv/test/program"
 )
 
 // daemonWord makes the test binary a daemon with exec probes, to be killed.
@@ -27,9 +28,7 @@ const daemonWord = "a-daemon-to-be-killed"
 func script(tb testing.TB, lines ...string) string {
 	tb.Helper()
 	file := filepath.Join(tb.TempDir(), "check.sh")
-	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+strings.Join(lines, "\n")+"\n"), 0o700); err != nil {
-		tb.Fatal(err)
-	}
+	program.Script(tb, file, lines...)
 	return file
 }
 
@@ -309,7 +308,8 @@ func TestExecProbesThatCannotStartGiveTheReason(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string, mode os.FileMode) string {
 		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, []byte(text), mode); err != nil {
+		program.Write(t, file, []byte(text))
+		if err := os.Chmod(file, mode); err != nil {
 			t.Fatal(err)
 		}
 		return file

@@ -47,7 +47,10 @@ func (e Env) guardedDialer(r *net.Resolver) *net.Dialer {
 }
 
 // checkTarget refuses an address that a restricted probe may not reach.
-func (e Env) checkTarget(addr netip.Addr) error {
+func (e Env) checkTarget(addr netip.Addr) error { return e.checkTargetOn(net.InterfaceAddrs, addr) }
+
+// checkTargetOn is checkTarget on a host that has the addresses of interfaces.
+func (e Env) checkTargetOn(interfaces func() ([]net.Addr, error), addr netip.Addr) error {
 	if !e.Restricted {
 		return nil
 	}
@@ -59,7 +62,7 @@ func (e Env) checkTarget(addr netip.Addr) error {
 	if !public(plain) {
 		return errors.New("refused to connect: a probe registered with the role of an operator reaches public addresses only")
 	}
-	if ownAddress(plain) {
+	if ownAddress(interfaces, plain) {
 		return errors.New("refused to connect: it is an address of the service's own host")
 	}
 	return nil
@@ -117,14 +120,14 @@ func embedded(addr netip.Addr) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// ownAddress reports whether an interface of this host has the address, or the one
-// of IPv4 that it carries. If that cannot be told, it says so of every address.
-func ownAddress(addr netip.Addr) bool {
+// ownAddress reports whether one of the host's interfaces has the address, or the
+// one of IPv4 that it carries. If that cannot be told, it says so of every address.
+func ownAddress(interfaces func() ([]net.Addr, error), addr netip.Addr) bool {
 	same := []netip.Addr{addr}
 	if inner, ok := embedded(addr); addr.Is6() && ok {
 		same = append(same, inner)
 	}
-	own, err := net.InterfaceAddrs()
+	own, err := interfaces()
 	if err != nil {
 		return true
 	}

@@ -78,16 +78,16 @@ func TestOwnAddressesAreDenied(t *testing.T) {
 			b := a.As4()
 			for _, text := range []string{"64:ff9b::%02x%02x:%02x%02x", "2002:%02x%02x:%02x%02x::1", "::ffff:%02x%02x:%02x%02x"} {
 				carrier := netip.MustParseAddr(fmt.Sprintf(text, b[0], b[1], b[2], b[3]))
-				if !ownAddress(carrier) {
+				if !ownAddress(net.InterfaceAddrs, carrier) {
 					t.Errorf("%v carries %v and is not taken for our own", carrier, a)
 				}
 			}
 		}
-		if !ownAddress(prefix.Addr()) {
+		if !ownAddress(net.InterfaceAddrs, prefix.Addr()) {
 			t.Errorf("%v is not seen as an own address", a)
 		}
 	}
-	if ownAddress(netip.MustParseAddr("1.1.1.1")) {
+	if ownAddress(net.InterfaceAddrs, netip.MustParseAddr("1.1.1.1")) {
 		t.Error("1.1.1.1 is seen as an own address")
 	}
 }

@@ -121,3 +121,23 @@ func BenchmarkEventToState(b *testing.B) {
 	})
 	b.Run("2016", func(b *testing.B) { perOp(b, func() { old.put(wire()) }) })
 }
+
+// BenchmarkMemoryMessages tells the heap that an entry takes as a decoded message
+// in a map, as in 2016.
+func BenchmarkMemoryMessages(b *testing.B) {
+	f := newFleet(1000, 100)
+	for b.Loop() {
+		empty := heap()
+		held := map[string]*healthpb.HealthCheck{}
+		for i := range f.size() {
+			node, id := f.nodes[i/len(f.ids)], f.ids[i%len(f.ids)]
+			hc := &healthpb.HealthCheck{}
+			if err := proto.Unmarshal(marshal(b, typical(node, id, i)), hc); err != nil {
+				b.Fatal(err)
+			}
+			held[node+"/"+id] = hc
+		}
+		b.ReportMetric(float64(heap()-empty)/float64(len(held)), "B/entry")
+		clear(held) // keeps it alive
+	}
+}

@@ -1,6 +1,9 @@
 package store
 
 import (
+	"cmp"
+	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -73,6 +76,48 @@ func (l *lent) page(b *testing.B, s *Store, q Query) {
 		b.Fatal(p, err)
 	}
 	l.items = p.Items
+}
+
+// BenchmarkPageSlice takes a page of 100 out of a sorted slice of a million: found
+// by its key and copied, and found by walking half of the slice for a status.
+func BenchmarkPageSlice(b *testing.B) {
+	f := newFleet(10000, 100)
+	checks := make([]Check, 0, f.size())
+	for i := range f.size() {
+		node := i / len(f.ids)
+		c := Check{Service: f.services[node], Node: f.nodes[node], ID: f.ids[i%len(f.ids)], Status: healthpb.HealthCheck_OK}
+		if i%17 == 0 {
+			c.Status = healthpb.HealthCheck_ERROR
+		}
+		checks = append(checks, c)
+	}
+	order := func(x, y Check) int {
+		return cmp.Or(strings.Compare(x.Service, y.Service), strings.Compare(x.Node, y.Node), strings.Compare(x.ID, y.ID))
+	}
+	slices.SortFunc(checks, order)
+	var page []Check
+	b.Run("copy", func(b *testing.B) {
+		at := 0
+		perOp(b, func() {
+			at = (at + 317*100) % (len(checks) - 100)
+			found, _ := slices.BinarySearchFunc(checks, checks[at], order)
+			page = append(page[:0], checks[found:found+100]...)
+		})
+	})
+	b.Run("walk", func(b *testing.B) {
+		perOp(b, func() {
+			page = page[:0]
+			skip := len(checks) / 17 / 2
+			for i := 0; len(page) < 100; i++ {
+				if checks[i].Status != healthpb.HealthCheck_ERROR {
+					continue
+				}
+				if skip--; skip < 0 {
+					page = append(page, checks[i])
+				}
+			}
+		})
+	})
 }
 
 // BenchmarkAnswer turns 100 entries into the bytes of an answer.

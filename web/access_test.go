@@ -15,6 +15,7 @@ import (
 	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
+	"github.com/microhq/monitor-srv/test/program"
 )
 
 // TestPermissionsByHTTP is the whole table for this door. Each cell has a world of
@@ -227,9 +228,7 @@ func TestNoSpellingOfExecIsRegisteredByHTTP(t *testing.T) {
 	}})
 	dir := t.TempDir()
 	script := filepath.Join(dir, "run")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\n: >"+filepath.Join(dir, "ran")+"\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	program.Script(t, script, ": >"+filepath.Join(dir, "ran"))
 	for text, want := range execDefinitions() {
 		body := fmt.Sprintf(text, script)
 		for _, token := range []string{operator, admin} {

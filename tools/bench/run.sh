@@ -7,22 +7,23 @@ cd "$(dirname "$0")/../.."
 
 pattern=${1:-.}
 once='^Benchmark(Memory|Lock)$'
-packages=$(git ls-files '*_test.go' | xargs grep -l '^func Benchmark' | xargs -n 1 dirname | sort -u)
+packages=$(git ls-files '*_test.go' ':!tools' | xargs grep -l '^func Benchmark' | xargs -n 1 dirname | sort -u)
 
+# In the folder of the package, which may belong to a module of its own.
 bench() {
-	go test -run '^$' -benchmem -timeout 20m "$@"
+	(cd "$package" && go test -run '^$' -benchmem -timeout 20m "$@")
 }
 
 echo "# The benchmarks began at $(date -u '+%F %R UTC'), load average $(cut -d ' ' -f 1-3 /proc/loadavg)."
 for package in $packages; do
 	if grep -qE '^func Benchmark(Memory|Lock)\(' "$package"/*_test.go; then
-		bench -bench "$pattern" -skip "$once" -benchtime 300ms -count 3 "./$package"
+		bench -bench "$pattern" -skip "$once" -benchtime 300ms -count 3
 		if [ "$pattern" = . ]; then
-			bench -bench "$once" -benchtime 1x "./$package"
+			bench -bench "$once" -benchtime 1x
 		else
-			bench -bench "$pattern" -skip '^Benchmark[^ML]' -benchtime 1x "./$package"
+			bench -bench "$pattern" -skip '^Benchmark[^ML]' -benchtime 1x
 		fi
 	else
-		bench -bench "$pattern" -benchtime 300ms -count 3 "./$package"
+		bench -bench "$pattern" -benchtime 300ms -count 3
 	fi
 done

@@ -1,18 +1,33 @@
 package main
 
+// The packages of the benchmarks.
+const (
+	inAction  = "action/"
+	inCommand = "command/"
+	inEvents  = "ingest/" // events in
+	inAnswers = "handler/" // answers out
+	inHealth  = "health/"
+	inProbe   = "probe/"
+	inRPC     = "guard/" // the transport
+	inStore   = "store/"
+)
+
 // Names of benchmarks that several rows use.
 const (
-	events = "ingest/EventToState/"
-	rpc    = "guard/Transport/"
-	http   = "test/peers/HTTP/"
-	tcp    = "test/peers/TCP/"
-	detect = "test/peers/Detection/"
+	events = inEvents + "EventToState/"
+	bus    = inEvents + "BusNATS/application/"
+	plain  = inEvents + "BusPlain/application/"
+	rpc    = inRPC + "Transport/"
+	http   = peers + "HTTP/"
+	tcp    = peers + "TCP/"
+	detect = peers + "Detection/"
 
-	cpuNS   = "cpu-ns/op"
-	cpuS    = "CPU-s/1000"
-	xMean   = "x-mean"
-	late    = "late-p99-ms"
-	perCall = "cpu-us/call"
+	cpuNS    = "cpu-ns/op"
+	cpuS     = "CPU-s/1000"
+	xMean    = "x-mean"
+	late     = "late-p99-ms"
+	perCall  = "cpu-us/call"
+	perEvent = "cpu-ns/event"
 )
 
 // targets are the rows of the page. The numbers are those of the plan: 1 event to
@@ -32,30 +47,35 @@ func stateTargets() []target {
 		{"1", "the same on 1,000,000 nodes", of(events+"now/1000000", cpuNS), "CPU-ns", of(events+"now/10", cpuNS), "on 10", ratioAtMost(2)},
 		{"1", "the same on 10,000 against the floor", of(events+"now/10000", cpuNS), "CPU-ns", of(events+"raw/10000", cpuNS), "scan and raw upsert", ratioAtMost(2)},
 		{"1", "the same on 1,000,000 against the floor", of(events+"now/1000000", cpuNS), "CPU-ns", of(events+"raw/1000000", cpuNS), "scan and raw upsert", ratioAtMost(2)},
-		{"1", "store alone, 1,000,000 entries, node after node", of("store/Put/nodes/1000000", cpuNS), "CPU-ns", of("store/Put/nodes/10", cpuNS), "10 entries", ratioAtMost(2)},
-		{"1", "store alone, 1,000,000 entries, shuffled against all caches", of("store/Put/shuffled/1000000", cpuNS), "CPU-ns", of("store/Put/shuffled/10", cpuNS), "10 entries", ratioAtMost(2)},
-		{"2", "heap of an entry at 100,000", most("B/entry", "store/Memory/1000x100", "store/Memory/10000x10"), "B", nil, "", atMost(400)},
-		{"2", "heap of an entry at 1,000,000", most("B/entry", "store/Memory/10000x100", "store/Memory/100000x10"), "B", nil, "", atMost(400)},
-		{"2", "heap after expiry, against the empty store", most("x-empty-after", "store/Memory/"), "times", nil, "", atMost(1.2)},
+		{"1", "store alone, 1,000,000 entries, node after node", of(inStore+"Put/nodes/1000000", cpuNS), "CPU-ns", of(inStore+"Put/nodes/10", cpuNS), "10 entries", ratioAtMost(2)},
+		{"1", "store alone, 1,000,000 entries, shuffled against all caches", of(inStore+"Put/shuffled/1000000", cpuNS), "CPU-ns", of(inStore+"Put/shuffled/10", cpuNS), "10 entries", ratioAtMost(2)},
+		{"2", "heap of an entry at 100,000", most("B/entry", inStore+"Memory/1000x100", inStore+"Memory/10000x10"), "B", of(inStore+"MemoryMessages", "B/entry"), "decoded messages in a map", atMost(400)},
+		{"2", "heap of an entry at 1,000,000", most("B/entry", inStore+"Memory/10000x100", inStore+"Memory/100000x10"), "B", of(inStore+"MemoryMessages", "B/entry"), "decoded messages in a map", atMost(400)},
+		{"2", "heap after expiry, against the empty store", most("x-empty-after", inStore+"Memory/"), "times", nil, "", atMost(1.2)},
 	}
 }
 
 func questionTargets() []target {
 	return []target{
-		{"3", "a page of 100 of 1,000,000, the slowest filter and way", most(cpuNS, "store/Page/"), "CPU-ns", nil, "", atMost(10000)},
-		{"3", "answer of 100 checks, protobuf, without the wire", of("handler/Answer/protobuf/ours", cpuNS), "CPU-ns", of("handler/Answer/protobuf/stock", cpuNS), "go-micro's codec", atMost(250000)},
-		{"3", "answer of 100 checks, protobuf, over the wire, with the client", of("handler/Call/protobuf", cpuNS), "CPU-ns", nil, "", atMost(250000)},
-		{"3", "answer of 100 checks, JSON, over the wire, with the client", of("handler/Call/json/ours", cpuNS), "CPU-ns", of("handler/Call/json/stock", cpuNS), "go-micro's codec", atMost(250000)},
+		{"3", "a page of 100 of 1,000,000, the slowest filter and way", most(cpuNS, inStore+"Page/"), "CPU-ns", of(inStore+"PageSlice/walk", cpuNS), "walking a sorted slice", atMost(10000)},
+		{"3", "the same against the floor", most(cpuNS, inStore+"Page/"), "CPU-ns", of(inStore+"PageSlice/copy", cpuNS), "copying 100 of a sorted slice", ratioAtMost(3)},
+		{"3", "answer of 100 checks, protobuf, without the wire", of(inAnswers+"Answer/protobuf/ours", cpuNS), "CPU-ns", of(inAnswers+"Answer/protobuf/stock", cpuNS), "go-micro's codec", atMost(250000)},
+		{"3", "answer of 100 checks, protobuf, over the wire, with the client", of(inAnswers+"Call/protobuf", cpuNS), "CPU-ns", of(inAnswers+"CallHTTP/protobuf", cpuNS), "net/http writing the same bytes", atMost(250000)},
+		{"3", "the same against the floor", of(inAnswers+"Call/protobuf", cpuNS), "CPU-ns", of(inAnswers+"CallHTTP/protobuf", cpuNS), "net/http writing the same bytes", ratioAtMost(3)},
+		{"3", "answer of 100 checks, JSON, over the wire, with the client", of(inAnswers+"Call/json/ours", cpuNS), "CPU-ns", of(inAnswers+"Call/json/stock", cpuNS), "go-micro's codec", atMost(250000)},
+		{"3", "the same against the floor", of(inAnswers+"Call/json/ours", cpuNS), "CPU-ns", of(inAnswers+"CallHTTP/json", cpuNS), "net/http writing the same bytes", ratioAtMost(5)},
 	}
 }
 
 func busTargets() []target {
 	return []target{
-		{"4", "NATS, protobuf, publisher in the same process", of("ingest/BusNATS/application/protobuf", "accepted/s"), "events/s", nil, "", atLeast(60000)},
-		{"4", "NATS, JSON, publisher in the same process", of("ingest/BusNATS/application/json", "accepted/s"), "events/s", nil, "", atLeast(60000)},
-		{"4", "http broker, 1,000/s offered", of("ingest/BusHTTP/1000", "%taken"), "% taken", of("ingest/BusHTTP/1000", "%taken-trivial"), "a subscriber that counts", ratioAtLeast(0.9)},
-		{"4", "http broker, 2,000/s offered", of("ingest/BusHTTP/2000", "%taken"), "% taken", of("ingest/BusHTTP/2000", "%taken-trivial"), "a subscriber that counts", ratioAtLeast(0.9)},
-		{"4", "http broker, 4,000/s offered", of("ingest/BusHTTP/4000", "%taken"), "% taken", of("ingest/BusHTTP/4000", "%taken-trivial"), "a subscriber that counts", ratioAtLeast(0.9)},
+		{"4", "NATS, protobuf, publisher in the same process", of(bus+"protobuf", "accepted/s"), "events/s", of(plain+"protobuf", "accepted/s"), "plain nats.go and Unmarshal", atLeast(60000)},
+		{"4", "NATS, JSON, publisher in the same process", of(bus+"json", "accepted/s"), "events/s", of(plain+"json", "accepted/s"), "plain nats.go and Unmarshal", atLeast(60000)},
+		{"4", "NATS, protobuf, an event, publisher included", of(bus+"protobuf", perEvent), "CPU-ns", of(plain+"protobuf", perEvent), "plain nats.go and Unmarshal", ratioAtMost(1.1)},
+		{"4", "NATS, JSON, an event, publisher included", of(bus+"json", perEvent), "CPU-ns", of(plain+"json", perEvent), "plain nats.go and Unmarshal", ratioAtMost(1.1)},
+		{"4", "http broker, 1,000/s offered", of(inEvents+"BusHTTP/1000", "%taken"), "% taken", of(inEvents+"BusHTTP/1000", "%taken-trivial"), "a subscriber that counts", ratioAtLeast(0.9)},
+		{"4", "http broker, 2,000/s offered", of(inEvents+"BusHTTP/2000", "%taken"), "% taken", of(inEvents+"BusHTTP/2000", "%taken-trivial"), "a subscriber that counts", ratioAtLeast(0.9)},
+		{"4", "http broker, 4,000/s offered", of(inEvents+"BusHTTP/4000", "%taken"), "% taken", of(inEvents+"BusHTTP/4000", "%taken-trivial"), "a subscriber that counts", ratioAtLeast(0.9)},
 	}
 }
 
@@ -64,12 +84,14 @@ func rpcTargets() []target {
 		{"5", "server alone, answers of 100 checks, 1 caller", of(rpc+"raw/protobuf/Stored/guarded/1", "calls/s"), "calls/s", of(rpc+"raw/protobuf/List/stock/1", "calls/s"), "stock go-micro", ratioAtLeast(3)},
 		{"5", "server alone, answers of 100 checks, 16 callers", of(rpc+"raw/protobuf/Stored/guarded/16", "calls/s"), "calls/s", of(rpc+"raw/protobuf/List/stock/16", "calls/s"), "stock go-micro", ratioAtLeast(3)},
 		{"5", "server alone, p99 at 16 callers", of(rpc+"raw/protobuf/Stored/guarded/16", "p99-ms"), "ms", of(rpc+"raw/protobuf/List/stock/16", "p99-ms"), "stock go-micro", atMost(10)},
+		{"5", "server alone, a call against the floor, 1 caller", of(rpc+"raw/protobuf/Stored/guarded/1", perCall), "CPU-us", of(rpc+"raw/protobuf/Stored/net-http/1", perCall), "net/http writing the same bytes", ratioAtMost(2)},
+		{"5", "the same, 16 callers", of(rpc+"raw/protobuf/Stored/guarded/16", perCall), "CPU-us", of(rpc+"raw/protobuf/Stored/net-http/16", perCall), "net/http writing the same bytes", ratioAtMost(2)},
 		{"5", "calls lost, the worst of all loads", most("lost", guarded()...), "lost", most("lost", stock()...), "stock go-micro", atMost(0)},
 		{"5", "with the stock client, 1 caller", of(rpc+"client/protobuf/Stored/guarded/1", "calls/s"), "calls/s", of(rpc+"client/protobuf/List/stock/1", "calls/s"), "stock go-micro", ratioAtLeast(3)},
 		{"5", "with the stock client, 16 callers", of(rpc+"client/protobuf/Stored/guarded/16", "calls/s"), "calls/s", of(rpc+"client/protobuf/List/stock/16", "calls/s"), "stock go-micro", ratioAtLeast(3)},
 		{"5", "with the stock client, 16 callers: p99", of(rpc+"client/protobuf/Stored/guarded/16", "p99-ms"), "ms", of(rpc+"client/protobuf/List/stock/16", "p99-ms"), "stock go-micro", atMost(10)},
 		{"5", "server alone, a call, 16 callers", of(rpc+"raw/protobuf/Stored/guarded/16", perCall), "CPU-us", of(rpc+"raw/protobuf/List/stock/16", perCall), "stock go-micro", timesLess(3)},
-		{"5", "our handler and store behind it, a call, 1 caller", scaled(of("handler/Call/protobuf", cpuNS), 1e-3), "CPU-us", of(rpc+"raw/protobuf/List/stock/1", perCall), "stock go-micro", timesLess(3)},
+		{"5", "our handler and store behind it, a call, 1 caller", scaled(of(inAnswers+"Call/protobuf", cpuNS), 1e-3), "CPU-us", of(rpc+"raw/protobuf/List/stock/1", perCall), "stock go-micro", timesLess(3)},
 	}
 }
 
@@ -88,7 +110,7 @@ func httpTargets() (all []target) {
 		ours := http + rate + "/ours"
 		name := "1,000 HTTP monitors, " + rate + "/s: "
 		all = append(all,
-			target{"6", name + "CPU of 1,000 probes", of(ours, cpuS), "CPU-s", nil, "", atMost(0.12)},
+			target{"6", name + "CPU of 1,000 probes", of(ours, cpuS), "CPU-s", of(http+rate+"/goma", cpuS), "goma", atMost(0.12)},
 			target{"6", name + "CPU", of(ours, cpuS), "CPU-s", of(http+rate+"/goma", cpuS), "goma", ratioAtMost(1)},
 			target{"6", name + "CPU", of(ours, cpuS), "CPU-s", of(http+rate+"/gatus", cpuS), "Gatus", timesLess(3)},
 			target{"6", name + "CPU", of(ours, cpuS), "CPU-s", of(http+rate+"/blackbox_exporter", cpuS), "blackbox_exporter", ratioAtMost(1)},
@@ -102,28 +124,30 @@ func httpTargets() (all []target) {
 
 func execTargets() []target {
 	return []target{
-		{"7", "exec probe of /bin/true, flat out, children included", of("probe/ExecProbe", cpuS), "CPU-s per 1,000", of("probe/ExecBare", cpuS), "bare os/exec", atMost(0.9)},
-		{"7", "the same, 200 a second", of("command/Run/200/s", cpuS), "CPU-s per 1,000", nil, "", atMost(0.9)},
-		{"7", "the same, runs flat out", of("probe/ExecProbe", "runs/s"), "runs/s", of("probe/ExecBare", "runs/s"), "bare os/exec", atLeast(2000)},
+		{"7", "exec probe of /bin/true, flat out, children included", of(inProbe+"ExecProbe", cpuS), "CPU-s per 1,000", of(inProbe+"ExecBare", cpuS), "bare os/exec", atMost(0.9)},
+		{"7", "the same against the floor", of(inProbe+"ExecProbe", cpuS), "CPU-s per 1,000", of(inProbe+"ExecBare", cpuS), "bare os/exec", ratioAtMost(1.2)},
+		{"7", "exec of /bin/true, 200 a second", of(inCommand+"Run/200/s", cpuS), "CPU-s per 1,000", of(inCommand+"RunBare/200/s", cpuS), "bare os/exec", atMost(0.9)},
+		{"7", "the same against the floor", of(inCommand+"Run/200/s", cpuS), "CPU-s per 1,000", of(inCommand+"RunBare/200/s", cpuS), "bare os/exec", ratioAtMost(1.2)},
+		{"7", "exec probe of /bin/true, runs flat out", of(inProbe+"ExecProbe", "runs/s"), "runs/s", of(inProbe+"ExecBare", "runs/s"), "bare os/exec", atLeast(2000)},
 	}
 }
 
 func scaleTargets() []target {
 	big := tcp + "10000/1000-a-second"
 	return []target{
-		{"8", "10,000 TCP monitors at 10 s: lateness p99", of(big, late), "ms", nil, "", atMost(100)},
-		{"8", "the same: memory", of(big, "RSS-MB"), "MB", nil, "", atMost(80)},
+		{"8", "10,000 TCP monitors at 10 s: lateness p99", of(big, late), "ms", of(tcp+"1000/1000-a-second", late), "1,000 at 1 s", atMost(100)},
+		{"8", "the same: memory", of(big, "RSS-MB"), "MB", of(tcp+"1000/1000-a-second", "RSS-MB"), "1,000 at 1 s", atMost(80)},
 		{"8", "CPU of a probe, 10,000 monitors at 10 s", of(big, cpuS), "CPU-s per 1,000", of(tcp+"1000/1000-a-second", cpuS), "1,000 at 1 s", ratioAtMost(1.5)},
 		{"8", "CPU of a probe, 1,000 monitors at 10 s", of(tcp+"1000/100-a-second", cpuS), "CPU-s per 1,000", of(tcp+"100/100-a-second", cpuS), "100 at 1 s", ratioAtMost(1.5)},
 		{"9", "failure to first attempt, interval 10 s: slowest", of(detect+"ours", "s-most"), "s", of(detect+"goma", "s-most"), "goma", atMost(12.5)},
 		{"9", "failure to first attempt: median", of(detect+"ours", "s-median"), "s", of(detect+"gatus", "s-median"), "Gatus' default", atMost(7.5)},
-		{"9", "verdict to start of the action: slowest", of("action/EnqueueToAttempt", "ns/worst"), "ns", nil, "", atMost(50e6)},
+		{"9", "verdict to start of the action: slowest", of(inAction+"EnqueueToAttempt", "ns/worst"), "ns", of(inAction+"HandOver", "ns/worst"), "waking a goroutine", atMost(50e6)},
 	}
 }
 
 func ownTargets() []target {
 	return []target{
-		{"", "handler wrapper of the client library, a request", most("ns/op", "health/HandlerWrapper/"), "ns", nil, "", atMost(1000)},
-		{"", "the same, allocations", most("allocs/op", "health/HandlerWrapper/"), "", nil, "", atMost(0)},
+		{"", "handler wrapper of the client library, a request", most("ns/op", inHealth+"HandlerWrapper/"), "ns", of(inHealth+"HandlerTimed", "ns/op"), "taking the time", atMost(1000)},
+		{"", "the same, allocations", most("allocs/op", inHealth+"HandlerWrapper/"), "", nil, "", atMost(0)},
 	}
 }

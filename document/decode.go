@@ -1,0 +1,301 @@
+package document
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/microhq/monitor-srv/setting"
+)
+
+// A document, TOML or JSON, is first read into a tree of map[string]any, []any,
+// string, bool, int64 and float64, so that both mean the same. decodeTree then
+// moves a tree into typed structs, strictly.
+
+// place finds the line of a key by its path, such as "monitor.0.probe.url"; it
+// answers 0 if it does not know.
+type Lines func(path string) int
+
+// unmarshaler is implemented by types that read themselves from a tree.
+type unmarshaler interface{ UnmarshalTOML(v any) error }
+
+// treeDecoder collects the errors of one table.
+type treeDecoder struct {
+	root string
+	line Lines
+	// outer is a struct with the keys of the table around this one, or nil.
+	outer any
+	errs  []error
+}
+
+// keyError is an error with the path and line of its key. The path begins with
+// root, which the reader knows already.
+type KeyError struct {
+	Path, root string
+	line       int
+	err        error
+}
+
+// NewKeyError returns an error about the key at path, whose reader knows already
+// that it is below root.
+func NewKeyError(path, root string, lines Lines, err error) *KeyError {
+	return &KeyError{Path: path, root: root, line: lines(path), err: err}
+}
+
+func (e *KeyError) Error() string {
+	name := strings.TrimPrefix(strings.TrimPrefix(e.Path, e.root), ".")
+	if name == "" {
+		return e.err.Error()
+	}
+	var b strings.Builder
+	for i, part := range strings.Split(name, ".") {
+		switch _, err := strconv.Atoi(part); {
+		case err == nil && i > 0:
+			part = "[" + part + "]" // an element of a list, counted from 0
+		case i > 0:
+			part = "." + part
+		}
+		b.WriteString(part)
+	}
+	return fmt.Sprintf("%s: %v", &b, e.err)
+}
+
+func (e *KeyError) Unwrap() error { return e.err }
+
+// decodeTree moves the table at path into the struct that target points to, by
+// the tag "toml" of its fields. Unknown keys, wrong types and numbers that are
+// not finite are errors; all of them come together.
+func Decode(tree map[string]any, path string, line Lines, target any) error {
+	return decodeWithin(nil, tree, path, line, target)
+}
+
+// decodeWithin is decodeTree for a table in another one, whose keys are those of
+// the struct outer.
+func decodeWithin(outer any, tree map[string]any, path string, line Lines, target any) error {
+	d := &treeDecoder{root: path, line: line, outer: outer}
+	d.table(tree, path, reflect.ValueOf(target).Elem())
+	return errors.Join(d.errs...)
+}
+
+func (d *treeDecoder) fail(path string, format string, args ...any) {
+	d.errs = append(d.errs, &KeyError{path, d.root, d.line(path), fmt.Errorf(format, args...)})
+}
+
+func (d *treeDecoder) table(tree map[string]any, path string, v reflect.Value) {
+	d.fields(tree, path, fieldsOf(v))
+}
+
+// fields moves the keys of a table into the fields that read them.
+func (d *treeDecoder) fields(tree map[string]any, path string, fields map[string]reflect.Value) {
+	for _, key := range slices.Sorted(maps.Keys(tree)) {
+		field, ok := fields[key]
+		if !ok {
+			d.fail(Join(path, key), "unknown key; %s", d.meant(key, fields))
+			continue
+		}
+		d.value(tree[key], Join(path, key), field)
+	}
+}
+
+// fieldsOf returns the fields of a struct by the key that each reads, those of
+// embedded structs included.
+func fieldsOf(v reflect.Value) map[string]reflect.Value {
+	fields := make(map[string]reflect.Value)
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		if key, _, _ := strings.Cut(f.Tag.Get("toml"), ","); key != "" && key != "-" {
+			fields[key] = v.Field(i)
+		} else if f.Anonymous && f.Type.Kind() == reflect.Struct {
+			maps.Copy(fields, fieldsOf(v.Field(i)))
+		}
+	}
+	return fields
+}
+
+func (d *treeDecoder) value(tree any, path string, v reflect.Value) {
+	if tree == nil {
+		d.fail(path, "want a value, have nothing")
+		return
+	}
+	if v.CanAddr() {
+		switch u := v.Addr().Interface().(type) {
+		case unmarshaler:
+			if want := wantedBy(u, tree); want != "" {
+				d.fail(path, "want %s, have %s", want, kindOf(tree))
+			} else if err := u.UnmarshalTOML(tree); err != nil {
+				d.fail(path, "%w", err)
+			}
+			return
+		case encoding.TextUnmarshaler:
+			d.text(tree, path, u)
+			return
+		}
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		p := reflect.New(v.Type().Elem())
+		d.value(tree, path, p.Elem())
+		v.Set(p)
+	case reflect.Struct:
+		if t, ok := tree.(map[string]any); ok {
+			d.table(t, path, v)
+		} else {
+			d.noTable(tree, path)
+		}
+	case reflect.Map:
+		d.mapping(tree, path, v)
+	case reflect.Slice:
+		d.list(tree, path, v)
+	case reflect.Interface:
+		v.Set(reflect.ValueOf(tree))
+	default:
+		d.scalar(tree, path, v)
+	}
+}
+
+// wantedBy returns what a setting wants if tree is of no type that it takes.
+func wantedBy(u unmarshaler, tree any) string {
+	_, text := tree.(string)
+	switch u.(type) {
+	case *setting.Duration:
+		switch tree.(type) {
+		case string, int64, float64:
+			return ""
+		}
+		return `seconds or a string such as "10s"`
+	case *setting.Secret:
+		if !text {
+			return "a string"
+		}
+	}
+	return ""
+}
+
+func (d *treeDecoder) noTable(tree any, path string) {
+	if list, ok := tree.([]any); ok && len(list) > 0 {
+		if _, tables := list[0].(map[string]any); tables {
+			d.fail(path, "want a table, have a list: write one [%s] in place of [[%[1]s]]", headerOf(path))
+			return
+		}
+	}
+	d.fail(path, "want a table, have %s", kindOf(tree))
+}
+
+func (d *treeDecoder) text(tree any, path string, u encoding.TextUnmarshaler) {
+	s, ok := tree.(string)
+	if !ok {
+		d.fail(path, "want a string, have %s", kindOf(tree))
+		return
+	}
+	if err := u.UnmarshalText([]byte(s)); err != nil {
+		d.fail(path, "%w", err)
+	}
+}
+
+func (d *treeDecoder) mapping(tree any, path string, v reflect.Value) {
+	t, ok := tree.(map[string]any)
+	if !ok {
+		d.noTable(tree, path)
+		return
+	}
+	m := reflect.MakeMapWithSize(v.Type(), len(t))
+	for _, key := range slices.Sorted(maps.Keys(t)) {
+		e := reflect.New(v.Type().Elem()).Elem()
+		d.value(t[key], Join(path, key), e)
+		m.SetMapIndex(reflect.ValueOf(key).Convert(v.Type().Key()), e)
+	}
+	v.Set(m)
+}
+
+func (d *treeDecoder) list(tree any, path string, v reflect.Value) {
+	t, ok := tree.([]any)
+	if _, table := tree.(map[string]any); table {
+		d.fail(path, "want a list, have a table: write [[%s]] in place of [%[1]s]", headerOf(path))
+		return
+	}
+	if !ok {
+		d.fail(path, "want a list, have %s", kindOf(tree))
+		return
+	}
+	s := reflect.MakeSlice(v.Type(), len(t), len(t))
+	for i, e := range t {
+		d.value(e, Join(path, fmt.Sprint(i)), s.Index(i))
+	}
+	v.Set(s)
+}
+
+func (d *treeDecoder) scalar(tree any, path string, v reflect.Value) {
+	switch t := tree.(type) {
+	case string:
+		if v.Kind() == reflect.String {
+			v.SetString(t)
+			return
+		}
+	case bool:
+		if v.Kind() == reflect.Bool {
+			v.SetBool(t)
+			return
+		}
+	case int64:
+		if v.CanFloat() {
+			v.SetFloat(float64(t))
+			return
+		}
+		if v.CanInt() {
+			if v.OverflowInt(t) {
+				d.fail(path, "%d is out of range", t)
+				return
+			}
+			v.SetInt(t)
+			return
+		}
+	case float64:
+		if v.CanFloat() {
+			if math.IsNaN(t) || math.IsInf(t, 0) {
+				d.fail(path, "%v is not a finite number", t)
+				return
+			}
+			v.SetFloat(t)
+			return
+		}
+	}
+	d.fail(path, "want %s, have %s%s", kindOf(v.Interface()), kindOf(tree), quotes(v, tree))
+}
+
+// kindOf names the kind of a value as an author of documents knows it.
+func kindOf(v any) string {
+	if _, ok := v.(time.Time); ok {
+		return "a date"
+	}
+	switch reflect.ValueOf(v).Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int64, reflect.Int32:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Map:
+		return "a table"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Invalid:
+		return "nothing"
+	}
+	return fmt.Sprintf("a %T", v)
+}
+
+func Join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}

@@ -1,0 +1,115 @@
+package document
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxDepth bounds how deep JSON may nest; a definition needs five levels.
+const maxDepth = 100
+
+// jsonTree reads one JSON object into the tree that TOML would give: numbers
+// without fraction and exponent are whole, a null says what an absent key says,
+// and what TOML refuses is refused, such as a key that is there twice.
+func ReadJSON(text string) (map[string]any, error) {
+	if !utf8.ValidString(text) {
+		return nil, errors.New("reading the JSON: not valid UTF-8")
+	}
+	r := jsonReader{json.NewDecoder(strings.NewReader(text))}
+	r.UseNumber()
+	v, err := r.value(0)
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, fmt.Errorf("reading the JSON: %w", err)
+	}
+	tree, ok := v.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("reading the JSON: want an object, have %s", kindOf(v))
+	}
+	if _, err := r.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("reading the JSON: more text follows the object")
+	}
+	return tree, nil
+}
+
+type jsonReader struct{ *json.Decoder }
+
+func (r jsonReader) value(depth int) (any, error) {
+	if depth > maxDepth {
+		return nil, fmt.Errorf("it nests deeper than %d levels", maxDepth)
+	}
+	t, err := r.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch t := t.(type) {
+	case json.Delim:
+		if t == '{' {
+			return r.object(depth)
+		}
+		return r.list(depth)
+	case json.Number:
+		return number(t)
+	}
+	return t, nil
+}
+
+func (r jsonReader) object(depth int) (any, error) {
+	m := make(map[string]any)
+	seen := make(map[string]bool)
+	for r.More() {
+		t, err := r.Token()
+		if err != nil {
+			return nil, err
+		}
+		key, _ := t.(string) // the decoder lets nothing else pass
+		if seen[key] {
+			return nil, fmt.Errorf("the key %q is there twice", key)
+		}
+		seen[key] = true
+		v, err := r.value(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		if v != nil {
+			m[key] = v
+		}
+	}
+	_, err := r.Token()
+	return m, err
+}
+
+func (r jsonReader) list(depth int) (any, error) {
+	l := []any{}
+	for r.More() {
+		v, err := r.value(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		l = append(l, v)
+	}
+	_, err := r.Token()
+	return l, err
+}
+
+// number returns an int64 or a finite float64.
+func number(n json.Number) (any, error) {
+	if !strings.ContainsAny(n.String(), ".eE") {
+		i, err := n.Int64()
+		if err != nil {
+			return nil, fmt.Errorf("%s is out of range", n)
+		}
+		return i, nil
+	}
+	f, err := n.Float64()
+	if err != nil {
+		return nil, fmt.Errorf("%s is out of range", n)
+	}
+	return f, nil
+}

@@ -1,0 +1,13 @@
+package testkit
+
+import (
+	"syscall"
+	"testing"
+)
+
+func MakeFIFO(t *testing.T, path string) {
+	t.Helper()
+	if err := syscall.Mkfifo(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,3 @@
+module github.com/microhq/monitor-srv/tools/faults
+
+go 1.26
