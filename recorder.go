@@ -6,12 +6,11 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"github.com/microhq/monitor-srv/health"
 	"github.com/microhq/monitor-srv/monitor"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"github.com/microhq/monitor-srv/store"
+	"github.com/microhq/monitor-srv/wire"
 )
 
 // monitorPrefix begins the id of the check that a monitor's results are.
@@ -69,30 +68,13 @@ func checkBody(res monitor.Result) []byte {
 		b = appendResult(b, p.Name, p.Duration.Round(time.Microsecond).String())
 	}
 	if failure != "" {
-		b = protowire.AppendTag(b, errorField, protowire.BytesType)
-		b = protowire.AppendString(b, clean(failure))
+		b = wire.AppendString(b, wire.HealthCheckError, clean(failure))
 	}
 	return b
 }
 
-// Numbers of fields of a HealthCheck and of an entry of its map, fixed for ever.
-const (
-	resultsField protowire.Number = 8
-	errorField   protowire.Number = 9
-	keyField     protowire.Number = 1
-	valueField   protowire.Number = 2
-)
-
-// appendResult appends one result.
 func appendResult(b []byte, name, value string) []byte {
-	size := protowire.SizeTag(keyField) + protowire.SizeBytes(len(name)) +
-		protowire.SizeTag(valueField) + protowire.SizeBytes(len(value))
-	b = protowire.AppendTag(b, resultsField, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(size))
-	b = protowire.AppendTag(b, keyField, protowire.BytesType)
-	b = protowire.AppendString(b, name)
-	b = protowire.AppendTag(b, valueField, protowire.BytesType)
-	return protowire.AppendString(b, value)
+	return wire.AppendMapEntry(b, wire.HealthCheckResults, name, value)
 }
 
 // clean keeps a text that came from elsewhere within what an answer may hold.

@@ -15,7 +15,7 @@ func (i *instance) Client() client.Client { return i.client }
 // know puts what the instance reports of itself into its own store, also while it
 // cannot be published. Its replicas know it from the bus.
 func (i *instance) know(topic string, event proto.Message) {
-	if err := i.events.Deliver(topic, event); err != nil {
+	if err := i.events.Inject(topic, event); err != nil {
 		i.log.Error("what we report of ourselves is lost", "err", err)
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 	"github.com/microhq/monitor-srv/handler"
 	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/ingest"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
 	"github.com/microhq/monitor-srv/web"
@@ -62,7 +63,7 @@ type instance struct {
 	client    client.Client
 	server    server.Server
 	store     *store.Store
-	events    *handler.Events
+	events    *ingest.Events
 	reporter  *health.Reporter
 	web       *web.Server
 	monitors  *monitors
@@ -88,7 +89,7 @@ func newInstance(ctx context.Context, cfg config, log *slog.Logger, level *slog.
 	}
 	i.transport = guard.NewTransport(guard.TransportConfig{DrainTimeout: drainTimeout, Log: log})
 	i.store = store.New(store.Config{MaxEntries: cfg.maxEntries, Retention: cfg.retention, Own: i.node})
-	i.events = handler.NewEvents(handler.EventsConfig{Store: i.store, Log: log, DrainTimeout: queueTimeout})
+	i.events = ingest.NewEvents(ingest.Config{Store: i.store, Log: log, DrainTimeout: queueTimeout})
 	i.newClient()
 	if i.monitors, err = newMonitors(i); err != nil {
 		return nil, fmt.Errorf("%w; --%s names another directory", err, flagStateDir)
@@ -190,7 +191,7 @@ func (i *instance) newServer() error {
 	if err := i.server.Init(server.WrapHandler(i.transport.Recover()), server.WrapHandler(i.reporter.HandlerWrapper())); err != nil {
 		return fmt.Errorf("preparing the RPC server: %w", err)
 	}
-	answers := handler.NewMonitor(handler.MonitorConfig{
+	answers := handler.NewMonitor(handler.Config{
 		Store: i.store, Instance: i.node, Log: i.log,
 		Group: i.monitors.group, Policy: i.cfg.policy, Level: i.level,
 	})

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
+	"github.com/microhq/monitor-srv/wire"
 )
 
 // JSONCodec returns a codec to be given to the server for application/json. It
@@ -19,7 +20,7 @@ import (
 // of the cost, and a request that cannot be decoded is answered with 400 and the
 // name of the field.
 func JSONCodec() codec.NewCodec {
-	response := shapeOf((&monitorpb.HealthChecksResponse{}).ProtoReflect().Descriptor())
+	response := wire.NewTranscoder((&monitorpb.HealthChecksResponse{}).ProtoReflect().Descriptor())
 	return func(conn io.ReadWriteCloser) codec.Codec {
 		return &jsonCodec{Codec: stock.NewCodec(conn), conn: conn, response: response}
 	}
@@ -28,7 +29,7 @@ func JSONCodec() codec.NewCodec {
 type jsonCodec struct {
 	codec.Codec
 	conn     io.ReadWriteCloser
-	response *shape
+	response *wire.Transcoder
 }
 
 // maxRequest is far more than any request of this service has, and than the
@@ -45,10 +46,10 @@ func (c *jsonCodec) ReadBody(body any) error {
 		return err
 	}
 	if err := readStock(raw, msg); err != nil {
-		return merrors.BadRequest(errorID, "%s", brief(jsonFault(raw, msg, err)))
+		return merrors.BadRequest(errorID, "%s", shorten(jsonFault(raw, msg, err)))
 	}
 	if req, ok := msg.(*monitorpb.HealthChecksRequest); ok {
-		req.ProtoReflect().SetUnknown(wireMark())
+		req.ProtoReflect().SetUnknown(spliceMark())
 	}
 	return nil
 }
@@ -85,7 +86,7 @@ func (c *jsonCodec) encode(rsp *monitorpb.HealthChecksResponse) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	if line, ok := c.response.append(make([]byte, 0, 2*len(wire)), wire); ok {
+	if line, ok := c.response.AppendJSON(make([]byte, 0, 2*len(wire)), wire); ok {
 		return append(line, '\n'), nil
 	}
 	// The wire bytes are of a form that only a full decoding understands.

@@ -19,7 +19,7 @@ func jsonFault(raw []byte, msg proto.Message, err error) error {
 	var members map[string]json.RawMessage
 	if wrong := json.Unmarshal(raw, &members); wrong != nil {
 		if json.Valid(raw) {
-			return badArgument("request", "want a JSON object, have %s", shown(raw))
+			return badArgument("request", "want a JSON object, have %s", excerpt(raw))
 		}
 		return badArgument("request", "reading the JSON: %v", wrong)
 	}
@@ -35,7 +35,7 @@ func jsonFault(raw []byte, msg proto.Message, err error) error {
 		}
 		one, wrong := json.Marshal(map[string]json.RawMessage{name: members[name]})
 		if wrong == nil && readStock(one, msg.ProtoReflect().New().Interface()) != nil {
-			return badArgument(name, "want %s, have %s", wantedOf(field), shown(members[name]))
+			return badArgument(name, "want %s, have %s", expectedValue(field), excerpt(members[name]))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
@@ -55,7 +55,7 @@ func fieldNames(fields protoreflect.FieldDescriptors) string {
 }
 
 // shown cuts a value to what one can read.
-func shown(raw []byte) string {
+func excerpt(raw []byte) string {
 	const enough = 40
 	if len(raw) > enough {
 		return strings.ToValidUTF8(string(raw[:enough]), "") + "..."
@@ -64,7 +64,7 @@ func shown(raw []byte) string {
 }
 
 // wantedOf says what a field of a request may hold.
-func wantedOf(field protoreflect.FieldDescriptor) string {
+func expectedValue(field protoreflect.FieldDescriptor) string {
 	what := "a JSON object"
 	switch field.Kind() {
 	case protoreflect.StringKind:

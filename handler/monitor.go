@@ -12,7 +12,7 @@ import (
 )
 
 // MonitorConfig configures a Monitor.
-type MonitorConfig struct {
+type Config struct {
 	// Store has the answers. Required.
 	Store *store.Store
 	// Group runs the monitors that are defined here. Nil means there are none.
@@ -57,7 +57,7 @@ type Monitor struct {
 var _ monitorpb.MonitorHandler = (*Monitor)(nil)
 
 // NewMonitor returns a Monitor.
-func NewMonitor(cfg MonitorConfig) *Monitor {
+func NewMonitor(cfg Config) *Monitor {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
@@ -81,7 +81,7 @@ func (m *Monitor) Services(_ context.Context, req *monitorpb.ServicesRequest, rs
 	rsp.Instance, rsp.Started = m.instance, m.started
 	limit, offset, err := pageOf(req.Limit, req.Offset)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	if limit == 0 {
 		limit = store.MaxLimit
@@ -89,7 +89,7 @@ func (m *Monitor) Services(_ context.Context, req *monitorpb.ServicesRequest, rs
 	q := store.Query{Service: req.Service, Limit: limit, Offset: offset}
 	services, page, err := messages(m.store.Services, q, store.Version.Proto)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	rsp.Services, rsp.Total = services, int64(page.Total)
 	return nil
@@ -100,7 +100,7 @@ func (m *Monitor) Status(_ context.Context, req *monitorpb.StatusRequest, rsp *m
 	rsp.Instance, rsp.Started = m.instance, m.started
 	q, err := nodeQuery(req)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	find := m.store.Summary
 	if req.Verbose {
@@ -108,7 +108,7 @@ func (m *Monitor) Status(_ context.Context, req *monitorpb.StatusRequest, rsp *m
 	}
 	statuses, page, err := messages(find, q, store.NodeStatus.Proto)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	rsp.Statuses, rsp.Total, rsp.Cursor = statuses, int64(page.Total), page.Next
 	return nil
@@ -119,11 +119,11 @@ func (m *Monitor) Stats(_ context.Context, req *monitorpb.StatsRequest, rsp *mon
 	rsp.Instance, rsp.Started = m.instance, m.started
 	q, err := nodeQuery(req)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	stats, page, err := messages(m.store.Stats, q, store.NodeStats.Proto)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	rsp.Stats, rsp.Total, rsp.Cursor = stats, int64(page.Total), page.Next
 	return nil
@@ -137,12 +137,12 @@ func (m *Monitor) History(_ context.Context, req *monitorpb.HistoryRequest, rsp 
 		err = badArgument("before_seq", "%d is negative", req.BeforeSeq)
 	}
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	q := store.TransitionQuery{Service: req.Service, Node: req.Node, ID: req.Id, Limit: limit}
 	found, more, oldest, err := m.store.History(q, req.BeforeSeq)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	rsp.Transitions = transitions(found)
 	rsp.More, rsp.OldestSeq = more, oldest

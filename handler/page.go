@@ -106,10 +106,10 @@ func checkQuery(req *monitorpb.HealthChecksRequest) (store.Query, error) {
 		return q, err
 	}
 	var err error
-	if q.Statuses, err = wanted("status", req.Status, "statuses", req.Statuses); err != nil {
+	if q.Statuses, err = enumFilter("status", req.Status, "statuses", req.Statuses); err != nil {
 		return q, err
 	}
-	q.Sources, err = wanted("source", req.Source, "sources", req.Sources)
+	q.Sources, err = enumFilter("source", req.Source, "sources", req.Sources)
 	return q, err
 }
 
@@ -121,7 +121,7 @@ type enum interface {
 
 // wanted returns the values that a request names, each once: the single one
 // unless it is zero, and those of the list. All if there is none.
-func wanted[E enum](field string, single E, listField string, list []E) ([]E, error) {
+func enumFilter[E enum](field string, single E, listField string, list []E) ([]E, error) {
 	known := single.Descriptor().Values()
 	var set uint64
 	if single != 0 {

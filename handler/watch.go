@@ -26,7 +26,7 @@ func (m *Monitor) Watch(ctx context.Context, req *monitorpb.WatchRequest, rsp *m
 	rsp.Instance, rsp.Started = m.instance, m.started
 	q, err := watchQuery(req)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	since := req.SinceSeq
 	if req.Instance != "" && req.Instance != m.instance {

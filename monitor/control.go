@@ -10,31 +10,37 @@ import (
 // id. It is in the journal, if there is one, before Register returns. What its
 // owner registered before, and is the same, changes nothing: the id is that of
 // the monitor there is, also if that was stopped. Register fails with ErrExists,
-// ErrFull, a *RateError, ErrJournal or what is wrong with the definition.
+// ErrFull, a *RateError, ErrJournal or ErrInvalid.
 func (g *Group) Register(d *Definition) (int64, error) {
+	id, _, err := g.register(d)
+	return id, err
+}
+
+// register is Register. existed tells whether the same monitor was there.
+func (g *Group) register(d *Definition) (id int64, existed bool, err error) {
 	g.changes.Lock()
 	defer g.changes.Unlock()
 	if old := g.named(d.Name); old != nil {
 		if d.repeats(old.def) {
-			return old.id, nil
+			return old.id, true, nil
 		}
-		return 0, fmt.Errorf("registering monitor %q: %w: choose another, or unregister the monitor that has it", d.Name, ErrExists)
+		return 0, false, fmt.Errorf("registering monitor %q: %w: choose another, or unregister the monitor that has it", d.Name, ErrExists)
 	}
 	if err := g.room(d.Owner); err != nil {
-		return 0, fmt.Errorf("registering monitor %q: %w", d.Name, err)
+		return 0, false, fmt.Errorf("registering monitor %q: %w", d.Name, err)
 	}
 	p, err := g.buildAlone(d)
 	if err != nil {
-		return 0, fmt.Errorf("registering monitor %q: %w", d.Name, err)
+		return 0, false, fmt.Errorf("registering monitor %q: %w", d.Name, invalid(err))
 	}
 	r := g.newRunner(d, g.nextID())
 	if err := g.journal(r); err != nil {
 		g.discard(d, p)
-		return 0, fmt.Errorf("registering monitor %q: %w", d.Name, err)
+		return 0, false, fmt.Errorf("registering monitor %q: %w", d.Name, err)
 	}
 	g.enter(r)
 	g.run(r, p)
-	return r.id, nil
+	return r.id, false, nil
 }
 
 // Unregister ends a monitor for good. One of a file comes back when the files
@@ -133,7 +139,8 @@ func (g *Group) restore(saved Saved, allow func(*Definition) error) error {
 	return nil
 }
 
-// Start starts a monitor that was stopped. It goes on with the state it had, so
+// Start starts a monitor that was stopped. It fails with ErrNotFound, or with
+// ErrInvalid if what the definition names is no longer there. It goes on with the state it had, so
 // that the recovery of a failure told before is told too.
 func (g *Group) Start(id int64) error {
 	g.changes.Lock()
@@ -151,7 +158,7 @@ func (g *Group) Start(id int64) error {
 	}
 	p, err := g.buildAlone(whole)
 	if err != nil {
-		return fmt.Errorf("starting monitor %q: %w", r.def.Name, err)
+		return fmt.Errorf("starting monitor %q: %w", r.def.Name, invalid(err))
 	}
 	g.receivers.release(r.targets())
 	g.run(r, p)

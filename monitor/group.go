@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -23,6 +24,10 @@ var (
 	ErrFull = errors.New("too many monitors are registered")
 	// ErrJournal says that a change could not be written down.
 	ErrJournal = errors.New("the state directory cannot be written")
+	// ErrTooLarge says that a definition is larger than MaxDefinition.
+	ErrTooLarge = fmt.Errorf("the definition is larger than %d bytes", MaxDefinition)
+	// ErrInvalid is every error about the content of a definition.
+	ErrInvalid = errors.New("the definition is invalid")
 )
 
 // Limits of registering at run time, those of the threat model.

@@ -1,6 +1,6 @@
 package store
 
-import "google.golang.org/protobuf/encoding/protowire"
+import "github.com/microhq/monitor-srv/wire"
 
 // maxBriefError is how much of an error is kept when there is no room for the
 // results, in bytes.
@@ -23,8 +23,5 @@ func briefBody(ev *Event) []byte {
 		return nil
 	}
 	text := shorten(errorOf(string(ev.Body)), maxBriefError)
-	if text == "" {
-		return nil
-	}
-	return protowire.AppendString(protowire.AppendTag(nil, 9, protowire.BytesType), text)
+	return wire.AppendString(nil, wire.HealthCheckError, text)
 }

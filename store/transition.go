@@ -4,9 +4,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
 	healthpb "github.com/microhq/monitor-srv/proto/health"
+	"github.com/microhq/monitor-srv/wire"
 )
 
 // judgement is a status, or what comes after all statuses.
@@ -99,22 +98,9 @@ func (q *TransitionQuery) selects(r *record) bool {
 // the longest errors would take 64 MiB otherwise.
 const maxError = 1024
 
-// errorOf returns the error within the body of a check: as everywhere in
-// protobuf, the last one.
-func errorOf(body string) (text string) {
-	const field = 9
-	for b := []byte(body); len(b) > 0; {
-		num, typ, n := protowire.ConsumeField(b)
-		if n < 0 {
-			break
-		}
-		if num == field && typ == protowire.BytesType {
-			_, _, skip := protowire.ConsumeTag(b)
-			text, _ = protowire.ConsumeString(b[skip:])
-		}
-		b = b[n:]
-	}
-	return cut(text)
+// errorOf returns the error in the body of a check, cut to maxError bytes.
+func errorOf(body string) string {
+	return cut(string(wire.LastBytes([]byte(body), wire.HealthCheckError)))
 }
 
 // cut shortens an error to maxError bytes.

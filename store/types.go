@@ -24,8 +24,8 @@ type Event struct {
 	Source healthpb.HealthCheck_Source
 
 	Service, Version, Node []byte
-	// Address as host:port and Metadata, as the wire bytes of field 3 of a Node,
-	// replace what is known of the node unless they are empty.
+	// Address as host:port and Metadata, as the wire bytes of that field of a Node,
+	// replace the node's former ones unless they are empty.
 	Address, Metadata []byte
 
 	// ID and Description of a check; empty for other kinds.
@@ -40,8 +40,8 @@ type Event struct {
 	// published; Put clamps them.
 	Timestamp, Interval, TTL int64
 
-	// Body holds the wire bytes of the fields the store does not look into:
-	// 8 and 9 of a HealthCheck, 3 of a Status, 5 to 9 of Stats.
+	// Body holds the wire bytes of the fields the store does not look into: results
+	// and error of a HealthCheck, info of a Status, usage and endpoints of Stats.
 	Body []byte
 }
 
@@ -81,7 +81,7 @@ type Check struct {
 	Missing, Stopped, Skewed bool
 
 	metadata string // of the node, see Event.Metadata
-	body     string // wire bytes of fields 8 and 9
+	body     string // wire bytes, see Event.Body
 }
 
 // NodeStatus is the state of one node, or the summary of a version's nodes.
@@ -100,7 +100,7 @@ type NodeStatus struct {
 	Counts [4]int
 
 	metadata string // of the node, see Event.Metadata
-	body     string // wire bytes of field 3
+	body     string // wire bytes, see Event.Body
 }
 
 // NodeStats are the newest figures of one node.
@@ -112,7 +112,7 @@ type NodeStats struct {
 	Missing, Skewed                 bool
 
 	metadata string // of the node, see Event.Metadata
-	body     string // wire bytes of fields 5 to 9
+	body     string // wire bytes, see Event.Body
 }
 
 // Version is one version of a service with its nodes, by id.

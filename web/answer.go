@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/monitor"
 )
 
@@ -23,33 +22,22 @@ type statusError struct {
 func (e *statusError) Error() string { return e.err.Error() }
 func (e *statusError) Unwrap() error { return e.err }
 
-// statusOf returns the status that an error is answered with: 400 if it is none
-// of those that are known, because then the request asked for what cannot be.
+// statusOf returns the status of an error: that of package monitor's table, which
+// RPC answers with too, and 400 for an error that is in no table, because those are
+// about the request.
 func statusOf(err error) int {
 	var own *statusError
 	if errors.As(err, &own) {
 		return own.status
 	}
-	if errors.As(err, new(*http.MaxBytesError)) {
+	if code, known := monitor.StatusCode(err); known {
+		return code
+	}
+	switch {
+	case errors.As(err, new(*http.MaxBytesError)):
 		return http.StatusRequestEntityTooLarge
-	}
-	if errors.As(err, new(*monitor.RateError)) {
-		return http.StatusTooManyRequests
-	}
-	for _, known := range []statusError{
-		{http.StatusForbidden, access.ErrNoToken},
-		{http.StatusUnauthorized, access.ErrUnauthorized},
-		{http.StatusForbidden, access.ErrForbidden},
-		{http.StatusTooManyRequests, access.ErrTooMany},
-		{http.StatusNotFound, monitor.ErrNotFound},
-		{http.StatusConflict, monitor.ErrExists},
-		{http.StatusInsufficientStorage, monitor.ErrFull},
-		{http.StatusServiceUnavailable, monitor.ErrJournal},
-		{http.StatusRequestTimeout, os.ErrDeadlineExceeded},
-	} {
-		if errors.Is(err, known.err) {
-			return known.status
-		}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return http.StatusRequestTimeout
 	}
 	return http.StatusBadRequest
 }

@@ -55,30 +55,23 @@ func (s *Server) read(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// caller is who asks for a change.
-type caller struct {
-	role   access.Role
-	owner  string // of what it registers
-	remote string
-}
-
-// change wraps what changes something, and logs who tried it in vain. Nothing of
-// the body is read before the role is known to be enough.
-func (s *Server) change(need access.Role, h func(http.ResponseWriter, *http.Request, caller)) http.HandlerFunc {
+// change wraps what changes something. The body is read only once the role is
+// known to be enough. Wrong tokens are logged.
+func (s *Server) change(need access.Role, h func(http.ResponseWriter, *http.Request, access.Caller)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		token := tokenOf(r)
-		role, err := s.cfg.Policy.Identify(token, r.RemoteAddr)
+		c, err := s.cfg.Policy.Caller(token, r.RemoteAddr)
 		if err == nil {
-			err = access.Enough(role, need)
+			err = access.Enough(c.Role, need)
 		}
 		if err != nil {
 			if token != "" && errors.Is(err, access.ErrUnauthorized) {
-				s.cfg.Log.Warn("a wrong token was given", "client", r.RemoteAddr, "method", r.Method, "path", r.URL.Path)
+				s.cfg.Log.Warn("wrong token", "client", r.RemoteAddr, "method", r.Method, "path", r.URL.Path)
 			}
 			fail(w, err)
 			return
 		}
-		h(w, r, caller{role, s.cfg.Policy.Owner(role, token), r.RemoteAddr})
+		h(w, r, c)
 	}
 }
 

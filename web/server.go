@@ -17,7 +17,7 @@ import (
 // Limits of the HTTP door, those of the threat model.
 const (
 	maxHeaderBytes  = 16 << 10
-	maxBody         = 64 << 10
+	maxBody         = monitor.MaxDefinition
 	shutdownTimeout = time.Second
 )
 

@@ -4,7 +4,7 @@ package main
 const (
 	inAction  = "action/"
 	inCommand = "command/"
-	inEvents  = "handler/" // events in
+	inEvents  = "ingest/" // events in
 	inAnswers = "handler/" // answers out
 	inHealth  = "health/"
 	inProbe   = "probe/"

@@ -1,0 +1,60 @@
+package ingest
+
+import (
+	"bytes"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/microhq/monitor-srv/health"
+)
+
+// replacement stands for bytes that are not UTF-8.
+const replacement = "\uFFFD"
+
+// identity reports whether b may be part of a key: valid UTF-8 without control
+// characters. Such parts are never repaired, because two different keys could
+// become one.
+func validIdentity(b []byte) bool {
+	for i, c := range b {
+		if c >= utf8.RuneSelf {
+			return validIdentityRunes(b[i:])
+		}
+		if c < ' ' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+func validIdentityRunes(b []byte) bool {
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		if (r == utf8.RuneError && n == 1) || unicode.IsControl(r) {
+			return false
+		}
+		b = b[n:]
+	}
+	return true
+}
+
+// clean reports whether free text needs no repair.
+func validText(b []byte, limit int) bool { return len(b) <= limit && utf8.Valid(b) }
+
+// text returns b repaired: invalid UTF-8 replaced, and cut on a rune boundary
+// with a mark so that it holds at most limit bytes.
+func (d *decoder) repairText(b []byte, limit int) []byte {
+	if !utf8.Valid(b) {
+		d.repairs.add(repairUTF8)
+		b = bytes.ToValidUTF8(b, []byte(replacement))
+	}
+	if len(b) <= limit {
+		return b
+	}
+	d.repairs.add(repairCut)
+	end := limit - len(health.CutMark)
+	for end > 0 && !utf8.RuneStart(b[end]) {
+		end--
+	}
+	cut := make([]byte, 0, limit)
+	return append(append(cut, b[:end]...), health.CutMark...)
+}
