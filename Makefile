@@ -12,12 +12,18 @@ FUZZTIME ?= 30s
 # `make nightly` do without it.
 FUZZFLAGS ?= -race
 BENCH    ?= .
+ROUNDS   ?= 10
 IMAGE    ?= monitor-srv:$(VERSION)
 # Passed on to go test by every target that runs tests: make test TESTFLAGS=-v
 TESTFLAGS ?=
 
 # The Consul of the tests: CONSUL_BIN, else the one on PATH, else our own build.
 CONSUL := $(or $(CONSUL_BIN),$(shell command -v consul 2>/dev/null),bin/consul)
+
+# The tools that are our own code have modules of their own, which ./... leaves out.
+TESTED_TOOLS := bench
+LINTED_TOOLS := $(TESTED_TOOLS) micro
+TEST_TOOLS   := for tool in $(TESTED_TOOLS); do (cd tools/$$tool && go test $(TESTFLAGS) ./...) || exit; done
 
 TOOLFLAGS := -trimpath -ldflags '-s -w'
 
@@ -39,10 +45,12 @@ build: ## bin/monitor-srv, static, with the version of git
 
 .PHONY: test
 test: $(CONSUL) bin/micro bin/goma need-cc deps ## every test, with the race detector, a real Consul and a real NATS
+	@$(TEST_TOOLS)
 	go test -race -count=1 -parallel 6 -timeout 25m $(TESTFLAGS) ./...
 
 .PHONY: test-short
 test-short: $(CONSUL) bin/micro bin/goma need-cc deps ## the quick tests only: under 2 minutes once the tools are built
+	@$(TEST_TOOLS)
 	go test -race -short -parallel 6 -timeout 5m $(TESTFLAGS) ./...
 
 .PHONY: nightly
@@ -63,6 +71,14 @@ else
 	tools/bench/run.sh '$(BENCH)'
 endif
 
+.PHONY: bench-compare
+bench-compare: bin/bench need-old ## the benchmarks of the revision OLD and of this tree in turn; fails if one is worse
+	tools/bench/compare.sh '$(OLD)' $(ROUNDS) $(if $(filter-out .,$(BENCH)),'$(BENCH)')
+
+.PHONY: need-old
+need-old:
+	@[ -n '$(OLD)' ] || { echo 'give the revision to compare with: make bench-compare OLD=main' >&2; exit 1; }
+
 .PHONY: bench-peers
 bench-peers: build bin/bench bin/goma bin/gatus $(CONSUL) ## ours beside goma, Gatus and blackbox_exporter, into the same page (about 9 minutes)
 	@tools/need.sh prometheus-blackbox-exporter prometheus-blackbox-exporter
@@ -81,12 +97,20 @@ fuzz-ci: need-cc ## 30s for what decodes, holds and pages events, 12s for each o
 	go clean -fuzzcache # so that the time goes into new inputs, whatever ran here before
 	FUZZ_FIRST='FuzzEventProto|FuzzEventJSON|FuzzEventSequence|FuzzPaging' FUZZ_FIRST_TIME=30s tools/fuzz.sh 12s $(FUZZFLAGS)
 
+.PHONY: check-tree
+check-tree: ## fail on a tracked file above 500 kB, such as a program committed by mistake
+	@tools/check-tree.sh
+	@tools/check-tree-selftest.sh
+
 # The linter's cache knows files by where they lay: that of another clone would
 # name its paths, which no rule of this one excludes.
 .PHONY: lint
 lint: bin/golangci-lint ## vet, formatting, and the rules of .golangci.yml
-	GOLANGCI_LINT_CACHE='$(CURDIR)/bin/lint-cache' bin/golangci-lint run ./...
-	cd tools/micro && go vet ./...
+	@export GOLANGCI_LINT_CACHE='$(CURDIR)/bin/lint-cache'; \
+	for dir in . $(LINTED_TOOLS:%=tools/%); do \
+		echo "linting $$dir"; \
+		(cd $$dir && '$(CURDIR)/bin/golangci-lint' run ./...) || exit; \
+	done
 
 .PHONY: lint-selftest
 lint-selftest: bin/golangci-lint ## prove that the import rules report what they forbid

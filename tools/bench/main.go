@@ -3,9 +3,13 @@
 //
 //	bench -o docs/benchmarks.md bin/bench.txt bin/peers.txt
 //
-// A benchmark that ran several times counts by its median. The last file may be
-// missing, then its rows say so. A figure that a benchmark no longer reports is
-// an error; one that misses its target is not, but the page says so.
+// A benchmark that ran several times counts by its median. A file may be missing,
+// then its rows say so. A figure that a benchmark no longer reports is an error;
+// one that misses its target is not, but the page says so.
+//
+// It also compares the benchmarks of two trees, and fails if one is worse:
+//
+//	bench compare -rounds 10 bin/compare-old .
 package main
 
 import (
@@ -17,32 +21,41 @@ import (
 )
 
 func main() {
-	out := flag.String("o", "", "write the page to this `file` too")
-	flag.Parse()
-	if err := run(*out, flag.Args()); err != nil {
+	if err := command(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(out string, files []string) error {
-	if len(files) == 0 {
-		return errors.New("give the files that hold what go test -bench printed")
+func command(args []string) error {
+	if len(args) > 0 && args[0] == "compare" {
+		return mainCompare(args[1:])
 	}
+	out := flag.String("o", "", "write the page to this `file` too")
+	flag.Parse()
+	return run(*out, flag.Args())
+}
+
+func run(out string, files []string) error {
 	r := newResults()
-	for i, name := range files {
+	read := 0
+	for _, name := range files {
 		f, err := os.Open(name)
-		if i > 0 && errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
 		err = r.read(f)
-		f.Close()
+		_ = f.Close()
 		if err != nil {
 			return fmt.Errorf("read %s: %w", name, err)
 		}
+		read++
+	}
+	if read == 0 {
+		return errors.New("give at least one file that holds what go test -bench printed")
 	}
 	rows, missing := evaluate(targets(), r)
 	printRows(os.Stdout, rows)

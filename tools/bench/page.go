@@ -48,15 +48,15 @@ The path of 2016 is re-enacted by a stand-in that does with an event what the ag
 
 // sections are the tables of the side by side run and of the footprint.
 func sections(page *bytes.Buffer, r *results) {
-	if !r.ran("test/peers") {
-		page.WriteString("\nNot run: `make bench-peers` does.\n")
+	if !r.ranPeers() {
+		page.WriteString("\nNot run yet: `make bench-peers` does it.\n")
 		return
 	}
 	for _, s := range []struct{ title, prefix string }{
-		{"1,000 HTTP monitors (probes a second, program)", "test/peers/HTTP/"},
-		{"From failure to first attempt, 200 monitors, interval 10 s", "test/peers/Detection/"},
-		{"TCP monitors of ours (number, rate)", "test/peers/TCP/"},
-		{"The service itself (broker, checks held)", "test/peers/Footprint/"},
+		{"1,000 HTTP monitors (probes a second, program)", peers + "HTTP/"},
+		{"From failure to first attempt, 200 monitors, interval 10 s", peers + "Detection/"},
+		{"TCP monitors of ours (number, rate)", peers + "TCP/"},
+		{"The service itself (broker, checks held)", peers + "Footprint/"},
 	} {
 		fmt.Fprintf(page, "\n### %s\n\n", s.title)
 		var header []string

@@ -50,7 +50,7 @@ func (r *results) read(in io.Reader) error {
 			continue
 		}
 		name := pkg + "/" + strings.TrimPrefix(fields[0], "Benchmark")
-		if pkg != "test/peers" {
+		if !isPeer(name) {
 			name = cores.ReplaceAllString(name, "")
 		}
 		if err := r.add(name, fields[2:]); err != nil {
@@ -89,7 +89,14 @@ func (r *results) median(name, unit string) (float64, error) {
 	return (all[len(all)/2] + all[(len(all)-1)/2]) / 2, nil
 }
 
-// ran says whether the package has any result.
-func (r *results) ran(pkg string) bool {
-	return slices.ContainsFunc(r.names, func(name string) bool { return strings.HasPrefix(name, pkg+"/") })
+// peers is the start of the names of the side by side run.
+const peers = "test/peers/"
+
+// ranPeers and ranBenchmarks say whether there is any figure of the side by side
+// run, and of the benchmarks.
+func (r *results) ranPeers() bool { return slices.ContainsFunc(r.names, isPeer) }
+func (r *results) ranBenchmarks() bool {
+	return slices.ContainsFunc(r.names, func(name string) bool { return !isPeer(name) })
 }
+
+func isPeer(name string) bool { return strings.HasPrefix(name, peers) }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -68,10 +70,57 @@ func TestRowsAreHonest(t *testing.T) {
 	}
 }
 
-func TestPeersThatDidNotRunAreNoError(t *testing.T) {
-	text, _, _ := strings.Cut(printed, "pkg: github.com/microhq/monitor-srv/test")
-	rows, err := evaluate([]target{{"6", "CPU", of(http+"1000/ours", cpuS), "CPU-s", nil, "", atMost(1)}}, read(t, text))
-	if err != nil || !strings.Contains(rows[0].met, "make bench-peers") {
-		t.Errorf("%v, %v", rows, err)
+// What did not run is no error, so that either half can be the first.
+func TestWhatDidNotRunIsNoError(t *testing.T) {
+	benchmarks, _, _ := strings.Cut(printed, "pkg: github.com/microhq/monitor-srv/test")
+	_, sideBySide, _ := strings.Cut(printed, "# a note\n")
+	for name, c := range map[string]struct {
+		text    string
+		name    string
+		remedy  string
+		missing bool
+	}{
+		"no peers":             {benchmarks, peers + "HTTP/1000/ours", "make bench-peers", false},
+		"no benchmarks":        {sideBySide, "store/Put/nodes/10", "make bench`", false},
+		"a peer is gone":       {printed, peers + "HTTP/1000/ours", "not measured", true},
+		"a benchmark is gone":  {printed, "store/Gone", "not measured", true},
+		"only peers, one gone": {sideBySide, peers + "HTTP/1000/ours", "not measured", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rows, err := evaluate([]target{{"6", "CPU", of(c.name, cpuS), "CPU-s", nil, "", atMost(1)}}, read(t, c.text))
+			if (err != nil) != c.missing || !strings.Contains(rows[0].met, c.remedy) {
+				t.Errorf("%+v, %v", rows, err)
+			}
+		})
+	}
+}
+
+func TestPageIsWrittenFromOneFile(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	page := filepath.Join(dir, "page.md")
+	_, sideBySide, _ := strings.Cut(printed, "# a note\n")
+	files := []string{filepath.Join(dir, "missing.txt"), write("peers.txt", sideBySide)}
+	// The figures of other programs are missing in it, which run says after it wrote.
+	if err := run(page, files); err == nil || strings.Contains(err.Error(), "store/") {
+		t.Errorf("error is %v, want one about the side by side run alone", err)
+	}
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"not run: `make bench`", "| 100-a | 1.5 |", "test/peers/TCP/100-a  1.5 RSS-MB"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%q is missing in the page:\n%s", want, text)
+		}
+	}
+	if err := run(page, files[:1]); err == nil {
+		t.Error("a page is made of no file at all")
 	}
 }

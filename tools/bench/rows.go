@@ -118,8 +118,10 @@ func evaluate(all []target, r *results) (rows []row, missing error) {
 			base, err = t.base(r)
 		}
 		switch {
-		case err != nil && strings.Contains(err.Error(), "test/peers/") && !r.ran("test/peers"):
+		case err != nil && strings.Contains(err.Error(), peers) && !r.ranPeers():
 			row.measured, row.met = "–", "not run: `make bench-peers`"
+		case err != nil && !strings.Contains(err.Error(), peers) && !r.ranBenchmarks():
+			row.measured, row.met = "–", "not run: `make bench`"
 		case err != nil:
 			row.measured, row.met = "–", "not measured"
 			missing = errors.Join(missing, err)

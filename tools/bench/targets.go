@@ -4,9 +4,9 @@ package main
 const (
 	events = "handler/EventToState/"
 	rpc    = "guard/Transport/"
-	http   = "test/peers/HTTP/"
-	tcp    = "test/peers/TCP/"
-	detect = "test/peers/Detection/"
+	http   = peers + "HTTP/"
+	tcp    = peers + "TCP/"
+	detect = peers + "Detection/"
 
 	cpuNS   = "cpu-ns/op"
 	cpuS    = "CPU-s/1000"
