@@ -35,7 +35,7 @@ func TestMemoryIsLimitedByDefault(t *testing.T) {
 // --max_entries is raised.
 // Faults: I4.
 func TestShippedFilesSetNoMemoryLimit(t *testing.T) {
-	for _, file := range []string{unitFile, "compose.yaml", "Dockerfile"} {
+	for _, file := range []string{unitFile, "deploy/compose.yaml", "Dockerfile"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
