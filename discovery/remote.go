@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"go-micro.dev/v4/client"
@@ -22,11 +21,11 @@ import (
 type RemoteConfig struct {
 	// Registry is where services are found. It must run. Required.
 	Registry *guard.Registry
+	// Client calls services of that registry. Required.
+	Client client.Client
 	// Instance is the name of the service that receives what others publish.
 	// Required.
 	Instance string
-	// Retries is how often a failed question to the instance is repeated.
-	Retries int
 	// Settings says by which settings a user names another registry. Errors end
 	// with it. Required.
 	Settings string
@@ -52,14 +51,8 @@ var errNoRegistry = errors.New("no registry is open")
 
 // Open gives a zero Remote a registry, before it is asked anything.
 func (r *Remote) Open(cfg RemoteConfig) {
-	log := slog.New(slog.DiscardHandler)
 	r.cfg, r.opening = cfg, cfg.Registry.State().Reason
-	r.caller = NewCaller(cfg.Registry, client.NewClient(
-		client.Registry(cfg.Registry),
-		client.Transport(guard.NewTransport(guard.TransportConfig{Log: log})),
-		client.Retries(cfg.Retries),
-		client.WithLogger(guard.NewLogger(log)),
-	))
+	r.caller = NewCaller(cfg.Registry, cfg.Client)
 }
 
 // ready waits until the registry is open or says why it is not.
@@ -109,7 +102,7 @@ func (r *Remote) instance(ctx context.Context) (monitorpb.MonitorService, error)
 		}
 		return nil, fmt.Errorf("no instance of %s, which receives what services publish, is found in the registry %s: start one, or name another registry with %s", name, where, r.cfg.Settings)
 	}
-	return monitorpb.NewMonitorService(name, r.caller.client), nil
+	return monitorpb.NewMonitorService(name, r.cfg.Client), nil
 }
 
 // Checks implements probe.EventSource.
