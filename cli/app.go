@@ -161,12 +161,12 @@ func (c command) checkWords(words []string) error {
 	}
 	for _, word := range words {
 		if len(word) > 1 && word[0] == '-' {
-			return usageError{fmt.Errorf("flag %q stands behind the command %q; flags come first", word, c.name)}
+			return usageError{fmt.Errorf("flag %q must come before the command %q", word, c.name)}
 		}
 	}
 	switch n := len(words); {
 	case c.most == 0 && n > 0:
-		return usageError{fmt.Errorf("command %q takes no word %q", c.name, words[0])}
+		return usageError{fmt.Errorf("command %q takes no arguments, got %q", c.name, words[0])}
 	case n < c.least || n > c.most:
 		return usageError{fmt.Errorf("give %q as in: monitor-srv %s %s", c.name, c.name, c.words)}
 	}

@@ -68,9 +68,9 @@ func ownFlags(d service.Config) []cli.Flag {
 		&cli.BoolFlag{Name: flagAllowExecAPI, EnvVars: []string{"MONITOR_ALLOW_EXEC_API"}, Usage: "allow admins to register monitors that run commands"},
 		&cli.StringFlag{Name: flagExecAllow, EnvVars: []string{"MONITOR_EXEC_ALLOW"}, Usage: "restrict --allow_exec_api to the commands listed in `FILE`"},
 		&cli.StringSliceFlag{Name: flagAllowTargets, EnvVars: []string{"MONITOR_ALLOW_TARGETS"}, Usage: "allow monitors registered by operators to reach the private network `CIDR`; repeatable"},
-		&cli.StringFlag{Name: flagOutput, Aliases: []string{"o"}, EnvVars: []string{"MONITOR_OUTPUT"}, Value: "table", Usage: "print as `table or json` (probe)"},
+		&cli.StringFlag{Name: flagOutput, Aliases: []string{"o"}, EnvVars: []string{"MONITOR_OUTPUT"}, Value: "table", Usage: "print results in `FORMAT`, table or json (probe)"},
 		&cli.BoolFlag{Name: flagStrict, EnvVars: []string{"MONITOR_STRICT"}, Usage: "fail on warnings too (check)"},
-		&cli.StringFlag{Name: flagLogFormat, EnvVars: []string{"MONITOR_LOG_FORMAT"}, Value: d.Log.Format, Usage: "log as `text or json`"},
+		&cli.StringFlag{Name: flagLogFormat, EnvVars: []string{"MONITOR_LOG_FORMAT"}, Value: d.Log.Format, Usage: "log in `FORMAT`, text or json"},
 		&cli.StringFlag{Name: flagVerbosity, EnvVars: []string{"MONITOR_VERBOSITY"}, Value: d.Log.Verbosity, Usage: "lowest `LEVEL` to log: critical, error, warning, info or debug"},
 		&cli.DurationFlag{Name: flagRetention, EnvVars: []string{"MONITOR_RETENTION"}, Value: d.Retention, Usage: "keep what is missing for `DURATION` before forgetting it"},
 		&cli.IntFlag{Name: flagMaxEntries, EnvVars: []string{"MONITOR_MAX_ENTRIES"}, Value: d.MaxEntries, Usage: "hold at most `N` checks, statuses and stats"},
@@ -79,9 +79,9 @@ func ownFlags(d service.Config) []cli.Flag {
 
 func microFlags(d service.Config) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: flagRegistry, EnvVars: []string{"MICRO_REGISTRY"}, Value: d.Registry.Name, Usage: "registry to use: `consul, mdns or memory`"},
+		&cli.StringFlag{Name: flagRegistry, EnvVars: []string{"MICRO_REGISTRY"}, Value: d.Registry.Name, Usage: "`REGISTRY` to use: consul, mdns or memory"},
 		&cli.StringFlag{Name: flagRegistryAddress, EnvVars: []string{"MICRO_REGISTRY_ADDRESS"}, Usage: "`ADDRESS` of the registry (default: CONSUL_HTTP_ADDR)"},
-		&cli.StringFlag{Name: flagBroker, EnvVars: []string{"MICRO_BROKER"}, Value: d.Broker.Name, Usage: "receive events through `http or nats`"},
+		&cli.StringFlag{Name: flagBroker, EnvVars: []string{"MICRO_BROKER"}, Value: d.Broker.Name, Usage: "`BROKER` to receive events through: http or nats"},
 		&cli.StringFlag{Name: flagBrokerAddress, EnvVars: []string{"MICRO_BROKER_ADDRESS"}, Usage: "http: `ADDRESS` to listen at for events (default: 127.0.0.1:0); nats: comma-separated list of servers"},
 		&cli.StringFlag{Name: flagServerName, EnvVars: []string{"MICRO_SERVER_NAME"}, Value: d.Server.Name, Usage: "`NAME` to register"},
 		&cli.StringFlag{Name: flagServerVersion, EnvVars: []string{"MICRO_SERVER_VERSION"}, Usage: "`VERSION` to register (default: that of the program)"},
@@ -155,7 +155,7 @@ func (inv *invocation) instanceConfig() (service.Config, error) {
 		cfg.Server.Version = inv.Version
 	}
 	if _, token := splitToken(o.address); token != "" {
-		return cfg, usageError{fmt.Errorf("--%s holds a token: only commands that ask an instance take one; to serve, give HOST:PORT", flagHTTPAddress)}
+		return cfg, usageError{fmt.Errorf("--%s holds a token: only commands that ask an instance take one, serve takes HOST:PORT", flagHTTPAddress)}
 	}
 	var err error
 	if cfg.Server.Metadata, err = pairs(o.metadata); err != nil {

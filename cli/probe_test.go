@@ -120,8 +120,8 @@ type = "tcp"
 address = "127.0.0.1:1"
 `
 
-// What one run shows is told: verdict, value, why, phases, and that a filter does
-// not show.
+// The results say what one run shows: verdict, value, why, phases, and that a filter
+// does not show.
 func TestTryTellsWhatOneRunShows(t *testing.T) {
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/wrong" {
@@ -180,9 +180,9 @@ func TestTryWhatIsNotThere(t *testing.T) {
 		code              int
 	}{
 		{"", "probe", "give \"probe\" as in: monitor-srv probe FILE|DIR|- [NAME]", ExitUsage},
-		{"", "probe " + file + " b -o json", "flag \"-o\" stands behind the command \"probe\"; flags come first", ExitUsage},
-		{"", "check " + file + " --strict", "flag \"--strict\" stands behind the command \"check\"; flags come first", ExitUsage},
-		{"", "show 1 -s x", "flag \"-s\" stands behind the command \"show\"; flags come first", ExitUsage},
+		{"", "probe " + file + " b -o json", "flag \"-o\" must come before the command \"probe\"", ExitUsage},
+		{"", "check " + file + " --strict", "flag \"--strict\" must come before the command \"check\"", ExitUsage},
+		{"", "show 1 -s x", "flag \"-s\" must come before the command \"show\"", ExitUsage},
 		{"", "-o yaml probe " + file, "--output \"yaml\" is not known", ExitUsage},
 		{"", "probe " + file + " nobody", "defines no monitor \"nobody\"", ExitFailed},
 		{"", "probe " + file + " a", "nothing is probed: 1 problem in", ExitFailed},
@@ -218,7 +218,7 @@ func TestCheckIsStrictIfAsked(t *testing.T) {
 	}
 }
 
-// With fewer than no retries nothing would be asked, and no error be told.
+// With fewer than no retries nothing would be asked, and no error reported.
 func TestTriedProbesRefuseWrongFlags(t *testing.T) {
 	stdout, stderr, code := monitorSrv(t, fmt.Sprintf(asking, "1s"), "--registry=memory", "--client_retries=-1", "probe", "-")
 	if code != ExitUsage || stdout != "" || !strings.Contains(stderr, "--client_retries -1 is out of range: give 0 or more") {

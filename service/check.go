@@ -18,7 +18,7 @@ func (c Config) Check() error {
 	if c.Policy.Insecure && c.Policy.Tokens != nil {
 		return &SettingError{
 			Setting: InsecureAPI, args: []any{InsecureAPI, TokenFile},
-			format: "%v and %v exclude one another: with tokens nobody changes things without one",
+			format: "%v and %v are mutually exclusive: with a token file, changes need a token",
 		}
 	}
 	return cmp.Or(

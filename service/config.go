@@ -11,7 +11,7 @@ import (
 // configured. It need not exist.
 const DefaultConfigDir = "/usr/local/etc/monitor-srv"
 
-// Config is what an instance is told. DefaultConfig has a value for everything that
+// Config is the configuration of an instance. DefaultConfig has a value for everything that
 // is required; Check tells what is wrong.
 type Config struct {
 	HTTP HTTPConfig
@@ -110,7 +110,7 @@ type ClientConfig struct {
 	PoolTTL time.Duration
 }
 
-// DefaultConfig returns what an instance is told if nobody asks for anything else.
+// DefaultConfig returns the configuration of an instance that needs nothing else.
 func DefaultConfig() Config {
 	return Config{
 		HTTP:       HTTPConfig{Address: "127.0.0.1:3838"},
