@@ -106,7 +106,6 @@ imports web/api   $module/ingest                     "never ingest, handler, wir
 imports web/page  $module/wire                       "never ingest, handler, wire or guard"
 imports web/metrics go-micro.dev/v4/client           "handler and web answer from the same store"
 imports web/api   $module/web                        ""
-imports web/metrics github.com/prometheus/client_golang/prometheus ""
 imports state     $module/monitor                    "each room encodes its own"
 imports state     go-micro.dev/v4/errors             "state knows nothing of go-micro"
 imports state     $module/safefile                   ""
