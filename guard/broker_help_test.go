@@ -120,7 +120,7 @@ func (e brkEvent) Ack() error               { return nil }
 func (e brkEvent) Error() error             { return nil }
 
 func brkOf(f *brkFake, change func(*guard.BrokerConfig)) *guard.Broker {
-	cfg := guard.BrokerConfig{Logger: regQuiet()}
+	cfg := guard.BrokerConfig{Logger: QuietLog()}
 	if change != nil {
 		change(&cfg)
 	}

@@ -36,8 +36,8 @@ func brkPost(t *testing.T, b *guard.Broker, path, contentType string, body io.Re
 }
 
 func TestTrap5MalformedEventsAreRefused(t *testing.T) {
-	regNoLeaks(t)
-	reg, log := &regFake{}, &regLog{}
+	NoLeaks(t)
+	reg, log := &FakeRegistry{}, &LogBuffer{}
 	b, _ := brkHTTP(t, reg, func(cfg *guard.HTTPBrokerConfig) { cfg.Logger = log.logger() })
 	n := brkCount(t, b, "t")
 	id := ""
@@ -88,8 +88,8 @@ func TestTrap5MalformedEventsAreRefused(t *testing.T) {
 }
 
 func TestHTTPBrokerTakesEventsUpToItsLimit(t *testing.T) {
-	regNoLeaks(t)
-	b, _ := brkHTTP(t, &regFake{}, nil)
+	NoLeaks(t)
+	b, _ := brkHTTP(t, &FakeRegistry{}, nil)
 	body := func(n int) io.Reader {
 		head, tail := `{"Header":{"Micro-Topic":"t"},"Body":"`, `"}`
 		fill := strings.Repeat("A", (n-len(head)-len(tail))/4*4)
@@ -111,9 +111,9 @@ func TestHTTPBrokerTakesEventsUpToItsLimit(t *testing.T) {
 }
 
 func TestTrap10SlowConnectionsAreClosed(t *testing.T) {
-	long(t)
-	regNoLeaks(t)
-	b, _ := brkHTTP(t, &regFake{}, func(cfg *guard.HTTPBrokerConfig) {
+	SkipShort(t)
+	NoLeaks(t)
+	b, _ := brkHTTP(t, &FakeRegistry{}, func(cfg *guard.HTTPBrokerConfig) {
 		cfg.HeaderTimeout, cfg.BodyTimeout, cfg.Timeout = time.Second, 4*time.Second, 10*time.Second
 	})
 	n := brkCount(t, b, "t")
@@ -168,8 +168,8 @@ func TestTrap10SlowConnectionsAreClosed(t *testing.T) {
 }
 
 func TestHTTPBrokerClosesConnectionsPastTheCap(t *testing.T) {
-	regNoLeaks(t)
-	b, _ := brkHTTP(t, &regFake{}, func(cfg *guard.HTTPBrokerConfig) { cfg.MaxConns = 10 })
+	NoLeaks(t)
+	b, _ := brkHTTP(t, &FakeRegistry{}, func(cfg *guard.HTTPBrokerConfig) { cfg.MaxConns = 10 })
 	var conns []net.Conn
 	for range 30 {
 		conn, err := net.Dial("tcp", b.Address())
@@ -178,12 +178,12 @@ func TestHTTPBrokerClosesConnectionsPastTheCap(t *testing.T) {
 		}
 		conns = append(conns, conn)
 	}
-	regEventually(t, 5*time.Second, "20 of 30 are refused", func() bool { return b.Stats().Refused == 20 })
+	Eventually(t, 5*time.Second, "20 of 30 are refused", func() bool { return b.Stats().Refused == 20 })
 	for _, conn := range conns {
 		_ = conn.Close()
 	}
 	n := brkCount(t, b, "t")
-	regEventually(t, 5*time.Second, "room again", func() bool { return b.Publish("t", brkMessage("x")) == nil })
+	Eventually(t, 5*time.Second, "room again", func() bool { return b.Publish("t", brkMessage("x")) == nil })
 	if n.Load() == 0 {
 		t.Error("no event")
 	}

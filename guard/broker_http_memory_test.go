@@ -60,7 +60,7 @@ func brkResetPeak(t *testing.T, pid int) {
 // brkChild runs a broker until its input ends: it prints its address, and on each
 // line what it has counted.
 func brkChild(t *testing.T) {
-	b, _ := brkHTTP(t, &regFake{}, nil)
+	b, _ := brkHTTP(t, &FakeRegistry{}, nil)
 	n := brkCount(t, b, "t")
 	debug.FreeOSMemory()
 	fmt.Println("address", b.Address())
@@ -115,7 +115,7 @@ func TestTrap10BodyOf300MBIsRefused(t *testing.T) {
 		brkChild(t)
 		return
 	}
-	regNoLeaks(t)
+	NoLeaks(t)
 	address, pid, counted := brkStartChild(t)
 	brkResetPeak(t, pid)
 	before := brkPeak(t, pid)

@@ -23,7 +23,7 @@ import (
 // brkHTTP starts a guarded http broker on the registry.
 func brkHTTP(t *testing.T, reg registry.Registry, change func(*guard.HTTPBrokerConfig)) (b *guard.Broker, stop func() time.Duration) {
 	t.Helper()
-	cfg := guard.HTTPBrokerConfig{BrokerConfig: guard.BrokerConfig{Logger: regQuiet()}, Registry: reg}
+	cfg := guard.HTTPBrokerConfig{BrokerConfig: guard.BrokerConfig{Logger: QuietLog()}, Registry: reg}
 	if change != nil {
 		change(&cfg)
 	}
@@ -31,8 +31,8 @@ func brkHTTP(t *testing.T, reg registry.Registry, change func(*guard.HTTPBrokerC
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop = regRun(t, b)
-	regEventually(t, 5*time.Second, "connected", func() bool { return b.Connect() == nil && b.State().OK })
+	stop = Run(t, b)
+	Eventually(t, 5*time.Second, "connected", func() bool { return b.Connect() == nil && b.State().OK })
 	return b, stop
 }
 
@@ -50,7 +50,7 @@ func brkCount(t *testing.T, b *guard.Broker, topic string, opts ...broker.Subscr
 // brkLive waits until every subscription holds.
 func brkLive(t *testing.T, b *guard.Broker) {
 	t.Helper()
-	regEventually(t, 6*time.Second, "subscribed", func() bool {
+	Eventually(t, 6*time.Second, "subscribed", func() bool {
 		for _, s := range b.Subscriptions() {
 			if !s.State.OK {
 				return false
@@ -63,7 +63,7 @@ func brkLive(t *testing.T, b *guard.Broker) {
 // brkStock is go-micro's own http broker, as publishers and subscribers run it.
 func brkStock(t *testing.T, reg registry.Registry) broker.Broker {
 	t.Helper()
-	b := broker.NewBroker(broker.Registry(reg), broker.Logger(guard.NewLogger(regQuiet())))
+	b := broker.NewBroker(broker.Registry(reg), broker.Logger(guard.NewLogger(QuietLog())))
 	if err := b.Connect(); err != nil {
 		t.Fatal(err)
 	}
@@ -76,8 +76,8 @@ func brkMessage(body string) *broker.Message {
 }
 
 func TestHTTPBrokerSpeaksWithStockOnes(t *testing.T) {
-	regNoLeaks(t)
-	reg := &regFake{}
+	NoLeaks(t)
+	reg := &FakeRegistry{}
 	stock := brkStock(t, reg)
 	b, stop := brkHTTP(t, reg, nil)
 	var bodies atomic.Value
@@ -89,7 +89,7 @@ func TestHTTPBrokerSpeaksWithStockOnes(t *testing.T) {
 	if err := stock.Publish("t", brkMessage("from stock")); err != nil {
 		t.Fatal(err)
 	}
-	regEventually(t, 5*time.Second, "stock to ours", func() bool { return bodies.Load() == "t from stock application/json" })
+	Eventually(t, 5*time.Second, "stock to ours", func() bool { return bodies.Load() == "t from stock application/json" })
 	if err := b.Publish("t", brkMessage("from ours")); err != nil {
 		t.Fatal(err)
 	}
@@ -116,8 +116,8 @@ func TestHTTPBrokerSpeaksWithStockOnes(t *testing.T) {
 }
 
 func TestHTTPBrokerQueueGetsOneOfTwo(t *testing.T) {
-	regNoLeaks(t)
-	reg := &regFake{}
+	NoLeaks(t)
+	reg := &FakeRegistry{}
 	one, _ := brkHTTP(t, reg, nil)
 	two, _ := brkHTTP(t, reg, nil)
 	three, _ := brkHTTP(t, reg, nil)
@@ -135,17 +135,17 @@ func TestHTTPBrokerQueueGetsOneOfTwo(t *testing.T) {
 
 // A subscriber that hangs costs the publisher nothing that stays.
 func TestTrap5StuckSubscriberCostsThePublisherNothing(t *testing.T) {
-	long(t)
-	regNoLeaks(t)
+	SkipShort(t)
+	NoLeaks(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0") // accepts, in the kernel, and says nothing
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	reg := &regFake{}
+	reg := &FakeRegistry{}
 	b, _ := brkHTTP(t, reg, func(cfg *guard.HTTPBrokerConfig) { cfg.Timeout = 200 * time.Millisecond })
 	n := brkCount(t, b, "t")
-	stuck := regService("micro.http.broker", "t-stuck")
+	stuck := NewService("micro.http.broker", "t-stuck")
 	stuck.Version = "ff.http.broadcast"
 	stuck.Nodes[0].Address = l.Addr().String()
 	stuck.Nodes[0].Metadata = map[string]string{"broker": "http", "topic": "t"}
@@ -163,12 +163,12 @@ func TestTrap5StuckSubscriberCostsThePublisherNothing(t *testing.T) {
 	if n.Load() != 20 {
 		t.Errorf("the healthy subscriber got %d of 20", n.Load())
 	}
-	regEventually(t, 5*time.Second, "goroutines are back", func() bool { return runtime.NumGoroutine() <= before+10 })
+	Eventually(t, 5*time.Second, "goroutines are back", func() bool { return runtime.NumGoroutine() <= before+10 })
 }
 
 func TestHTTPBrokerDrainsEventsInFlight(t *testing.T) {
-	regNoLeaks(t)
-	b, stop := brkHTTP(t, &regFake{}, nil)
+	NoLeaks(t)
+	b, stop := brkHTTP(t, &FakeRegistry{}, nil)
 	entered, done := make(chan struct{}), make(chan struct{})
 	var finished atomic.Bool
 	brkSubscribe(t, b, "t", func(broker.Event) error {
@@ -190,39 +190,39 @@ func TestHTTPBrokerDrainsEventsInFlight(t *testing.T) {
 }
 
 func TestHTTPBrokerWaitsForItsPort(t *testing.T) {
-	regNoLeaks(t)
+	NoLeaks(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	b, err := guard.NewHTTPBroker(guard.HTTPBrokerConfig{
-		BrokerConfig: guard.BrokerConfig{Logger: regQuiet(), RetryMin: 20 * time.Millisecond, RetryMax: 20 * time.Millisecond},
-		Registry:     &regFake{},
+		BrokerConfig: guard.BrokerConfig{Logger: QuietLog(), RetryMin: 20 * time.Millisecond, RetryMax: 20 * time.Millisecond},
+		Registry:     &FakeRegistry{},
 		Address:      l.Addr().String(),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	regRun(t, b)
-	regEventually(t, 5*time.Second, "the reason is told", func() bool {
+	Run(t, b)
+	Eventually(t, 5*time.Second, "the reason is told", func() bool {
 		return b.Connect() == nil && b.State().Reason == "broker http: address already in use"
 	})
 	_ = l.Close()
-	regEventually(t, 5*time.Second, "connected", func() bool { return b.State().OK })
+	Eventually(t, 5*time.Second, "connected", func() bool { return b.State().OK })
 	if b.Address() != l.Addr().String() {
 		t.Errorf("address %q, want %q", b.Address(), l.Addr())
 	}
 }
 
 func TestHTTPBrokerAnnouncesTheGivenAddress(t *testing.T) {
-	regNoLeaks(t)
+	NoLeaks(t)
 	for _, c := range []struct{ address, advertise, want string }{
 		{"", "", "127.0.0.1:PORT"},
 		{"localhost:0", "", "localhost:PORT"},
 		{"0.0.0.0:0", "10.1.2.3", "10.1.2.3:PORT"},
 		{"0.0.0.0:0", "broker.example:99", "broker.example:99"},
 	} {
-		reg := &regFake{}
+		reg := &FakeRegistry{}
 		b, stop := brkHTTP(t, reg, func(cfg *guard.HTTPBrokerConfig) { cfg.Address, cfg.Advertise = c.address, c.advertise })
 		brkCount(t, b, "t")
 		_, port, err := net.SplitHostPort(b.Address())
@@ -237,7 +237,7 @@ func TestHTTPBrokerAnnouncesTheGivenAddress(t *testing.T) {
 		stop()
 	}
 	for _, address := range []string{"host", "1:2:3"} {
-		_, err := guard.NewHTTPBroker(guard.HTTPBrokerConfig{Registry: &regFake{}, Address: address})
+		_, err := guard.NewHTTPBroker(guard.HTTPBrokerConfig{Registry: &FakeRegistry{}, Address: address})
 		want := fmt.Sprintf("reading --broker_address=%q: it is no host and port: give host:port, with port 0 for a free one", address)
 		if err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
@@ -249,14 +249,14 @@ func TestHTTPBrokerAnnouncesTheGivenAddress(t *testing.T) {
 }
 
 func TestHTTPBrokerOverTLS(t *testing.T) {
-	regNoLeaks(t)
-	ca := regNewCA(t, "ours")
+	NoLeaks(t)
+	ca := NewCA(t, "ours")
 	cert, key := ca.issue("127.0.0.1")
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	reg := &regFake{}
+	reg := &FakeRegistry{}
 	b, _ := brkHTTP(t, reg, func(cfg *guard.HTTPBrokerConfig) {
 		cfg.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: ca.pool()}
 	})
@@ -271,8 +271,8 @@ func TestHTTPBrokerOverTLS(t *testing.T) {
 }
 
 func TestHTTPBrokerRenewsItsAnnouncements(t *testing.T) {
-	regNoLeaks(t)
-	reg := &regFake{}
+	NoLeaks(t)
+	reg := &FakeRegistry{}
 	b, stop := brkHTTP(t, reg, func(cfg *guard.HTTPBrokerConfig) { cfg.Renew = 20 * time.Millisecond })
 	sub := brkSubscribe(t, b, "t", brkIgnore)
 	brkLive(t, b)
@@ -284,11 +284,11 @@ func TestHTTPBrokerRenewsItsAnnouncements(t *testing.T) {
 	if reg.ttl[id] != time.Minute {
 		t.Errorf("ttl %v", reg.ttl[id])
 	}
-	regEventually(t, 5*time.Second, "renewed", func() bool { return reg.count("register "+id) > 5 })
+	Eventually(t, 5*time.Second, "renewed", func() bool { return reg.count("register "+id) > 5 })
 	if err := sub.Unsubscribe(); err != nil {
 		t.Fatal(err)
 	}
-	regEventually(t, 5*time.Second, "gone", func() bool { return !reg.has(id) })
+	Eventually(t, 5*time.Second, "gone", func() bool { return !reg.has(id) })
 	before := reg.count("register " + id)
 	brkCount(t, b, "other")
 	<-time.After(100 * time.Millisecond)
@@ -300,8 +300,8 @@ func TestHTTPBrokerRenewsItsAnnouncements(t *testing.T) {
 
 // Pipelined events on one connection are all answered.
 func TestHTTPBrokerKeepsConnections(t *testing.T) {
-	regNoLeaks(t)
-	reg := &regFake{}
+	NoLeaks(t)
+	reg := &FakeRegistry{}
 	b, _ := brkHTTP(t, reg, nil)
 	n := brkCount(t, b, "t")
 	id := ""

@@ -17,16 +17,16 @@ import (
 func TestBrokerSubscribesUntilItHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fails := 3
-		f := &brkFake{connect: errFake, subscribe: func(string) error {
+		f := &brkFake{connect: ErrFake, subscribe: func(string) error {
 			if fails--; fails >= 0 {
-				return errFake
+				return ErrFake
 			}
 			return nil
 		}}
 		b := brkOf(f, nil)
 		got := make(chan string, 10)
 		brkSubscribe(t, b, "a", func(e broker.Event) error { got <- string(e.Message().Body); return nil })
-		regRun(t, b)
+		Run(t, b)
 		synctest.Wait()
 		if s := b.State(); s.OK || s.Reason != "broker fake: not connected yet" {
 			t.Errorf("before Connect: %+v", s)
@@ -84,7 +84,7 @@ func TestBrokerUnsubscribeTakesEffectAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &brkFake{}
 		b := brkOf(f, nil)
-		regRun(t, b)
+		Run(t, b)
 		_ = b.Connect()
 		first, second := 0, 0
 		sub := brkSubscribe(t, b, "a", func(broker.Event) error { first++; return nil })
@@ -109,9 +109,9 @@ func TestBrokerUnsubscribeTakesEffectAtOnce(t *testing.T) {
 
 func TestBrokerHandlerErrorsAndPanicsAreCountedAndLoggedRarely(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, log := &brkFake{}, &regLog{}
+		f, log := &brkFake{}, &LogBuffer{}
 		b := brkOf(f, func(cfg *guard.BrokerConfig) { cfg.Logger = log.logger() })
-		regRun(t, b)
+		Run(t, b)
 		_ = b.Connect()
 		brkSubscribe(t, b, "bad", func(e broker.Event) error {
 			if string(e.Message().Body) == "panic" {
@@ -145,7 +145,7 @@ func TestBrokerPublishIsBounded(t *testing.T) {
 		hang := make(chan struct{})
 		f := &brkFake{publish: func(*broker.Message) error { <-hang; return nil }}
 		b := brkOf(f, func(cfg *guard.BrokerConfig) { cfg.MaxPublishes = 3 })
-		stop := regRun(t, b)
+		stop := Run(t, b)
 		_ = b.Connect()
 		msg := &broker.Message{Body: []byte("x")}
 		start := time.Now()
@@ -202,7 +202,7 @@ func TestBrokerDisconnectIsBounded(t *testing.T) {
 		hang := make(chan struct{})
 		f := &brkFake{disconnect: hang}
 		b := brkOf(f, nil)
-		stop := regRun(t, b)
+		stop := Run(t, b)
 		_ = b.Connect()
 		brkSubscribe(t, b, "a", brkIgnore)
 		synctest.Wait()
@@ -238,7 +238,7 @@ func TestBrokerWithoutRunDoesNotWait(t *testing.T) {
 		if err := errors.Join(b.Connect(), b.Disconnect(), b.Connect()); err != nil || time.Since(start) != 0 {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
-		regRun(t, b)
+		Run(t, b)
 		synctest.Wait()
 		if !b.State().OK {
 			t.Error("the wish was forgotten")
@@ -257,7 +257,7 @@ func TestSecretNeverShowsItself(t *testing.T) {
 			t.Errorf("%s shows it: %s", format, text)
 		}
 	}
-	log := &regLog{}
+	log := &LogBuffer{}
 	log.logger().Info("x", "secret", s, "config", cfg)
 	text, err := s.MarshalText()
 	if err != nil || string(text) != "<secret>" || strings.Contains(log.String(), "hunter2") {

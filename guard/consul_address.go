@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/url"
 	"os"
-	"strconv"
 	"strings"
 
 	"github.com/hashicorp/consul/api"
@@ -91,33 +88,10 @@ func parseConsul(address, port string, secure bool) (consulTarget, error) {
 		}
 		t.prefix = "/" + path
 	}
+	if strings.Contains(rest, "@") {
+		return t, fmt.Errorf("it holds a user or password: give them as %s", api.HTTPAuthEnvName)
+	}
 	var err error
 	t.host, err = hostPort(rest, cmp.Or(port, map[string]string{"http": "80", "https": "443"}[t.scheme]))
 	return t, err
-}
-
-// hostPort checks host or host:port and gives it with a port.
-func hostPort(address, port string) (string, error) {
-	if strings.Contains(address, "@") {
-		return "", fmt.Errorf("it holds a user or password: give them as %s", api.HTTPAuthEnvName)
-	}
-	host := strings.TrimSuffix(strings.TrimPrefix(address, "["), "]")
-	if net.ParseIP(host) == nil && strings.Contains(address, ":") {
-		var err error
-		if host, port, err = net.SplitHostPort(address); err != nil {
-			return "", errors.New("it is no host and port")
-		}
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return "", fmt.Errorf("port %q is no number from 1 to 65535", port)
-	}
-	if host == "" {
-		return "", errors.New("it names no host")
-	}
-	joined := net.JoinHostPort(host, port)
-	if u, err := url.Parse("http://" + joined); err != nil || u.Host != joined || u.Hostname() == "" ||
-		strings.ContainsAny(host, " \t?#%/\\") {
-		return "", fmt.Errorf("%q is no host", host)
-	}
-	return joined, nil
 }

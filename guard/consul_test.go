@@ -43,10 +43,10 @@ func TestConsulAddress(t *testing.T) {
 		{flag: " first:1 , second:2", want: "first:1"},
 		{flag: "first,", want: "first:8500"},
 	} {
-		regClearEnv(t)
+		ClearConsulEnv(t)
 		t.Setenv(api.HTTPAddrEnvName, c.env)
 		t.Setenv(api.HTTPSSLEnvName, c.ssl)
-		consul, err := guard.NewConsul(guard.ConsulConfig{Address: c.flag, Logger: regQuiet()})
+		consul, err := guard.NewConsul(guard.ConsulConfig{Address: c.flag, Logger: QuietLog()})
 		if err != nil {
 			t.Errorf("flag %q, variable %q: %v", c.flag, c.env, err)
 			continue
@@ -81,11 +81,11 @@ func TestConsulBadConfigurationNamesTheRemedy(t *testing.T) {
 		{env: map[string]string{api.HTTPCAFile: "/nowhere"}, want: "CONSUL_CACERT"},
 		{env: map[string]string{api.HTTPClientCert: "/nowhere"}, want: "both client cert and client key must be provided: correct or unset them"},
 	} {
-		regClearEnv(t)
+		ClearConsulEnv(t)
 		for name, value := range c.env {
 			t.Setenv(name, value)
 		}
-		_, err := guard.NewConsul(guard.ConsulConfig{Address: c.flag, AddressFrom: c.from, Logger: regQuiet()})
+		_, err := guard.NewConsul(guard.ConsulConfig{Address: c.flag, AddressFrom: c.from, Logger: QuietLog()})
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("flag %q, env %v:\n got %v\nwant %s", c.flag, c.env, err, c.want)
 		}
@@ -93,8 +93,8 @@ func TestConsulBadConfigurationNamesTheRemedy(t *testing.T) {
 }
 
 func TestConsulListWarnsOfTheIgnored(t *testing.T) {
-	regClearEnv(t)
-	log := &regLog{}
+	ClearConsulEnv(t)
+	log := &LogBuffer{}
 	if _, err := guard.NewConsul(guard.ConsulConfig{Address: "a:1,b:2,c:3", Logger: log.logger()}); err != nil {
 		t.Fatal(err)
 	}
@@ -106,10 +106,10 @@ func TestConsulListWarnsOfTheIgnored(t *testing.T) {
 // regFakeAgent answers as the handler says. It gives the registry on it.
 func regFakeAgent(t *testing.T, timeout time.Duration, handler http.HandlerFunc) registry.Registry {
 	t.Helper()
-	regClearEnv(t)
+	ClearConsulEnv(t)
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	return regOpenConsul(t, guard.ConsulConfig{Address: server.URL, Timeout: timeout, Logger: regQuiet()})
+	return regOpenConsul(t, guard.ConsulConfig{Address: server.URL, Timeout: timeout, Logger: QuietLog()})
 }
 
 func regOpenConsul(t *testing.T, cfg guard.ConsulConfig) registry.Registry {
@@ -128,7 +128,7 @@ func regOpenConsul(t *testing.T, cfg guard.ConsulConfig) registry.Registry {
 }
 
 func TestConsulDeadlineSparesBlockingQueries(t *testing.T) {
-	regNoLeaks(t)
+	NoLeaks(t)
 	const timeout = 300 * time.Millisecond
 	const prompt = 10 * time.Second // on a machine that is busy; the alternative is for ever
 	release := make(chan struct{})
@@ -178,8 +178,8 @@ func TestConsulDeadlineSparesBlockingQueries(t *testing.T) {
 }
 
 func TestConsulAnswerIsBounded(t *testing.T) {
-	regNoLeaks(t)
-	regClearEnv(t)
+	NoLeaks(t)
+	ClearConsulEnv(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"`))
 		chunk := []byte(strings.Repeat("x", 1<<20))
@@ -200,8 +200,8 @@ func TestConsulAnswerIsBounded(t *testing.T) {
 }
 
 func TestConsulUnixSocket(t *testing.T) {
-	regNoLeaks(t)
-	regClearEnv(t)
+	NoLeaks(t)
+	ClearConsulEnv(t)
 	path := filepath.Join(t.TempDir(), "consul.sock")
 	l, err := net.Listen("unix", path)
 	if err != nil {
@@ -221,7 +221,7 @@ func TestConsulUnixSocket(t *testing.T) {
 }
 
 func TestConsulHonoursTheEnvironment(t *testing.T) {
-	regNoLeaks(t)
+	NoLeaks(t)
 	file := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(file, []byte("from-file\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -239,7 +239,7 @@ func TestConsulHonoursTheEnvironment(t *testing.T) {
 	} {
 		t.Run("", func(t *testing.T) {
 			var got *http.Request
-			regClearEnv(t)
+			ClearConsulEnv(t)
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				got = r
 				_, _ = w.Write([]byte("{}"))
@@ -268,8 +268,8 @@ func TestConsulHonoursTheEnvironment(t *testing.T) {
 }
 
 func TestConsulTokenFileMayComeLater(t *testing.T) {
-	regNoLeaks(t)
-	regClearEnv(t)
+	NoLeaks(t)
+	ClearConsulEnv(t)
 	file := filepath.Join(t.TempDir(), "token")
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Consul-Token") != "late" {
@@ -281,16 +281,16 @@ func TestConsulTokenFileMayComeLater(t *testing.T) {
 	defer server.Close()
 	t.Setenv(api.HTTPTokenFileEnvName, file)
 	r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: server.URL},
-		guard.RegistryConfig{RetryMin: 10 * time.Millisecond, RetryMax: 10 * time.Millisecond, Logger: regQuiet()})
+		guard.RegistryConfig{RetryMin: 10 * time.Millisecond, RetryMax: 10 * time.Millisecond, Logger: QuietLog()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	regRun(t, r)
-	regEventually(t, 5*time.Second, "the reason names the variable", func() bool {
+	Run(t, r)
+	Eventually(t, 5*time.Second, "the reason names the variable", func() bool {
 		return strings.Contains(r.State().Reason, "reading the token file named by CONSUL_HTTP_TOKEN_FILE")
 	})
 	if err := os.WriteFile(file, []byte("late"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	regEventually(t, 5*time.Second, "the token is read", func() bool { return r.State().OK })
+	Eventually(t, 5*time.Second, "the token is read", func() bool { return r.State().OK })
 }

@@ -1,16 +1,8 @@
 package guard_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -23,99 +15,18 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 )
 
-// regCA is a certificate authority of a test.
-type regCA struct {
-	t    testing.TB
-	dir  string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	file string
-}
-
-func regNewCA(t testing.TB, name string) *regCA {
-	t.Helper()
-	ca := &regCA{t: t, dir: t.TempDir()}
-	ca.key = regKey(t)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, ca.key.Public(), ca.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if ca.cert, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	all := ca.dir
-	ca.dir = t.TempDir() // of its own, to serve as a directory of authorities
-	ca.file = ca.write("ca.pem", "CERTIFICATE", der)
-	ca.dir = all
-	return ca
-}
-
-// issue makes a certificate for the host and gives its files.
-func (ca *regCA) issue(host string) (cert, key string) {
-	ca.t.Helper()
-	k := regKey(ca.t)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: host},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage:    x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		DNSNames:    []string{host},
-	}
-	if ip := net.ParseIP(host); ip != nil {
-		template.DNSNames, template.IPAddresses = nil, []net.IP{ip}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, k.Public(), ca.key)
-	if err != nil {
-		ca.t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(k)
-	if err != nil {
-		ca.t.Fatal(err)
-	}
-	return ca.write(host+".pem", "CERTIFICATE", der), ca.write(host+".key", "PRIVATE KEY", keyDER)
-}
-
-func (ca *regCA) write(name, kind string, der []byte) string {
-	ca.t.Helper()
-	path := filepath.Join(ca.dir, name)
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		ca.t.Fatal(err)
-	}
-	return path
-}
-
-func (ca *regCA) pool() *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(ca.cert)
-	return pool
-}
-
-func regKey(t testing.TB) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
 const regToken = "5ec2e7aa-1111-4222-8333-0123456789ab"
 
 // regTLSAgent is an agent that speaks HTTPS alone, wants a client certificate and a
 // token, and whose own certificate is for "consul.test".
-func regTLSAgent(t *testing.T, ca *regCA) (a *regAgent, clientCert, clientKey string) {
+func regTLSAgent(t *testing.T, ca *CA) (a *ConsulAgent, clientCert, clientKey string) {
 	t.Helper()
-	a = regNewAgent(t, false)
+	a = NewConsul(t, false)
 	a.token = regToken
 	cert, key := ca.issue("consul.test")
 	clientCert, clientKey = ca.issue("client.test")
 	config, err := json.Marshal(map[string]any{
-		"ports": map[string]int{"https": a.http, "http": -1},
+		"ports": map[string]int{"https": a.port, "http": -1},
 		"tls": map[string]any{
 			"defaults": map[string]any{"ca_file": ca.file, "cert_file": cert, "key_file": key},
 			"https":    map[string]any{"verify_incoming": true},
@@ -151,9 +62,9 @@ func regTLSAgent(t *testing.T, ca *regCA) (a *regAgent, clientCert, clientKey st
 }
 
 func TestTrap12TLSAndACL(t *testing.T) {
-	regNoLeaks(t)
-	ca, other := regNewCA(t, "ours"), regNewCA(t, "other")
-	regClearEnv(t)
+	NoLeaks(t)
+	ca, other := NewCA(t, "ours"), NewCA(t, "other")
+	ClearConsulEnv(t)
 	a, cert, key := regTLSAgent(t, ca)
 	tokenFile := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(tokenFile, []byte(regToken+"\n"), 0o600); err != nil {
@@ -184,7 +95,7 @@ func TestTrap12TLSAndACL(t *testing.T) {
 		{name: "clear text", flag: "http://" + a.address(), reason: "400"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			regClearEnv(t)
+			ClearConsulEnv(t)
 			for name, value := range full {
 				t.Setenv(name, value)
 			}
@@ -192,20 +103,20 @@ func TestTrap12TLSAndACL(t *testing.T) {
 				t.Setenv(name, value)
 			}
 			id := strings.ReplaceAll(c.name, " ", "-")
-			r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: c.flag}, guard.RegistryConfig{Logger: regQuiet()})
+			r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: c.flag}, guard.RegistryConfig{Logger: QuietLog()})
 			if err != nil {
 				t.Fatal(err)
 			}
-			regRun(t, r)
-			if err := r.Register(regService("svc", id)); err != nil {
+			Run(t, r)
+			if err := r.Register(NewService("svc", id)); err != nil {
 				t.Fatal(err)
 			}
 			if c.reason == "" {
-				regEventually(t, 10*time.Second, "registered in the TLS agent", func() bool { return a.passing("svc", id) })
-				regEventually(t, 10*time.Second, "the state is OK", func() bool { return r.State().OK })
+				Eventually(t, 10*time.Second, "registered in the TLS agent", func() bool { return a.passing("svc", id) })
+				Eventually(t, 10*time.Second, "the state is OK", func() bool { return r.State().OK })
 				return
 			}
-			regEventually(t, 10*time.Second, "the reason is told: "+c.reason, func() bool {
+			Eventually(t, 10*time.Second, "the reason is told: "+c.reason, func() bool {
 				s := r.State()
 				return !s.OK && strings.Contains(s.Reason, c.reason)
 			})

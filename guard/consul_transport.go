@@ -73,7 +73,7 @@ func (d *consulDeadline) RoundTrip(req *http.Request) (*http.Response, error) {
 		cause := context.Cause(ctx)
 		end()
 		if errors.Is(cause, errNoAnswer) {
-			return nil, &plainError{fmt.Sprintf("no answer within %v", limit), err}
+			return nil, withText(fmt.Sprintf("no answer within %v", limit), err)
 		}
 		return nil, err
 	}

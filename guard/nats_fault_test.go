@@ -16,12 +16,12 @@ import (
 )
 
 func TestT6NATSAbsentAtStart(t *testing.T) {
-	regNoLeaks(t)
-	n := brkNewNATS(t, nil)
+	NoLeaks(t)
+	n := NewNATS(t, nil)
 	b, stop := brkNATS(t, n.address(), nil)
 	got := make(chan string, 10)
 	brkSubscribe(t, b, "t", func(e broker.Event) error { got <- string(e.Message().Body); return nil })
-	regEventually(t, 3*time.Second, "the reason is told", func() bool {
+	Eventually(t, 3*time.Second, "the reason is told", func() bool {
 		s := b.State()
 		return !s.OK && s.Reason == "broker nats: connection refused"
 	})
@@ -29,7 +29,7 @@ func TestT6NATSAbsentAtStart(t *testing.T) {
 		t.Errorf("subscriptions of an absent server: %+v", subs)
 	}
 	n.start()
-	took := regEventually(t, 6*time.Second, "subscribed", func() bool {
+	took := Eventually(t, 6*time.Second, "subscribed", func() bool {
 		subs := b.Subscriptions()
 		return subs[0].State.OK && b.State().OK
 	})
@@ -50,8 +50,8 @@ func TestT6NATSAbsentAtStart(t *testing.T) {
 }
 
 func TestT6StopWhileNATSAbsent(t *testing.T) {
-	regNoLeaks(t)
-	b, stop := brkNATS(t, brkNewNATS(t, nil).address(), nil)
+	NoLeaks(t)
+	b, stop := brkNATS(t, NewNATS(t, nil).address(), nil)
 	brkSubscribe(t, b, "t", brkIgnore)
 	<-time.After(700 * time.Millisecond)
 	start := time.Now()
@@ -66,8 +66,8 @@ func TestT6StopWhileNATSAbsent(t *testing.T) {
 
 // A server that accepts and says nothing holds the client's lock for its time-out.
 func TestT6NATSFrozen(t *testing.T) {
-	long(t)
-	regNoLeaks(t)
+	SkipShort(t)
+	NoLeaks(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func TestT6NATSFrozen(t *testing.T) {
 	t.Cleanup(func() { _ = l.Close(); <-closed })
 	b, stop := brkNATS(t, l.Addr().String(), nil)
 	brkSubscribe(t, b, "t", brkIgnore)
-	regEventually(t, 6*time.Second, "the state is not OK", func() bool { s := b.State(); return !s.OK && strings.Contains(s.Reason, "timeout") })
+	Eventually(t, 6*time.Second, "the state is not OK", func() bool { s := b.State(); return !s.OK && strings.Contains(s.Reason, "timeout") })
 	<-accepted // the first attempt, which has failed
 	<-accepted // and the next
 	start := time.Now()
@@ -106,18 +106,18 @@ func TestT6NATSFrozen(t *testing.T) {
 }
 
 func TestT7NATSAwayLongerThanDefault(t *testing.T) {
-	long(t)
-	regNoLeaks(t)
-	n := brkStartNATS(t, nil)
+	SkipShort(t)
+	NoLeaks(t)
+	n := StartNATS(t, nil)
 	// The default gives up after 60 attempts: with 10 to 20 ms between them that is
 	// 1.2 s at most, as it is 2 min 6 s with the default's 2 s.
-	wait := regScale(10*time.Millisecond, 2*time.Second)
-	away := regScale(3*time.Second, 150*time.Second)
+	wait := Scale(10*time.Millisecond, 2*time.Second)
+	away := Scale(3*time.Second, 150*time.Second)
 	b, _ := brkNATS(t, n.address(), func(cfg *guard.NATSConfig) { cfg.ReconnectWait = wait })
 	brkUp(t, b, 5*time.Second)
 	n2 := brkCount(t, b, "t")
 	n.stop()
-	regEventually(t, 5*time.Second, "the state tells", func() bool {
+	Eventually(t, 5*time.Second, "the state tells", func() bool {
 		return !b.State().OK && !b.Subscriptions()[0].State.OK
 	})
 	<-time.After(away)
@@ -133,14 +133,14 @@ func TestT7NATSAwayLongerThanDefault(t *testing.T) {
 		}
 		sent++
 	}
-	regEventually(t, 5*time.Second, "100 of 100 events", func() bool { return n2.Load() == sent })
+	Eventually(t, 5*time.Second, "100 of 100 events", func() bool { return n2.Load() == sent })
 	t.Logf("away %v, connected %v after the return, %d of %d events", away, took.Round(time.Millisecond), n2.Load(), sent)
 }
 
 func TestT8NATSRestartUnderLoad(t *testing.T) {
-	long(t)
-	regNoLeaks(t)
-	n := brkStartNATS(t, nil)
+	SkipShort(t)
+	NoLeaks(t)
+	n := StartNATS(t, nil)
 	const keys, rate = 100, 1000
 	var mu sync.Mutex
 	newest := make(map[int]int) // the subscriber's state: by key, as events came
@@ -191,7 +191,7 @@ func TestT8NATSRestartUnderLoad(t *testing.T) {
 	<-time.After(time.Second) // ten publish intervals of each key
 	close(stop)
 	<-done
-	regEventually(t, 5*time.Second, "the state is the model's", func() bool {
+	Eventually(t, 5*time.Second, "the state is the model's", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		if len(newest) != keys {
@@ -209,8 +209,8 @@ func TestT8NATSRestartUnderLoad(t *testing.T) {
 }
 
 func TestNATSDropsOfASlowHandlerAreCounted(t *testing.T) {
-	regNoLeaks(t)
-	n := brkStartNATS(t, nil)
+	NoLeaks(t)
+	n := StartNATS(t, nil)
 	b, _ := brkNATS(t, n.address(), nil)
 	brkUp(t, b, 5*time.Second)
 	release := make(chan struct{})
@@ -235,9 +235,9 @@ func TestNATSDropsOfASlowHandlerAreCounted(t *testing.T) {
 	if err := raw.FlushTimeout(10 * time.Second); err != nil {
 		t.Fatal(err)
 	}
-	regEventually(t, 10*time.Second, "drops are counted", func() bool { return b.Stats().Dropped > 50 })
+	Eventually(t, 10*time.Second, "drops are counted", func() bool { return b.Stats().Dropped > 50 })
 	close(release)
-	regEventually(t, 10*time.Second, "what was taken and what was dropped is all that was sent", func() bool {
+	Eventually(t, 10*time.Second, "what was taken and what was dropped is all that was sent", func() bool {
 		s := b.Stats()
 		return s.Received == 1 && s.Refused+s.Dropped == sent
 	})

@@ -14,8 +14,8 @@ import (
 )
 
 func TestNATSLogin(t *testing.T) {
-	regNoLeaks(t)
-	n := brkStartNATS(t, func(o *server.Options) { o.Username, o.Password = "user", "hunter2" })
+	NoLeaks(t)
+	n := StartNATS(t, func(o *server.Options) { o.Username, o.Password = "user", "hunter2" })
 	for _, c := range []struct {
 		name, address string
 		change        func(*guard.NATSConfig)
@@ -25,7 +25,7 @@ func TestNATSLogin(t *testing.T) {
 		{"options", n.address(), func(c *guard.NATSConfig) { c.User, c.Password = "user", "hunter2" }, true},
 		{"wrong", "nats://user:hunter3@" + n.address(), nil, false},
 	} {
-		log := &regLog{}
+		log := &LogBuffer{}
 		b, stop := brkNATS(t, c.address, func(cfg *guard.NATSConfig) {
 			cfg.Logger = log.logger()
 			cfg.ReconnectWait = 5 * time.Millisecond
@@ -37,7 +37,7 @@ func TestNATSLogin(t *testing.T) {
 			brkUp(t, b, 5*time.Second)
 		} else {
 			// Tried more often than nats.go would by itself, which is twice.
-			regEventually(t, 5*time.Second, "the reason is told", func() bool {
+			Eventually(t, 5*time.Second, "the reason is told", func() bool {
 				return strings.Contains(b.State().Reason, "Authorization Violation")
 			})
 			<-time.After(200 * time.Millisecond)
@@ -55,8 +55,8 @@ func TestNATSLogin(t *testing.T) {
 }
 
 func TestNATSToken(t *testing.T) {
-	regNoLeaks(t)
-	n := brkStartNATS(t, func(o *server.Options) { o.Authorization = "s3cr3t" })
+	NoLeaks(t)
+	n := StartNATS(t, func(o *server.Options) { o.Authorization = "s3cr3t" })
 	b, _ := brkNATS(t, n.address(), func(c *guard.NATSConfig) { c.Token = "s3cr3t" })
 	brkUp(t, b, 5*time.Second)
 	c, _ := brkNATS(t, "nats://s3cr3t@"+n.address(), nil)
@@ -64,14 +64,14 @@ func TestNATSToken(t *testing.T) {
 }
 
 func TestNATSLoginThatIsCorrectedWorks(t *testing.T) {
-	regNoLeaks(t)
-	n := brkStartNATS(t, func(o *server.Options) { o.Username, o.Password = "user", "other" })
+	NoLeaks(t)
+	n := StartNATS(t, func(o *server.Options) { o.Username, o.Password = "user", "other" })
 	b, _ := brkNATS(t, n.address(), func(c *guard.NATSConfig) {
 		c.User, c.Password, c.ReconnectWait = "user", "right", 5*time.Millisecond
 	})
 	got := make(chan string, 1)
 	brkSubscribe(t, b, "t", func(e broker.Event) error { got <- string(e.Message().Body); return nil })
-	regEventually(t, 5*time.Second, "refused", func() bool { return strings.Contains(b.State().Reason, "Authorization") })
+	Eventually(t, 5*time.Second, "refused", func() bool { return strings.Contains(b.State().Reason, "Authorization") })
 	<-time.After(300 * time.Millisecond)
 	n.stop()
 	n.opts.Password = "right"
@@ -84,13 +84,13 @@ func TestNATSLoginThatIsCorrectedWorks(t *testing.T) {
 }
 
 func TestNATSPermissionsAreTold(t *testing.T) {
-	regNoLeaks(t)
+	NoLeaks(t)
 	user := func(allowed ...string) *server.User {
 		return &server.User{Username: "u", Password: "p", Permissions: &server.Permissions{
 			Subscribe: &server.SubjectPermission{Allow: allowed},
 		}}
 	}
-	n := brkStartNATS(t, func(o *server.Options) { o.Users = []*server.User{user("free", "_INBOX.>")} })
+	n := StartNATS(t, func(o *server.Options) { o.Users = []*server.User{user("free", "_INBOX.>")} })
 	b, _ := brkNATS(t, "nats://u:p@"+n.address(), func(c *guard.NATSConfig) {
 		c.RetryMin, c.RetryMax = 50*time.Millisecond, 50*time.Millisecond
 	})
@@ -105,7 +105,7 @@ func TestNATSPermissionsAreTold(t *testing.T) {
 		}
 		return guard.State{}
 	}
-	regEventually(t, 5*time.Second, "the refusal is told", func() bool {
+	Eventually(t, 5*time.Second, "the refusal is told", func() bool {
 		return strings.Contains(state("secret").Reason, `subscribing to "secret": nats: permissions violation`)
 	})
 	<-time.After(300 * time.Millisecond) // some retries
@@ -115,28 +115,28 @@ func TestNATSPermissionsAreTold(t *testing.T) {
 	if err := b.Publish("free", brkMessage("x")); err != nil {
 		t.Fatal(err)
 	}
-	regEventually(t, 5*time.Second, "the allowed topic works", func() bool { return free.Load() == 1 })
+	Eventually(t, 5*time.Second, "the allowed topic works", func() bool { return free.Load() == 1 })
 	n.stop()
 	n.opts.Users = []*server.User{user("free", "secret", "_INBOX.>")}
 	n.start()
-	regEventually(t, 8*time.Second, "allowed at last", func() bool { return state("secret").OK })
+	Eventually(t, 8*time.Second, "allowed at last", func() bool { return state("secret").OK })
 	n.stop()
 	n.opts.Users = []*server.User{user("secret", "_INBOX.>")}
 	n.start() // the client subscribes again by itself, and is refused
-	regEventually(t, 8*time.Second, "the loss of the other is told", func() bool {
+	Eventually(t, 8*time.Second, "the loss of the other is told", func() bool {
 		return !state("free").OK && state("secret").OK && strings.Contains(state("free").Reason, "permissions violation")
 	})
 }
 
 func TestNATSOverTLS(t *testing.T) {
-	regNoLeaks(t)
-	ca := regNewCA(t, "ours")
+	NoLeaks(t)
+	ca := NewCA(t, "ours")
 	cert, key := ca.issue("127.0.0.1")
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := brkStartNATS(t, func(o *server.Options) {
+	n := StartNATS(t, func(o *server.Options) {
 		o.TLS, o.TLSConfig = true, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 		o.TLSTimeout = 2
 	})
@@ -144,7 +144,7 @@ func TestNATSOverTLS(t *testing.T) {
 	brkUp(t, b, 5*time.Second)
 	for _, address := range []string{"tls://" + n.address(), "nats://" + n.address()} {
 		stranger, stop := brkNATS(t, address, nil)
-		regEventually(t, 5*time.Second, "the unknown authority is told", func() bool {
+		Eventually(t, 5*time.Second, "the unknown authority is told", func() bool {
 			return strings.Contains(stranger.State().Reason, "certificate signed by unknown authority")
 		})
 		stop()
@@ -183,9 +183,9 @@ func TestNATSBadAddressNamesTheRemedy(t *testing.T) {
 }
 
 func TestNATSMalformedEventsAreCounted(t *testing.T) {
-	regNoLeaks(t)
-	n := brkStartNATS(t, nil)
-	log := &regLog{}
+	NoLeaks(t)
+	n := StartNATS(t, nil)
+	log := &LogBuffer{}
 	b, _ := brkNATS(t, n.address(), func(c *guard.NATSConfig) { c.Logger = log.logger() })
 	brkUp(t, b, 5*time.Second)
 	count := brkCount(t, b, "t")
@@ -204,7 +204,7 @@ func TestNATSMalformedEventsAreCounted(t *testing.T) {
 	if err := raw.Publish("t", []byte(`{"Header":{},"Body":"eA=="}`)); err != nil {
 		t.Fatal(err)
 	}
-	regEventually(t, 5*time.Second, "all are counted", func() bool { return b.Stats().Refused == 400 && count.Load() == 1 })
+	Eventually(t, 5*time.Second, "all are counted", func() bool { return b.Stats().Refused == 400 && count.Load() == 1 })
 	if lines := strings.Count(log.String(), "level=ERROR"); lines > 10 {
 		t.Errorf("%d lines in the log:\n%s", lines, log.String())
 	}

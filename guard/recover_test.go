@@ -49,7 +49,7 @@ func TestRecoverLeavesTheRestAlone(t *testing.T) {
 
 func TestRecoverLogsOneStackInTenSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log transportLog
+		var log LogBuffer
 		h := guard.Recover(slog.New(slog.NewTextHandler(&log, nil)))(func(context.Context, server.Request, any) error { panic("secret") })
 		call := func() { _ = h(context.Background(), recoverRequest{}, nil) }
 		for range 100 {
@@ -69,7 +69,7 @@ func TestRecoverLogsOneStackInTenSeconds(t *testing.T) {
 }
 
 func TestTransportRecoverCountsPanics(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	tr := guard.NewTransport(guard.TransportConfig{Log: slog.New(slog.DiscardHandler)})
 	s := transportServe(t, tr, server.WrapHandler(tr.Recover()))
 	for range 3 {

@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"context"
 	"math/rand/v2"
 	"time"
 )
@@ -26,15 +25,3 @@ func (b *backoff) next(lo, hi time.Duration) time.Duration {
 }
 
 func (b *backoff) reset() { b.last = 0 }
-
-// pause waits for d and tells whether ctx is still alive then.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}

@@ -54,6 +54,9 @@ type plainError struct {
 func (e *plainError) Error() string { return e.text }
 func (e *plainError) Unwrap() error { return e.err }
 
+// withText returns an error that says text and still is err.
+func withText(text string, err error) error { return &plainError{text, err} }
+
 // plain shortens what the network says: "connection refused" in place of method,
 // URL, local and remote address. The address that matters is named by the caller.
 // What was shortened once is left as it is.
@@ -65,11 +68,11 @@ func plain(err error) error {
 	var errno syscall.Errno
 	var opErr *net.OpError
 	if errors.As(err, &opErr) && errors.As(opErr, &errno) {
-		return &plainError{errno.Error(), err}
+		return withText(errno.Error(), err)
 	}
 	var urlErr *url.Error
 	if errors.As(err, &urlErr) {
-		return &plainError{urlErr.Err.Error(), err}
+		return withText(urlErr.Err.Error(), err)
 	}
 	return err
 }

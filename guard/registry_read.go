@@ -104,7 +104,7 @@ func (r *Registry) current() registry.Registry {
 // absence says why there is no inner registry.
 func (r *Registry) absence() error {
 	if s := r.State(); s.Reason != "" {
-		return &plainError{s.Reason, errNotOpen}
+		return withText(s.Reason, errNotOpen)
 	}
 	return r.cfg.named(errNotOpen)
 }

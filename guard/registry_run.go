@@ -136,7 +136,7 @@ func (r *Registry) makeCalls(ctx context.Context, inner registry.Registry, look 
 			defer cancel()
 			err := safely(func() error { return p.Ping(pingCtx) })
 			if err != nil && pingCtx.Err() != nil {
-				err = &plainError{fmt.Sprintf("no answer within %v", r.cfg.Timeout), err}
+				err = withText(fmt.Sprintf("no answer within %v", r.cfg.Timeout), err)
 			}
 			r.mu.Lock()
 			r.pinged = err

@@ -15,11 +15,11 @@ import (
 
 func TestRegistryDeregisterAllIsParallelAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &regFake{}
+		f := &FakeRegistry{}
 		r := regOf(f, nil)
-		stop := regRun(t, r)
+		stop := Run(t, r)
 		for i := range 20 {
-			_ = r.Register(regService("svc", fmt.Sprint("n", i)))
+			_ = r.Register(NewService("svc", fmt.Sprint("n", i)))
 		}
 		synctest.Wait()
 		hang := make(chan struct{})
@@ -37,7 +37,7 @@ func TestRegistryDeregisterAllIsParallelAndBounded(t *testing.T) {
 				t.Errorf("node %d was not tried, or twice", i)
 			}
 		}
-		if err := r.Register(regService("svc", "late")); err != nil {
+		if err := r.Register(NewService("svc", "late")); err != nil {
 			t.Errorf("register after the end: %v", err)
 		}
 		close(hang)
@@ -50,10 +50,10 @@ func TestRegistryDeregisterAllIsParallelAndBounded(t *testing.T) {
 
 func TestRegistryRunDeregistersByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &regFake{}
+		f := &FakeRegistry{}
 		r := regOf(f, nil)
-		stop := regRun(t, r)
-		_ = r.Register(regService("svc", "a", "b"))
+		stop := Run(t, r)
+		_ = r.Register(NewService("svc", "a", "b"))
 		synctest.Wait()
 		stop()
 		if len(f.held) != 0 || f.count("deregister a") != 1 {
@@ -73,12 +73,12 @@ func TestRegistryRunDeregistersByItself(t *testing.T) {
 
 func TestRegistryQuestionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &regFake{}
+		f := &FakeRegistry{}
 		r := regOf(f, nil)
 		if _, err := r.GetService("svc"); err == nil || err.Error() != `looking up service "svc": fake at here: not opened yet` {
 			t.Errorf("before Run: %v", err)
 		}
-		stop := regRun(t, r)
+		stop := Run(t, r)
 		synctest.Wait()
 		hang := make(chan struct{})
 		f.set(func() { f.hang = hang })
@@ -116,13 +116,13 @@ func TestRegistryQuestionsAreBounded(t *testing.T) {
 
 func TestRegistryPanicOfTheInnerOneIsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &regFake{
+		f := &FakeRegistry{
 			broken: func(string) error { panic("inner") },
 			answer: func() ([]*registry.Service, error) { panic("inner") },
 		}
 		r := regOf(f, nil)
-		regRun(t, r)
-		_ = r.Register(regService("svc", "a"))
+		Run(t, r)
+		_ = r.Register(NewService("svc", "a"))
 		synctest.Wait()
 		if s := r.State(); s.OK || !strings.Contains(s.Reason, "panic: inner") {
 			t.Errorf("state %+v", s)
@@ -135,10 +135,10 @@ func TestRegistryPanicOfTheInnerOneIsAnError(t *testing.T) {
 
 func TestRegistryReasonHidesSecrets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &regFake{ping: fmt.Errorf("get https://user:hunter2@consul:8501/v1: no\nroute %s", strings.Repeat("x", 1000))}
-		log := &regLog{}
+		f := &FakeRegistry{pingErr: fmt.Errorf("get https://user:hunter2@consul:8501/v1: no\nroute %s", strings.Repeat("x", 1000))}
+		log := &LogBuffer{}
 		r := regOf(f, func(cfg *guard.RegistryConfig) { cfg.Logger = log.logger() })
-		regRun(t, r)
+		Run(t, r)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		reason := r.State().Reason
@@ -155,15 +155,15 @@ func TestRegistryReasonHidesSecrets(t *testing.T) {
 func TestRegistryDeregisterAllWaitsForACallInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
-		f := &regFake{broken: func(call string) error {
+		f := &FakeRegistry{broken: func(call string) error {
 			if call == "register a" {
 				<-hang
 			}
 			return nil
 		}}
 		r := regOf(f, nil)
-		regRun(t, r)
-		_ = r.Register(regService("svc", "a"))
+		Run(t, r)
+		_ = r.Register(NewService("svc", "a"))
 		synctest.Wait()
 		time.AfterFunc(time.Second, func() { close(hang) })
 		if err := r.DeregisterAll(context.Background()); err != nil {
@@ -178,12 +178,12 @@ func TestRegistryDeregisterAllWaitsForACallInFlight(t *testing.T) {
 // What could not be removed is left alone until Run ends, without a busy loop.
 func TestRegistryRestsAfterDeregisterAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &regFake{}
+		f := &FakeRegistry{}
 		r := regOf(f, nil)
-		stop := regRun(t, r)
-		_ = r.Register(regService("svc", "a", "b"))
+		stop := Run(t, r)
+		_ = r.Register(NewService("svc", "a", "b"))
 		synctest.Wait()
-		f.set(func() { f.fail = errFake })
+		f.set(func() { f.fail = ErrFake })
 		err := r.DeregisterAll(context.Background())
 		if want := "fake at here: deregistering 2 of 2 nodes: out of order"; err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)

@@ -16,13 +16,13 @@ import (
 
 func TestRegistryHoldsWhatWasAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &regFake{}
+		f := &FakeRegistry{}
 		r := regOf(f, nil)
 		if s := r.State(); s.OK || s.Reason != "fake at here: not opened yet" {
 			t.Errorf("before Run: state %+v", s)
 		}
-		regRun(t, r)
-		service := regService("svc", "a", "b")
+		Run(t, r)
+		service := NewService("svc", "a", "b")
 		if err := r.Register(service, registry.RegisterTTL(20*time.Second)); err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +40,7 @@ func TestRegistryHoldsWhatWasAsked(t *testing.T) {
 		if s := r.State(); !s.OK || s.Reason != "" {
 			t.Errorf("state %+v, want OK", s)
 		}
-		if err := r.Deregister(regService("svc", "a")); err != nil {
+		if err := r.Deregister(NewService("svc", "a")); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -52,13 +52,13 @@ func TestRegistryHoldsWhatWasAsked(t *testing.T) {
 
 func TestRegistryRenewsAsLongAsTheOwnerDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &regFake{}
+		f := &FakeRegistry{}
 		r := regOf(f, nil)
-		regRun(t, r)
-		if err := r.Register(regService("svc", "a"), registry.RegisterTTL(20*time.Second)); err != nil {
+		Run(t, r)
+		if err := r.Register(NewService("svc", "a"), registry.RegisterTTL(20*time.Second)); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.Register(regService("svc", "forever")); err != nil {
+		if err := r.Register(NewService("svc", "forever")); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
@@ -74,7 +74,7 @@ func TestRegistryRenewsAsLongAsTheOwnerDoes(t *testing.T) {
 		if s := r.State(); s.OK || s.Reason != want {
 			t.Errorf("state: got %+v, want reason %q", s, want)
 		}
-		if err := r.Register(regService("svc", "a"), registry.RegisterTTL(20*time.Second)); err != nil {
+		if err := r.Register(NewService("svc", "a"), registry.RegisterTTL(20*time.Second)); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -86,10 +86,10 @@ func TestRegistryRenewsAsLongAsTheOwnerDoes(t *testing.T) {
 
 func TestRegistryRetriesWithBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &regFake{fail: errFake}
+		f := &FakeRegistry{fail: ErrFake}
 		r := regOf(f, nil)
-		regRun(t, r)
-		if err := r.Register(regService("svc", "a")); err != nil {
+		Run(t, r)
+		if err := r.Register(NewService("svc", "a")); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)
@@ -121,16 +121,16 @@ func TestRegistryRetriesWithBackoff(t *testing.T) {
 func TestRegistryNewestWishWinsOverACallInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
-		f := &regFake{hang: hang}
+		f := &FakeRegistry{hang: hang}
 		r := regOf(f, nil)
-		regRun(t, r)
+		Run(t, r)
 		for range 3 { // none of these may wait
-			if err := r.Register(regService("svc", "a")); err != nil {
+			if err := r.Register(NewService("svc", "a")); err != nil {
 				t.Fatal(err)
 			}
 		}
 		synctest.Wait()
-		if err := r.Deregister(regService("svc", "a")); err != nil {
+		if err := r.Deregister(NewService("svc", "a")); err != nil {
 			t.Fatal(err)
 		}
 		f.set(func() { f.hang = nil })
@@ -148,7 +148,7 @@ func TestRegistryNewestWishWinsOverACallInFlight(t *testing.T) {
 func TestRegistryForgetsANodeThatNeverArrived(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		open := make(chan struct{})
-		f := &regFake{}
+		f := &FakeRegistry{}
 		r := regOf(f, func(cfg *guard.RegistryConfig) {
 			cfg.Open = func(ctx context.Context) (registry.Registry, error) {
 				select {
@@ -159,15 +159,15 @@ func TestRegistryForgetsANodeThatNeverArrived(t *testing.T) {
 				}
 			}
 		})
-		regRun(t, r)
-		_ = r.Register(regService("svc", "a"))
-		_ = r.Deregister(regService("svc", "a"))
+		Run(t, r)
+		_ = r.Register(NewService("svc", "a"))
+		_ = r.Deregister(NewService("svc", "a"))
 		close(open)
 		synctest.Wait()
 		if len(f.calls) != 0 {
 			t.Errorf("calls for a node that came and went before: %v", f.calls)
 		}
-		_ = r.Deregister(regService("svc", "of another life"))
+		_ = r.Deregister(NewService("svc", "of another life"))
 		synctest.Wait()
 		if got := f.count("deregister of another life"); got != 1 {
 			t.Errorf("a node that was not registered here: deregistered %d times, want 1", got)
@@ -176,15 +176,15 @@ func TestRegistryForgetsANodeThatNeverArrived(t *testing.T) {
 }
 
 func TestRegistryRefusesWhatNoRegistryTakes(t *testing.T) {
-	r := regOf(&regFake{}, nil)
-	for _, s := range []*registry.Service{nil, {}, {Name: "svc"}, regService("svc", ""), {Name: "svc", Nodes: []*registry.Node{nil}}} {
+	r := regOf(&FakeRegistry{}, nil)
+	for _, s := range []*registry.Service{nil, {}, {Name: "svc"}, NewService("svc", ""), {Name: "svc", Nodes: []*registry.Node{nil}}} {
 		if r.Register(s) == nil || r.Deregister(s) == nil {
 			t.Errorf("service %+v: no error", s)
 		}
 	}
 	var err error
 	for i := 0; err == nil && i < 5000; i++ {
-		err = r.Register(regService("svc", fmt.Sprint("node-", i)))
+		err = r.Register(NewService("svc", fmt.Sprint("node-", i)))
 	}
 	if err == nil || !strings.Contains(err.Error(), "1024 nodes are registered already") {
 		t.Errorf("endless nodes: %v", err)
@@ -193,16 +193,16 @@ func TestRegistryRefusesWhatNoRegistryTakes(t *testing.T) {
 
 func TestRegistryPingDecidesTheState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &regFake{ping: errFake}
+		f := &FakeRegistry{pingErr: ErrFake}
 		r := regOf(f, nil)
-		regRun(t, r)
+		Run(t, r)
 		synctest.Wait()
 		if s := r.State(); s.OK || s.Reason != "fake at here: out of order" {
 			t.Errorf("state %+v", s)
 		}
 		since := r.State().Since
 		time.Sleep(10 * time.Second)
-		f.set(func() { f.ping = nil })
+		f.set(func() { f.pingErr = nil })
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		if s := r.State(); !s.OK || !s.Since.After(since) {
@@ -213,18 +213,18 @@ func TestRegistryPingDecidesTheState(t *testing.T) {
 
 func TestRegistryOpensInTheBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &regFake{}
+		f := &FakeRegistry{}
 		tries := 0
 		r := regOf(f, func(cfg *guard.RegistryConfig) {
 			cfg.Open = func(context.Context) (registry.Registry, error) {
 				if tries++; tries < 4 {
-					return nil, errFake
+					return nil, ErrFake
 				}
 				return f, nil
 			}
 		})
-		stop := regRun(t, r)
-		_ = r.Register(regService("svc", "a"))
+		stop := Run(t, r)
+		_ = r.Register(NewService("svc", "a"))
 		synctest.Wait()
 		if s := r.State(); s.OK || s.Reason != "fake at here: out of order" {
 			t.Errorf("state %+v", s)
@@ -245,8 +245,8 @@ func TestRegistryOpensInTheBackground(t *testing.T) {
 				return nil, ctx.Err()
 			}
 		})
-		stop = regRun(t, never)
-		_ = never.Register(regService("svc", "b"))
+		stop = Run(t, never)
+		_ = never.Register(NewService("svc", "b"))
 		synctest.Wait()
 		if took := stop(); took != 0 {
 			t.Errorf("stop while opening took %v", took)
@@ -255,7 +255,7 @@ func TestRegistryOpensInTheBackground(t *testing.T) {
 }
 
 func TestRegistryOptionsAreFixedAtStart(t *testing.T) {
-	r := regOf(&regFake{}, nil)
+	r := regOf(&FakeRegistry{}, nil)
 	if r.String() != "fake" || !slices.Equal(r.Options().Addrs, []string{"here"}) {
 		t.Errorf("got %q, %v", r.String(), r.Options().Addrs)
 	}
@@ -269,11 +269,11 @@ func TestRegistryOptionsAreFixedAtStart(t *testing.T) {
 
 func TestRegistryWithoutAnythingToOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := guard.NewRegistry(guard.RegistryConfig{Name: "mdns", Logger: regQuiet()})
+		r := guard.NewRegistry(guard.RegistryConfig{Name: "mdns", Logger: QuietLog()})
 		if s := r.State(); s.Reason != "mdns: not opened yet" {
 			t.Errorf("reason %q", s.Reason)
 		}
-		regRun(t, r)
+		Run(t, r)
 		synctest.Wait()
 		if s := r.State(); s.OK || s.Reason != "mdns: there is nothing to open" {
 			t.Errorf("state %+v", s)

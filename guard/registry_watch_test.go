@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,42 +13,17 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 )
 
-// regFakeWatch hands out what is sent to it and counts its stops.
-type regFakeWatch struct {
-	results chan *registry.Result
-	fail    chan error
-	stopped chan struct{}
-	once    sync.Once
-}
-
-func regNewWatch() *regFakeWatch {
-	return &regFakeWatch{results: make(chan *registry.Result), fail: make(chan error), stopped: make(chan struct{})}
-}
-
-func (w *regFakeWatch) Next() (*registry.Result, error) {
-	select {
-	case r := <-w.results:
-		return r, nil
-	case err := <-w.fail:
-		return nil, err
-	case <-w.stopped:
-		return nil, registry.ErrWatcherStopped
-	}
-}
-
-func (w *regFakeWatch) Stop() { w.once.Do(func() { close(w.stopped) }) }
-
 func TestWatchOutlivesABrokenInnerWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var made []*regFakeWatch
-		f := &regFake{}
+		var made []*FakeWatcher
+		f := &FakeRegistry{}
 		fails := 2
-		f.watch = func() (registry.Watcher, error) {
+		f.openWatch = func() (registry.Watcher, error) {
 			if fails > 0 {
 				fails--
-				return nil, errFake
+				return nil, ErrFake
 			}
-			w := regNewWatch()
+			w := NewFakeWatcher()
 			f.set(func() { made = append(made, w) })
 			return w, nil
 		}
@@ -71,7 +45,7 @@ func TestWatchOutlivesABrokenInnerWatch(t *testing.T) {
 			}
 		}()
 		synctest.Wait()
-		regRun(t, r)
+		Run(t, r)
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		made[0].results <- &registry.Result{Action: "first"}
@@ -101,14 +75,14 @@ func TestWatchIsUnblockedByEveryEnd(t *testing.T) {
 	for name, end := range ends {
 		for _, opened := range []bool{true, false} {
 			synctest.Test(t, func(t *testing.T) {
-				inner := regNewWatch()
-				f := &regFake{watch: func() (registry.Watcher, error) { return inner, nil }}
+				inner := NewFakeWatcher()
+				f := &FakeRegistry{openWatch: func() (registry.Watcher, error) { return inner, nil }}
 				r := regOf(f, func(cfg *guard.RegistryConfig) {
 					if !opened {
-						cfg.Open = func(context.Context) (registry.Registry, error) { return nil, errFake }
+						cfg.Open = func(context.Context) (registry.Registry, error) { return nil, ErrFake }
 					}
 				})
-				stop := regRun(t, r)
+				stop := Run(t, r)
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()
 				w, err := r.Watch(registry.WatchService("svc"), registry.WatchContext(ctx))
@@ -137,7 +111,7 @@ func TestWatchIsUnblockedByEveryEnd(t *testing.T) {
 }
 
 func TestWatchesAreBounded(t *testing.T) {
-	r := regOf(&regFake{}, nil)
+	r := regOf(&FakeRegistry{}, nil)
 	var err error
 	var last registry.Watcher
 	n := 0

@@ -18,7 +18,7 @@ import (
 
 // In stock, nobody answers when a handler panics.
 func TestTrap15PanicsAreAnswered(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	quiet := slog.New(slog.DiscardHandler)
 	for name, c := range map[string]struct {
 		wrap   []server.Option
@@ -56,7 +56,7 @@ func TestTrap15PanicsAreAnswered(t *testing.T) {
 }
 
 func TestTrap15TimeoutHeaderHolds(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, tr := transportGuarded(t, guard.TransportConfig{}, server.WrapHandler(guard.Recover(nil)))
 	defer close(s.probe.hold)
 	header := transportEndpoint("Block")
@@ -84,8 +84,8 @@ func TestTrap15TimeoutHeaderHolds(t *testing.T) {
 // No caller has a handler run for longer than WriteTimeout, and a handler that
 // runs for longer than a request may take does not harm its connection.
 func TestTrap15WriteTimeoutBoundsHandlers(t *testing.T) {
-	long(t)
-	transportNoLeaks(t)
+	SkipShort(t)
+	NoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{
 		HeaderTimeout: 100 * time.Millisecond, BodyTimeout: 100 * time.Millisecond, WriteTimeout: 500 * time.Millisecond,
 	}, server.WrapHandler(guard.Recover(nil)))
@@ -105,7 +105,7 @@ func TestTrap15WriteTimeoutBoundsHandlers(t *testing.T) {
 // Two answers, none, a panic and a second look at the request, as no go-micro
 // server does them but another might.
 func TestTransportSocket(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	for name, c := range map[string]struct {
 		serve  func(t *testing.T, s transport.Socket)
 		status int

@@ -54,7 +54,7 @@ func transportIsClosed(addr string) bool {
 // In stock, a stop cuts calls in flight, or if told to wait takes new ones
 // meanwhile and waits for ever.
 func TestTrap11StopCompletesCallsInFlight(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, tr := transportGuarded(t, guard.TransportConfig{})
 	c := transportClient(t)
 	if _, err := transportCall(c, s.addr, "Echo", ""); err != nil {
@@ -71,7 +71,7 @@ func TestTrap11StopCompletesCallsInFlight(t *testing.T) {
 	<-s.probe.began
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.srv.Stop() }()
-	transportUntil(t, "the port is closed", func() bool { return transportIsClosed(s.addr) })
+	Eventually(t, 10*time.Second, "the port is closed", func() bool { return transportIsClosed(s.addr) })
 	if _, err := transportCall(c, s.addr, "Echo", ""); err == nil {
 		t.Error("a new call was taken during the stop")
 	}
@@ -93,7 +93,7 @@ func TestTrap11StopCompletesCallsInFlight(t *testing.T) {
 }
 
 func TestTrap11StuckCallsDoNotDelayAStopForEver(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	hold := make(chan struct{})
 	began := make(chan struct{})
 	tr := guard.NewTransport(guard.TransportConfig{DrainTimeout: 300 * time.Millisecond, Log: slog.New(slog.DiscardHandler)})
@@ -124,13 +124,13 @@ func TestTrap11StuckCallsDoNotDelayAStopForEver(t *testing.T) {
 		t.Errorf("Accept returned %v", err)
 	}
 	close(hold)
-	transportUntil(t, "the stuck call is gone", func() bool { return tr.Counters().InFlight == 0 })
+	Eventually(t, 10*time.Second, "the stuck call is gone", func() bool { return tr.Counters().InFlight == 0 })
 }
 
 // Connections that never asked anything have nothing to lose, and would delay a
 // stop by 5 s.
 func TestTrap11StopDoesNotWaitForSilentConnections(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	tr := guard.NewTransport(guard.TransportConfig{})
 	l, accepted := transportListen(t, tr, func(transport.Socket) {})
 	for i := range 20 {
@@ -139,7 +139,7 @@ func TestTrap11StopDoesNotWaitForSilentConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	transportUntil(t, "the connections are taken", func() bool { return tr.Counters().OpenConns == 20 })
+	Eventually(t, 10*time.Second, "the connections are taken", func() bool { return tr.Counters().OpenConns == 20 })
 	start := time.Now()
 	if err := l.Close(); err != nil {
 		t.Error(err)
@@ -150,11 +150,11 @@ func TestTrap11StopDoesNotWaitForSilentConnections(t *testing.T) {
 	if err := <-accepted; err != nil {
 		t.Error(err)
 	}
-	transportUntil(t, "all are closed", func() bool { return tr.Counters().OpenConns == 0 })
+	Eventually(t, 10*time.Second, "all are closed", func() bool { return tr.Counters().OpenConns == 0 })
 }
 
 func TestTransportCloseInAnyOrder(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	tr := guard.NewTransport(guard.TransportConfig{})
 	l, err := tr.Listen("127.0.0.1:0")
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 
 // In stock, any request with a Micro-Topic header is an event.
 func TestT68EventsAreNotTakenAtTheRPCPort(t *testing.T) {
-	transportNoLeaks(t)
-	var log transportLog
+	NoLeaks(t)
+	var log LogBuffer
 	s, tr := transportGuarded(t, guard.TransportConfig{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	for _, header := range []map[string]string{
 		{"Micro-Topic": "sample.topic"},
@@ -42,7 +42,7 @@ func TestT68EventsAreNotTakenAtTheRPCPort(t *testing.T) {
 
 // The test above would also pass if no event ever reached the handler.
 func TestT68TheEventHandlerWorks(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{})
 	if err := s.srv.Options().Broker.Publish("sample.topic", transportEvent(t, "real")); err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ import (
 // The codecs of go-micro 1 believe a length of 4 GB, or of what is left of an
 // int, and reserve it.
 func TestT66RequestsThatClaim4GBReserveNothing(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{})
 	string4GB := string([]byte{0xff, 0xff, 0xff, 0xff, 0x01})
 	field := string([]byte{0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f})
@@ -50,7 +50,7 @@ func TestT66RequestsThatClaim4GBReserveNothing(t *testing.T) {
 }
 
 func TestT66BodyOf300MBIsRefused(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, tr := transportGuarded(t, guard.TransportConfig{})
 	const size = 300 << 20
 	for name, head := range map[string]string{
@@ -81,7 +81,7 @@ func TestT66BodyOf300MBIsRefused(t *testing.T) {
 
 // What is announced too long is not waited for.
 func TestT66AnnouncedLengthIsRefusedUnread(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{})
 	conn, in := transportDial(t, s.addr)
 	start := time.Now()
@@ -106,7 +106,7 @@ func transportFlood(conn net.Conn, head string, size int) {
 }
 
 func TestT66MillionHeadersAreRefused(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, tr := transportGuarded(t, guard.TransportConfig{})
 	var block bytes.Buffer
 	for i := range 1000 {
@@ -128,7 +128,7 @@ func TestT66MillionHeadersAreRefused(t *testing.T) {
 	if grown > 8<<20 {
 		t.Errorf("resident memory grew by %d bytes", grown)
 	}
-	transportUntil(t, "the broken header is counted", func() bool { return tr.Counters().BrokenHeaders == 1 })
+	Eventually(t, 10*time.Second, "the broken header is counted", func() bool { return tr.Counters().BrokenHeaders == 1 })
 	if _, err := transportCall(transportClient(t), s.addr, "Echo", ""); err != nil {
 		t.Error(err)
 	}
@@ -144,7 +144,7 @@ func transportRefusal(t *testing.T, in *bufio.Reader, status int) {
 }
 
 func TestT66DeepNestingIsAnswered(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{})
 	var groups, messages []byte
 	for range 10_000 {
@@ -173,7 +173,7 @@ func TestT66DeepNestingIsAnswered(t *testing.T) {
 
 // Memory for bodies is bounded over all connections, not only on each.
 func TestT66ManyLongBodiesShareFewSlots(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, tr := transportGuarded(t, guard.TransportConfig{})
 	const half = 512 << 10
 	for range 24 {
@@ -181,7 +181,7 @@ func TestT66ManyLongBodiesShareFewSlots(t *testing.T) {
 		// The rest never comes. Writing fails on connections that are refused.
 		_, _ = io.WriteString(conn, transportWireHead("Echo", 2*half)+strings.Repeat(" ", half))
 	}
-	transportUntil(t, "16 of 24 are held", func() bool { return tr.Counters().RefusedBodies == 8 })
+	Eventually(t, 10*time.Second, "16 of 24 are held", func() bool { return tr.Counters().RefusedBodies == 8 })
 	conn, in := transportDial(t, s.addr)
 	_, _ = io.WriteString(conn, transportWireHead("Echo", 2*half)+strings.Repeat(" ", half))
 	transportRefusal(t, in, http.StatusServiceUnavailable)
@@ -191,7 +191,7 @@ func TestT66ManyLongBodiesShareFewSlots(t *testing.T) {
 }
 
 func TestTransportTakesBodiesUpToTheLimit(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	const limit = 100 << 10
 	s, tr := transportGuarded(t, guard.TransportConfig{MaxBody: limit})
 	for _, size := range []int{2, smallTransportBody - 1, smallTransportBody, smallTransportBody + 1, limit - 1, limit} {

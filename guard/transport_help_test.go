@@ -9,12 +9,10 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"go-micro.dev/v4/broker"
-	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/microhq/monitor-srv/proto/health"
@@ -94,51 +92,6 @@ func transportRead(in *bufio.Reader) (transportAnswer, error) {
 	return transportAnswer{rsp.StatusCode, rsp.Header, string(text)}, err
 }
 
-// transportUntil polls until ok, for at most ten seconds.
-func transportUntil(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	deadline := time.After(10 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline:
-			tb.Fatalf("after 10 s still not: %s", what)
-		case <-tick.C:
-		}
-	}
-}
-
-// transportNoLeaks fails the test if it leaves goroutines or descriptors behind.
-// Call it first, so that its check comes last.
-func transportNoLeaks(tb testing.TB) {
-	tb.Helper()
-	known := goleak.IgnoreCurrent()
-	before := transportDescriptors(tb)
-	tb.Cleanup(func() {
-		// The cache of a stock client never ends, nor does what go-micro starts
-		// when it is imported, which may be after this test began.
-		cache := goleak.IgnoreAnyFunction("github.com/patrickmn/go-cache.(*janitor).Run")
-		watch := goleak.IgnoreAnyFunction("go-micro.dev/v4/config/loader/memory.(*memory).Watch.func1")
-		run := goleak.IgnoreAnyFunction("go-micro.dev/v4/config.(*config).run.func2")
-		if err := goleak.Find(known, cache, watch, run); err != nil {
-			tb.Errorf("goroutines left: %v", err)
-		}
-		if after := transportDescriptors(tb); after > before {
-			tb.Errorf("%d descriptors are open, %d were before", after, before)
-		}
-	})
-}
-
-func transportDescriptors(tb testing.TB) int {
-	tb.Helper()
-	open, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return len(open)
-}
-
 // transportPeak runs f and returns by how many bytes the resident memory of this
 // process grew at most meanwhile.
 func transportPeak(tb testing.TB, f func()) int64 {
@@ -179,34 +132,6 @@ func transportAllocated(f func()) int64 {
 	f()
 	runtime.ReadMemStats(&after)
 	return int64(after.TotalAlloc - before.TotalAlloc)
-}
-
-func transportListener(tb testing.TB) net.Listener {
-	tb.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = ln.Close() })
-	return ln
-}
-
-// transportLog keeps what is logged.
-type transportLog struct {
-	mu   sync.Mutex
-	text strings.Builder // guarded by mu
-}
-
-func (l *transportLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *transportLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // transportEvent is a health check as it comes from a broker.

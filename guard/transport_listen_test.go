@@ -16,7 +16,7 @@ import (
 )
 
 func TestTransportSpeaksTLS(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	cert, err := mtls.Certificate("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func TestTransportSpeaksTLS(t *testing.T) {
 }
 
 func TestTransportListenErrors(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	tr := guard.NewTransport(guard.TransportConfig{})
 	first, err := tr.Listen("127.0.0.1:0")
 	if err != nil {
@@ -67,7 +67,7 @@ func TestTransportListenErrors(t *testing.T) {
 	if _, err := tr.Listen(first.Addr()); err == nil || !strings.Contains(err.Error(), `listening on "`+first.Addr()+`"`) {
 		t.Errorf("got error %v for an address in use", err)
 	}
-	if _, err := tr.Listen("127.0.0.1:0", transport.NetListener(transportListener(t))); err == nil || !strings.Contains(err.Error(), "transport.NetListener") {
+	if _, err := tr.Listen("127.0.0.1:0", transport.NetListener(Listen(t))); err == nil || !strings.Contains(err.Error(), "transport.NetListener") {
 		t.Errorf("got error %v, want one about NetListener", err)
 	}
 }

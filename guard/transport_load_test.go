@@ -24,7 +24,7 @@ import (
 // The stock server loses one in 2,000 to 40,000 of these calls, and each costs
 // its caller 5 s. MONITOR_LONG makes it 50,000 of them in place of 10,000.
 func TestTrap2NoAnswerIsLost(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	calls := 10_000
 	if os.Getenv("MONITOR_LONG") != "" {
 		calls = 50_000
@@ -76,7 +76,7 @@ func transportSequence(t *testing.T, addr string, n int) {
 
 // The stock server answers the first of them only.
 func TestTrap2PipelinedRequestsAreAllAnswered(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{})
 	conn, in := transportDial(t, s.addr)
 	var wire strings.Builder
@@ -97,7 +97,7 @@ func TestTrap2PipelinedRequestsAreAllAnswered(t *testing.T) {
 // The stock server keeps a timer and its context for each request until the
 // connection ends: 18 MB here.
 func TestTrap16HeapIsFlat(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{})
 	conn, in := transportDial(t, s.addr)
 	wire := strings.Replace(transportWire("Echo", "1", "{}"), "Micro-Id", "Timeout: 5000000000\r\nMicro-Id", 1)
@@ -128,7 +128,7 @@ func transportHeap() int64 {
 }
 
 func TestTrap10ConnectionsBeyondTheCapAreRefused(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	const limit = 20
 	s, tr := transportGuarded(t, guard.TransportConfig{MaxConns: limit})
 	var held []net.Conn
@@ -136,7 +136,7 @@ func TestTrap10ConnectionsBeyondTheCapAreRefused(t *testing.T) {
 		conn, _ := transportDial(t, s.addr)
 		held = append(held, conn)
 	}
-	transportUntil(t, "the connections are taken", func() bool { return tr.Counters().OpenConns == limit })
+	Eventually(t, 10*time.Second, "the connections are taken", func() bool { return tr.Counters().OpenConns == limit })
 	for range 200 {
 		if err := transportRefused(s.addr); err != io.EOF && !errors.Is(err, syscall.ECONNRESET) {
 			t.Fatalf("got %v from a connection beyond the cap, want it closed", err)
@@ -155,7 +155,7 @@ func TestTrap10ConnectionsBeyondTheCapAreRefused(t *testing.T) {
 	for _, conn := range held {
 		_ = conn.Close()
 	}
-	transportUntil(t, "calls work again", func() bool {
+	Eventually(t, 10*time.Second, "calls work again", func() bool {
 		_, err := transportCall(transportClient(t), s.addr, "Echo", "")
 		return err == nil
 	})
@@ -176,7 +176,7 @@ func transportRefused(addr string) error {
 // Thousands of connections that come and go do not disturb a caller that is
 // connected.
 func TestTrap10CallsGoOnDuringAFlood(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, tr := transportGuarded(t, guard.TransportConfig{MaxConns: 64})
 	c := transportClient(t)
 	if _, err := transportCall(c, s.addr, "Echo", ""); err != nil {
@@ -200,5 +200,5 @@ func TestTrap10CallsGoOnDuringAFlood(t *testing.T) {
 	}
 	stop.Store(true)
 	wg.Wait()
-	transportUntil(t, "the flood is gone", func() bool { return tr.Counters().OpenConns <= 1 })
+	Eventually(t, 10*time.Second, "the flood is gone", func() bool { return tr.Counters().OpenConns <= 1 })
 }

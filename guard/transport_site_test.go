@@ -12,7 +12,7 @@ import (
 
 // Handlers learn whom the caller believes to speak to, and nobody else does.
 func TestT70HandlersLearnTheHost(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	heard := make(chan map[string]string, 1)
 	addr, _ := transportAccept(t, guard.TransportConfig{Log: slog.New(slog.DiscardHandler)}, func(s transport.Socket) {
 		var m transport.Message

@@ -14,7 +14,7 @@ import (
 )
 
 func TestT66HalfOpenConnectionsAreClosed(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, tr := transportGuarded(t, guard.TransportConfig{HeaderTimeout: time.Second})
 	var wg sync.WaitGroup
 	for i := range 500 {
@@ -37,14 +37,14 @@ func TestT66HalfOpenConnectionsAreClosed(t *testing.T) {
 	}
 	wg.Wait()
 	// The connection of the client is idle.
-	transportUntil(t, "all are closed and counted", func() bool {
+	Eventually(t, 10*time.Second, "all are closed and counted", func() bool {
 		c := tr.Counters()
 		return c.OpenConns == 1 && c.BrokenHeaders == 250
 	})
 }
 
 func TestT66SlowBodiesAreClosed(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, tr := transportGuarded(t, guard.TransportConfig{HeaderTimeout: 200 * time.Millisecond, BodyTimeout: 300 * time.Millisecond})
 	for name, head := range map[string]string{
 		"announced":  "Content-Length: 1000\r\n\r\n{",
@@ -78,7 +78,7 @@ func TestT66SlowBodiesAreClosed(t *testing.T) {
 
 // A slow body of a request that is refused anyway does not delay the refusal.
 func TestT66RefusalsDoNotWaitForBodies(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{})
 	conn, in := transportDial(t, s.addr)
 	start := time.Now()
@@ -92,7 +92,7 @@ func TestT66RefusalsDoNotWaitForBodies(t *testing.T) {
 
 // A caller that does not read its answer holds a connection for WriteTimeout.
 func TestTrap10CallersThatDoNotReadAreClosed(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	big := make([]byte, 32<<20)
 	addr, tr := transportAccept(t, guard.TransportConfig{WriteTimeout: 300 * time.Millisecond}, func(s transport.Socket) {
 		_ = s.Send(&transport.Message{Body: big})
@@ -104,13 +104,13 @@ func TestTrap10CallersThatDoNotReadAreClosed(t *testing.T) {
 	if _, err := io.WriteString(conn, transportWire("Echo", "1", "{}")); err != nil {
 		t.Fatal(err)
 	}
-	transportUntil(t, "the call began", func() bool { return tr.Counters().Requests == 1 })
-	transportUntil(t, "the connection is closed", func() bool { return tr.Counters().OpenConns == 0 })
+	Eventually(t, 10*time.Second, "the call began", func() bool { return tr.Counters().Requests == 1 })
+	Eventually(t, 10*time.Second, "the connection is closed", func() bool { return tr.Counters().OpenConns == 0 })
 }
 
 // An idle connection is closed after IdleTimeout, and not before.
 func TestTrap10IdleConnectionsAreClosed(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{HeaderTimeout: 100 * time.Millisecond, BodyTimeout: 100 * time.Millisecond, IdleTimeout: 600 * time.Millisecond})
 	conn, in := transportDial(t, s.addr)
 	if _, err := io.WriteString(conn, transportWire("Echo", "1", "{}")); err != nil {

@@ -19,7 +19,7 @@ import (
 )
 
 func TestTransportServesStockClients(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{})
 	for _, kind := range []string{"application/json", "application/protobuf"} {
 		t.Run(kind, func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestTransportServesStockClients(t *testing.T) {
 }
 
 func TestTransportDialsAsTheStockOne(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, tr := transportGuarded(t, guard.TransportConfig{})
 	stock := transportServe(t, transport.NewHTTPTransport())
 	c := transportClient(t, client.Transport(tr))
@@ -60,7 +60,7 @@ func TestTransportDialsAsTheStockOne(t *testing.T) {
 
 // The bytes are those that the stock server answers with, too.
 func TestTransportServesCurl(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	guarded, _ := transportGuarded(t, guard.TransportConfig{})
 	stock := transportServe(t, transport.NewHTTPTransport())
 	for name, addr := range map[string]string{"guarded": guarded.addr, "stock": stock.addr} {
@@ -79,7 +79,7 @@ func TestTransportServesCurl(t *testing.T) {
 }
 
 func TestTransportReadsContentTypes(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, tr := transportGuarded(t, guard.TransportConfig{})
 	for kind, want := range map[string]int{
 		"application/json":                   200,
@@ -118,7 +118,7 @@ func TestTransportReadsContentTypes(t *testing.T) {
 }
 
 func TestTransportRefusesWhatIsNoCall(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, tr := transportGuarded(t, guard.TransportConfig{})
 	for _, c := range []struct {
 		method string
@@ -153,7 +153,7 @@ func TestTransportRefusesWhatIsNoCall(t *testing.T) {
 // The stock client drops the error of an HTTP status and takes the empty body
 // that is left for an empty answer, if it is protobuf.
 func TestTransportRefusalsAreErrorsToStockClients(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{MaxBody: 1000})
 	long := metadata.NewContext(context.Background(), metadata.Metadata{"Long": strings.Repeat("x", 20<<10)})
 	for _, kind := range []string{"application/json", "application/protobuf"} {
@@ -180,7 +180,7 @@ func TestTransportRefusalsAreErrorsToStockClients(t *testing.T) {
 }
 
 func TestTransportTellsStockClientsThatThereAreNoStreams(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{})
 	c := transportClient(t)
 	stream, err := c.Stream(context.Background(), c.NewRequest("go.micro.srv.sample", "Probe.Echo", &monitor.HealthChecksRequest{}), client.WithAddress(s.addr))
@@ -195,7 +195,7 @@ func TestTransportTellsStockClientsThatThereAreNoStreams(t *testing.T) {
 
 // Handlers see what callers sent, but for what steers go-micro's server.
 func TestTransportPassesMetadata(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	seen := make(chan metadata.Metadata, 1)
 	spy := func(next server.HandlerFunc) server.HandlerFunc {
 		return func(ctx context.Context, req server.Request, rsp any) error {
@@ -225,7 +225,7 @@ func TestTransportPassesMetadata(t *testing.T) {
 
 // The stock server repeats the whole header of the request in its answers.
 func TestTransportDoesNotRepeatSecretsInErrors(t *testing.T) {
-	transportNoLeaks(t)
+	NoLeaks(t)
 	s, _ := transportGuarded(t, guard.TransportConfig{})
 	header := transportEndpoint("Fail")
 	header["Authorization"], header["Cookie"] = "Bearer x", "a=b"

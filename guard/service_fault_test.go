@@ -17,14 +17,14 @@ import (
 
 // A service as go-micro's server registers it: 20 s TTL, renewed each 5 s.
 const (
-	regServiceName = "go.micro.srv.guarded"
-	regServiceID   = "1"
-	regNodeID      = regServiceName + "-" + regServiceID
+	serviceName = "go.micro.srv.guarded"
+	serviceID   = "1"
+	nodeID      = serviceName + "-" + serviceID
 )
 
-// regStack is a go-micro server on a guarded registry and a guarded http broker,
+// service is a go-micro server on a guarded registry and a guarded http broker,
 // with one topic.
-type regStack struct {
+type service struct {
 	t        testing.TB
 	registry *guard.Registry
 	broker   *guard.Broker
@@ -33,36 +33,36 @@ type regStack struct {
 	stops    []func() time.Duration
 }
 
-const regTopic = "guarded.topic"
+const topic = "guarded.topic"
 
-// regStartStack starts the whole against the agent and tells how long that took.
-func regStartStack(t *testing.T, a *regAgent) (*regStack, time.Duration) {
+// startService starts the whole against the agent and tells how long that took.
+func startService(t *testing.T, a *ConsulAgent) (*service, time.Duration) {
 	t.Helper()
-	regClearEnv(t)
+	ClearConsulEnv(t)
 	start := time.Now()
-	r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: a.address()}, guard.RegistryConfig{Logger: regQuiet()})
+	r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: a.address()}, guard.RegistryConfig{Logger: QuietLog()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := guard.NewHTTPBroker(guard.HTTPBrokerConfig{BrokerConfig: guard.BrokerConfig{Logger: regQuiet()}, Registry: r})
+	b, err := guard.NewHTTPBroker(guard.HTTPBrokerConfig{BrokerConfig: guard.BrokerConfig{Logger: QuietLog()}, Registry: r})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &regStack{t: t, registry: r, broker: b}
-	s.stops = []func() time.Duration{regRun(t, r), regRun(t, b)}
+	s := &service{t: t, registry: r, broker: b}
+	s.stops = []func() time.Duration{Run(t, r), Run(t, b)}
 	s.server = server.NewServer(
-		server.Name(regServiceName), server.Id(regServiceID), server.Address("127.0.0.1:0"),
-		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(regQuiet())),
+		server.Name(serviceName), server.Id(serviceID), server.Address("127.0.0.1:0"),
+		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(QuietLog())),
 		server.RegisterTTL(20*time.Second), server.RegisterInterval(5*time.Second),
 	)
-	if _, err := b.Subscribe(regTopic, func(broker.Event) error { s.received.Add(1); return nil }); err != nil {
+	if _, err := b.Subscribe(topic, func(broker.Event) error { s.received.Add(1); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.server.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.server.Stop() })
-	regEventually(t, 5*time.Second, "the topic is subscribed", func() bool {
+	Eventually(t, 5*time.Second, "the topic is subscribed", func() bool {
 		subs := b.Subscriptions()
 		return len(subs) == 1 && subs[0].State.OK
 	})
@@ -71,7 +71,7 @@ func regStartStack(t *testing.T, a *regAgent) (*regStack, time.Duration) {
 
 // stop stops in the order of a service: server with broker, registry, the rest. It
 // tells how long that took.
-func (s *regStack) stop() time.Duration {
+func (s *service) stop() time.Duration {
 	s.t.Helper()
 	start := time.Now()
 	if err := s.server.Stop(); err != nil {
@@ -85,16 +85,16 @@ func (s *regStack) stop() time.Duration {
 }
 
 // registered tells whether Consul knows the service and its topic as passing.
-func (s *regStack) registered(a *regAgent) bool {
-	return a.passing(regServiceName, regNodeID) && len(a.nodes("micro.http.broker")) == 1
+func (s *service) registered(a *ConsulAgent) bool {
+	return a.passing(serviceName, nodeID) && len(a.nodes("micro.http.broker")) == 1
 }
 
-// regPublisher is a process of its own that publishes with go-micro's own broker on
+// newPublisher is a process of its own that publishes with go-micro's own broker on
 // the plugin as it comes, which needs Consul only to find subscribers.
-func regPublisher(t *testing.T, a *regAgent) broker.Broker {
+func newPublisher(t *testing.T, a *ConsulAgent) broker.Broker {
 	t.Helper()
-	client := regOpenConsul(t, guard.ConsulConfig{Address: a.address()})
-	b := broker.NewBroker(broker.Registry(client), broker.Logger(guard.NewLogger(regQuiet())))
+	client := openConsul(t, guard.ConsulConfig{Address: a.address()})
+	b := broker.NewBroker(broker.Registry(client), broker.Logger(guard.NewLogger(QuietLog())))
 	if err := b.Init(); err != nil { // makes its cache
 		t.Fatal(err)
 	}
@@ -103,10 +103,10 @@ func regPublisher(t *testing.T, a *regAgent) broker.Broker {
 }
 
 // publish sends n events by the publisher and gives how many it could not send.
-func regPublish(p broker.Broker, n int) (failed int) {
+func publish(p broker.Broker, n int) (failed int) {
 	for i := range n {
 		msg := &broker.Message{Header: map[string]string{"Content-Type": "application/json"}, Body: fmt.Append(nil, i)}
-		if p.Publish(regTopic, msg) != nil {
+		if p.Publish(topic, msg) != nil {
 			failed++
 		}
 		<-time.After(5 * time.Millisecond)
@@ -115,13 +115,13 @@ func regPublish(p broker.Broker, n int) (failed int) {
 }
 
 func TestT1ConsulDownAtStart(t *testing.T) {
-	regNoLeaks(t)
-	a := regNewAgent(t, false)
-	s, took := regStartStack(t, a)
+	NoLeaks(t)
+	a := NewConsul(t, false)
+	s, took := startService(t, a)
 	if took > 3*time.Second {
 		t.Errorf("ready after %v, want 3s at most", took)
 	}
-	regEventually(t, 3*time.Second, "the reason is told", func() bool {
+	Eventually(t, 3*time.Second, "the reason is told", func() bool {
 		state := s.registry.State()
 		return !state.OK && state.Reason == "consul at "+a.address()+": connection refused"
 	})
@@ -131,35 +131,35 @@ func TestT1ConsulDownAtStart(t *testing.T) {
 	}
 	a.start()
 	a.ready()
-	back := regEventually(t, 16*time.Second, "registered after Consul came", func() bool { return s.registered(a) })
-	regEventually(t, 6*time.Second, "the state is OK", func() bool { return s.registry.State().OK })
+	back := Eventually(t, 16*time.Second, "registered after Consul came", func() bool { return s.registered(a) })
+	Eventually(t, 6*time.Second, "the state is OK", func() bool { return s.registry.State().OK })
 	t.Logf("ready after %v, registered %v after Consul was", took.Round(time.Millisecond), back.Round(time.Millisecond))
 
-	publisher := regPublisher(t, a)
-	if failed := regPublish(publisher, 10); failed > 0 {
+	publisher := newPublisher(t, a)
+	if failed := publish(publisher, 10); failed > 0 {
 		t.Errorf("%d of 10 events were not sent", failed)
 	}
-	regEventually(t, 5*time.Second, "10 of 10 events", func() bool { return s.received.Load() == 10 })
+	Eventually(t, 5*time.Second, "10 of 10 events", func() bool { return s.received.Load() == 10 })
 	s.stop()
-	if ids := a.nodes("micro.http.broker"); len(ids) != 0 || a.passing(regServiceName, regNodeID) {
+	if ids := a.nodes("micro.http.broker"); len(ids) != 0 || a.passing(serviceName, nodeID) {
 		t.Errorf("left in Consul after the stop: %v", ids)
 	}
 }
 
 // Over NATS nothing needs Consul: every event comes in while Consul is down.
 func TestT1ConsulDownAtStartSpareNATS(t *testing.T) {
-	regNoLeaks(t)
-	regClearEnv(t)
-	a, n := regNewAgent(t, false), brkStartNATS(t, nil)
-	r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: a.address()}, guard.RegistryConfig{Logger: regQuiet()})
+	NoLeaks(t)
+	ClearConsulEnv(t)
+	a, n := NewConsul(t, false), StartNATS(t, nil)
+	r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: a.address()}, guard.RegistryConfig{Logger: QuietLog()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	regRun(t, r)
-	b, _ := brkNATS(t, n.address(), nil)
+	Run(t, r)
+	b := startNATSBroker(t, n.address())
 	srv := server.NewServer(
-		server.Name(regServiceName), server.Id(regServiceID), server.Address("127.0.0.1:0"),
-		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(regQuiet())),
+		server.Name(serviceName), server.Id(serviceID), server.Address("127.0.0.1:0"),
+		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(QuietLog())),
 		server.RegisterTTL(20*time.Second), server.RegisterInterval(5*time.Second),
 	)
 	start := time.Now()
@@ -167,31 +167,30 @@ func TestT1ConsulDownAtStartSpareNATS(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = srv.Stop() })
-	got := brkCount(t, b, regTopic)
+	got := countEvents(t, b, topic)
 	if took := time.Since(start); took > 3*time.Second {
 		t.Errorf("ready after %v, want 3s at most", took)
 	}
-	publisher, _ := brkNATS(t, n.address(), nil)
-	brkUp(t, publisher, 5*time.Second)
-	if failed := regPublish(publisher, 10); failed > 0 {
+	publisher := startNATSBroker(t, n.address())
+	if failed := publish(publisher, 10); failed > 0 {
 		t.Errorf("%d of 10 events were not sent", failed)
 	}
-	regEventually(t, 5*time.Second, "10 of 10 events", func() bool { return got.Load() == 10 })
+	Eventually(t, 5*time.Second, "10 of 10 events", func() bool { return got.Load() == 10 })
 	if r.State().OK {
 		t.Error("the state of an absent registry is OK")
 	}
 }
 
 func TestT2ConsulFrozenAtStart(t *testing.T) {
-	long(t)
-	regNoLeaks(t)
-	a := regStartAgent(t, false)
+	SkipShort(t)
+	NoLeaks(t)
+	a := StartConsul(t, false)
 	a.freeze()
-	s, took := regStartStack(t, a)
+	s, took := startService(t, a)
 	if took > 3*time.Second {
 		t.Errorf("ready after %v, want 3s at most", took)
 	}
-	regEventually(t, 10*time.Second, "the reason is told", func() bool {
+	Eventually(t, 10*time.Second, "the reason is told", func() bool {
 		state := s.registry.State()
 		return !state.OK && state.Reason == "consul at "+a.address()+": no answer within 2s"
 	})
@@ -200,22 +199,22 @@ func TestT2ConsulFrozenAtStart(t *testing.T) {
 		t.Errorf("a question to a frozen registry: %v after %v", err, time.Since(start))
 	}
 	a.thaw()
-	back := regEventually(t, 16*time.Second, "registered after the thaw", func() bool { return s.registered(a) })
+	back := Eventually(t, 16*time.Second, "registered after the thaw", func() bool { return s.registered(a) })
 	t.Logf("ready after %v, registered %v after the thaw", took.Round(time.Millisecond), back.Round(time.Millisecond))
 	s.stop()
 }
 
 func TestT3ConsulDiesAndReturns(t *testing.T) {
-	long(t)
-	regNoLeaks(t)
-	a := regStartAgent(t, true)
-	s, _ := regStartStack(t, a)
-	regEventually(t, 16*time.Second, "registered", func() bool { return s.registered(a) })
-	publisher := regPublisher(t, a)
+	SkipShort(t)
+	NoLeaks(t)
+	a := StartConsul(t, true)
+	s, _ := startService(t, a)
+	Eventually(t, 16*time.Second, "registered", func() bool { return s.registered(a) })
+	publisher := newPublisher(t, a)
 	sent := 0
 	publish := func(d time.Duration) {
 		for start := time.Now(); time.Since(start) < d; sent += 10 {
-			if failed := regPublish(publisher, 10); failed > 0 {
+			if failed := publish(publisher, 10); failed > 0 {
 				t.Fatalf("%d of 10 events were not sent", failed)
 			}
 		}
@@ -223,30 +222,30 @@ func TestT3ConsulDiesAndReturns(t *testing.T) {
 	publish(100 * time.Millisecond) // fills the publisher's cache
 	since := s.registry.State().Since
 	a.kill()
-	publish(regScale(6*time.Second, 2*time.Minute))
+	publish(Scale(6*time.Second, 2*time.Minute))
 	if state := s.registry.State(); state.OK || !state.Since.After(since) {
 		t.Errorf("state while Consul is dead: %+v", state)
 	}
 	a.start()
 	a.ready()
-	back := regEventually(t, 16*time.Second, "passing and well after the return", func() bool {
+	back := Eventually(t, 16*time.Second, "passing and well after the return", func() bool {
 		return s.registered(a) && s.registry.State().OK
 	})
 	publish(100 * time.Millisecond)
-	regEventually(t, 5*time.Second, "every event", func() bool { return s.received.Load() == int64(sent) })
+	Eventually(t, 5*time.Second, "every event", func() bool { return s.received.Load() == int64(sent) })
 	t.Logf("%d of %d events, passing %v after the return", s.received.Load(), sent, back.Round(time.Millisecond))
 	s.stop()
 }
 
 func TestT4ConsulRestartedEmpty(t *testing.T) {
-	long(t)
-	regNoLeaks(t)
-	a := regStartAgent(t, false)
-	s, _ := regStartStack(t, a)
-	if err := s.registry.Register(regService("without ttl", "forever")); err != nil {
+	SkipShort(t)
+	NoLeaks(t)
+	a := StartConsul(t, false)
+	s, _ := startService(t, a)
+	if err := s.registry.Register(NewService("without ttl", "forever")); err != nil {
 		t.Fatal(err)
 	}
-	regEventually(t, 16*time.Second, "registered", func() bool {
+	Eventually(t, 16*time.Second, "registered", func() bool {
 		return s.registered(a) && len(a.nodes("without ttl")) == 1
 	})
 	a.kill()
@@ -255,26 +254,26 @@ func TestT4ConsulRestartedEmpty(t *testing.T) {
 	if ids := a.nodes("micro.http.broker"); len(ids) != 0 {
 		t.Logf("already there when Consul was ready: %v", ids)
 	}
-	back := regEventually(t, 16*time.Second, "registered anew", func() bool {
+	back := Eventually(t, 16*time.Second, "registered anew", func() bool {
 		return s.registered(a) && len(a.nodes("without ttl")) == 1
 	})
 	t.Logf("registered anew %v after the return", back.Round(time.Millisecond))
-	if failed := regPublish(regPublisher(t, a), 10); failed > 0 {
+	if failed := publish(newPublisher(t, a), 10); failed > 0 {
 		t.Errorf("%d of 10 events were not sent", failed)
 	}
-	regEventually(t, 5*time.Second, "10 of 10 events", func() bool { return s.received.Load() == 10 })
+	Eventually(t, 5*time.Second, "10 of 10 events", func() bool { return s.received.Load() == 10 })
 	s.stop()
 }
 
 func TestT5StopWhileConsulFrozen(t *testing.T) {
-	long(t)
-	regNoLeaks(t)
-	a := regStartAgent(t, false)
-	s, _ := regStartStack(t, a)
-	regEventually(t, 16*time.Second, "registered", func() bool { return s.registered(a) })
+	SkipShort(t)
+	NoLeaks(t)
+	a := StartConsul(t, false)
+	s, _ := startService(t, a)
+	Eventually(t, 16*time.Second, "registered", func() bool { return s.registered(a) })
 	a.freeze()
 	// Some calls are to be in flight, as they would be.
-	regEventually(t, 12*time.Second, "the freeze is noticed", func() bool { return !s.registry.State().OK })
+	Eventually(t, 12*time.Second, "the freeze is noticed", func() bool { return !s.registry.State().OK })
 	took := s.stop()
 	t.Logf("stopped in %v", took.Round(time.Millisecond))
 	if took > 2*time.Second {
@@ -285,24 +284,24 @@ func TestT5StopWhileConsulFrozen(t *testing.T) {
 
 // The end of Run's context alone has to do the same within the same time.
 func TestT5EndOfRunWhileConsulFrozen(t *testing.T) {
-	regNoLeaks(t)
-	regClearEnv(t)
-	a := regStartAgent(t, false)
-	r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: a.address()}, guard.RegistryConfig{Logger: regQuiet()})
+	NoLeaks(t)
+	ClearConsulEnv(t)
+	a := StartConsul(t, false)
+	r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: a.address()}, guard.RegistryConfig{Logger: QuietLog()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop := regRun(t, r)
+	stop := Run(t, r)
 	for i := range 6 {
-		if err := r.Register(regService("svc", fmt.Sprint("node-", i)), registry.RegisterTTL(20*time.Second)); err != nil {
+		if err := r.Register(NewService("svc", fmt.Sprint("node-", i)), registry.RegisterTTL(20*time.Second)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	regEventually(t, 16*time.Second, "registered", func() bool { return len(a.nodes("svc")) == 6 })
+	Eventually(t, 16*time.Second, "registered", func() bool { return len(a.nodes("svc")) == 6 })
 	a.freeze()
 	start := time.Now()
 	for range 1000 {
-		if r.Register(regService("svc", "node-0")) != nil || r.Deregister(regService("svc", "node-1")) != nil {
+		if r.Register(NewService("svc", "node-0")) != nil || r.Deregister(NewService("svc", "node-1")) != nil {
 			t.Fatal("a wish failed")
 		}
 	}

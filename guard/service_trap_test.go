@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"context"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -22,52 +23,52 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 )
 
-// regRefuseOnce is a proxy before the agent that refuses the first registration of
+// refuseOnce is a proxy before the agent that refuses the first registration of
 // a topic, and is well from then on.
-func regRefuseOnce(t *testing.T, a *regAgent) (p *regProxy, refused *atomic.Int64) {
+func refuseOnce(t *testing.T, a *ConsulAgent) (p *HTTPProxy, refused *atomic.Int64) {
 	t.Helper()
 	refused = &atomic.Int64{}
-	return regNewProxy(t, a.address(), func(r *http.Request, body []byte) bool {
-		return registers(r, body, "micro.http.broker") && refused.Add(1) == 1
+	return NewHTTPProxy(t, a.address(), func(r *http.Request, body []byte) bool {
+		return RegistersService(r, body, "micro.http.broker") && refused.Add(1) == 1
 	}), refused
 }
 
-// brkReceives publishes three events with a stock publisher and waits for them.
-func brkReceives(t *testing.T, a *regAgent, n *atomic.Int64) {
+// receivesEvents publishes three events with a stock publisher and waits for them.
+func receivesEvents(t *testing.T, a *ConsulAgent, n *atomic.Int64) {
 	t.Helper()
-	regEventually(t, 16*time.Second, "the topic is in Consul", func() bool { return len(a.nodes("micro.http.broker")) == 1 })
-	if failed := regPublish(regPublisher(t, a), 3); failed > 0 {
+	Eventually(t, 16*time.Second, "the topic is in Consul", func() bool { return len(a.nodes("micro.http.broker")) == 1 })
+	if failed := publish(newPublisher(t, a), 3); failed > 0 {
 		t.Errorf("%d of 3 events were not sent", failed)
 	}
-	regEventually(t, 5*time.Second, "3 of 3 events", func() bool { return n.Load() == 3 })
+	Eventually(t, 5*time.Second, "3 of 3 events", func() bool { return n.Load() == 3 })
 }
 
 // The whole: a service whose topic was refused once is not deaf.
 func TestTrap3ServiceIsNotDeafAfterOneRefusal(t *testing.T) {
-	regNoLeaks(t)
-	regClearEnv(t)
-	a := regStartAgent(t, false)
-	p, refused := regRefuseOnce(t, a)
-	r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: p.addr}, guard.RegistryConfig{Logger: regQuiet()})
+	NoLeaks(t)
+	ClearConsulEnv(t)
+	a := StartConsul(t, false)
+	p, refused := refuseOnce(t, a)
+	r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: p.addr}, guard.RegistryConfig{Logger: QuietLog()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	regRun(t, r)
-	b, _ := brkHTTP(t, r, nil)
+	Run(t, r)
+	b := startHTTPBroker(t, r)
 	srv := server.NewServer(
-		server.Name(regServiceName), server.Id(regServiceID), server.Address("127.0.0.1:0"),
-		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(regQuiet())),
+		server.Name(serviceName), server.Id(serviceID), server.Address("127.0.0.1:0"),
+		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(QuietLog())),
 		server.RegisterTTL(20*time.Second), server.RegisterInterval(5*time.Second),
 	)
 	var n atomic.Int64
-	if _, err := b.Subscribe(regTopic, func(broker.Event) error { n.Add(1); return nil }); err != nil {
+	if _, err := b.Subscribe(topic, func(broker.Event) error { n.Add(1); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if err := srv.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = srv.Stop() })
-	brkReceives(t, a, &n)
+	receivesEvents(t, a, &n)
 	if refused.Load() < 1 {
 		t.Error("the test refused nothing")
 	}
@@ -76,30 +77,30 @@ func TestTrap3ServiceIsNotDeafAfterOneRefusal(t *testing.T) {
 // The broker alone: around go-micro's own http broker on a registry that fails once.
 // Leaks are not looked for: that broker leaves its connections open when it ends.
 func TestTrap3SubscribeIsRetriedOnTheStockBroker(t *testing.T) {
-	regClearEnv(t)
-	a := regStartAgent(t, false)
-	p, refused := regRefuseOnce(t, a)
+	ClearConsulEnv(t)
+	a := StartConsul(t, false)
+	p, refused := refuseOnce(t, a)
 	transport := &http.Transport{DisableKeepAlives: true}
 	plugin := consulplugin.NewRegistry(consulplugin.Config(&api.Config{
 		Address: p.addr, HttpClient: &http.Client{Transport: transport, Timeout: 5 * time.Second},
 	}))
-	stock := broker.NewBroker(broker.Registry(plugin), broker.Logger(guard.NewLogger(regQuiet())))
-	b := guard.NewBroker(stock, guard.BrokerConfig{Logger: regQuiet()})
-	regRun(t, b)
+	stock := broker.NewBroker(broker.Registry(plugin), broker.Logger(guard.NewLogger(QuietLog())))
+	b := guard.NewBroker(stock, guard.BrokerConfig{Logger: QuietLog()})
+	Run(t, b)
 	if err := b.Connect(); err != nil {
 		t.Fatal(err)
 	}
-	n := brkCount(t, b, regTopic)
+	n := countEvents(t, b, topic)
 	if refused.Load() < 2 {
 		t.Errorf("the stock broker tried %d times, want the refused one and another", refused.Load())
 	}
-	brkReceives(t, a, n)
+	receivesEvents(t, a, n)
 }
 
 // RegisterCheck deregisters and registers at once when it fails, and multiplies the
 // handling of events, so nothing here may use it.
 func TestTrap8RegisterCheckIsNotUsed(t *testing.T) {
-	uses, err := regUsesOf("RegisterCheck", "..")
+	uses, err := usesOf("RegisterCheck", "..")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,14 +108,14 @@ func TestTrap8RegisterCheckIsNotUsed(t *testing.T) {
 		t.Errorf("%s: RegisterCheck is used", at)
 	}
 	// The search does find: this file names what it tests in a selector below.
-	if found, err := regUsesOf("regSelected", "."); err != nil || len(found) == 0 {
+	if found, err := usesOf("selectedByThisTest", "."); err != nil || len(found) == 0 {
 		t.Errorf("the search finds nothing: %v, %v", found, err)
 	}
-	_ = struct{ regSelected int }{}.regSelected
+	_ = struct{ selectedByThisTest int }{}.selectedByThisTest
 }
 
-// regUsesOf finds the places under dir where something of that name is selected.
-func regUsesOf(name, dir string) ([]string, error) {
+// usesOf finds the places under dir where something of that name is selected.
+func usesOf(name, dir string) ([]string, error) {
 	var uses []string
 	files := token.NewFileSet()
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
@@ -146,29 +147,32 @@ func regUsesOf(name, dir string) ([]string, error) {
 // The inner registry is asked for a TTL that was asked of us, and the same service
 // is registered and renewed by a go-micro server at its own pace.
 func TestTrap14ServerKeepsItsTTL(t *testing.T) {
-	regNoLeaks(t)
-	f := &regFake{}
-	r := regOf(f, nil)
-	stop := regRun(t, r)
-	b, _ := brkHTTP(t, r, nil)
+	NoLeaks(t)
+	f := &FakeRegistry{}
+	r := guard.NewRegistry(guard.RegistryConfig{
+		Open:   func(context.Context) (registry.Registry, error) { return f, nil },
+		Logger: QuietLog(),
+	})
+	stop := Run(t, r)
+	b := startHTTPBroker(t, r)
 	srv := server.NewServer(
-		server.Name(regServiceName), server.Id(regServiceID), server.Address("127.0.0.1:0"),
-		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(regQuiet())),
+		server.Name(serviceName), server.Id(serviceID), server.Address("127.0.0.1:0"),
+		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(QuietLog())),
 		server.RegisterTTL(20*time.Second), server.RegisterInterval(50*time.Millisecond),
 	)
 	if err := srv.Start(); err != nil {
 		t.Fatal(err)
 	}
-	regEventually(t, 5*time.Second, "renewed at the server's pace", func() bool { return f.count("register "+regNodeID) > 3 })
+	Eventually(t, 5*time.Second, "renewed at the server's pace", func() bool { return f.count("register "+nodeID) > 3 })
 	f.set(func() {
-		if f.ttl[regNodeID] != 20*time.Second {
-			t.Errorf("ttl %v, want 20s", f.ttl[regNodeID])
+		if f.ttl[nodeID] != 20*time.Second {
+			t.Errorf("ttl %v, want 20s", f.ttl[nodeID])
 		}
 	})
 	if err := srv.Stop(); err != nil {
 		t.Error(err)
 	}
-	regEventually(t, 5*time.Second, "deregistered by the server", func() bool { return !f.has(regNodeID) })
+	Eventually(t, 5*time.Second, "deregistered by the server", func() bool { return !f.has(nodeID) })
 	stop()
 }
 

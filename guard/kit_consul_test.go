@@ -1,11 +1,7 @@
 package guard_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,11 +16,11 @@ import (
 	"github.com/hashicorp/consul/api"
 )
 
-// regAgent is a real Consul agent that a test may freeze, kill and start again.
-type regAgent struct {
+// ConsulAgent is a real Consul agent that a test may freeze, kill and start again.
+type ConsulAgent struct {
 	t     testing.TB
 	dir   string
-	http  int // port
+	port  int
 	args  []string
 	token string
 	// transport reaches an agent that wants TLS; nil for one that does not.
@@ -35,8 +31,8 @@ type regAgent struct {
 	log   *os.File
 }
 
-// regConsulBinary finds the agent's program.
-func regConsulBinary(t testing.TB) string {
+// consulBinary finds the agent's program.
+func consulBinary(t testing.TB) string {
 	t.Helper()
 	if path := os.Getenv("CONSUL_BIN"); path != "" {
 		return path
@@ -44,22 +40,36 @@ func regConsulBinary(t testing.TB) string {
 	if path, err := exec.LookPath("consul"); err == nil {
 		return path
 	}
-	path, err := filepath.Abs("../bin/consul")
-	if err == nil {
-		_, err = os.Stat(path)
-	}
-	if err != nil {
+	path := filepath.Join(moduleRoot(t), "bin", "consul")
+	if _, err := os.Stat(path); err != nil {
 		t.Fatal("there is no Consul agent: run make consul")
 	}
 	return path
 }
 
-// regNewAgent gives an agent that is not started yet. With data it keeps what it
-// knows over a restart; without it is one of Consul's dev agents.
-func regNewAgent(t testing.TB, data bool) *regAgent {
+// moduleRoot is the directory of go.mod.
+func moduleRoot(t testing.TB) string {
 	t.Helper()
-	ports := regFreePorts(t, 3)
-	a := &regAgent{t: t, dir: t.TempDir(), http: ports[0]}
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if filepath.Dir(dir) == dir {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	t.Fatal("the tests do not run below a go.mod")
+	return ""
+}
+
+// NewConsul gives an agent that is not started yet. With data it keeps what it
+// knows over a restart; without it is one of Consul's dev agents.
+func NewConsul(t testing.TB, data bool) *ConsulAgent {
+	t.Helper()
+	ports := FreePorts(t, 3)
+	a := &ConsulAgent{t: t, dir: t.TempDir(), port: ports[0]}
 	a.args = []string{
 		"agent", "-bind=127.0.0.1", "-log-level=warn",
 		"-http-port=" + strconv.Itoa(ports[0]),
@@ -77,24 +87,24 @@ func regNewAgent(t testing.TB, data bool) *regAgent {
 	return a
 }
 
-// regStartAgent gives a running agent.
-func regStartAgent(t testing.TB, data bool) *regAgent {
+// StartConsul gives a running agent.
+func StartConsul(t testing.TB, data bool) *ConsulAgent {
 	t.Helper()
-	a := regNewAgent(t, data)
+	a := NewConsul(t, data)
 	a.start()
 	a.ready()
 	return a
 }
 
 // start starts the agent and does not wait for it.
-func (a *regAgent) start() {
+func (a *ConsulAgent) start() {
 	a.t.Helper()
 	log, err := os.OpenFile(filepath.Join(a.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		a.t.Fatal(err)
 	}
 	a.log = log
-	a.cmd = exec.Command(regConsulBinary(a.t), a.args...)
+	a.cmd = exec.Command(consulBinary(a.t), a.args...)
 	a.cmd.Stdout, a.cmd.Stderr = log, log
 	started := make(chan error, 1)
 	a.ended = make(chan struct{})
@@ -116,7 +126,7 @@ func (a *regAgent) start() {
 }
 
 // ready waits until the agent's cluster has a leader.
-func (a *regAgent) ready() time.Duration {
+func (a *ConsulAgent) ready() time.Duration {
 	a.t.Helper()
 	client := a.client()
 	start := time.Now()
@@ -134,7 +144,7 @@ func (a *regAgent) ready() time.Duration {
 	return 0
 }
 
-func (a *regAgent) logged() string {
+func (a *ConsulAgent) logged() string {
 	text, err := os.ReadFile(filepath.Join(a.dir, "log"))
 	if err != nil {
 		return err.Error()
@@ -142,10 +152,10 @@ func (a *regAgent) logged() string {
 	return string(text)
 }
 
-func (a *regAgent) address() string { return "127.0.0.1:" + strconv.Itoa(a.http) }
+func (a *ConsulAgent) address() string { return "127.0.0.1:" + strconv.Itoa(a.port) }
 
 // client gives a client of Consul's own, without any of ours.
-func (a *regAgent) client() *api.Client {
+func (a *ConsulAgent) client() *api.Client {
 	a.t.Helper()
 	transport, scheme := a.transport, "https"
 	if transport == nil {
@@ -164,7 +174,7 @@ func (a *regAgent) client() *api.Client {
 }
 
 // kill ends the agent at once; it may be started again.
-func (a *regAgent) kill() {
+func (a *ConsulAgent) kill() {
 	if a.cmd == nil || a.cmd.Process == nil {
 		return
 	}
@@ -175,12 +185,12 @@ func (a *regAgent) kill() {
 }
 
 // freeze makes the agent accept connections and answer nothing.
-func (a *regAgent) freeze() { a.signal(syscall.SIGSTOP) }
+func (a *ConsulAgent) freeze() { a.signal(syscall.SIGSTOP) }
 
 // thaw lets a frozen agent go on.
-func (a *regAgent) thaw() { a.signal(syscall.SIGCONT) }
+func (a *ConsulAgent) thaw() { a.signal(syscall.SIGCONT) }
 
-func (a *regAgent) signal(s syscall.Signal) {
+func (a *ConsulAgent) signal(s syscall.Signal) {
 	a.t.Helper()
 	if err := a.cmd.Process.Signal(s); err != nil {
 		a.t.Fatal(err)
@@ -188,7 +198,7 @@ func (a *regAgent) signal(s syscall.Signal) {
 }
 
 // passing tells whether a node of the service is there and well.
-func (a *regAgent) passing(service, id string) bool {
+func (a *ConsulAgent) passing(service, id string) bool {
 	entries, _, err := a.client().Health().Service(service, "", true, nil)
 	if err != nil {
 		return false
@@ -202,7 +212,7 @@ func (a *regAgent) passing(service, id string) bool {
 }
 
 // nodes gives the ids of the passing nodes of a service.
-func (a *regAgent) nodes(service string) []string {
+func (a *ConsulAgent) nodes(service string) []string {
 	entries, _, err := a.client().Health().Service(service, "", true, nil)
 	if err != nil {
 		return nil
@@ -214,95 +224,15 @@ func (a *regAgent) nodes(service string) []string {
 	return ids
 }
 
-// regFreePorts gives ports that are free for TCP and UDP, below those that the
-// kernel gives to clients, so that nobody takes them meanwhile.
-func regFreePorts(t testing.TB, n int) []int {
-	t.Helper()
-	var ports []int
-	for p := 10000 + os.Getpid()%10000 + regPortSeed(); len(ports) < n; p++ {
-		if p > 32000 {
-			p = 10000
-		}
-		address := "127.0.0.1:" + strconv.Itoa(p)
-		tcp, err := net.Listen("tcp", address)
-		if err != nil {
-			continue
-		}
-		udp, err := net.ListenPacket("udp", address)
-		_ = tcp.Close()
-		if err != nil {
-			continue
-		}
-		_ = udp.Close()
-		ports = append(ports, p)
-	}
-	return ports
-}
-
-// regPortSeed spreads the ports of the tests of one process.
-func regPortSeed() int { return int(time.Now().UnixNano()/1000) % 10000 }
-
-// regProxy stands between a client and Consul and may refuse what a test picks.
-type regProxy struct {
-	server *http.Server
-	addr   string
-}
-
-// regNewProxy forwards to the agent unless refuse answers true.
-func regNewProxy(t testing.TB, to string, refuse func(r *http.Request, body []byte) bool) *regProxy {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport := &http.Transport{}
-	p := &regProxy{addr: l.Addr().String()}
-	p.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil || refuse(r, body) {
-			http.Error(w, "refused by the test", http.StatusInternalServerError)
-			return
-		}
-		out := r.Clone(r.Context())
-		out.RequestURI = ""
-		out.URL.Scheme, out.URL.Host = "http", to
-		out.Body = io.NopCloser(bytes.NewReader(body))
-		rsp, err := transport.RoundTrip(out)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
-			return
-		}
-		defer rsp.Body.Close()
-		for k, v := range rsp.Header {
-			w.Header()[k] = v
-		}
-		w.WriteHeader(rsp.StatusCode)
-		_, _ = io.Copy(w, rsp.Body)
-	})}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		if err := p.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			t.Errorf("proxy: %v", err)
-		}
-	}()
-	t.Cleanup(func() {
-		_ = p.server.Close()
-		<-ended
-		transport.CloseIdleConnections()
-	})
-	return p
-}
-
-// registers tells whether a request registers a service of that name.
-func registers(r *http.Request, body []byte, name string) bool {
+// RegistersService tells whether a request registers a service of that name.
+func RegistersService(r *http.Request, body []byte, name string) bool {
 	var reg struct{ Name string }
 	return strings.HasPrefix(r.URL.Path, "/v1/agent/service/register") &&
 		json.Unmarshal(body, &reg) == nil && reg.Name == name
 }
 
-// regClearEnv takes Consul's variables out of the environment of a test.
-func regClearEnv(t *testing.T) {
+// ClearConsulEnv takes Consul's variables out of the environment of a test.
+func ClearConsulEnv(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{
 		api.HTTPAddrEnvName, api.HTTPTokenEnvName, api.HTTPTokenFileEnvName, api.HTTPAuthEnvName,
@@ -311,15 +241,4 @@ func regClearEnv(t *testing.T) {
 	} {
 		t.Setenv(name, "")
 	}
-}
-
-// regLong tells whether the long variants are wanted.
-func regLong() bool { return os.Getenv("MONITOR_LONG") == "1" }
-
-// regScale gives the short or the long time of a case.
-func regScale(short, long time.Duration) time.Duration {
-	if regLong() {
-		return long
-	}
-	return short
 }

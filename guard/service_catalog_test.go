@@ -1,0 +1,70 @@
+package guard_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"go-micro.dev/v4/broker"
+
+	"github.com/microhq/monitor-srv/guard"
+)
+
+func TestTrap2TopicsDoNotMoveTheCatalog(t *testing.T) {
+	SkipShort(t)
+	NoLeaks(t)
+	ClearConsulEnv(t)
+	a := StartConsul(t, false)
+	r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: a.address()},
+		guard.RegistryConfig{Heartbeat: 100 * time.Millisecond, Logger: QuietLog()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := guard.NewHTTPBroker(guard.HTTPBrokerConfig{
+		BrokerConfig: guard.BrokerConfig{Logger: QuietLog()},
+		Registry:     r,
+		Renew:        100 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	Run(t, r)
+	stop := Run(t, b)
+	for i := range 5 {
+		if _, err := b.Subscribe(fmt.Sprint("topic-", i), func(broker.Event) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Connect(); err != nil {
+		t.Fatal(err)
+	}
+	Eventually(t, 10*time.Second, "five topics", func() bool { return len(a.nodes("micro.http.broker")) == 5 })
+	index := func() (health, catalog uint64) {
+		_, h, err := a.client().Health().Service("micro.http.broker", "", false, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, c, err := a.client().Catalog().Service("micro.http.broker", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h.LastIndex, c.LastIndex
+	}
+	// The passing checks of the last registration reach the catalog a moment later.
+	health, catalog := index()
+	Eventually(t, 10*time.Second, "the indexes come to rest", func() bool {
+		<-time.After(300 * time.Millisecond)
+		h, c := index()
+		still := h == health && c == catalog
+		health, catalog = h, c
+		return still
+	})
+	<-time.After(3 * time.Second) // some thirty heartbeats of each topic
+	if h, c := index(); h != health || c != catalog {
+		t.Errorf("indexes moved: health %d to %d, catalog %d to %d", health, h, catalog, c)
+	}
+	if n := len(a.nodes("micro.http.broker")); n != 5 {
+		t.Errorf("%d topics are passing, want 5", n)
+	}
+	stop()
+}
