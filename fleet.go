@@ -14,6 +14,8 @@ import (
 	merrors "go-micro.dev/v4/errors"
 
 	"github.com/microhq/monitor-srv/guard"
+	guardregistry "github.com/microhq/monitor-srv/guard/registry"
+	guardtransport "github.com/microhq/monitor-srv/guard/transport"
 	"github.com/microhq/monitor-srv/probe"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
@@ -25,7 +27,7 @@ import (
 // services publish. The zero value sees nothing; open and close bound its life.
 type fleet struct {
 	caller
-	guarded  *guard.Registry
+	guarded  *guardregistry.Registry
 	name     string // of our service
 	unopened string // what the registry says of itself before it is open
 	end      context.CancelFunc
@@ -52,7 +54,7 @@ func (f *fleet) open(c *cli.Context) error {
 	f.name, f.unopened = cfg.server.name, f.guarded.State().Reason
 	f.caller = caller{f.guarded, client.NewClient(
 		client.Registry(f.guarded),
-		client.Transport(guard.NewTransport(guard.TransportConfig{Log: log})),
+		client.Transport(guardtransport.New(guardtransport.Config{Log: log})),
 		client.Retries(cfg.client.retries),
 		client.WithLogger(guard.NewLogger(log)),
 	)}

@@ -19,6 +19,9 @@ import (
 	"go-micro.dev/v4/server"
 
 	"github.com/microhq/monitor-srv/guard"
+	guardbroker "github.com/microhq/monitor-srv/guard/broker"
+	guardregistry "github.com/microhq/monitor-srv/guard/registry"
+	guardtransport "github.com/microhq/monitor-srv/guard/transport"
 	"github.com/microhq/monitor-srv/handler"
 	"github.com/microhq/monitor-srv/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
@@ -56,9 +59,9 @@ type instance struct {
 	node    string // id of our node in the registry
 	started time.Time
 
-	registry  *guard.Registry
-	broker    *guard.Broker
-	transport *guard.Transport
+	registry  *guardregistry.Registry
+	broker    *guardbroker.Broker
+	transport *guardtransport.Transport
 	client    client.Client
 	server    server.Server
 	store     *store.Store
@@ -86,7 +89,7 @@ func newInstance(ctx context.Context, cfg config, log *slog.Logger, level *slog.
 	if i.broker, err = newBroker(cfg, i.registry, log); err != nil {
 		return nil, err
 	}
-	i.transport = guard.NewTransport(guard.TransportConfig{DrainTimeout: drainTimeout, Log: log})
+	i.transport = guardtransport.New(guardtransport.Config{DrainTimeout: drainTimeout, Log: log})
 	i.store = store.New(store.Config{MaxEntries: cfg.maxEntries, Retention: cfg.retention, Own: i.node})
 	i.events = handler.NewEvents(handler.EventsConfig{Store: i.store, Log: log, DrainTimeout: queueTimeout})
 	i.newClient()
@@ -116,36 +119,36 @@ func newInstance(ctx context.Context, cfg config, log *slog.Logger, level *slog.
 }
 
 // newRegistry returns the guarded registry that the flags name.
-func newRegistry(cfg config, log *slog.Logger) (*guard.Registry, error) {
-	rc := guard.RegistryConfig{Name: cfg.registry, Logger: log, Heartbeat: min(cfg.server.registerInterval, maxHeartbeat)}
+func newRegistry(cfg config, log *slog.Logger) (*guardregistry.Registry, error) {
+	rc := guardregistry.Config{Name: cfg.registry, Logger: log, Heartbeat: min(cfg.server.registerInterval, maxHeartbeat)}
 	switch cfg.registry {
 	case "mdns":
 		rc.Open = func(context.Context) (registry.Registry, error) { return registry.NewRegistry(), nil }
 	case "memory":
 		rc.Open = func(context.Context) (registry.Registry, error) { return registry.NewMemoryRegistry(), nil }
 	default:
-		consul, err := guard.NewConsul(guard.ConsulConfig{Address: cfg.registryAddress, Logger: log})
+		consul, err := guardregistry.NewConsulClient(guardregistry.ConsulConfig{Address: cfg.registryAddress, Logger: log})
 		if err != nil {
 			return nil, usageError{err}
 		}
 		rc.Address, rc.Open = consul.Address(), consul.Open
 	}
-	return guard.NewRegistry(rc), nil
+	return guardregistry.New(rc), nil
 }
 
 // newBroker returns the guarded broker that the flags name.
-func newBroker(cfg config, reg registry.Registry, log *slog.Logger) (*guard.Broker, error) {
-	var b *guard.Broker
+func newBroker(cfg config, reg registry.Registry, log *slog.Logger) (*guardbroker.Broker, error) {
+	var b *guardbroker.Broker
 	var err error
-	common := guard.BrokerConfig{Logger: log}
+	common := guardbroker.Config{Logger: log}
 	if cfg.broker == "nats" {
-		nats := guard.NATSConfig{BrokerConfig: common, Name: cfg.server.name + "-" + cfg.server.id}
+		nats := guardbroker.NATSConfig{Config: common, Name: cfg.server.name + "-" + cfg.server.id}
 		if cfg.brokerAddress != "" {
 			nats.Addresses = []string{cfg.brokerAddress}
 		}
-		b, err = guard.NewNATSBroker(nats)
+		b, err = guardbroker.NewNATS(nats)
 	} else {
-		b, err = guard.NewHTTPBroker(guard.HTTPBrokerConfig{BrokerConfig: common, Registry: reg, Address: cfg.brokerAddress})
+		b, err = guardbroker.NewHTTP(guardbroker.HTTPConfig{Config: common, Registry: reg, Address: cfg.brokerAddress})
 	}
 	if err != nil {
 		return nil, usageError{err}

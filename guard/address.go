@@ -10,7 +10,7 @@ import (
 )
 
 // hostPort checks host or host:port and gives it with a port.
-func hostPort(address, port string) (string, error) {
+func HostPort(address, port string) (string, error) {
 	host := strings.TrimSuffix(strings.TrimPrefix(address, "["), "]")
 	if net.ParseIP(host) == nil && strings.Contains(address, ":") {
 		var err error

@@ -14,7 +14,7 @@ import (
 // microLogger hands go-micro's lines to slog.
 type microLogger struct {
 	to    *slog.Logger
-	limit *logLimit
+	limit *LogLimit
 	opts  logger.Options
 }
 
@@ -28,7 +28,7 @@ func NewLogger(to *slog.Logger) logger.Logger {
 	if to == nil {
 		to = slog.Default()
 	}
-	return &microLogger{to: to, limit: &logLimit{}}
+	return &microLogger{to: to, limit: &LogLimit{}}
 }
 
 // Init takes fields; the level and the output are slog's.
@@ -81,8 +81,8 @@ func (l *microLogger) Logf(level logger.Level, format string, v ...any) {
 func (l *microLogger) String() string { return "slog" }
 
 func (l *microLogger) write(level slog.Level, line string) {
-	line = redact(strings.TrimSpace(line))
-	held, ok := l.limit.allow(level.String() + lineKey(line))
+	line = Redact(strings.TrimSpace(line))
+	held, ok := l.limit.Allow(level.String() + lineKey(line))
 	if !ok {
 		return
 	}
@@ -99,9 +99,9 @@ func (l *microLogger) write(level slog.Level, line string) {
 func fieldAttr(name string, value any) slog.Attr {
 	switch v := value.(type) {
 	case string:
-		return slog.String(name, redact(v))
+		return slog.String(name, Redact(v))
 	case error:
-		return slog.String(name, redact(v.Error()))
+		return slog.String(name, Redact(v.Error()))
 	default:
 		return slog.Any(name, value)
 	}

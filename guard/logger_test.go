@@ -13,6 +13,7 @@ import (
 	"go-micro.dev/v4/logger"
 
 	"github.com/microhq/monitor-srv/guard"
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func TestLoggerMapsLevelsAndFields(t *testing.T) {
@@ -27,8 +28,8 @@ func TestLoggerMapsLevelsAndFields(t *testing.T) {
 		{logger.ErrorLevel, "level=ERROR"},
 		{logger.FatalLevel, "level=ERROR+4"},
 	} {
-		log := &LogBuffer{}
-		l := guard.NewLogger(log.logger()).Fields(map[string]any{"b": 2, "a": errors.New("x")}).Fields(map[string]any{"c": "y"})
+		log := &testkit.LogBuffer{}
+		l := guard.NewLogger(log.Logger()).Fields(map[string]any{"b": 2, "a": errors.New("x")}).Fields(map[string]any{"c": "y"})
 		l.Logf(c.level, "port %d", 1)
 		l.Log(c.level, "two ", "words")
 		text := log.String()
@@ -49,7 +50,7 @@ func TestLoggerAnswersTheLevelOfSlog(t *testing.T) {
 		slog.LevelError:     logger.ErrorLevel,
 		slog.LevelError + 8: logger.FatalLevel,
 	} {
-		log := &LogBuffer{}
+		log := &testkit.LogBuffer{}
 		l := guard.NewLogger(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: level})))
 		if got := l.Options().Level; got != want {
 			t.Errorf("slog %v: got %v, want %v", level, got, want)
@@ -77,8 +78,8 @@ func TestLoggerHidesSecretsOfURLs(t *testing.T) {
 		"redis+tls://:pw@h:1 and http://b":        "redis+tls://<secret>@h:1 and http://b",
 		"postgres://a:b@h/db,postgres://c:d@h/db": "postgres://<secret>@h/db", // more than needed, never less
 	} {
-		log := &LogBuffer{}
-		l := guard.NewLogger(log.logger())
+		log := &testkit.LogBuffer{}
+		l := guard.NewLogger(log.Logger())
 		l.Logf(logger.InfoLevel, "%s", text)
 		l.Fields(map[string]any{"f": text, "e": errors.New(text)}).Log(logger.InfoLevel, "fields")
 		quoted := fmt.Sprintf("%q", want)
@@ -93,8 +94,8 @@ func TestLoggerHidesSecretsOfURLs(t *testing.T) {
 
 func TestLoggerHoldsBackRepeatedLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := &LogBuffer{}
-		l := guard.NewLogger(log.logger())
+		log := &testkit.LogBuffer{}
+		l := guard.NewLogger(log.Logger())
 		for i := range 1000 {
 			l.Logf(logger.ErrorLevel, "dial 127.0.0.1:%d: refused", 1000+i)
 			l.Log(logger.ErrorLevel, "same")

@@ -7,29 +7,32 @@ import (
 
 	"go-micro.dev/v4/broker"
 
-	"github.com/microhq/monitor-srv/guard"
+	guardbroker "github.com/microhq/monitor-srv/guard/broker"
+	guardregistry "github.com/microhq/monitor-srv/guard/registry"
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/consultest"
 )
 
 func TestTrap2TopicsDoNotMoveTheCatalog(t *testing.T) {
-	SkipShort(t)
-	NoLeaks(t)
-	ClearConsulEnv(t)
-	a := StartConsul(t, false)
-	r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: a.address()},
-		guard.RegistryConfig{Heartbeat: 100 * time.Millisecond, Logger: QuietLog()})
+	testkit.SkipShort(t)
+	testkit.NoLeaks(t)
+	consultest.ClearConsulEnv(t)
+	a := consultest.StartConsul(t, false)
+	r, err := guardregistry.NewConsul(guardregistry.ConsulConfig{Address: a.Address()},
+		guardregistry.Config{Heartbeat: 100 * time.Millisecond, Logger: testkit.QuietLog()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := guard.NewHTTPBroker(guard.HTTPBrokerConfig{
-		BrokerConfig: guard.BrokerConfig{Logger: QuietLog()},
-		Registry:     r,
-		Renew:        100 * time.Millisecond,
+	b, err := guardbroker.NewHTTP(guardbroker.HTTPConfig{
+		Config:   guardbroker.Config{Logger: testkit.QuietLog()},
+		Registry: r,
+		Renew:    100 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	Run(t, r)
-	stop := Run(t, b)
+	testkit.Run(t, r)
+	stop := testkit.Run(t, b)
 	for i := range 5 {
 		if _, err := b.Subscribe(fmt.Sprint("topic-", i), func(broker.Event) error { return nil }); err != nil {
 			t.Fatal(err)
@@ -38,13 +41,13 @@ func TestTrap2TopicsDoNotMoveTheCatalog(t *testing.T) {
 	if err := b.Connect(); err != nil {
 		t.Fatal(err)
 	}
-	Eventually(t, 10*time.Second, "five topics", func() bool { return len(a.nodes("micro.http.broker")) == 5 })
+	testkit.Eventually(t, 10*time.Second, "five topics", func() bool { return len(a.Nodes("micro.http.broker")) == 5 })
 	index := func() (health, catalog uint64) {
-		_, h, err := a.client().Health().Service("micro.http.broker", "", false, nil)
+		_, h, err := a.Client().Health().Service("micro.http.broker", "", false, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, c, err := a.client().Catalog().Service("micro.http.broker", "", nil)
+		_, c, err := a.Client().Catalog().Service("micro.http.broker", "", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +55,7 @@ func TestTrap2TopicsDoNotMoveTheCatalog(t *testing.T) {
 	}
 	// The passing checks of the last registration reach the catalog a moment later.
 	health, catalog := index()
-	Eventually(t, 10*time.Second, "the indexes come to rest", func() bool {
+	testkit.Eventually(t, 10*time.Second, "the indexes come to rest", func() bool {
 		<-time.After(300 * time.Millisecond)
 		h, c := index()
 		still := h == health && c == catalog
@@ -63,7 +66,7 @@ func TestTrap2TopicsDoNotMoveTheCatalog(t *testing.T) {
 	if h, c := index(); h != health || c != catalog {
 		t.Errorf("indexes moved: health %d to %d, catalog %d to %d", health, h, catalog, c)
 	}
-	if n := len(a.nodes("micro.http.broker")); n != 5 {
+	if n := len(a.Nodes("micro.http.broker")); n != 5 {
 		t.Errorf("%d topics are passing, want 5", n)
 	}
 	stop()

@@ -13,6 +13,12 @@ import (
 	"go-micro.dev/v4/server"
 
 	"github.com/microhq/monitor-srv/guard"
+	guardbroker "github.com/microhq/monitor-srv/guard/broker"
+	guardregistry "github.com/microhq/monitor-srv/guard/registry"
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/consultest"
+	"github.com/microhq/monitor-srv/internal/testkit/natstest"
+	"github.com/microhq/monitor-srv/internal/testkit/registrytest"
 )
 
 // A service as go-micro's server registers it: 20 s TTL, renewed each 5 s.
@@ -26,8 +32,8 @@ const (
 // with one topic.
 type service struct {
 	t        testing.TB
-	registry *guard.Registry
-	broker   *guard.Broker
+	registry *guardregistry.Registry
+	broker   *guardbroker.Broker
 	server   server.Server
 	received atomic.Int64
 	stops    []func() time.Duration
@@ -36,23 +42,23 @@ type service struct {
 const topic = "guarded.topic"
 
 // startService starts the whole against the agent and tells how long that took.
-func startService(t *testing.T, a *ConsulAgent) (*service, time.Duration) {
+func startService(t *testing.T, a *consultest.ConsulAgent) (*service, time.Duration) {
 	t.Helper()
-	ClearConsulEnv(t)
+	consultest.ClearConsulEnv(t)
 	start := time.Now()
-	r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: a.address()}, guard.RegistryConfig{Logger: QuietLog()})
+	r, err := guardregistry.NewConsul(guardregistry.ConsulConfig{Address: a.Address()}, guardregistry.Config{Logger: testkit.QuietLog()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := guard.NewHTTPBroker(guard.HTTPBrokerConfig{BrokerConfig: guard.BrokerConfig{Logger: QuietLog()}, Registry: r})
+	b, err := guardbroker.NewHTTP(guardbroker.HTTPConfig{Config: guardbroker.Config{Logger: testkit.QuietLog()}, Registry: r})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &service{t: t, registry: r, broker: b}
-	s.stops = []func() time.Duration{Run(t, r), Run(t, b)}
+	s.stops = []func() time.Duration{testkit.Run(t, r), testkit.Run(t, b)}
 	s.server = server.NewServer(
 		server.Name(serviceName), server.Id(serviceID), server.Address("127.0.0.1:0"),
-		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(QuietLog())),
+		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(testkit.QuietLog())),
 		server.RegisterTTL(20*time.Second), server.RegisterInterval(5*time.Second),
 	)
 	if _, err := b.Subscribe(topic, func(broker.Event) error { s.received.Add(1); return nil }); err != nil {
@@ -62,7 +68,7 @@ func startService(t *testing.T, a *ConsulAgent) (*service, time.Duration) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.server.Stop() })
-	Eventually(t, 5*time.Second, "the topic is subscribed", func() bool {
+	testkit.Eventually(t, 5*time.Second, "the topic is subscribed", func() bool {
 		subs := b.Subscriptions()
 		return len(subs) == 1 && subs[0].State.OK
 	})
@@ -85,16 +91,16 @@ func (s *service) stop() time.Duration {
 }
 
 // registered tells whether Consul knows the service and its topic as passing.
-func (s *service) registered(a *ConsulAgent) bool {
-	return a.passing(serviceName, nodeID) && len(a.nodes("micro.http.broker")) == 1
+func (s *service) registered(a *consultest.ConsulAgent) bool {
+	return a.Passing(serviceName, nodeID) && len(a.Nodes("micro.http.broker")) == 1
 }
 
 // newPublisher is a process of its own that publishes with go-micro's own broker on
 // the plugin as it comes, which needs Consul only to find subscribers.
-func newPublisher(t *testing.T, a *ConsulAgent) broker.Broker {
+func newPublisher(t *testing.T, a *consultest.ConsulAgent) broker.Broker {
 	t.Helper()
-	client := openConsul(t, guard.ConsulConfig{Address: a.address()})
-	b := broker.NewBroker(broker.Registry(client), broker.Logger(guard.NewLogger(QuietLog())))
+	client := openConsul(t, guardregistry.ConsulConfig{Address: a.Address()})
+	b := broker.NewBroker(broker.Registry(client), broker.Logger(guard.NewLogger(testkit.QuietLog())))
 	if err := b.Init(); err != nil { // makes its cache
 		t.Fatal(err)
 	}
@@ -115,51 +121,51 @@ func publish(p broker.Broker, n int) (failed int) {
 }
 
 func TestT1ConsulDownAtStart(t *testing.T) {
-	NoLeaks(t)
-	a := NewConsul(t, false)
+	testkit.NoLeaks(t)
+	a := consultest.NewConsulClient(t, false)
 	s, took := startService(t, a)
 	if took > 3*time.Second {
 		t.Errorf("ready after %v, want 3s at most", took)
 	}
-	Eventually(t, 3*time.Second, "the reason is told", func() bool {
+	testkit.Eventually(t, 3*time.Second, "the reason is told", func() bool {
 		state := s.registry.State()
-		return !state.OK && state.Reason == "consul at "+a.address()+": connection refused"
+		return !state.OK && state.Reason == "consul at "+a.Address()+": connection refused"
 	})
 	start := time.Now()
 	if _, err := s.registry.GetService("x"); err == nil || !strings.HasSuffix(err.Error(), "connection refused") || time.Since(start) > time.Second {
 		t.Errorf("a question to an absent registry: %v after %v", err, time.Since(start))
 	}
-	a.start()
-	a.ready()
-	back := Eventually(t, 16*time.Second, "registered after Consul came", func() bool { return s.registered(a) })
-	Eventually(t, 6*time.Second, "the state is OK", func() bool { return s.registry.State().OK })
+	a.Start()
+	a.Ready()
+	back := testkit.Eventually(t, 16*time.Second, "registered after Consul came", func() bool { return s.registered(a) })
+	testkit.Eventually(t, 6*time.Second, "the state is OK", func() bool { return s.registry.State().OK })
 	t.Logf("ready after %v, registered %v after Consul was", took.Round(time.Millisecond), back.Round(time.Millisecond))
 
 	publisher := newPublisher(t, a)
 	if failed := publish(publisher, 10); failed > 0 {
 		t.Errorf("%d of 10 events were not sent", failed)
 	}
-	Eventually(t, 5*time.Second, "10 of 10 events", func() bool { return s.received.Load() == 10 })
+	testkit.Eventually(t, 5*time.Second, "10 of 10 events", func() bool { return s.received.Load() == 10 })
 	s.stop()
-	if ids := a.nodes("micro.http.broker"); len(ids) != 0 || a.passing(serviceName, nodeID) {
+	if ids := a.Nodes("micro.http.broker"); len(ids) != 0 || a.Passing(serviceName, nodeID) {
 		t.Errorf("left in Consul after the stop: %v", ids)
 	}
 }
 
 // Over NATS nothing needs Consul: every event comes in while Consul is down.
 func TestT1ConsulDownAtStartSpareNATS(t *testing.T) {
-	NoLeaks(t)
-	ClearConsulEnv(t)
-	a, n := NewConsul(t, false), StartNATS(t, nil)
-	r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: a.address()}, guard.RegistryConfig{Logger: QuietLog()})
+	testkit.NoLeaks(t)
+	consultest.ClearConsulEnv(t)
+	a, n := consultest.NewConsulClient(t, false), natstest.StartNATS(t, nil)
+	r, err := guardregistry.NewConsul(guardregistry.ConsulConfig{Address: a.Address()}, guardregistry.Config{Logger: testkit.QuietLog()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	Run(t, r)
-	b := startNATSBroker(t, n.address())
+	testkit.Run(t, r)
+	b := startNATSBroker(t, n.Address())
 	srv := server.NewServer(
 		server.Name(serviceName), server.Id(serviceID), server.Address("127.0.0.1:0"),
-		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(QuietLog())),
+		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(testkit.QuietLog())),
 		server.RegisterTTL(20*time.Second), server.RegisterInterval(5*time.Second),
 	)
 	start := time.Now()
@@ -171,45 +177,45 @@ func TestT1ConsulDownAtStartSpareNATS(t *testing.T) {
 	if took := time.Since(start); took > 3*time.Second {
 		t.Errorf("ready after %v, want 3s at most", took)
 	}
-	publisher := startNATSBroker(t, n.address())
+	publisher := startNATSBroker(t, n.Address())
 	if failed := publish(publisher, 10); failed > 0 {
 		t.Errorf("%d of 10 events were not sent", failed)
 	}
-	Eventually(t, 5*time.Second, "10 of 10 events", func() bool { return got.Load() == 10 })
+	testkit.Eventually(t, 5*time.Second, "10 of 10 events", func() bool { return got.Load() == 10 })
 	if r.State().OK {
 		t.Error("the state of an absent registry is OK")
 	}
 }
 
 func TestT2ConsulFrozenAtStart(t *testing.T) {
-	SkipShort(t)
-	NoLeaks(t)
-	a := StartConsul(t, false)
-	a.freeze()
+	testkit.SkipShort(t)
+	testkit.NoLeaks(t)
+	a := consultest.StartConsul(t, false)
+	a.Freeze()
 	s, took := startService(t, a)
 	if took > 3*time.Second {
 		t.Errorf("ready after %v, want 3s at most", took)
 	}
-	Eventually(t, 10*time.Second, "the reason is told", func() bool {
+	testkit.Eventually(t, 10*time.Second, "the reason is told", func() bool {
 		state := s.registry.State()
-		return !state.OK && state.Reason == "consul at "+a.address()+": no answer within 2s"
+		return !state.OK && state.Reason == "consul at "+a.Address()+": no answer within 2s"
 	})
 	start := time.Now()
 	if _, err := s.registry.GetService("x"); err == nil || !strings.Contains(err.Error(), "no answer within 2s") || time.Since(start) > 3*time.Second {
 		t.Errorf("a question to a frozen registry: %v after %v", err, time.Since(start))
 	}
-	a.thaw()
-	back := Eventually(t, 16*time.Second, "registered after the thaw", func() bool { return s.registered(a) })
+	a.Thaw()
+	back := testkit.Eventually(t, 16*time.Second, "registered after the thaw", func() bool { return s.registered(a) })
 	t.Logf("ready after %v, registered %v after the thaw", took.Round(time.Millisecond), back.Round(time.Millisecond))
 	s.stop()
 }
 
 func TestT3ConsulDiesAndReturns(t *testing.T) {
-	SkipShort(t)
-	NoLeaks(t)
-	a := StartConsul(t, true)
+	testkit.SkipShort(t)
+	testkit.NoLeaks(t)
+	a := consultest.StartConsul(t, true)
 	s, _ := startService(t, a)
-	Eventually(t, 16*time.Second, "registered", func() bool { return s.registered(a) })
+	testkit.Eventually(t, 16*time.Second, "registered", func() bool { return s.registered(a) })
 	publisher := newPublisher(t, a)
 	sent := 0
 	publish := func(d time.Duration) {
@@ -221,87 +227,87 @@ func TestT3ConsulDiesAndReturns(t *testing.T) {
 	}
 	publish(100 * time.Millisecond) // fills the publisher's cache
 	since := s.registry.State().Since
-	a.kill()
-	publish(Scale(6*time.Second, 2*time.Minute))
+	a.Kill()
+	publish(testkit.Scale(6*time.Second, 2*time.Minute))
 	if state := s.registry.State(); state.OK || !state.Since.After(since) {
 		t.Errorf("state while Consul is dead: %+v", state)
 	}
-	a.start()
-	a.ready()
-	back := Eventually(t, 16*time.Second, "passing and well after the return", func() bool {
+	a.Start()
+	a.Ready()
+	back := testkit.Eventually(t, 16*time.Second, "passing and well after the return", func() bool {
 		return s.registered(a) && s.registry.State().OK
 	})
 	publish(100 * time.Millisecond)
-	Eventually(t, 5*time.Second, "every event", func() bool { return s.received.Load() == int64(sent) })
+	testkit.Eventually(t, 5*time.Second, "every event", func() bool { return s.received.Load() == int64(sent) })
 	t.Logf("%d of %d events, passing %v after the return", s.received.Load(), sent, back.Round(time.Millisecond))
 	s.stop()
 }
 
 func TestT4ConsulRestartedEmpty(t *testing.T) {
-	SkipShort(t)
-	NoLeaks(t)
-	a := StartConsul(t, false)
+	testkit.SkipShort(t)
+	testkit.NoLeaks(t)
+	a := consultest.StartConsul(t, false)
 	s, _ := startService(t, a)
-	if err := s.registry.Register(NewService("without ttl", "forever")); err != nil {
+	if err := s.registry.Register(registrytest.NewService("without ttl", "forever")); err != nil {
 		t.Fatal(err)
 	}
-	Eventually(t, 16*time.Second, "registered", func() bool {
-		return s.registered(a) && len(a.nodes("without ttl")) == 1
+	testkit.Eventually(t, 16*time.Second, "registered", func() bool {
+		return s.registered(a) && len(a.Nodes("without ttl")) == 1
 	})
-	a.kill()
-	a.start()
-	a.ready()
-	if ids := a.nodes("micro.http.broker"); len(ids) != 0 {
+	a.Kill()
+	a.Start()
+	a.Ready()
+	if ids := a.Nodes("micro.http.broker"); len(ids) != 0 {
 		t.Logf("already there when Consul was ready: %v", ids)
 	}
-	back := Eventually(t, 16*time.Second, "registered anew", func() bool {
-		return s.registered(a) && len(a.nodes("without ttl")) == 1
+	back := testkit.Eventually(t, 16*time.Second, "registered anew", func() bool {
+		return s.registered(a) && len(a.Nodes("without ttl")) == 1
 	})
 	t.Logf("registered anew %v after the return", back.Round(time.Millisecond))
 	if failed := publish(newPublisher(t, a), 10); failed > 0 {
 		t.Errorf("%d of 10 events were not sent", failed)
 	}
-	Eventually(t, 5*time.Second, "10 of 10 events", func() bool { return s.received.Load() == 10 })
+	testkit.Eventually(t, 5*time.Second, "10 of 10 events", func() bool { return s.received.Load() == 10 })
 	s.stop()
 }
 
 func TestT5StopWhileConsulFrozen(t *testing.T) {
-	SkipShort(t)
-	NoLeaks(t)
-	a := StartConsul(t, false)
+	testkit.SkipShort(t)
+	testkit.NoLeaks(t)
+	a := consultest.StartConsul(t, false)
 	s, _ := startService(t, a)
-	Eventually(t, 16*time.Second, "registered", func() bool { return s.registered(a) })
-	a.freeze()
+	testkit.Eventually(t, 16*time.Second, "registered", func() bool { return s.registered(a) })
+	a.Freeze()
 	// Some calls are to be in flight, as they would be.
-	Eventually(t, 12*time.Second, "the freeze is noticed", func() bool { return !s.registry.State().OK })
+	testkit.Eventually(t, 12*time.Second, "the freeze is noticed", func() bool { return !s.registry.State().OK })
 	took := s.stop()
 	t.Logf("stopped in %v", took.Round(time.Millisecond))
 	if took > 2*time.Second {
 		t.Errorf("stop took %v, want 2s at most", took)
 	}
-	a.thaw()
+	a.Thaw()
 }
 
 // The end of Run's context alone has to do the same within the same time.
 func TestT5EndOfRunWhileConsulFrozen(t *testing.T) {
-	NoLeaks(t)
-	ClearConsulEnv(t)
-	a := StartConsul(t, false)
-	r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: a.address()}, guard.RegistryConfig{Logger: QuietLog()})
+	testkit.NoLeaks(t)
+	consultest.ClearConsulEnv(t)
+	a := consultest.StartConsul(t, false)
+	r, err := guardregistry.NewConsul(guardregistry.ConsulConfig{Address: a.Address()}, guardregistry.Config{Logger: testkit.QuietLog()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop := Run(t, r)
+	stop := testkit.Run(t, r)
 	for i := range 6 {
-		if err := r.Register(NewService("svc", fmt.Sprint("node-", i)), registry.RegisterTTL(20*time.Second)); err != nil {
+		if err := r.Register(registrytest.NewService("svc", fmt.Sprint("node-", i)), registry.RegisterTTL(20*time.Second)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	Eventually(t, 16*time.Second, "registered", func() bool { return len(a.nodes("svc")) == 6 })
-	a.freeze()
+	testkit.Eventually(t, 16*time.Second, "registered", func() bool { return len(a.Nodes("svc")) == 6 })
+	a.Freeze()
 	start := time.Now()
 	for range 1000 {
-		if r.Register(NewService("svc", "node-0")) != nil || r.Deregister(NewService("svc", "node-1")) != nil {
+		if r.Register(registrytest.NewService("svc", "node-0")) != nil || r.Deregister(registrytest.NewService("svc", "node-1")) != nil {
 			t.Fatal("a wish failed")
 		}
 	}
@@ -311,5 +317,5 @@ func TestT5EndOfRunWhileConsulFrozen(t *testing.T) {
 	if took := stop(); took > 2*time.Second {
 		t.Errorf("Run ended after %v, want 2s at most", took)
 	}
-	a.thaw()
+	a.Thaw()
 }

@@ -9,13 +9,15 @@ import (
 	"go-micro.dev/v4/broker"
 	"go-micro.dev/v4/registry"
 
-	"github.com/microhq/monitor-srv/guard"
+	guardbroker "github.com/microhq/monitor-srv/guard/broker"
+	guardregistry "github.com/microhq/monitor-srv/guard/registry"
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // openConsul opens a registry on the agent that is not guarded.
-func openConsul(t *testing.T, cfg guard.ConsulConfig) registry.Registry {
+func openConsul(t *testing.T, cfg guardregistry.ConsulConfig) registry.Registry {
 	t.Helper()
-	consul, err := guard.NewConsul(cfg)
+	consul, err := guardregistry.NewConsulClient(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,9 +31,9 @@ func openConsul(t *testing.T, cfg guard.ConsulConfig) registry.Registry {
 }
 
 // startHTTPBroker runs a guarded http broker on the registry until the test ends.
-func startHTTPBroker(t *testing.T, reg registry.Registry) *guard.Broker {
+func startHTTPBroker(t *testing.T, reg registry.Registry) *guardbroker.Broker {
 	t.Helper()
-	b, err := guard.NewHTTPBroker(guard.HTTPBrokerConfig{BrokerConfig: guard.BrokerConfig{Logger: QuietLog()}, Registry: reg})
+	b, err := guardbroker.NewHTTP(guardbroker.HTTPConfig{Config: guardbroker.Config{Logger: testkit.QuietLog()}, Registry: reg})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,10 +42,10 @@ func startHTTPBroker(t *testing.T, reg registry.Registry) *guard.Broker {
 }
 
 // startNATSBroker runs a guarded broker on the NATS server until the test ends.
-func startNATSBroker(t *testing.T, address string) *guard.Broker {
+func startNATSBroker(t *testing.T, address string) *guardbroker.Broker {
 	t.Helper()
-	b, err := guard.NewNATSBroker(guard.NATSConfig{
-		BrokerConfig: guard.BrokerConfig{Logger: QuietLog()}, Addresses: []string{address},
+	b, err := guardbroker.NewNATS(guardbroker.NATSConfig{
+		Config: guardbroker.Config{Logger: testkit.QuietLog()}, Addresses: []string{address},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -52,20 +54,20 @@ func startNATSBroker(t *testing.T, address string) *guard.Broker {
 	return b
 }
 
-func connect(t *testing.T, b *guard.Broker) {
+func connect(t *testing.T, b *guardbroker.Broker) {
 	t.Helper()
-	Run(t, b)
-	Eventually(t, 5*time.Second, "connected", func() bool { return b.Connect() == nil && b.State().OK })
+	testkit.Run(t, b)
+	testkit.Eventually(t, 5*time.Second, "connected", func() bool { return b.Connect() == nil && b.State().OK })
 }
 
 // countEvents subscribes to a topic and counts its events.
-func countEvents(t *testing.T, b *guard.Broker, topic string) *atomic.Int64 {
+func countEvents(t *testing.T, b *guardbroker.Broker, topic string) *atomic.Int64 {
 	t.Helper()
 	n := &atomic.Int64{}
 	if _, err := b.Subscribe(topic, func(broker.Event) error { n.Add(1); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	Eventually(t, 6*time.Second, "subscribed", func() bool {
+	testkit.Eventually(t, 6*time.Second, "subscribed", func() bool {
 		subs := b.Subscriptions()
 		return len(subs) == 1 && subs[0].State.OK
 	})

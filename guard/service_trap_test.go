@@ -21,43 +21,48 @@ import (
 	"go-micro.dev/v4/server"
 
 	"github.com/microhq/monitor-srv/guard"
+	guardbroker "github.com/microhq/monitor-srv/guard/broker"
+	guardregistry "github.com/microhq/monitor-srv/guard/registry"
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/consultest"
+	"github.com/microhq/monitor-srv/internal/testkit/registrytest"
 )
 
 // refuseOnce is a proxy before the agent that refuses the first registration of
 // a topic, and is well from then on.
-func refuseOnce(t *testing.T, a *ConsulAgent) (p *HTTPProxy, refused *atomic.Int64) {
+func refuseOnce(t *testing.T, a *consultest.ConsulAgent) (p *testkit.HTTPProxy, refused *atomic.Int64) {
 	t.Helper()
 	refused = &atomic.Int64{}
-	return NewHTTPProxy(t, a.address(), func(r *http.Request, body []byte) bool {
-		return RegistersService(r, body, "micro.http.broker") && refused.Add(1) == 1
+	return testkit.NewHTTPProxy(t, a.Address(), func(r *http.Request, body []byte) bool {
+		return consultest.RegistersService(r, body, "micro.http.broker") && refused.Add(1) == 1
 	}), refused
 }
 
 // receivesEvents publishes three events with a stock publisher and waits for them.
-func receivesEvents(t *testing.T, a *ConsulAgent, n *atomic.Int64) {
+func receivesEvents(t *testing.T, a *consultest.ConsulAgent, n *atomic.Int64) {
 	t.Helper()
-	Eventually(t, 16*time.Second, "the topic is in Consul", func() bool { return len(a.nodes("micro.http.broker")) == 1 })
+	testkit.Eventually(t, 16*time.Second, "the topic is in Consul", func() bool { return len(a.Nodes("micro.http.broker")) == 1 })
 	if failed := publish(newPublisher(t, a), 3); failed > 0 {
 		t.Errorf("%d of 3 events were not sent", failed)
 	}
-	Eventually(t, 5*time.Second, "3 of 3 events", func() bool { return n.Load() == 3 })
+	testkit.Eventually(t, 5*time.Second, "3 of 3 events", func() bool { return n.Load() == 3 })
 }
 
 // The whole: a service whose topic was refused once is not deaf.
 func TestTrap3ServiceIsNotDeafAfterOneRefusal(t *testing.T) {
-	NoLeaks(t)
-	ClearConsulEnv(t)
-	a := StartConsul(t, false)
+	testkit.NoLeaks(t)
+	consultest.ClearConsulEnv(t)
+	a := consultest.StartConsul(t, false)
 	p, refused := refuseOnce(t, a)
-	r, err := guard.NewConsulRegistry(guard.ConsulConfig{Address: p.addr}, guard.RegistryConfig{Logger: QuietLog()})
+	r, err := guardregistry.NewConsul(guardregistry.ConsulConfig{Address: p.Addr}, guardregistry.Config{Logger: testkit.QuietLog()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	Run(t, r)
+	testkit.Run(t, r)
 	b := startHTTPBroker(t, r)
 	srv := server.NewServer(
 		server.Name(serviceName), server.Id(serviceID), server.Address("127.0.0.1:0"),
-		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(QuietLog())),
+		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(testkit.QuietLog())),
 		server.RegisterTTL(20*time.Second), server.RegisterInterval(5*time.Second),
 	)
 	var n atomic.Int64
@@ -77,16 +82,16 @@ func TestTrap3ServiceIsNotDeafAfterOneRefusal(t *testing.T) {
 // The broker alone: around go-micro's own http broker on a registry that fails once.
 // Leaks are not looked for: that broker leaves its connections open when it ends.
 func TestTrap3SubscribeIsRetriedOnTheStockBroker(t *testing.T) {
-	ClearConsulEnv(t)
-	a := StartConsul(t, false)
+	consultest.ClearConsulEnv(t)
+	a := consultest.StartConsul(t, false)
 	p, refused := refuseOnce(t, a)
 	transport := &http.Transport{DisableKeepAlives: true}
 	plugin := consulplugin.NewRegistry(consulplugin.Config(&api.Config{
-		Address: p.addr, HttpClient: &http.Client{Transport: transport, Timeout: 5 * time.Second},
+		Address: p.Addr, HttpClient: &http.Client{Transport: transport, Timeout: 5 * time.Second},
 	}))
-	stock := broker.NewBroker(broker.Registry(plugin), broker.Logger(guard.NewLogger(QuietLog())))
-	b := guard.NewBroker(stock, guard.BrokerConfig{Logger: QuietLog()})
-	Run(t, b)
+	stock := broker.NewBroker(broker.Registry(plugin), broker.Logger(guard.NewLogger(testkit.QuietLog())))
+	b := guardbroker.New(stock, guardbroker.Config{Logger: testkit.QuietLog()})
+	testkit.Run(t, b)
 	if err := b.Connect(); err != nil {
 		t.Fatal(err)
 	}
@@ -147,33 +152,33 @@ func usesOf(name, dir string) ([]string, error) {
 // The inner registry is asked for a TTL that was asked of us, and the same service
 // is registered and renewed by a go-micro server at its own pace.
 func TestTrap14ServerKeepsItsTTL(t *testing.T) {
-	NoLeaks(t)
-	f := &FakeRegistry{}
-	r := guard.NewRegistry(guard.RegistryConfig{
+	testkit.NoLeaks(t)
+	f := &registrytest.FakeRegistry{}
+	r := guardregistry.New(guardregistry.Config{
 		Open:   func(context.Context) (registry.Registry, error) { return f, nil },
-		Logger: QuietLog(),
+		Logger: testkit.QuietLog(),
 	})
-	stop := Run(t, r)
+	stop := testkit.Run(t, r)
 	b := startHTTPBroker(t, r)
 	srv := server.NewServer(
 		server.Name(serviceName), server.Id(serviceID), server.Address("127.0.0.1:0"),
-		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(QuietLog())),
+		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(testkit.QuietLog())),
 		server.RegisterTTL(20*time.Second), server.RegisterInterval(50*time.Millisecond),
 	)
 	if err := srv.Start(); err != nil {
 		t.Fatal(err)
 	}
-	Eventually(t, 5*time.Second, "renewed at the server's pace", func() bool { return f.count("register "+nodeID) > 3 })
-	f.set(func() {
-		if f.ttl[nodeID] != 20*time.Second {
-			t.Errorf("ttl %v, want 20s", f.ttl[nodeID])
+	testkit.Eventually(t, 5*time.Second, "renewed at the server's pace", func() bool { return f.Count("register "+nodeID) > 3 })
+	f.Set(func() {
+		if f.Ttl[nodeID] != 20*time.Second {
+			t.Errorf("ttl %v, want 20s", f.Ttl[nodeID])
 		}
 	})
 	if err := srv.Stop(); err != nil {
 		t.Error(err)
 	}
-	Eventually(t, 5*time.Second, "deregistered by the server", func() bool { return !f.has(nodeID) })
+	testkit.Eventually(t, 5*time.Second, "deregistered by the server", func() bool { return !f.Has(nodeID) })
 	stop()
 }
 
-var _ registry.Registry = (*guard.Registry)(nil)
+var _ registry.Registry = (*guardregistry.Registry)(nil)

@@ -14,18 +14,18 @@ type State struct {
 }
 
 // health keeps a State. Its zero value is not usable; see newHealth.
-type health struct {
+type StateTracker struct {
 	mu    sync.Mutex
 	state State // guarded by mu
 }
 
-func newHealth(reason string) *health {
-	return &health{state: State{Since: time.Now(), Reason: reason}}
+func NewStateTracker(reason string) *StateTracker {
+	return &StateTracker{state: State{Since: time.Now(), Reason: reason}}
 }
 
 // set records that the part is well if err is nil, else what is wrong. Since
 // moves only when OK changes. It tells whether OK changed.
-func (h *health) set(err error) bool {
+func (h *StateTracker) Record(err error) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	ok := err == nil
@@ -35,12 +35,12 @@ func (h *health) set(err error) bool {
 	}
 	h.state.Reason = ""
 	if err != nil {
-		h.state.Reason = errorText(err)
+		h.state.Reason = ErrorText(err)
 	}
 	return changed
 }
 
-func (h *health) get() State {
+func (h *StateTracker) State() State {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.state

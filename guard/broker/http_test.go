@@ -1,0 +1,337 @@
+package broker_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go-micro.dev/v4/broker"
+	"go-micro.dev/v4/registry"
+
+	"github.com/microhq/monitor-srv/guard"
+	guardbroker "github.com/microhq/monitor-srv/guard/broker"
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/registrytest"
+)
+
+// brkHTTP starts a guarded http broker on the registry.
+func brkHTTP(t *testing.T, reg registry.Registry, change func(*guardbroker.HTTPConfig)) (b *guardbroker.Broker, stop func() time.Duration) {
+	t.Helper()
+	cfg := guardbroker.HTTPConfig{Config: guardbroker.Config{Logger: testkit.QuietLog()}, Registry: reg}
+	if change != nil {
+		change(&cfg)
+	}
+	b, err := guardbroker.NewHTTP(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop = testkit.Run(t, b)
+	testkit.Eventually(t, 5*time.Second, "connected", func() bool { return b.Connect() == nil && b.State().OK })
+	return b, stop
+}
+
+// brkCount subscribes the topic and counts its events.
+func brkCount(t *testing.T, b *guardbroker.Broker, topic string, opts ...broker.SubscribeOption) *atomic.Int64 {
+	t.Helper()
+	n := &atomic.Int64{}
+	if _, err := b.Subscribe(topic, func(broker.Event) error { n.Add(1); return nil }, opts...); err != nil {
+		t.Fatal(err)
+	}
+	brkLive(t, b)
+	return n
+}
+
+// brkLive waits until every subscription holds.
+func brkLive(t *testing.T, b *guardbroker.Broker) {
+	t.Helper()
+	testkit.Eventually(t, 6*time.Second, "subscribed", func() bool {
+		for _, s := range b.Subscriptions() {
+			if !s.State.OK {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// brkStock is go-micro's own http broker, as publishers and subscribers run it.
+func brkStock(t *testing.T, reg registry.Registry) broker.Broker {
+	t.Helper()
+	b := broker.NewBroker(broker.Registry(reg), broker.Logger(guard.NewLogger(testkit.QuietLog())))
+	if err := b.Connect(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Disconnect() })
+	return b
+}
+
+func brkMessage(body string) *broker.Message {
+	return &broker.Message{Header: map[string]string{"Content-Type": "application/json"}, Body: []byte(body)}
+}
+
+func TestHTTPBrokerSpeaksWithStockOnes(t *testing.T) {
+	testkit.NoLeaks(t)
+	reg := &registrytest.FakeRegistry{}
+	stock := brkStock(t, reg)
+	b, stop := brkHTTP(t, reg, nil)
+	var bodies atomic.Value
+	brkSubscribe(t, b, "t", func(e broker.Event) error {
+		bodies.Store(e.Topic() + " " + string(e.Message().Body) + " " + e.Message().Header["Content-Type"])
+		return nil
+	})
+	brkLive(t, b)
+	if err := stock.Publish("t", brkMessage("from stock")); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, 5*time.Second, "stock to ours", func() bool { return bodies.Load() == "t from stock application/json" })
+	if err := b.Publish("t", brkMessage("from ours")); err != nil {
+		t.Fatal(err)
+	}
+	if got := bodies.Load(); got != "t from ours application/json" {
+		t.Errorf("ours to ours: %v", got)
+	}
+	got := make(chan string, 1)
+	sub, err := stock.Subscribe("s", func(e broker.Event) error { got <- e.Topic() + " " + string(e.Message().Body); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _ := brkHTTP(t, reg, nil) // whose cache is empty
+	if err := other.Publish("s", brkMessage("x")); err != nil || <-got != "s x" {
+		t.Errorf("ours to stock: %v", err)
+	}
+	_ = sub.Unsubscribe()
+	if err := b.Publish("nobody", brkMessage("x")); err != nil {
+		t.Errorf("an event for nobody: %v", err)
+	}
+	stop()
+	if len(reg.Held) != 0 {
+		t.Errorf("left in the registry: %v", reg.Held)
+	}
+}
+
+func TestHTTPBrokerQueueGetsOneOfTwo(t *testing.T) {
+	testkit.NoLeaks(t)
+	reg := &registrytest.FakeRegistry{}
+	one, _ := brkHTTP(t, reg, nil)
+	two, _ := brkHTTP(t, reg, nil)
+	three, _ := brkHTTP(t, reg, nil)
+	q1, q2 := brkCount(t, one, "t", broker.Queue("q")), brkCount(t, two, "t", broker.Queue("q"))
+	all := brkCount(t, three, "t")
+	for range 100 {
+		if err := three.Publish("t", brkMessage("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if q1.Load()+q2.Load() != 100 || q1.Load() == 0 || q2.Load() == 0 || all.Load() != 100 {
+		t.Errorf("queue %d + %d, broadcast %d", q1.Load(), q2.Load(), all.Load())
+	}
+}
+
+// A subscriber that hangs costs the publisher nothing that stays.
+func TestTrap5StuckSubscriberCostsThePublisherNothing(t *testing.T) {
+	testkit.SkipShort(t)
+	testkit.NoLeaks(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0") // accepts, in the kernel, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	reg := &registrytest.FakeRegistry{}
+	b, _ := brkHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) { cfg.Timeout = 200 * time.Millisecond })
+	n := brkCount(t, b, "t")
+	stuck := registrytest.NewService("micro.http.broker", "t-stuck")
+	stuck.Version = "ff.http.broadcast"
+	stuck.Nodes[0].Address = l.Addr().String()
+	stuck.Nodes[0].Metadata = map[string]string{"broker": "http", "topic": "t"}
+	if err := reg.Register(stuck); err != nil {
+		t.Fatal(err)
+	}
+	before := runtime.NumGoroutine()
+	for range 20 {
+		start := time.Now()
+		// The deadline is 200 ms; the rest is for a machine that is busy with other tests.
+		if err := b.Publish("t", brkMessage("x")); time.Since(start) > 15*time.Second {
+			t.Fatalf("publish took %v: %v", time.Since(start), err)
+		}
+	}
+	if n.Load() != 20 {
+		t.Errorf("the healthy subscriber got %d of 20", n.Load())
+	}
+	testkit.Eventually(t, 5*time.Second, "goroutines are back", func() bool { return runtime.NumGoroutine() <= before+10 })
+}
+
+func TestHTTPBrokerDrainsEventsInFlight(t *testing.T) {
+	testkit.NoLeaks(t)
+	b, stop := brkHTTP(t, &registrytest.FakeRegistry{}, nil)
+	entered, done := make(chan struct{}), make(chan struct{})
+	var finished atomic.Bool
+	brkSubscribe(t, b, "t", func(broker.Event) error {
+		close(entered)
+		<-done
+		finished.Store(true)
+		return nil
+	})
+	brkLive(t, b)
+	published := make(chan error, 1)
+	go func() { published <- b.Publish("t", brkMessage("x"), broker.PublishContext(context.Background())) }()
+	<-entered
+	time.AfterFunc(300*time.Millisecond, func() { close(done) })
+	took := stop()
+	if !finished.Load() || took > 2*time.Second {
+		t.Errorf("stopped in %v, handler finished: %v", took, finished.Load())
+	}
+	<-published
+}
+
+func TestHTTPBrokerWaitsForItsPort(t *testing.T) {
+	testkit.NoLeaks(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := guardbroker.NewHTTP(guardbroker.HTTPConfig{
+		Config:   guardbroker.Config{Logger: testkit.QuietLog(), RetryMin: 20 * time.Millisecond, RetryMax: 20 * time.Millisecond},
+		Registry: &registrytest.FakeRegistry{},
+		Address:  l.Addr().String(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	testkit.Run(t, b)
+	testkit.Eventually(t, 5*time.Second, "the reason is told", func() bool {
+		return b.Connect() == nil && b.State().Reason == "broker http: address already in use"
+	})
+	_ = l.Close()
+	testkit.Eventually(t, 5*time.Second, "connected", func() bool { return b.State().OK })
+	if b.Address() != l.Addr().String() {
+		t.Errorf("address %q, want %q", b.Address(), l.Addr())
+	}
+}
+
+func TestHTTPBrokerAnnouncesTheGivenAddress(t *testing.T) {
+	testkit.NoLeaks(t)
+	for _, c := range []struct{ address, advertise, want string }{
+		{"", "", "127.0.0.1:PORT"},
+		{"localhost:0", "", "localhost:PORT"},
+		{"0.0.0.0:0", "10.1.2.3", "10.1.2.3:PORT"},
+		{"0.0.0.0:0", "broker.example:99", "broker.example:99"},
+	} {
+		reg := &registrytest.FakeRegistry{}
+		b, stop := brkHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) { cfg.Address, cfg.Advertise = c.address, c.advertise })
+		brkCount(t, b, "t")
+		_, port, err := net.SplitHostPort(b.Address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id, s := range reg.Held {
+			if got, want := s.Nodes[0].Address, strings.Replace(c.want, "PORT", port, 1); got != want {
+				t.Errorf("%s announces %q, want %q", id, got, want)
+			}
+		}
+		stop()
+	}
+	for _, address := range []string{"host", "1:2:3"} {
+		_, err := guardbroker.NewHTTP(guardbroker.HTTPConfig{Registry: &registrytest.FakeRegistry{}, Address: address})
+		want := fmt.Sprintf("reading --broker_address=%q: it is no host and port: give host:port, with port 0 for a free one", address)
+		if err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	if _, err := guardbroker.NewHTTP(guardbroker.HTTPConfig{}); err == nil {
+		t.Error("no registry, no error")
+	}
+}
+
+func TestHTTPBrokerOverTLS(t *testing.T) {
+	testkit.NoLeaks(t)
+	ca := testkit.NewCA(t, "ours")
+	cert, key := ca.Issue("127.0.0.1")
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reg := &registrytest.FakeRegistry{}
+	b, _ := brkHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) {
+		cfg.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: ca.Pool()}
+	})
+	n := brkCount(t, b, "t")
+	if err := b.Publish("t", brkMessage("x")); err != nil || n.Load() != 1 {
+		t.Errorf("over TLS: %v, %d events", err, n.Load())
+	}
+	stranger, _ := brkHTTP(t, reg, nil)
+	if err := stranger.Publish("t", brkMessage("x")); err == nil || !strings.Contains(err.Error(), "unknown authority") {
+		t.Errorf("a publisher without the CA: %v", err)
+	}
+}
+
+func TestHTTPBrokerRenewsItsAnnouncements(t *testing.T) {
+	testkit.NoLeaks(t)
+	reg := &registrytest.FakeRegistry{}
+	b, stop := brkHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) { cfg.Renew = 20 * time.Millisecond })
+	sub := brkSubscribe(t, b, "t", brkIgnore)
+	brkLive(t, b)
+	id := ""
+	reg.Set(func() {
+		for id = range reg.Held {
+		}
+	})
+	if reg.Ttl[id] != time.Minute {
+		t.Errorf("ttl %v", reg.Ttl[id])
+	}
+	testkit.Eventually(t, 5*time.Second, "renewed", func() bool { return reg.Count("register "+id) > 5 })
+	if err := sub.Unsubscribe(); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, 5*time.Second, "gone", func() bool { return !reg.Has(id) })
+	before := reg.Count("register " + id)
+	brkCount(t, b, "other")
+	<-time.After(100 * time.Millisecond)
+	if got := reg.Count("register " + id); got != before {
+		t.Errorf("renewed %d times after it was gone", got-before)
+	}
+	stop()
+}
+
+// Pipelined events on one connection are all answered.
+func TestHTTPBrokerKeepsConnections(t *testing.T) {
+	testkit.NoLeaks(t)
+	reg := &registrytest.FakeRegistry{}
+	b, _ := brkHTTP(t, reg, nil)
+	n := brkCount(t, b, "t")
+	id := ""
+	for id = range reg.Held {
+	}
+	conn, err := net.Dial("tcp", b.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	body := `{"Header":{"Micro-Topic":"t"},"Body":"eA=="}`
+	var requests bytes.Buffer
+	for range 10 {
+		fmt.Fprintf(&requests, "POST /?id=%s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", id, len(body), body)
+	}
+	if _, err := conn.Write(requests.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	in := bufio.NewReader(conn)
+	for i := range 10 {
+		rsp, err := http.ReadResponse(in, nil)
+		if err != nil || rsp.StatusCode != 200 {
+			t.Fatalf("answer %d: %v, %v", i, rsp, err)
+		}
+		_ = rsp.Body.Close()
+	}
+	if n.Load() != 10 {
+		t.Errorf("%d events, want 10", n.Load())
+	}
+}

@@ -1,0 +1,130 @@
+package transport_test
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"go-micro.dev/v4/transport"
+
+	guardtransport "github.com/microhq/monitor-srv/guard/transport"
+	"github.com/microhq/monitor-srv/internal/testkit"
+)
+
+func TestT66HalfOpenConnectionsAreClosed(t *testing.T) {
+	testkit.NoLeaks(t)
+	s, tr := transportGuarded(t, guardtransport.Config{HeaderTimeout: time.Second})
+	var wg sync.WaitGroup
+	for i := range 500 {
+		conn, in := transportDial(t, s.addr)
+		start := time.Now()
+		if i%2 == 0 {
+			if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nMicro-"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wg.Go(func() {
+			_, err := io.Copy(io.Discard, in)
+			if took := time.Since(start); err != nil || took < 900*time.Millisecond || took > 5*time.Second {
+				t.Errorf("connection %d ended with %v after %v, want its end after 1 s", i, err, took)
+			}
+		})
+	}
+	if rsp, err := transportCall(transportClient(t), s.addr, "Echo", "still here"); err != nil || rsp.GetCursor() != "still here" {
+		t.Errorf("got %v and error %v while 500 connections are half open", rsp, err)
+	}
+	wg.Wait()
+	// The connection of the client is idle.
+	testkit.Eventually(t, 10*time.Second, "all are closed and counted", func() bool {
+		c := tr.Counters()
+		return c.OpenConns == 1 && c.BrokenHeaders == 250
+	})
+}
+
+func TestT66SlowBodiesAreClosed(t *testing.T) {
+	testkit.NoLeaks(t)
+	s, tr := transportGuarded(t, guardtransport.Config{HeaderTimeout: 200 * time.Millisecond, BodyTimeout: 300 * time.Millisecond})
+	for name, head := range map[string]string{
+		"announced":  "Content-Length: 1000\r\n\r\n{",
+		"long":       "Content-Length: 100000\r\n\r\n{",
+		"chunked":    "Transfer-Encoding: chunked\r\n\r\n3e8\r\n{",
+		"unexpected": "Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n",
+	} {
+		conn, in := transportDial(t, s.addr)
+		start := time.Now()
+		if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nMicro-Endpoint: Probe.Echo\r\n"+head); err != nil {
+			t.Fatal(err)
+		}
+		got, err := transportRead(in)
+		if name == "unexpected" && got.status == http.StatusContinue {
+			got, err = transportRead(in)
+		}
+		if err != nil || got.status != http.StatusRequestTimeout {
+			t.Errorf("%s: got %+v and error %v, want 408", name, got, err)
+		}
+		if _, err := in.ReadByte(); err == nil {
+			t.Errorf("%s: the connection goes on", name)
+		}
+		if took := time.Since(start); took < 400*time.Millisecond || took > 5*time.Second {
+			t.Errorf("%s: ended after %v, want 0.5 s", name, took)
+		}
+	}
+	if got := tr.Counters(); got.RefusedBodies != 4 || got.InFlight != 0 {
+		t.Errorf("got %+v, want 4 refused bodies", got)
+	}
+}
+
+// A slow body of a request that is refused anyway does not delay the refusal.
+func TestT66RefusalsDoNotWaitForBodies(t *testing.T) {
+	testkit.NoLeaks(t)
+	s, _ := transportGuarded(t, guardtransport.Config{})
+	conn, in := transportDial(t, s.addr)
+	start := time.Now()
+	if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := transportRead(in); err != nil || got.status != http.StatusUnsupportedMediaType || time.Since(start) > 2*time.Second {
+		t.Errorf("got %+v and error %v after %v, want 415 at once", got, err, time.Since(start))
+	}
+}
+
+// A caller that does not read its answer holds a connection for WriteTimeout.
+func TestTrap10CallersThatDoNotReadAreClosed(t *testing.T) {
+	testkit.NoLeaks(t)
+	big := make([]byte, 32<<20)
+	addr, tr := transportAccept(t, guardtransport.Config{WriteTimeout: 300 * time.Millisecond}, func(s transport.Socket) {
+		_ = s.Send(&transport.Message{Body: big})
+	})
+	conn, _ := transportDial(t, addr)
+	if err := conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, transportWire("Echo", "1", "{}")); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, 10*time.Second, "the call began", func() bool { return tr.Counters().Requests == 1 })
+	testkit.Eventually(t, 10*time.Second, "the connection is closed", func() bool { return tr.Counters().OpenConns == 0 })
+}
+
+// An idle connection is closed after IdleTimeout, and not before.
+func TestTrap10IdleConnectionsAreClosed(t *testing.T) {
+	testkit.NoLeaks(t)
+	s, _ := transportGuarded(t, guardtransport.Config{HeaderTimeout: 100 * time.Millisecond, BodyTimeout: 100 * time.Millisecond, IdleTimeout: 600 * time.Millisecond})
+	conn, in := transportDial(t, s.addr)
+	if _, err := io.WriteString(conn, transportWire("Echo", "1", "{}")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := transportRead(in); err != nil || got.status != 200 {
+		t.Fatalf("got %+v and error %v", got, err)
+	}
+	start := time.Now()
+	if _, err := in.ReadByte(); err != io.EOF {
+		t.Errorf("got %v, want EOF", err)
+	}
+	if took := time.Since(start); took < 500*time.Millisecond || took > 5*time.Second {
+		t.Errorf("closed after %v, want 0.6 s", took)
+	}
+}
