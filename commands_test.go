@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // Wrong command lines fail with one sentence that says what to do, and with the
@@ -59,7 +61,7 @@ func TestVersion(t *testing.T) {
 
 func TestHealthOfNobody(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	address := freePorts(t, 1)[0]
+	address := testkit.FreeAddress(t)
 	code := run(context.Background(), []string{"monitor-srv", "--http_address", address, "health"}, nil, &stdout, &stderr)
 	if code != exitFailed || !strings.Contains(stderr.String(), "connection refused; is it running, and is --http_address right?") {
 		t.Errorf("exit %d, %q", code, stderr.String())
@@ -78,7 +80,7 @@ func TestG42TakenPortIsAnErrorAtStart(t *testing.T) {
 
 // No error shows the token that goma's -s x:TOKEN@HOST:PORT carries.
 func TestNoErrorShowsTheToken(t *testing.T) {
-	closed := freePorts(t, 1)[0]
+	closed := testkit.FreeAddress(t)
 	for _, c := range []struct {
 		address, command string
 		code             int

@@ -12,6 +12,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/consultest"
 )
 
 // monitorSrv runs the program with words of a command line and a standard input.
@@ -59,7 +62,7 @@ func TestTriedProbesThatNeedAnInstanceSaySo(t *testing.T) {
 	if code != exitFailed || strings.Count(stdout, "FAILING") != 3 {
 		t.Errorf("exit %d\n%s", code, stdout)
 	}
-	closed := freePorts(t, 1)[0]
+	closed := testkit.FreeAddress(t)
 	stdout, _, code = monitorSrv(t, fmt.Sprintf(asking, "5s"), "--registry_address", closed, "probe", "-", "e")
 	if want := "consul at " + closed + ": connection refused; --registry and --registry_address name another registry"; code != exitFailed || !strings.Contains(stdout, want) {
 		t.Errorf("exit %d\n%s", code, stdout)
@@ -84,15 +87,15 @@ func TestTriedProbesAreBounded(t *testing.T) {
 
 // A running instance is found through a real Consul, and asked.
 func TestTriedProbesAskARunningInstance(t *testing.T) {
-	long(t)
+	testkit.SkipIfShort(t)
 	t.Parallel()
-	c := startConsul(t)
-	m := startMonitor(t, "--registry_address", c.address, "-d", t.TempDir())
+	c := consultest.Start(t)
+	m := startMonitor(t, "--registry_address", c.Address(), "-d", t.TempDir())
 	m.ready(startWithin)
 	var stdout, stderr string
-	eventually(t, 20*time.Second, "all are well", func() bool {
+	testkit.Eventually(t, 20*time.Second, "all are well", func() bool {
 		var code int
-		stdout, stderr, code = monitorSrv(t, fmt.Sprintf(asking, "5s"), "--registry_address", c.address, "probe", "-")
+		stdout, stderr, code = monitorSrv(t, fmt.Sprintf(asking, "5s"), "--registry_address", c.Address(), "probe", "-")
 		return code == exitFine
 	})
 	for _, want := range []string{`OK, published by "` + m.node(), "heap_in_use ", "of 1 nodes", "1 of 1 calls answered"} {
@@ -101,7 +104,7 @@ func TestTriedProbesAskARunningInstance(t *testing.T) {
 		}
 	}
 	nothing := strings.ReplaceAll(fmt.Sprintf(asking, "5s"), "go.micro.srv.monitor.broker", "go.micro.srv.monitor.brokr")
-	stdout, _, code := monitorSrv(t, nothing, "--registry_address", c.address, "probe", "-", "e")
+	stdout, _, code := monitorSrv(t, nothing, "--registry_address", c.Address(), "probe", "-", "e")
 	if code != exitFailed || !strings.Contains(stdout, "never published") {
 		t.Errorf("a check that nobody publishes: exit %d\n%s", code, stdout)
 	}
@@ -181,7 +184,7 @@ func TestTryTellsWhatOneRunShows(t *testing.T) {
 	defer web.Close()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "a.toml")
-	write(t, file, fmt.Sprintf(trials, web.URL))
+	testkit.ReplaceFile(t, file, fmt.Sprintf(trials, web.URL))
 	stdout, stderr, code := monitorSrv(t, "", "probe", dir)
 	if want := "monitor-srv: 5 monitors tried, 2 failed; 1 problem in " + dir + "\n"; code != exitFailed || !strings.HasSuffix(stderr, want) {
 		t.Errorf("exit %d, %s", code, stderr)
@@ -224,7 +227,7 @@ func TestTryTellsWhatOneRunShows(t *testing.T) {
 func TestTryWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "a.toml")
-	write(t, file, "[[monitor]]\nname = \"a\"\nprobe = { type = \"tcp\" }\n[[monitor]]\nname = \"b\"\nprobe = { type = \"exec\", command = \"/bin/true\" }\n")
+	testkit.ReplaceFile(t, file, "[[monitor]]\nname = \"a\"\nprobe = { type = \"tcp\" }\n[[monitor]]\nname = \"b\"\nprobe = { type = \"exec\", command = \"/bin/true\" }\n")
 	for _, c := range []struct {
 		stdin, args, want string
 		code              int

@@ -124,7 +124,7 @@ func TestLoggerHoldsBackRepeatedLines(t *testing.T) {
 func TestLoggerBoundsDifferentLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines := 0
-		l := guard.NewLogger(slog.New(regCountHandler{&lines}))
+		l := guard.NewLogger(slog.New(countingHandler{&lines}))
 		word := func(i int) string {
 			return strings.Map(func(r rune) rune { return r - '0' + 'a' }, fmt.Sprint(i))
 		}
@@ -144,9 +144,9 @@ func TestLoggerBoundsDifferentLines(t *testing.T) {
 	})
 }
 
-type regCountHandler struct{ n *int }
+type countingHandler struct{ n *int }
 
-func (h regCountHandler) Enabled(context.Context, slog.Level) bool  { return true }
-func (h regCountHandler) Handle(context.Context, slog.Record) error { *h.n++; return nil }
-func (h regCountHandler) WithAttrs([]slog.Attr) slog.Handler        { return h }
-func (h regCountHandler) WithGroup(string) slog.Handler             { return h }
+func (h countingHandler) Enabled(context.Context, slog.Level) bool  { return true }
+func (h countingHandler) Handle(context.Context, slog.Record) error { *h.n++; return nil }
+func (h countingHandler) WithAttrs([]slog.Attr) slog.Handler        { return h }
+func (h countingHandler) WithGroup(string) slog.Handler             { return h }

@@ -14,10 +14,10 @@ import (
 )
 
 func TestTrap2TopicsDoNotMoveTheCatalog(t *testing.T) {
-	testkit.SkipShort(t)
+	testkit.SkipIfShort(t)
 	testkit.NoLeaks(t)
-	consultest.ClearConsulEnv(t)
-	a := consultest.StartConsul(t, false)
+	consultest.ClearEnv(t)
+	a := consultest.Start(t)
 	r, err := guardregistry.NewConsul(guardregistry.ConsulConfig{Address: a.Address()},
 		guardregistry.Config{Heartbeat: 100 * time.Millisecond, Logger: testkit.QuietLog()})
 	if err != nil {

@@ -42,9 +42,9 @@ type service struct {
 const topic = "guarded.topic"
 
 // startService starts the whole against the agent and tells how long that took.
-func startService(t *testing.T, a *consultest.ConsulAgent) (*service, time.Duration) {
+func startService(t *testing.T, a *consultest.Agent) (*service, time.Duration) {
 	t.Helper()
-	consultest.ClearConsulEnv(t)
+	consultest.ClearEnv(t)
 	start := time.Now()
 	r, err := guardregistry.NewConsul(guardregistry.ConsulConfig{Address: a.Address()}, guardregistry.Config{Logger: testkit.QuietLog()})
 	if err != nil {
@@ -91,13 +91,13 @@ func (s *service) stop() time.Duration {
 }
 
 // registered tells whether Consul knows the service and its topic as passing.
-func (s *service) registered(a *consultest.ConsulAgent) bool {
+func (s *service) registered(a *consultest.Agent) bool {
 	return a.Passing(serviceName, nodeID) && len(a.Nodes("micro.http.broker")) == 1
 }
 
 // newPublisher is a process of its own that publishes with go-micro's own broker on
 // the plugin as it comes, which needs Consul only to find subscribers.
-func newPublisher(t *testing.T, a *consultest.ConsulAgent) broker.Broker {
+func newPublisher(t *testing.T, a *consultest.Agent) broker.Broker {
 	t.Helper()
 	client := openConsul(t, guardregistry.ConsulConfig{Address: a.Address()})
 	b := broker.NewBroker(broker.Registry(client), broker.Logger(guard.NewLogger(testkit.QuietLog())))
@@ -122,7 +122,7 @@ func publish(p broker.Broker, n int) (failed int) {
 
 func TestT1ConsulDownAtStart(t *testing.T) {
 	testkit.NoLeaks(t)
-	a := consultest.NewConsulClient(t, false)
+	a := consultest.New(t)
 	s, took := startService(t, a)
 	if took > 3*time.Second {
 		t.Errorf("ready after %v, want 3s at most", took)
@@ -155,8 +155,8 @@ func TestT1ConsulDownAtStart(t *testing.T) {
 // Over NATS nothing needs Consul: every event comes in while Consul is down.
 func TestT1ConsulDownAtStartSpareNATS(t *testing.T) {
 	testkit.NoLeaks(t)
-	consultest.ClearConsulEnv(t)
-	a, n := consultest.NewConsulClient(t, false), natstest.StartNATS(t, nil)
+	consultest.ClearEnv(t)
+	a, n := consultest.New(t), natstest.Start(t, nil)
 	r, err := guardregistry.NewConsul(guardregistry.ConsulConfig{Address: a.Address()}, guardregistry.Config{Logger: testkit.QuietLog()})
 	if err != nil {
 		t.Fatal(err)
@@ -188,9 +188,9 @@ func TestT1ConsulDownAtStartSpareNATS(t *testing.T) {
 }
 
 func TestT2ConsulFrozenAtStart(t *testing.T) {
-	testkit.SkipShort(t)
+	testkit.SkipIfShort(t)
 	testkit.NoLeaks(t)
-	a := consultest.StartConsul(t, false)
+	a := consultest.Start(t)
 	a.Freeze()
 	s, took := startService(t, a)
 	if took > 3*time.Second {
@@ -211,9 +211,9 @@ func TestT2ConsulFrozenAtStart(t *testing.T) {
 }
 
 func TestT3ConsulDiesAndReturns(t *testing.T) {
-	testkit.SkipShort(t)
+	testkit.SkipIfShort(t)
 	testkit.NoLeaks(t)
-	a := consultest.StartConsul(t, true)
+	a := consultest.StartPersistent(t)
 	s, _ := startService(t, a)
 	testkit.Eventually(t, 16*time.Second, "registered", func() bool { return s.registered(a) })
 	publisher := newPublisher(t, a)
@@ -244,11 +244,11 @@ func TestT3ConsulDiesAndReturns(t *testing.T) {
 }
 
 func TestT4ConsulRestartedEmpty(t *testing.T) {
-	testkit.SkipShort(t)
+	testkit.SkipIfShort(t)
 	testkit.NoLeaks(t)
-	a := consultest.StartConsul(t, false)
+	a := consultest.Start(t)
 	s, _ := startService(t, a)
-	if err := s.registry.Register(registrytest.NewService("without ttl", "forever")); err != nil {
+	if err := s.registry.Register(registrytest.Service("without ttl", "forever")); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, 16*time.Second, "registered", func() bool {
@@ -272,9 +272,9 @@ func TestT4ConsulRestartedEmpty(t *testing.T) {
 }
 
 func TestT5StopWhileConsulFrozen(t *testing.T) {
-	testkit.SkipShort(t)
+	testkit.SkipIfShort(t)
 	testkit.NoLeaks(t)
-	a := consultest.StartConsul(t, false)
+	a := consultest.Start(t)
 	s, _ := startService(t, a)
 	testkit.Eventually(t, 16*time.Second, "registered", func() bool { return s.registered(a) })
 	a.Freeze()
@@ -291,15 +291,15 @@ func TestT5StopWhileConsulFrozen(t *testing.T) {
 // The end of Run's context alone has to do the same within the same time.
 func TestT5EndOfRunWhileConsulFrozen(t *testing.T) {
 	testkit.NoLeaks(t)
-	consultest.ClearConsulEnv(t)
-	a := consultest.StartConsul(t, false)
+	consultest.ClearEnv(t)
+	a := consultest.Start(t)
 	r, err := guardregistry.NewConsul(guardregistry.ConsulConfig{Address: a.Address()}, guardregistry.Config{Logger: testkit.QuietLog()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	stop := testkit.Run(t, r)
 	for i := range 6 {
-		if err := r.Register(registrytest.NewService("svc", fmt.Sprint("node-", i)), registry.RegisterTTL(20*time.Second)); err != nil {
+		if err := r.Register(registrytest.Service("svc", fmt.Sprint("node-", i)), registry.RegisterTTL(20*time.Second)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -307,7 +307,7 @@ func TestT5EndOfRunWhileConsulFrozen(t *testing.T) {
 	a.Freeze()
 	start := time.Now()
 	for range 1000 {
-		if r.Register(registrytest.NewService("svc", "node-0")) != nil || r.Deregister(registrytest.NewService("svc", "node-1")) != nil {
+		if r.Register(registrytest.Service("svc", "node-0")) != nil || r.Deregister(registrytest.Service("svc", "node-1")) != nil {
 			t.Fatal("a wish failed")
 		}
 	}

@@ -30,16 +30,16 @@ import (
 
 // refuseOnce is a proxy before the agent that refuses the first registration of
 // a topic, and is well from then on.
-func refuseOnce(t *testing.T, a *consultest.ConsulAgent) (p *testkit.HTTPProxy, refused *atomic.Int64) {
+func refuseOnce(t *testing.T, a *consultest.Agent) (p *testkit.HTTPProxy, refused *atomic.Int64) {
 	t.Helper()
 	refused = &atomic.Int64{}
 	return testkit.NewHTTPProxy(t, a.Address(), func(r *http.Request, body []byte) bool {
-		return consultest.RegistersService(r, body, "micro.http.broker") && refused.Add(1) == 1
+		return consultest.Registers(r, body, "micro.http.broker") && refused.Add(1) == 1
 	}), refused
 }
 
 // receivesEvents publishes three events with a stock publisher and waits for them.
-func receivesEvents(t *testing.T, a *consultest.ConsulAgent, n *atomic.Int64) {
+func receivesEvents(t *testing.T, a *consultest.Agent, n *atomic.Int64) {
 	t.Helper()
 	testkit.Eventually(t, 16*time.Second, "the topic is in Consul", func() bool { return len(a.Nodes("micro.http.broker")) == 1 })
 	if failed := publish(newPublisher(t, a), 3); failed > 0 {
@@ -51,10 +51,10 @@ func receivesEvents(t *testing.T, a *consultest.ConsulAgent, n *atomic.Int64) {
 // The whole: a service whose topic was refused once is not deaf.
 func TestTrap3ServiceIsNotDeafAfterOneRefusal(t *testing.T) {
 	testkit.NoLeaks(t)
-	consultest.ClearConsulEnv(t)
-	a := consultest.StartConsul(t, false)
+	consultest.ClearEnv(t)
+	a := consultest.Start(t)
 	p, refused := refuseOnce(t, a)
-	r, err := guardregistry.NewConsul(guardregistry.ConsulConfig{Address: p.Addr}, guardregistry.Config{Logger: testkit.QuietLog()})
+	r, err := guardregistry.NewConsul(guardregistry.ConsulConfig{Address: p.Address}, guardregistry.Config{Logger: testkit.QuietLog()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,12 +82,12 @@ func TestTrap3ServiceIsNotDeafAfterOneRefusal(t *testing.T) {
 // The broker alone: around go-micro's own http broker on a registry that fails once.
 // Leaks are not looked for: that broker leaves its connections open when it ends.
 func TestTrap3SubscribeIsRetriedOnTheStockBroker(t *testing.T) {
-	consultest.ClearConsulEnv(t)
-	a := consultest.StartConsul(t, false)
+	consultest.ClearEnv(t)
+	a := consultest.Start(t)
 	p, refused := refuseOnce(t, a)
 	transport := &http.Transport{DisableKeepAlives: true}
 	plugin := consulplugin.NewRegistry(consulplugin.Config(&api.Config{
-		Address: p.Addr, HttpClient: &http.Client{Transport: transport, Timeout: 5 * time.Second},
+		Address: p.Address, HttpClient: &http.Client{Transport: transport, Timeout: 5 * time.Second},
 	}))
 	stock := broker.NewBroker(broker.Registry(plugin), broker.Logger(guard.NewLogger(testkit.QuietLog())))
 	b := guardbroker.New(stock, guardbroker.Config{Logger: testkit.QuietLog()})
@@ -153,7 +153,7 @@ func usesOf(name, dir string) ([]string, error) {
 // is registered and renewed by a go-micro server at its own pace.
 func TestTrap14ServerKeepsItsTTL(t *testing.T) {
 	testkit.NoLeaks(t)
-	f := &registrytest.FakeRegistry{}
+	f := &registrytest.Fake{}
 	r := guardregistry.New(guardregistry.Config{
 		Open:   func(context.Context) (registry.Registry, error) { return f, nil },
 		Logger: testkit.QuietLog(),
@@ -169,9 +169,9 @@ func TestTrap14ServerKeepsItsTTL(t *testing.T) {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, 5*time.Second, "renewed at the server's pace", func() bool { return f.Count("register "+nodeID) > 3 })
-	f.Set(func() {
-		if f.Ttl[nodeID] != 20*time.Second {
-			t.Errorf("ttl %v, want 20s", f.Ttl[nodeID])
+	f.Locked(func() {
+		if f.TTLs[nodeID] != 20*time.Second {
+			t.Errorf("ttl %v, want 20s", f.TTLs[nodeID])
 		}
 	})
 	if err := srv.Stop(); err != nil {

@@ -3,40 +3,22 @@ package handler
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	natsbroker "github.com/go-micro/plugins/v4/broker/nats"
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"go-micro.dev/v4/broker"
 	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/registry"
 
 	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/natstest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
-
-// startNATS starts a NATS server on a free port and returns its address.
-func startNATS(tb testing.TB) string {
-	tb.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	go s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		tb.Fatal("NATS does not start")
-	}
-	tb.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	return s.ClientURL()
-}
 
 // quietNATS returns a broker that does not print the losses of its client.
 func quietNATS(url string) broker.Broker {
@@ -57,7 +39,7 @@ func connect(tb testing.TB, b broker.Broker) broker.Broker {
 // runEvents subscribes and runs Events until the test ends.
 func runEvents(tb testing.TB, b broker.Broker, p Putter) *Events {
 	tb.Helper()
-	events := NewEvents(EventsConfig{Store: p, Log: slog.New(slog.DiscardHandler)})
+	events := NewEvents(EventsConfig{Store: p, Log: testkit.QuietLog()})
 	if err := events.Subscribe(b); err != nil {
 		tb.Fatal(err)
 	}
@@ -123,14 +105,14 @@ func settle(count func() uint64, want uint64) (got uint64, at time.Time) {
 func BenchmarkBusNATS(b *testing.B) {
 	for _, contentType := range []string{"application/protobuf", "application/json"} {
 		b.Run(contentType, func(b *testing.B) {
-			url := startNATS(b)
+			url := natstest.Start(b, nil).URL()
 			events := runEvents(b, connect(b, quietNATS(url)), roomy())
 			bus := connect(b, quietNATS(url))
 			ready(b, bus, events)
 			pub := newPublisher(bus, contentType)
 			const n = 200000
 			var accepted, received, dropped, seconds float64
-			cpu := cpuTime(b)
+			cpu := testkit.CPUTime(b)
 			for b.Loop() {
 				before := events.Counters().Topics[health.TopicHealthCheck]
 				start := time.Now()
@@ -153,7 +135,7 @@ func BenchmarkBusNATS(b *testing.B) {
 			b.ReportMetric(n*loops/seconds, "published/s")
 			b.ReportMetric(dropped/loops, "dropped/op")
 			b.ReportMetric(n-received/loops, "lost/op")
-			b.ReportMetric(float64(cpuTime(b)-cpu)/(n*loops), "cpu-ns/event")
+			b.ReportMetric(float64(testkit.CPUTime(b)-cpu)/(n*loops), "cpu-ns/event")
 		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"github.com/microhq/monitor-srv/store"
 )
@@ -64,7 +65,7 @@ func TestT9BlockedStoreKeepsStatusesAndFailuresAndRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		blocked := make(chan struct{})
 		p := &putter{block: func(*store.Event) store.Outcome { <-blocked; return store.Accepted }}
-		events := NewEvents(EventsConfig{Store: p, MaxQueued: 1000, Log: slog.New(slog.DiscardHandler)})
+		events := NewEvents(EventsConfig{Store: p, MaxQueued: 1000, Log: testkit.QuietLog()})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- events.Run(ctx) }()
@@ -118,7 +119,7 @@ func TestT9BlockedStoreKeepsStatusesAndFailuresAndRecovers(t *testing.T) {
 func TestRunDrainsWhatWaitsAndThenTakesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &putter{block: func(*store.Event) store.Outcome { time.Sleep(time.Millisecond); return store.Stale }}
-		events := NewEvents(EventsConfig{Store: p, Log: slog.New(slog.DiscardHandler)})
+		events := NewEvents(EventsConfig{Store: p, Log: testkit.QuietLog()})
 		wire := wireOf(t, typicalCheck())
 		for range 100 {
 			events.receive(store.KindCheck, protobuf, wire)
@@ -140,7 +141,7 @@ func TestRunDrainsWhatWaitsAndThenTakesNothing(t *testing.T) {
 func TestRunDrainsWithinItsBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &putter{block: func(*store.Event) store.Outcome { time.Sleep(100 * time.Millisecond); return store.Refused }}
-		events := NewEvents(EventsConfig{Store: p, DrainTimeout: time.Second, Log: slog.New(slog.DiscardHandler)})
+		events := NewEvents(EventsConfig{Store: p, DrainTimeout: time.Second, Log: testkit.QuietLog()})
 		wire := wireOf(t, typicalCheck())
 		for range 1000 {
 			events.receive(store.KindCheck, protobuf, wire)
@@ -163,7 +164,7 @@ func TestRunDrainsWithinItsBound(t *testing.T) {
 }
 
 func TestT62OversizedAndForeignMessagesAreRejected(t *testing.T) {
-	events := NewEvents(EventsConfig{Store: &putter{}, Log: slog.New(slog.DiscardHandler)})
+	events := NewEvents(EventsConfig{Store: &putter{}, Log: testkit.QuietLog()})
 	ten := typicalCheck()
 	ten.Description = strings.Repeat("x", 10<<20)
 	events.receive(store.KindCheck, protobuf, wireOf(t, ten))
@@ -229,7 +230,7 @@ func TestPanicOfTheStoreSpoilsOneEvent(t *testing.T) {
 			}
 			return store.Accepted
 		}}
-		events := NewEvents(EventsConfig{Store: p, Log: slog.New(slog.DiscardHandler)})
+		events := NewEvents(EventsConfig{Store: p, Log: testkit.QuietLog()})
 		for _, id := range []string{"a", "bad", "b"} {
 			events.receive(store.KindCheck, protobuf, identityOf("s", "1", "n", id))
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"testing"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/microhq/monitor-srv/guard"
 	guardtransport "github.com/microhq/monitor-srv/guard/transport"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
@@ -54,7 +54,7 @@ func newView() *view { return newViewOf(store.Config{}) }
 
 func newViewOf(cfg store.Config) *view {
 	st := store.New(cfg)
-	return &view{st, NewEvents(EventsConfig{Store: st, Log: slog.New(slog.DiscardHandler)})}
+	return &view{st, NewEvents(EventsConfig{Store: st, Log: testkit.QuietLog()})}
 }
 
 func (v *view) feed(kind store.Kind, contentType string, body []byte) {
@@ -80,7 +80,7 @@ func kindOf(m proto.Message) store.Kind {
 }
 
 func (v *view) monitor() *Monitor {
-	return NewMonitor(MonitorConfig{Store: v.store, Instance: "monitor-1", Log: slog.New(slog.DiscardHandler)})
+	return NewMonitor(MonitorConfig{Store: v.store, Instance: "monitor-1", Log: testkit.QuietLog()})
 }
 
 // port is a real server of go-micro behind the guarded transport.
@@ -92,7 +92,7 @@ type port struct {
 // serve serves m until the test ends, with the given options over the usual ones.
 func serve(tb testing.TB, m *Monitor, opts ...server.Option) *port {
 	tb.Helper()
-	quiet := slog.New(slog.DiscardHandler)
+	quiet := testkit.QuietLog()
 	s := server.NewServer(append([]server.Option{
 		server.Name("go.micro.srv.monitor"),
 		server.Address("127.0.0.1:0"),

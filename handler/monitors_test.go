@@ -15,6 +15,7 @@ import (
 
 	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
@@ -42,7 +43,7 @@ func monitored(t *testing.T, change func(*access.Policy)) *Monitor {
 	}
 	group := monitor.NewGroup(monitor.Config{
 		Probes: probe.Builtin(), Actions: action.Builtin(), Recorder: noRecorder{},
-		Deliverer: action.NewDeliverer(action.Options{}), Log: slog.New(slog.DiscardHandler),
+		Deliverer: action.NewDeliverer(action.Options{}), Log: testkit.QuietLog(),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -53,7 +54,7 @@ func monitored(t *testing.T, change func(*access.Policy)) *Monitor {
 	t.Cleanup(func() { cancel(); <-done })
 	return NewMonitor(MonitorConfig{
 		Store: store.New(store.Config{}), Group: group, Policy: policy, Instance: "here",
-		Log: slog.New(slog.DiscardHandler), Level: new(slog.LevelVar),
+		Log: testkit.QuietLog(), Level: new(slog.LevelVar),
 	})
 }
 

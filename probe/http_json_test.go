@@ -5,9 +5,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func TestJSONRules(t *testing.T) {
@@ -66,19 +67,12 @@ type weighed struct {
 
 func (w *weighed) Read(b []byte) (int, error) {
 	if w.first == 0 {
-		w.first = heap()
+		w.first = testkit.HeapInUse()
 	}
 	if w.last == 0 && w.text.Len() <= len(b) {
-		w.last = heap()
+		w.last = testkit.HeapInUse()
 	}
 	return w.text.Read(b)
-}
-
-func heap() int64 {
-	var stats runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&stats)
-	return int64(stats.HeapAlloc)
 }
 
 // T37: what operators register holds little of a body.

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // TestT60FloodLosesNoUpdates: 100,000 new ids while 1,000 nodes report.
@@ -17,7 +19,7 @@ func TestT60FloodLosesNoUpdates(t *testing.T) {
 			}
 		}
 		report(unix())
-		before := heap()
+		before := testkit.HeapInUse()
 		sent := 0
 		for range 60 { // seconds
 			for range flood / 60 {
@@ -52,7 +54,7 @@ func TestT60FloodLosesNoUpdates(t *testing.T) {
 			time.Sleep(time.Minute)
 		}
 		report(unix())
-		after := heap()
+		after := testkit.HeapInUse()
 		t.Logf("heap %d kB before, %d kB after", before/1000, after/1000)
 		if after > before+before/5 {
 			t.Errorf("the heap grew from %d to %d", before, after)

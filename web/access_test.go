@@ -14,6 +14,7 @@ import (
 
 	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
 )
@@ -248,7 +249,7 @@ func TestT73ExecIsNotRegisteredByAnyWriting(t *testing.T) {
 		t.Fatalf("a command ran: %v", err)
 	}
 	allowed.want(registerCall(admin, fmt.Sprintf(`{"name":"x","interval":1,"probe":{"type":"exec","command":"%s"}}`, script)), 200)
-	eventually(t, "the command runs where it may", func() bool {
+	testkit.Eventually(t, 10*time.Second, "the command runs where it may", func() bool {
 		_, err := os.Stat(filepath.Join(dir, "ran"))
 		return err == nil
 	})
@@ -259,7 +260,7 @@ func TestT73ExecIsNotRegisteredByAnyWriting(t *testing.T) {
 // with other tests, so the best of three means counts.
 func TestT69AnswersOfWrongAndMissingTokensTakeTheSameTime(t *testing.T) {
 	const calls = 1000
-	w := newWorld(t, options{web: func(c *Config) { c.Log = discard() }})
+	w := newWorld(t, options{web: func(c *Config) { c.Log = testkit.QuietLog() }})
 	best := time.Hour
 	address, client := 0, w.client
 	for range 3 {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/anishathalye/porcupine"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/monitor"
 )
 
@@ -153,7 +155,7 @@ func TestT52StormOfChangesIsLinearizable(t *testing.T) {
 	case os.Getenv("MONITOR_LONG") != "":
 		round = 20 * time.Second
 	}
-	w := newWorld(t, options{web: func(c *Config) { c.Log = discard() }})
+	w := newWorld(t, options{web: func(c *Config) { c.Log = testkit.QuietLog() }})
 	listed := time.Hour
 	for k := range 3 {
 		s := &storm{w: w, begin: time.Now(), ids: make([]atomic.Int64, 20)}
@@ -213,7 +215,7 @@ func (w *world) wantNoGhost() {
 			running++
 		}
 	}
-	eventually(w.t, "as many probes are open as monitors are listed as running", func() bool {
+	testkit.Eventually(w.t, 10*time.Second, "as many probes are open as monitors are listed as running", func() bool {
 		return w.open.Load() == int64(running)
 	})
 }
@@ -241,7 +243,7 @@ func TestG35StartDuringRemovalLeavesNoGhost(t *testing.T) {
 // TestG30ListsAreAsLongAsTheMonitorsThatAre lists nothing after many ids: goma
 // took half a millisecond for these, many times more with the race detector.
 func TestG30ListsAreAsLongAsTheMonitorsThatAre(t *testing.T) {
-	w := newWorld(t, options{web: func(c *Config) { c.Log = discard() }})
+	w := newWorld(t, options{web: func(c *Config) { c.Log = testkit.QuietLog() }})
 	for range 20_000 {
 		d, err := monitor.ParseOne(definition("a"))
 		if err != nil {

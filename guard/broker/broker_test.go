@@ -19,15 +19,15 @@ import (
 func TestBrokerSubscribesUntilItHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fails := 3
-		f := &brkFake{connect: registrytest.ErrFake, subscribe: func(string) error {
+		f := &fakeBroker{connect: registrytest.ErrFake, subscribe: func(string) error {
 			if fails--; fails >= 0 {
 				return registrytest.ErrFake
 			}
 			return nil
 		}}
-		b := brkOf(f, nil)
+		b := guarded(f, nil)
 		got := make(chan string, 10)
-		brkSubscribe(t, b, "a", func(e broker.Event) error { got <- string(e.Message().Body); return nil })
+		subscribe(t, b, "a", func(e broker.Event) error { got <- string(e.Message().Body); return nil })
 		testkit.Run(t, b)
 		synctest.Wait()
 		if s := b.State(); s.OK || s.Reason != "broker fake: not connected yet" {
@@ -62,18 +62,18 @@ func TestBrokerSubscribesUntilItHolds(t *testing.T) {
 }
 
 func TestBrokerRefusesASecondSubscription(t *testing.T) {
-	b := brkOf(&brkFake{}, nil)
-	sub := brkSubscribe(t, b, "a", brkIgnore)
-	_, err := b.Subscribe("a", brkIgnore)
+	b := guarded(&fakeBroker{}, nil)
+	sub := subscribe(t, b, "a", ignoreEvent)
+	_, err := b.Subscribe("a", ignoreEvent)
 	if want := `subscribing to "a": it is subscribed already: unsubscribe first`; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	if err := errors.Join(sub.Unsubscribe(), sub.Unsubscribe()); err != nil {
 		t.Error(err)
 	}
-	brkSubscribe(t, b, "a", brkIgnore)
+	subscribe(t, b, "a", ignoreEvent)
 	for i := 0; err == nil || strings.Contains(err.Error(), "already: unsub"); i++ {
-		if _, err = b.Subscribe(fmt.Sprint("topic-", i), brkIgnore); i > 1000 {
+		if _, err = b.Subscribe(fmt.Sprint("topic-", i), ignoreEvent); i > 1000 {
 			t.Fatal("topics without end")
 		}
 	}
@@ -84,20 +84,20 @@ func TestBrokerRefusesASecondSubscription(t *testing.T) {
 
 func TestBrokerUnsubscribeTakesEffectAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &brkFake{}
-		b := brkOf(f, nil)
+		f := &fakeBroker{}
+		b := guarded(f, nil)
 		testkit.Run(t, b)
 		_ = b.Connect()
 		first, second := 0, 0
-		sub := brkSubscribe(t, b, "a", func(broker.Event) error { first++; return nil })
+		sub := subscribe(t, b, "a", func(broker.Event) error { first++; return nil })
 		synctest.Wait()
 		old := f.subs["a"]
 		if err := sub.Unsubscribe(); err != nil {
 			t.Fatal(err)
 		}
-		brkSubscribe(t, b, "a", func(broker.Event) error { second++; return nil })
+		subscribe(t, b, "a", func(broker.Event) error { second++; return nil })
 		synctest.Wait()
-		_ = old(brkEvent{topic: "a", m: &broker.Message{}}) // one that was on its way
+		_ = old(fakeEvent{topic: "a", m: &broker.Message{}}) // one that was on its way
 		f.send("a", "")
 		if first != 0 || second != 1 {
 			t.Errorf("events: %d to the old handler, %d to the new; calls %v", first, second, f.calls)
@@ -111,11 +111,11 @@ func TestBrokerUnsubscribeTakesEffectAtOnce(t *testing.T) {
 
 func TestBrokerHandlerErrorsAndPanicsAreCountedAndLoggedRarely(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, log := &brkFake{}, &testkit.LogBuffer{}
-		b := brkOf(f, func(cfg *guardbroker.Config) { cfg.Logger = log.Logger() })
+		f, log := &fakeBroker{}, &testkit.LogBuffer{}
+		b := guarded(f, func(cfg *guardbroker.Config) { cfg.Logger = log.Logger() })
 		testkit.Run(t, b)
 		_ = b.Connect()
-		brkSubscribe(t, b, "bad", func(e broker.Event) error {
+		subscribe(t, b, "bad", func(e broker.Event) error {
 			if string(e.Message().Body) == "panic" {
 				panic("in a handler")
 			}
@@ -145,8 +145,8 @@ func TestBrokerHandlerErrorsAndPanicsAreCountedAndLoggedRarely(t *testing.T) {
 func TestBrokerPublishIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
-		f := &brkFake{publish: func(*broker.Message) error { <-hang; return nil }}
-		b := brkOf(f, func(cfg *guardbroker.Config) { cfg.MaxPublishes = 3 })
+		f := &fakeBroker{publish: func(*broker.Message) error { <-hang; return nil }}
+		b := guarded(f, func(cfg *guardbroker.Config) { cfg.MaxPublishes = 3 })
 		stop := testkit.Run(t, b)
 		_ = b.Connect()
 		msg := &broker.Message{Body: []byte("x")}
@@ -185,8 +185,8 @@ func TestBrokerPublishIsBounded(t *testing.T) {
 
 func TestBrokerPublishNamesTheTopic(t *testing.T) {
 	var got *broker.Message
-	f := &brkFake{publish: func(m *broker.Message) error { got = m; return nil }}
-	b := brkOf(f, nil)
+	f := &fakeBroker{publish: func(m *broker.Message) error { got = m; return nil }}
+	b := guarded(f, nil)
 	msg := &broker.Message{Header: map[string]string{"k": "v"}}
 	if err := b.Publish("a", msg); err != nil {
 		t.Fatal(err)
@@ -202,11 +202,11 @@ func TestBrokerPublishNamesTheTopic(t *testing.T) {
 func TestBrokerDisconnectIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
-		f := &brkFake{disconnect: hang}
-		b := brkOf(f, nil)
+		f := &fakeBroker{disconnect: hang}
+		b := guarded(f, nil)
 		stop := testkit.Run(t, b)
 		_ = b.Connect()
-		brkSubscribe(t, b, "a", brkIgnore)
+		subscribe(t, b, "a", ignoreEvent)
 		synctest.Wait()
 		start := time.Now()
 		err := b.Disconnect()
@@ -235,7 +235,7 @@ func TestBrokerDisconnectIsBounded(t *testing.T) {
 
 func TestBrokerWithoutRunDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := brkOf(&brkFake{}, nil)
+		b := guarded(&fakeBroker{}, nil)
 		start := time.Now()
 		if err := errors.Join(b.Connect(), b.Disconnect(), b.Connect()); err != nil || time.Since(start) != 0 {
 			t.Errorf("%v after %v", err, time.Since(start))

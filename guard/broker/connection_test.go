@@ -2,50 +2,51 @@ package broker
 
 import (
 	"errors"
-	"log/slog"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"go-micro.dev/v4/broker"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// linkFake is an inner broker whose connection the test breaks by hand.
-type linkFake struct {
+// fakeBroker is an inner broker whose connection the test breaks by hand.
+type fakeBroker struct {
 	broker.Broker
 	link  *link
 	calls []string
 }
 
-func (f *linkFake) String() string { return "fake" }
+func (f *fakeBroker) String() string { return "fake" }
 
-func (f *linkFake) Connect() error {
+func (f *fakeBroker) Connect() error {
 	f.calls = append(f.calls, "connect")
 	f.link.up()
 	return nil
 }
 
-func (f *linkFake) Disconnect() error {
+func (f *fakeBroker) Disconnect() error {
 	f.calls = append(f.calls, "disconnect")
 	return nil
 }
 
-func (f *linkFake) Subscribe(topic string, _ broker.Handler, _ ...broker.SubscribeOption) (broker.Subscriber, error) {
+func (f *fakeBroker) Subscribe(topic string, _ broker.Handler, _ ...broker.SubscribeOption) (broker.Subscriber, error) {
 	f.calls = append(f.calls, "subscribe "+topic)
-	return linkFakeSub(topic), nil
+	return fakeSubscriber(topic), nil
 }
 
-type linkFakeSub string
+type fakeSubscriber string
 
-func (s linkFakeSub) Options() broker.SubscribeOptions { return broker.SubscribeOptions{} }
-func (s linkFakeSub) Topic() string                    { return string(s) }
-func (s linkFakeSub) Unsubscribe() error               { return nil }
+func (s fakeSubscriber) Options() broker.SubscribeOptions { return broker.SubscribeOptions{} }
+func (s fakeSubscriber) Topic() string                    { return string(s) }
+func (s fakeSubscriber) Unsubscribe() error               { return nil }
 
 func TestBrokerConnectsAndSubscribesAgainAfterALossForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &linkFake{link: newLink("fake")}
-		b := newBroker(f, Config{Logger: slog.New(slog.DiscardHandler)}, f.link)
+		f := &fakeBroker{link: newLink("fake")}
+		b := newBroker(f, Config{Logger: testkit.QuietLog()}, f.link)
 		done := make(chan error, 1)
 		ctx := t.Context()
 		go func() { done <- b.Run(ctx) }()

@@ -11,8 +11,8 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// brkFake is an inner broker that does what the test says.
-type brkFake struct {
+// fakeBroker is an inner broker that does what the test says.
+type fakeBroker struct {
 	mu         sync.Mutex
 	connected  bool                      // guarded by mu
 	subs       map[string]broker.Handler // guarded by mu; live, by topic
@@ -23,12 +23,12 @@ type brkFake struct {
 	disconnect chan struct{} // guarded by mu; Disconnect waits until it is closed
 }
 
-func (f *brkFake) Init(...broker.Option) error { return nil }
-func (f *brkFake) Options() broker.Options     { return broker.Options{} }
-func (f *brkFake) Address() string             { return "nats://user:hunter2@host:1" }
-func (f *brkFake) String() string              { return "fake" }
+func (f *fakeBroker) Init(...broker.Option) error { return nil }
+func (f *fakeBroker) Options() broker.Options     { return broker.Options{} }
+func (f *fakeBroker) Address() string             { return "nats://user:hunter2@host:1" }
+func (f *fakeBroker) String() string              { return "fake" }
 
-func (f *brkFake) Connect() error {
+func (f *fakeBroker) Connect() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls = append(f.calls, "connect")
@@ -36,7 +36,7 @@ func (f *brkFake) Connect() error {
 	return f.connect
 }
 
-func (f *brkFake) Disconnect() error {
+func (f *fakeBroker) Disconnect() error {
 	f.mu.Lock()
 	f.calls = append(f.calls, "disconnect")
 	f.connected = false
@@ -48,7 +48,7 @@ func (f *brkFake) Disconnect() error {
 	return nil
 }
 
-func (f *brkFake) Publish(_ string, m *broker.Message, _ ...broker.PublishOption) error {
+func (f *fakeBroker) Publish(_ string, m *broker.Message, _ ...broker.PublishOption) error {
 	f.mu.Lock()
 	publish := f.publish
 	f.mu.Unlock()
@@ -58,7 +58,7 @@ func (f *brkFake) Publish(_ string, m *broker.Message, _ ...broker.PublishOption
 	return publish(m)
 }
 
-func (f *brkFake) Subscribe(topic string, h broker.Handler, _ ...broker.SubscribeOption) (broker.Subscriber, error) {
+func (f *fakeBroker) Subscribe(topic string, h broker.Handler, _ ...broker.SubscribeOption) (broker.Subscriber, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls = append(f.calls, "subscribe "+topic)
@@ -74,35 +74,35 @@ func (f *brkFake) Subscribe(topic string, h broker.Handler, _ ...broker.Subscrib
 		f.subs = make(map[string]broker.Handler)
 	}
 	f.subs[topic] = h
-	return &brkFakeSub{f: f, topic: topic}, nil
+	return &fakeSubscriber{f: f, topic: topic}, nil
 }
 
-func (f *brkFake) set(change func()) {
+func (f *fakeBroker) set(change func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	change()
 }
 
 // send hands an event to the live handler and tells whether there was one.
-func (f *brkFake) send(topic, body string) bool {
+func (f *fakeBroker) send(topic, body string) bool {
 	f.mu.Lock()
 	h := f.subs[topic]
 	f.mu.Unlock()
 	if h == nil {
 		return false
 	}
-	_ = h(brkEvent{topic: topic, m: &broker.Message{Body: []byte(body)}})
+	_ = h(fakeEvent{topic: topic, m: &broker.Message{Body: []byte(body)}})
 	return true
 }
 
-type brkFakeSub struct {
-	f     *brkFake
+type fakeSubscriber struct {
+	f     *fakeBroker
 	topic string
 }
 
-func (s *brkFakeSub) Options() broker.SubscribeOptions { return broker.SubscribeOptions{} }
-func (s *brkFakeSub) Topic() string                    { return s.topic }
-func (s *brkFakeSub) Unsubscribe() error {
+func (s *fakeSubscriber) Options() broker.SubscribeOptions { return broker.SubscribeOptions{} }
+func (s *fakeSubscriber) Topic() string                    { return s.topic }
+func (s *fakeSubscriber) Unsubscribe() error {
 	s.f.mu.Lock()
 	defer s.f.mu.Unlock()
 	s.f.calls = append(s.f.calls, "unsubscribe "+s.topic)
@@ -110,17 +110,17 @@ func (s *brkFakeSub) Unsubscribe() error {
 	return nil
 }
 
-type brkEvent struct {
+type fakeEvent struct {
 	topic string
 	m     *broker.Message
 }
 
-func (e brkEvent) Topic() string            { return e.topic }
-func (e brkEvent) Message() *broker.Message { return e.m }
-func (e brkEvent) Ack() error               { return nil }
-func (e brkEvent) Error() error             { return nil }
+func (e fakeEvent) Topic() string            { return e.topic }
+func (e fakeEvent) Message() *broker.Message { return e.m }
+func (e fakeEvent) Ack() error               { return nil }
+func (e fakeEvent) Error() error             { return nil }
 
-func brkOf(f *brkFake, change func(*guardbroker.Config)) *guardbroker.Broker {
+func guarded(f *fakeBroker, change func(*guardbroker.Config)) *guardbroker.Broker {
 	cfg := guardbroker.Config{Logger: testkit.QuietLog()}
 	if change != nil {
 		change(&cfg)
@@ -128,10 +128,10 @@ func brkOf(f *brkFake, change func(*guardbroker.Config)) *guardbroker.Broker {
 	return guardbroker.New(f, cfg)
 }
 
-func brkIgnore(broker.Event) error { return nil }
+func ignoreEvent(broker.Event) error { return nil }
 
-// brkSubscribe subscribes or fails the test.
-func brkSubscribe(t testing.TB, b *guardbroker.Broker, topic string, h broker.Handler) broker.Subscriber {
+// subscribe subscribes or fails the test.
+func subscribe(t testing.TB, b *guardbroker.Broker, topic string, h broker.Handler) broker.Subscriber {
 	t.Helper()
 	s, err := b.Subscribe(topic, h)
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit/registrytest"
 )
 
-// brkPost posts to the broker's port and gives the status, or 0 if it was cut.
-func brkPost(t *testing.T, b *guardbroker.Broker, path, contentType string, body io.Reader) int {
+// post posts to the broker's port and gives the status, or 0 if it was cut.
+func post(t *testing.T, b *guardbroker.Broker, path, contentType string, body io.Reader) int {
 	t.Helper()
 	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	req, err := http.NewRequest(http.MethodPost, "http://"+b.Address()+path, body)
@@ -39,11 +39,11 @@ func brkPost(t *testing.T, b *guardbroker.Broker, path, contentType string, body
 
 func TestTrap5MalformedEventsAreRefused(t *testing.T) {
 	testkit.NoLeaks(t)
-	reg, log := &registrytest.FakeRegistry{}, &testkit.LogBuffer{}
-	b, _ := brkHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) { cfg.Logger = log.Logger() })
-	n := brkCount(t, b, "t")
+	reg, log := &registrytest.Fake{}, &testkit.LogBuffer{}
+	b, _ := startHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) { cfg.Logger = log.Logger() })
+	n := countEvents(t, b, "t")
 	id := ""
-	for id = range reg.Held {
+	for id = range reg.Services {
 	}
 	good := `{"Header":{"Micro-Topic":"t"},"Body":"eA=="}`
 	for _, c := range []struct {
@@ -68,7 +68,7 @@ func TestTrap5MalformedEventsAreRefused(t *testing.T) {
 		{"/?id=" + id, ";;", good, 415},
 		{"/other?id=" + id, "application/json", good, 404}, // the stock handler would take it
 	} {
-		if got := brkPost(t, b, c.path, c.contentType, strings.NewReader(c.body)); got != c.want {
+		if got := post(t, b, c.path, c.contentType, strings.NewReader(c.body)); got != c.want {
 			t.Errorf("%s %q %.40q: status %d, want %d", c.path, c.contentType, c.body, got, c.want)
 		}
 	}
@@ -91,34 +91,34 @@ func TestTrap5MalformedEventsAreRefused(t *testing.T) {
 
 func TestHTTPBrokerTakesEventsUpToItsLimit(t *testing.T) {
 	testkit.NoLeaks(t)
-	b, _ := brkHTTP(t, &registrytest.FakeRegistry{}, nil)
+	b, _ := startHTTP(t, &registrytest.Fake{}, nil)
 	body := func(n int) io.Reader {
 		head, tail := `{"Header":{"Micro-Topic":"t"},"Body":"`, `"}`
 		fill := strings.Repeat("A", (n-len(head)-len(tail))/4*4)
 		return strings.NewReader(head + fill + tail + strings.Repeat(" ", n-len(head)-len(tail)-len(fill)))
 	}
-	if got := brkPost(t, b, "/", "", body(365912)); got != 200 {
+	if got := post(t, b, "/", "", body(365912)); got != 200 {
 		t.Errorf("at the limit: %d, want 200", got)
 	}
-	if got := brkPost(t, b, "/", "", struct{ io.Reader }{body(365912)}); got != 200 {
+	if got := post(t, b, "/", "", struct{ io.Reader }{body(365912)}); got != 200 {
 		t.Errorf("at the limit in chunks: %d, want 200", got)
 	}
 	// The connection may be cut before the sender has read why.
-	if got := brkPost(t, b, "/", "", body(365913)); got != 413 && got != 0 {
+	if got := post(t, b, "/", "", body(365913)); got != 413 && got != 0 {
 		t.Errorf("past the limit: %d, want 413", got)
 	}
-	if got := brkPost(t, b, "/", "", struct{ io.Reader }{body(365913)}); got != 413 && got != 0 {
+	if got := post(t, b, "/", "", struct{ io.Reader }{body(365913)}); got != 413 && got != 0 {
 		t.Errorf("past the limit in chunks: %d, want 413", got)
 	}
 }
 
 func TestTrap10SlowConnectionsAreClosed(t *testing.T) {
-	testkit.SkipShort(t)
+	testkit.SkipIfShort(t)
 	testkit.NoLeaks(t)
-	b, _ := brkHTTP(t, &registrytest.FakeRegistry{}, func(cfg *guardbroker.HTTPConfig) {
+	b, _ := startHTTP(t, &registrytest.Fake{}, func(cfg *guardbroker.HTTPConfig) {
 		cfg.HeaderTimeout, cfg.BodyTimeout, cfg.Timeout = time.Second, 4*time.Second, 10*time.Second
 	})
-	n := brkCount(t, b, "t")
+	n := countEvents(t, b, "t")
 	const headerLimit, bodyLimit = 4500 * time.Millisecond, 12 * time.Second
 	starts := map[string]struct {
 		text  string
@@ -156,7 +156,7 @@ func TestTrap10SlowConnectionsAreClosed(t *testing.T) {
 	}
 	// Well-behaved events pass meanwhile.
 	for range 20 {
-		if err := b.Publish("t", brkMessage("x")); err != nil {
+		if err := b.Publish("t", message("x")); err != nil {
 			t.Error(err)
 		}
 	}
@@ -171,7 +171,7 @@ func TestTrap10SlowConnectionsAreClosed(t *testing.T) {
 
 func TestHTTPBrokerClosesConnectionsPastTheCap(t *testing.T) {
 	testkit.NoLeaks(t)
-	b, _ := brkHTTP(t, &registrytest.FakeRegistry{}, func(cfg *guardbroker.HTTPConfig) { cfg.MaxConns = 10 })
+	b, _ := startHTTP(t, &registrytest.Fake{}, func(cfg *guardbroker.HTTPConfig) { cfg.MaxConns = 10 })
 	var conns []net.Conn
 	for range 30 {
 		conn, err := net.Dial("tcp", b.Address())
@@ -184,8 +184,8 @@ func TestHTTPBrokerClosesConnectionsPastTheCap(t *testing.T) {
 	for _, conn := range conns {
 		_ = conn.Close()
 	}
-	n := brkCount(t, b, "t")
-	testkit.Eventually(t, 5*time.Second, "room again", func() bool { return b.Publish("t", brkMessage("x")) == nil })
+	n := countEvents(t, b, "t")
+	testkit.Eventually(t, 5*time.Second, "room again", func() bool { return b.Publish("t", message("x")) == nil })
 	if n.Load() == 0 {
 		t.Error("no event")
 	}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,52 +18,25 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit/registrytest"
 )
 
-// brkChildEnv tells a process of the tests to be the broker that is measured: with
+// childEnv tells a process of the tests to be the broker that is measured: with
 // one of its own, nothing but the broker's memory is counted.
-const brkChildEnv = "GUARD_TEST_HTTP_BROKER"
+const childEnv = "GUARD_TEST_HTTP_BROKER"
 
-// brkZero is blank without end.
-type brkZero struct{}
+// blanks is blank without end.
+type blanks struct{}
 
-func (brkZero) Read(p []byte) (int, error) {
+func (blanks) Read(p []byte) (int, error) {
 	for i := range p {
 		p[i] = ' '
 	}
 	return len(p), nil
 }
 
-// brkPeak gives the peak of a process's memory since brkResetPeak, in bytes.
-func brkPeak(t *testing.T, pid int) int64 {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.SplitSeq(string(status), "\n") {
-		if text, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kb, err := strconv.ParseInt(strings.Fields(text)[0], 10, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return kb << 10
-		}
-	}
-	t.Fatal("the kernel tells no VmHWM")
-	return 0
-}
-
-func brkResetPeak(t *testing.T, pid int) {
-	t.Helper()
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// brkChild runs a broker until its input ends: it prints its address, and on each
+// runChild runs a broker until its input ends: it prints its address, and on each
 // line what it has counted.
-func brkChild(t *testing.T) {
-	b, _ := brkHTTP(t, &registrytest.FakeRegistry{}, nil)
-	n := brkCount(t, b, "t")
+func runChild(t *testing.T) {
+	b, _ := startHTTP(t, &registrytest.Fake{}, nil)
+	n := countEvents(t, b, "t")
 	debug.FreeOSMemory()
 	fmt.Println("address", b.Address())
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
@@ -72,11 +44,11 @@ func brkChild(t *testing.T) {
 	}
 }
 
-// brkStartChild starts this test once more as the broker.
-func brkStartChild(t *testing.T) (address string, pid int, counted func() string) {
+// startChild starts this test once more as the broker.
+func startChild(t *testing.T) (address string, pid int, counted func() string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.timeout=120s")
-	cmd.Env = append(os.Environ(), brkChildEnv+"=1")
+	cmd.Env = append(os.Environ(), childEnv+"=1")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -114,23 +86,23 @@ func brkStartChild(t *testing.T) (address string, pid int, counted func() string
 }
 
 func TestTrap10BodyOf300MBIsRefused(t *testing.T) {
-	if os.Getenv(brkChildEnv) != "" {
-		brkChild(t)
+	if os.Getenv(childEnv) != "" {
+		runChild(t)
 		return
 	}
 	testkit.NoLeaks(t)
-	address, pid, counted := brkStartChild(t)
-	brkResetPeak(t, pid)
-	before := brkPeak(t, pid)
+	address, pid, counted := startChild(t)
+	testkit.ResetPeak(t, pid)
+	before := testkit.PeakMemory(t, pid)
 	var all errgroup.Group
 	for _, path := range []string{"/", "/?id=x", "/other"} {
-		all.Go(func() error { return brkPost300MB(address, path, true) })
-		all.Go(func() error { return brkPost300MB(address, path, false) })
+		all.Go(func() error { return post300MB(address, path, true) })
+		all.Go(func() error { return post300MB(address, path, false) })
 	}
 	if err := all.Wait(); err != nil {
 		t.Error(err)
 	}
-	grown := brkPeak(t, pid) - before
+	grown := testkit.PeakMemory(t, pid) - before
 	t.Logf("six bodies of 300 MB: peak memory grew by %.1f MiB from %.1f MiB", float64(grown)/(1<<20), float64(before)/(1<<20))
 	if grown > 16<<20 {
 		t.Errorf("memory grew by %d MiB, want 16 at most", grown>>20)
@@ -140,12 +112,12 @@ func TestTrap10BodyOf300MBIsRefused(t *testing.T) {
 	}
 }
 
-// brkPost300MB posts with or without the length told, and wants a refusal.
-func brkPost300MB(address, path string, known bool) error {
+// post300MB posts with or without the length told, and wants a refusal.
+func post300MB(address, path string, known bool) error {
 	const size = 300 << 20
 	transport := &http.Transport{DisableKeepAlives: true, WriteBufferSize: 64 << 10}
 	client := &http.Client{Timeout: 60 * time.Second, Transport: transport}
-	req, err := http.NewRequest(http.MethodPost, "http://"+address+path, io.LimitReader(brkZero{}, size))
+	req, err := http.NewRequest(http.MethodPost, "http://"+address+path, io.LimitReader(blanks{}, size))
 	if err != nil {
 		return err
 	}

@@ -23,8 +23,8 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit/registrytest"
 )
 
-// brkHTTP starts a guarded http broker on the registry.
-func brkHTTP(t *testing.T, reg registry.Registry, change func(*guardbroker.HTTPConfig)) (b *guardbroker.Broker, stop func() time.Duration) {
+// startHTTP starts a guarded http broker on the registry.
+func startHTTP(t *testing.T, reg registry.Registry, change func(*guardbroker.HTTPConfig)) (b *guardbroker.Broker, stop func() time.Duration) {
 	t.Helper()
 	cfg := guardbroker.HTTPConfig{Config: guardbroker.Config{Logger: testkit.QuietLog()}, Registry: reg}
 	if change != nil {
@@ -39,19 +39,19 @@ func brkHTTP(t *testing.T, reg registry.Registry, change func(*guardbroker.HTTPC
 	return b, stop
 }
 
-// brkCount subscribes the topic and counts its events.
-func brkCount(t *testing.T, b *guardbroker.Broker, topic string, opts ...broker.SubscribeOption) *atomic.Int64 {
+// countEvents subscribes the topic and counts its events.
+func countEvents(t *testing.T, b *guardbroker.Broker, topic string, opts ...broker.SubscribeOption) *atomic.Int64 {
 	t.Helper()
 	n := &atomic.Int64{}
 	if _, err := b.Subscribe(topic, func(broker.Event) error { n.Add(1); return nil }, opts...); err != nil {
 		t.Fatal(err)
 	}
-	brkLive(t, b)
+	awaitSubscribed(t, b)
 	return n
 }
 
-// brkLive waits until every subscription holds.
-func brkLive(t *testing.T, b *guardbroker.Broker) {
+// awaitSubscribed waits until every subscription holds.
+func awaitSubscribed(t *testing.T, b *guardbroker.Broker) {
 	t.Helper()
 	testkit.Eventually(t, 6*time.Second, "subscribed", func() bool {
 		for _, s := range b.Subscriptions() {
@@ -63,8 +63,8 @@ func brkLive(t *testing.T, b *guardbroker.Broker) {
 	})
 }
 
-// brkStock is go-micro's own http broker, as publishers and subscribers run it.
-func brkStock(t *testing.T, reg registry.Registry) broker.Broker {
+// stockBroker is go-micro's own http broker, as publishers and subscribers run it.
+func stockBroker(t *testing.T, reg registry.Registry) broker.Broker {
 	t.Helper()
 	b := broker.NewBroker(broker.Registry(reg), broker.Logger(guard.NewLogger(testkit.QuietLog())))
 	if err := b.Connect(); err != nil {
@@ -74,26 +74,26 @@ func brkStock(t *testing.T, reg registry.Registry) broker.Broker {
 	return b
 }
 
-func brkMessage(body string) *broker.Message {
+func message(body string) *broker.Message {
 	return &broker.Message{Header: map[string]string{"Content-Type": "application/json"}, Body: []byte(body)}
 }
 
 func TestHTTPBrokerSpeaksWithStockOnes(t *testing.T) {
 	testkit.NoLeaks(t)
-	reg := &registrytest.FakeRegistry{}
-	stock := brkStock(t, reg)
-	b, stop := brkHTTP(t, reg, nil)
+	reg := &registrytest.Fake{}
+	stock := stockBroker(t, reg)
+	b, stop := startHTTP(t, reg, nil)
 	var bodies atomic.Value
-	brkSubscribe(t, b, "t", func(e broker.Event) error {
+	subscribe(t, b, "t", func(e broker.Event) error {
 		bodies.Store(e.Topic() + " " + string(e.Message().Body) + " " + e.Message().Header["Content-Type"])
 		return nil
 	})
-	brkLive(t, b)
-	if err := stock.Publish("t", brkMessage("from stock")); err != nil {
+	awaitSubscribed(t, b)
+	if err := stock.Publish("t", message("from stock")); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, 5*time.Second, "stock to ours", func() bool { return bodies.Load() == "t from stock application/json" })
-	if err := b.Publish("t", brkMessage("from ours")); err != nil {
+	if err := b.Publish("t", message("from ours")); err != nil {
 		t.Fatal(err)
 	}
 	if got := bodies.Load(); got != "t from ours application/json" {
@@ -104,30 +104,30 @@ func TestHTTPBrokerSpeaksWithStockOnes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, _ := brkHTTP(t, reg, nil) // whose cache is empty
-	if err := other.Publish("s", brkMessage("x")); err != nil || <-got != "s x" {
+	other, _ := startHTTP(t, reg, nil) // whose cache is empty
+	if err := other.Publish("s", message("x")); err != nil || <-got != "s x" {
 		t.Errorf("ours to stock: %v", err)
 	}
 	_ = sub.Unsubscribe()
-	if err := b.Publish("nobody", brkMessage("x")); err != nil {
+	if err := b.Publish("nobody", message("x")); err != nil {
 		t.Errorf("an event for nobody: %v", err)
 	}
 	stop()
-	if len(reg.Held) != 0 {
-		t.Errorf("left in the registry: %v", reg.Held)
+	if len(reg.Services) != 0 {
+		t.Errorf("left in the registry: %v", reg.Services)
 	}
 }
 
 func TestHTTPBrokerQueueGetsOneOfTwo(t *testing.T) {
 	testkit.NoLeaks(t)
-	reg := &registrytest.FakeRegistry{}
-	one, _ := brkHTTP(t, reg, nil)
-	two, _ := brkHTTP(t, reg, nil)
-	three, _ := brkHTTP(t, reg, nil)
-	q1, q2 := brkCount(t, one, "t", broker.Queue("q")), brkCount(t, two, "t", broker.Queue("q"))
-	all := brkCount(t, three, "t")
+	reg := &registrytest.Fake{}
+	one, _ := startHTTP(t, reg, nil)
+	two, _ := startHTTP(t, reg, nil)
+	three, _ := startHTTP(t, reg, nil)
+	q1, q2 := countEvents(t, one, "t", broker.Queue("q")), countEvents(t, two, "t", broker.Queue("q"))
+	all := countEvents(t, three, "t")
 	for range 100 {
-		if err := three.Publish("t", brkMessage("x")); err != nil {
+		if err := three.Publish("t", message("x")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -138,17 +138,17 @@ func TestHTTPBrokerQueueGetsOneOfTwo(t *testing.T) {
 
 // A subscriber that hangs costs the publisher nothing that stays.
 func TestTrap5StuckSubscriberCostsThePublisherNothing(t *testing.T) {
-	testkit.SkipShort(t)
+	testkit.SkipIfShort(t)
 	testkit.NoLeaks(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0") // accepts, in the kernel, and says nothing
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	reg := &registrytest.FakeRegistry{}
-	b, _ := brkHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) { cfg.Timeout = 200 * time.Millisecond })
-	n := brkCount(t, b, "t")
-	stuck := registrytest.NewService("micro.http.broker", "t-stuck")
+	reg := &registrytest.Fake{}
+	b, _ := startHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) { cfg.Timeout = 200 * time.Millisecond })
+	n := countEvents(t, b, "t")
+	stuck := registrytest.Service("micro.http.broker", "t-stuck")
 	stuck.Version = "ff.http.broadcast"
 	stuck.Nodes[0].Address = l.Addr().String()
 	stuck.Nodes[0].Metadata = map[string]string{"broker": "http", "topic": "t"}
@@ -159,7 +159,7 @@ func TestTrap5StuckSubscriberCostsThePublisherNothing(t *testing.T) {
 	for range 20 {
 		start := time.Now()
 		// The deadline is 200 ms; the rest is for a machine that is busy with other tests.
-		if err := b.Publish("t", brkMessage("x")); time.Since(start) > 15*time.Second {
+		if err := b.Publish("t", message("x")); time.Since(start) > 15*time.Second {
 			t.Fatalf("publish took %v: %v", time.Since(start), err)
 		}
 	}
@@ -171,18 +171,18 @@ func TestTrap5StuckSubscriberCostsThePublisherNothing(t *testing.T) {
 
 func TestHTTPBrokerDrainsEventsInFlight(t *testing.T) {
 	testkit.NoLeaks(t)
-	b, stop := brkHTTP(t, &registrytest.FakeRegistry{}, nil)
+	b, stop := startHTTP(t, &registrytest.Fake{}, nil)
 	entered, done := make(chan struct{}), make(chan struct{})
 	var finished atomic.Bool
-	brkSubscribe(t, b, "t", func(broker.Event) error {
+	subscribe(t, b, "t", func(broker.Event) error {
 		close(entered)
 		<-done
 		finished.Store(true)
 		return nil
 	})
-	brkLive(t, b)
+	awaitSubscribed(t, b)
 	published := make(chan error, 1)
-	go func() { published <- b.Publish("t", brkMessage("x"), broker.PublishContext(context.Background())) }()
+	go func() { published <- b.Publish("t", message("x"), broker.PublishContext(context.Background())) }()
 	<-entered
 	time.AfterFunc(300*time.Millisecond, func() { close(done) })
 	took := stop()
@@ -200,7 +200,7 @@ func TestHTTPBrokerWaitsForItsPort(t *testing.T) {
 	}
 	b, err := guardbroker.NewHTTP(guardbroker.HTTPConfig{
 		Config:   guardbroker.Config{Logger: testkit.QuietLog(), RetryMin: 20 * time.Millisecond, RetryMax: 20 * time.Millisecond},
-		Registry: &registrytest.FakeRegistry{},
+		Registry: &registrytest.Fake{},
 		Address:  l.Addr().String(),
 	})
 	if err != nil {
@@ -225,14 +225,14 @@ func TestHTTPBrokerAnnouncesTheGivenAddress(t *testing.T) {
 		{"0.0.0.0:0", "10.1.2.3", "10.1.2.3:PORT"},
 		{"0.0.0.0:0", "broker.example:99", "broker.example:99"},
 	} {
-		reg := &registrytest.FakeRegistry{}
-		b, stop := brkHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) { cfg.Address, cfg.Advertise = c.address, c.advertise })
-		brkCount(t, b, "t")
+		reg := &registrytest.Fake{}
+		b, stop := startHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) { cfg.Address, cfg.Advertise = c.address, c.advertise })
+		countEvents(t, b, "t")
 		_, port, err := net.SplitHostPort(b.Address())
 		if err != nil {
 			t.Fatal(err)
 		}
-		for id, s := range reg.Held {
+		for id, s := range reg.Services {
 			if got, want := s.Nodes[0].Address, strings.Replace(c.want, "PORT", port, 1); got != want {
 				t.Errorf("%s announces %q, want %q", id, got, want)
 			}
@@ -240,7 +240,7 @@ func TestHTTPBrokerAnnouncesTheGivenAddress(t *testing.T) {
 		stop()
 	}
 	for _, address := range []string{"host", "1:2:3"} {
-		_, err := guardbroker.NewHTTP(guardbroker.HTTPConfig{Registry: &registrytest.FakeRegistry{}, Address: address})
+		_, err := guardbroker.NewHTTP(guardbroker.HTTPConfig{Registry: &registrytest.Fake{}, Address: address})
 		want := fmt.Sprintf("reading --broker_address=%q: it is no host and port: give host:port, with port 0 for a free one", address)
 		if err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
@@ -259,33 +259,33 @@ func TestHTTPBrokerOverTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reg := &registrytest.FakeRegistry{}
-	b, _ := brkHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) {
+	reg := &registrytest.Fake{}
+	b, _ := startHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) {
 		cfg.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: ca.Pool()}
 	})
-	n := brkCount(t, b, "t")
-	if err := b.Publish("t", brkMessage("x")); err != nil || n.Load() != 1 {
+	n := countEvents(t, b, "t")
+	if err := b.Publish("t", message("x")); err != nil || n.Load() != 1 {
 		t.Errorf("over TLS: %v, %d events", err, n.Load())
 	}
-	stranger, _ := brkHTTP(t, reg, nil)
-	if err := stranger.Publish("t", brkMessage("x")); err == nil || !strings.Contains(err.Error(), "unknown authority") {
+	stranger, _ := startHTTP(t, reg, nil)
+	if err := stranger.Publish("t", message("x")); err == nil || !strings.Contains(err.Error(), "unknown authority") {
 		t.Errorf("a publisher without the CA: %v", err)
 	}
 }
 
 func TestHTTPBrokerRenewsItsAnnouncements(t *testing.T) {
 	testkit.NoLeaks(t)
-	reg := &registrytest.FakeRegistry{}
-	b, stop := brkHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) { cfg.Renew = 20 * time.Millisecond })
-	sub := brkSubscribe(t, b, "t", brkIgnore)
-	brkLive(t, b)
+	reg := &registrytest.Fake{}
+	b, stop := startHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) { cfg.Renew = 20 * time.Millisecond })
+	sub := subscribe(t, b, "t", ignoreEvent)
+	awaitSubscribed(t, b)
 	id := ""
-	reg.Set(func() {
-		for id = range reg.Held {
+	reg.Locked(func() {
+		for id = range reg.Services {
 		}
 	})
-	if reg.Ttl[id] != time.Minute {
-		t.Errorf("ttl %v", reg.Ttl[id])
+	if reg.TTLs[id] != time.Minute {
+		t.Errorf("ttl %v", reg.TTLs[id])
 	}
 	testkit.Eventually(t, 5*time.Second, "renewed", func() bool { return reg.Count("register "+id) > 5 })
 	if err := sub.Unsubscribe(); err != nil {
@@ -293,7 +293,7 @@ func TestHTTPBrokerRenewsItsAnnouncements(t *testing.T) {
 	}
 	testkit.Eventually(t, 5*time.Second, "gone", func() bool { return !reg.Has(id) })
 	before := reg.Count("register " + id)
-	brkCount(t, b, "other")
+	countEvents(t, b, "other")
 	<-time.After(100 * time.Millisecond)
 	if got := reg.Count("register " + id); got != before {
 		t.Errorf("renewed %d times after it was gone", got-before)
@@ -304,11 +304,11 @@ func TestHTTPBrokerRenewsItsAnnouncements(t *testing.T) {
 // Pipelined events on one connection are all answered.
 func TestHTTPBrokerKeepsConnections(t *testing.T) {
 	testkit.NoLeaks(t)
-	reg := &registrytest.FakeRegistry{}
-	b, _ := brkHTTP(t, reg, nil)
-	n := brkCount(t, b, "t")
+	reg := &registrytest.Fake{}
+	b, _ := startHTTP(t, reg, nil)
+	n := countEvents(t, b, "t")
 	id := ""
-	for id = range reg.Held {
+	for id = range reg.Services {
 	}
 	conn, err := net.Dial("tcp", b.Address())
 	if err != nil {

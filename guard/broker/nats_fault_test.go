@@ -19,10 +19,10 @@ import (
 
 func TestT6NATSAbsentAtStart(t *testing.T) {
 	testkit.NoLeaks(t)
-	n := natstest.NewNATS(t, nil)
-	b, stop := brkNATS(t, n.Address(), nil)
+	n := natstest.New(t, nil)
+	b, stop := startNATS(t, n.Address(), nil)
 	got := make(chan string, 10)
-	brkSubscribe(t, b, "t", func(e broker.Event) error { got <- string(e.Message().Body); return nil })
+	subscribe(t, b, "t", func(e broker.Event) error { got <- string(e.Message().Body); return nil })
 	testkit.Eventually(t, 3*time.Second, "the reason is told", func() bool {
 		s := b.State()
 		return !s.OK && s.Reason == "broker nats: connection refused"
@@ -37,7 +37,7 @@ func TestT6NATSAbsentAtStart(t *testing.T) {
 	})
 	t.Logf("subscribed %v after the server appeared", took.Round(time.Millisecond))
 	for i := range 10 {
-		if err := b.Publish("t", brkMessage(strconv.Itoa(i))); err != nil {
+		if err := b.Publish("t", message(strconv.Itoa(i))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -53,8 +53,8 @@ func TestT6NATSAbsentAtStart(t *testing.T) {
 
 func TestT6StopWhileNATSAbsent(t *testing.T) {
 	testkit.NoLeaks(t)
-	b, stop := brkNATS(t, natstest.NewNATS(t, nil).Address(), nil)
-	brkSubscribe(t, b, "t", brkIgnore)
+	b, stop := startNATS(t, natstest.New(t, nil).Address(), nil)
+	subscribe(t, b, "t", ignoreEvent)
 	<-time.After(700 * time.Millisecond)
 	start := time.Now()
 	if err := b.Disconnect(); err != nil {
@@ -68,7 +68,7 @@ func TestT6StopWhileNATSAbsent(t *testing.T) {
 
 // A server that accepts and says nothing holds the client's lock for its time-out.
 func TestT6NATSFrozen(t *testing.T) {
-	testkit.SkipShort(t)
+	testkit.SkipIfShort(t)
 	testkit.NoLeaks(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -91,13 +91,13 @@ func TestT6NATSFrozen(t *testing.T) {
 		}
 	}()
 	t.Cleanup(func() { _ = l.Close(); <-closed })
-	b, stop := brkNATS(t, l.Addr().String(), nil)
-	brkSubscribe(t, b, "t", brkIgnore)
+	b, stop := startNATS(t, l.Addr().String(), nil)
+	subscribe(t, b, "t", ignoreEvent)
 	testkit.Eventually(t, 6*time.Second, "the state is not OK", func() bool { s := b.State(); return !s.OK && strings.Contains(s.Reason, "timeout") })
 	<-accepted // the first attempt, which has failed
 	<-accepted // and the next
 	start := time.Now()
-	_ = b.Publish("t", brkMessage("x"))
+	_ = b.Publish("t", message("x"))
 	if took := time.Since(start); took > 2500*time.Millisecond {
 		t.Errorf("publish took %v", took)
 	}
@@ -108,29 +108,29 @@ func TestT6NATSFrozen(t *testing.T) {
 }
 
 func TestT7NATSAwayLongerThanDefault(t *testing.T) {
-	testkit.SkipShort(t)
+	testkit.SkipIfShort(t)
 	testkit.NoLeaks(t)
-	n := natstest.StartNATS(t, nil)
+	n := natstest.Start(t, nil)
 	// The default gives up after 60 attempts: with 10 to 20 ms between them that is
 	// 1.2 s at most, as it is 2 min 6 s with the default's 2 s.
 	wait := testkit.Scale(10*time.Millisecond, 2*time.Second)
 	away := testkit.Scale(3*time.Second, 150*time.Second)
-	b, _ := brkNATS(t, n.Address(), func(cfg *guardbroker.NATSConfig) { cfg.ReconnectWait = wait })
-	brkUp(t, b, 5*time.Second)
-	n2 := brkCount(t, b, "t")
+	b, _ := startNATS(t, n.Address(), func(cfg *guardbroker.NATSConfig) { cfg.ReconnectWait = wait })
+	awaitConnected(t, b, 5*time.Second)
+	n2 := countEvents(t, b, "t")
 	n.Stop()
 	testkit.Eventually(t, 5*time.Second, "the state tells", func() bool {
 		return !b.State().OK && !b.Subscriptions()[0].State.OK
 	})
 	<-time.After(away)
 	n.Start()
-	took := brkUp(t, b, 6*time.Second)
+	took := awaitConnected(t, b, 6*time.Second)
 	<-time.After(2*time.Second - min(took, 2*time.Second))
 	sent := int64(0)
-	publisher, _ := brkNATS(t, n.Address(), nil)
-	brkUp(t, publisher, 5*time.Second)
+	publisher, _ := startNATS(t, n.Address(), nil)
+	awaitConnected(t, publisher, 5*time.Second)
 	for range 100 {
-		if err := publisher.Publish("t", brkMessage("x")); err != nil {
+		if err := publisher.Publish("t", message("x")); err != nil {
 			t.Fatal(err)
 		}
 		sent++
@@ -140,15 +140,15 @@ func TestT7NATSAwayLongerThanDefault(t *testing.T) {
 }
 
 func TestT8NATSRestartUnderLoad(t *testing.T) {
-	testkit.SkipShort(t)
+	testkit.SkipIfShort(t)
 	testkit.NoLeaks(t)
-	n := natstest.StartNATS(t, nil)
+	n := natstest.Start(t, nil)
 	const keys, rate = 100, 1000
 	var mu sync.Mutex
 	newest := make(map[int]int) // the subscriber's state: by key, as events came
-	b, _ := brkNATS(t, n.Address(), nil)
-	brkUp(t, b, 5*time.Second)
-	brkSubscribe(t, b, "t", func(e broker.Event) error {
+	b, _ := startNATS(t, n.Address(), nil)
+	awaitConnected(t, b, 5*time.Second)
+	subscribe(t, b, "t", func(e broker.Event) error {
 		var key, value int
 		if _, err := fmt.Sscan(string(e.Message().Body), &key, &value); err != nil {
 			return err
@@ -158,9 +158,9 @@ func TestT8NATSRestartUnderLoad(t *testing.T) {
 		newest[key] = value
 		return nil
 	})
-	brkLive(t, b)
-	publisher, _ := brkNATS(t, n.Address(), nil)
-	brkUp(t, publisher, 5*time.Second)
+	awaitSubscribed(t, b)
+	publisher, _ := startNATS(t, n.Address(), nil)
+	awaitConnected(t, publisher, 5*time.Second)
 
 	model := make(map[int]int)
 	stop, done := make(chan struct{}), make(chan struct{})
@@ -178,7 +178,7 @@ func TestT8NATSRestartUnderLoad(t *testing.T) {
 			for range 10 {
 				key := sent % keys
 				model[key] = sent
-				if publisher.Publish("t", brkMessage(fmt.Sprint(key, " ", sent))) != nil {
+				if publisher.Publish("t", message(fmt.Sprint(key, " ", sent))) != nil {
 					failed++
 				}
 				sent++
@@ -189,7 +189,7 @@ func TestT8NATSRestartUnderLoad(t *testing.T) {
 	n.Stop()
 	<-time.After(2 * time.Second)
 	n.Start()
-	back := max(brkUp(t, b, 6*time.Second), brkUp(t, publisher, 6*time.Second))
+	back := max(awaitConnected(t, b, 6*time.Second), awaitConnected(t, publisher, 6*time.Second))
 	<-time.After(time.Second) // ten publish intervals of each key
 	close(stop)
 	<-done
@@ -212,12 +212,12 @@ func TestT8NATSRestartUnderLoad(t *testing.T) {
 
 func TestNATSDropsOfASlowHandlerAreCounted(t *testing.T) {
 	testkit.NoLeaks(t)
-	n := natstest.StartNATS(t, nil)
-	b, _ := brkNATS(t, n.Address(), nil)
-	brkUp(t, b, 5*time.Second)
+	n := natstest.Start(t, nil)
+	b, _ := startNATS(t, n.Address(), nil)
+	awaitConnected(t, b, 5*time.Second)
 	release := make(chan struct{})
-	brkSubscribe(t, b, "t", func(broker.Event) error { <-release; return nil })
-	brkLive(t, b)
+	subscribe(t, b, "t", func(broker.Event) error { <-release; return nil })
+	awaitSubscribed(t, b)
 	raw, err := natsgo.Connect("nats://" + n.Address())
 	if err != nil {
 		t.Fatal(err)

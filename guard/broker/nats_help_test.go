@@ -8,8 +8,8 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// brkNATS starts a guarded broker on the address and asks it to connect.
-func brkNATS(t *testing.T, address string, change func(*guardbroker.NATSConfig)) (b *guardbroker.Broker, stop func() time.Duration) {
+// startNATS starts a guarded broker on the address and asks it to connect.
+func startNATS(t *testing.T, address string, change func(*guardbroker.NATSConfig)) (b *guardbroker.Broker, stop func() time.Duration) {
 	t.Helper()
 	cfg := guardbroker.NATSConfig{
 		Config:    guardbroker.Config{Logger: testkit.QuietLog()},
@@ -30,8 +30,8 @@ func brkNATS(t *testing.T, address string, change func(*guardbroker.NATSConfig))
 	return b, stop
 }
 
-// brkUp waits until the connection stands.
-func brkUp(t testing.TB, b *guardbroker.Broker, limit time.Duration) time.Duration {
+// awaitConnected waits until the connection stands.
+func awaitConnected(t testing.TB, b *guardbroker.Broker, limit time.Duration) time.Duration {
 	t.Helper()
 	return testkit.Eventually(t, limit, "connected", func() bool { return b.State().OK })
 }

@@ -18,7 +18,7 @@ import (
 
 func TestNATSLogin(t *testing.T) {
 	testkit.NoLeaks(t)
-	n := natstest.StartNATS(t, func(o *server.Options) { o.Username, o.Password = "user", "hunter2" })
+	n := natstest.Start(t, func(o *server.Options) { o.Username, o.Password = "user", "hunter2" })
 	for _, c := range []struct {
 		name, address string
 		change        func(*guardbroker.NATSConfig)
@@ -29,7 +29,7 @@ func TestNATSLogin(t *testing.T) {
 		{"wrong", "nats://user:hunter3@" + n.Address(), nil, false},
 	} {
 		log := &testkit.LogBuffer{}
-		b, stop := brkNATS(t, c.address, func(cfg *guardbroker.NATSConfig) {
+		b, stop := startNATS(t, c.address, func(cfg *guardbroker.NATSConfig) {
 			cfg.Logger = log.Logger()
 			cfg.ReconnectWait = 5 * time.Millisecond
 			if c.change != nil {
@@ -37,7 +37,7 @@ func TestNATSLogin(t *testing.T) {
 			}
 		})
 		if c.ok {
-			brkUp(t, b, 5*time.Second)
+			awaitConnected(t, b, 5*time.Second)
 		} else {
 			// Tried more often than nats.go would by itself, which is twice.
 			testkit.Eventually(t, 5*time.Second, "the reason is told", func() bool {
@@ -59,29 +59,29 @@ func TestNATSLogin(t *testing.T) {
 
 func TestNATSToken(t *testing.T) {
 	testkit.NoLeaks(t)
-	n := natstest.StartNATS(t, func(o *server.Options) { o.Authorization = "s3cr3t" })
-	b, _ := brkNATS(t, n.Address(), func(c *guardbroker.NATSConfig) { c.Token = "s3cr3t" })
-	brkUp(t, b, 5*time.Second)
-	c, _ := brkNATS(t, "nats://s3cr3t@"+n.Address(), nil)
-	brkUp(t, c, 5*time.Second)
+	n := natstest.Start(t, func(o *server.Options) { o.Authorization = "s3cr3t" })
+	b, _ := startNATS(t, n.Address(), func(c *guardbroker.NATSConfig) { c.Token = "s3cr3t" })
+	awaitConnected(t, b, 5*time.Second)
+	c, _ := startNATS(t, "nats://s3cr3t@"+n.Address(), nil)
+	awaitConnected(t, c, 5*time.Second)
 }
 
 func TestNATSLoginThatIsCorrectedWorks(t *testing.T) {
 	testkit.NoLeaks(t)
-	n := natstest.StartNATS(t, func(o *server.Options) { o.Username, o.Password = "user", "other" })
-	b, _ := brkNATS(t, n.Address(), func(c *guardbroker.NATSConfig) {
+	n := natstest.Start(t, func(o *server.Options) { o.Username, o.Password = "user", "other" })
+	b, _ := startNATS(t, n.Address(), func(c *guardbroker.NATSConfig) {
 		c.User, c.Password, c.ReconnectWait = "user", "right", 5*time.Millisecond
 	})
 	got := make(chan string, 1)
-	brkSubscribe(t, b, "t", func(e broker.Event) error { got <- string(e.Message().Body); return nil })
+	subscribe(t, b, "t", func(e broker.Event) error { got <- string(e.Message().Body); return nil })
 	testkit.Eventually(t, 5*time.Second, "refused", func() bool { return strings.Contains(b.State().Reason, "Authorization") })
 	<-time.After(300 * time.Millisecond)
 	n.Stop()
-	n.Opts.Password = "right"
+	n.Options.Password = "right"
 	n.Start()
-	brkUp(t, b, 6*time.Second)
-	brkLive(t, b)
-	if err := b.Publish("t", brkMessage("x")); err != nil || <-got != "x" {
+	awaitConnected(t, b, 6*time.Second)
+	awaitSubscribed(t, b)
+	if err := b.Publish("t", message("x")); err != nil || <-got != "x" {
 		t.Error(err)
 	}
 }
@@ -93,13 +93,13 @@ func TestNATSPermissionsAreTold(t *testing.T) {
 			Subscribe: &server.SubjectPermission{Allow: allowed},
 		}}
 	}
-	n := natstest.StartNATS(t, func(o *server.Options) { o.Users = []*server.User{user("free", "_INBOX.>")} })
-	b, _ := brkNATS(t, "nats://u:p@"+n.Address(), func(c *guardbroker.NATSConfig) {
+	n := natstest.Start(t, func(o *server.Options) { o.Users = []*server.User{user("free", "_INBOX.>")} })
+	b, _ := startNATS(t, "nats://u:p@"+n.Address(), func(c *guardbroker.NATSConfig) {
 		c.RetryMin, c.RetryMax = 50*time.Millisecond, 50*time.Millisecond
 	})
-	brkUp(t, b, 5*time.Second)
-	free, secret := brkCount(t, b, "free"), new(int)
-	brkSubscribe(t, b, "secret", func(broker.Event) error { *secret++; return nil })
+	awaitConnected(t, b, 5*time.Second)
+	free, secret := countEvents(t, b, "free"), new(int)
+	subscribe(t, b, "secret", func(broker.Event) error { *secret++; return nil })
 	state := func(topic string) guard.State {
 		for _, s := range b.Subscriptions() {
 			if s.Topic == topic {
@@ -115,16 +115,16 @@ func TestNATSPermissionsAreTold(t *testing.T) {
 	if s := state("secret"); s.OK || !state("free").OK {
 		t.Errorf("secret %+v, free %+v", s, state("free"))
 	}
-	if err := b.Publish("free", brkMessage("x")); err != nil {
+	if err := b.Publish("free", message("x")); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, 5*time.Second, "the allowed topic works", func() bool { return free.Load() == 1 })
 	n.Stop()
-	n.Opts.Users = []*server.User{user("free", "secret", "_INBOX.>")}
+	n.Options.Users = []*server.User{user("free", "secret", "_INBOX.>")}
 	n.Start()
 	testkit.Eventually(t, 8*time.Second, "allowed at last", func() bool { return state("secret").OK })
 	n.Stop()
-	n.Opts.Users = []*server.User{user("secret", "_INBOX.>")}
+	n.Options.Users = []*server.User{user("secret", "_INBOX.>")}
 	n.Start() // the client subscribes again by itself, and is refused
 	testkit.Eventually(t, 8*time.Second, "the loss of the other is told", func() bool {
 		return !state("free").OK && state("secret").OK && strings.Contains(state("free").Reason, "permissions violation")
@@ -139,14 +139,14 @@ func TestNATSOverTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := natstest.StartNATS(t, func(o *server.Options) {
+	n := natstest.Start(t, func(o *server.Options) {
 		o.TLS, o.TLSConfig = true, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 		o.TLSTimeout = 2
 	})
-	b, _ := brkNATS(t, "tls://"+n.Address(), func(c *guardbroker.NATSConfig) { c.TLSConfig = &tls.Config{RootCAs: ca.Pool()} })
-	brkUp(t, b, 5*time.Second)
+	b, _ := startNATS(t, "tls://"+n.Address(), func(c *guardbroker.NATSConfig) { c.TLSConfig = &tls.Config{RootCAs: ca.Pool()} })
+	awaitConnected(t, b, 5*time.Second)
 	for _, address := range []string{"tls://" + n.Address(), "nats://" + n.Address()} {
-		stranger, stop := brkNATS(t, address, nil)
+		stranger, stop := startNATS(t, address, nil)
 		testkit.Eventually(t, 5*time.Second, "the unknown authority is told", func() bool {
 			return strings.Contains(stranger.State().Reason, "certificate signed by unknown authority")
 		})
@@ -187,11 +187,11 @@ func TestNATSBadAddressNamesTheRemedy(t *testing.T) {
 
 func TestNATSMalformedEventsAreCounted(t *testing.T) {
 	testkit.NoLeaks(t)
-	n := natstest.StartNATS(t, nil)
+	n := natstest.Start(t, nil)
 	log := &testkit.LogBuffer{}
-	b, _ := brkNATS(t, n.Address(), func(c *guardbroker.NATSConfig) { c.Logger = log.Logger() })
-	brkUp(t, b, 5*time.Second)
-	count := brkCount(t, b, "t")
+	b, _ := startNATS(t, n.Address(), func(c *guardbroker.NATSConfig) { c.Logger = log.Logger() })
+	awaitConnected(t, b, 5*time.Second)
+	count := countEvents(t, b, "t")
 	raw, err := natsgo.Connect("nats://" + n.Address())
 	if err != nil {
 		t.Fatal(err)

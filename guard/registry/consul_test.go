@@ -45,7 +45,7 @@ func TestConsulAddress(t *testing.T) {
 		{flag: " first:1 , second:2", want: "first:1"},
 		{flag: "first,", want: "first:8500"},
 	} {
-		consultest.ClearConsulEnv(t)
+		consultest.ClearEnv(t)
 		t.Setenv(api.HTTPAddrEnvName, c.env)
 		t.Setenv(api.HTTPSSLEnvName, c.ssl)
 		consul, err := guardregistry.NewConsulClient(guardregistry.ConsulConfig{Address: c.flag, Logger: testkit.QuietLog()})
@@ -83,7 +83,7 @@ func TestConsulBadConfigurationNamesTheRemedy(t *testing.T) {
 		{env: map[string]string{api.HTTPCAFile: "/nowhere"}, want: "CONSUL_CACERT"},
 		{env: map[string]string{api.HTTPClientCert: "/nowhere"}, want: "both client cert and client key must be provided: correct or unset them"},
 	} {
-		consultest.ClearConsulEnv(t)
+		consultest.ClearEnv(t)
 		for name, value := range c.env {
 			t.Setenv(name, value)
 		}
@@ -95,7 +95,7 @@ func TestConsulBadConfigurationNamesTheRemedy(t *testing.T) {
 }
 
 func TestConsulListWarnsOfTheIgnored(t *testing.T) {
-	consultest.ClearConsulEnv(t)
+	consultest.ClearEnv(t)
 	log := &testkit.LogBuffer{}
 	if _, err := guardregistry.NewConsulClient(guardregistry.ConsulConfig{Address: "a:1,b:2,c:3", Logger: log.Logger()}); err != nil {
 		t.Fatal(err)
@@ -105,16 +105,16 @@ func TestConsulListWarnsOfTheIgnored(t *testing.T) {
 	}
 }
 
-// regFakeAgent answers as the handler says. It gives the registry on it.
-func regFakeAgent(t *testing.T, timeout time.Duration, handler http.HandlerFunc) registry.Registry {
+// fakeAgent answers as the handler says. It gives the registry on it.
+func fakeAgent(t *testing.T, timeout time.Duration, handler http.HandlerFunc) registry.Registry {
 	t.Helper()
-	consultest.ClearConsulEnv(t)
+	consultest.ClearEnv(t)
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	return regOpenConsul(t, guardregistry.ConsulConfig{Address: server.URL, Timeout: timeout, Logger: testkit.QuietLog()})
+	return openConsul(t, guardregistry.ConsulConfig{Address: server.URL, Timeout: timeout, Logger: testkit.QuietLog()})
 }
 
-func regOpenConsul(t *testing.T, cfg guardregistry.ConsulConfig) registry.Registry {
+func openConsul(t *testing.T, cfg guardregistry.ConsulConfig) registry.Registry {
 	t.Helper()
 	consul, err := guardregistry.NewConsulClient(cfg)
 	if err != nil {
@@ -135,7 +135,7 @@ func TestConsulDeadlineSparesBlockingQueries(t *testing.T) {
 	const prompt = 10 * time.Second // on a machine that is busy; the alternative is for ever
 	release := make(chan struct{})
 	var blocked atomic.Int64 // the longest that a blocking query could wait
-	reg := regFakeAgent(t, timeout, func(w http.ResponseWriter, r *http.Request) {
+	reg := fakeAgent(t, timeout, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Consul-Index", "7")
 		if r.URL.Query().Get("index") != "" {
 			start := time.Now()
@@ -181,7 +181,7 @@ func TestConsulDeadlineSparesBlockingQueries(t *testing.T) {
 
 func TestConsulAnswerIsBounded(t *testing.T) {
 	testkit.NoLeaks(t)
-	consultest.ClearConsulEnv(t)
+	consultest.ClearEnv(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"`))
 		chunk := []byte(strings.Repeat("x", 1<<20))
@@ -192,7 +192,7 @@ func TestConsulAnswerIsBounded(t *testing.T) {
 		}
 	}))
 	t.Cleanup(server.Close)
-	reg := regOpenConsul(t, guardregistry.ConsulConfig{Address: server.URL, Timeout: 30 * time.Second, MaxAnswer: 1 << 20})
+	reg := openConsul(t, guardregistry.ConsulConfig{Address: server.URL, Timeout: 30 * time.Second, MaxAnswer: 1 << 20})
 	// The rest is not read either: the connection is cut.
 	start := time.Now()
 	_, err := reg.ListServices()
@@ -203,7 +203,7 @@ func TestConsulAnswerIsBounded(t *testing.T) {
 
 func TestConsulUnixSocket(t *testing.T) {
 	testkit.NoLeaks(t)
-	consultest.ClearConsulEnv(t)
+	consultest.ClearEnv(t)
 	path := filepath.Join(t.TempDir(), "consul.sock")
 	l, err := net.Listen("unix", path)
 	if err != nil {
@@ -215,7 +215,7 @@ func TestConsulUnixSocket(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(l) }()
 	t.Cleanup(func() { _ = server.Close(); <-done })
-	reg := regOpenConsul(t, guardregistry.ConsulConfig{Address: "unix://" + path})
+	reg := openConsul(t, guardregistry.ConsulConfig{Address: "unix://" + path})
 	services, err := reg.ListServices()
 	if err != nil || len(services) != 1 || services[0].Name != "svc" {
 		t.Errorf("over a unix socket: %v, %v", services, err)
@@ -241,7 +241,7 @@ func TestConsulHonoursTheEnvironment(t *testing.T) {
 	} {
 		t.Run("", func(t *testing.T) {
 			var got *http.Request
-			consultest.ClearConsulEnv(t)
+			consultest.ClearEnv(t)
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				got = r
 				_, _ = w.Write([]byte("{}"))
@@ -251,7 +251,7 @@ func TestConsulHonoursTheEnvironment(t *testing.T) {
 				t.Setenv(name, value)
 			}
 			t.Setenv(api.HTTPAddrEnvName, server.URL)
-			reg := regOpenConsul(t, guardregistry.ConsulConfig{})
+			reg := openConsul(t, guardregistry.ConsulConfig{})
 			if _, err := reg.ListServices(); err != nil {
 				t.Fatal(err)
 			}
@@ -271,7 +271,7 @@ func TestConsulHonoursTheEnvironment(t *testing.T) {
 
 func TestConsulTokenFileMayComeLater(t *testing.T) {
 	testkit.NoLeaks(t)
-	consultest.ClearConsulEnv(t)
+	consultest.ClearEnv(t)
 	file := filepath.Join(t.TempDir(), "token")
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Consul-Token") != "late" {

@@ -18,14 +18,14 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit/registrytest"
 )
 
-const regToken = "5ec2e7aa-1111-4222-8333-0123456789ab"
+const aclToken = "5ec2e7aa-1111-4222-8333-0123456789ab"
 
-// regTLSAgent is an agent that speaks HTTPS alone, wants a client certificate and a
+// startTLSAgent is an agent that speaks HTTPS alone, wants a client certificate and a
 // token, and whose own certificate is for "consul.test".
-func regTLSAgent(t *testing.T, ca *testkit.CA) (a *consultest.ConsulAgent, clientCert, clientKey string) {
+func startTLSAgent(t *testing.T, ca *testkit.CA) (a *consultest.Agent, clientCert, clientKey string) {
 	t.Helper()
-	a = consultest.NewConsulClient(t, false)
-	a.Token = regToken
+	a = consultest.New(t)
+	a.Token = aclToken
 	cert, key := ca.Issue("consul.test")
 	clientCert, clientKey = ca.Issue("client.test")
 	config, err := json.Marshal(map[string]any{
@@ -36,7 +36,7 @@ func regTLSAgent(t *testing.T, ca *testkit.CA) (a *consultest.ConsulAgent, clien
 		},
 		"acl": map[string]any{
 			"enabled": true, "default_policy": "deny",
-			"tokens": map[string]string{"initial_management": regToken, "agent": regToken},
+			"tokens": map[string]string{"initial_management": aclToken, "agent": aclToken},
 		},
 	})
 	if err != nil {
@@ -67,15 +67,15 @@ func regTLSAgent(t *testing.T, ca *testkit.CA) (a *consultest.ConsulAgent, clien
 func TestTrap12TLSAndACL(t *testing.T) {
 	testkit.NoLeaks(t)
 	ca, other := testkit.NewCA(t, "ours"), testkit.NewCA(t, "other")
-	consultest.ClearConsulEnv(t)
-	a, cert, key := regTLSAgent(t, ca)
+	consultest.ClearEnv(t)
+	a, cert, key := startTLSAgent(t, ca)
 	tokenFile := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(tokenFile, []byte(regToken+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(tokenFile, []byte(aclToken+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	full := map[string]string{
 		api.HTTPCAFile: ca.File, api.HTTPClientCert: cert, api.HTTPClientKey: key,
-		api.HTTPTLSServerName: "consul.test", api.HTTPTokenEnvName: regToken,
+		api.HTTPTLSServerName: "consul.test", api.HTTPTokenEnvName: aclToken,
 	}
 	for _, c := range []struct {
 		name   string
@@ -98,7 +98,7 @@ func TestTrap12TLSAndACL(t *testing.T) {
 		{name: "clear text", flag: "http://" + a.Address(), reason: "400"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			consultest.ClearConsulEnv(t)
+			consultest.ClearEnv(t)
 			for name, value := range full {
 				t.Setenv(name, value)
 			}
@@ -111,7 +111,7 @@ func TestTrap12TLSAndACL(t *testing.T) {
 				t.Fatal(err)
 			}
 			testkit.Run(t, r)
-			if err := r.Register(registrytest.NewService("svc", id)); err != nil {
+			if err := r.Register(registrytest.Service("svc", id)); err != nil {
 				t.Fatal(err)
 			}
 			if c.reason == "" {
@@ -123,7 +123,7 @@ func TestTrap12TLSAndACL(t *testing.T) {
 				s := r.State()
 				return !s.OK && strings.Contains(s.Reason, c.reason)
 			})
-			if s := r.State(); strings.Contains(s.Reason, "deadbeef") || strings.Contains(s.Reason, regToken) {
+			if s := r.State(); strings.Contains(s.Reason, "deadbeef") || strings.Contains(s.Reason, aclToken) {
 				t.Errorf("the reason shows a token: %q", s.Reason)
 			}
 			if a.Passing("svc", id) {

@@ -15,8 +15,8 @@ import (
 
 func TestWatchFollowsConsul(t *testing.T) {
 	testkit.NoLeaks(t)
-	consultest.ClearConsulEnv(t)
-	a := consultest.StartConsul(t, false)
+	consultest.ClearEnv(t)
+	a := consultest.Start(t)
 	r, err := guardregistry.NewConsul(guardregistry.ConsulConfig{Address: a.Address()}, guardregistry.Config{Logger: testkit.QuietLog()})
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestWatchFollowsConsul(t *testing.T) {
 	}
 	register := func(id string) {
 		t.Helper()
-		s := registrytest.NewService("svc", id)
+		s := registrytest.Service("svc", id)
 		s.Nodes[0].Metadata = map[string]string{"k": id}
 		if err := r.Register(s); err != nil {
 			t.Fatal(err)

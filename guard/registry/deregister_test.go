@@ -17,15 +17,15 @@ import (
 
 func TestRegistryDeregisterAllIsParallelAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &registrytest.FakeRegistry{}
-		r := regOf(f, nil)
+		f := &registrytest.Fake{}
+		r := guarded(f, nil)
 		stop := testkit.Run(t, r)
 		for i := range 20 {
-			_ = r.Register(registrytest.NewService("svc", fmt.Sprint("n", i)))
+			_ = r.Register(registrytest.Service("svc", fmt.Sprint("n", i)))
 		}
 		synctest.Wait()
 		hang := make(chan struct{})
-		f.Set(func() { f.Hang = hang })
+		f.Locked(func() { f.Block = hang })
 		start := time.Now()
 		err := r.DeregisterAll(context.Background())
 		if took := time.Since(start); took > 2*time.Second || err == nil {
@@ -39,27 +39,27 @@ func TestRegistryDeregisterAllIsParallelAndBounded(t *testing.T) {
 				t.Errorf("node %d was not tried, or twice", i)
 			}
 		}
-		if err := r.Register(registrytest.NewService("svc", "late")); err != nil {
+		if err := r.Register(registrytest.Service("svc", "late")); err != nil {
 			t.Errorf("register after the end: %v", err)
 		}
 		close(hang)
 		stop()
-		if len(f.Held) != 0 {
-			t.Errorf("left: %v", f.Held)
+		if len(f.Services) != 0 {
+			t.Errorf("left: %v", f.Services)
 		}
 	})
 }
 
 func TestRegistryRunDeregistersByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &registrytest.FakeRegistry{}
-		r := regOf(f, nil)
+		f := &registrytest.Fake{}
+		r := guarded(f, nil)
 		stop := testkit.Run(t, r)
-		_ = r.Register(registrytest.NewService("svc", "a", "b"))
+		_ = r.Register(registrytest.Service("svc", "a", "b"))
 		synctest.Wait()
 		stop()
-		if len(f.Held) != 0 || f.Count("deregister a") != 1 {
-			t.Errorf("left: %v, calls %v", f.Held, f.Calls)
+		if len(f.Services) != 0 || f.Count("deregister a") != 1 {
+			t.Errorf("left: %v, calls %v", f.Services, f.Calls)
 		}
 		if _, err := r.GetService("svc"); err == nil {
 			t.Error("a question after the end was answered")
@@ -75,15 +75,15 @@ func TestRegistryRunDeregistersByItself(t *testing.T) {
 
 func TestRegistryQuestionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &registrytest.FakeRegistry{}
-		r := regOf(f, nil)
+		f := &registrytest.Fake{}
+		r := guarded(f, nil)
 		if _, err := r.GetService("svc"); err == nil || err.Error() != `looking up service "svc": fake at here: not opened yet` {
 			t.Errorf("before Run: %v", err)
 		}
 		stop := testkit.Run(t, r)
 		synctest.Wait()
 		hang := make(chan struct{})
-		f.Set(func() { f.Hang = hang })
+		f.Locked(func() { f.Block = hang })
 		start := time.Now()
 		_, err := r.GetService("svc")
 		if took := time.Since(start); took != 2*time.Second || err == nil ||
@@ -118,13 +118,13 @@ func TestRegistryQuestionsAreBounded(t *testing.T) {
 
 func TestRegistryPanicOfTheInnerOneIsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &registrytest.FakeRegistry{
-			Broken: func(string) error { panic("inner") },
-			Answer: func() ([]*registry.Service, error) { panic("inner") },
+		f := &registrytest.Fake{
+			ErrOf: func(string) error { panic("inner") },
+			Query: func() ([]*registry.Service, error) { panic("inner") },
 		}
-		r := regOf(f, nil)
+		r := guarded(f, nil)
 		testkit.Run(t, r)
-		_ = r.Register(registrytest.NewService("svc", "a"))
+		_ = r.Register(registrytest.Service("svc", "a"))
 		synctest.Wait()
 		if s := r.State(); s.OK || !strings.Contains(s.Reason, "panic: inner") {
 			t.Errorf("state %+v", s)
@@ -137,9 +137,9 @@ func TestRegistryPanicOfTheInnerOneIsAnError(t *testing.T) {
 
 func TestRegistryReasonHidesSecrets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &registrytest.FakeRegistry{PingErr: fmt.Errorf("get https://user:hunter2@consul:8501/v1: no\nroute %s", strings.Repeat("x", 1000))}
+		f := &registrytest.Fake{PingErr: fmt.Errorf("get https://user:hunter2@consul:8501/v1: no\nroute %s", strings.Repeat("x", 1000))}
 		log := &testkit.LogBuffer{}
-		r := regOf(f, func(cfg *guardregistry.Config) { cfg.Logger = log.Logger() })
+		r := guarded(f, func(cfg *guardregistry.Config) { cfg.Logger = log.Logger() })
 		testkit.Run(t, r)
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -157,22 +157,22 @@ func TestRegistryReasonHidesSecrets(t *testing.T) {
 func TestRegistryDeregisterAllWaitsForACallInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
-		f := &registrytest.FakeRegistry{Broken: func(call string) error {
+		f := &registrytest.Fake{ErrOf: func(call string) error {
 			if call == "register a" {
 				<-hang
 			}
 			return nil
 		}}
-		r := regOf(f, nil)
+		r := guarded(f, nil)
 		testkit.Run(t, r)
-		_ = r.Register(registrytest.NewService("svc", "a"))
+		_ = r.Register(registrytest.Service("svc", "a"))
 		synctest.Wait()
 		time.AfterFunc(time.Second, func() { close(hang) })
 		if err := r.DeregisterAll(context.Background()); err != nil {
 			t.Error(err)
 		}
 		if f.Has("a") || f.Count("deregister a") != 1 {
-			t.Errorf("left: %v, calls %v", f.Held, f.Calls)
+			t.Errorf("left: %v, calls %v", f.Services, f.Calls)
 		}
 	})
 }
@@ -180,12 +180,12 @@ func TestRegistryDeregisterAllWaitsForACallInFlight(t *testing.T) {
 // What could not be removed is left alone until Run ends, without a busy loop.
 func TestRegistryRestsAfterDeregisterAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &registrytest.FakeRegistry{}
-		r := regOf(f, nil)
+		f := &registrytest.Fake{}
+		r := guarded(f, nil)
 		stop := testkit.Run(t, r)
-		_ = r.Register(registrytest.NewService("svc", "a", "b"))
+		_ = r.Register(registrytest.Service("svc", "a", "b"))
 		synctest.Wait()
-		f.Set(func() { f.Fail = registrytest.ErrFake })
+		f.Locked(func() { f.Err = registrytest.ErrFake })
 		err := r.DeregisterAll(context.Background())
 		if want := "fake at here: deregistering 2 of 2 nodes: out of order"; err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)

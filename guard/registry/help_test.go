@@ -10,8 +10,8 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit/registrytest"
 )
 
-// regOf guards f, which opens at once.
-func regOf(f *registrytest.FakeRegistry, change func(*guardregistry.Config)) *guardregistry.Registry {
+// guarded guards f, which opens at once.
+func guarded(f *registrytest.Fake, change func(*guardregistry.Config)) *guardregistry.Registry {
 	cfg := guardregistry.Config{
 		Name:    "fake",
 		Address: "here",

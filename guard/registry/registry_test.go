@@ -18,13 +18,13 @@ import (
 
 func TestRegistryHoldsWhatWasAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &registrytest.FakeRegistry{}
-		r := regOf(f, nil)
+		f := &registrytest.Fake{}
+		r := guarded(f, nil)
 		if s := r.State(); s.OK || s.Reason != "fake at here: not opened yet" {
 			t.Errorf("before Run: state %+v", s)
 		}
 		testkit.Run(t, r)
-		service := registrytest.NewService("svc", "a", "b")
+		service := registrytest.Service("svc", "a", "b")
 		if err := r.Register(service, registry.RegisterTTL(20*time.Second)); err != nil {
 			t.Fatal(err)
 		}
@@ -33,16 +33,16 @@ func TestRegistryHoldsWhatWasAsked(t *testing.T) {
 		if !f.Has("a") || !f.Has("b") {
 			t.Fatalf("not registered at once: %v", f.Calls)
 		}
-		if got := f.Held["a"].Nodes[0].Address; got != "127.0.0.1:1" {
+		if got := f.Services["a"].Nodes[0].Address; got != "127.0.0.1:1" {
 			t.Errorf("the caller's later change came through: address %q", got)
 		}
-		if f.Ttl["a"] != 20*time.Second {
-			t.Errorf("ttl: got %v, want 20s", f.Ttl["a"])
+		if f.TTLs["a"] != 20*time.Second {
+			t.Errorf("ttl: got %v, want 20s", f.TTLs["a"])
 		}
 		if s := r.State(); !s.OK || s.Reason != "" {
 			t.Errorf("state %+v, want OK", s)
 		}
-		if err := r.Deregister(registrytest.NewService("svc", "a")); err != nil {
+		if err := r.Deregister(registrytest.Service("svc", "a")); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -54,13 +54,13 @@ func TestRegistryHoldsWhatWasAsked(t *testing.T) {
 
 func TestRegistryRenewsAsLongAsTheOwnerDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &registrytest.FakeRegistry{}
-		r := regOf(f, nil)
+		f := &registrytest.Fake{}
+		r := guarded(f, nil)
 		testkit.Run(t, r)
-		if err := r.Register(registrytest.NewService("svc", "a"), registry.RegisterTTL(20*time.Second)); err != nil {
+		if err := r.Register(registrytest.Service("svc", "a"), registry.RegisterTTL(20*time.Second)); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.Register(registrytest.NewService("svc", "forever")); err != nil {
+		if err := r.Register(registrytest.Service("svc", "forever")); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
@@ -76,7 +76,7 @@ func TestRegistryRenewsAsLongAsTheOwnerDoes(t *testing.T) {
 		if s := r.State(); s.OK || s.Reason != want {
 			t.Errorf("state: got %+v, want reason %q", s, want)
 		}
-		if err := r.Register(registrytest.NewService("svc", "a"), registry.RegisterTTL(20*time.Second)); err != nil {
+		if err := r.Register(registrytest.Service("svc", "a"), registry.RegisterTTL(20*time.Second)); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -88,10 +88,10 @@ func TestRegistryRenewsAsLongAsTheOwnerDoes(t *testing.T) {
 
 func TestRegistryRetriesWithBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &registrytest.FakeRegistry{Fail: registrytest.ErrFake}
-		r := regOf(f, nil)
+		f := &registrytest.Fake{Err: registrytest.ErrFake}
+		r := guarded(f, nil)
 		testkit.Run(t, r)
-		if err := r.Register(registrytest.NewService("svc", "a")); err != nil {
+		if err := r.Register(registrytest.Service("svc", "a")); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)
@@ -99,13 +99,13 @@ func TestRegistryRetriesWithBackoff(t *testing.T) {
 		if s := r.State(); s.OK || s.Reason != `fake at here: registering "a": out of order` {
 			t.Errorf("state %+v", s)
 		}
-		f.Mu.Lock()
-		gaps := make([]time.Duration, 0, len(f.At))
-		for i := 1; i < len(f.At); i++ {
-			gaps = append(gaps, f.At[i].Sub(f.At[i-1]))
-		}
-		f.Fail = nil
-		f.Mu.Unlock()
+		var gaps []time.Duration
+		f.Locked(func() {
+			for i := 1; i < len(f.CallTimes); i++ {
+				gaps = append(gaps, f.CallTimes[i].Sub(f.CallTimes[i-1]))
+			}
+			f.Err = nil
+		})
 		if len(gaps) < 20 || slices.Min(gaps) < 750*time.Millisecond || slices.Max(gaps) > 5*time.Second {
 			t.Errorf("gaps: %d from %v to %v, want 20 or more from 0.75s to 5s", len(gaps), slices.Min(gaps), slices.Max(gaps))
 		}
@@ -123,19 +123,19 @@ func TestRegistryRetriesWithBackoff(t *testing.T) {
 func TestRegistryNewestWishWinsOverACallInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
-		f := &registrytest.FakeRegistry{Hang: hang}
-		r := regOf(f, nil)
+		f := &registrytest.Fake{Block: hang}
+		r := guarded(f, nil)
 		testkit.Run(t, r)
 		for range 3 { // none of these may wait
-			if err := r.Register(registrytest.NewService("svc", "a")); err != nil {
+			if err := r.Register(registrytest.Service("svc", "a")); err != nil {
 				t.Fatal(err)
 			}
 		}
 		synctest.Wait()
-		if err := r.Deregister(registrytest.NewService("svc", "a")); err != nil {
+		if err := r.Deregister(registrytest.Service("svc", "a")); err != nil {
 			t.Fatal(err)
 		}
-		f.Set(func() { f.Hang = nil })
+		f.Locked(func() { f.Block = nil })
 		close(hang)
 		synctest.Wait()
 		if f.Has("a") {
@@ -150,8 +150,8 @@ func TestRegistryNewestWishWinsOverACallInFlight(t *testing.T) {
 func TestRegistryForgetsANodeThatNeverArrived(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		open := make(chan struct{})
-		f := &registrytest.FakeRegistry{}
-		r := regOf(f, func(cfg *guardregistry.Config) {
+		f := &registrytest.Fake{}
+		r := guarded(f, func(cfg *guardregistry.Config) {
 			cfg.Open = func(ctx context.Context) (registry.Registry, error) {
 				select {
 				case <-open:
@@ -162,14 +162,14 @@ func TestRegistryForgetsANodeThatNeverArrived(t *testing.T) {
 			}
 		})
 		testkit.Run(t, r)
-		_ = r.Register(registrytest.NewService("svc", "a"))
-		_ = r.Deregister(registrytest.NewService("svc", "a"))
+		_ = r.Register(registrytest.Service("svc", "a"))
+		_ = r.Deregister(registrytest.Service("svc", "a"))
 		close(open)
 		synctest.Wait()
 		if len(f.Calls) != 0 {
 			t.Errorf("calls for a node that came and went before: %v", f.Calls)
 		}
-		_ = r.Deregister(registrytest.NewService("svc", "of another life"))
+		_ = r.Deregister(registrytest.Service("svc", "of another life"))
 		synctest.Wait()
 		if got := f.Count("deregister of another life"); got != 1 {
 			t.Errorf("a node that was not registered here: deregistered %d times, want 1", got)
@@ -178,15 +178,15 @@ func TestRegistryForgetsANodeThatNeverArrived(t *testing.T) {
 }
 
 func TestRegistryRefusesWhatNoRegistryTakes(t *testing.T) {
-	r := regOf(&registrytest.FakeRegistry{}, nil)
-	for _, s := range []*registry.Service{nil, {}, {Name: "svc"}, registrytest.NewService("svc", ""), {Name: "svc", Nodes: []*registry.Node{nil}}} {
+	r := guarded(&registrytest.Fake{}, nil)
+	for _, s := range []*registry.Service{nil, {}, {Name: "svc"}, registrytest.Service("svc", ""), {Name: "svc", Nodes: []*registry.Node{nil}}} {
 		if r.Register(s) == nil || r.Deregister(s) == nil {
 			t.Errorf("service %+v: no error", s)
 		}
 	}
 	var err error
 	for i := 0; err == nil && i < 5000; i++ {
-		err = r.Register(registrytest.NewService("svc", fmt.Sprint("node-", i)))
+		err = r.Register(registrytest.Service("svc", fmt.Sprint("node-", i)))
 	}
 	if err == nil || !strings.Contains(err.Error(), "1024 nodes are registered already") {
 		t.Errorf("endless nodes: %v", err)
@@ -195,8 +195,8 @@ func TestRegistryRefusesWhatNoRegistryTakes(t *testing.T) {
 
 func TestRegistryPingDecidesTheState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &registrytest.FakeRegistry{PingErr: registrytest.ErrFake}
-		r := regOf(f, nil)
+		f := &registrytest.Fake{PingErr: registrytest.ErrFake}
+		r := guarded(f, nil)
 		testkit.Run(t, r)
 		synctest.Wait()
 		if s := r.State(); s.OK || s.Reason != "fake at here: out of order" {
@@ -204,7 +204,7 @@ func TestRegistryPingDecidesTheState(t *testing.T) {
 		}
 		since := r.State().Since
 		time.Sleep(10 * time.Second)
-		f.Set(func() { f.PingErr = nil })
+		f.Locked(func() { f.PingErr = nil })
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		if s := r.State(); !s.OK || !s.Since.After(since) {
@@ -215,9 +215,9 @@ func TestRegistryPingDecidesTheState(t *testing.T) {
 
 func TestRegistryOpensInTheBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &registrytest.FakeRegistry{}
+		f := &registrytest.Fake{}
 		tries := 0
-		r := regOf(f, func(cfg *guardregistry.Config) {
+		r := guarded(f, func(cfg *guardregistry.Config) {
 			cfg.Open = func(context.Context) (registry.Registry, error) {
 				if tries++; tries < 4 {
 					return nil, registrytest.ErrFake
@@ -226,7 +226,7 @@ func TestRegistryOpensInTheBackground(t *testing.T) {
 			}
 		})
 		stop := testkit.Run(t, r)
-		_ = r.Register(registrytest.NewService("svc", "a"))
+		_ = r.Register(registrytest.Service("svc", "a"))
 		synctest.Wait()
 		if s := r.State(); s.OK || s.Reason != "fake at here: out of order" {
 			t.Errorf("state %+v", s)
@@ -241,14 +241,14 @@ func TestRegistryOpensInTheBackground(t *testing.T) {
 		}
 		stop()
 
-		never := regOf(f, func(cfg *guardregistry.Config) {
+		never := guarded(f, func(cfg *guardregistry.Config) {
 			cfg.Open = func(ctx context.Context) (registry.Registry, error) {
 				<-ctx.Done()
 				return nil, ctx.Err()
 			}
 		})
 		stop = testkit.Run(t, never)
-		_ = never.Register(registrytest.NewService("svc", "b"))
+		_ = never.Register(registrytest.Service("svc", "b"))
 		synctest.Wait()
 		if took := stop(); took != 0 {
 			t.Errorf("stop while opening took %v", took)
@@ -257,7 +257,7 @@ func TestRegistryOpensInTheBackground(t *testing.T) {
 }
 
 func TestRegistryOptionsAreFixedAtStart(t *testing.T) {
-	r := regOf(&registrytest.FakeRegistry{}, nil)
+	r := guarded(&registrytest.Fake{}, nil)
 	if r.String() != "fake" || !slices.Equal(r.Options().Addrs, []string{"here"}) {
 		t.Errorf("got %q, %v", r.String(), r.Options().Addrs)
 	}

@@ -17,19 +17,19 @@ import (
 
 func TestWatchOutlivesABrokenInnerWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var made []*registrytest.FakeWatcher
-		f := &registrytest.FakeRegistry{}
+		var made []*registrytest.Watcher
+		f := &registrytest.Fake{}
 		fails := 2
-		f.OpenWatch = func() (registry.Watcher, error) {
+		f.NewWatcher = func() (registry.Watcher, error) {
 			if fails > 0 {
 				fails--
 				return nil, registrytest.ErrFake
 			}
-			w := registrytest.NewFakeWatcher()
-			f.Set(func() { made = append(made, w) })
+			w := registrytest.NewWatcher()
+			f.Locked(func() { made = append(made, w) })
 			return w, nil
 		}
-		r := regOf(f, nil)
+		r := guarded(f, nil)
 		w, err := r.Watch(registry.WatchService("svc"))
 		if err != nil {
 			t.Fatal(err)
@@ -51,7 +51,7 @@ func TestWatchOutlivesABrokenInnerWatch(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		made[0].Results <- &registry.Result{Action: "first"}
-		made[0].Fail <- errors.New("broke")
+		made[0].Errors <- errors.New("broke")
 		time.Sleep(time.Second)
 		synctest.Wait()
 		made[1].Results <- &registry.Result{Action: "second"}
@@ -79,9 +79,9 @@ func TestWatchIsUnblockedByEveryEnd(t *testing.T) {
 	for name, end := range ends {
 		for _, opened := range []bool{true, false} {
 			synctest.Test(t, func(t *testing.T) {
-				inner := registrytest.NewFakeWatcher()
-				f := &registrytest.FakeRegistry{OpenWatch: func() (registry.Watcher, error) { return inner, nil }}
-				r := regOf(f, func(cfg *guardregistry.Config) {
+				inner := registrytest.NewWatcher()
+				f := &registrytest.Fake{NewWatcher: func() (registry.Watcher, error) { return inner, nil }}
+				r := guarded(f, func(cfg *guardregistry.Config) {
 					if !opened {
 						cfg.Open = func(context.Context) (registry.Registry, error) { return nil, registrytest.ErrFake }
 					}
@@ -115,7 +115,7 @@ func TestWatchIsUnblockedByEveryEnd(t *testing.T) {
 }
 
 func TestWatchesAreBounded(t *testing.T) {
-	r := regOf(&registrytest.FakeRegistry{}, nil)
+	r := guarded(&registrytest.Fake{}, nil)
 	var err error
 	var last registry.Watcher
 	n := 0

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	guardtransport "github.com/microhq/monitor-srv/guard/transport"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/proto/monitor"
 )
 
@@ -45,7 +45,7 @@ func BenchmarkTransport(b *testing.B) {
 		for _, callers := range []int{1, 16} {
 			for _, name := range []string{"stock", "guarded"} {
 				b.Run(fmt.Sprintf("%s/%s/%s/%s/%d", c.load, c.kind, c.endpoint, name, callers), func(b *testing.B) {
-					bench := transportBench{load: c.load, kind: "application/" + c.kind, endpoint: c.endpoint, callers: callers}
+					bench := benchCase{load: c.load, kind: "application/" + c.kind, endpoint: c.endpoint, callers: callers}
 					if name == "stock" {
 						bench.run(b, transport.NewHTTPTransport())
 						return
@@ -58,14 +58,14 @@ func BenchmarkTransport(b *testing.B) {
 	}
 }
 
-// transportBench is one way to load a server.
-type transportBench struct {
+// benchCase is one way to load a server.
+type benchCase struct {
 	load, kind, endpoint string
 	callers              int
 }
 
-func (t transportBench) run(b *testing.B, tr transport.Transport, opts ...server.Option) {
-	s := transportServe(b, tr, opts...)
+func (t benchCase) run(b *testing.B, tr transport.Transport, opts ...server.Option) {
+	s := serve(b, tr, opts...)
 	caller := t.raw(s.addr)
 	if t.load == "client" {
 		caller = t.client(b, s.addr)
@@ -74,7 +74,7 @@ func (t transportBench) run(b *testing.B, tr transport.Transport, opts ...server
 	var left, lost atomic.Int64
 	left.Store(int64(b.N))
 	var wg sync.WaitGroup
-	cpu := transportCPU(b)
+	cpu := testkit.CPUTime(b)
 	b.ResetTimer()
 	for i := range t.callers {
 		wg.Go(func() {
@@ -91,7 +91,7 @@ func (t transportBench) run(b *testing.B, tr transport.Transport, opts ...server
 	}
 	wg.Wait()
 	b.StopTimer()
-	cpu = transportCPU(b) - cpu
+	cpu = testkit.CPUTime(b) - cpu
 	all := slices.Concat(took...)
 	slices.Sort(all)
 	b.ReportMetric(float64(len(all))/b.Elapsed().Seconds(), "calls/s")
@@ -101,8 +101,8 @@ func (t transportBench) run(b *testing.B, tr transport.Transport, opts ...server
 }
 
 // client returns callers that share a stock client.
-func (t transportBench) client(b *testing.B, addr string) func() (call func() error, done func()) {
-	c := transportClient(b)
+func (t benchCase) client(b *testing.B, addr string) func() (call func() error, done func()) {
+	c := newClient(b)
 	req := c.NewRequest("go.micro.srv.sample", "Probe."+t.endpoint, &monitor.HealthChecksRequest{Limit: 100}, client.WithContentType(t.kind))
 	return func() (func() error, func()) {
 		return func() error {
@@ -117,7 +117,7 @@ func (t transportBench) client(b *testing.B, addr string) func() (call func() er
 }
 
 // raw returns callers with a connection each.
-func (t transportBench) raw(addr string) func() (call func() error, done func()) {
+func (t benchCase) raw(addr string) func() (call func() error, done func()) {
 	body := []byte(`{"limit":100}`)
 	if t.kind == "application/protobuf" {
 		body, _ = proto.Marshal(&monitor.HealthChecksRequest{Limit: 100})
@@ -131,11 +131,11 @@ func (t transportBench) raw(addr string) func() (call func() error, done func())
 			return func() error { return err }, func() {}
 		}
 		in := bufio.NewReaderSize(conn, 64<<10)
-		return func() error { return transportRawCall(conn, in, wire.Bytes()) }, func() { _ = conn.Close() }
+		return func() error { return rawCall(conn, in, wire.Bytes()) }, func() { _ = conn.Close() }
 	}
 }
 
-func transportRawCall(conn net.Conn, in *bufio.Reader, wire []byte) error {
+func rawCall(conn net.Conn, in *bufio.Reader, wire []byte) error {
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 	if _, err := conn.Write(wire); err != nil {
 		return err
@@ -149,13 +149,4 @@ func transportRawCall(conn net.Conn, in *bufio.Reader, wire []byte) error {
 		err = fmt.Errorf("got status %d and %d bytes", rsp.StatusCode, n)
 	}
 	return err
-}
-
-// transportCPU returns what this process, load and server, has used so far.
-func transportCPU(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

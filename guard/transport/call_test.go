@@ -2,7 +2,6 @@ package transport_test
 
 import (
 	"io"
-	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -20,7 +19,7 @@ import (
 // In stock, nobody answers when a handler panics.
 func TestTrap15PanicsAreAnswered(t *testing.T) {
 	testkit.NoLeaks(t)
-	quiet := slog.New(slog.DiscardHandler)
+	quiet := testkit.QuietLog()
 	for name, c := range map[string]struct {
 		wrap   []server.Option
 		status int
@@ -30,17 +29,17 @@ func TestTrap15PanicsAreAnswered(t *testing.T) {
 		"Recover": {[]server.Option{server.WrapHandler(guardtransport.Recover(quiet))}, 200, guardtransport.Counters{Unanswered: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, tr := transportGuarded(t, guardtransport.Config{}, c.wrap...)
+			s, tr := serveGuarded(t, guardtransport.Config{}, c.wrap...)
 			start := time.Now()
-			got := transportPost(t, s.addr, transportEndpoint("Panic"), strings.NewReader("{}"))
+			got := post(t, s.addr, endpointHeader("Panic"), strings.NewReader("{}"))
 			e := errors.Parse(got.header.Get("Micro-Error"))
 			if got.status != c.status || e.GetCode() != 500 || strings.Contains(e.GetDetail(), "inner detail") {
 				t.Errorf("got %+v, want status %d and a 500 without detail", got, c.status)
 			}
-			if _, err := transportCall(transportClient(t), s.addr, "Panic", ""); errors.FromError(err).GetCode() != 500 {
+			if _, err := callProbe(newClient(t), s.addr, "Panic", ""); errors.FromError(err).GetCode() != 500 {
 				t.Errorf("the stock client got error %v, want a 500", err)
 			}
-			if got := transportPost(t, s.addr, transportEndpoint("Vanish"), strings.NewReader("{}")); got.status != 500 {
+			if got := post(t, s.addr, endpointHeader("Vanish"), strings.NewReader("{}")); got.status != 500 {
 				t.Errorf("got %+v from a handler that vanished, want 500", got)
 			}
 			if took := time.Since(start); took > 2*time.Second {
@@ -49,7 +48,7 @@ func TestTrap15PanicsAreAnswered(t *testing.T) {
 			if got := tr.Counters(); got.Unanswered != c.want.Unanswered {
 				t.Errorf("got %d unanswered, want %d", got.Unanswered, c.want.Unanswered)
 			}
-			if rsp, err := transportCall(transportClient(t), s.addr, "Echo", "on"); err != nil || rsp.GetCursor() != "on" {
+			if rsp, err := callProbe(newClient(t), s.addr, "Echo", "on"); err != nil || rsp.GetCursor() != "on" {
 				t.Errorf("got %v and error %v after the panics", rsp, err)
 			}
 		})
@@ -58,23 +57,23 @@ func TestTrap15PanicsAreAnswered(t *testing.T) {
 
 func TestTrap15TimeoutHeaderHolds(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, tr := transportGuarded(t, guardtransport.Config{}, server.WrapHandler(guardtransport.Recover(nil)))
+	s, tr := serveGuarded(t, guardtransport.Config{}, server.WrapHandler(guardtransport.Recover(nil)))
 	defer close(s.probe.hold)
-	header := transportEndpoint("Block")
+	header := endpointHeader("Block")
 	header["Timeout"] = "200000000"
 	start := time.Now()
-	got := transportPost(t, s.addr, header, strings.NewReader("{}"))
+	got := post(t, s.addr, header, strings.NewReader("{}"))
 	if took := time.Since(start); got.status != http.StatusRequestTimeout || errors.Parse(got.body).GetCode() != 408 || took < 200*time.Millisecond || took > 5*time.Second {
 		t.Errorf("got %+v after %v, want 408 after 0.2 s", got, took)
 	}
-	c := transportClient(t)
+	c := newClient(t)
 	short := func(o *client.CallOptions) { o.ConnectionTimeout = 200 * time.Millisecond }
-	if _, err := transportCall(c, s.addr, "Obey", "", short); errors.FromError(err).GetCode() != 408 {
+	if _, err := callProbe(c, s.addr, "Obey", "", short); errors.FromError(err).GetCode() != 408 {
 		t.Errorf("got error %v, want 408", err)
 	}
-	header = transportEndpoint("Obey")
+	header = endpointHeader("Obey")
 	header["Timeout"] = "200000000"
-	if got := transportPost(t, s.addr, header, strings.NewReader("{}")); got.header.Get("Micro-Error") != "context deadline exceeded" {
+	if got := post(t, s.addr, header, strings.NewReader("{}")); got.header.Get("Micro-Error") != "context deadline exceeded" {
 		t.Errorf("got %+v, want the handler's own words", got)
 	}
 	if got := tr.Counters(); got.Expired != 1 || got.InFlight != 1 {
@@ -85,18 +84,18 @@ func TestTrap15TimeoutHeaderHolds(t *testing.T) {
 // No caller has a handler run for longer than WriteTimeout, and a handler that
 // runs for longer than a request may take does not harm its connection.
 func TestTrap15WriteTimeoutBoundsHandlers(t *testing.T) {
-	testkit.SkipShort(t)
+	testkit.SkipIfShort(t)
 	testkit.NoLeaks(t)
-	s, _ := transportGuarded(t, guardtransport.Config{
+	s, _ := serveGuarded(t, guardtransport.Config{
 		HeaderTimeout: 100 * time.Millisecond, BodyTimeout: 100 * time.Millisecond, WriteTimeout: 500 * time.Millisecond,
 	}, server.WrapHandler(guardtransport.Recover(nil)))
-	conn, in := transportDial(t, s.addr)
+	conn, in := dial(t, s.addr)
 	for _, timeout := range []string{"", "Timeout: 0\r\n", "Timeout: -1\r\n", "Timeout: soon\r\n", "Timeout: 3600000000000\r\n", "Timeout: 99999999999999999999\r\n"} {
 		start := time.Now()
-		if _, err := io.WriteString(conn, strings.Replace(transportWire("Obey", "1", `{"cursor":"fine"}`), "Micro-Id", timeout+"Micro-Id", 1)); err != nil {
+		if _, err := io.WriteString(conn, strings.Replace(wireCall("Obey", "1", `{"cursor":"fine"}`), "Micro-Id", timeout+"Micro-Id", 1)); err != nil {
 			t.Fatal(err)
 		}
-		got, err := transportRead(in)
+		got, err := readAnswer(in)
 		if took := time.Since(start); err != nil || got.body != `{"cursor":"fine"}`+"\n" || took < 500*time.Millisecond || took > 5*time.Second {
 			t.Fatalf("%q: got %+v and error %v after %v, want an answer after 0.5 s", timeout, got, err, took)
 		}
@@ -137,8 +136,8 @@ func TestTransportSocket(t *testing.T) {
 		}, 200, "127.0.0.1:"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			addr, _ := transportAccept(t, guardtransport.Config{Log: slog.New(slog.DiscardHandler)}, func(s transport.Socket) { c.serve(t, s) })
-			got := transportPost(t, addr, transportEndpoint("Echo"), strings.NewReader("{}"))
+			addr, _ := accept(t, guardtransport.Config{Log: testkit.QuietLog()}, func(s transport.Socket) { c.serve(t, s) })
+			got := post(t, addr, endpointHeader("Echo"), strings.NewReader("{}"))
 			if got.status != c.status || !strings.Contains(got.body, c.body) || strings.Contains(got.body, "inner detail") {
 				t.Errorf("got %+v, want %d with %q", got, c.status, c.body)
 			}

@@ -2,7 +2,6 @@ package transport_test
 
 import (
 	"io"
-	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -14,9 +13,9 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// transportListen opens a port with its own handler of calls, and returns its
+// listen opens a port with its own handler of calls, and returns its
 // listener and a channel that gets what Accept returns.
-func transportListen(tb testing.TB, tr *guardtransport.Transport, serve func(transport.Socket)) (transport.Listener, chan error) {
+func listen(tb testing.TB, tr *guardtransport.Transport, serve func(transport.Socket)) (transport.Listener, chan error) {
 	tb.Helper()
 	l, err := tr.Listen("127.0.0.1:0")
 	if err != nil {
@@ -27,11 +26,11 @@ func transportListen(tb testing.TB, tr *guardtransport.Transport, serve func(tra
 	return l, accepted
 }
 
-// transportAccept does that for the time of a test.
-func transportAccept(tb testing.TB, cfg guardtransport.Config, serve func(transport.Socket)) (addr string, tr *guardtransport.Transport) {
+// accept does that for the time of a test.
+func accept(tb testing.TB, cfg guardtransport.Config, serve func(transport.Socket)) (addr string, tr *guardtransport.Transport) {
 	tb.Helper()
 	tr = guardtransport.New(cfg)
-	l, accepted := transportListen(tb, tr, serve)
+	l, accepted := listen(tb, tr, serve)
 	tb.Cleanup(func() {
 		if err := l.Close(); err != nil {
 			tb.Error(err)
@@ -43,7 +42,7 @@ func transportAccept(tb testing.TB, cfg guardtransport.Config, serve func(transp
 	return l.Addr(), tr
 }
 
-func transportIsClosed(addr string) bool {
+func isClosed(addr string) bool {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return true
@@ -56,14 +55,14 @@ func transportIsClosed(addr string) bool {
 // meanwhile and waits for ever.
 func TestTrap11StopCompletesCallsInFlight(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, tr := transportGuarded(t, guardtransport.Config{})
-	c := transportClient(t)
-	if _, err := transportCall(c, s.addr, "Echo", ""); err != nil {
+	s, tr := serveGuarded(t, guardtransport.Config{})
+	c := newClient(t)
+	if _, err := callProbe(c, s.addr, "Echo", ""); err != nil {
 		t.Fatal(err)
 	}
 	answered := make(chan string, 1)
 	go func() {
-		rsp, err := transportCall(c, s.addr, "Block", "in flight")
+		rsp, err := callProbe(c, s.addr, "Block", "in flight")
 		if err != nil {
 			t.Error(err)
 		}
@@ -72,8 +71,8 @@ func TestTrap11StopCompletesCallsInFlight(t *testing.T) {
 	<-s.probe.began
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.srv.Stop() }()
-	testkit.Eventually(t, 10*time.Second, "the port is closed", func() bool { return transportIsClosed(s.addr) })
-	if _, err := transportCall(c, s.addr, "Echo", ""); err == nil {
+	testkit.Eventually(t, 10*time.Second, "the port is closed", func() bool { return isClosed(s.addr) })
+	if _, err := callProbe(c, s.addr, "Echo", ""); err == nil {
 		t.Error("a new call was taken during the stop")
 	}
 	select {
@@ -97,13 +96,13 @@ func TestTrap11StuckCallsDoNotDelayAStopForEver(t *testing.T) {
 	testkit.NoLeaks(t)
 	hold := make(chan struct{})
 	began := make(chan struct{})
-	tr := guardtransport.New(guardtransport.Config{DrainTimeout: 300 * time.Millisecond, Log: slog.New(slog.DiscardHandler)})
-	l, accepted := transportListen(t, tr, func(transport.Socket) {
+	tr := guardtransport.New(guardtransport.Config{DrainTimeout: 300 * time.Millisecond, Log: testkit.QuietLog()})
+	l, accepted := listen(t, tr, func(transport.Socket) {
 		began <- struct{}{}
 		<-hold
 	})
-	conn, in := transportDial(t, l.Addr())
-	if _, err := io.WriteString(conn, transportWire("Block", "1", "{}")); err != nil {
+	conn, in := dial(t, l.Addr())
+	if _, err := io.WriteString(conn, wireCall("Block", "1", "{}")); err != nil {
 		t.Fatal(err)
 	}
 	<-began
@@ -133,9 +132,9 @@ func TestTrap11StuckCallsDoNotDelayAStopForEver(t *testing.T) {
 func TestTrap11StopDoesNotWaitForSilentConnections(t *testing.T) {
 	testkit.NoLeaks(t)
 	tr := guardtransport.New(guardtransport.Config{})
-	l, accepted := transportListen(t, tr, func(transport.Socket) {})
+	l, accepted := listen(t, tr, func(transport.Socket) {})
 	for i := range 20 {
-		conn, _ := transportDial(t, l.Addr())
+		conn, _ := dial(t, l.Addr())
 		if _, err := io.WriteString(conn, "POST / HT"[:i%10]); err != nil {
 			t.Fatal(err)
 		}
@@ -166,7 +165,7 @@ func TestTransportCloseInAnyOrder(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if !transportIsClosed(l.Addr()) {
+	if !isClosed(l.Addr()) {
 		t.Error("the port is open after Close without Accept")
 	}
 	if err := l.Accept(func(transport.Socket) {}); err != nil {

@@ -15,7 +15,7 @@ import (
 func TestT68EventsAreNotTakenAtTheRPCPort(t *testing.T) {
 	testkit.NoLeaks(t)
 	var log testkit.LogBuffer
-	s, tr := transportGuarded(t, guardtransport.Config{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	s, tr := serveGuarded(t, guardtransport.Config{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	for _, header := range []map[string]string{
 		{"Micro-Topic": "sample.topic"},
 		{"micro-topic": "sample.topic", "Micro-Id": "1"},
@@ -24,7 +24,7 @@ func TestT68EventsAreNotTakenAtTheRPCPort(t *testing.T) {
 		{"Micro-Topic": "sample.topic", "Micro-Service": "go.micro.srv.sample", "Micro-Protocol": "mucp"},
 	} {
 		header["Content-Type"] = "application/protobuf"
-		if got := transportPost(t, s.addr, header, bytes.NewReader(transportEvent(t, "forged").Body)); got.status != http.StatusForbidden {
+		if got := post(t, s.addr, header, bytes.NewReader(newEvent(t, "forged").Body)); got.status != http.StatusForbidden {
 			t.Errorf("%v: got %+v, want 403", header, got)
 		}
 	}
@@ -44,8 +44,8 @@ func TestT68EventsAreNotTakenAtTheRPCPort(t *testing.T) {
 // The test above would also pass if no event ever reached the handler.
 func TestT68TheEventHandlerWorks(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, _ := transportGuarded(t, guardtransport.Config{})
-	if err := s.srv.Options().Broker.Publish("sample.topic", transportEvent(t, "real")); err != nil {
+	s, _ := serveGuarded(t, guardtransport.Config{})
+	if err := s.srv.Options().Broker.Publish("sample.topic", newEvent(t, "real")); err != nil {
 		t.Fatal(err)
 	}
 	if got := <-s.events; got != "real" {

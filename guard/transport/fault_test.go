@@ -24,7 +24,7 @@ import (
 // int, and reserve it.
 func TestT66RequestsThatClaim4GBReserveNothing(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, _ := transportGuarded(t, guardtransport.Config{})
+	s, _ := serveGuarded(t, guardtransport.Config{})
 	string4GB := string([]byte{0xff, 0xff, 0xff, 0xff, 0x01})
 	field := string([]byte{0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f})
 	for _, body := range []string{string4GB, field, "\x0a" + string4GB} {
@@ -37,8 +37,8 @@ func TestT66RequestsThatClaim4GBReserveNothing(t *testing.T) {
 				{"Micro-Topic": "sample.topic"},
 			} {
 				header["Content-Type"] = kind
-				var got transportAnswer
-				grown := transportAllocated(func() { got = transportPost(t, s.addr, header, strings.NewReader(body)) })
+				var got httpAnswer
+				grown := allocated(func() { got = post(t, s.addr, header, strings.NewReader(body)) })
 				if got.status < 400 && got.header.Get("Micro-Error") == "" {
 					t.Errorf("%q %v: got %+v, want an error", body, header, got)
 				}
@@ -52,7 +52,7 @@ func TestT66RequestsThatClaim4GBReserveNothing(t *testing.T) {
 
 func TestT66BodyOf300MBIsRefused(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, tr := transportGuarded(t, guardtransport.Config{})
+	s, tr := serveGuarded(t, guardtransport.Config{})
 	const size = 300 << 20
 	for name, head := range map[string]string{
 		"announced": fmt.Sprintf("Content-Length: %d\r\n\r\n", size),
@@ -60,15 +60,15 @@ func TestT66BodyOf300MBIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			refused := tr.Counters().RefusedBodies
-			grown := transportPeak(t, func() {
-				conn, in := transportDial(t, s.addr)
+			grown := testkit.PeakGrowth(t, func() {
+				conn, in := dial(t, s.addr)
 				var wg sync.WaitGroup
 				defer wg.Wait()
 				defer conn.Close()
 				wg.Go(func() {
-					transportFlood(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nMicro-Endpoint: Probe.Echo\r\n"+head, size)
+					flood(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nMicro-Endpoint: Probe.Echo\r\n"+head, size)
 				})
-				transportRefusal(t, in, http.StatusRequestEntityTooLarge)
+				wantRefusal(t, in, http.StatusRequestEntityTooLarge)
 			})
 			if grown > 16<<20 {
 				t.Errorf("resident memory grew by %d bytes", grown)
@@ -83,20 +83,20 @@ func TestT66BodyOf300MBIsRefused(t *testing.T) {
 // What is announced too long is not waited for.
 func TestT66AnnouncedLengthIsRefusedUnread(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, _ := transportGuarded(t, guardtransport.Config{})
-	conn, in := transportDial(t, s.addr)
+	s, _ := serveGuarded(t, guardtransport.Config{})
+	conn, in := dial(t, s.addr)
 	start := time.Now()
-	if _, err := io.WriteString(conn, transportWireHead("Echo", 1<<20+1)); err != nil {
+	if _, err := io.WriteString(conn, wireHead("Echo", 1<<20+1)); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := transportRead(in); err != nil || got.status != http.StatusRequestEntityTooLarge || time.Since(start) > 5*time.Second {
+	if got, err := readAnswer(in); err != nil || got.status != http.StatusRequestEntityTooLarge || time.Since(start) > 5*time.Second {
 		t.Errorf("got %+v and error %v after %v, want 413 at once", got, err, time.Since(start))
 	}
 }
 
-// transportFlood writes head and then size bytes, or as many as the other side
+// flood writes head and then size bytes, or as many as the other side
 // takes.
-func transportFlood(conn net.Conn, head string, size int) {
+func flood(conn net.Conn, head string, size int) {
 	block := []byte(strings.Repeat(" ", 64<<10))
 	_, err := io.WriteString(conn, head)
 	for size > 0 && err == nil {
@@ -108,13 +108,13 @@ func transportFlood(conn net.Conn, head string, size int) {
 
 func TestT66MillionHeadersAreRefused(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, tr := transportGuarded(t, guardtransport.Config{})
+	s, tr := serveGuarded(t, guardtransport.Config{})
 	var block bytes.Buffer
 	for i := range 1000 {
 		fmt.Fprintf(&block, "X-Meta-%d: v\r\n", i)
 	}
-	grown := transportPeak(t, func() {
-		conn, in := transportDial(t, s.addr)
+	grown := testkit.PeakGrowth(t, func() {
+		conn, in := dial(t, s.addr)
 		var wg sync.WaitGroup
 		defer wg.Wait()
 		defer conn.Close()
@@ -124,29 +124,29 @@ func TestT66MillionHeadersAreRefused(t *testing.T) {
 				_, err = conn.Write(block.Bytes())
 			}
 		})
-		transportRefusal(t, in, http.StatusRequestHeaderFieldsTooLarge)
+		wantRefusal(t, in, http.StatusRequestHeaderFieldsTooLarge)
 	})
 	if grown > 8<<20 {
 		t.Errorf("resident memory grew by %d bytes", grown)
 	}
 	testkit.Eventually(t, 10*time.Second, "the broken header is counted", func() bool { return tr.Counters().BrokenHeaders == 1 })
-	if _, err := transportCall(transportClient(t), s.addr, "Echo", ""); err != nil {
+	if _, err := callProbe(newClient(t), s.addr, "Echo", ""); err != nil {
 		t.Error(err)
 	}
 }
 
-// transportRefusal reads the answer to a request that is still being written.
+// wantRefusal reads the answer to a request that is still being written.
 // The connection is reset soon afterwards, and a slow reader may see only that.
-func transportRefusal(t *testing.T, in *bufio.Reader, status int) {
+func wantRefusal(t *testing.T, in *bufio.Reader, status int) {
 	t.Helper()
-	if got, err := transportRead(in); got.status != status && !errors.Is(err, syscall.ECONNRESET) {
+	if got, err := readAnswer(in); got.status != status && !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("got %+v and error %v, want %d", got, err, status)
 	}
 }
 
 func TestT66DeepNestingIsAnswered(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, _ := transportGuarded(t, guardtransport.Config{})
+	s, _ := serveGuarded(t, guardtransport.Config{})
 	var groups, messages []byte
 	for range 10_000 {
 		groups = protowire.AppendTag(groups, 100, protowire.StartGroupType)
@@ -162,10 +162,10 @@ func TestT66DeepNestingIsAnswered(t *testing.T) {
 		"arrays":      {"application/json", strings.Repeat("[", 10_000)},
 		"objects":     {"application/json", strings.Repeat(`{"cursor":`, 10_000) + "1" + strings.Repeat("}", 10_000)},
 	} {
-		header := transportEndpoint("Echo")
+		header := endpointHeader("Echo")
 		header["Content-Type"] = c.kind
 		start := time.Now()
-		got := transportPost(t, s.addr, header, strings.NewReader(c.body))
+		got := post(t, s.addr, header, strings.NewReader(c.body))
 		if got.status != http.StatusOK || time.Since(start) > 5*time.Second {
 			t.Errorf("%s: got %+v after %v, want an answer", name, got, time.Since(start))
 		}
@@ -175,18 +175,18 @@ func TestT66DeepNestingIsAnswered(t *testing.T) {
 // Memory for bodies is bounded over all connections, not only on each.
 func TestT66ManyLongBodiesShareFewSlots(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, tr := transportGuarded(t, guardtransport.Config{})
+	s, tr := serveGuarded(t, guardtransport.Config{})
 	const half = 512 << 10
 	for range 24 {
-		conn, _ := transportDial(t, s.addr)
+		conn, _ := dial(t, s.addr)
 		// The rest never comes. Writing fails on connections that are refused.
-		_, _ = io.WriteString(conn, transportWireHead("Echo", 2*half)+strings.Repeat(" ", half))
+		_, _ = io.WriteString(conn, wireHead("Echo", 2*half)+strings.Repeat(" ", half))
 	}
 	testkit.Eventually(t, 10*time.Second, "16 of 24 are held", func() bool { return tr.Counters().RefusedBodies == 8 })
-	conn, in := transportDial(t, s.addr)
-	_, _ = io.WriteString(conn, transportWireHead("Echo", 2*half)+strings.Repeat(" ", half))
-	transportRefusal(t, in, http.StatusServiceUnavailable)
-	if got := transportPost(t, s.addr, transportEndpoint("Echo"), strings.NewReader(`{"cursor":"short"}`)); got.status != http.StatusOK {
+	conn, in := dial(t, s.addr)
+	_, _ = io.WriteString(conn, wireHead("Echo", 2*half)+strings.Repeat(" ", half))
+	wantRefusal(t, in, http.StatusServiceUnavailable)
+	if got := post(t, s.addr, endpointHeader("Echo"), strings.NewReader(`{"cursor":"short"}`)); got.status != http.StatusOK {
 		t.Errorf("a short body was refused meanwhile: %+v", got)
 	}
 }
@@ -194,29 +194,29 @@ func TestT66ManyLongBodiesShareFewSlots(t *testing.T) {
 func TestTransportTakesBodiesUpToTheLimit(t *testing.T) {
 	testkit.NoLeaks(t)
 	const limit = 100 << 10
-	s, tr := transportGuarded(t, guardtransport.Config{MaxBody: limit})
-	for _, size := range []int{2, smallTransportBody - 1, smallTransportBody, smallTransportBody + 1, limit - 1, limit} {
+	s, tr := serveGuarded(t, guardtransport.Config{MaxBody: limit})
+	for _, size := range []int{2, smallBody - 1, smallBody, smallBody + 1, limit - 1, limit} {
 		body := strings.Repeat(" ", size-2) + "{}"
 		for name, r := range map[string]io.Reader{"announced": strings.NewReader(body), "chunked": io.MultiReader(strings.NewReader(body))} {
-			if got := transportPost(t, s.addr, transportEndpoint("Echo"), r); got.status != http.StatusOK || got.header.Get("Micro-Error") != "" {
+			if got := post(t, s.addr, endpointHeader("Echo"), r); got.status != http.StatusOK || got.header.Get("Micro-Error") != "" {
 				t.Errorf("%s, %d bytes: got %+v", name, size, got)
 			}
 		}
 	}
 	for i, head := range []string{"Content-Length: 102401\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n19001\r\n"} {
-		conn, in := transportDial(t, s.addr)
-		transportFlood(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nMicro-Endpoint: Probe.Echo\r\n"+head, limit+1)
-		transportRefusal(t, in, http.StatusRequestEntityTooLarge)
+		conn, in := dial(t, s.addr)
+		flood(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nMicro-Endpoint: Probe.Echo\r\n"+head, limit+1)
+		wantRefusal(t, in, http.StatusRequestEntityTooLarge)
 		if got := tr.Counters().RefusedBodies; got != uint64(i+1) {
 			t.Errorf("got %d refused bodies, want %d", got, i+1)
 		}
 	}
 }
 
-// smallTransportBody is where another way of reading a body begins.
-const smallTransportBody = 64 << 10
+// smallBody is where another way of reading a body begins.
+const smallBody = 64 << 10
 
-// transportWireHead is a call with the header of a JSON body of size bytes.
-func transportWireHead(endpoint string, size int) string {
+// wireHead is a call with the header of a JSON body of size bytes.
+func wireHead(endpoint string, size int) string {
 	return fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nMicro-Endpoint: Probe.%s\r\nContent-Length: %d\r\n\r\n", endpoint, size)
 }

@@ -29,7 +29,7 @@ func FuzzTransportRequest(f *testing.F) {
 		{call + "Transfer-Encoding: chunked\r\n", "2\r\n{}\r\n0\r\n\r\n"},
 		{call + "Transfer-Encoding: chunked\r\n", "ffffffffffffffff\r\n{}"},
 		{call + "Expect: 100-continue\r\nContent-Length: 2\r\n", "{}"},
-		{call + "Content-Length: 2\r\n", "{}" + transportWire("Echo", "2", "{}")},
+		{call + "Content-Length: 2\r\n", "{}" + wireCall("Echo", "2", "{}")},
 		{proto + "Content-Length: 5\r\n", "\xff\xff\xff\xff\x01"},
 		{proto + "Micro-Target: x\r\nMicro-Error: EOS\r\nTimeout: 1\r\nContent-Length: 2\r\n", "\x20\x64"},
 		{proto + "Micro-Topic: sample.topic\r\nContent-Length: 0\r\n", ""},
@@ -39,8 +39,8 @@ func FuzzTransportRequest(f *testing.F) {
 	} {
 		f.Add(seed[0], []byte(seed[1]))
 	}
-	s, tr := transportGuarded(f, guardtransport.Config{})
-	c := transportClient(f)
+	s, tr := serveGuarded(f, guardtransport.Config{})
+	c := newClient(f)
 	f.Fuzz(func(t *testing.T, header string, body []byte) {
 		conn, err := net.Dial("tcp", s.addr)
 		if err != nil {
@@ -53,8 +53,8 @@ func FuzzTransportRequest(f *testing.F) {
 		// A write may fail, because the answer may come before the request ends.
 		_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\n"+header+"\r\n"+string(body))
 		_ = conn.(*net.TCPConn).CloseWrite()
-		transportAnswers(t, conn)
-		if rsp, err := transportCall(c, s.addr, "Echo", "alive"); err != nil || rsp.GetCursor() != "alive" {
+		answersAll(t, conn)
+		if rsp, err := callProbe(c, s.addr, "Echo", "alive"); err != nil || rsp.GetCursor() != "alive" {
 			t.Errorf("a good call got %v and error %v afterwards", rsp, err)
 		}
 		if got := tr.Counters(); got.Unanswered != 0 || got.Expired != 0 {
@@ -63,8 +63,8 @@ func FuzzTransportRequest(f *testing.F) {
 	})
 }
 
-// transportAnswers reads answers until the connection ends.
-func transportAnswers(t *testing.T, conn net.Conn) {
+// answersAll reads answers until the connection ends.
+func answersAll(t *testing.T, conn net.Conn) {
 	in := bufio.NewReader(conn)
 	for {
 		if _, err := in.Peek(1); err != nil {

@@ -3,7 +3,6 @@ package transport_test
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -32,16 +31,16 @@ func TestTransportSpeaksTLS(t *testing.T) {
 		"self-signed": {transport.Secure(true), &tls.Config{InsecureSkipVerify: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tr := guardtransport.New(guardtransport.Config{Log: slog.New(slog.DiscardHandler)})
+			tr := guardtransport.New(guardtransport.Config{Log: testkit.QuietLog()})
 			if err := tr.Init(c.server); err != nil {
 				t.Fatal(err)
 			}
-			s := transportServe(t, tr)
-			stock := transportClient(t, client.Transport(transport.NewHTTPTransport(transport.TLSConfig(c.client))))
-			if rsp, err := transportCall(stock, s.addr, "Echo", "hello"); err != nil || rsp.GetCursor() != "hello" {
+			s := serve(t, tr)
+			stock := newClient(t, client.Transport(transport.NewHTTPTransport(transport.TLSConfig(c.client))))
+			if rsp, err := callProbe(stock, s.addr, "Echo", "hello"); err != nil || rsp.GetCursor() != "hello" {
 				t.Errorf("got %v and error %v, want hello", rsp, err)
 			}
-			if _, err := transportCall(transportClient(t), s.addr, "Echo", ""); err == nil {
+			if _, err := callProbe(newClient(t), s.addr, "Echo", ""); err == nil {
 				t.Error("a call in clear text was answered")
 			}
 			h2 := &http.Transport{TLSClientConfig: c.client.Clone(), ForceAttemptHTTP2: true, DisableKeepAlives: true}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,13 +29,13 @@ func TestTrap2NoAnswerIsLost(t *testing.T) {
 	if os.Getenv("MONITOR_LONG") != "" {
 		calls = 50_000
 	}
-	s, tr := transportGuarded(t, guardtransport.Config{})
+	s, tr := serveGuarded(t, guardtransport.Config{})
 	var wg sync.WaitGroup
 	// A fifth on one connection, one after the other, without a client's pauses.
-	wg.Go(func() { transportSequence(t, s.addr, calls/5) })
+	wg.Go(func() { callSequence(t, s.addr, calls/5) })
 	// The rest by stock clients with eight callers each.
 	for _, kind := range []string{"application/json", "application/protobuf"} {
-		c := transportClient(t, client.ContentType(kind))
+		c := newClient(t, client.ContentType(kind))
 		for range 8 {
 			wg.Go(func() {
 				for i := range calls / 5 * 2 / 8 {
@@ -44,7 +43,7 @@ func TestTrap2NoAnswerIsLost(t *testing.T) {
 					// Long enough that only a lost answer takes longer, also on a
 					// busy machine.
 					patient := func(o *client.CallOptions) { o.ConnectionTimeout = 25 * time.Second }
-					if rsp, err := transportCall(c, s.addr, "Echo", want, patient); err != nil || rsp.GetCursor() != want {
+					if rsp, err := callProbe(c, s.addr, "Echo", want, patient); err != nil || rsp.GetCursor() != want {
 						t.Errorf("call %d: got %q and error %v, want %q", i, rsp.GetCursor(), err, want)
 					}
 				}
@@ -57,17 +56,17 @@ func TestTrap2NoAnswerIsLost(t *testing.T) {
 	}
 }
 
-// transportSequence makes n calls on one connection, each as soon as the answer
+// callSequence makes n calls on one connection, each as soon as the answer
 // to the one before is read.
-func transportSequence(t *testing.T, addr string, n int) {
-	conn, in := transportDial(t, addr)
+func callSequence(t *testing.T, addr string, n int) {
+	conn, in := dial(t, addr)
 	for i := range n {
 		want := fmt.Sprintf(`{"cursor":"%d"}`, i)
-		if _, err := io.WriteString(conn, transportWire("Echo", strconv.Itoa(i), want)); err != nil {
+		if _, err := io.WriteString(conn, wireCall("Echo", strconv.Itoa(i), want)); err != nil {
 			t.Errorf("call %d: %v", i, err)
 			return
 		}
-		got, err := transportRead(in)
+		got, err := readAnswer(in)
 		if err != nil || got.body != want+"\n" || got.header.Get("Micro-Id") != strconv.Itoa(i) {
 			t.Errorf("call %d: got %+v and error %v, want %s", i, got, err, want)
 			return
@@ -78,17 +77,17 @@ func transportSequence(t *testing.T, addr string, n int) {
 // The stock server answers the first of them only.
 func TestTrap2PipelinedRequestsAreAllAnswered(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, _ := transportGuarded(t, guardtransport.Config{})
-	conn, in := transportDial(t, s.addr)
+	s, _ := serveGuarded(t, guardtransport.Config{})
+	conn, in := dial(t, s.addr)
 	var wire strings.Builder
 	for i := range 10 {
-		wire.WriteString(transportWire("Echo", strconv.Itoa(i), fmt.Sprintf(`{"cursor":"%d"}`, i)))
+		wire.WriteString(wireCall("Echo", strconv.Itoa(i), fmt.Sprintf(`{"cursor":"%d"}`, i)))
 	}
 	if _, err := io.WriteString(conn, wire.String()); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 10 {
-		got, err := transportRead(in)
+		got, err := readAnswer(in)
 		if want := fmt.Sprintf(`{"cursor":"%d"}`+"\n", i); err != nil || got.body != want || got.header.Get("Micro-Id") != strconv.Itoa(i) {
 			t.Fatalf("got %+v and error %v, want answer %d", got, err, i)
 		}
@@ -99,47 +98,39 @@ func TestTrap2PipelinedRequestsAreAllAnswered(t *testing.T) {
 // connection ends: 18 MB here.
 func TestTrap16HeapIsFlat(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, _ := transportGuarded(t, guardtransport.Config{})
-	conn, in := transportDial(t, s.addr)
-	wire := strings.Replace(transportWire("Echo", "1", "{}"), "Micro-Id", "Timeout: 5000000000\r\nMicro-Id", 1)
+	s, _ := serveGuarded(t, guardtransport.Config{})
+	conn, in := dial(t, s.addr)
+	wire := strings.Replace(wireCall("Echo", "1", "{}"), "Micro-Id", "Timeout: 5000000000\r\nMicro-Id", 1)
 	ask := func(n int) {
 		for range n {
 			if _, err := io.WriteString(conn, wire); err != nil {
 				t.Fatal(err)
 			}
-			if got, err := transportRead(in); err != nil || got.status != 200 {
+			if got, err := readAnswer(in); err != nil || got.status != 200 {
 				t.Fatalf("got %+v and error %v", got, err)
 			}
 		}
 	}
 	ask(2_000)
-	before := transportHeap()
+	before := testkit.HeapInUse()
 	ask(18_000)
-	if grown := transportHeap() - before; grown > 1<<20 {
+	if grown := testkit.HeapInUse() - before; grown > 1<<20 {
 		t.Errorf("the heap grew by %d bytes over 18,000 requests", grown)
 	}
-}
-
-func transportHeap() int64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }
 
 func TestTrap10ConnectionsBeyondTheCapAreRefused(t *testing.T) {
 	testkit.NoLeaks(t)
 	const limit = 20
-	s, tr := transportGuarded(t, guardtransport.Config{MaxConns: limit})
+	s, tr := serveGuarded(t, guardtransport.Config{MaxConns: limit})
 	var held []net.Conn
 	for range limit {
-		conn, _ := transportDial(t, s.addr)
+		conn, _ := dial(t, s.addr)
 		held = append(held, conn)
 	}
 	testkit.Eventually(t, 10*time.Second, "the connections are taken", func() bool { return tr.Counters().OpenConns == limit })
 	for range 200 {
-		if err := transportRefused(s.addr); err != io.EOF && !errors.Is(err, syscall.ECONNRESET) {
+		if err := wantRefused(s.addr); err != io.EOF && !errors.Is(err, syscall.ECONNRESET) {
 			t.Fatalf("got %v from a connection beyond the cap, want it closed", err)
 		}
 	}
@@ -147,23 +138,23 @@ func TestTrap10ConnectionsBeyondTheCapAreRefused(t *testing.T) {
 		t.Errorf("got %+v, want 200 refused and %d open", got, limit)
 	}
 	// One that was taken before the flood works during it.
-	if _, err := io.WriteString(held[0], transportWire("Echo", "1", "{}")); err != nil {
+	if _, err := io.WriteString(held[0], wireCall("Echo", "1", "{}")); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := transportRead(bufio.NewReader(held[0])); err != nil || got.status != 200 {
+	if got, err := readAnswer(bufio.NewReader(held[0])); err != nil || got.status != 200 {
 		t.Errorf("got %+v and error %v on a connection made before", got, err)
 	}
 	for _, conn := range held {
 		_ = conn.Close()
 	}
 	testkit.Eventually(t, 10*time.Second, "calls work again", func() bool {
-		_, err := transportCall(transportClient(t), s.addr, "Echo", "")
+		_, err := callProbe(newClient(t), s.addr, "Echo", "")
 		return err == nil
 	})
 }
 
-// transportRefused returns how a new connection ends.
-func transportRefused(addr string) error {
+// wantRefused returns how a new connection ends.
+func wantRefused(addr string) error {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return err
@@ -178,9 +169,9 @@ func transportRefused(addr string) error {
 // connected.
 func TestTrap10CallsGoOnDuringAFlood(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, tr := transportGuarded(t, guardtransport.Config{MaxConns: 64})
-	c := transportClient(t)
-	if _, err := transportCall(c, s.addr, "Echo", ""); err != nil {
+	s, tr := serveGuarded(t, guardtransport.Config{MaxConns: 64})
+	c := newClient(t)
+	if _, err := callProbe(c, s.addr, "Echo", ""); err != nil {
 		t.Fatal(err)
 	}
 	var stop atomic.Bool
@@ -195,7 +186,7 @@ func TestTrap10CallsGoOnDuringAFlood(t *testing.T) {
 		})
 	}
 	for i := range 500 {
-		if rsp, err := transportCall(c, s.addr, "Echo", "x"); err != nil || rsp.GetCursor() != "x" {
+		if rsp, err := callProbe(c, s.addr, "Echo", "x"); err != nil || rsp.GetCursor() != "x" {
 			t.Errorf("call %d: got %v and error %v", i, rsp, err)
 		}
 	}

@@ -16,21 +16,21 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// recoverRequest is a request of which only the names are asked.
-type recoverRequest struct {
+// fakeRequest is a request of which only the names are asked.
+type fakeRequest struct {
 	server.Request
 	service string
 }
 
-func (r recoverRequest) Service() string         { return r.service }
-func (recoverRequest) Endpoint() string          { return "Probe.Panic" }
-func (recoverRequest) Header() map[string]string { return nil }
+func (r fakeRequest) Service() string         { return r.service }
+func (fakeRequest) Endpoint() string          { return "Probe.Panic" }
+func (fakeRequest) Header() map[string]string { return nil }
 
 func TestRecoverAnswersForAPanic(t *testing.T) {
 	for service, want := range map[string]string{"go.micro.srv.sample": "go.micro.srv.sample", "": "go.micro.server"} {
 		for _, cause := range []any{"secret", fmt.Errorf("secret"), 42, new(int)} {
-			h := guardtransport.Recover(slog.New(slog.DiscardHandler))(func(context.Context, server.Request, any) error { panic(cause) })
-			err := h(context.Background(), recoverRequest{service: service}, nil)
+			h := guardtransport.Recover(testkit.QuietLog())(func(context.Context, server.Request, any) error { panic(cause) })
+			err := h(context.Background(), fakeRequest{service: service}, nil)
 			e := errors.FromError(err)
 			if e.GetId() != want || e.GetCode() != 500 || strings.Contains(e.GetDetail(), "secret") {
 				t.Errorf("panic(%v): got error %v", cause, err)
@@ -42,7 +42,7 @@ func TestRecoverAnswersForAPanic(t *testing.T) {
 func TestRecoverLeavesTheRestAlone(t *testing.T) {
 	for _, want := range []error{nil, fmt.Errorf("the handler's own")} {
 		h := guardtransport.Recover(nil)(func(context.Context, server.Request, any) error { return want })
-		if got := h(context.Background(), recoverRequest{}, nil); got != want {
+		if got := h(context.Background(), fakeRequest{}, nil); got != want {
 			t.Errorf("got error %v, want %v", got, want)
 		}
 	}
@@ -52,7 +52,7 @@ func TestRecoverLogsOneStackInTenSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log testkit.LogBuffer
 		h := guardtransport.Recover(slog.New(slog.NewTextHandler(&log, nil)))(func(context.Context, server.Request, any) error { panic("secret") })
-		call := func() { _ = h(context.Background(), recoverRequest{}, nil) }
+		call := func() { _ = h(context.Background(), fakeRequest{}, nil) }
 		for range 100 {
 			call()
 		}
@@ -71,12 +71,12 @@ func TestRecoverLogsOneStackInTenSeconds(t *testing.T) {
 
 func TestTransportRecoverCountsPanics(t *testing.T) {
 	testkit.NoLeaks(t)
-	tr := guardtransport.New(guardtransport.Config{Log: slog.New(slog.DiscardHandler)})
-	s := transportServe(t, tr, server.WrapHandler(tr.Recover()))
+	tr := guardtransport.New(guardtransport.Config{Log: testkit.QuietLog()})
+	s := serve(t, tr, server.WrapHandler(tr.Recover()))
 	for range 3 {
-		transportPost(t, s.addr, transportEndpoint("Panic"), strings.NewReader("{}"))
+		post(t, s.addr, endpointHeader("Panic"), strings.NewReader("{}"))
 	}
-	transportPost(t, s.addr, transportEndpoint("Echo"), strings.NewReader("{}"))
+	post(t, s.addr, endpointHeader("Echo"), strings.NewReader("{}"))
 	if got := tr.Counters(); got.Panics != 3 || got.Unanswered != 0 || got.Requests != 4 {
 		t.Errorf("got %+v, want 3 panics, all answered", got)
 	}

@@ -3,7 +3,6 @@ package transport_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"runtime"
 	"testing"
 	"time"
@@ -18,30 +17,31 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	guardtransport "github.com/microhq/monitor-srv/guard/transport"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/proto/health"
 	"github.com/microhq/monitor-srv/proto/monitor"
 )
 
-// transportRegistry is a registry that takes everything and knows nobody.
-type transportRegistry struct{ registry.Registry }
+// noRegistry is a registry that takes everything and knows nobody.
+type noRegistry struct{ registry.Registry }
 
-func (transportRegistry) Init(...registry.Option) error                                { return nil }
-func (transportRegistry) Options() registry.Options                                    { return registry.Options{} }
-func (transportRegistry) Register(*registry.Service, ...registry.RegisterOption) error { return nil }
-func (transportRegistry) String() string                                               { return "none" }
-func (transportRegistry) Deregister(*registry.Service, ...registry.DeregisterOption) error {
+func (noRegistry) Init(...registry.Option) error                                { return nil }
+func (noRegistry) Options() registry.Options                                    { return registry.Options{} }
+func (noRegistry) Register(*registry.Service, ...registry.RegisterOption) error { return nil }
+func (noRegistry) String() string                                               { return "none" }
+func (noRegistry) Deregister(*registry.Service, ...registry.DeregisterOption) error {
 	return nil
 }
 
-// transportSilence is go-micro's logger for lines that are not under test.
-type transportSilence struct{}
+// noLogger is go-micro's logger for lines that are not under test.
+type noLogger struct{}
 
-func (transportSilence) Init(...logger.Option) error           { return nil }
-func (transportSilence) Options() logger.Options               { return logger.Options{} }
-func (s transportSilence) Fields(map[string]any) logger.Logger { return s }
-func (transportSilence) Log(logger.Level, ...any)              {}
-func (transportSilence) Logf(logger.Level, string, ...any)     {}
-func (transportSilence) String() string                        { return "silence" }
+func (noLogger) Init(...logger.Option) error           { return nil }
+func (noLogger) Options() logger.Options               { return logger.Options{} }
+func (s noLogger) Fields(map[string]any) logger.Logger { return s }
+func (noLogger) Log(logger.Level, ...any)              {}
+func (noLogger) Logf(logger.Level, string, ...any)     {}
+func (noLogger) String() string                        { return "silence" }
 
 // Probe is the service behind the port under test.
 type Probe struct {
@@ -105,7 +105,7 @@ func (p *Probe) Fail(_ context.Context, req *monitor.HealthChecksRequest, _ *mon
 	return fmt.Errorf("%s", req.GetCursor())
 }
 
-func transportChecks(n int) *monitor.HealthChecksResponse {
+func manyChecks(n int) *monitor.HealthChecksResponse {
 	rsp := &monitor.HealthChecksResponse{Total: int64(n)}
 	for i := range n {
 		rsp.HealthChecks = append(rsp.HealthChecks, &health.HealthCheck{
@@ -120,8 +120,8 @@ func transportChecks(n int) *monitor.HealthChecksResponse {
 	return rsp
 }
 
-// transportServer is a go-micro server on a transport under test.
-type transportServer struct {
+// testServer is a go-micro server on a transport under test.
+type testServer struct {
 	addr  string
 	probe *Probe
 	srv   server.Server
@@ -129,11 +129,11 @@ type transportServer struct {
 	events chan string // the ids of the health checks that came as events
 }
 
-// transportServe starts a server and stops it when the test ends.
-func transportServe(tb testing.TB, tr transport.Transport, opts ...server.Option) *transportServer {
+// serve starts a server and stops it when the test ends.
+func serve(tb testing.TB, tr transport.Transport, opts ...server.Option) *testServer {
 	tb.Helper()
-	s := &transportServer{events: make(chan string, 64), probe: &Probe{
-		answer: transportChecks(100),
+	s := &testServer{events: make(chan string, 64), probe: &Probe{
+		answer: manyChecks(100),
 		began:  make(chan struct{}, 1024),
 		hold:   make(chan struct{}),
 	}}
@@ -144,8 +144,8 @@ func transportServe(tb testing.TB, tr transport.Transport, opts ...server.Option
 	s.probe.stored = stored
 	s.srv = server.NewServer(append([]server.Option{
 		server.Name("go.micro.srv.sample"), server.Id("1"), server.Address("127.0.0.1:0"),
-		server.Registry(transportRegistry{}), server.Broker(broker.NewMemoryBroker()),
-		server.RegisterInterval(time.Hour), server.WithLogger(transportSilence{}), server.Transport(tr),
+		server.Registry(noRegistry{}), server.Broker(broker.NewMemoryBroker()),
+		server.RegisterInterval(time.Hour), server.WithLogger(noLogger{}), server.Transport(tr),
 	}, opts...)...)
 	if err := s.srv.Handle(s.srv.NewHandler(s.probe)); err != nil {
 		tb.Fatal(err)
@@ -168,23 +168,23 @@ func transportServe(tb testing.TB, tr transport.Transport, opts ...server.Option
 	return s
 }
 
-// transportGuarded starts a server behind a guarded transport, quiet unless cfg
+// serveGuarded starts a server behind a guarded transport, quiet unless cfg
 // has a log.
-func transportGuarded(tb testing.TB, cfg guardtransport.Config, opts ...server.Option) (*transportServer, *guardtransport.Transport) {
+func serveGuarded(tb testing.TB, cfg guardtransport.Config, opts ...server.Option) (*testServer, *guardtransport.Transport) {
 	tb.Helper()
 	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
+		cfg.Log = testkit.QuietLog()
 	}
 	tr := guardtransport.New(cfg)
-	return transportServe(tb, tr, opts...), tr
+	return serve(tb, tr, opts...), tr
 }
 
-// transportClient returns a stock client without retries, whose connections are
+// newClient returns a stock client without retries, whose connections are
 // closed when the test ends.
-func transportClient(tb testing.TB, opts ...client.Option) client.Client {
+func newClient(tb testing.TB, opts ...client.Option) client.Client {
 	tb.Helper()
 	c := client.NewClient(append([]client.Option{
-		client.Retries(0), client.Registry(transportRegistry{}), client.PoolSize(64), client.WithLogger(transportSilence{}),
+		client.Retries(0), client.Registry(noRegistry{}), client.PoolSize(64), client.WithLogger(noLogger{}),
 	}, opts...)...)
 	tb.Cleanup(func() {
 		// A changed pool is a new pool, and the old one is closed.
@@ -195,7 +195,7 @@ func transportClient(tb testing.TB, opts ...client.Option) client.Client {
 	return c
 }
 
-func transportCall(c client.Client, addr, endpoint, cursor string, opts ...client.CallOption) (*monitor.HealthChecksResponse, error) {
+func callProbe(c client.Client, addr, endpoint, cursor string, opts ...client.CallOption) (*monitor.HealthChecksResponse, error) {
 	req := c.NewRequest("go.micro.srv.sample", "Probe."+endpoint, &monitor.HealthChecksRequest{Cursor: cursor})
 	rsp := new(monitor.HealthChecksResponse)
 	err := c.Call(context.Background(), req, rsp, append(opts, client.WithAddress(addr))...)

@@ -1,7 +1,6 @@
 package transport_test
 
 import (
-	"log/slog"
 	"strings"
 	"testing"
 
@@ -15,7 +14,7 @@ import (
 func TestT70HandlersLearnTheHost(t *testing.T) {
 	testkit.NoLeaks(t)
 	heard := make(chan map[string]string, 1)
-	addr, _ := transportAccept(t, guardtransport.Config{Log: slog.New(slog.DiscardHandler)}, func(s transport.Socket) {
+	addr, _ := accept(t, guardtransport.Config{Log: testkit.QuietLog()}, func(s transport.Socket) {
 		var m transport.Message
 		if err := s.Recv(&m); err != nil {
 			t.Error(err)
@@ -23,9 +22,9 @@ func TestT70HandlersLearnTheHost(t *testing.T) {
 		heard <- m.Header
 		_ = s.Send(&m)
 	})
-	header := transportEndpoint("Echo")
+	header := endpointHeader("Echo")
 	header["Origin"], header["Sec-Fetch-Site"] = "http://evil.example", "cross-site"
-	got := transportPost(t, addr, header, strings.NewReader("{}"))
+	got := post(t, addr, header, strings.NewReader("{}"))
 	if h := <-heard; h["Host"] != addr || h["Origin"] != "http://evil.example" || h["Sec-Fetch-Site"] != "cross-site" {
 		t.Errorf("the handler got %v", h)
 	}

@@ -16,10 +16,10 @@ import (
 
 func TestT66HalfOpenConnectionsAreClosed(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, tr := transportGuarded(t, guardtransport.Config{HeaderTimeout: time.Second})
+	s, tr := serveGuarded(t, guardtransport.Config{HeaderTimeout: time.Second})
 	var wg sync.WaitGroup
 	for i := range 500 {
-		conn, in := transportDial(t, s.addr)
+		conn, in := dial(t, s.addr)
 		start := time.Now()
 		if i%2 == 0 {
 			if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nMicro-"); err != nil {
@@ -33,7 +33,7 @@ func TestT66HalfOpenConnectionsAreClosed(t *testing.T) {
 			}
 		})
 	}
-	if rsp, err := transportCall(transportClient(t), s.addr, "Echo", "still here"); err != nil || rsp.GetCursor() != "still here" {
+	if rsp, err := callProbe(newClient(t), s.addr, "Echo", "still here"); err != nil || rsp.GetCursor() != "still here" {
 		t.Errorf("got %v and error %v while 500 connections are half open", rsp, err)
 	}
 	wg.Wait()
@@ -46,21 +46,21 @@ func TestT66HalfOpenConnectionsAreClosed(t *testing.T) {
 
 func TestT66SlowBodiesAreClosed(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, tr := transportGuarded(t, guardtransport.Config{HeaderTimeout: 200 * time.Millisecond, BodyTimeout: 300 * time.Millisecond})
+	s, tr := serveGuarded(t, guardtransport.Config{HeaderTimeout: 200 * time.Millisecond, BodyTimeout: 300 * time.Millisecond})
 	for name, head := range map[string]string{
 		"announced":  "Content-Length: 1000\r\n\r\n{",
 		"long":       "Content-Length: 100000\r\n\r\n{",
 		"chunked":    "Transfer-Encoding: chunked\r\n\r\n3e8\r\n{",
 		"unexpected": "Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n",
 	} {
-		conn, in := transportDial(t, s.addr)
+		conn, in := dial(t, s.addr)
 		start := time.Now()
 		if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nMicro-Endpoint: Probe.Echo\r\n"+head); err != nil {
 			t.Fatal(err)
 		}
-		got, err := transportRead(in)
+		got, err := readAnswer(in)
 		if name == "unexpected" && got.status == http.StatusContinue {
-			got, err = transportRead(in)
+			got, err = readAnswer(in)
 		}
 		if err != nil || got.status != http.StatusRequestTimeout {
 			t.Errorf("%s: got %+v and error %v, want 408", name, got, err)
@@ -80,13 +80,13 @@ func TestT66SlowBodiesAreClosed(t *testing.T) {
 // A slow body of a request that is refused anyway does not delay the refusal.
 func TestT66RefusalsDoNotWaitForBodies(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, _ := transportGuarded(t, guardtransport.Config{})
-	conn, in := transportDial(t, s.addr)
+	s, _ := serveGuarded(t, guardtransport.Config{})
+	conn, in := dial(t, s.addr)
 	start := time.Now()
 	if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := transportRead(in); err != nil || got.status != http.StatusUnsupportedMediaType || time.Since(start) > 2*time.Second {
+	if got, err := readAnswer(in); err != nil || got.status != http.StatusUnsupportedMediaType || time.Since(start) > 2*time.Second {
 		t.Errorf("got %+v and error %v after %v, want 415 at once", got, err, time.Since(start))
 	}
 }
@@ -95,14 +95,14 @@ func TestT66RefusalsDoNotWaitForBodies(t *testing.T) {
 func TestTrap10CallersThatDoNotReadAreClosed(t *testing.T) {
 	testkit.NoLeaks(t)
 	big := make([]byte, 32<<20)
-	addr, tr := transportAccept(t, guardtransport.Config{WriteTimeout: 300 * time.Millisecond}, func(s transport.Socket) {
+	addr, tr := accept(t, guardtransport.Config{WriteTimeout: 300 * time.Millisecond}, func(s transport.Socket) {
 		_ = s.Send(&transport.Message{Body: big})
 	})
-	conn, _ := transportDial(t, addr)
+	conn, _ := dial(t, addr)
 	if err := conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.WriteString(conn, transportWire("Echo", "1", "{}")); err != nil {
+	if _, err := io.WriteString(conn, wireCall("Echo", "1", "{}")); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, 10*time.Second, "the call began", func() bool { return tr.Counters().Requests == 1 })
@@ -112,12 +112,12 @@ func TestTrap10CallersThatDoNotReadAreClosed(t *testing.T) {
 // An idle connection is closed after IdleTimeout, and not before.
 func TestTrap10IdleConnectionsAreClosed(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, _ := transportGuarded(t, guardtransport.Config{HeaderTimeout: 100 * time.Millisecond, BodyTimeout: 100 * time.Millisecond, IdleTimeout: 600 * time.Millisecond})
-	conn, in := transportDial(t, s.addr)
-	if _, err := io.WriteString(conn, transportWire("Echo", "1", "{}")); err != nil {
+	s, _ := serveGuarded(t, guardtransport.Config{HeaderTimeout: 100 * time.Millisecond, BodyTimeout: 100 * time.Millisecond, IdleTimeout: 600 * time.Millisecond})
+	conn, in := dial(t, s.addr)
+	if _, err := io.WriteString(conn, wireCall("Echo", "1", "{}")); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := transportRead(in); err != nil || got.status != 200 {
+	if got, err := readAnswer(in); err != nil || got.status != 200 {
 		t.Fatalf("got %+v and error %v", got, err)
 	}
 	start := time.Now()

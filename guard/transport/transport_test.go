@@ -21,22 +21,22 @@ import (
 
 func TestTransportServesStockClients(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, _ := transportGuarded(t, guardtransport.Config{})
+	s, _ := serveGuarded(t, guardtransport.Config{})
 	for _, kind := range []string{"application/json", "application/protobuf"} {
 		t.Run(kind, func(t *testing.T) {
-			c := transportClient(t, client.ContentType(kind))
-			rsp, err := transportCall(c, s.addr, "List", "")
+			c := newClient(t, client.ContentType(kind))
+			rsp, err := callProbe(c, s.addr, "List", "")
 			if err != nil {
 				t.Fatal(err)
 			}
 			if got := len(rsp.GetHealthChecks()); got != 100 || rsp.GetHealthChecks()[99].GetResults()["leader"] != "db-1" {
 				t.Errorf("got %d checks, the last %v", got, rsp.GetHealthChecks()[99])
 			}
-			_, err = transportCall(c, s.addr, "Fail", `{"id":"x","code":404,"detail":"no such \"check\"\nat all","status":"Not Found"}`)
+			_, err = callProbe(c, s.addr, "Fail", `{"id":"x","code":404,"detail":"no such \"check\"\nat all","status":"Not Found"}`)
 			if got := errors.FromError(err); got.GetCode() != 404 || got.GetDetail() != "no such \"check\"\nat all" {
 				t.Errorf("got error %v, want the handler's own 404", err)
 			}
-			_, err = transportCall(c, s.addr, "Missing", "")
+			_, err = callProbe(c, s.addr, "Missing", "")
 			if err == nil || !strings.Contains(err.Error(), "can't find method Missing") {
 				t.Errorf("got error %v, want go-micro's own", err)
 			}
@@ -46,11 +46,11 @@ func TestTransportServesStockClients(t *testing.T) {
 
 func TestTransportDialsAsTheStockOne(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, tr := transportGuarded(t, guardtransport.Config{})
-	stock := transportServe(t, transport.NewHTTPTransport())
-	c := transportClient(t, client.Transport(tr))
+	s, tr := serveGuarded(t, guardtransport.Config{})
+	stock := serve(t, transport.NewHTTPTransport())
+	c := newClient(t, client.Transport(tr))
 	for _, addr := range []string{s.addr, stock.addr} {
-		if rsp, err := transportCall(c, addr, "Echo", "hello"); err != nil || rsp.GetCursor() != "hello" {
+		if rsp, err := callProbe(c, addr, "Echo", "hello"); err != nil || rsp.GetCursor() != "hello" {
 			t.Errorf("got %v and error %v, want hello", rsp, err)
 		}
 	}
@@ -62,8 +62,8 @@ func TestTransportDialsAsTheStockOne(t *testing.T) {
 // The bytes are those that the stock server answers with, too.
 func TestTransportServesCurl(t *testing.T) {
 	testkit.NoLeaks(t)
-	guarded, _ := transportGuarded(t, guardtransport.Config{})
-	stock := transportServe(t, transport.NewHTTPTransport())
+	guarded, _ := serveGuarded(t, guardtransport.Config{})
+	stock := serve(t, transport.NewHTTPTransport())
 	for name, addr := range map[string]string{"guarded": guarded.addr, "stock": stock.addr} {
 		for _, header := range []map[string]string{
 			{"Micro-Endpoint": "Probe.Echo", "Micro-Id": "7"},
@@ -71,7 +71,7 @@ func TestTransportServesCurl(t *testing.T) {
 			{"Micro-Method": "Probe.Echo", "Micro-Id": "7"},
 			{"X-Micro-Method": "Probe.Echo", "Micro-Id": "7"},
 		} {
-			got := transportPost(t, addr, header, strings.NewReader(`{"cursor":"hello"}`))
+			got := post(t, addr, header, strings.NewReader(`{"cursor":"hello"}`))
 			if got.status != http.StatusOK || got.body != `{"cursor":"hello"}`+"\n" || got.header.Get("Content-Type") != "application/json" || got.header.Get("Micro-Id") != "7" {
 				t.Errorf("%s: %v: got %+v", name, header, got)
 			}
@@ -81,7 +81,7 @@ func TestTransportServesCurl(t *testing.T) {
 
 func TestTransportReadsContentTypes(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, tr := transportGuarded(t, guardtransport.Config{})
+	s, tr := serveGuarded(t, guardtransport.Config{})
 	for kind, want := range map[string]int{
 		"application/json":                   200,
 		"application/json; charset=utf-8":    200,
@@ -103,13 +103,13 @@ func TestTransportReadsContentTypes(t *testing.T) {
 		"application/jsonp":                  415,
 		"":                                   415,
 	} {
-		header := transportEndpoint("Echo")
+		header := endpointHeader("Echo")
 		header["Content-Type"] = kind
 		body := "{}"
 		if strings.Contains(kind, "protobuf") {
 			body = ""
 		}
-		if got := transportPost(t, s.addr, header, strings.NewReader(body)); got.status != want {
+		if got := post(t, s.addr, header, strings.NewReader(body)); got.status != want {
 			t.Errorf("%q: got status %d, want %d: %s", kind, got.status, want, got.body)
 		}
 	}
@@ -120,15 +120,15 @@ func TestTransportReadsContentTypes(t *testing.T) {
 
 func TestTransportRefusesWhatIsNoCall(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, tr := transportGuarded(t, guardtransport.Config{})
+	s, tr := serveGuarded(t, guardtransport.Config{})
 	for _, c := range []struct {
 		method string
 		header map[string]string
 		status int
 		detail string
 	}{
-		{"GET", transportEndpoint("Echo"), 405, "calls are made by POST"},
-		{"PUT", transportEndpoint("Echo"), 405, "calls are made by POST"},
+		{"GET", endpointHeader("Echo"), 405, "calls are made by POST"},
+		{"PUT", endpointHeader("Echo"), 405, "calls are made by POST"},
 		{"OPTIONS", nil, 405, "calls are made by POST"},
 		{"POST", map[string]string{"Micro-Endpoint": "Probe.Echo", "Content-Type": "text/plain"}, 415, "the content type of a call is application/json or application/protobuf"},
 		{"POST", map[string]string{"Micro-Endpoint": "Probe.Echo", "Micro-Stream": "1"}, 501, "streams are not served here, make single calls"},
@@ -137,7 +137,7 @@ func TestTransportRefusesWhatIsNoCall(t *testing.T) {
 		{"POST", nil, 400, "a call names its endpoint in the header Micro-Endpoint"},
 		{"POST", map[string]string{"Micro-Service": "go.micro.srv.sample"}, 400, "a call names its endpoint in the header Micro-Endpoint"},
 	} {
-		got := transportDo(t, c.method, s.addr, c.header, strings.NewReader("{}"))
+		got := do(t, c.method, s.addr, c.header, strings.NewReader("{}"))
 		e := errors.Parse(got.body)
 		if got.status != c.status || int(e.GetCode()) != c.status || e.GetDetail() != c.detail || e.GetStatus() != http.StatusText(c.status) || e.GetId() != "go.micro.server" {
 			t.Errorf("%s %v: got %d %s, want %d %q", c.method, c.header, got.status, got.body, c.status, c.detail)
@@ -155,13 +155,13 @@ func TestTransportRefusesWhatIsNoCall(t *testing.T) {
 // that is left for an empty answer, if it is protobuf.
 func TestTransportRefusalsAreErrorsToStockClients(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, _ := transportGuarded(t, guardtransport.Config{MaxBody: 1000})
+	s, _ := serveGuarded(t, guardtransport.Config{MaxBody: 1000})
 	long := metadata.NewContext(context.Background(), metadata.Metadata{"Long": strings.Repeat("x", 20<<10)})
 	for _, kind := range []string{"application/json", "application/protobuf"} {
-		c := transportClient(t, client.ContentType(kind))
+		c := newClient(t, client.ContentType(kind))
 		for want, call := range map[int32]func() error{
 			413: func() error {
-				_, err := transportCall(c, s.addr, "Echo", strings.Repeat("x", 2000))
+				_, err := callProbe(c, s.addr, "Echo", strings.Repeat("x", 2000))
 				return err
 			},
 			431: func() error {
@@ -169,7 +169,7 @@ func TestTransportRefusalsAreErrorsToStockClients(t *testing.T) {
 				return c.Call(long, req, new(monitor.HealthChecksResponse), client.WithAddress(s.addr))
 			},
 			500: func() error {
-				_, err := transportCall(c, s.addr, "Vanish", "")
+				_, err := callProbe(c, s.addr, "Vanish", "")
 				return err
 			},
 		} {
@@ -182,8 +182,8 @@ func TestTransportRefusalsAreErrorsToStockClients(t *testing.T) {
 
 func TestTransportTellsStockClientsThatThereAreNoStreams(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, _ := transportGuarded(t, guardtransport.Config{})
-	c := transportClient(t)
+	s, _ := serveGuarded(t, guardtransport.Config{})
+	c := newClient(t)
 	stream, err := c.Stream(context.Background(), c.NewRequest("go.micro.srv.sample", "Probe.Echo", &monitor.HealthChecksRequest{}), client.WithAddress(s.addr))
 	if err != nil {
 		t.Fatal(err)
@@ -205,8 +205,8 @@ func TestTransportPassesMetadata(t *testing.T) {
 			return next(ctx, req, rsp)
 		}
 	}
-	s, _ := transportGuarded(t, guardtransport.Config{}, server.WrapHandler(spy))
-	got := transportPost(t, s.addr, map[string]string{
+	s, _ := serveGuarded(t, guardtransport.Config{}, server.WrapHandler(spy))
+	got := post(t, s.addr, map[string]string{
 		"Micro-Endpoint": "Probe.Echo", "Authorization": "Bearer x", "Micro-Protocol": "grpc", "X-Micro-Protocol": "grpc",
 		"Micro-Target": "y", "X-Micro-Target": "y", "Micro-Error": "EOS", "X-Micro-Error": "EOS", "Remote": "1.2.3.4",
 	}, strings.NewReader("{}"))
@@ -227,10 +227,10 @@ func TestTransportPassesMetadata(t *testing.T) {
 // The stock server repeats the whole header of the request in its answers.
 func TestTransportDoesNotRepeatSecretsInErrors(t *testing.T) {
 	testkit.NoLeaks(t)
-	s, _ := transportGuarded(t, guardtransport.Config{})
-	header := transportEndpoint("Fail")
+	s, _ := serveGuarded(t, guardtransport.Config{})
+	header := endpointHeader("Fail")
 	header["Authorization"], header["Cookie"] = "Bearer x", "a=b"
-	got := transportPost(t, s.addr, header, strings.NewReader(`{"cursor":"`+strings.Repeat("e", 100_000)+`"}`))
+	got := post(t, s.addr, header, strings.NewReader(`{"cursor":"`+strings.Repeat("e", 100_000)+`"}`))
 	want := []string{"Content-Length", "Content-Type", "Date", "Micro-Error", "X-Micro-Error"}
 	if keys := slices.Sorted(maps.Keys(got.header)); got.status != 200 || !slices.Equal(keys, want) {
 		t.Errorf("got status %d and headers %v, want %v", got.status, keys, want)

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -17,17 +18,19 @@ import (
 
 // CA is a certificate authority of a test.
 type CA struct {
+	// File holds the certificate of the authority, alone in its directory.
+	File string
+
 	t    testing.TB
-	dir  string
+	dir  string // of the certificates and keys that it issues
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
-	File string
 }
 
+// NewCA makes a certificate authority.
 func NewCA(t testing.TB, name string) *CA {
 	t.Helper()
-	ca := &CA{t: t, dir: t.TempDir()}
-	ca.key = newKey(t)
+	ca := &CA{t: t, dir: t.TempDir(), key: newKey(t)}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
@@ -40,14 +43,12 @@ func NewCA(t testing.TB, name string) *CA {
 	if ca.cert, err = x509.ParseCertificate(der); err != nil {
 		t.Fatal(err)
 	}
-	all := ca.dir
-	ca.dir = t.TempDir() // of its own, to serve as a directory of authorities
-	ca.File = ca.write("ca.pem", "CERTIFICATE", der)
-	ca.dir = all
+	ca.File = writePEM(t, filepath.Join(t.TempDir(), "ca.pem"), "CERTIFICATE", der)
 	return ca
 }
 
-// issue makes a certificate for the host and gives its files.
+// Issue makes a certificate for the host and returns the files of certificate and
+// key.
 func (ca *CA) Issue(host string) (cert, key string) {
 	ca.t.Helper()
 	k := newKey(ca.t)
@@ -65,26 +66,53 @@ func (ca *CA) Issue(host string) (cert, key string) {
 	if err != nil {
 		ca.t.Fatal(err)
 	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(k)
-	if err != nil {
-		ca.t.Fatal(err)
-	}
-	return ca.write(host+".pem", "CERTIFICATE", der), ca.write(host+".key", "PRIVATE KEY", keyDER)
+	return PEMFiles(ca.t, filepath.Join(ca.dir, host), tls.Certificate{Certificate: [][]byte{der}, PrivateKey: k})
 }
 
-func (ca *CA) write(name, kind string, der []byte) string {
-	ca.t.Helper()
-	path := filepath.Join(ca.dir, name)
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		ca.t.Fatal(err)
-	}
-	return path
-}
-
+// Pool returns a pool with the authority alone.
 func (ca *CA) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(ca.cert)
 	return pool
+}
+
+// SelfSigned makes a certificate for 127.0.0.1 and localhost that is its own
+// authority, and returns it with the file of the authority.
+func SelfSigned(t testing.TB, notAfter time.Time) (cert tls.Certificate, file string) {
+	t.Helper()
+	key := newKey(t)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"},
+		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: notAfter,
+		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		IsCA:        true, BasicConstraintsValid: true,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = writePEM(t, filepath.Join(t.TempDir(), "ca.pem"), "CERTIFICATE", der)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
+}
+
+// PEMFiles writes a certificate to path.pem and its key to path.key.
+func PEMFiles(t testing.TB, path string, cert tls.Certificate) (certFile, keyFile string) {
+	t.Helper()
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return writePEM(t, path+".pem", "CERTIFICATE", cert.Certificate[0]), writePEM(t, path+".key", "PRIVATE KEY", key)
+}
+
+func writePEM(t testing.TB, path, kind string, der []byte) string {
+	t.Helper()
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func newKey(t testing.TB) *ecdsa.PrivateKey {

@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// Runner is anything with a Run.
+// Runner runs until its context ends.
 type Runner interface{ Run(context.Context) error }
 
-// Run runs r until the test ends or stop is called, which tells how long it took.
+// Run runs r until stop is called or the test ends. An error of r fails the test.
+// stop waits for r and returns how long r took to end.
 func Run(t testing.TB, r Runner) (stop func() time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

@@ -6,20 +6,22 @@ import (
 	"time"
 )
 
-// SkipShort skips a test of many seconds where only the quick ones are wanted.
-func SkipShort(t *testing.T) {
+// SkipIfShort skips a test that takes many seconds if go test runs with -short.
+func SkipIfShort(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("takes many seconds; make test runs it")
 	}
 }
 
-// nightly tells whether the long variants are wanted.
-func nightly() bool { return os.Getenv("MONITOR_LONG") == "1" }
+// Nightly reports whether MONITOR_LONG asks for the long variants of the tests, as
+// make nightly does.
+func Nightly() bool { return os.Getenv("MONITOR_LONG") != "" }
 
-// Scale gives the short or the long time of a case.
+// Scale returns the duration of the long variant of a test in nightly runs, and
+// that of the short variant otherwise.
 func Scale(short, long time.Duration) time.Duration {
-	if nightly() {
+	if Nightly() {
 		return long
 	}
 	return short

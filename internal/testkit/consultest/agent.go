@@ -1,3 +1,4 @@
+// Package consultest starts real Consul agents for tests.
 package consultest
 
 import (
@@ -7,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,100 +20,80 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// ConsulAgent is a real Consul agent that a test may freeze, kill and start again.
-type ConsulAgent struct {
-	t     testing.TB
-	Dir   string
-	Port  int
-	Args  []string
+// Agent is a Consul agent that a test may freeze, kill and start again. It is
+// killed when the test ends.
+type Agent struct {
+	// Dir is a directory for the agent's files.
+	Dir string
+	// Port is the agent's HTTP or HTTPS port on 127.0.0.1.
+	Port int
+	// Args are the arguments of the next Start.
+	Args []string
+	// Token is the token that Client uses.
 	Token string
-	// transport reaches an agent that wants TLS; nil for one that does not.
+	// Transport makes Client use HTTPS over it. Nil: HTTP.
 	Transport *http.Transport
 
+	t     testing.TB
 	cmd   *exec.Cmd
 	ended chan struct{}
 	log   *os.File
 }
 
-// consulBinary finds the agent's program.
-func consulBinary(t testing.TB) string {
+// New returns an agent in development mode, which keeps its data in memory. It is
+// not started yet.
+func New(t testing.TB) *Agent {
 	t.Helper()
-	if path := os.Getenv("CONSUL_BIN"); path != "" {
-		return path
-	}
-	if path, err := exec.LookPath("consul"); err == nil {
-		return path
-	}
-	path := filepath.Join(moduleRoot(t), "bin", "consul")
-	if _, err := os.Stat(path); err != nil {
-		t.Fatal("there is no Consul agent: run make consul")
-	}
-	return path
+	return newAgent(t, "-dev")
 }
 
-// moduleRoot is the directory of go.mod.
-func moduleRoot(t testing.TB) string {
+// Start returns a running agent in development mode.
+func Start(t testing.TB) *Agent {
 	t.Helper()
-	dir, err := os.Getwd()
-	for err == nil {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		if filepath.Dir(dir) == dir {
-			break
-		}
-		dir = filepath.Dir(dir)
-	}
-	t.Fatal("the tests do not run below a go.mod")
-	return ""
-}
-
-// NewConsul gives an agent that is not started yet. With data it keeps what it
-// knows over a restart; without it is one of Consul's dev agents.
-func NewConsulClient(t testing.TB, data bool) *ConsulAgent {
-	t.Helper()
-	ports := testkit.FreePorts(t, 3)
-	a := &ConsulAgent{t: t, Dir: t.TempDir(), Port: ports[0]}
-	a.Args = []string{
-		"agent", "-bind=127.0.0.1", "-log-level=warn",
-		"-http-port=" + strconv.Itoa(ports[0]),
-		"-serf-lan-port=" + strconv.Itoa(ports[1]),
-		"-server-port=" + strconv.Itoa(ports[2]),
-		"-serf-wan-port=-1", "-dns-port=-1", "-grpc-port=-1", "-grpc-tls-port=-1",
-	}
-	if data {
-		a.Args = append(a.Args, "-server", "-bootstrap-expect=1", "-data-dir="+filepath.Join(a.Dir, "data"),
-			"-hcl=performance { raft_multiplier = 1 }")
-	} else {
-		a.Args = append(a.Args, "-dev")
-	}
-	t.Cleanup(a.Kill)
-	return a
-}
-
-// StartConsul gives a running agent.
-func StartConsul(t testing.TB, data bool) *ConsulAgent {
-	t.Helper()
-	a := NewConsulClient(t, data)
+	a := New(t)
 	a.Start()
 	a.Ready()
 	return a
 }
 
-// start starts the agent and does not wait for it.
-func (a *ConsulAgent) Start() {
+// StartPersistent returns a running agent that keeps its data over a restart.
+func StartPersistent(t testing.TB) *Agent {
+	t.Helper()
+	a := newAgent(t, "-server", "-bootstrap-expect=1", "-data-dir="+t.TempDir(), "-hcl=performance { raft_multiplier = 1 }")
+	a.Start()
+	a.Ready()
+	return a
+}
+
+func newAgent(t testing.TB, mode ...string) *Agent {
+	t.Helper()
+	ports := testkit.FreePorts(t, 3)
+	a := &Agent{t: t, Dir: t.TempDir(), Port: ports[0]}
+	a.Args = append([]string{
+		"agent", "-bind=127.0.0.1", "-log-level=warn",
+		"-http-port=" + strconv.Itoa(ports[0]),
+		"-serf-lan-port=" + strconv.Itoa(ports[1]),
+		"-server-port=" + strconv.Itoa(ports[2]),
+		"-serf-wan-port=-1", "-dns-port=-1", "-grpc-port=-1", "-grpc-tls-port=-1",
+	}, mode...)
+	t.Cleanup(a.Kill)
+	return a
+}
+
+// Start starts the agent and does not wait until it is ready.
+func (a *Agent) Start() {
 	a.t.Helper()
 	log, err := os.OpenFile(filepath.Join(a.Dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		a.t.Fatal(err)
 	}
 	a.log = log
-	a.cmd = exec.Command(consulBinary(a.t), a.Args...)
+	a.cmd = exec.Command(testkit.Tool(a.t, "consul", "CONSUL_BIN"), a.Args...)
 	a.cmd.Stdout, a.cmd.Stderr = log, log
 	started := make(chan error, 1)
 	a.ended = make(chan struct{})
 	go func() {
-		// The agent dies with the thread that started it, so the thread has to stay.
+		// Pdeathsig is sent when the thread that started the agent ends.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		a.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -127,8 +109,8 @@ func (a *ConsulAgent) Start() {
 	}
 }
 
-// ready waits until the agent's cluster has a leader.
-func (a *ConsulAgent) Ready() time.Duration {
+// Ready waits until the agent's cluster has a leader and returns how long that took.
+func (a *Agent) Ready() time.Duration {
 	a.t.Helper()
 	client := a.Client()
 	start := time.Now()
@@ -146,7 +128,7 @@ func (a *ConsulAgent) Ready() time.Duration {
 	return 0
 }
 
-func (a *ConsulAgent) logged() string {
+func (a *Agent) logged() string {
 	text, err := os.ReadFile(filepath.Join(a.Dir, "log"))
 	if err != nil {
 		return err.Error()
@@ -154,10 +136,11 @@ func (a *ConsulAgent) logged() string {
 	return string(text)
 }
 
-func (a *ConsulAgent) Address() string { return "127.0.0.1:" + strconv.Itoa(a.Port) }
+// Address returns host:port of the agent.
+func (a *Agent) Address() string { return testkit.LocalAddress(a.Port) }
 
-// client gives a client of Consul's own, without any of ours.
-func (a *ConsulAgent) Client() *api.Client {
+// Client returns a client of Consul's own that keeps no connection open.
+func (a *Agent) Client() *api.Client {
 	a.t.Helper()
 	transport, scheme := a.Transport, "https"
 	if transport == nil {
@@ -175,8 +158,8 @@ func (a *ConsulAgent) Client() *api.Client {
 	return client
 }
 
-// kill ends the agent at once; it may be started again.
-func (a *ConsulAgent) Kill() {
+// Kill ends the agent at once, as a crash would. It may be started again.
+func (a *Agent) Kill() {
 	if a.cmd == nil || a.cmd.Process == nil {
 		return
 	}
@@ -186,35 +169,27 @@ func (a *ConsulAgent) Kill() {
 	a.cmd = nil
 }
 
-// freeze makes the agent accept connections and answer nothing.
-func (a *ConsulAgent) Freeze() { a.signal(syscall.SIGSTOP) }
+// Freeze stops the agent's process: it accepts connections and does not answer.
+func (a *Agent) Freeze() { a.signal(syscall.SIGSTOP) }
 
-// thaw lets a frozen agent go on.
-func (a *ConsulAgent) Thaw() { a.signal(syscall.SIGCONT) }
+// Thaw continues a frozen agent.
+func (a *Agent) Thaw() { a.signal(syscall.SIGCONT) }
 
-func (a *ConsulAgent) signal(s syscall.Signal) {
+func (a *Agent) signal(s syscall.Signal) {
 	a.t.Helper()
 	if err := a.cmd.Process.Signal(s); err != nil {
 		a.t.Fatal(err)
 	}
 }
 
-// passing tells whether a node of the service is there and well.
-func (a *ConsulAgent) Passing(service, id string) bool {
-	entries, _, err := a.Client().Health().Service(service, "", true, nil)
-	if err != nil {
-		return false
-	}
-	for _, e := range entries {
-		if e.Service.ID == id {
-			return true
-		}
-	}
-	return false
+// Passing reports whether the node of the service is registered and its check
+// passes.
+func (a *Agent) Passing(service, id string) bool {
+	return slices.Contains(a.Nodes(service), id)
 }
 
-// nodes gives the ids of the passing nodes of a service.
-func (a *ConsulAgent) Nodes(service string) []string {
+// Nodes returns the ids of the passing nodes of a service.
+func (a *Agent) Nodes(service string) []string {
 	entries, _, err := a.Client().Health().Service(service, "", true, nil)
 	if err != nil {
 		return nil
@@ -226,15 +201,15 @@ func (a *ConsulAgent) Nodes(service string) []string {
 	return ids
 }
 
-// RegistersService tells whether a request registers a service of that name.
-func RegistersService(r *http.Request, body []byte, name string) bool {
+// Registers reports whether a request to an agent registers a service of that name.
+func Registers(r *http.Request, body []byte, name string) bool {
 	var reg struct{ Name string }
 	return strings.HasPrefix(r.URL.Path, "/v1/agent/service/register") &&
 		json.Unmarshal(body, &reg) == nil && reg.Name == name
 }
 
-// ClearConsulEnv takes Consul's variables out of the environment of a test.
-func ClearConsulEnv(t *testing.T) {
+// ClearEnv unsets the variables that Consul's client reads, until the test ends.
+func ClearEnv(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{
 		api.HTTPAddrEnvName, api.HTTPTokenEnvName, api.HTTPTokenFileEnvName, api.HTTPAuthEnvName,

@@ -1,7 +1,7 @@
+// Package natstest starts real NATS servers for tests.
 package natstest
 
 import (
-	"strconv"
 	"testing"
 	"time"
 
@@ -10,36 +10,42 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// NATSServer is a real NATS server on a port of its own that may stop and start.
-type NATSServer struct {
-	t    testing.TB
-	Opts server.Options
-	srv  *server.Server
+// Server is a NATS server on 127.0.0.1 that may be stopped and started again. It is
+// stopped when the test ends.
+type Server struct {
+	// Options are those of the next Start.
+	Options server.Options
+
+	t   testing.TB
+	srv *server.Server
 }
 
-// NewNATS gives a server that is not started yet.
-func NewNATS(t testing.TB, change func(*server.Options)) *NATSServer {
+// New returns a server that is not started yet. change may adapt its options; it
+// may be nil.
+func New(t testing.TB, change func(*server.Options)) *Server {
 	t.Helper()
-	n := &NATSServer{t: t, Opts: server.Options{
+	n := &Server{t: t, Options: server.Options{
 		Host: "127.0.0.1", Port: testkit.FreePorts(t, 1)[0], NoLog: true, NoSigs: true,
 	}}
 	if change != nil {
-		change(&n.Opts)
+		change(&n.Options)
 	}
 	t.Cleanup(n.Stop)
 	return n
 }
 
-func StartNATS(t testing.TB, change func(*server.Options)) *NATSServer {
+// Start returns a running server; see New.
+func Start(t testing.TB, change func(*server.Options)) *Server {
 	t.Helper()
-	n := NewNATS(t, change)
+	n := New(t, change)
 	n.Start()
 	return n
 }
 
-func (n *NATSServer) Start() {
+// Start starts the server and waits until it accepts connections.
+func (n *Server) Start() {
 	n.t.Helper()
-	opts := n.Opts
+	opts := n.Options
 	srv, err := server.NewServer(&opts)
 	if err != nil {
 		n.t.Fatal(err)
@@ -51,7 +57,8 @@ func (n *NATSServer) Start() {
 	}
 }
 
-func (n *NATSServer) Stop() {
+// Stop stops the server. It may be started again on the same port.
+func (n *Server) Stop() {
 	if n.srv != nil {
 		n.srv.Shutdown()
 		n.srv.WaitForShutdown()
@@ -59,4 +66,8 @@ func (n *NATSServer) Stop() {
 	}
 }
 
-func (n *NATSServer) Address() string { return "127.0.0.1:" + strconv.Itoa(n.Opts.Port) }
+// Address returns host:port of the server.
+func (n *Server) Address() string { return testkit.LocalAddress(n.Options.Port) }
+
+// URL returns the nats:// URL of the server.
+func (n *Server) URL() string { return "nats://" + n.Address() }

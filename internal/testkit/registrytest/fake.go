@@ -1,3 +1,4 @@
+// Package registrytest fakes a go-micro registry for tests.
 package registrytest
 
 import (
@@ -9,76 +10,111 @@ import (
 	"go-micro.dev/v4/registry"
 )
 
-// FakeRegistry is an inner registry that does what the test says.
-type FakeRegistry struct {
+// ErrFake is an error for tests.
+var ErrFake = errors.New("out of order")
+
+// Fake is a registry in memory that counts its calls and fails as a test wants. A
+// test that runs while others use the Fake touches its fields in Locked only.
+type Fake struct {
 	registry.Registry
-	Mu        sync.Mutex
-	Calls     []string                            // guarded by mu; "register id", "deregister id"
-	At        []time.Time                         // guarded by mu; when each call came
-	Ttl       map[string]time.Duration            // guarded by mu; by node id
-	Held      map[string]*registry.Service        // guarded by mu; by node id
-	Fail      error                               // guarded by mu; what every call answers
-	PingErr   error                               // guarded by mu
-	Hang      chan struct{}                       // guarded by mu; calls wait until it is closed
-	Broken    func(call string) error             // guarded by mu; decides per call
-	OpenWatch func() (registry.Watcher, error)    // guarded by mu
-	Answer    func() ([]*registry.Service, error) // guarded by mu; of questions
+
+	Calls     []string    // "register ID" and "deregister ID"
+	CallTimes []time.Time // of Calls
+	Services  map[string]*registry.Service
+	TTLs      map[string]time.Duration // of Services; both by node id
+
+	// Err is the error of every call but Ping. ErrOf, if not nil, decides for each
+	// call.
+	Err   error
+	ErrOf func(call string) error
+	// PingErr is the error of Ping.
+	PingErr error
+	// Block makes every call but Ping wait until it is closed.
+	Block chan struct{}
+	// Query answers GetService and ListServices in place of Services.
+	Query func() ([]*registry.Service, error)
+	// NewWatcher makes the watchers. Nil: watchers without results.
+	NewWatcher func() (registry.Watcher, error)
+
+	mu sync.Mutex // guards all fields
 }
 
-func (f *FakeRegistry) do(call string, change func()) error {
-	f.Mu.Lock()
-	f.Calls = append(f.Calls, call)
-	f.At = append(f.At, time.Now())
-	hang, err, broken := f.Hang, f.Fail, f.Broken
-	f.Mu.Unlock()
-	if broken != nil && err == nil {
-		err = broken(call)
+// Locked runs f while no call uses the fields.
+func (f *Fake) Locked(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	do()
+}
+
+// call records a call, waits and fails as set, and else runs change.
+func (f *Fake) call(name string, change func()) error {
+	f.mu.Lock()
+	f.Calls = append(f.Calls, name)
+	f.CallTimes = append(f.CallTimes, time.Now())
+	block, err, errOf := f.Block, f.Err, f.ErrOf
+	f.mu.Unlock()
+	if errOf != nil && err == nil {
+		err = errOf(name)
 	}
-	if hang != nil {
-		<-hang
+	if block != nil {
+		<-block
 	}
 	if err == nil {
-		f.Mu.Lock()
-		defer f.Mu.Unlock()
-		change()
+		f.Locked(change)
 	}
 	return err
 }
 
-func (f *FakeRegistry) Register(s *registry.Service, opts ...registry.RegisterOption) error {
+// Register implements registry.Registry for services with one node.
+func (f *Fake) Register(s *registry.Service, opts ...registry.RegisterOption) error {
 	var o registry.RegisterOptions
 	for _, opt := range opts {
 		opt(&o)
 	}
 	id := s.Nodes[0].Id
-	return f.do("register "+id, func() {
-		if f.Held == nil {
-			f.Held, f.Ttl = map[string]*registry.Service{}, map[string]time.Duration{}
+	return f.call("register "+id, func() {
+		if f.Services == nil {
+			f.Services, f.TTLs = map[string]*registry.Service{}, map[string]time.Duration{}
 		}
-		f.Held[id], f.Ttl[id] = s, o.TTL
+		f.Services[id], f.TTLs[id] = s, o.TTL
 	})
 }
 
-func (f *FakeRegistry) Deregister(s *registry.Service, _ ...registry.DeregisterOption) error {
+// Deregister implements registry.Registry.
+func (f *Fake) Deregister(s *registry.Service, _ ...registry.DeregisterOption) error {
 	id := s.Nodes[0].Id
-	return f.do("deregister "+id, func() { delete(f.Held, id) })
+	return f.call("deregister "+id, func() { delete(f.Services, id) })
 }
 
-func (f *FakeRegistry) GetService(name string, _ ...registry.GetOption) ([]*registry.Service, error) {
-	return f.question(name)
+// GetService implements registry.Registry.
+func (f *Fake) GetService(name string, _ ...registry.GetOption) ([]*registry.Service, error) {
+	return f.query(name)
 }
 
-func (f *FakeRegistry) ListServices(...registry.ListOption) ([]*registry.Service, error) {
-	return f.question("")
+// ListServices implements registry.Registry. Without Query the list is empty.
+func (f *Fake) ListServices(...registry.ListOption) ([]*registry.Service, error) {
+	return f.query("")
 }
 
-// question answers as the test says, or what is held of the name.
-func (f *FakeRegistry) question(name string) ([]*registry.Service, error) {
-	f.Mu.Lock()
-	hang, err, answer := f.Hang, f.Fail, f.Answer
+func (f *Fake) query(name string) ([]*registry.Service, error) {
+	f.mu.Lock()
+	block, err, query := f.Block, f.Err, f.Query
+	services := f.versions(name)
+	f.mu.Unlock()
+	if block != nil {
+		<-block
+	}
+	if query != nil {
+		return query()
+	}
+	return services, err
+}
+
+// versions returns the registered versions of a service with all their nodes.
+func (f *Fake) versions(name string) []*registry.Service {
+	var list []*registry.Service
 	versions := make(map[string]*registry.Service)
-	var held []*registry.Service
-	for _, s := range f.Held {
+	for _, s := range f.Services {
 		if s.Name != name {
 			continue
 		}
@@ -86,51 +122,42 @@ func (f *FakeRegistry) question(name string) ([]*registry.Service, error) {
 		if v == nil {
 			v = &registry.Service{Name: name, Version: s.Version}
 			versions[s.Version] = v
-			held = append(held, v)
+			list = append(list, v)
 		}
 		v.Nodes = append(v.Nodes, s.Nodes...)
 	}
-	f.Mu.Unlock()
-	if hang != nil {
-		<-hang
-	}
-	if answer != nil {
-		return answer()
-	}
-	return held, err
+	return list
 }
 
-func (f *FakeRegistry) Watch(...registry.WatchOption) (registry.Watcher, error) {
-	f.Mu.Lock()
-	watch := f.OpenWatch
-	f.Mu.Unlock()
-	if watch == nil {
-		return NewFakeWatcher(), nil // never tells anything
+// Watch implements registry.Registry.
+func (f *Fake) Watch(...registry.WatchOption) (registry.Watcher, error) {
+	f.mu.Lock()
+	newWatcher := f.NewWatcher
+	f.mu.Unlock()
+	if newWatcher == nil {
+		return NewWatcher(), nil
 	}
-	return watch()
+	return newWatcher()
 }
 
-func (f *FakeRegistry) Ping(context.Context) error {
-	f.Mu.Lock()
-	defer f.Mu.Unlock()
+// Ping returns PingErr.
+func (f *Fake) Ping(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return f.PingErr
 }
 
-func (f *FakeRegistry) Set(change func()) {
-	f.Mu.Lock()
-	defer f.Mu.Unlock()
-	change()
+// Has reports whether the node is registered.
+func (f *Fake) Has(id string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.Services[id] != nil
 }
 
-func (f *FakeRegistry) Has(id string) bool {
-	f.Mu.Lock()
-	defer f.Mu.Unlock()
-	return f.Held[id] != nil
-}
-
-func (f *FakeRegistry) Count(call string) int {
-	f.Mu.Lock()
-	defer f.Mu.Unlock()
+// Count returns how often a call was made.
+func (f *Fake) Count(call string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	n := 0
 	for _, c := range f.Calls {
 		if c == call {
@@ -140,37 +167,11 @@ func (f *FakeRegistry) Count(call string) int {
 	return n
 }
 
-func NewService(name string, ids ...string) *registry.Service {
+// Service returns version 1 of a service with these nodes.
+func Service(name string, ids ...string) *registry.Service {
 	s := &registry.Service{Name: name, Version: "1"}
 	for _, id := range ids {
 		s.Nodes = append(s.Nodes, &registry.Node{Id: id, Address: "127.0.0.1:1"})
 	}
 	return s
 }
-
-var ErrFake = errors.New("out of order")
-
-// FakeWatcher hands out what is sent to it and counts its stops.
-type FakeWatcher struct {
-	Results chan *registry.Result
-	Fail    chan error
-	Stopped chan struct{}
-	once    sync.Once
-}
-
-func NewFakeWatcher() *FakeWatcher {
-	return &FakeWatcher{Results: make(chan *registry.Result), Fail: make(chan error), Stopped: make(chan struct{})}
-}
-
-func (w *FakeWatcher) Next() (*registry.Result, error) {
-	select {
-	case r := <-w.Results:
-		return r, nil
-	case err := <-w.Fail:
-		return nil, err
-	case <-w.Stopped:
-		return nil, registry.ErrWatcherStopped
-	}
-}
-
-func (w *FakeWatcher) Stop() { w.once.Do(func() { close(w.Stopped) }) }
