@@ -38,8 +38,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"--retention=1s", "--retention 1s is out of range: give 1m to 2160h"},
 		{"--max_entries=1", "--max_entries 1 is out of range: give 100 to 10000000"},
 		{"--server_metadata=x", "--server_metadata \"x\" is not a pair: give KEY=VALUE"},
-		{"--registry_address=http://a:b:c", "reading --registry_address=\"http://a:b:c\": it is no host and port"},
-		{"--broker=nats --broker_address=http://x", "reading --broker_address=\"http://x\": scheme \"http\" is not known"},
+		{"--registry_address=http://a:b:c", "registry address \"http://a:b:c\": it is not host:port"},
+		{"--broker=nats --broker_address=http://x", "broker address \"http://x\": unknown scheme \"http\""},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(context.Background(), append([]string{"monitor-srv"}, strings.Fields(c.args)...), nil, &stdout, &stderr)

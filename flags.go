@@ -12,6 +12,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/microhq/monitor-srv/access"
+	guardbroker "github.com/microhq/monitor-srv/guard/broker"
+	guardregistry "github.com/microhq/monitor-srv/guard/registry"
 	"github.com/microhq/monitor-srv/setting"
 )
 
@@ -223,8 +225,8 @@ func (cfg config) check() error {
 		return usageError{fmt.Errorf("--%s: %w", flagVerbosity, err)}
 	}
 	for _, err := range []error{
-		oneOf(flagRegistry, cfg.registry, registries()...),
-		oneOf(flagBroker, cfg.broker, "http", "nats"),
+		oneOf(flagRegistry, cfg.registry, guardregistry.Names()...),
+		oneOf(flagBroker, cfg.broker, guardbroker.Names()...),
 		oneOf(flagLogFormat, cfg.log.format, "text", "json"),
 	} {
 		if err != nil {
@@ -249,9 +251,6 @@ func (cfg config) check() error {
 	}
 	return cfg.checkNumbers()
 }
-
-// registries are the names of registries.
-func registries() []string { return []string{"consul", "mdns", "memory"} }
 
 // oneOf checks a flag that takes one of a few words.
 func oneOf(flag, value string, allowed ...string) error {

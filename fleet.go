@@ -205,5 +205,5 @@ func lookupConfig(c *cli.Context) (config, error) {
 	if cfg.client.retries < 0 {
 		return cfg, usageError{fmt.Errorf("--%s %d is out of range: give 0 or more", flagRetries, cfg.client.retries)}
 	}
-	return cfg, oneOf(flagRegistry, cfg.registry, registries()...)
+	return cfg, oneOf(flagRegistry, cfg.registry, guardregistry.Names()...)
 }

@@ -120,36 +120,21 @@ func newInstance(ctx context.Context, cfg config, log *slog.Logger, level *slog.
 
 // newRegistry returns the guarded registry that the flags name.
 func newRegistry(cfg config, log *slog.Logger) (*guardregistry.Registry, error) {
-	rc := guardregistry.Config{Name: cfg.registry, Logger: log, Heartbeat: min(cfg.server.registerInterval, maxHeartbeat)}
-	switch cfg.registry {
-	case "mdns":
-		rc.Open = func(context.Context) (registry.Registry, error) { return registry.NewRegistry(), nil }
-	case "memory":
-		rc.Open = func(context.Context) (registry.Registry, error) { return registry.NewMemoryRegistry(), nil }
-	default:
-		consul, err := guardregistry.NewConsulClient(guardregistry.ConsulConfig{Address: cfg.registryAddress, Logger: log})
-		if err != nil {
-			return nil, usageError{err}
-		}
-		rc.Address, rc.Open = consul.Address(), consul.Open
+	reg, err := guardregistry.ByName(cfg.registry, cfg.registryAddress, guardregistry.Config{
+		Logger: log, Heartbeat: min(cfg.server.registerInterval, maxHeartbeat),
+	})
+	if err != nil {
+		return nil, usageError{err}
 	}
-	return guardregistry.New(rc), nil
+	return reg, nil
 }
 
 // newBroker returns the guarded broker that the flags name.
 func newBroker(cfg config, reg registry.Registry, log *slog.Logger) (*guardbroker.Broker, error) {
-	var b *guardbroker.Broker
-	var err error
-	common := guardbroker.Config{Logger: log}
-	if cfg.broker == "nats" {
-		nats := guardbroker.NATSConfig{Config: common, Name: cfg.server.name + "-" + cfg.server.id}
-		if cfg.brokerAddress != "" {
-			nats.Addresses = []string{cfg.brokerAddress}
-		}
-		b, err = guardbroker.NewNATS(nats)
-	} else {
-		b, err = guardbroker.NewHTTP(guardbroker.HTTPConfig{Config: common, Registry: reg, Address: cfg.brokerAddress})
-	}
+	b, err := guardbroker.ByName(cfg.broker, guardbroker.Options{
+		Config: guardbroker.Config{Logger: log}, Address: cfg.brokerAddress,
+		Registry: reg, ClientName: cfg.server.name + "-" + cfg.server.id,
+	})
 	if err != nil {
 		return nil, usageError{err}
 	}

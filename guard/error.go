@@ -11,16 +11,15 @@ import (
 	"syscall"
 )
 
-// maxReason bounds a reason shown to people: it must fit a line of a log and of
-// a health page, whatever a foreign server put into its answer. In bytes.
-const maxReason = 300
+// maxErrorText bounds the text of an error in bytes. It has to fit into a log line
+// and a health page even if it quotes the answer of another server.
+const maxErrorText = 300
 
-// userinfo finds what stands between a URL's scheme and its last "@". It takes
-// more than RFC 3986 allows there, because a password with an unescaped slash
-// must not be shown either.
+// userinfo matches a URL from its scheme to its last "@". It matches more than RFC
+// 3986 allows there, because a password may contain an unescaped slash.
 var userinfo = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^\s"']*@`)
 
-// redact hides the user and password of every URL in text.
+// Redact replaces the user and password of every URL in text.
 func Redact(text string) string {
 	if !strings.Contains(text, "@") {
 		return text
@@ -28,8 +27,8 @@ func Redact(text string) string {
 	return userinfo.ReplaceAllString(text, "${1}<secret>@")
 }
 
-// errorText is err as one line for people: without secrets, control characters
-// and more than maxReason bytes.
+// ErrorText returns the text of err as one line without secrets and control
+// characters. It cuts long texts.
 func ErrorText(err error) string {
 	text := Redact(err.Error())
 	text = strings.Map(func(r rune) rune {
@@ -39,50 +38,51 @@ func ErrorText(err error) string {
 		return r
 	}, text)
 	text = strings.Join(strings.Fields(text), " ")
-	if len(text) > maxReason {
-		text = strings.ToValidUTF8(text[:maxReason], "") + "..."
+	if len(text) > maxErrorText {
+		text = strings.ToValidUTF8(text[:maxErrorText], "") + "..."
 	}
 	return text
 }
 
-// plainError says text and still is the error that it was made from.
-type plainError struct {
+// rewordedError is an error with another text.
+type rewordedError struct {
 	text string
 	err  error
 }
 
-func (e *plainError) Error() string { return e.text }
-func (e *plainError) Unwrap() error { return e.err }
+func (e *rewordedError) Error() string { return e.text }
+func (e *rewordedError) Unwrap() error { return e.err }
 
-// withText returns an error that says text and still is err.
-func WithText(text string, err error) error { return &plainError{text, err} }
+// Reword returns an error that reads text and wraps err.
+func Reword(text string, err error) error { return &rewordedError{text, err} }
 
-// plain shortens what the network says: "connection refused" in place of method,
-// URL, local and remote address. The address that matters is named by the caller.
-// What was shortened once is left as it is.
+// Shorten reduces a network error to its cause: "connection refused" in place of
+// method, URL, local and remote address. Callers name the address that matters. It
+// does not change the text of a reworded error.
 func Shorten(err error) error {
-	var done *plainError
-	if errors.As(err, &done) {
+	var reworded *rewordedError
+	if errors.As(err, &reworded) {
 		return err
 	}
 	var errno syscall.Errno
 	var opErr *net.OpError
 	if errors.As(err, &opErr) && errors.As(opErr, &errno) {
-		return WithText(errno.Error(), err)
+		return Reword(errno.Error(), err)
 	}
 	var urlErr *url.Error
 	if errors.As(err, &urlErr) {
-		return WithText(urlErr.Err.Error(), err)
+		return Reword(urlErr.Err.Error(), err)
 	}
 	return err
 }
 
-// safely calls fn and turns its panic into an error with the head of the stack.
-func CatchPanic(fn func() error) (err error) {
+// CatchPanic calls f. It returns a panic of f as an error with the start of the
+// stack.
+func CatchPanic(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v: %.500s", p, debug.Stack())
 		}
 	}()
-	return fn()
+	return f()
 }

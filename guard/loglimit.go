@@ -6,62 +6,71 @@ import (
 )
 
 const (
-	// logEvery is how often the same line may be logged: a fault that repeats
-	// many times a second is told, and does not fill the disk.
+	// LogInterval is the shortest time between two log lines of the same kind. A
+	// fault that repeats many times a second is logged and does not fill the disk.
 	LogInterval = 10 * time.Second
-	// maxLogKeys bounds the lines that are told apart. Past it all new ones share
-	// one allowance.
+	// maxLogKeys bounds the number of kinds that are told apart. All further kinds
+	// share one allowance.
 	maxLogKeys = 1024
 )
 
-// logLimit lets a line through once in logEvery. The zero value is usable.
+// LogLimit allows one log line per kind and LogInterval. The zero value is ready to
+// use.
 type LogLimit struct {
-	mu   sync.Mutex
-	keys map[string]*logKey // guarded by mu
-	full time.Time          // guarded by mu; when there was last no room
+	mu     sync.Mutex
+	kinds  map[string]*allowance // guarded by mu; by kind
+	pruned time.Time             // guarded by mu; when prune was called last
 }
 
-type logKey struct {
-	last       time.Time
-	suppressed int
+// allowance is that of one kind of line.
+type allowance struct {
+	last       time.Time // when a line was allowed
+	suppressed int       // number of lines refused since
 }
 
-// allow tells whether a line known by key may be logged now, and how many like it
-// were held back since the last.
-func (l *LogLimit) Allow(key string) (suppressed int, ok bool) {
+// Allow reports whether a line of this kind may be logged now, and how many were
+// suppressed since the last one.
+func (l *LogLimit) Allow(kind string) (suppressed int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	k := l.keys[key]
-	if k == nil {
-		if len(l.keys) >= maxLogKeys && now.Sub(l.full) >= time.Second {
-			l.full = now
-			l.forget(now)
-		}
-		if len(l.keys) >= maxLogKeys {
-			key = ""
-		}
-		if k = l.keys[key]; k == nil {
-			if l.keys == nil {
-				l.keys = make(map[string]*logKey)
-			}
-			k = &logKey{}
-			l.keys[key] = k
-		}
-	}
-	if !k.last.IsZero() && now.Sub(k.last) < LogInterval {
-		k.suppressed++
+	a := l.find(kind, now)
+	if !a.last.IsZero() && now.Sub(a.last) < LogInterval {
+		a.suppressed++
 		return 0, false
 	}
-	suppressed, k.suppressed, k.last = k.suppressed, 0, now
+	suppressed, a.suppressed, a.last = a.suppressed, 0, now
 	return suppressed, true
 }
 
-// forget drops the keys whose allowance is fresh again, with the counts they owe.
-func (l *LogLimit) forget(now time.Time) {
-	for key, k := range l.keys {
-		if now.Sub(k.last) >= LogInterval {
-			delete(l.keys, key)
+// find returns the allowance of a kind, or the shared one if there are too many.
+func (l *LogLimit) find(kind string, now time.Time) *allowance {
+	if a := l.kinds[kind]; a != nil {
+		return a
+	}
+	if len(l.kinds) >= maxLogKeys && now.Sub(l.pruned) >= time.Second {
+		l.pruned = now
+		l.prune(now)
+	}
+	if len(l.kinds) >= maxLogKeys {
+		kind = ""
+	}
+	if a := l.kinds[kind]; a != nil {
+		return a
+	}
+	if l.kinds == nil {
+		l.kinds = make(map[string]*allowance)
+	}
+	a := &allowance{}
+	l.kinds[kind] = a
+	return a
+}
+
+// prune drops the kinds that may be logged again, with their counts.
+func (l *LogLimit) prune(now time.Time) {
+	for kind, a := range l.kinds {
+		if now.Sub(a.last) >= LogInterval {
+			delete(l.kinds, kind)
 		}
 	}
 }

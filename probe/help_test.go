@@ -172,10 +172,5 @@ func rss(tb testing.TB) int {
 	return resident * os.Getpagesize()
 }
 
-func waitALittle() {
-	t := time.NewTimer(2 * time.Millisecond)
-	<-t.C
-}
-
 // quietLog drops what servers say of the villains that talk to them.
 func quietLog() *log.Logger { return log.New(io.Discard, "", 0) }

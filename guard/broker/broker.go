@@ -1,3 +1,5 @@
+// Package broker guards a go-micro broker: it connects, restores subscriptions, and
+// bounds the time of every call. It also contains an http and a NATS broker.
 package broker
 
 import (
@@ -15,23 +17,23 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 )
 
-// maxTopics bounds the subscriptions of one Broker; a process has a handful.
+// maxTopics bounds the subscriptions of one Broker. A process has a handful.
 const maxTopics = 256
 
-// BrokerConfig holds what every guarded broker needs. Its zero value is usable.
+// Config configures every guarded broker. The zero value is valid.
 type Config struct {
-	// Timeout bounds a Publish, and the wait of Connect and Disconnect. 0: 2 s.
+	// Timeout bounds a Publish, and how long Connect and Disconnect wait. 0: 2 s.
 	Timeout time.Duration
 	// RetryMin and RetryMax bound the delay before a failed connect or subscribe
 	// is repeated. 0: 1 s and 5 s.
 	RetryMin, RetryMax time.Duration
-	// Check is the time between two comparisons of the wanted subscriptions with
-	// the live ones. 0: 5 s.
+	// Check is the time between two checks that every subscription is active.
+	// 0: 5 s.
 	Check time.Duration
-	// MaxPublishes is how many Publish calls may be under way; one more fails at
-	// once. 0: 256.
+	// MaxPublishes bounds the Publish calls in flight. Further calls fail at once.
+	// 0: 256.
 	MaxPublishes int
-	// Logger hears of failures, each kind at most once in ten seconds. Nil:
+	// Logger logs failures, each kind at most once in ten seconds. Nil:
 	// slog.Default.
 	Logger *slog.Logger
 }
@@ -46,133 +48,136 @@ func (cfg Config) withDefaults() Config {
 	return cfg
 }
 
-// Broker is a broker.Broker whose subscriptions hold. Connect and Subscribe note a
-// wish and do not fail because the broker is away; Run brings the inner broker to
-// the wishes and keeps it there.
+// Broker is a broker.Broker that restores its connection and subscriptions. Connect
+// and Subscribe record what is wanted and do not fail when the broker is
+// unavailable. Run connects and subscribes, and repeats both after failures.
 //
-// A topic has one subscription per process, because go-micro's http broker gives
-// two of them one id and runs each event twice. A second Subscribe is refused.
+// A topic has at most one subscription per process, because go-micro's http broker
+// gives two of them the same id and handles each event twice. Subscribe refuses a
+// second one.
 //
-// The life of a Broker: NewBroker, Run in a goroutine, Connect (go-micro's server
-// does that), Disconnect, then the end of Run's context. Every method may be
-// called at any time.
+// Use a Broker in this order: New, Run in a goroutine, Connect (which go-micro's
+// server calls), Disconnect, then end Run's context. Every method may be called at
+// any time.
 type Broker struct {
-	inner  broker.Broker
-	cfg    Config
-	link   *link // nil if the inner broker has no connection that may break
-	health *guard.StateTracker
-	limit  guard.LogLimit
-	counts brokerCounts
-	wake   chan struct{} // has room for one: "there is something to do"
-	slots  chan struct{} // one per Publish under way
-	tasks  sync.WaitGroup
+	inner    broker.Broker
+	cfg      Config
+	conn     *connection // nil if the inner broker cannot lose its connection
+	state    *guard.StateTracker
+	limit    guard.LogLimit
+	counters counters
+	wake     chan struct{} // wakes Run; has room for one
+	slots    chan struct{} // one per Publish in flight
+	tasks    sync.WaitGroup
 
-	mu        sync.Mutex
-	want      bool                     // guarded by mu; to be connected
-	connected bool                     // guarded by mu; the inner broker is
-	wishes    uint64                   // guarded by mu; counts calls of Connect and Disconnect
-	served    uint64                   // guarded by mu; the newest wish that a pass has seen
-	passed    chan struct{}            // guarded by mu; closed after each pass, then replaced
-	running   bool                     // guarded by mu
-	ended     bool                     // guarded by mu
-	subs      map[string]*subscription // guarded by mu; wanted, by topic
-	leaving   []broker.Subscriber      // guarded by mu; live, but not wanted any more
+	mu         sync.Mutex
+	wanted     bool                     // guarded by mu; a connection is wanted
+	connected  bool                     // guarded by mu; the inner broker is connected
+	requests   uint64                   // guarded by mu; number of calls of Connect and Disconnect
+	handled    uint64                   // guarded by mu; number of requests that reconcile has handled
+	reconciled chan struct{}            // guarded by mu; closed and replaced after each reconcile
+	running    bool                     // guarded by mu
+	ended      bool                     // guarded by mu
+	subs       map[string]*subscription // guarded by mu; the wanted ones, by topic
+	ending     []broker.Subscriber      // guarded by mu; active and not wanted any more
 }
 
 var _ broker.Broker = (*Broker)(nil)
 
-// NewBroker guards inner. Calls of inner have to end by themselves some time: the
-// brokers that NewHTTPBroker and NewNATSBroker make do.
+// New guards inner. Calls of inner may take long, but have to return: those of the
+// brokers that NewHTTP and NewNATS make do.
 func New(inner broker.Broker, cfg Config) *Broker {
 	return newBroker(inner, cfg, nil)
 }
 
-func newBroker(inner broker.Broker, cfg Config, l *link) *Broker {
+func newBroker(inner broker.Broker, cfg Config, c *connection) *Broker {
 	cfg = cfg.withDefaults()
 	b := &Broker{
-		inner:  inner,
-		cfg:    cfg,
-		link:   l,
-		health: guard.NewStateTracker("broker " + inner.String() + ": not connected yet"),
-		wake:   make(chan struct{}, 1),
-		slots:  make(chan struct{}, cfg.MaxPublishes),
-		passed: make(chan struct{}),
-		subs:   make(map[string]*subscription),
+		inner:      inner,
+		cfg:        cfg,
+		conn:       c,
+		state:      guard.NewStateTracker("broker " + inner.String() + ": not connected yet"),
+		wake:       make(chan struct{}, 1),
+		slots:      make(chan struct{}, cfg.MaxPublishes),
+		reconciled: make(chan struct{}),
+		subs:       make(map[string]*subscription),
 	}
-	if l != nil {
-		l.bind(b)
+	if c != nil {
+		c.attach(b)
 	}
 	return b
 }
 
-// Init passes options on to the inner broker.
+// Init applies options to the inner broker.
 func (b *Broker) Init(opts ...broker.Option) error { return b.inner.Init(opts...) }
 
-// Options answers the inner broker's.
+// Options returns the options of the inner broker.
 func (b *Broker) Options() broker.Options { return b.inner.Options() }
 
-// String answers the inner broker's name.
+// String returns the name of the inner broker.
 func (b *Broker) String() string { return b.inner.String() }
 
-// Address answers the inner broker's, without user and password.
+// Address returns the address of the inner broker, without user and password.
 func (b *Broker) Address() string { return guard.Redact(b.inner.Address()) }
 
-// Connect asks for the connection. It waits for the first attempt, at most the
-// timeout, so that Address is known to who asks next, and returns nil whatever
-// came of it. Without Run it returns at once.
+// Connect requests a connection. It waits for the first attempt, at most for the
+// timeout, so that Address is known afterwards. It returns nil whether the attempt
+// succeeded or not. It does not wait unless Run runs.
 func (b *Broker) Connect() error {
-	b.await(true)
+	b.request(true)
 	return nil
 }
 
-// Disconnect ends the subscriptions and the connection, and waits for that no
-// longer than the timeout. What was subscribed is subscribed again by a Connect.
+// Disconnect requests the end of the connection and waits for it, at most for the
+// timeout. A later Connect restores the subscriptions.
 func (b *Broker) Disconnect() error {
-	if !b.await(false) {
+	if !b.request(false) {
 		return fmt.Errorf("disconnecting from broker %s: not done within %v", b.inner.String(), b.cfg.Timeout)
 	}
 	return nil
 }
 
-// await notes whether a connection is wanted and waits until a pass has seen it.
-func (b *Broker) await(want bool) bool {
+// request records whether a connection is wanted and waits until reconcile has
+// handled that. It returns false after the timeout.
+func (b *Broker) request(wanted bool) bool {
 	b.mu.Lock()
-	b.want = want
-	b.wishes++
-	wish := b.wishes
+	b.wanted = wanted
+	b.requests++
+	request := b.requests
 	b.mu.Unlock()
-	b.kick()
-	if !want {
-		defer b.hurry().Stop()
+	b.wakeRun()
+	if !wanted {
+		defer b.interruptLater().Stop()
 	}
 	timer := time.NewTimer(b.cfg.Timeout)
 	defer timer.Stop()
 	for {
 		b.mu.Lock()
-		seen, passed := b.served >= wish || !b.running, b.passed
+		done, reconciled := b.handled >= request || !b.running, b.reconciled
 		b.mu.Unlock()
-		if seen {
+		if done {
 			return true
 		}
 		select {
-		case <-passed:
+		case <-reconciled:
 		case <-timer.C:
 			return false
 		}
 	}
 }
 
-// hurry gives the inner broker half the timeout to finish what it is doing. Whoever
-// stops the timer returned spares it.
-func (b *Broker) hurry() *time.Timer {
+// interruptLater interrupts the inner broker after half the timeout, unless the
+// returned timer is stopped before.
+func (b *Broker) interruptLater() *time.Timer {
 	return time.AfterFunc(b.cfg.Timeout/2, func() {
-		if b.link != nil && b.link.hurry != nil {
-			b.link.hurry()
+		if b.conn != nil && b.conn.interrupt != nil {
+			b.conn.interrupt()
 		}
 	})
 }
 
-func (b *Broker) kick() {
+// wakeRun makes Run reconcile now.
+func (b *Broker) wakeRun() {
 	select {
 	case b.wake <- struct{}{}:
 	default:
@@ -184,38 +189,38 @@ func (b *Broker) State() guard.State {
 	b.mu.Lock()
 	connected := b.connected
 	b.mu.Unlock()
-	if connected && b.link != nil {
-		return b.link.health.State()
+	if connected && b.conn != nil {
+		return b.conn.state.State()
 	}
-	return b.health.State()
+	return b.state.State()
 }
 
-// SubscriptionState is how one wanted subscription is.
+// SubscriptionState is the state of one wanted subscription.
 type SubscriptionState struct {
 	Topic string
 	State guard.State
 }
 
-// Subscriptions answers every wanted subscription, ordered by topic. One is well
-// if the broker took it and the connection stands.
+// Subscriptions returns every wanted subscription, ordered by topic. Its state is OK
+// if the broker has accepted it and is connected.
 func (b *Broker) Subscriptions() []SubscriptionState {
-	link := b.State()
+	connection := b.State()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	states := make([]SubscriptionState, 0, len(b.subs))
 	for _, topic := range slices.Sorted(maps.Keys(b.subs)) {
-		s := b.subs[topic].health.State()
-		if s.OK && !link.OK {
-			s = link
+		s := b.subs[topic].state.State()
+		if s.OK && !connection.OK {
+			s = connection
 		}
 		states = append(states, SubscriptionState{topic, s})
 	}
 	return states
 }
 
-// warn logs a failure, each kind at most once in logEvery.
-func (b *Broker) warn(what, topic string, err error) {
-	held, ok := b.limit.Allow(what + "\x00" + topic)
+// warn logs a failure, each message per topic at most once in guard.LogInterval.
+func (b *Broker) warn(msg, topic string, err error) {
+	suppressed, ok := b.limit.Allow(msg + "\x00" + topic)
 	if !ok {
 		return
 	}
@@ -223,8 +228,8 @@ func (b *Broker) warn(what, topic string, err error) {
 	if topic != "" {
 		attrs = append(attrs, slog.String("topic", topic))
 	}
-	if held > 0 {
-		attrs = append(attrs, slog.Int("suppressed", held))
+	if suppressed > 0 {
+		attrs = append(attrs, slog.Int("suppressed", suppressed))
 	}
-	b.cfg.Logger.LogAttrs(context.Background(), slog.LevelWarn, what, attrs...)
+	b.cfg.Logger.LogAttrs(context.Background(), slog.LevelWarn, msg, attrs...)
 }

@@ -9,83 +9,87 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 )
 
-// link is what an inner broker tells about a connection that may break after
+// connection is the state of an inner broker's connection that may break after
 // Connect has returned.
-type link struct {
-	name   string
-	health *guard.StateTracker
+type connection struct {
+	name  string
+	state *guard.StateTracker
+
+	// dropped returns the number of events that the client has dropped, and interrupt
+	// ends calls of the inner broker that wait for the network. Both may be nil and
+	// are set before attach.
+	dropped   func() uint64
+	interrupt func()
 
 	mu     sync.Mutex
-	broker *Broker // guarded by mu; nil until bind
-	lost   error   // guarded by mu; why the connection will not come back by itself
-
-	// drops counts the events that came too fast, and hurry makes calls of the inner
-	// broker end that wait for the network. Both may be nil and are set before bind.
-	drops func() uint64
-	hurry func()
+	broker *Broker // guarded by mu; nil until attach
+	lost   error   // guarded by mu; set while the Broker has to connect again
 }
 
-func newLink(name string) *link {
-	return &link{name: name, health: guard.NewStateTracker("broker " + name + ": not connected yet")}
+var errDisconnected = errors.New("disconnected")
+
+func newConnection(name string) *connection {
+	return &connection{name: name, state: guard.NewStateTracker("broker " + name + ": not connected yet")}
 }
 
-// bind names the broker that is told when the link needs it.
-func (l *link) bind(b *Broker) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.broker = b
+// attach sets the Broker that owns the connection.
+func (c *connection) attach(b *Broker) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.broker = b
 }
 
-func (l *link) bound() *Broker {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.broker
+func (c *connection) owner() *Broker {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.broker
 }
 
-// up says that the connection stands.
-func (l *link) up() {
-	l.health.Record(nil)
-	b := l.bound()
+// setUp records that the connection is up.
+func (c *connection) setUp() {
+	c.state.Record(nil)
+	b := c.owner()
 	if b == nil {
 		return
 	}
 	if _, ok := b.limit.Allow("connected"); ok {
-		b.cfg.Logger.Info("broker is connected", "broker", l.name)
+		b.cfg.Logger.Info("broker is connected", "broker", c.name)
 	}
 }
 
-// down says that the connection does not stand, and that it is being repaired.
-func (l *link) down(err error) {
+// setDown records that the connection is down and that the inner broker reconnects.
+func (c *connection) setDown(err error) {
 	if err == nil {
-		err = errors.New("disconnected")
+		err = errDisconnected
 	}
-	l.health.Record(fmt.Errorf("broker %s: %w", l.name, guard.Shorten(err)))
-	if b := l.bound(); b != nil {
-		b.warn("broker is not connected", "", guard.Shorten(err))
+	c.state.Record(fmt.Errorf("broker %s: %w", c.name, guard.Shorten(err)))
+	if b := c.owner(); b != nil {
+		b.warn("broker is disconnected", "", guard.Shorten(err))
 	}
 }
 
-// gone says that the connection has ended for good: the Broker has to connect
-// again and to subscribe again.
-func (l *link) gone(err error) {
-	l.down(err)
-	l.mu.Lock()
-	l.lost = cmp.Or(err, errors.New("disconnected"))
-	b := l.broker
-	l.mu.Unlock()
+// setLost records that the connection is down and that the inner broker does not
+// reconnect: the Broker has to connect and subscribe again.
+func (c *connection) setLost(err error) {
+	c.setDown(err)
+	c.mu.Lock()
+	c.lost = cmp.Or(err, errDisconnected)
+	b := c.broker
+	c.mu.Unlock()
 	if b != nil {
-		b.kick()
+		b.wakeRun()
 	}
 }
 
-// takeLost answers and forgets why the connection is gone; nil if it is not.
-func (l *link) takeLost() error {
-	if l == nil {
+// takeLoss returns and clears the error of setLost. It returns nil if the connection
+// is not lost.
+func (c *connection) takeLoss() error {
+	if c == nil {
 		return nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	err := l.lost
-	l.lost = nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.lost
+	c.lost = nil
 	return err
 }

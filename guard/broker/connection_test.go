@@ -15,7 +15,7 @@ import (
 // fakeBroker is an inner broker whose connection the test breaks by hand.
 type fakeBroker struct {
 	broker.Broker
-	link  *link
+	link  *connection
 	calls []string
 }
 
@@ -23,7 +23,7 @@ func (f *fakeBroker) String() string { return "fake" }
 
 func (f *fakeBroker) Connect() error {
 	f.calls = append(f.calls, "connect")
-	f.link.up()
+	f.link.setUp()
 	return nil
 }
 
@@ -45,7 +45,7 @@ func (s fakeSubscriber) Unsubscribe() error               { return nil }
 
 func TestBrokerConnectsAndSubscribesAgainAfterALossForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fakeBroker{link: newLink("fake")}
+		f := &fakeBroker{link: newConnection("fake")}
 		b := newBroker(f, Config{Logger: testkit.QuietLog()}, f.link)
 		done := make(chan error, 1)
 		ctx := t.Context()
@@ -56,16 +56,16 @@ func TestBrokerConnectsAndSubscribesAgainAfterALossForGood(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		f.link.down(errors.New("cable cut"))
+		f.link.setDown(errors.New("cable cut"))
 		if s := b.State(); s.OK || s.Reason != "broker fake: cable cut" || b.Subscriptions()[0].State.Reason != s.Reason {
 			t.Errorf("while it is down: %+v, %+v", s, b.Subscriptions())
 		}
-		f.link.up()
+		f.link.setUp()
 		if !b.State().OK || !b.Subscriptions()[0].State.OK {
 			t.Errorf("after it came back: %+v, %+v", b.State(), b.Subscriptions())
 		}
 		time.Sleep(time.Second)
-		f.link.gone(nil)
+		f.link.setLost(nil)
 		synctest.Wait()
 		want := []string{"connect", "subscribe t", "disconnect", "connect", "subscribe t"}
 		if !slices.Equal(f.calls, want) {

@@ -9,86 +9,88 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 )
 
-// httpAnnouncer is the registry that the stock http broker sees. It remembers what
-// the broker announces, because the broker itself renews nothing while it is not
-// connected, and ours never is.
-type httpAnnouncer struct {
-	mu   sync.Mutex
-	to   registry.Registry       // guarded by mu
-	held map[string]announcement // guarded by mu; by node id
+// announcer is the registry that the stock http broker uses. It remembers the broker's
+// registrations and renews them, because the stock broker renews them only while it
+// is connected, and ours never is.
+type announcer struct {
+	mu        sync.Mutex
+	registry  registry.Registry       // guarded by mu
+	announced map[string]announcement // guarded by mu; by node id
 }
 
-var _ registry.Registry = (*httpAnnouncer)(nil)
+var _ registry.Registry = (*announcer)(nil)
 
+// announcement is one registration of a subscription.
 type announcement struct {
 	service *registry.Service
 	opts    []registry.RegisterOption
 }
 
-// replace takes another registry for what is announced from now on.
-func (a *httpAnnouncer) replace(r registry.Registry) {
+// replace sets the registry for further calls.
+func (a *announcer) replace(r registry.Registry) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.to = r
+	a.registry = r
 }
 
-func (a *httpAnnouncer) current() registry.Registry {
+func (a *announcer) current() registry.Registry {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.to
+	return a.registry
 }
 
-// Init passes options on.
-func (a *httpAnnouncer) Init(opts ...registry.Option) error { return a.current().Init(opts...) }
+// Init applies options to the registry.
+func (a *announcer) Init(opts ...registry.Option) error { return a.current().Init(opts...) }
 
-// Options answers the registry's.
-func (a *httpAnnouncer) Options() registry.Options { return a.current().Options() }
+// Options returns the registry's options.
+func (a *announcer) Options() registry.Options { return a.current().Options() }
 
-// String answers the registry's name.
-func (a *httpAnnouncer) String() string { return a.current().String() }
+// String returns the registry's name.
+func (a *announcer) String() string { return a.current().String() }
 
-// Register announces a subscription and remembers it.
-func (a *httpAnnouncer) Register(s *registry.Service, opts ...registry.RegisterOption) error {
+// Register registers a subscription and remembers it.
+func (a *announcer) Register(s *registry.Service, opts ...registry.RegisterOption) error {
 	if err := a.current().Register(s, opts...); err != nil {
 		return err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.held == nil {
-		a.held = make(map[string]announcement)
+	if a.announced == nil {
+		a.announced = make(map[string]announcement)
 	}
-	a.held[s.Nodes[0].Id] = announcement{s, slices.Clone(opts)}
+	a.announced[s.Nodes[0].Id] = announcement{s, slices.Clone(opts)}
 	return nil
 }
 
-// Deregister takes a subscription back.
-func (a *httpAnnouncer) Deregister(s *registry.Service, opts ...registry.DeregisterOption) error {
+// Deregister removes a subscription.
+func (a *announcer) Deregister(s *registry.Service, opts ...registry.DeregisterOption) error {
 	a.mu.Lock()
-	delete(a.held, s.Nodes[0].Id)
+	delete(a.announced, s.Nodes[0].Id)
 	a.mu.Unlock()
 	return a.current().Deregister(s, opts...)
 }
 
-// GetService asks the registry.
-func (a *httpAnnouncer) GetService(name string, opts ...registry.GetOption) ([]*registry.Service, error) {
+// GetService queries the registry.
+func (a *announcer) GetService(name string, opts ...registry.GetOption) ([]*registry.Service, error) {
 	return a.current().GetService(name, opts...)
 }
 
-// ListServices asks the registry.
-func (a *httpAnnouncer) ListServices(opts ...registry.ListOption) ([]*registry.Service, error) {
+// ListServices queries the registry.
+func (a *announcer) ListServices(opts ...registry.ListOption) ([]*registry.Service, error) {
 	return a.current().ListServices(opts...)
 }
 
-// Watch asks the registry.
-func (a *httpAnnouncer) Watch(opts ...registry.WatchOption) (registry.Watcher, error) {
+// Watch watches the registry.
+func (a *announcer) Watch(opts ...registry.WatchOption) (registry.Watcher, error) {
 	return a.current().Watch(opts...)
 }
 
-// renew announces every subscription again. One that fails is tried the next time.
-func (a *httpAnnouncer) renew() (failed error) {
+// renew registers every subscription again. It continues after a failure and returns
+// the last one.
+func (a *announcer) renew() (failed error) {
 	a.mu.Lock()
-	held := make([]announcement, 0, len(a.held))
-	for _, h := range a.held {
+	held := make([]announcement, 0, len(a.announced))
+	for _, h := range a.announced {
 		held = append(held, h)
 	}
 	a.mu.Unlock()

@@ -23,34 +23,34 @@ import (
 )
 
 const (
-	// What the stock http broker calls itself in the registry, and the version by
-	// which a subscription without a queue is known.
+	// The service name of the stock http broker in the registry, and the version of its
+	// subscriptions without a queue.
 	httpServiceName = "micro.http.broker"
 	httpBroadcast   = "ff.http.broadcast"
-	// Posts of one event that are under way at once. A dead host holds one until the
-	// timeout, so there are enough for some dead ones beside the living.
+	// Requests in flight for one event. A dead host occupies one until the timeout, so
+	// there are more than the live hosts need.
 	parallelPosts = 64
 )
 
-// httpSender posts events as the stock http broker does. The stock one has no
-// deadline, so that a stuck subscriber costs three goroutines and a socket for
-// each event, and it drops the newest of a burst without a word.
-type httpSender struct {
-	reg     cache.Cache
-	client  *http.Client
-	timeout time.Duration
-	life    context.Context
-	end     context.CancelFunc
+// httpPublisher posts events as the stock http broker does, with a deadline. In the
+// stock broker a stuck subscriber holds three goroutines and a socket for each event,
+// and the newest events of a burst are dropped without an error.
+type httpPublisher struct {
+	registry cache.Cache
+	client   *http.Client
+	timeout  time.Duration
+	life     context.Context
+	end      context.CancelFunc
 }
 
-func newHTTPSender(cfg HTTPConfig, reg cache.Cache) *httpSender {
+func newHTTPPublisher(cfg HTTPConfig, reg cache.Cache) *httpPublisher {
 	config := cfg.TLSConfig.Clone()
 	if config == nil {
 		config = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	s := &httpSender{reg: reg, timeout: cfg.Timeout}
-	s.life, s.end = context.WithCancel(context.Background())
-	s.client = &http.Client{
+	p := &httpPublisher{registry: reg, timeout: cfg.Timeout}
+	p.life, p.end = context.WithCancel(context.Background())
+	p.client = &http.Client{
 		Transport: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: cfg.Timeout}).DialContext,
 			TLSClientConfig:     config,
@@ -61,40 +61,40 @@ func newHTTPSender(cfg HTTPConfig, reg cache.Cache) *httpSender {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return s
+	return p
 }
 
-// close ends the posts under way and the following of the registry.
-func (s *httpSender) close() {
-	s.end()
-	s.reg.Stop()
-	s.client.CloseIdleConnections()
+// close ends the requests in flight and the watch of the registry.
+func (p *httpPublisher) close() {
+	p.end()
+	p.registry.Stop()
+	p.client.CloseIdleConnections()
 }
 
-// publish posts msg to each subscriber of topic, and to one of each queue. It
-// succeeds if there is none, or one took it.
-func (s *httpSender) publish(ctx context.Context, topic string, msg *broker.Message) error {
+// publish posts msg to each subscriber of topic, and to one of each queue. It succeeds
+// if one accepted the event or there is no subscriber.
+func (p *httpPublisher) publish(ctx context.Context, topic string, msg *broker.Message) error {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	defer context.AfterFunc(s.life, cancel)()
+	defer context.AfterFunc(p.life, cancel)()
 	body, err := json.Marshaler{}.Marshal(msg)
 	if err != nil {
 		return err
 	}
-	services, err := s.reg.GetService(httpServiceName)
+	services, err := p.registry.GetService(httpServiceName)
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		return err
 	}
-	nodes := receivers(services, topic)
+	nodes := subscribers(services, topic)
 	errs := make([]error, len(nodes))
 	var posts errgroup.Group
 	posts.SetLimit(parallelPosts)
 	for i, node := range nodes {
 		posts.Go(func() error {
-			errs[i] = s.post(ctx, node, body)
+			errs[i] = p.post(ctx, node, body)
 			return nil
 		})
 	}
@@ -107,8 +107,9 @@ func (s *httpSender) publish(ctx context.Context, topic string, msg *broker.Mess
 	return errors.Join(errs...)
 }
 
-// receivers picks who gets an event: every node of a broadcast, one of a queue.
-func receivers(services []*registry.Service, topic string) []*registry.Node {
+// subscribers returns the nodes that get an event: all without a queue, one of each
+// queue.
+func subscribers(services []*registry.Service, topic string) []*registry.Node {
 	var all []*registry.Node
 	for _, s := range services {
 		var nodes []*registry.Node
@@ -125,7 +126,7 @@ func receivers(services []*registry.Service, topic string) []*registry.Node {
 	return all
 }
 
-func (s *httpSender) post(ctx context.Context, node *registry.Node, body []byte) error {
+func (p *httpPublisher) post(ctx context.Context, node *registry.Node, body []byte) error {
 	scheme := "http"
 	if node.Metadata["secure"] == "true" {
 		scheme = "https"
@@ -136,7 +137,7 @@ func (s *httpSender) post(ctx context.Context, node *registry.Node, body []byte)
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	rsp, err := s.client.Do(req)
+	rsp, err := p.client.Do(req)
 	if err != nil {
 		return fmt.Errorf("posting to %s: %w", node.Address, guard.Shorten(err))
 	}

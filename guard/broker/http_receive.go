@@ -10,95 +10,95 @@ import (
 )
 
 const (
-	// Events up to this size, in bytes, are always taken in. A larger one needs one
-	// of the places, so that slow large bodies cannot fill the memory together.
+	// Bodies up to this size, in bytes, are always read. A larger one needs a slot, so
+	// that slow large bodies cannot use up the memory together.
 	smallEvent  = 16 << 10
 	largeEvents = 32
 )
 
-// httpDoor is what stands before the stock broker's handler.
-type httpDoor struct {
-	stock   http.Handler
-	max     int64 // bytes of a body
-	body    time.Duration
-	places  chan struct{} // one per large body in memory
-	counter *brokerCounts
+// httpHandler checks requests before the stock broker's handler.
+type httpHandler struct {
+	stock       http.Handler
+	maxBody     int64 // of a request, in bytes
+	bodyTimeout time.Duration
+	largeSlots  chan struct{} // one per large body in memory
+	counters    *counters
 }
 
-func newHTTPDoor(cfg HTTPConfig, stock http.Handler, counter *brokerCounts) *httpDoor {
-	return &httpDoor{
-		stock:   stock,
-		max:     cfg.maxBody(),
-		body:    cfg.BodyTimeout,
-		places:  make(chan struct{}, largeEvents),
-		counter: counter,
+func newHTTPHandler(cfg HTTPConfig, stock http.Handler, counter *counters) *httpHandler {
+	return &httpHandler{
+		stock:       stock,
+		maxBody:     cfg.maxBody(),
+		bodyTimeout: cfg.BodyTimeout,
+		largeSlots:  make(chan struct{}, largeEvents),
+		counters:    counter,
 	}
 }
 
 var (
-	errTooLarge = errors.New("the event is too large")
-	errNoPlace  = errors.New("too many large events at once")
+	errTooLarge     = errors.New("the event is too large")
+	errTooManyLarge = errors.New("too many large events at once")
 )
 
-// ServeHTTP checks a request and hands a good one to the stock broker.
-func (d *httpDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP checks a request and forwards a valid one to the stock broker.
+func (h *httpHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path != "/":
-		d.refuse(w, http.StatusNotFound, "events are posted to /")
+		h.refuse(w, http.StatusNotFound, "post events to /")
 		return
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", http.MethodPost)
-		d.refuse(w, http.StatusMethodNotAllowed, "events are posted")
+		h.refuse(w, http.StatusMethodNotAllowed, "events are sent by POST")
 		return
 	case !isJSON(r.Header.Get("Content-Type")):
-		d.refuse(w, http.StatusUnsupportedMediaType, "an event is application/json")
+		h.refuse(w, http.StatusUnsupportedMediaType, "the content type of an event is application/json")
 		return
-	case r.ContentLength > d.max:
-		d.refuse(w, http.StatusRequestEntityTooLarge, errTooLarge.Error())
+	case r.ContentLength > h.maxBody:
+		h.refuse(w, http.StatusRequestEntityTooLarge, errTooLarge.Error())
 		return
 	}
-	body, release, err := d.read(w, r)
+	body, release, err := h.readBody(w, r)
 	defer release()
 	if err != nil {
-		d.refuseBody(w, err)
+		h.refuseBody(w, err)
 		return
 	}
-	d.hand(w, r, body)
+	h.forward(w, r, body)
 }
 
-// hand gives the event to the stock broker. It dereferences a JSON null, and calls
-// its own fault what is the sender's.
-func (d *httpDoor) hand(w http.ResponseWriter, r *http.Request, body []byte) {
+// forward forwards the event to the stock broker, which would dereference a JSON null
+// and answer 500 to invalid events.
+func (h *httpHandler) forward(w http.ResponseWriter, r *http.Request, body []byte) {
 	if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
-		d.refuse(w, http.StatusBadRequest, "it is no event")
+		h.refuse(w, http.StatusBadRequest, "it is not an event")
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	answer := &stockAnswer{ResponseWriter: w}
-	d.stock.ServeHTTP(answer, r)
-	if answer.code != 0 {
-		d.refuse(w, http.StatusBadRequest, "it is no event, or one without a topic")
+	rsp := &discardedResponse{ResponseWriter: w}
+	h.stock.ServeHTTP(rsp, r)
+	if rsp.code != 0 {
+		h.refuse(w, http.StatusBadRequest, "it is not an event or has no topic")
 	}
 }
 
-// read takes the body in, within its time and size. release has to be called when
-// the body is not needed any more, also after an error.
-func (d *httpDoor) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
+// readBody reads the body within the limits of time and size. The caller calls release
+// when it does not need the body any more, also after an error.
+func (h *httpHandler) readBody(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
 	release = func() {}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d.body))
-	in := http.MaxBytesReader(w, r.Body, d.max)
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.bodyTimeout))
+	in := http.MaxBytesReader(w, r.Body, h.maxBody)
 	body = make([]byte, 0, max(512, min(r.ContentLength+1, smallEvent)))
 	for {
 		if len(body) == cap(body) {
 			if cap(body) == smallEvent {
 				select {
-				case d.places <- struct{}{}:
-					release = func() { <-d.places }
+				case h.largeSlots <- struct{}{}:
+					release = func() { <-h.largeSlots }
 				default:
-					return nil, release, errNoPlace
+					return nil, release, errTooManyLarge
 				}
 			}
-			body = append(make([]byte, 0, nextSize(int64(cap(body)), d.max)), body...)
+			body = append(make([]byte, 0, nextSize(int64(cap(body)), h.maxBody)), body...)
 		}
 		n, err := in.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
@@ -111,8 +111,8 @@ func (d *httpDoor) read(w http.ResponseWriter, r *http.Request) (body []byte, re
 	}
 }
 
-// nextSize is the size of the next larger buffer: it stops once at smallEvent, and
-// ends one byte past the limit, where the limit itself is noticed.
+// nextSize returns the next size of a growing buffer. The sizes include smallEvent and
+// end at limit+1, where the limit is noticed.
 func nextSize(size, limit int64) int64 {
 	next := 4 * size
 	if size < smallEvent {
@@ -121,26 +121,26 @@ func nextSize(size, limit int64) int64 {
 	return min(next, max(limit+1, smallEvent))
 }
 
-func (d *httpDoor) refuseBody(w http.ResponseWriter, err error) {
+func (h *httpHandler) refuseBody(w http.ResponseWriter, err error) {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		d.refuse(w, http.StatusRequestEntityTooLarge, errTooLarge.Error())
-	case errors.Is(err, errNoPlace):
-		d.refuse(w, http.StatusServiceUnavailable, errNoPlace.Error())
+		h.refuse(w, http.StatusRequestEntityTooLarge, errTooLarge.Error())
+	case errors.Is(err, errTooManyLarge):
+		h.refuse(w, http.StatusServiceUnavailable, errTooManyLarge.Error())
 	default:
-		d.refuse(w, http.StatusRequestTimeout, "the event did not arrive in time")
+		h.refuse(w, http.StatusRequestTimeout, "the event did not arrive in time")
 	}
 }
 
-// refuse answers why there is nothing to be had, and closes the connection.
-func (d *httpDoor) refuse(w http.ResponseWriter, code int, why string) {
-	d.counter.refused.Add(1)
+// refuse answers with an error and closes the connection.
+func (h *httpHandler) refuse(w http.ResponseWriter, code int, reason string) {
+	h.counters.refused.Add(1)
 	w.Header().Set("Connection", "close")
-	http.Error(w, why, code)
+	http.Error(w, reason, code)
 }
 
-// isJSON tells whether the content type is JSON or not given.
+// isJSON reports whether the content type is JSON or missing.
 func isJSON(contentType string) bool {
 	if contentType == "" {
 		return true
@@ -149,13 +149,13 @@ func isJSON(contentType string) bool {
 	return err == nil && kind == "application/json"
 }
 
-// stockAnswer keeps what the stock broker answers to itself: it writes only when
-// it refuses, and its words tell strangers of the inside.
-type stockAnswer struct {
+// discardedResponse discards the response of the stock broker, which writes one only
+// to refuse an event and then reveals internals.
+type discardedResponse struct {
 	http.ResponseWriter
 	code int
 }
 
-func (a *stockAnswer) WriteHeader(code int) { a.code = code }
+func (r *discardedResponse) WriteHeader(code int) { r.code = code }
 
-func (a *stockAnswer) Write(p []byte) (int, error) { return len(p), nil }
+func (r *discardedResponse) Write(p []byte) (int, error) { return len(p), nil }

@@ -13,29 +13,29 @@ import (
 )
 
 const (
-	// A publisher's idle connection is kept this long.
+	// A publisher's idle connection is closed after this time.
 	httpIdleTimeout = 2 * time.Minute
-	// An event's handler only puts it into a queue, so this is for the answer.
+	// Handlers only queue events, so this time is for the response.
 	httpWriteTimeout = 10 * time.Second
-	// The stock publishers send less than 1 KiB of header.
+	// Stock publishers send less than 1 KiB of header.
 	maxHTTPHeader = 16 << 10
 )
 
-// httpServed is a port while it is served.
-type httpServed struct {
+// httpServer serves the listener of an httpBroker.
+type httpServer struct {
 	server *http.Server
 	ended  chan struct{} // closed when stop is called
 	tasks  sync.WaitGroup
 }
 
-// serveHTTPBroker serves l and renews the announcements until stop.
-func serveHTTPBroker(f *httpFront, l net.Listener) *httpServed {
-	cfg := f.cfg
+// startHTTPServer serves l and renews the registrations until stop.
+func startHTTPServer(b *httpBroker, l net.Listener) *httpServer {
+	cfg := b.cfg
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	run := &httpServed{ended: make(chan struct{})}
-	run.server = &http.Server{
-		Handler:                      f.door,
+	s := &httpServer{ended: make(chan struct{})}
+	s.server = &http.Server{
+		Handler:                      b.handler,
 		Protocols:                    &protocols,
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            cfg.HeaderTimeout,
@@ -43,95 +43,96 @@ func serveHTTPBroker(f *httpFront, l net.Listener) *httpServed {
 		WriteTimeout:                 cfg.HeaderTimeout + cfg.BodyTimeout + httpWriteTimeout,
 		IdleTimeout:                  httpIdleTimeout,
 		MaxHeaderBytes:               maxHTTPHeader,
-		ErrorLog:                     log.New(warnWriter{f.link}, "", 0),
+		ErrorLog:                     log.New(errorLogWriter{b.conn}, "", 0),
 	}
-	l = &httpGate{Listener: l, max: int64(cfg.MaxConns), count: f.count}
+	l = &connLimiter{Listener: l, max: int64(cfg.MaxConns), counters: b.counters}
 	if cfg.TLSConfig != nil {
 		l = tls.NewListener(l, cfg.TLSConfig)
 	}
-	run.tasks.Go(func() {
-		err := run.server.Serve(l)
+	s.tasks.Go(func() {
+		err := s.server.Serve(l)
 		if !errors.Is(err, http.ErrServerClosed) {
-			f.link.gone(err)
+			b.conn.setLost(err)
 		}
 	})
-	run.tasks.Go(func() { run.renew(f) })
-	return run
+	s.tasks.Go(func() { s.renew(b) })
+	return s
 }
 
-func (run *httpServed) renew(f *httpFront) {
-	ticker := time.NewTicker(f.cfg.Renew)
+func (s *httpServer) renew(b *httpBroker) {
+	ticker := time.NewTicker(b.cfg.Renew)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-run.ended:
+		case <-s.ended:
 			return
 		case <-ticker.C:
 		}
-		if err := f.reg.renew(); err != nil {
-			f.link.bound().warn("announcing a subscription failed", "", err)
+		if err := b.announcer.renew(); err != nil {
+			b.conn.owner().warn("registering a subscription failed", "", err)
 		}
 	}
 }
 
-// stop waits for the events in flight, at most limit, closes the rest and returns
-// when the goroutines have ended.
-func (run *httpServed) stop(limit time.Duration) error {
-	close(run.ended)
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+// stop waits for the events in flight, at most for the timeout, closes the remaining
+// connections, and returns when the goroutines have ended.
+func (s *httpServer) stop(timeout time.Duration) error {
+	close(s.ended)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	err := run.server.Shutdown(ctx)
+	err := s.server.Shutdown(ctx)
 	if err != nil {
-		_ = run.server.Close()
+		_ = s.server.Close()
 	}
-	run.tasks.Wait()
+	s.tasks.Wait()
 	return err
 }
 
-// warnWriter hands what net/http logs to the broker's log, where each kind is
-// written at most once in ten seconds: it is what strangers provoke.
-type warnWriter struct{ link *link }
+// errorLogWriter writes the error log of net/http to the broker's log, which limits
+// repeated lines.
+type errorLogWriter struct{ conn *connection }
 
-func (w warnWriter) Write(line []byte) (int, error) {
-	if b := w.link.bound(); b != nil {
-		b.warn("the broker's port reports an error", "", errors.New(string(line)))
+func (w errorLogWriter) Write(line []byte) (int, error) {
+	if b := w.conn.owner(); b != nil {
+		b.warn("HTTP server error", "", errors.New(string(line)))
 	}
 	return len(line), nil
 }
 
-// httpGate is a listener that closes connections past max at once. Letting them
-// wait would make publishers, which have no deadline, wait with them.
-type httpGate struct {
+// connLimiter is a listener that closes connections above max at once. If they waited,
+// publishers, which have no deadline, would wait too.
+type connLimiter struct {
 	net.Listener
-	max   int64
-	open  atomic.Int64
-	count *brokerCounts
+	max      int64
+	open     atomic.Int64
+	counters *counters
 }
 
-// Accept answers the next connection that there is room for.
-func (g *httpGate) Accept() (net.Conn, error) {
+// Accept returns the next connection within the limit.
+func (g *connLimiter) Accept() (net.Conn, error) {
 	for {
 		conn, err := g.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
 		if g.open.Add(1) <= g.max {
-			return &httpConn{Conn: conn, leave: func() { g.open.Add(-1) }}, nil
+			return &limitedConn{Conn: conn, release: func() { g.open.Add(-1) }}, nil
 		}
 		g.open.Add(-1)
-		g.count.refused.Add(1)
+		g.counters.refused.Add(1)
 		_ = conn.Close()
 	}
 }
 
-type httpConn struct {
+// limitedConn is a connection that counts for the limit until it is closed.
+type limitedConn struct {
 	net.Conn
-	once  sync.Once
-	leave func()
+	once    sync.Once
+	release func()
 }
 
-// Close closes the connection and makes room for another.
-func (c *httpConn) Close() error {
-	c.once.Do(c.leave)
+// Close closes the connection. Another one may be accepted then.
+func (c *limitedConn) Close() error {
+	c.once.Do(c.release)
 	return c.Conn.Close()
 }

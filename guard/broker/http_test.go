@@ -241,7 +241,7 @@ func TestHTTPBrokerAnnouncesTheGivenAddress(t *testing.T) {
 	}
 	for _, address := range []string{"host", "1:2:3"} {
 		_, err := guardbroker.NewHTTP(guardbroker.HTTPConfig{Registry: &registrytest.Fake{}, Address: address})
-		want := fmt.Sprintf("reading --broker_address=%q: it is no host and port: give host:port, with port 0 for a free one", address)
+		want := fmt.Sprintf("broker address %q: it is not host:port: give host:port, with port 0 for a free one", address)
 		if err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}

@@ -16,42 +16,40 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 )
 
-// NATSConfig says which NATS servers are used and how. Its zero value is the
-// server at 127.0.0.1:4222 without TLS.
+// NATSConfig configures the NATS broker. The zero value means the server at
+// 127.0.0.1:4222 without TLS.
 type NATSConfig struct {
 	Config
 	// Addresses of the servers of one cluster: host, host:port, nats://host:port or
-	// tls://host:port, all with TLS or none. User and password, or a token in place
-	// of the user, may stand in the URL. A text may hold several with commas.
+	// tls://host:port. Either all use TLS or none. A URL may contain user and
+	// password, or a token in place of the user. An element may be a comma-separated
+	// list.
 	Addresses []string
-	// AddressFrom names the flag or variable that Addresses came from, for errors.
-	// Empty: "--broker_address".
-	AddressFrom string
-	// User and Password, or Token, or CredentialsFile log in. They win over the URL.
+	// User and Password, or Token, or CredentialsFile authenticate the client. They
+	// take precedence over the URL.
 	User            string
 	Password, Token Secret
 	CredentialsFile string
-	// TLSConfig asks for TLS. Nil: TLS for tls:// addresses, with the certificates
-	// of the system.
+	// TLSConfig enables TLS. Nil: TLS for tls:// addresses, with the system's
+	// authorities.
 	TLSConfig *tls.Config
-	// Name is shown by the server in its list of clients. Empty: none.
+	// Name is the client's name in the server's list of connections. Empty: none.
 	Name string
-	// ReconnectWait is the pause between two attempts, to which up to as much again
-	// is added at random. 0: 500 ms.
+	// ReconnectWait is the minimum pause between two connection attempts. A random
+	// time of up to as much is added. 0: 500 ms.
 	ReconnectWait time.Duration
-	// PingInterval: a server that leaves two of the client's pings unanswered is
-	// taken as gone. 0: 5 s.
+	// PingInterval is the time between two pings. The client disconnects from a
+	// server that does not answer two of them. 0: 5 s.
 	PingInterval time.Duration
 }
 
-// NewNATSBroker returns a guarded broker on NATS that reconnects for ever. A server
-// that is away at start is waited for like any other. It asks nothing of the
-// servers; its errors name the flag or variable at fault and what to do.
+// NewNATS returns a guarded broker on NATS that reconnects without limit, also if no
+// server is available at start. It does not connect. Its errors name the setting at
+// fault and the remedy.
 //
-// Each subscription may fall behind by 524,288 events or 64 MiB, which are nats.go's
-// limits for the plugin's subscriptions; what comes on top is dropped and counted
-// in BrokerStats.Dropped. While disconnected, 8 MiB of published events are kept,
-// then Publish fails.
+// Each subscription buffers up to 524,288 events or 64 MiB, which are the defaults of
+// nats.go. Further events are dropped and counted in Stats.Dropped. While
+// disconnected, up to 8 MiB of published events are buffered; then Publish fails.
 func NewNATS(cfg NATSConfig) (*Broker, error) {
 	cfg.Config = cfg.Config.withDefaults()
 	addresses, secure, err := natsAddresses(cfg)
@@ -59,26 +57,26 @@ func NewNATS(cfg NATSConfig) (*Broker, error) {
 		return nil, err
 	}
 	n := &natsBroker{
-		link:  newLink("nats"),
-		dial:  newNATSDialer(cfg.Timeout),
-		shown: guard.Redact(strings.Join(addresses, ",")),
-		last:  make(map[*nats.Subscription]uint64),
+		conn:      newConnection("nats"),
+		dialer:    newNATSDialer(cfg.Timeout),
+		address:   guard.Redact(strings.Join(addresses, ",")),
+		droppedBy: make(map[*nats.Subscription]uint64),
 	}
 	opts, err := n.options(cfg, addresses, secure)
 	if err != nil {
 		return nil, err
 	}
-	n.link.drops, n.link.hurry = n.drops, n.dial.abort
+	n.conn.dropped, n.conn.interrupt = n.dropped, n.dialer.abort
 	n.Broker = natsplugin.NewBroker(
 		natsplugin.Options(opts),
 		broker.Logger(guard.NewLogger(cfg.Logger)),
-		broker.ErrorHandler(n.malformed),
+		broker.ErrorHandler(n.onMalformed),
 	)
-	return newBroker(n, cfg.Config, n.link), nil
+	return newBroker(n, cfg.Config, n.conn), nil
 }
 
-// options makes the client's options: everything that the traps of the defaults
-// need, which give up after two minutes and exit when the server is away at start.
+// options returns the options of the client. With the defaults it would give up after
+// two minutes, or at once if no server is available at start.
 func (n *natsBroker) options(cfg NATSConfig, addresses []string, secure bool) (nats.Options, error) {
 	o := nats.GetDefaultOptions()
 	o.Servers = addresses
@@ -93,11 +91,11 @@ func (n *natsBroker) options(cfg NATSConfig, addresses []string, secure bool) (n
 	o.PingInterval = cmp.Or(cfg.PingInterval, 5*time.Second)
 	o.MaxPingsOut = 2
 	o.Timeout, o.FlusherTimeout = cfg.Timeout, cfg.Timeout
-	o.CustomDialer, o.SkipHostLookup = n.dial, true
-	o.ConnectedCB, o.ReconnectedCB = n.onUp, n.onUp
-	o.DisconnectedErrCB, o.ReconnectErrCB = n.onDown, n.onDown
-	o.ClosedCB = func(c *nats.Conn) { n.link.gone(c.LastError()) }
-	o.AsyncErrorCB = n.onAsync
+	o.CustomDialer, o.SkipHostLookup = n.dialer, true
+	o.ConnectedCB, o.ReconnectedCB = n.onConnected, n.onConnected
+	o.DisconnectedErrCB, o.ReconnectErrCB = n.onDisconnected, n.onDisconnected
+	o.ClosedCB = func(c *nats.Conn) { n.conn.setLost(c.LastError()) }
+	o.AsyncErrorCB = n.onError
 	if o.TLSConfig = cfg.TLSConfig; o.TLSConfig == nil && secure {
 		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
@@ -110,10 +108,9 @@ func (n *natsBroker) options(cfg NATSConfig, addresses []string, secure bool) (n
 	return o, nil
 }
 
-// natsAddresses checks the addresses and gives them with the one scheme that the
-// plugin understands, and whether they ask for TLS.
+// natsAddresses checks the addresses and returns them with the only scheme that the
+// plugin supports, and whether they ask for TLS.
 func natsAddresses(cfg NATSConfig) (addresses []string, secure bool, err error) {
-	from := cmp.Or(cfg.AddressFrom, "--broker_address")
 	schemes := make(map[string]bool)
 	for address := range strings.SplitSeq(strings.Join(cfg.Addresses, ","), ",") {
 		if address = strings.TrimSpace(address); address == "" {
@@ -121,15 +118,15 @@ func natsAddresses(cfg NATSConfig) (addresses []string, secure bool, err error) 
 		}
 		u, err := natsAddress(address)
 		if err != nil {
-			return nil, false, fmt.Errorf("reading %s=%q: %w: give host:port, nats://host:port or tls://host:port",
-				from, guard.Redact(address), err)
+			return nil, false, fmt.Errorf("broker address %q: %w: give host:port, nats://host:port or tls://host:port",
+				guard.Redact(address), err)
 		}
 		schemes[u.Scheme] = true
 		u.Scheme = "nats"
 		addresses = append(addresses, u.String())
 	}
 	if len(schemes) > 1 {
-		return nil, false, fmt.Errorf("reading %s: nats:// and tls:// addresses are mixed: give one kind", from)
+		return nil, false, errors.New("broker addresses: nats:// and tls:// are mixed: give one kind")
 	}
 	if len(addresses) == 0 {
 		addresses = []string{"nats://127.0.0.1:4222"}
@@ -143,16 +140,16 @@ func natsAddress(address string) (*url.URL, error) {
 	}
 	u, err := url.Parse(address)
 	if err != nil {
-		return nil, errors.New("it is no address") // the parser's error shows the password
+		return nil, errors.New("it is not an address") // the error of url.Parse contains the password
 	}
 	if u.Scheme != "nats" && u.Scheme != "tls" {
-		return nil, fmt.Errorf("scheme %q is not known", u.Scheme)
+		return nil, fmt.Errorf("unknown scheme %q", u.Scheme)
 	}
 	if u.Hostname() == "" {
-		return nil, errors.New("it names no host")
+		return nil, errors.New("the host is missing")
 	}
 	if strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, errors.New("there is something after the port")
+		return nil, errors.New("nothing may follow the port")
 	}
 	u.Path = ""
 	if u.Host, err = guard.HostPort(u.Host, "4222"); err != nil {

@@ -157,14 +157,14 @@ func TestNATSOverTLS(t *testing.T) {
 func TestNATSBadAddressNamesTheRemedy(t *testing.T) {
 	const forms = ": give host:port, nats://host:port or tls://host:port"
 	for address, want := range map[string]string{
-		"http://x":                 `reading --broker_address="http://x": scheme "http" is not known` + forms,
-		"host:port":                `reading --broker_address="host:port": it is no address` + forms,
-		"host:0":                   `reading --broker_address="host:0": port "0" is no number from 1 to 65535` + forms,
-		"nats://":                  `reading --broker_address="nats://": it names no host` + forms,
-		"nats://h/path":            `reading --broker_address="nats://h/path": there is something after the port` + forms,
-		"nats://u:hunter2@h:x":     `reading --broker_address="nats://<secret>@h:x": it is no address` + forms,
-		"nats://a:1,tls://b:1":     `reading --broker_address: nats:// and tls:// addresses are mixed: give one kind`,
-		"nats://u:hunt er2@h:4222": `reading --broker_address=`,
+		"http://x":                 `broker address "http://x": unknown scheme "http"` + forms,
+		"host:port":                `broker address "host:port": it is not an address` + forms,
+		"host:0":                   `broker address "host:0": port "0" is not a number from 1 to 65535` + forms,
+		"nats://":                  `broker address "nats://": the host is missing` + forms,
+		"nats://h/path":            `broker address "nats://h/path": nothing may follow the port` + forms,
+		"nats://u:hunter2@h:x":     `broker address "nats://<secret>@h:x": it is not an address` + forms,
+		"nats://a:1,tls://b:1":     `broker addresses: nats:// and tls:// are mixed: give one kind`,
+		"nats://u:hunt er2@h:4222": `broker address `,
 	} {
 		_, err := guardbroker.NewNATS(guardbroker.NATSConfig{Addresses: []string{address}})
 		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {

@@ -13,48 +13,48 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 )
 
-// BrokerStats counts what went through a Broker since it was made.
+// Stats counts the events of a Broker since New.
 type Stats struct {
-	// Received counts events handed to a handler.
+	// Received counts events delivered to a handler.
 	Received uint64
-	// HandlerErrors and HandlerPanics count how handlers ended.
+	// HandlerErrors and HandlerPanics count the failures of handlers.
 	HandlerErrors, HandlerPanics uint64
 	// PublishErrors counts calls of Publish that failed.
 	PublishErrors uint64
-	// Refused counts what was turned away before it was an event: bodies too large
-	// or too slow, no event, too many connections.
+	// Refused counts refused requests and connections: bodies that are too large, too
+	// slow or not an event, and connections above the limit.
 	Refused uint64
-	// Dropped counts events that NATS delivered faster than handlers took them.
+	// Dropped counts events that NATS delivered faster than the handlers handled them.
 	Dropped uint64
 }
 
-type brokerCounts struct {
+type counters struct {
 	received, handlerErrors, panics, publishErrors, refused atomic.Uint64
 }
 
-// Stats answers the counts.
+// Stats returns the current counts.
 func (b *Broker) Stats() Stats {
 	s := Stats{
-		Received:      b.counts.received.Load(),
-		HandlerErrors: b.counts.handlerErrors.Load(),
-		HandlerPanics: b.counts.panics.Load(),
-		PublishErrors: b.counts.publishErrors.Load(),
-		Refused:       b.counts.refused.Load(),
+		Received:      b.counters.received.Load(),
+		HandlerErrors: b.counters.handlerErrors.Load(),
+		HandlerPanics: b.counters.panics.Load(),
+		PublishErrors: b.counters.publishErrors.Load(),
+		Refused:       b.counters.refused.Load(),
 	}
-	if b.link != nil && b.link.drops != nil {
-		s.Dropped = b.link.drops()
+	if b.conn != nil && b.conn.dropped != nil {
+		s.Dropped = b.conn.dropped()
 	}
 	return s
 }
 
-// Publish hands msg to the inner broker and waits for it, at most the timeout or
-// the context given by broker.PublishContext. It fails at once when too many calls
-// are under way, which means that the broker is stuck. After a timeout the message
-// may still go out, and msg must not be changed.
+// Publish publishes msg by the inner broker. It waits at most for the timeout and for
+// the context given by broker.PublishContext. It fails at once if too many calls are
+// in flight. After a timeout the message may still be sent, and msg must not be
+// changed.
 func (b *Broker) Publish(topic string, msg *broker.Message, opts ...broker.PublishOption) error {
 	err := b.publish(topic, msg, opts)
 	if err != nil {
-		b.counts.publishErrors.Add(1)
+		b.counters.publishErrors.Add(1)
 		return fmt.Errorf("publishing to %q: %w", topic, guard.Shorten(err))
 	}
 	return nil
@@ -71,7 +71,7 @@ func (b *Broker) publish(topic string, msg *broker.Message, opts []broker.Publis
 	select {
 	case b.slots <- struct{}{}:
 	default:
-		return fmt.Errorf("%d events are on their way already", cap(b.slots))
+		return fmt.Errorf("%d events are already in flight", cap(b.slots))
 	}
 	done := make(chan error, 1)
 	msg = withTopic(topic, msg)
@@ -94,8 +94,8 @@ func (b *Broker) publish(topic string, msg *broker.Message, opts []broker.Publis
 	}
 }
 
-// withTopic gives the message with the header by which go-micro's server finds the
-// subscriber. The http broker sets it, the NATS plugin does not.
+// withTopic returns the message with the header by which go-micro's server finds the
+// subscriber. The http broker sets it; the NATS plugin does not.
 func withTopic(topic string, msg *broker.Message) *broker.Message {
 	if msg.Header[headers.Message] != "" {
 		return msg
@@ -106,14 +106,13 @@ func withTopic(topic string, msg *broker.Message) *broker.Message {
 	return &broker.Message{Header: header, Body: msg.Body}
 }
 
-// task runs fn in a goroutine that Run waits for. It tells whether it did: after
-// the end of Run there are no more.
-func (b *Broker) task(fn func()) bool {
+// task runs f in a goroutine that Run waits for. It returns false if Run has ended.
+func (b *Broker) task(f func()) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.ended {
 		return false
 	}
-	b.tasks.Go(fn)
+	b.tasks.Go(f)
 	return true
 }

@@ -13,19 +13,19 @@ import (
 )
 
 // Run connects, subscribes and retries until ctx ends. Then it ends the
-// subscriptions and the connection and returns when its goroutines have ended. It
-// always returns nil: a broker that is away is a State, not an error.
+// subscriptions and the connection, and returns when its goroutines have ended. It
+// always returns nil: an unavailable broker is a State, not an error.
 func (b *Broker) Run(ctx context.Context) error {
 	b.mu.Lock()
 	b.running = true
 	b.mu.Unlock()
-	defer context.AfterFunc(ctx, func() { b.hurry() })()
+	defer context.AfterFunc(ctx, func() { b.interruptLater() })()
 	var retry guard.Backoff
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		wait := b.cfg.Check
-		if b.pass() {
+		if b.reconcile() {
 			retry.Reset()
 		} else {
 			wait = retry.Next(b.cfg.RetryMin, b.cfg.RetryMax)
@@ -38,10 +38,10 @@ func (b *Broker) Run(ctx context.Context) error {
 		}
 	}
 	b.mu.Lock()
-	b.want = false
-	b.wishes++
+	b.wanted = false
+	b.requests++
 	b.mu.Unlock()
-	b.pass()
+	b.reconcile()
 	b.mu.Lock()
 	b.running, b.ended = false, true
 	b.mu.Unlock()
@@ -49,20 +49,21 @@ func (b *Broker) Run(ctx context.Context) error {
 	return nil
 }
 
-// pass brings the inner broker to the wishes and tells whether it holds them all.
-func (b *Broker) pass() bool {
+// reconcile makes connection and subscriptions as wanted. It returns false if it has
+// to be repeated.
+func (b *Broker) reconcile() bool {
 	b.mu.Lock()
-	want, wish, connected := b.want, b.wishes, b.connected
+	wanted, request, connected := b.wanted, b.requests, b.connected
 	b.mu.Unlock()
-	defer b.finish(wish)
-	if err := b.link.takeLost(); err != nil && connected {
+	defer b.markHandled(request)
+	if err := b.conn.takeLoss(); err != nil && connected {
 		b.disconnect(fmt.Errorf("broker %s: %w", b.inner.String(), guard.Shorten(err)))
 		connected = false
 	}
-	b.unsubscribe(want)
-	if !want {
+	b.unsubscribe(!wanted)
+	if !wanted {
 		if connected {
-			b.disconnect(fmt.Errorf("broker %s: disconnected", b.inner.String()))
+			b.disconnect(fmt.Errorf("broker %s: %w", b.inner.String(), errDisconnected))
 		}
 		return true
 	}
@@ -72,103 +73,119 @@ func (b *Broker) pass() bool {
 	return b.subscribe()
 }
 
-// finish tells those who wait that the wish was seen.
-func (b *Broker) finish(wish uint64) {
+// markHandled wakes the callers of Connect and Disconnect whose requests are handled.
+func (b *Broker) markHandled(request uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.served = wish
-	close(b.passed)
-	b.passed = make(chan struct{})
+	b.handled = request
+	close(b.reconciled)
+	b.reconciled = make(chan struct{})
 }
 
 func (b *Broker) connect() bool {
 	err := guard.CatchPanic(b.inner.Connect)
 	if err != nil {
-		b.health.Record(fmt.Errorf("broker %s: %w", b.inner.String(), guard.Shorten(err)))
+		b.state.Record(fmt.Errorf("broker %s: %w", b.inner.String(), guard.Shorten(err)))
 		b.warn("connecting to the broker failed", "", guard.Shorten(err))
 		return false
 	}
-	b.health.Record(nil)
+	b.state.Record(nil)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.connected = true
 	return true
 }
 
-// disconnect ends the connection, with the live subscriptions on it.
-func (b *Broker) disconnect(why error) {
+// disconnect ends the connection and with it all active subscriptions.
+func (b *Broker) disconnect(reason error) {
 	if err := guard.CatchPanic(b.inner.Disconnect); err != nil {
 		b.warn("disconnecting from the broker failed", "", err)
 	}
-	b.health.Record(why)
+	b.state.Record(reason)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.connected = false
-	b.leaving = nil
+	b.ending = nil
 	for _, s := range b.subs {
-		s.live = nil
-		s.health.Record(why)
+		s.active = nil
+		s.state.Record(reason)
 	}
 }
 
-// unsubscribe ends the live subscriptions that are not wanted, or all.
-func (b *Broker) unsubscribe(connected bool) {
+// unsubscribe ends the active subscriptions that are not wanted, or all.
+func (b *Broker) unsubscribe(all bool) {
 	b.mu.Lock()
-	leaving := b.leaving
-	b.leaving = nil
-	if !connected {
+	ending := b.ending
+	b.ending = nil
+	if all {
 		for _, s := range b.subs {
-			if s.live != nil {
-				leaving = append(leaving, s.live)
-				s.live = nil
+			if s.active != nil {
+				ending = append(ending, s.active)
+				s.active = nil
 			}
 		}
 	}
 	b.mu.Unlock()
-	for _, live := range leaving {
-		if err := guard.CatchPanic(live.Unsubscribe); err != nil {
-			b.warn("unsubscribing failed", live.Topic(), err)
+	for _, active := range ending {
+		if err := guard.CatchPanic(active.Unsubscribe); err != nil {
+			b.warn("unsubscribing failed", active.Topic(), err)
 		}
 	}
 }
 
-// subscribe makes the wanted subscriptions that are not live.
+// subscribe activates the wanted subscriptions. It returns false if one fails.
 func (b *Broker) subscribe() bool {
 	b.mu.Lock()
 	subs := slices.Collect(maps.Values(b.subs))
 	b.mu.Unlock()
-	all := true
+	ok := true
 	for _, s := range subs {
-		all = b.subscribeTo(s) && all
+		ok = b.activate(s) && ok
 	}
-	return all
+	return ok
 }
 
-func (b *Broker) subscribeTo(s *subscription) bool {
+// activate subscribes at the inner broker unless the subscription is active.
+func (b *Broker) activate(s *subscription) bool {
 	b.mu.Lock()
-	needed := s.live == nil && !s.gone
+	needed := s.active == nil && !s.cancelled
 	b.mu.Unlock()
 	if !needed {
 		return true
 	}
-	var live broker.Subscriber
+	var active broker.Subscriber
 	err := guard.CatchPanic(func() (err error) {
-		live, err = b.inner.Subscribe(s.topic, s.receive, s.opts...)
+		active, err = b.inner.Subscribe(s.topic, s.deliver, s.opts...)
 		return err
 	})
 	if err != nil {
-		s.health.Record(fmt.Errorf("subscribing to %q: %w", s.topic, guard.Shorten(err)))
+		s.state.Record(fmt.Errorf("subscribing to %q: %w", s.topic, guard.Shorten(err)))
 		b.warn("subscribing failed", s.topic, guard.Shorten(err))
 		return false
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if s.gone { // Unsubscribe came meanwhile
-		b.leaving = append(b.leaving, live)
-		b.kick()
+	if s.cancelled { // Unsubscribe was called meanwhile
+		b.ending = append(b.ending, active)
+		b.wakeRun()
 		return true
 	}
-	s.live = live
-	s.health.Record(nil)
+	s.active = active
+	s.state.Record(nil)
 	return true
+}
+
+// resubscribe records that the broker ended an active subscription, so that Run
+// repeats it.
+func (b *Broker) resubscribe(topic string, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.subs[topic]
+	if s == nil || s.active == nil {
+		return
+	}
+	b.ending = append(b.ending, s.active)
+	s.active = nil
+	s.state.Record(fmt.Errorf("subscribing to %q: %w", topic, err))
+	b.wakeRun()
 }

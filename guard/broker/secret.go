@@ -5,8 +5,8 @@ import (
 	"log/slog"
 )
 
-// Secret is a text that never shows itself: printed, logged or encoded it is
-// "<secret>", or empty if it is empty. string(s) gives the text.
+// Secret is a text that is printed, logged and encoded as "<secret>", or as nothing
+// if it is empty. string(s) returns the text.
 type Secret string
 
 const hidden = "<secret>"
@@ -16,7 +16,7 @@ var (
 	_ slog.LogValuer = Secret("")
 )
 
-// String answers "<secret>".
+// String returns "<secret>".
 func (s Secret) String() string {
 	if s == "" {
 		return ""
@@ -24,14 +24,14 @@ func (s Secret) String() string {
 	return hidden
 }
 
-// GoString answers "<secret>".
+// GoString returns "<secret>".
 func (s Secret) GoString() string { return s.String() }
 
 // Format writes "<secret>" whatever the verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
 
-// MarshalText answers "<secret>"; JSON and TOML use it.
+// MarshalText returns "<secret>" for JSON and TOML.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// LogValue answers "<secret>".
+// LogValue returns "<secret>".
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }

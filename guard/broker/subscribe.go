@@ -16,26 +16,26 @@ type subscription struct {
 	handler broker.Handler
 	opts    []broker.SubscribeOption
 	options broker.SubscribeOptions
-	health  *guard.StateTracker
+	state   *guard.StateTracker
 
-	live broker.Subscriber // guarded by Broker.mu; nil while the inner broker has none
-	gone bool              // guarded by Broker.mu; Unsubscribe was called
+	active    broker.Subscriber // guarded by Broker.mu; of the inner broker, nil without one
+	cancelled bool              // guarded by Broker.mu; Unsubscribe was called
 }
 
-// Subscribe notes that handler shall have the events of topic and returns at once;
-// Run subscribes until it holds. It fails only if the topic is subscribed already
-// or there are too many.
+// Subscribe records that handler wants the events of topic and returns at once. Run
+// subscribes until it succeeds. Subscribe fails only if the topic is already
+// subscribed or there are too many subscriptions.
 //
-// A handler's error is counted and logged, and so is its panic; neither reaches
-// the inner broker, which would only log it once more for each event.
+// Errors and panics of the handler are counted and logged. The inner broker does not
+// receive them: it would only log them again, for every event.
 func (b *Broker) Subscribe(topic string, handler broker.Handler, opts ...broker.SubscribeOption) (broker.Subscriber, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case b.subs[topic] != nil:
-		return nil, fmt.Errorf("subscribing to %q: it is subscribed already: unsubscribe first", topic)
+		return nil, fmt.Errorf("subscribing to %q: it is already subscribed: unsubscribe first", topic)
 	case len(b.subs) >= maxTopics:
-		return nil, fmt.Errorf("subscribing to %q: %d topics are subscribed already", topic, maxTopics)
+		return nil, fmt.Errorf("subscribing to %q: %d topics are already subscribed", topic, maxTopics)
 	}
 	s := &subscription{
 		b:       b,
@@ -43,57 +43,57 @@ func (b *Broker) Subscribe(topic string, handler broker.Handler, opts ...broker.
 		handler: handler,
 		opts:    slices.Clone(opts),
 		options: broker.NewSubscribeOptions(opts...),
-		health:  guard.NewStateTracker("not subscribed yet"),
+		state:   guard.NewStateTracker("not subscribed yet"),
 	}
 	b.subs[topic] = s
-	b.kick()
+	b.wakeRun()
 	return s, nil
 }
 
-// Options answers the options that Subscribe was given.
+// Options returns the options that Subscribe was given.
 func (s *subscription) Options() broker.SubscribeOptions { return s.options }
 
-// Topic answers the topic.
+// Topic returns the topic.
 func (s *subscription) Topic() string { return s.topic }
 
-// Unsubscribe stops the handing over of events at once and returns; Run tells the
-// inner broker. It never fails.
+// Unsubscribe stops the delivery of events at once and returns. Run unsubscribes at
+// the inner broker. It never fails.
 func (s *subscription) Unsubscribe() error {
 	b := s.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if s.gone {
+	if s.cancelled {
 		return nil
 	}
-	s.gone = true
+	s.cancelled = true
 	delete(b.subs, s.topic)
-	if s.live != nil {
-		b.leaving = append(b.leaving, s.live)
-		s.live = nil
+	if s.active != nil {
+		b.ending = append(b.ending, s.active)
+		s.active = nil
 	}
-	b.kick()
+	b.wakeRun()
 	return nil
 }
 
-// receive is the handler that the inner broker calls.
-func (s *subscription) receive(e broker.Event) error {
+// deliver is the handler that the inner broker calls.
+func (s *subscription) deliver(e broker.Event) error {
 	b := s.b
 	b.mu.Lock()
-	gone := s.gone
+	cancelled := s.cancelled
 	b.mu.Unlock()
-	if gone {
+	if cancelled {
 		return nil
 	}
-	b.counts.received.Add(1)
+	b.counters.received.Add(1)
 	defer func() {
 		if p := recover(); p != nil {
-			b.counts.panics.Add(1)
-			b.warn("an event handler panicked", s.topic, fmt.Errorf("panic: %v", p))
+			b.counters.panics.Add(1)
+			b.warn("event handler panicked", s.topic, fmt.Errorf("panic: %v", p))
 		}
 	}()
 	if err := s.handler(e); err != nil {
-		b.counts.handlerErrors.Add(1)
-		b.warn("an event handler failed", s.topic, err)
+		b.counters.handlerErrors.Add(1)
+		b.warn("event handler failed", s.topic, err)
 	}
 	return nil
 }

@@ -16,77 +16,73 @@ import (
 	"go-micro.dev/v4/registry"
 )
 
-// ConsulConfig says how the Consul agent is reached. Everything but the address
-// comes from Consul's own variables: CONSUL_HTTP_TOKEN, CONSUL_HTTP_TOKEN_FILE,
+// ConsulConfig configures the connection to a Consul agent. Consul's own variables
+// configure everything but the address: CONSUL_HTTP_TOKEN, CONSUL_HTTP_TOKEN_FILE,
 // CONSUL_HTTP_AUTH, CONSUL_HTTP_SSL, CONSUL_HTTP_SSL_VERIFY, CONSUL_CACERT,
 // CONSUL_CAPATH, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY, CONSUL_TLS_SERVER_NAME,
-// CONSUL_NAMESPACE and CONSUL_PARTITION. The zero value is the agent that
+// CONSUL_NAMESPACE and CONSUL_PARTITION. The zero value means the agent that
 // CONSUL_HTTP_ADDR names, or the one at 127.0.0.1:8500.
 type ConsulConfig struct {
-	// Address wins over CONSUL_HTTP_ADDR: host, host:port, http://host:port,
-	// https://host:port or unix:///path. A host alone means port 8500, as in
-	// go-micro. Of a comma-separated list the first is used, because several
-	// addresses are no failover in go-micro either: give the local agent.
+	// Address takes precedence over CONSUL_HTTP_ADDR: host, host:port,
+	// http://host:port, https://host:port or unix:///path. The default port of a host
+	// is 8500, as in go-micro. Of a comma-separated list only the first address is
+	// used: go-micro does not fail over between them either. Give the local agent.
 	Address string
-	// AddressFrom names the flag or variable that Address came from, for errors.
-	// Empty: "--registry_address".
-	AddressFrom string
-	// Timeout bounds each call but a blocking query, which gets its wait as well.
-	// 0: 2 s.
+	// Timeout bounds each call. A blocking query gets its wait in addition. 0: 2 s.
 	Timeout time.Duration
-	// MaxAnswer bounds an answer of the agent, in bytes. 0: 64 MiB; the catalog of
+	// MaxResponse bounds a response of the agent, in bytes. 0: 64 MiB; the catalog of
 	// 10,000 nodes with their tags is about 30 MB.
-	MaxAnswer int64
-	// Logger hears what is odd about the configuration. Nil: slog.Default.
+	MaxResponse int64
+	// Logger logs warnings about the configuration. Nil: slog.Default.
 	Logger *slog.Logger
 }
 
-// Consul makes registries on one Consul agent.
+// ConsulClient opens registries on one Consul agent.
 type ConsulClient struct {
-	conf      api.Config
-	target    consulTarget
-	transport *http.Transport
-	timeout   time.Duration
-	maxAnswer int64
+	conf        api.Config
+	address     consulAddress
+	transport   *http.Transport
+	timeout     time.Duration
+	maxResponse int64
 }
 
-// NewConsul checks the configuration and asks nothing of the agent. Its errors
-// name the flag or variable at fault and what to do.
+// NewConsulClient checks the configuration. It does not connect to the agent. Its
+// errors name the setting or variable at fault and the remedy.
 func NewConsulClient(cfg ConsulConfig) (*ConsulClient, error) {
 	logger := cmp.Or(cfg.Logger, slog.Default())
-	if err := checkConsulSwitches(); err != nil {
+	if err := checkConsulVariables(); err != nil {
 		return nil, err
 	}
 	conf := api.DefaultConfig()
-	target, err := findConsul(cfg, conf.Scheme == "https", logger)
+	address, err := findConsul(cfg, conf.Scheme == "https", logger)
 	if err != nil {
 		return nil, err
 	}
 	timeout := cmp.Or(cfg.Timeout, 2*time.Second)
-	transport, err := newConsulTransport(conf.TLSConfig, target, timeout)
+	transport, err := newConsulTransport(conf.TLSConfig, address, timeout)
 	if err != nil {
 		return nil, err
 	}
-	if conf.TLSConfig.InsecureSkipVerify && target.scheme == "https" {
-		logger.Warn("the certificate of Consul is not verified", "because", api.HTTPSSLVerifyEnvName+"=false")
+	if conf.TLSConfig.InsecureSkipVerify && address.scheme == "https" {
+		logger.Warn("Consul's certificate is not verified", "because", api.HTTPSSLVerifyEnvName+"=false")
 	}
-	conf.Scheme, conf.Address, conf.PathPrefix = target.scheme, target.host, target.prefix
-	return &ConsulClient{conf: *conf, target: target, transport: transport, timeout: timeout,
-		maxAnswer: cmp.Or(cfg.MaxAnswer, 64<<20)}, nil
+	conf.Scheme, conf.Address, conf.PathPrefix = address.scheme, address.host, address.prefix
+	return &ConsulClient{conf: *conf, address: address, transport: transport, timeout: timeout,
+		maxResponse: cmp.Or(cfg.MaxResponse, 64<<20)}, nil
 }
 
-// Address is where the agent is, for people: "127.0.0.1:8500" or a URL.
-func (c *ConsulClient) Address() string { return c.target.String() }
+// Address returns the address of the agent: "127.0.0.1:8500" or a URL.
+func (c *ConsulClient) Address() string { return c.address.String() }
 
-// Open makes a registry whose calls all end with ctx. It does not call the agent,
-// but it reads the token file. It is meant for RegistryConfig.Open.
+// Open returns a registry whose calls end with ctx. It reads the token file and does
+// not connect to the agent. Use it as Config.Open.
 func (c *ConsulClient) Open(ctx context.Context) (registry.Registry, error) {
 	conf := c.conf
 	if err := readConsulToken(&conf); err != nil {
 		return nil, err
 	}
 	conf.HttpClient = &http.Client{
-		Transport: &consulDeadline{base: c.transport, timeout: c.timeout, maxAnswer: c.maxAnswer, life: ctx},
+		Transport: &consulLimits{base: c.transport, timeout: c.timeout, maxResponse: c.maxResponse, life: ctx},
 	}
 	context.AfterFunc(ctx, c.transport.CloseIdleConnections)
 	own := conf // NewClient writes into its argument
@@ -107,37 +103,37 @@ func (c *ConsulClient) Open(ctx context.Context) (registry.Registry, error) {
 	}, nil
 }
 
-// NewConsulRegistry returns a Registry on the agent that cfg names. It fills in
-// Name, Address and Open of reg.
-func NewConsul(cfg ConsulConfig, reg Config) (*Registry, error) {
-	cfg.Logger = cmp.Or(cfg.Logger, reg.Logger)
-	cfg.Timeout = cmp.Or(cfg.Timeout, reg.Timeout)
-	consul, err := NewConsulClient(cfg)
+// NewConsul returns a Registry on the agent that consul names. It sets Name, Address
+// and Open of cfg.
+func NewConsul(consul ConsulConfig, cfg Config) (*Registry, error) {
+	consul.Logger = cmp.Or(consul.Logger, cfg.Logger)
+	consul.Timeout = cmp.Or(consul.Timeout, cfg.Timeout)
+	client, err := NewConsulClient(consul)
 	if err != nil {
 		return nil, err
 	}
-	reg.Name, reg.Address, reg.Open = "consul", consul.Address(), consul.Open
-	return New(reg), nil
+	cfg.Name, cfg.Address, cfg.Open = "consul", client.Address(), client.Open
+	return New(cfg), nil
 }
 
-// checkConsulSwitches refuses what Consul's client would only warn of: with an
-// unreadable CONSUL_HTTP_SSL it speaks clear text, and with an unreadable
-// CONSUL_HTTP_SSL_VERIFY it verifies nothing.
-func checkConsulSwitches() error {
+// checkConsulVariables refuses values that Consul's client only warns about: with an
+// invalid CONSUL_HTTP_SSL it does not encrypt, and with an invalid
+// CONSUL_HTTP_SSL_VERIFY it does not verify certificates.
+func checkConsulVariables() error {
 	for _, name := range []string{api.HTTPSSLEnvName, api.HTTPSSLVerifyEnvName} {
 		value := os.Getenv(name)
 		if value == "" {
 			continue
 		}
 		if _, err := strconv.ParseBool(value); err != nil {
-			return fmt.Errorf("reading %s=%q: want true or false", name, value)
+			return fmt.Errorf("%s %q: give true or false", name, value)
 		}
 	}
 	return nil
 }
 
-// readConsulToken puts the content of the token file, if one is named, into conf.
-// The file wins over the token itself, as in Consul's own tools.
+// readConsulToken reads the token file, if conf names one. The file takes precedence
+// over the token itself, as in Consul's own tools.
 func readConsulToken(conf *api.Config) error {
 	if conf.TokenFile == "" {
 		return nil

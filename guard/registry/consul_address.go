@@ -13,15 +13,15 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 )
 
-// consulTarget is where an agent is.
-type consulTarget struct {
+// consulAddress is the address of an agent.
+type consulAddress struct {
 	scheme string // http or https
 	host   string // host:port
-	prefix string // of the path, with a leading slash, or empty
-	socket string // path of a unix socket, or empty
+	prefix string // of every path, with a leading slash; may be empty
+	socket string // path of a unix socket; may be empty
 }
 
-func (t consulTarget) String() string {
+func (t consulAddress) String() string {
 	switch {
 	case t.socket != "":
 		return "unix://" + t.socket
@@ -33,12 +33,12 @@ func (t consulTarget) String() string {
 }
 
 // findConsul takes the address from the configuration, the environment or the
-// default, in this order. secure says that the environment asks for TLS, which
-// an address never takes back.
-func findConsul(cfg ConsulConfig, secure bool, logger *slog.Logger) (consulTarget, error) {
-	from, address, port := cmp.Or(cfg.AddressFrom, "--registry_address"), cfg.Address, "8500"
+// default, in this order. secure tells that the environment asks for TLS; then
+// an http:// address uses TLS too.
+func findConsul(cfg ConsulConfig, secure bool, logger *slog.Logger) (consulAddress, error) {
+	from, address, port := "registry address", cfg.Address, "8500"
 	if address == "" {
-		// Consul's own tools take the port of the scheme here.
+		// Consul's own tools use the port of the scheme here.
 		from, address, port = api.HTTPAddrEnvName, os.Getenv(api.HTTPAddrEnvName), ""
 	}
 	if address == "" {
@@ -46,29 +46,29 @@ func findConsul(cfg ConsulConfig, secure bool, logger *slog.Logger) (consulTarge
 	}
 	first, rest, several := strings.Cut(address, ",")
 	if several && strings.Trim(rest, ", ") != "" {
-		logger.Warn("only the first registry address is used, several are no failover: give the local Consul agent",
+		logger.Warn("only the first registry address is used: give the local Consul agent",
 			"from", from, "used", guard.Redact(first), "ignored", guard.Redact(rest))
 	}
-	target, err := parseConsul(strings.TrimSpace(first), port, secure)
+	found, err := parseConsul(strings.TrimSpace(first), port, secure)
 	if err != nil {
-		return consulTarget{}, fmt.Errorf("reading %s=%q: %w: give host:port, http://host:port, https://host:port or unix:///path",
+		return consulAddress{}, fmt.Errorf("%s %q: %w: give host:port, http://host:port, https://host:port or unix:///path",
 			from, guard.Redact(first), err)
 	}
-	return target, nil
+	return found, nil
 }
 
-// parseConsul reads one address. port is taken for a host alone; empty means the
-// port of the scheme.
-func parseConsul(address, port string, secure bool) (consulTarget, error) {
+// parseConsul parses one address. port is the default port; empty means that of the
+// scheme.
+func parseConsul(address, port string, secure bool) (consulAddress, error) {
 	scheme, rest, found := strings.Cut(address, "://")
 	if !found {
 		scheme, rest = "", address
 	}
-	t := consulTarget{scheme: "http"}
+	t := consulAddress{scheme: "http"}
 	switch scheme {
 	case "unix":
 		if !strings.HasPrefix(rest, "/") {
-			return t, errors.New("the path of a socket starts with a slash")
+			return t, errors.New("the path of a socket must start with a slash")
 		}
 		t.socket, t.host = rest, "localhost"
 		return t, nil
@@ -78,7 +78,7 @@ func parseConsul(address, port string, secure bool) (consulTarget, error) {
 		port = ""
 	case "":
 	default:
-		return t, fmt.Errorf("scheme %q is not known", scheme)
+		return t, fmt.Errorf("unknown scheme %q", scheme)
 	}
 	if secure {
 		t.scheme = "https"
@@ -91,7 +91,7 @@ func parseConsul(address, port string, secure bool) (consulTarget, error) {
 		t.prefix = "/" + path
 	}
 	if strings.Contains(rest, "@") {
-		return t, fmt.Errorf("it holds a user or password: give them as %s", api.HTTPAuthEnvName)
+		return t, fmt.Errorf("it contains a user or password: set %s instead", api.HTTPAuthEnvName)
 	}
 	var err error
 	t.host, err = guard.HostPort(rest, cmp.Or(port, map[string]string{"http": "80", "https": "443"}[t.scheme]))

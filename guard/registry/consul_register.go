@@ -11,12 +11,12 @@ import (
 )
 
 // consulRegistry is the Consul plugin with one instance per registered node. An
-// instance remembers what it has registered by the name of the service: with one
-// for all, the topics of go-micro's http broker, which share a name, overwrite one
-// another, and nearly every heartbeat becomes a registration that wakes whoever
-// watches the catalog.
+// instance remembers its registrations by the name of the service. The topics of
+// go-micro's http broker share a name: in one instance they overwrite each other, and
+// nearly every heartbeat becomes a registration that wakes the watchers of the
+// catalog.
 type consulRegistry struct {
-	registry.Registry // answers questions
+	registry.Registry // for queries
 	client            *api.Client
 	life              context.Context
 	newPlugin         func() registry.Registry
@@ -27,22 +27,22 @@ type consulRegistry struct {
 
 var _ pinger = (*consulRegistry)(nil)
 
-// Register registers or renews the node of s. Without a TTL the plugin would not
-// look for a minute whether Consul still has the node, so that is asked here.
+// Register registers or renews the node of s. Without a TTL the plugin checks only
+// once a minute whether Consul still has the node, so Register checks it.
 func (c *consulRegistry) Register(s *registry.Service, opts ...registry.RegisterOption) error {
 	id := s.Nodes[0].Id
 	var o registry.RegisterOptions
 	for _, opt := range opts {
 		opt(&o)
 	}
-	if o.TTL == 0 && c.lost(id) {
+	if o.TTL == 0 && c.isGone(id) {
 		c.forget(id)
 	}
 	return c.plugin(id).Register(s, opts...)
 }
 
-// lost tells whether the agent says that it has no such node.
-func (c *consulRegistry) lost(id string) bool {
+// isGone reports whether the agent answers that it does not know the node.
+func (c *consulRegistry) isGone(id string) bool {
 	_, _, err := c.client.Agent().Service(id, nil)
 	return isNotFound(err)
 }
@@ -58,7 +58,7 @@ func (c *consulRegistry) forget(id string) {
 	delete(c.plugins, id)
 }
 
-// Deregister removes the node of s. That it is not there is no error.
+// Deregister removes the node of s. An unknown node is not an error.
 func (c *consulRegistry) Deregister(s *registry.Service, opts ...registry.DeregisterOption) error {
 	id := s.Nodes[0].Id
 	if err := c.plugin(id).Deregister(s, opts...); err != nil && !isNotFound(err) {
@@ -79,8 +79,8 @@ func (c *consulRegistry) plugin(id string) registry.Registry {
 	return p
 }
 
-// Ping asks the agent for the leader of its cluster: the cheapest question that
-// tells whether agent and servers answer. It needs no permission.
+// Ping asks the agent for the leader of its cluster. That is the cheapest request
+// that needs both agent and servers, and it needs no permission.
 func (c *consulRegistry) Ping(ctx context.Context) error {
 	leader, err := c.client.Status().LeaderWithQueryOptions((&api.QueryOptions{}).WithContext(ctx))
 	if err != nil {
@@ -92,14 +92,14 @@ func (c *consulRegistry) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Watch tells the changes of one service, which has to be named.
+// Watch watches one service, which has to be named.
 func (c *consulRegistry) Watch(opts ...registry.WatchOption) (registry.Watcher, error) {
 	var o registry.WatchOptions
 	for _, opt := range opts {
 		opt(&o)
 	}
 	if o.Service == "" {
-		return nil, errors.New("watching Consul: name a service, all at once cannot be watched")
+		return nil, errors.New("watching Consul: a service name is required")
 	}
 	ctx, cancel := context.WithCancel(c.life)
 	return &consulWatch{consul: c, name: o.Service, ctx: ctx, cancel: cancel}, nil

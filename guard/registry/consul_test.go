@@ -62,24 +62,24 @@ func TestConsulAddress(t *testing.T) {
 func TestConsulBadConfigurationNamesTheRemedy(t *testing.T) {
 	const forms = ": give host:port, http://host:port, https://host:port or unix:///path"
 	for _, c := range []struct {
-		flag, from string
-		env        map[string]string
-		want       string
+		flag string
+		env  map[string]string
+		want string
 	}{
-		{flag: "ftp://x", want: `reading --registry_address="ftp://x": scheme "ftp" is not known` + forms},
-		{flag: "host:port", from: "MICRO_REGISTRY_ADDRESS", want: `reading MICRO_REGISTRY_ADDRESS="host:port": port "port" is no number from 1 to 65535` + forms},
-		{flag: "host:0", want: `reading --registry_address="host:0": port "0" is no number from 1 to 65535` + forms},
-		{flag: "host:99999", want: `reading --registry_address="host:99999": port "99999" is no number from 1 to 65535` + forms},
-		{flag: "a b:1", want: `reading --registry_address="a b:1": "a b" is no host` + forms},
-		{flag: ":8500", want: `reading --registry_address=":8500": it names no host` + forms},
-		{flag: "https://", want: `reading --registry_address="https://": it names no host` + forms},
-		{flag: "a:1:2", want: `reading --registry_address="a:1:2": it is no host and port` + forms},
-		{flag: "host/path", want: `reading --registry_address="host/path": a path needs http:// or https:// before the host` + forms},
-		{flag: "unix://run/x", want: `reading --registry_address="unix://run/x": the path of a socket starts with a slash` + forms},
-		{flag: "https://user:hunter2@x:1", want: `reading --registry_address="https://<secret>@x:1": it holds a user or password: give them as CONSUL_HTTP_AUTH` + forms},
-		{env: map[string]string{api.HTTPAddrEnvName: "tcp://x"}, want: `reading CONSUL_HTTP_ADDR="tcp://x": scheme "tcp" is not known` + forms},
-		{env: map[string]string{api.HTTPSSLEnvName: "yes"}, want: `reading CONSUL_HTTP_SSL="yes": want true or false`},
-		{env: map[string]string{api.HTTPSSLVerifyEnvName: "on"}, want: `reading CONSUL_HTTP_SSL_VERIFY="on": want true or false`},
+		{flag: "ftp://x", want: `registry address "ftp://x": unknown scheme "ftp"` + forms},
+		{flag: "host:port", want: `registry address "host:port": port "port" is not a number from 1 to 65535` + forms},
+		{flag: "host:0", want: `registry address "host:0": port "0" is not a number from 1 to 65535` + forms},
+		{flag: "host:99999", want: `registry address "host:99999": port "99999" is not a number from 1 to 65535` + forms},
+		{flag: "a b:1", want: `registry address "a b:1": "a b" is not a host` + forms},
+		{flag: ":8500", want: `registry address ":8500": the host is missing` + forms},
+		{flag: "https://", want: `registry address "https://": the host is missing` + forms},
+		{flag: "a:1:2", want: `registry address "a:1:2": it is not host:port` + forms},
+		{flag: "host/path", want: `registry address "host/path": a path needs http:// or https:// before the host` + forms},
+		{flag: "unix://run/x", want: `registry address "unix://run/x": the path of a socket must start with a slash` + forms},
+		{flag: "https://user:hunter2@x:1", want: `registry address "https://<secret>@x:1": it contains a user or password: set CONSUL_HTTP_AUTH instead` + forms},
+		{env: map[string]string{api.HTTPAddrEnvName: "tcp://x"}, want: `CONSUL_HTTP_ADDR "tcp://x": unknown scheme "tcp"` + forms},
+		{env: map[string]string{api.HTTPSSLEnvName: "yes"}, want: `CONSUL_HTTP_SSL "yes": give true or false`},
+		{env: map[string]string{api.HTTPSSLVerifyEnvName: "on"}, want: `CONSUL_HTTP_SSL_VERIFY "on": give true or false`},
 		{env: map[string]string{api.HTTPCAFile: "/nowhere"}, want: "CONSUL_CACERT"},
 		{env: map[string]string{api.HTTPClientCert: "/nowhere"}, want: "both client cert and client key must be provided: correct or unset them"},
 	} {
@@ -87,7 +87,7 @@ func TestConsulBadConfigurationNamesTheRemedy(t *testing.T) {
 		for name, value := range c.env {
 			t.Setenv(name, value)
 		}
-		_, err := guardregistry.NewConsulClient(guardregistry.ConsulConfig{Address: c.flag, AddressFrom: c.from, Logger: testkit.QuietLog()})
+		_, err := guardregistry.NewConsulClient(guardregistry.ConsulConfig{Address: c.flag, Logger: testkit.QuietLog()})
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("flag %q, env %v:\n got %v\nwant %s", c.flag, c.env, err, c.want)
 		}
@@ -192,11 +192,11 @@ func TestConsulAnswerIsBounded(t *testing.T) {
 		}
 	}))
 	t.Cleanup(server.Close)
-	reg := openConsul(t, guardregistry.ConsulConfig{Address: server.URL, Timeout: 30 * time.Second, MaxAnswer: 1 << 20})
+	reg := openConsul(t, guardregistry.ConsulConfig{Address: server.URL, Timeout: 30 * time.Second, MaxResponse: 1 << 20})
 	// The rest is not read either: the connection is cut.
 	start := time.Now()
 	_, err := reg.ListServices()
-	if err == nil || !strings.Contains(err.Error(), "the answer is larger than 1048576 bytes") || time.Since(start) > 20*time.Second {
+	if err == nil || !strings.Contains(err.Error(), "the response is larger than 1048576 bytes") || time.Since(start) > 20*time.Second {
 		t.Errorf("an endless answer: %v after %v", err, time.Since(start))
 	}
 }

@@ -16,17 +16,16 @@ import (
 )
 
 const (
-	// The agent is one host and the calls are few: more idle connections than this
-	// only hold descriptors.
+	// The agent is one host and calls are rare: more idle connections are of no use.
 	maxIdleConsul = 8
-	// maxConsulWait is what Consul allows for a blocking query, and its default.
+	// Consul's maximum and default of the wait of a blocking query.
 	maxConsulWait     = 10 * time.Minute
 	defaultConsulWait = 5 * time.Minute
 )
 
-// newConsulTransport makes the connections to the agent. Certificates are verified
-// unless the environment says otherwise in so many words.
-func newConsulTransport(tlsConf api.TLSConfig, target consulTarget, timeout time.Duration) (*http.Transport, error) {
+// newConsulTransport returns a transport for connections to the agent. It verifies
+// certificates unless CONSUL_HTTP_SSL_VERIFY is false.
+func newConsulTransport(tlsConf api.TLSConfig, address consulAddress, timeout time.Duration) (*http.Transport, error) {
 	config, err := api.SetupTLSConfig(&tlsConf)
 	if err != nil {
 		return nil, fmt.Errorf("reading the TLS files named by %s, %s, %s and %s: %w: correct or unset them",
@@ -40,52 +39,52 @@ func newConsulTransport(tlsConf api.TLSConfig, target consulTarget, timeout time
 		TLSHandshakeTimeout:    timeout,
 		MaxIdleConns:           maxIdleConsul,
 		MaxIdleConnsPerHost:    maxIdleConsul,
-		MaxConnsPerHost:        maxWatches + maxQuestions + 4*parallelWrites,
+		MaxConnsPerHost:        maxWatches + maxQueries + 4*parallelUpdates,
 		IdleConnTimeout:        30 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 	}
-	if target.socket != "" {
+	if address.socket != "" {
 		t.Proxy = nil
 		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "unix", target.socket)
+			return dialer.DialContext(ctx, "unix", address.socket)
 		}
 	}
 	return t, nil
 }
 
-// consulDeadline ends every call within its time and with life, because the plugin
-// gives its calls no context.
-type consulDeadline struct {
-	base      http.RoundTripper
-	timeout   time.Duration
-	maxAnswer int64
-	life      context.Context
+// consulLimits bounds the duration of every call and the size of its response, and
+// ends the calls with life. The plugin passes no context to its calls.
+type consulLimits struct {
+	base        http.RoundTripper
+	timeout     time.Duration
+	maxResponse int64
+	life        context.Context
 }
 
-var errNoAnswer = errors.New("no answer in time")
+var errNoResponse = errors.New("no answer in time")
 
-// RoundTrip gives the call its deadline, which also covers the reading of the body.
-func (d *consulDeadline) RoundTrip(req *http.Request) (*http.Response, error) {
-	limit := d.limit(req)
-	ctx, cancel := context.WithTimeoutCause(req.Context(), limit, errNoAnswer)
+// RoundTrip sends a request. The deadline covers the reading of the body too.
+func (d *consulLimits) RoundTrip(req *http.Request) (*http.Response, error) {
+	timeout := d.timeoutOf(req)
+	ctx, cancel := context.WithTimeoutCause(req.Context(), timeout, errNoResponse)
 	release := context.AfterFunc(d.life, cancel)
 	end := func() { release(); cancel() }
 	resp, err := d.base.RoundTrip(req.WithContext(ctx))
 	if err != nil {
 		cause := context.Cause(ctx)
 		end()
-		if errors.Is(cause, errNoAnswer) {
-			return nil, guard.WithText(fmt.Sprintf("no answer within %v", limit), err)
+		if errors.Is(cause, errNoResponse) {
+			return nil, guard.Reword(fmt.Sprintf("no answer within %v", timeout), err)
 		}
 		return nil, err
 	}
-	resp.Body = &consulBody{ReadCloser: resp.Body, max: d.maxAnswer, left: d.maxAnswer, end: end}
+	resp.Body = &consulBody{ReadCloser: resp.Body, max: d.maxResponse, left: d.maxResponse, end: end}
 	return resp, nil
 }
 
-// limit is the time for a call: a blocking query, known by its index, may last as
-// long as it waits, plus the sixteenth that Consul adds to spread its answers.
-func (d *consulDeadline) limit(req *http.Request) time.Duration {
+// timeoutOf returns the timeout of a call. A blocking query has an index. It takes its
+// wait in addition, and up to a sixteenth more, by which Consul spreads its answers.
+func (d *consulLimits) timeoutOf(req *http.Request) time.Duration {
 	query := req.URL.Query()
 	if query.Get("index") == "" {
 		return d.timeout
@@ -98,7 +97,7 @@ func (d *consulDeadline) limit(req *http.Request) time.Duration {
 	return wait + wait/16 + d.timeout
 }
 
-// consulBody is an answer's body with an end to its size and to its time.
+// consulBody bounds the size of a response's body and ends the call on Close.
 type consulBody struct {
 	io.ReadCloser
 	max  int64
@@ -109,7 +108,7 @@ type consulBody struct {
 
 func (b *consulBody) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		return 0, fmt.Errorf("the answer is larger than %d bytes", b.max)
+		return 0, fmt.Errorf("the response is larger than %d bytes", b.max)
 	}
 	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)

@@ -12,18 +12,17 @@ import (
 )
 
 const (
-	// A blocking query of this length finds a dead agent within half a minute and
-	// costs two empty answers a minute.
+	// The wait of a blocking query. It finds a dead agent within half a minute and
+	// costs two responses without a change per minute.
 	consulWait = 30 * time.Second
-	// Between two queries, so that an index that races or stands still costs at
-	// most ten queries a second.
+	// The pause between two queries. It bounds them to ten per second, whatever the
+	// index does.
 	consulPause = 100 * time.Millisecond
 )
 
-// consulWatch follows one service by blocking queries. The plugin's own watcher is
-// not used: it has goroutines that may block for ever once it is stopped, it waits
-// up to three minutes after an error, and it repeats deletions. This one has no
-// goroutine: whoever calls Next does the waiting.
+// consulWatch watches one service by blocking queries. The plugin's own watcher leaks
+// goroutines when it is stopped, waits up to three minutes after an error, and
+// repeats deletions. This one has no goroutine: Next waits in that of its caller.
 type consulWatch struct {
 	consul *consulRegistry
 	name   string
@@ -31,15 +30,15 @@ type consulWatch struct {
 	cancel context.CancelFunc
 
 	// Used by Next alone.
-	asked bool
-	index uint64
-	retry guard.Backoff
-	known map[string]*registry.Service // by version
-	ready []*registry.Result
+	queried bool
+	index   uint64
+	retry   guard.Backoff
+	known   map[string]*registry.Service // by version
+	ready   []*registry.Result
 }
 
-// Next waits for the next change. It retries when the agent fails, with what is
-// known kept, and returns an error only after Stop.
+// Next waits for the next change. It retries when the agent fails, and returns an
+// error only after Stop.
 func (w *consulWatch) Next() (*registry.Result, error) {
 	for len(w.ready) == 0 {
 		if w.ctx.Err() != nil {
@@ -56,15 +55,15 @@ func (w *consulWatch) Next() (*registry.Result, error) {
 	return res, nil
 }
 
-// Stop ends the watch and a Next that waits.
+// Stop ends the watch and a pending Next.
 func (w *consulWatch) Stop() { w.cancel() }
 
-// query waits until the service may have changed and notes what did.
+// query waits until the service may have changed and records the changes.
 func (w *consulWatch) query() error {
-	if w.asked && !pause(w.ctx, consulPause) {
+	if w.queried && !pause(w.ctx, consulPause) {
 		return w.ctx.Err()
 	}
-	w.asked = true
+	w.queried = true
 	q := &api.QueryOptions{AllowStale: true, WaitIndex: w.index, WaitTime: consulWait}
 	_, meta, err := w.consul.client.Health().Service(w.name, "", false, q.WithContext(w.ctx))
 	if err != nil {
@@ -79,21 +78,21 @@ func (w *consulWatch) query() error {
 	default:
 		w.index = meta.LastIndex
 	}
-	// The plugin alone knows how its tags are read, so it is asked again. What it
-	// answers may be newer than the index: then the next query finds no change.
+	// Only the plugin can decode its tags, so it queries the service again. Its answer
+	// may be newer than the index; then the next query finds no change.
 	services, err := w.consul.GetService(w.name)
 	if err != nil {
 		w.index = 0
 		return err
 	}
-	w.note(services)
+	w.compare(services)
 	return nil
 }
 
-// note compares services with what is known and makes the results. Those that add
-// come before those that remove: go-micro's cache keeps the old nodes of an update
-// until they are deleted, and forgets a service whose last node is deleted.
-func (w *consulWatch) note(services []*registry.Service) {
+// compare makes results from the differences between services and the known ones.
+// Additions come before removals: go-micro's cache keeps the old nodes of an update
+// until they are deleted, and drops a service whose last node is deleted.
+func (w *consulWatch) compare(services []*registry.Service) {
 	known := make(map[string]*registry.Service, len(services))
 	for _, s := range services {
 		known[s.Version] = s
@@ -118,7 +117,7 @@ func (w *consulWatch) note(services []*registry.Service) {
 	w.known = known
 }
 
-// add appends a result with a service of its own, because the receiver changes it.
+// add appends a result with a copy of the service, which the receiver may change.
 func (w *consulWatch) add(action string, s *registry.Service, nodes []*registry.Node) {
 	c := *s
 	c.Nodes = make([]*registry.Node, len(nodes))
@@ -146,15 +145,15 @@ func sameNodes(a, b []*registry.Node) bool {
 	return true
 }
 
-// missingNodes gives those of old that are not in now.
+// missingNodes returns the nodes of old that are not in now.
 func missingNodes(old, now []*registry.Node) []*registry.Node {
-	there := make(map[string]bool, len(now))
+	present := make(map[string]bool, len(now))
 	for _, n := range now {
-		there[n.Id] = true
+		present[n.Id] = true
 	}
 	var gone []*registry.Node
 	for _, n := range old {
-		if !there[n.Id] {
+		if !present[n.Id] {
 			gone = append(gone, n)
 		}
 	}

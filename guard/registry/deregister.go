@@ -9,10 +9,10 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 )
 
-// DeregisterAll removes every node that was registered, in parallel, and waits
-// for that no longer than ctx and the timeout allow. From its call on Register
-// and Deregister do nothing. It may be called twice. The error says how many
-// nodes are left to expire by their TTL.
+// DeregisterAll removes every registered node, in parallel, and waits for that, at
+// most for ctx and the timeout. Register and Deregister have no effect afterwards.
+// It may be called twice. The error tells how many nodes are left to expire by
+// their TTL.
 func (r *Registry) DeregisterAll(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout*3/4)
 	defer cancel()
@@ -24,7 +24,7 @@ func (r *Registry) DeregisterAll(ctx context.Context) error {
 	if !r.task(func() {
 		r.removeEach(ctx, inner, entries, results)
 	}) {
-		return r.cfg.named(fmt.Errorf("deregistering %d nodes: stopped already", len(entries)))
+		return r.cfg.wrap(fmt.Errorf("deregistering %d nodes: %w", len(entries), errStopped))
 	}
 	var failed int
 	var last error
@@ -35,31 +35,31 @@ func (r *Registry) DeregisterAll(ctx context.Context) error {
 				failed, last = failed+1, err
 			}
 		case <-ctx.Done():
-			return r.cfg.named(fmt.Errorf("deregistering %d nodes: no answer in time", len(entries)))
+			return r.cfg.wrap(fmt.Errorf("deregistering %d nodes: no answer in time", len(entries)))
 		}
 	}
 	if failed > 0 {
-		return r.cfg.named(fmt.Errorf("deregistering %d of %d nodes: %w", failed, len(entries), guard.Shorten(last)))
+		return r.cfg.wrap(fmt.Errorf("deregistering %d of %d nodes: %w", failed, len(entries), guard.Shorten(last)))
 	}
 	return nil
 }
 
-// close stops the taking of wishes and gives the nodes that the registry may know.
-func (r *Registry) close() (registry.Registry, []*regEntry) {
+// close stops the updates and returns the entries that the registry may know.
+func (r *Registry) close() (registry.Registry, []*entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
-	var entries []*regEntry
+	var entries []*entry
 	for _, e := range r.entries {
-		if e.held || e.busy != nil {
+		if e.attempted || e.inFlight != nil {
 			entries = append(entries, e)
 		}
 	}
 	return r.inner, entries
 }
 
-// removeEach removes the entries, all at once: together they have one timeout.
-func (r *Registry) removeEach(ctx context.Context, inner registry.Registry, entries []*regEntry, results chan<- error) {
+// removeEach removes the entries, all in parallel: together they have one timeout.
+func (r *Registry) removeEach(ctx context.Context, inner registry.Registry, entries []*entry, results chan<- error) {
 	for _, e := range entries {
 		if !r.task(func() { results <- r.remove(ctx, inner, e) }) {
 			results <- context.Canceled
@@ -67,38 +67,26 @@ func (r *Registry) removeEach(ctx context.Context, inner registry.Registry, entr
 	}
 }
 
-// remove waits for the call in flight for e, if any, so that no late Register
-// overtakes the removal, and removes the node.
-func (r *Registry) remove(ctx context.Context, inner registry.Registry, e *regEntry) error {
+// remove removes the node of e. It waits for an update in flight first, so that a
+// late Register does not overtake the removal.
+func (r *Registry) remove(ctx context.Context, inner registry.Registry, e *entry) error {
 	for {
 		r.mu.Lock()
-		busy := e.busy
-		if busy == nil {
+		inFlight := e.inFlight
+		if inFlight == nil {
 			e.remove = true
-			e.wish++
-			c := e.take()
+			e.version++
+			u := e.begin()
 			r.mu.Unlock()
-			err := c.make(inner)
-			r.settle(c, err)
+			err := u.send(inner)
+			r.complete(u, err)
 			return err
 		}
 		r.mu.Unlock()
 		select {
-		case <-busy:
+		case <-inFlight:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-}
-
-// task runs fn in a goroutine that Run waits for. It tells whether it did: after
-// the end of Run there are no more.
-func (r *Registry) task(fn func()) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.ended {
-		return false
-	}
-	r.tasks.Go(fn)
-	return true
 }

@@ -104,7 +104,7 @@ func TestRegistryQuestionsAreBounded(t *testing.T) {
 		}
 		refused := 0
 		for range 100 {
-			if err := <-errs; strings.Contains(err.Error(), "64 questions are waiting already") {
+			if err := <-errs; strings.Contains(err.Error(), "64 queries are already in flight") {
 				refused++
 			}
 		}

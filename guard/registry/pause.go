@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// pause waits for d and tells whether ctx is still alive then.
+// pause waits for d. It returns false if ctx ends before.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -11,14 +10,14 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 )
 
-// GetService asks the inner registry, for at most the timeout. It fails at once
-// while there is no inner registry, or too many questions wait already.
+// GetService queries the inner registry, at most for the timeout. It fails at once
+// while the inner registry is not open or too many queries are in flight.
 func (r *Registry) GetService(name string, opts ...registry.GetOption) ([]*registry.Service, error) {
 	var o registry.GetOptions
 	for _, opt := range opts {
 		opt(&o)
 	}
-	services, err := r.ask(o.Context, func(inner registry.Registry) ([]*registry.Service, error) {
+	services, err := r.query(o.Context, func(inner registry.Registry) ([]*registry.Service, error) {
 		return inner.GetService(name, opts...)
 	})
 	if err != nil {
@@ -27,13 +26,13 @@ func (r *Registry) GetService(name string, opts ...registry.GetOption) ([]*regis
 	return services, nil
 }
 
-// ListServices asks the inner registry, under the same limits as GetService.
+// ListServices queries the inner registry, with the limits of GetService.
 func (r *Registry) ListServices(opts ...registry.ListOption) ([]*registry.Service, error) {
 	var o registry.ListOptions
 	for _, opt := range opts {
 		opt(&o)
 	}
-	services, err := r.ask(o.Context, func(inner registry.Registry) ([]*registry.Service, error) {
+	services, err := r.query(o.Context, func(inner registry.Registry) ([]*registry.Service, error) {
 		return inner.ListServices(opts...)
 	})
 	if err != nil {
@@ -42,71 +41,72 @@ func (r *Registry) ListServices(opts ...registry.ListOption) ([]*registry.Servic
 	return services, nil
 }
 
-// answer is what came of a question.
-type answer struct {
+// result is that of a query.
+type result struct {
 	services []*registry.Service
 	err      error
 }
 
-// ask puts one question to the inner registry. The goroutine that waits for the
-// answer keeps its slot until the answer is there, so that questions to a registry
-// that never answers are refused rather than piled up.
-func (r *Registry) ask(ctx context.Context, question func(registry.Registry) ([]*registry.Service, error)) ([]*registry.Service, error) {
+// query sends one query to the inner registry. The goroutine that waits for the
+// answer holds its slot until the answer arrives, so that queries to a registry that
+// never answers are refused and do not pile up.
+func (r *Registry) query(ctx context.Context, send func(registry.Registry) ([]*registry.Service, error)) ([]*registry.Service, error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	inner := r.current()
+	inner := r.openRegistry()
 	if inner == nil {
-		return nil, r.absence()
+		return nil, r.notOpenError()
 	}
 	select {
 	case r.slots <- struct{}{}:
 	default:
-		return nil, r.cfg.named(fmt.Errorf("%d questions are waiting already", maxQuestions))
+		return nil, r.cfg.wrap(fmt.Errorf("%d queries are already in flight", maxQueries))
 	}
-	got := make(chan answer, 1)
+	results := make(chan result, 1)
 	started := r.task(func() {
 		defer func() { <-r.slots }()
-		var a answer
-		a.err = guard.CatchPanic(func() (err error) {
-			a.services, err = question(inner)
+		var res result
+		res.err = guard.CatchPanic(func() (err error) {
+			res.services, err = send(inner)
 			return err
 		})
-		got <- a
+		results <- res
 	})
 	if !started {
 		<-r.slots
-		return nil, r.cfg.named(errors.New("stopped already"))
+		return nil, r.cfg.wrap(errStopped)
 	}
-	return r.await(ctx, got)
+	return r.await(ctx, results)
 }
 
-func (r *Registry) await(ctx context.Context, got <-chan answer) ([]*registry.Service, error) {
+func (r *Registry) await(ctx context.Context, results <-chan result) ([]*registry.Service, error) {
 	timer := time.NewTimer(r.cfg.Timeout)
 	defer timer.Stop()
 	select {
-	case a := <-got:
-		if a.err != nil {
-			return nil, r.cfg.named(a.err)
+	case res := <-results:
+		if res.err != nil {
+			return nil, r.cfg.wrap(res.err)
 		}
-		return a.services, nil
+		return res.services, nil
 	case <-timer.C:
-		return nil, r.cfg.named(fmt.Errorf("no answer within %v", r.cfg.Timeout))
+		return nil, r.cfg.wrap(fmt.Errorf("no answer within %v", r.cfg.Timeout))
 	case <-ctx.Done():
-		return nil, r.cfg.named(ctx.Err())
+		return nil, r.cfg.wrap(ctx.Err())
 	}
 }
 
-func (r *Registry) current() registry.Registry {
+// openRegistry returns the inner registry, or nil if it is not open.
+func (r *Registry) openRegistry() registry.Registry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.inner
 }
 
-// absence says why there is no inner registry.
-func (r *Registry) absence() error {
+// notOpenError tells why the inner registry is not open.
+func (r *Registry) notOpenError() error {
 	if s := r.State(); s.Reason != "" {
-		return guard.WithText(s.Reason, errNotOpen)
+		return guard.Reword(s.Reason, errNotOpen)
 	}
-	return r.cfg.named(errNotOpen)
+	return r.cfg.wrap(errNotOpen)
 }

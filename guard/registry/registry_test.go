@@ -188,7 +188,7 @@ func TestRegistryRefusesWhatNoRegistryTakes(t *testing.T) {
 	for i := 0; err == nil && i < 5000; i++ {
 		err = r.Register(registrytest.Service("svc", fmt.Sprint("node-", i)))
 	}
-	if err == nil || !strings.Contains(err.Error(), "1024 nodes are registered already") {
+	if err == nil || !strings.Contains(err.Error(), "1024 nodes are already registered") {
 		t.Errorf("endless nodes: %v", err)
 	}
 }
@@ -277,7 +277,7 @@ func TestRegistryWithoutAnythingToOpen(t *testing.T) {
 		}
 		testkit.Run(t, r)
 		synctest.Wait()
-		if s := r.State(); s.OK || s.Reason != "mdns: there is nothing to open" {
+		if s := r.State(); s.OK || s.Reason != "mdns: no registry is configured" {
 			t.Errorf("state %+v", s)
 		}
 	})

@@ -13,22 +13,22 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 )
 
-// pinger is an inner registry that can tell by one cheap call whether it is well.
+// pinger is an inner registry that can check its own health by one cheap call.
 type pinger interface {
 	Ping(context.Context) error
 }
 
-// Run opens the inner registry and brings it to what was asked of Register and
-// Deregister, until ctx ends. Then it removes what is still registered, within
-// the timeout, ends all watches, and returns when its goroutines have ended. It
-// always returns nil: a registry that is away is a State, not an error.
+// Run opens the inner registry and keeps its entries as Register and Deregister
+// want them until ctx ends. Then it removes the nodes that are still registered,
+// within the timeout, ends all watches, and returns when its goroutines have ended.
+// It always returns nil: an unavailable registry is a State, not an error.
 func (r *Registry) Run(ctx context.Context) error {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	inner := r.open(ctx, life)
 	if inner != nil {
-		r.keep(ctx, inner)
-		r.leave(context.WithoutCancel(ctx))
+		r.reconcile(ctx, inner)
+		r.deregisterRest(context.WithoutCancel(ctx))
 	}
 	end()
 	for _, w := range r.end() {
@@ -38,8 +38,8 @@ func (r *Registry) Run(ctx context.Context) error {
 	return nil
 }
 
-// leave removes what is registered, unless DeregisterAll has tried that already.
-func (r *Registry) leave(ctx context.Context) {
+// deregisterRest removes the registered nodes, unless DeregisterAll was called.
+func (r *Registry) deregisterRest(ctx context.Context) {
 	r.mu.Lock()
 	closed := r.closed
 	r.mu.Unlock()
@@ -47,19 +47,19 @@ func (r *Registry) leave(ctx context.Context) {
 		return
 	}
 	if err := r.DeregisterAll(ctx); err != nil {
-		r.cfg.Logger.Warn("registry entries are left to expire", "error", guard.ErrorText(err))
+		r.cfg.Logger.Warn("deregistration failed, registry entries are left to expire", "error", guard.ErrorText(err))
 	}
 }
 
-// end marks the end of Run and gives the watches that are still open.
-func (r *Registry) end() []*regWatch {
+// end marks the end of Run and returns the open watches.
+func (r *Registry) end() []*watch {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed, r.ended = true, true
 	return slices.Collect(maps.Keys(r.watches))
 }
 
-// open retries until there is an inner registry or ctx has ended.
+// open retries until the inner registry is open. It returns nil if ctx ends before.
 func (r *Registry) open(ctx, life context.Context) registry.Registry {
 	opening, cancel := context.WithCancel(life)
 	defer context.AfterFunc(ctx, cancel)()
@@ -85,9 +85,10 @@ func (r *Registry) open(ctx, life context.Context) registry.Registry {
 	return nil
 }
 
-// keep carries out wishes and looks at the registry until ctx ends.
-func (r *Registry) keep(ctx context.Context, inner registry.Registry) {
-	var lookAt time.Time
+// reconcile makes the updates that are due and checks the registry's health until
+// ctx ends.
+func (r *Registry) reconcile(ctx context.Context, inner registry.Registry) {
+	var nextCheck time.Time
 	var retry guard.Backoff
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -98,29 +99,28 @@ func (r *Registry) keep(ctx context.Context, inner registry.Registry) {
 		case <-r.wake:
 		case <-timer.C:
 		}
-		look := !time.Now().Before(lookAt)
-		r.pass(ctx, inner, look)
-		if look {
-			lookAt = time.Now().Add(r.cfg.Heartbeat)
-			if r.lastPing() == nil {
+		check := !time.Now().Before(nextCheck)
+		r.reconcileOnce(ctx, inner, check)
+		if check {
+			nextCheck = time.Now().Add(r.cfg.Heartbeat)
+			if r.lastPingError() == nil {
 				retry.Reset()
 			} else {
-				lookAt = time.Now().Add(retry.Next(r.cfg.RetryMin, r.cfg.RetryMax))
+				nextCheck = time.Now().Add(retry.Next(r.cfg.RetryMin, r.cfg.RetryMax))
 			}
 		}
-		r.report(r.problem())
-		timer.Reset(time.Until(r.nextTime(lookAt)))
+		r.report(r.firstError())
+		timer.Reset(time.Until(r.nextDue(nextCheck)))
 	}
 }
 
-// pass makes the calls that are due, some at a time, and waits for them or for
-// the end of ctx. A slow registry makes a pass as long as its slowest calls, never
-// the sum of all.
-func (r *Registry) pass(ctx context.Context, inner registry.Registry, look bool) {
+// reconcileOnce makes the calls that are due, some in parallel, and waits for them or for
+// the end of ctx.
+func (r *Registry) reconcileOnce(ctx context.Context, inner registry.Registry, check bool) {
 	done := make(chan struct{})
 	r.task(func() {
 		defer close(done)
-		r.makeCalls(ctx, inner, look)
+		r.makeCalls(ctx, inner, check)
 	})
 	select {
 	case <-done:
@@ -128,172 +128,57 @@ func (r *Registry) pass(ctx context.Context, inner registry.Registry, look bool)
 	}
 }
 
-func (r *Registry) makeCalls(ctx context.Context, inner registry.Registry, look bool) {
+func (r *Registry) makeCalls(ctx context.Context, inner registry.Registry, check bool) {
 	var calls errgroup.Group
-	calls.SetLimit(parallelWrites)
-	due := r.due(time.Now())
-	if p, ok := inner.(pinger); ok && (look || len(due) > 0) {
+	calls.SetLimit(parallelUpdates)
+	due := r.dueUpdates(time.Now())
+	if p, ok := inner.(pinger); ok && (check || len(due) > 0) {
 		calls.Go(func() error {
-			pingCtx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
-			defer cancel()
-			err := guard.CatchPanic(func() error { return p.Ping(pingCtx) })
-			if err != nil && pingCtx.Err() != nil {
-				err = guard.WithText(fmt.Sprintf("no answer within %v", r.cfg.Timeout), err)
-			}
-			r.mu.Lock()
-			r.pinged = err
-			r.mu.Unlock()
-			r.report(r.problem()) // slower calls may be on their way
+			r.ping(ctx, p)
+			r.report(r.firstError()) // updates may take longer
 			return nil
 		})
 	}
-	for _, c := range due {
+	for _, u := range due {
 		calls.Go(func() error {
-			r.settle(c, c.make(inner))
+			r.complete(u, u.send(inner))
 			return nil
 		})
 	}
 	_ = calls.Wait()
 }
 
-// regCall is one call to be made for an entry, as the wish was when it was taken.
-type regCall struct {
-	entry   *regEntry
-	service *registry.Service
-	opts    []registry.RegisterOption
-	remove  bool
-	wish    uint64
-}
-
-func (c regCall) make(inner registry.Registry) error {
-	return guard.CatchPanic(func() error {
-		if c.remove {
-			return inner.Deregister(c.service)
-		}
-		return inner.Register(c.service, c.opts...)
-	})
-}
-
-// due takes the entries whose time has come and marks them busy.
-func (r *Registry) due(now time.Time) []regCall {
+// ping checks the health of the inner registry.
+func (r *Registry) ping(ctx context.Context, p pinger) {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
+	defer cancel()
+	err := guard.CatchPanic(func() error { return p.Ping(ctx) })
+	if err != nil && ctx.Err() != nil {
+		err = guard.Reword(fmt.Sprintf("no answer within %v", r.cfg.Timeout), err)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
-		return nil
-	}
-	var calls []regCall
-	for id, e := range r.entries {
-		age := now.Sub(e.asked)
-		switch {
-		case e.busy != nil || now.Before(e.next):
-		case e.remove && age > removalLife:
-			delete(r.entries, id)
-		case !e.remove && e.ttl > 0 && age > e.ttl:
-			e.err = fmt.Errorf("its owner has not renewed it within %v", e.ttl)
-			e.next = now.Add(r.cfg.Heartbeat)
-		default:
-			calls = append(calls, e.take())
-		}
-	}
-	return calls
+	r.pingErr = err
 }
 
-// take marks the entry busy and gives the call that its wish needs.
-func (e *regEntry) take() regCall {
-	e.busy = make(chan struct{})
-	e.held = true
-	return regCall{entry: e, service: e.service, opts: e.opts, remove: e.remove, wish: e.wish}
-}
-
-// settle records how a call ended and when the next one is due.
-func (r *Registry) settle(c regCall, err error) {
+// nextDue returns the time of the next update, or nextCheck if that is earlier.
+func (r *Registry) nextDue(nextCheck time.Time) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e := c.entry
-	close(e.busy)
-	e.busy = nil
-	e.err = err
-	now := time.Now()
-	switch {
-	case err == nil && c.remove && e.wish == c.wish:
-		delete(r.entries, c.service.Nodes[0].Id)
-	case e.wish != c.wish:
-		e.next = now
-		r.kick()
-	case err == nil:
-		e.retry.Reset()
-		e.next = now.Add(r.cfg.Heartbeat)
-	default:
-		e.next = now.Add(e.retry.Next(r.cfg.RetryMin, r.cfg.RetryMax))
-	}
-}
-
-// nextTime is the earliest time at which there is something to do.
-func (r *Registry) nextTime(lookAt time.Time) time.Time {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	next := lookAt
-	if r.closed { // nothing is due any more
+	next := nextCheck
+	if r.closed { // no more updates
 		return next
 	}
 	for _, e := range r.entries {
-		if e.busy == nil && e.next.Before(next) {
-			next = e.next
+		if e.inFlight == nil && e.due.Before(next) {
+			next = e.due
 		}
 	}
 	return next
 }
 
-func (r *Registry) lastPing() error {
+func (r *Registry) lastPingError() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.pinged
-}
-
-// problem is the first thing that is wrong: the registry itself, then the
-// entries in the order of their ids.
-func (r *Registry) problem() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.pinged != nil {
-		return r.pinged
-	}
-	for _, id := range slices.Sorted(maps.Keys(r.entries)) {
-		e := r.entries[id]
-		if e.err == nil {
-			continue
-		}
-		doing := "registering"
-		if e.remove {
-			doing = "deregistering"
-		}
-		return fmt.Errorf("%s %q: %w", doing, id, guard.Shorten(e.err))
-	}
-	return nil
-}
-
-// report keeps the state. It logs when the state turns, and a new reason at most
-// once in ten seconds.
-func (r *Registry) report(err error) {
-	if err != nil {
-		err = r.cfg.named(err)
-	}
-	was := r.health.State().Reason
-	turned := r.health.Record(err)
-	if err == nil {
-		if turned {
-			r.cfg.Logger.Info("registry is well", "registry", r.cfg.Name, "address", r.cfg.Address)
-		}
-		return
-	}
-	r.mu.Lock()
-	reason := r.health.State().Reason
-	tell := turned || (reason != was && time.Since(r.warned) > guard.LogInterval)
-	if tell {
-		r.warned = time.Now()
-	}
-	r.mu.Unlock()
-	if tell {
-		r.cfg.Logger.Warn("registry is not well", "reason", reason)
-	}
+	return r.pingErr
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 )
 
-// Watch returns at once and needs no registry yet. Next waits for the inner
-// registry and starts a new inner watch when one breaks, so it fails only with
-// registry.ErrWatcherStopped: after Stop, the end of the context given by
-// registry.WatchContext, or the end of Run. An inner watch that was broken and
-// started anew may repeat what it has told.
+// Watch returns at once, also while the inner registry is not open. Next waits for
+// the inner registry and replaces an inner watch that breaks, so it fails only with
+// registry.ErrWatcherStopped: after Stop, after the end of the context given by
+// registry.WatchContext, or after the end of Run. A replaced inner watch may repeat
+// results.
 func (r *Registry) Watch(opts ...registry.WatchOption) (registry.Watcher, error) {
 	var o registry.WatchOptions
 	for _, opt := range opts {
@@ -27,9 +27,9 @@ func (r *Registry) Watch(opts ...registry.WatchOption) (registry.Watcher, error)
 	case r.ended:
 		return nil, registry.ErrWatcherStopped
 	case len(r.watches) >= maxWatches:
-		return nil, fmt.Errorf("watching service %q: %d watches are open already", o.Service, maxWatches)
+		return nil, fmt.Errorf("watching service %q: %d watches are already open", o.Service, maxWatches)
 	}
-	w := &regWatch{reg: r, opts: slices.Clone(opts)}
+	w := &watch{reg: r, opts: slices.Clone(opts)}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	r.watches[w] = true
 	if o.Context != nil {
@@ -38,23 +38,23 @@ func (r *Registry) Watch(opts ...registry.WatchOption) (registry.Watcher, error)
 	return w, nil
 }
 
-// regWatch is a watch that outlives the inner watches under it. It has no
-// goroutine: whoever calls Next does the waiting.
-type regWatch struct {
+// watch outlives its inner watches. It has no goroutine: Next waits in that of its
+// caller.
+type watch struct {
 	reg    *Registry
 	opts   []registry.WatchOption
 	ctx    context.Context
 	cancel context.CancelFunc
-	// release ends the watching of the caller's context; nil if there is none.
+	// release stops waiting for the end of the caller's context. Nil without one.
 	release func() bool
 	retry   guard.Backoff // used by Next alone
 
 	mu    sync.Mutex
-	inner registry.Watcher // guarded by mu; nil while there is none
+	inner registry.Watcher // guarded by mu; nil if there is none
 }
 
-// Next waits for the next change. It is meant for one caller at a time.
-func (w *regWatch) Next() (*registry.Result, error) {
+// Next waits for the next change. It must not be called concurrently.
+func (w *watch) Next() (*registry.Result, error) {
 	for w.ctx.Err() == nil {
 		inner, err := w.attach()
 		if err == nil {
@@ -65,14 +65,14 @@ func (w *regWatch) Next() (*registry.Result, error) {
 			}
 			w.drop(inner)
 		}
-		w.reg.cfg.Logger.Debug("registry watch broke", "error", guard.ErrorText(err))
+		w.reg.cfg.Logger.Debug("registry watch failed, starting a new one", "error", guard.ErrorText(err))
 		pause(w.ctx, w.retry.Next(w.reg.cfg.RetryMin, w.reg.cfg.RetryMax))
 	}
 	return nil, registry.ErrWatcherStopped
 }
 
-// Stop ends the watch and a Next that waits.
-func (w *regWatch) Stop() {
+// Stop ends the watch and a pending Next.
+func (w *watch) Stop() {
 	w.cancel()
 	w.reg.mu.Lock()
 	delete(w.reg.watches, w)
@@ -89,8 +89,8 @@ func (w *regWatch) Stop() {
 	}
 }
 
-// attach gives the inner watch, a new one if there is none.
-func (w *regWatch) attach() (registry.Watcher, error) {
+// attach returns the inner watch. It starts one if there is none.
+func (w *watch) attach() (registry.Watcher, error) {
 	select {
 	case <-w.reg.opened:
 	case <-w.ctx.Done():
@@ -102,14 +102,14 @@ func (w *regWatch) attach() (registry.Watcher, error) {
 	if inner != nil {
 		return inner, nil
 	}
-	inner, err := w.reg.current().Watch(w.opts...)
+	inner, err := w.reg.openRegistry().Watch(w.opts...)
 	if err != nil {
 		return nil, err
 	}
 	w.mu.Lock()
 	w.inner = inner
 	w.mu.Unlock()
-	if w.ctx.Err() != nil { // Stop came meanwhile and may have missed it
+	if w.ctx.Err() != nil { // Stop was called meanwhile and may have missed it
 		w.drop(inner)
 		return nil, registry.ErrWatcherStopped
 	}
@@ -117,7 +117,7 @@ func (w *regWatch) attach() (registry.Watcher, error) {
 }
 
 // drop stops an inner watch, once.
-func (w *regWatch) drop(inner registry.Watcher) {
+func (w *watch) drop(inner registry.Watcher) {
 	w.mu.Lock()
 	mine := w.inner == inner
 	if mine {

@@ -125,7 +125,7 @@ func TestWatchesAreBounded(t *testing.T) {
 			last = w
 		}
 	}
-	if n != 257 || err == nil || !strings.Contains(err.Error(), "256 watches are open already") {
+	if n != 257 || err == nil || !strings.Contains(err.Error(), "256 watches are already open") {
 		t.Fatalf("watch %d: %v", n, err)
 	}
 	last.Stop()

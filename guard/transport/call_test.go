@@ -119,8 +119,8 @@ func TestTransportSocket(t *testing.T) {
 				t.Error("the second answer was taken")
 			}
 		}, 200, "first"},
-		"none":  {func(*testing.T, transport.Socket) {}, 500, "the service gave no answer"},
-		"panic": {func(*testing.T, transport.Socket) { panic("inner detail") }, 500, "the service gave no answer"},
+		"none":  {func(*testing.T, transport.Socket) {}, 500, "the service did not answer"},
+		"panic": {func(*testing.T, transport.Socket) { panic("inner detail") }, 500, "the service did not answer"},
 		"again": {func(t *testing.T, s transport.Socket) {
 			var first, second transport.Message
 			if err := s.Recv(&first); err != nil || string(first.Body) != "{}" || first.Header["Micro-Endpoint"] != "Probe.Echo" {

@@ -9,51 +9,51 @@ import (
 	"sync/atomic"
 )
 
-// gate is a listener that keeps at most max connections open at once, and knows
-// those that never sent a request.
-type gate struct {
+// connLimiter is a listener with at most max open connections. It knows those without
+// a request so far.
+type connLimiter struct {
 	net.Listener
-	max   int64
-	count *transportCounts
-	rare  *rareLog
-	close func() error
+	max    int64
+	counts *counts
+	log    *limitedLog
+	close  func() error
 
 	mu     sync.Mutex
-	closed bool                   // guarded by mu
-	silent map[*gateConn]struct{} // guarded by mu; connections without a request so far
+	closed bool                      // guarded by mu
+	silent map[*limitedConn]struct{} // guarded by mu; connections without a request
 }
 
-func newGate(ln net.Listener, t *Transport) *gate {
-	return &gate{
+func newConnLimiter(ln net.Listener, t *Transport) *connLimiter {
+	return &connLimiter{
 		Listener: ln,
 		max:      int64(t.cfg.MaxConns),
-		count:    &t.count,
-		rare:     t.rare,
+		counts:   &t.counts,
+		log:      t.log,
 		close:    sync.OnceValue(ln.Close),
-		silent:   make(map[*gateConn]struct{}),
+		silent:   make(map[*limitedConn]struct{}),
 	}
 }
 
-// Accept returns the next connection that fits.
-func (g *gate) Accept() (net.Conn, error) {
+// Accept returns the next connection within the limit.
+func (g *connLimiter) Accept() (net.Conn, error) {
 	for {
 		c, err := g.Listener.Accept()
 		if err != nil {
 			if !errors.Is(err, net.ErrClosed) {
-				g.rare.warn("accepting RPC connections fails", func() []any { return []any{"error", err} })
+				g.log.warn("accepting RPC connections failed", func() []any { return []any{"error", err} })
 			}
 			return nil, err
 		}
-		if g.count.openConns.Add(1) <= g.max {
+		if g.counts.openConns.Add(1) <= g.max {
 			return g.admit(c), nil
 		}
-		g.count.openConns.Add(-1)
+		g.counts.openConns.Add(-1)
 		g.refuse(c)
 	}
 }
 
-func (g *gate) admit(c net.Conn) net.Conn {
-	gc := &gateConn{Conn: c, gate: g}
+func (g *connLimiter) admit(c net.Conn) net.Conn {
+	gc := &limitedConn{Conn: c, limiter: g}
 	g.mu.Lock()
 	late := g.closed
 	if !late {
@@ -66,27 +66,26 @@ func (g *gate) admit(c net.Conn) net.Conn {
 	return gc
 }
 
-func (g *gate) refuse(c net.Conn) {
-	g.count.refusedConns.Add(1)
-	g.rare.warn("too many RPC connections, refusing new ones", func() []any {
+func (g *connLimiter) refuse(c net.Conn) {
+	g.counts.refusedConns.Add(1)
+	g.log.warn("too many RPC connections: refusing new ones", func() []any {
 		return []any{"remote", c.RemoteAddr().String(), "max", g.max}
 	})
-	// A reset leaves nothing behind; an orderly close would keep the socket for
-	// a minute, and refused connections come in floods.
+	// An orderly close would keep the socket for a minute, which is too much for a
+	// flood of refused connections. A reset frees it at once.
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
 	_ = c.Close()
 }
 
-// Close stops taking connections. Open ones stay open. It may be called again.
-func (g *gate) Close() error { return g.close() }
+// Close stops accepting connections. Open ones stay open. It may be called again.
+func (g *connLimiter) Close() error { return g.close() }
 
-// closeSilent closes the connections that never sent a request, now and from now
-// on: nothing can be lost with them, and a stop need not wait for them. The HTTP
-// server must be shutting down, so that it serves no request that comes in
-// meanwhile on one of them.
-func (g *gate) closeSilent() {
+// closeSilent closes the connections without a request, now and in the future, so that
+// a stop does not wait for them. The HTTP server must be shutting down, so that it
+// does not serve a request that arrives on one of them meanwhile.
+func (g *connLimiter) closeSilent() {
 	g.mu.Lock()
 	silent := g.silent
 	g.silent, g.closed = nil, true
@@ -96,52 +95,52 @@ func (g *gate) closeSilent() {
 	}
 }
 
-func (g *gate) heard(c *gateConn) {
+func (g *connLimiter) sawRequest(c *limitedConn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.silent, c)
 }
 
-// gateConn is a connection that counts. Its fields but closed are used only by
-// the goroutine that serves it.
-type gateConn struct {
+// limitedConn is a connection that counts for the limit until it is closed. Only the
+// goroutine that serves it uses its fields, except closed.
+type limitedConn struct {
 	net.Conn
-	gate   *gate
-	heard  bool // a request header, or a part of one, came in
-	owing  bool // a request header was begun and has not become a request
-	closed atomic.Bool
+	limiter  *connLimiter
+	active   bool // at least a part of a request header has arrived
+	inHeader bool // a request header has begun to arrive and is not complete
+	closed   atomic.Bool
 }
 
-func (c *gateConn) Close() error {
+func (c *limitedConn) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
-	c.gate.heard(c)
-	c.gate.count.openConns.Add(-1)
+	c.limiter.sawRequest(c)
+	c.limiter.counts.openConns.Add(-1)
 	return c.Conn.Close()
 }
 
-// track follows what net/http makes of the connection.
-func (c *gateConn) track(state http.ConnState) {
+// track follows the states that net/http reports for the connection.
+func (c *limitedConn) track(state http.ConnState) {
 	switch state {
 	case http.StateActive:
-		c.owing = true
-		if !c.heard {
-			c.heard = true
-			c.gate.heard(c)
+		c.inHeader = true
+		if !c.active {
+			c.active = true
+			c.limiter.sawRequest(c)
 		}
 	case http.StateClosed:
-		if c.owing {
-			c.gate.count.brokenHeaders.Add(1)
+		if c.inHeader {
+			c.limiter.counts.brokenHeaders.Add(1)
 		}
 	}
 }
 
-// gateConnOf returns the counting connection below c.
-func gateConnOf(c net.Conn) *gateConn {
+// limitedConnOf returns the limited connection below c.
+func limitedConnOf(c net.Conn) *limitedConn {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
 	}
-	gc, _ := c.(*gateConn)
+	gc, _ := c.(*limitedConn)
 	return gc
 }

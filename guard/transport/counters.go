@@ -2,36 +2,37 @@ package transport
 
 import "sync/atomic"
 
-// TransportCounters tells what came in through a Transport since it was made.
+// Counters counts the requests of a Transport since New.
 type Counters struct {
-	// Requests counts the requests whose header was read, refused ones too.
+	// Requests counts the requests whose header was read, including refused ones.
 	Requests uint64
-	// InFlight is how many of them are being read or answered now.
+	// InFlight is the number of requests being read or answered.
 	InFlight int64
-	// OpenConns is how many connections are open now.
+	// OpenConns is the number of open connections.
 	OpenConns int64
 	// RefusedConns counts connections closed because of MaxConns.
 	RefusedConns uint64
-	// RefusedBodies counts requests with a body that was too long, too slow or
-	// incomplete, or one of too many long ones at once.
+	// RefusedBodies counts requests whose body was too large, too slow, incomplete, or
+	// one of too many large ones at once.
 	RefusedBodies uint64
-	// RefusedOther counts requests that were no calls: another method or
-	// content type, a stream, an event, no endpoint.
+	// RefusedOther counts requests refused for another reason: method, content type,
+	// stream, event, or missing endpoint.
 	RefusedOther uint64
-	// BrokenHeaders counts connections closed because of a request header that
-	// was malformed, too long or too slow.
+	// BrokenHeaders counts connections closed because a request header was malformed,
+	// too long or too slow.
 	BrokenHeaders uint64
 	// Panics counts handler panics caught by the transport's Recover.
 	Panics uint64
-	// Unanswered counts calls that ended without an answer and were answered
-	// 500: a panic that was not caught by Recover, or a handler's Goexit.
+	// Unanswered counts calls whose handler ended without an answer: by a panic that
+	// Recover did not catch, or by Goexit. The caller received status 500.
 	Unanswered uint64
-	// Expired counts calls answered 408 because their handler overran its time.
+	// Expired counts calls whose handler exceeded its timeout. The caller received
+	// status 408.
 	Expired uint64
 }
 
-// transportCounts holds the live figures behind TransportCounters.
-type transportCounts struct {
+// counts holds the current values of Counters.
+type counts struct {
 	inFlight, openConns                       atomic.Int64
 	requests                                  atomic.Uint64
 	refusedConns, refusedBodies, refusedOther atomic.Uint64
@@ -39,10 +40,10 @@ type transportCounts struct {
 	panics, unanswered, expired               atomic.Uint64
 }
 
-// Counters returns the figures of all listeners of t together. They are read
-// one by one, so they need not fit together to the last request.
+// Counters returns the sums over all listeners of t. The values are read one after
+// the other, so they may differ by requests that arrive meanwhile.
 func (t *Transport) Counters() Counters {
-	c := &t.count
+	c := &t.counts
 	return Counters{
 		Requests:      c.requests.Load(),
 		InFlight:      c.inFlight.Load(),

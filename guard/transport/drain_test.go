@@ -111,7 +111,7 @@ func TestTrap11StuckCallsDoNotDelayAStopForEver(t *testing.T) {
 	if took := time.Since(start); took < 300*time.Millisecond || took > 3*time.Second {
 		t.Errorf("Close took %v, want 0.3 s", took)
 	}
-	if err == nil || !strings.Contains(err.Error(), "1 calls took longer than 300ms and were cut") || !strings.Contains(err.Error(), l.Addr()) {
+	if err == nil || !strings.Contains(err.Error(), "1 calls took longer than 300ms and were interrupted") || !strings.Contains(err.Error(), l.Addr()) {
 		t.Errorf("got error %v, want one that tells what was cut", err)
 	}
 	if _, err := in.ReadByte(); err == nil {

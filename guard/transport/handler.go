@@ -11,101 +11,100 @@ import (
 )
 
 const (
-	// smallBody is the length in bytes up to which any connection may hold a
-	// request body in memory.
+	// smallBody is the size in bytes up to which every request body is held in memory.
 	smallBody = 64 << 10
-	// maxLargeBodies is how many longer ones are held at once. Without it, each
-	// connection could make us keep MaxBody.
+	// maxLargeBodies bounds the number of larger bodies held at once. Without it every
+	// connection could occupy MaxBody.
 	maxLargeBodies = 16
-	// expiryGrace is how much later than its context a handler is given up, so
-	// that one that obeys its context answers in its own words.
+	// expiryGrace is the time between the end of a handler's context and the answer in
+	// its place, so that a handler that obeys its context can answer itself.
 	expiryGrace = time.Second
 )
 
-// door is the HTTP handler of an RPC port: it lets calls in, refuses the rest,
-// and sees that everyone gets one answer.
-type door struct {
-	cfg   Config
-	count *transportCounts
-	local string
-	serve atomic.Pointer[func(transport.Socket)]
-	large chan struct{} // a slot for each large body in memory
-	rare  *rareLog
+// handler is the HTTP handler of an RPC port. It accepts calls, refuses other
+// requests, and answers each request exactly once.
+type handler struct {
+	cfg        Config
+	counts     *counts
+	local      string
+	serve      atomic.Pointer[func(transport.Socket)]
+	largeSlots chan struct{} // one per large body in memory
+	log        *limitedLog
 }
 
-func newDoor(t *Transport, local string) *door {
-	return &door{
-		cfg:   t.cfg,
-		count: &t.count,
-		local: local,
-		large: make(chan struct{}, maxLargeBodies),
-		rare:  t.rare,
+func newHandler(t *Transport, local string) *handler {
+	return &handler{
+		cfg:        t.cfg,
+		counts:     &t.counts,
+		local:      local,
+		largeSlots: make(chan struct{}, maxLargeBodies),
+		log:        t.log,
 	}
 }
 
-func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	d.count.requests.Add(1)
-	d.count.inFlight.Add(1)
-	defer d.count.inFlight.Add(-1)
-	if c := connOf(r); c != nil {
-		c.owing = false
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.counts.requests.Add(1)
+	h.counts.inFlight.Add(1)
+	defer h.counts.inFlight.Add(-1)
+	if c := requestConn(r); c != nil {
+		c.inHeader = false
 	}
-	kind, no := d.admit(r)
+	kind, no := h.admit(r)
 	if no != nil {
-		d.count.refusedOther.Add(1)
-		d.refuse(w, r, no)
+		h.counts.refusedOther.Add(1)
+		h.refuse(w, r, no)
 		return
 	}
-	body, large, no := d.readBody(w, r)
+	body, large, no := h.readBody(w, r)
 	if large {
-		defer func() { <-d.large }()
+		defer func() { <-h.largeSlots }()
 	}
 	if no != nil {
-		d.count.refusedBodies.Add(1)
-		d.refuse(w, r, no)
+		h.counts.refusedBodies.Add(1)
+		h.refuse(w, r, no)
 		return
 	}
-	limit := d.limit(r.Header)
+	limit := h.handlerTimeout(r.Header)
 	msg := transport.Message{Header: callHeader(r, kind, limit), Body: body}
-	d.call(&rpcSocket{door: d, w: w, r: r, msg: msg}, limit)
+	h.call(&socket{handler: h, w: w, r: r, msg: msg}, limit)
 }
 
-// call has the socket's one message served, and answered in time.
-func (d *door) call(s *rpcSocket, limit time.Duration) {
+// call makes go-micro's server handle the message of s, and answers in time.
+func (h *handler) call(s *socket, limit time.Duration) {
 	s.expiring.Add(1)
 	s.timer = time.AfterFunc(limit+expiryGrace, s.expire)
-	defer s.finish()
-	(*d.serve.Load())(s)
+	defer s.end()
+	(*h.serve.Load())(s)
 }
 
-// refusal says why a request is no call.
+// refusal tells why a request is refused.
 type refusal struct {
 	status int
 	detail string
 }
 
-// admit returns the bare content type of a request that looks like a call.
-func (d *door) admit(r *http.Request) (kind string, no *refusal) {
+// admit checks a request without its body. It returns the content type of a call.
+func (h *handler) admit(r *http.Request) (kind string, no *refusal) {
 	if r.Method != http.MethodPost {
-		return "", &refusal{http.StatusMethodNotAllowed, "calls are made by POST"}
+		return "", &refusal{http.StatusMethodNotAllowed, "calls are sent by POST"}
 	}
 	kind, ok := contentType(r.Header)
 	switch {
-	case headerSize(r.Header) > d.cfg.MaxHeader:
-		return "", &refusal{http.StatusRequestHeaderFieldsTooLarge, "the header of a call is at most " + strconv.Itoa(d.cfg.MaxHeader) + " bytes long"}
+	case headerSize(r.Header) > h.cfg.MaxHeader:
+		return "", &refusal{http.StatusRequestHeaderFieldsTooLarge, "the header is longer than " + strconv.Itoa(h.cfg.MaxHeader) + " bytes"}
 	case !ok:
-		return "", &refusal{http.StatusUnsupportedMediaType, "the content type of a call is application/json or application/protobuf"}
+		return "", &refusal{http.StatusUnsupportedMediaType, "the content type must be application/json or application/protobuf"}
 	case has(r.Header, "Micro-Stream", "X-Micro-Stream"):
-		return "", &refusal{http.StatusNotImplemented, "streams are not served here, make single calls"}
+		return "", &refusal{http.StatusNotImplemented, "streams are not supported: make single calls"}
 	case has(r.Header, "Micro-Topic", "X-Micro-Topic"):
-		return "", &refusal{http.StatusForbidden, "events are not taken here, publish them on the broker"}
+		return "", &refusal{http.StatusForbidden, "events are not accepted here: publish them on the broker"}
 	case endpoint(r.Header) == "":
-		return "", &refusal{http.StatusBadRequest, "a call names its endpoint in the header Micro-Endpoint"}
+		return "", &refusal{http.StatusBadRequest, "the header Micro-Endpoint is missing"}
 	}
 	return kind, nil
 }
 
-// headerSize returns about how long h was on the wire.
+// headerSize returns the approximate size of h on the wire, in bytes.
 func headerSize(h http.Header) (n int) {
 	for k, vs := range h {
 		for _, v := range vs {
@@ -115,8 +114,8 @@ func headerSize(h http.Header) (n int) {
 	return n
 }
 
-// contentType returns the content type of h without its parameters, spelt as
-// go-micro's codecs are.
+// contentType returns the content type of h without parameters, in the spelling of
+// go-micro's codecs.
 func contentType(h http.Header) (kind string, ok bool) {
 	kind = h.Get("Content-Type")
 	if i := strings.IndexByte(kind, ';'); i >= 0 {

@@ -13,74 +13,74 @@ import (
 	"go-micro.dev/v4/transport"
 )
 
-// rpcListener takes calls over HTTP/1.1 on one address.
-type rpcListener struct {
-	cfg   Config
-	count *transportCounts
-	gate  *gate
-	door  *door
-	srv   *http.Server
-	ln    net.Listener // gate, in TLS if there is any
-	close func() error
+// listener accepts calls over HTTP/1.1 on one address.
+type listener struct {
+	cfg     Config
+	counts  *counts
+	conns   *connLimiter
+	handler *handler
+	srv     *http.Server
+	ln      net.Listener // conns, with TLS if configured
+	close   func() error
 }
 
-var _ transport.Listener = (*rpcListener)(nil)
+var _ transport.Listener = (*listener)(nil)
 
-// connKey is the key of a request's *gateConn in its context.
+// connKey is the key of a request's *limitedConn in its context.
 type connKey struct{}
 
-func connOf(r *http.Request) *gateConn {
-	c, _ := r.Context().Value(connKey{}).(*gateConn)
+func requestConn(r *http.Request) *limitedConn {
+	c, _ := r.Context().Value(connKey{}).(*limitedConn)
 	return c
 }
 
-func newRPCListener(t *Transport, ln net.Listener, config *tls.Config) *rpcListener {
-	g := newGate(ln, t)
-	l := &rpcListener{cfg: t.cfg, count: &t.count, gate: g, ln: g}
+func newListener(t *Transport, ln net.Listener, config *tls.Config) *listener {
+	g := newConnLimiter(ln, t)
+	l := &listener{cfg: t.cfg, counts: &t.counts, conns: g, ln: g}
 	if config != nil {
 		l.ln = tls.NewListener(g, config)
 	}
-	l.door = newDoor(t, ln.Addr().String())
-	l.srv = newHTTPServer(t.cfg, l.door)
+	l.handler = newHandler(t, ln.Addr().String())
+	l.srv = newHTTPServer(t.cfg, l.handler)
 	l.srv.RegisterOnShutdown(g.closeSilent)
 	l.close = sync.OnceValue(l.drain)
 	return l
 }
 
 func newHTTPServer(cfg Config, handler http.Handler) *http.Server {
-	// HTTP/2 would bring limits of its own, and no stock client speaks it.
+	// HTTP/2 would need further limits, and no stock client uses it.
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	return &http.Server{
 		Handler:                      handler,
 		Protocols:                    &protocols,
 		DisableGeneralOptionsHandler: true,
-		// The door refuses what is longer than MaxHeader, in words that the stock
-		// client understands. It takes the answer of net/http for a success.
+		// The handler refuses headers longer than MaxHeader with an error that the
+		// stock client understands. It would take that of net/http for a success.
 		MaxHeaderBytes:    2 * cfg.MaxHeader,
 		ReadHeaderTimeout: cfg.HeaderTimeout,
 		ReadTimeout:       cfg.HeaderTimeout + cfg.BodyTimeout,
 		WriteTimeout:      cfg.WriteTimeout,
 		IdleTimeout:       cfg.IdleTimeout,
 		ConnState: func(c net.Conn, state http.ConnState) {
-			gateConnOf(c).track(state)
+			limitedConnOf(c).track(state)
 		},
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, connKey{}, gateConnOf(c))
+			return context.WithValue(ctx, connKey{}, limitedConnOf(c))
 		},
-		// What net/http logs is what callers did, a line for each of them.
+		// net/http logs faults of callers, without a limit.
 		ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 	}
 }
 
 // Addr returns the address that the listener is bound to.
-func (l *rpcListener) Addr() string { return l.gate.Addr().String() }
+func (l *listener) Addr() string { return l.conns.Addr().String() }
 
-// Accept gives each request to serve as a connection of its own with one
-// message, and returns nil once the listener is closed. serve returns when it
-// has sent the answer, or knows that there is none.
-func (l *rpcListener) Accept(serve func(transport.Socket)) error {
-	l.door.serve.Store(&serve)
+// Accept calls serve for each request, with a socket that holds one message. serve
+// returns when it has sent the answer, or if there is none. Accept returns nil when
+// the listener is closed.
+func (l *listener) Accept(serve func(transport.Socket)) error {
+	l.handler.serve.Store(&serve)
 	err := l.srv.Serve(l.ln)
 	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
 		return nil
@@ -88,19 +88,19 @@ func (l *rpcListener) Accept(serve func(transport.Socket)) error {
 	return fmt.Errorf("accepting calls on %q: %w", l.Addr(), err)
 }
 
-// Close stops taking calls at once, waits for those in flight, at most
-// DrainTimeout, and closes what is left. If calls were cut, the error says how
-// many. Further calls wait for the first and return what it returned.
-func (l *rpcListener) Close() error { return l.close() }
+// Close stops accepting calls at once, waits for those in flight, at most for
+// DrainTimeout, and closes the remaining connections. The error tells how many calls
+// were interrupted. Further calls of Close wait for the first and return its error.
+func (l *listener) Close() error { return l.close() }
 
-func (l *rpcListener) drain() error {
-	// Shutdown closes the gate too, but only if Accept was called.
-	closed := l.gate.Close()
+func (l *listener) drain() error {
+	// Shutdown closes conns too, but only if Accept was called.
+	closed := l.conns.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), l.cfg.DrainTimeout)
 	defer cancel()
 	drained := l.srv.Shutdown(ctx)
 	if errors.Is(drained, context.DeadlineExceeded) {
-		drained = fmt.Errorf("%d calls took longer than %v and were cut: %w", l.count.inFlight.Load(), l.cfg.DrainTimeout, drained)
+		drained = fmt.Errorf("%d calls took longer than %v and were interrupted: %w", l.counts.inFlight.Load(), l.cfg.DrainTimeout, drained)
 		_ = l.srv.Close()
 	}
 	if err := errors.Join(closed, drained); err != nil {

@@ -6,22 +6,22 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 )
 
-// rareLog writes warnings, each message at most once in logEvery. Callers decide
-// how often these lines are due, and a flood of them would hide all others.
-type rareLog struct {
+// limitedLog logs warnings, each message at most once in guard.LogInterval. Callers of
+// the service cause these lines, and a flood of them would hide all others.
+type limitedLog struct {
 	log   *slog.Logger
 	limit guard.LogLimit
 }
 
-// warn writes msg unless it is too early. attrs is called only if it is written.
-func (l *rareLog) warn(msg string, attrs func() []any) {
-	held, ok := l.limit.Allow(msg)
+// warn logs msg unless it is suppressed. It calls attrs only if it logs.
+func (l *limitedLog) warn(msg string, attrs func() []any) {
+	suppressed, ok := l.limit.Allow(msg)
 	if !ok {
 		return
 	}
 	args := attrs()
-	if held > 0 {
-		args = append(args, "suppressed", held)
+	if suppressed > 0 {
+		args = append(args, "suppressed", suppressed)
 	}
 	l.log.Warn(msg, args...)
 }

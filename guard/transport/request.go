@@ -9,37 +9,37 @@ import (
 	"time"
 )
 
-// endpointHeaders are where go-micro's clients of all ages name the endpoint,
+// endpointHeaders are the headers that name the endpoint in the versions of go-micro,
 // newest first.
 var endpointHeaders = [...]string{"Micro-Endpoint", "X-Micro-Endpoint", "Micro-Method", "X-Micro-Method"}
 
-// limitHeader tells Recover in nanoseconds how long the handler may run. A
-// header Timeout would make the server end the handler's context as soon as the
-// message says Connection: close, which is at once.
-const limitHeader = "Micro-Limit"
+// timeoutHeader passes the handler's timeout to Recover, in nanoseconds. With a header
+// Timeout the server would end the handler's context at once, because the message
+// says Connection: close.
+const timeoutHeader = "Micro-Limit"
 
-// callHeader makes the header of the message for go-micro's server from that of
-// the request: the first value of each key, without the keys that would let a
-// caller choose how the server treats the message.
+// callHeader makes the header of the message for go-micro's server from that of the
+// request: the first value of each key, without the keys by which a caller could
+// choose how the server handles the message.
 func callHeader(r *http.Request, kind string, limit time.Duration) map[string]string {
 	h := r.Header
 	out := make(map[string]string, len(h)+5)
 	for k, v := range h {
-		if len(v) > 0 && !reserved(k) {
+		if len(v) > 0 && !isReserved(k) {
 			out[k] = v[0]
 		}
 	}
 	out["Micro-Endpoint"] = endpoint(h)
-	// Handlers that let callers in without a token want to know whom the caller
-	// believes to speak to.
+	// Handlers that accept callers without a token check the host that the caller has
+	// addressed.
 	out["Host"] = r.Host
 	out["Content-Type"] = kind
-	out[limitHeader] = strconv.FormatInt(int64(limit), 10)
-	// A message without a protocol may reach the codecs of go-micro 1, which
-	// believe any length that they read.
+	out[timeoutHeader] = strconv.FormatInt(int64(limit), 10)
+	// A message without a protocol may reach the codecs of go-micro 1, which trust any
+	// length that they read.
 	out["Micro-Protocol"] = "mucp"
-	// The server then serves this one message, waits for its handler and
-	// returns. It would mix up the answers of two messages of one connection.
+	// The server then handles one message, waits for its handler and returns. It would
+	// mix up the answers to two messages of one connection.
 	out["Connection"] = "close"
 	return out
 }
@@ -54,63 +54,62 @@ func endpoint(h http.Header) string {
 	return ""
 }
 
-// reserved tells whether a request header must not reach go-micro's server:
-// events, targets of go-micro 1, streams, errors, and what callHeader sets.
-func reserved(key string) bool {
+// isReserved reports whether a request header must not reach go-micro's server:
+// events, targets of go-micro 1, streams, errors, and the headers of callHeader.
+func isReserved(key string) bool {
 	switch key {
 	case "Micro-Topic", "X-Micro-Topic", "Micro-Target", "X-Micro-Target",
 		"Micro-Stream", "X-Micro-Stream", "Micro-Error", "X-Micro-Error",
-		"Micro-Protocol", "X-Micro-Protocol", "Connection", "Timeout", limitHeader:
+		"Micro-Protocol", "X-Micro-Protocol", "Connection", "Timeout", timeoutHeader:
 		return true
 	}
 	return false
 }
 
-// limit returns how long the handler may run: what the caller's Timeout header
-// says in nanoseconds, at most WriteTimeout, which is also what a missing or
-// senseless one means.
-func (d *door) limit(h http.Header) time.Duration {
-	n, err := strconv.ParseInt(h.Get("Timeout"), 10, 64)
+// handlerTimeout returns the timeout of a handler: the caller's Timeout header in
+// nanoseconds, at most WriteTimeout. A missing or invalid header means WriteTimeout.
+func (h *handler) handlerTimeout(header http.Header) time.Duration {
+	n, err := strconv.ParseInt(header.Get("Timeout"), 10, 64)
 	if err != nil || n <= 0 {
-		return d.cfg.WriteTimeout
+		return h.cfg.WriteTimeout
 	}
-	return min(time.Duration(n), d.cfg.WriteTimeout)
+	return min(time.Duration(n), h.cfg.WriteTimeout)
 }
 
-// readBody reads the whole body. If large is true, the body holds a slot of
-// d.large that the caller must free, also after a refusal.
-func (d *door) readBody(w http.ResponseWriter, r *http.Request) (body []byte, large bool, no *refusal) {
+// readBody reads the whole body. If large is true, the body holds a slot of largeSlots
+// that the caller must release, also after a refusal.
+func (h *handler) readBody(w http.ResponseWriter, r *http.Request) (body []byte, large bool, no *refusal) {
 	length := r.ContentLength
 	switch {
-	case length > d.cfg.MaxBody:
-		return nil, false, d.tooLong()
+	case length > h.cfg.MaxBody:
+		return nil, false, h.tooLong()
 	case length == 0:
 		return nil, false, nil
 	case length > 0 && length <= smallBody:
 		body = make([]byte, length)
 		if _, err := io.ReadFull(r.Body, body); err != nil {
-			return nil, false, d.unread(err)
+			return nil, false, h.bodyError(err)
 		}
 		return body, false, nil
 	}
-	return d.readGrowing(http.MaxBytesReader(w, r.Body, d.cfg.MaxBody))
+	return h.readGrowing(http.MaxBytesReader(w, r.Body, h.cfg.MaxBody))
 }
 
-// readGrowing reads a body that is large or does not say how long it is. Memory
-// grows with what has come in, never with what was announced.
-func (d *door) readGrowing(from io.Reader) (body []byte, large bool, no *refusal) {
+// readGrowing reads a body that is large or of unknown length. The buffer grows with
+// the bytes that have arrived, never by the announced length.
+func (h *handler) readGrowing(from io.Reader) (body []byte, large bool, no *refusal) {
 	body = make([]byte, 0, 4<<10)
 	for {
 		if len(body) == cap(body) {
 			if !large && len(body) >= smallBody {
 				select {
-				case d.large <- struct{}{}:
+				case h.largeSlots <- struct{}{}:
 					large = true
 				default:
-					return nil, false, &refusal{http.StatusServiceUnavailable, "too many long bodies at once, try again"}
+					return nil, false, &refusal{http.StatusServiceUnavailable, "too many large bodies at once: try again"}
 				}
 			}
-			grown := make([]byte, len(body), min(2*int64(cap(body)), d.cfg.MaxBody+1))
+			grown := make([]byte, len(body), min(2*int64(cap(body)), h.cfg.MaxBody+1))
 			copy(grown, body)
 			body = grown
 		}
@@ -120,22 +119,22 @@ func (d *door) readGrowing(from io.Reader) (body []byte, large bool, no *refusal
 			return body, large, nil
 		}
 		if err != nil {
-			return nil, large, d.unread(err)
+			return nil, large, h.bodyError(err)
 		}
 	}
 }
 
-func (d *door) tooLong() *refusal {
-	return &refusal{http.StatusRequestEntityTooLarge, "the body of a call is at most " + strconv.FormatInt(d.cfg.MaxBody, 10) + " bytes long"}
+func (h *handler) tooLong() *refusal {
+	return &refusal{http.StatusRequestEntityTooLarge, "the body is longer than " + strconv.FormatInt(h.cfg.MaxBody, 10) + " bytes"}
 }
 
-func (d *door) unread(err error) *refusal {
+func (h *handler) bodyError(err error) *refusal {
 	var long *http.MaxBytesError
 	switch {
 	case errors.As(err, &long):
-		return d.tooLong()
+		return h.tooLong()
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &refusal{http.StatusRequestTimeout, "the body of the call came too slowly"}
+		return &refusal{http.StatusRequestTimeout, "the body did not arrive in time"}
 	}
-	return &refusal{http.StatusBadRequest, "the body of the call is incomplete"}
+	return &refusal{http.StatusBadRequest, "the body is incomplete"}
 }

@@ -11,31 +11,30 @@ import (
 	"go-micro.dev/v4/transport"
 )
 
-// rpcSocket is what go-micro's server takes for a connection: it holds one
-// request and takes one answer.
+// socket is a connection of go-micro's server with one request and one answer.
 //
-// The answer is kept by Send and written by finish, in the request's own
-// goroutine once the server is done with the call, or by expire if that takes
-// too long. These two never run at the same time.
-type rpcSocket struct {
-	door  *door
-	w     http.ResponseWriter
-	r     *http.Request
-	msg   transport.Message
-	taken bool // used only by the goroutine that serves the connection
+// Send stores the answer. end writes it in the goroutine of the request when the
+// server has handled the call, or expire writes it if that takes too long. The two
+// never run at the same time.
+type socket struct {
+	handler *handler
+	w       http.ResponseWriter
+	r       *http.Request
+	msg     transport.Message
+	taken   bool // used only by the goroutine that serves the connection
 
 	answer   atomic.Pointer[transport.Message]
-	written  bool // used only by expire and then finish
+	written  bool // used only by expire and then end
 	timer    *time.Timer
-	expiring sync.WaitGroup // holds one until expire has returned
+	expiring sync.WaitGroup // one until expire has returned
 }
 
-var _ transport.Socket = (*rpcSocket)(nil)
+var _ transport.Socket = (*socket)(nil)
 
-var errAnswered = errors.New("the call is answered already")
+var errAnswered = errors.New("the call is already answered")
 
-// Recv gives the request the first time, and io.EOF from then on.
-func (s *rpcSocket) Recv(m *transport.Message) error {
+// Recv returns the request the first time, and io.EOF afterwards.
+func (s *socket) Recv(m *transport.Message) error {
 	if s.taken {
 		return io.EOF
 	}
@@ -44,9 +43,9 @@ func (s *rpcSocket) Recv(m *transport.Message) error {
 	return nil
 }
 
-// Send takes the answer. A second one is an error, which makes go-micro's
-// server end whatever still produces answers.
-func (s *rpcSocket) Send(m *transport.Message) error {
+// Send stores the answer. A second answer is an error, which makes go-micro's server
+// end the handler.
+func (s *socket) Send(m *transport.Message) error {
 	if !s.answer.CompareAndSwap(nil, m) {
 		return errAnswered
 	}
@@ -54,33 +53,33 @@ func (s *rpcSocket) Send(m *transport.Message) error {
 }
 
 // Close does nothing: the connection belongs to net/http.
-func (s *rpcSocket) Close() error { return nil }
+func (s *socket) Close() error { return nil }
 
-// Local returns the address that the port is bound to.
-func (s *rpcSocket) Local() string { return s.door.local }
+// Local returns the address of the port.
+func (s *socket) Local() string { return s.handler.local }
 
 // Remote returns the address of the caller.
-func (s *rpcSocket) Remote() string { return s.r.RemoteAddr }
+func (s *socket) Remote() string { return s.r.RemoteAddr }
 
-// expire answers in place of a handler that overran its time. The handler still
-// has the connection until it returns: that is what bounds how many there are.
-func (s *rpcSocket) expire() {
+// expire answers in place of a handler that exceeded its timeout. The handler occupies
+// the connection until it returns, which bounds the number of such handlers.
+func (s *socket) expire() {
 	defer s.expiring.Done()
 	s.written = true
 	s.w.Header()["Connection"] = []string{"close"}
 	if s.answer.CompareAndSwap(nil, new(transport.Message)) {
-		s.door.count.expired.Add(1)
-		s.door.rare.warn("a handler overran its time", s.attrs)
-		s.door.fault(s.w, s.r, http.StatusRequestTimeout, "the service took longer than the caller allows")
+		s.handler.counts.expired.Add(1)
+		s.handler.log.warn("handler exceeded its timeout", s.attrs)
+		s.handler.fail(s.w, s.r, http.StatusRequestTimeout, "the service did not answer within the timeout")
 	} else {
-		s.door.answer(s.w, s.r, s.answer.Load())
+		s.handler.answer(s.w, s.r, s.answer.Load())
 	}
 	_ = http.NewResponseController(s.w).Flush()
 }
 
-// finish sees to it that there is an answer when the server is done with the
-// call. It must be deferred, because it recovers what the server let through.
-func (s *rpcSocket) finish() {
+// end makes sure that the request is answered when the server has handled the call. It
+// must be deferred, because it recovers panics.
+func (s *socket) end() {
 	cause := recover()
 	if !s.timer.Stop() {
 		s.expiring.Wait()
@@ -89,19 +88,19 @@ func (s *rpcSocket) finish() {
 		return
 	}
 	if m := s.answer.Load(); m != nil {
-		s.door.answer(s.w, s.r, m)
+		s.handler.answer(s.w, s.r, m)
 		return
 	}
-	s.door.count.unanswered.Add(1)
-	s.door.rare.warn("a handler gave no answer", func() []any {
+	s.handler.counts.unanswered.Add(1)
+	s.handler.log.warn("handler did not answer", func() []any {
 		if cause == nil {
 			return s.attrs()
 		}
 		return append(s.attrs(), "panic", cause)
 	})
-	s.door.fault(s.w, s.r, http.StatusInternalServerError, "the service gave no answer")
+	s.handler.fail(s.w, s.r, http.StatusInternalServerError, "the service did not answer")
 }
 
-func (s *rpcSocket) attrs() []any {
+func (s *socket) attrs() []any {
 	return []any{"endpoint", endpoint(s.r.Header), "remote", s.Remote()}
 }

@@ -1,3 +1,5 @@
+// Package transport guards go-micro's HTTP transport: it answers every request exactly
+// once and limits the size, number and duration of requests.
 package transport
 
 import (
@@ -14,36 +16,36 @@ import (
 	mtls "go-micro.dev/v4/util/tls"
 )
 
-// TransportConfig bounds what an RPC port takes from its callers. A field that
-// is zero or negative gets the default named beside it.
+// Config limits the requests to an RPC port. A field that is zero or negative has the
+// default named beside it.
 type Config struct {
-	// MaxBody is the longest request body in bytes; 1 MiB. A longer one is
-	// answered 413.
+	// MaxBody bounds a request body, in bytes; 1 MiB. A larger one is answered with
+	// status 413.
 	MaxBody int64
-	// MaxConns is how many connections are open at once; 1024. Further ones
-	// are closed as soon as they are made. Stock clients keep idle connections,
-	// so this is also about how many callers there can be in one IdleTimeout.
+	// MaxConns bounds the open connections; 1024. Further ones are closed at once.
+	// Stock clients keep idle connections open, so this is about the number of callers
+	// in one IdleTimeout.
 	MaxConns int
-	// MaxHeader is the longest request header in bytes; 16 KiB. A longer one is
-	// answered 431. At most twice as much, and 4 KiB, is held in memory.
+	// MaxHeader bounds a request header, in bytes; 16 KiB. A larger one is answered
+	// with status 431. At most twice as much and 4 KiB are held in memory.
 	MaxHeader int
-	// HeaderTimeout is how long a request header may take, from its first byte
-	// or from the start of the connection; 5 s.
+	// HeaderTimeout bounds the time for a request header, from its first byte or from
+	// the start of the connection; 5 s.
 	HeaderTimeout time.Duration
-	// BodyTimeout is how much longer a whole request may take; 10 s.
+	// BodyTimeout bounds the time for the rest of a request; 10 s.
 	BodyTimeout time.Duration
-	// WriteTimeout is how long writing an answer may take; 30 s. No handler may
-	// run longer either, whatever time-out its caller asked for.
+	// WriteTimeout bounds the time for writing an answer; 30 s. It also bounds the
+	// timeout of handlers.
 	WriteTimeout time.Duration
-	// IdleTimeout is how long a connection may wait for its next request; 60 s.
-	// Stock clients use a connection for 60 s and do not notice that it was
-	// closed before, so less than that costs calls.
+	// IdleTimeout bounds the time that a connection waits for its next request; 60 s.
+	// Stock clients reuse a connection for 60 s and do not notice when it is closed
+	// before, so with less some calls fail.
 	IdleTimeout time.Duration
-	// DrainTimeout is how long Close of a listener waits for calls in flight;
+	// DrainTimeout bounds the time that Close of a listener waits for calls in flight;
 	// 8 s.
 	DrainTimeout time.Duration
-	// Log takes what callers did wrong and what handlers did, a line in ten
-	// seconds of each kind; slog.Default().
+	// Log logs faults of callers and handlers, each kind at most once in ten seconds;
+	// slog.Default().
 	Log *slog.Logger
 }
 
@@ -72,43 +74,44 @@ func positive[T cmp.Ordered](value, otherwise T) T {
 	return otherwise
 }
 
-// Transport is go-micro's HTTP transport with a listening side of its own.
+// Transport is go-micro's HTTP transport with another listener.
 //
-// Callers see the stock transport: HTTP/1.1 POST, a Micro-Endpoint header, a
-// body of application/json or application/protobuf. What differs:
+// For callers it behaves like the stock transport: HTTP/1.1 POST, a Micro-Endpoint
+// header, and a body of application/json or application/protobuf. The differences:
 //
-//   - Every request gets exactly one answer, also pipelined ones and those
-//     whose handler panics, stays silent or overruns its time.
-//   - Bodies, headers, connections and the time of each are bounded.
-//   - Events (Micro-Topic) are not taken; they come from the broker.
+//   - Every request gets exactly one answer, including pipelined ones and those whose
+//     handler panics, does not answer or exceeds its timeout.
+//   - The size of bodies and headers, the number of connections, and the duration of
+//     each are limited.
+//   - Events (Micro-Topic) are refused; they come from the broker.
 //   - Streams, HTTP/2, the codecs of go-micro 1 (application/json-rpc,
 //     application/proto-rpc, or no Micro headers at all), application/grpc and
-//     application/octet-stream are refused. No v4 client sends them to a
-//     service that was registered by a v4 server, and the stock server gives
-//     them no answer, or lets 4 bytes reserve 4 GB.
-//   - Answers do not repeat the headers of the request, but for Micro-Id.
-//   - The time-out of the caller is not in a handler's metadata. Recover puts it
-//     into the context, where the stock server has it.
+//     application/octet-stream are refused. No v4 client sends them to a service that
+//     was registered by a v4 server. The stock server does not answer them, or
+//     allocates 4 GB for 4 bytes.
+//   - Answers do not repeat the headers of the request, except Micro-Id.
+//   - The caller's timeout is not in the metadata of a handler. Recover puts it into
+//     the context, as the stock server does.
 //
-// The transport options Secure and TLSConfig, given by Init, hold as in the
-// stock transport. Its options Timeout, BuffSizeH2 and the context value
-// http_handlers hold for the dialling side only.
+// The transport options Secure and TLSConfig, given by Init, work as in the stock
+// transport. Its options Timeout, BuffSizeH2 and the context value http_handlers apply
+// to the dialling side only.
 type Transport struct {
-	stock transport.Transport
-	cfg   Config
-	count transportCounts
-	rare  *rareLog
+	stock  transport.Transport
+	cfg    Config
+	counts counts
+	log    *limitedLog
 }
 
 var _ transport.Transport = (*Transport)(nil)
 
-// NewTransport returns a transport for go-micro's server and client.
+// New returns a transport for go-micro's server and client.
 func New(cfg Config) *Transport {
 	cfg = cfg.withDefaults()
-	return &Transport{stock: transport.NewHTTPTransport(), cfg: cfg, rare: &rareLog{log: cfg.Log}}
+	return &Transport{stock: transport.NewHTTPTransport(), cfg: cfg, log: &limitedLog{log: cfg.Log}}
 }
 
-// Init applies options of the stock transport. It must not be called once the
+// Init applies options of the stock transport. It must not be called while the
 // transport is in use.
 func (t *Transport) Init(opts ...transport.Option) error { return t.stock.Init(opts...) }
 
@@ -120,21 +123,21 @@ func (t *Transport) Dial(addr string, opts ...transport.DialOption) (transport.C
 	return t.stock.Dial(addr, opts...)
 }
 
-// String returns the name of the stock transport, "http", because callers
-// choose theirs by it.
+// String returns the name of the stock transport, "http", by which callers choose
+// theirs.
 func (t *Transport) String() string { return t.stock.String() }
 
-// Listen opens addr, which is host:port or host:low-high for the first free
-// port of a range. Calls are taken once the listener's Accept is called. An
-// option that carries a context, such as transport.NetListener, is an error:
-// its value cannot be read outside of go-micro.
+// Listen listens on addr: host:port, or host:low-high for the first free port of a
+// range. The listener accepts calls when its Accept is called. An option with a
+// context, such as transport.NetListener, is an error, because its value cannot be
+// read outside of go-micro.
 func (t *Transport) Listen(addr string, opts ...transport.ListenOption) (transport.Listener, error) {
 	var options transport.ListenOptions
 	for _, o := range opts {
 		o(&options)
 	}
 	if options.Context != nil {
-		return nil, fmt.Errorf("listening on %q: options such as transport.NetListener are not supported here, give an address", addr)
+		return nil, fmt.Errorf("listening on %q: options such as transport.NetListener are not supported: give an address", addr)
 	}
 	config, err := t.serverTLS(addr)
 	if err != nil {
@@ -146,11 +149,11 @@ func (t *Transport) Listen(addr string, opts ...transport.ListenOption) (transpo
 	if err != nil {
 		return nil, fmt.Errorf("listening on %q: %w", addr, err)
 	}
-	return newRPCListener(t, ln, config), nil
+	return newListener(t, ln, config), nil
 }
 
-// serverTLS returns nil for clear text, the configured TLS if there is one, and
-// else a self-signed certificate if Secure is set.
+// serverTLS returns the configured TLS, or else a self-signed certificate if Secure is
+// set, or else nil.
 func (t *Transport) serverTLS(address string) (*tls.Config, error) {
 	options := t.stock.Options()
 	if options.TLSConfig != nil {

@@ -127,15 +127,15 @@ func TestTransportRefusesWhatIsNoCall(t *testing.T) {
 		status int
 		detail string
 	}{
-		{"GET", endpointHeader("Echo"), 405, "calls are made by POST"},
-		{"PUT", endpointHeader("Echo"), 405, "calls are made by POST"},
-		{"OPTIONS", nil, 405, "calls are made by POST"},
-		{"POST", map[string]string{"Micro-Endpoint": "Probe.Echo", "Content-Type": "text/plain"}, 415, "the content type of a call is application/json or application/protobuf"},
-		{"POST", map[string]string{"Micro-Endpoint": "Probe.Echo", "Micro-Stream": "1"}, 501, "streams are not served here, make single calls"},
-		{"POST", map[string]string{"Micro-Endpoint": "Probe.Echo", "X-Micro-Stream": "1"}, 501, "streams are not served here, make single calls"},
-		{"POST", map[string]string{"Micro-Endpoint": "Probe.Echo", "X-Long": strings.Repeat("x", 16<<10)}, 431, "the header of a call is at most 16384 bytes long"},
-		{"POST", nil, 400, "a call names its endpoint in the header Micro-Endpoint"},
-		{"POST", map[string]string{"Micro-Service": "go.micro.srv.sample"}, 400, "a call names its endpoint in the header Micro-Endpoint"},
+		{"GET", endpointHeader("Echo"), 405, "calls are sent by POST"},
+		{"PUT", endpointHeader("Echo"), 405, "calls are sent by POST"},
+		{"OPTIONS", nil, 405, "calls are sent by POST"},
+		{"POST", map[string]string{"Micro-Endpoint": "Probe.Echo", "Content-Type": "text/plain"}, 415, "the content type must be application/json or application/protobuf"},
+		{"POST", map[string]string{"Micro-Endpoint": "Probe.Echo", "Micro-Stream": "1"}, 501, "streams are not supported: make single calls"},
+		{"POST", map[string]string{"Micro-Endpoint": "Probe.Echo", "X-Micro-Stream": "1"}, 501, "streams are not supported: make single calls"},
+		{"POST", map[string]string{"Micro-Endpoint": "Probe.Echo", "X-Long": strings.Repeat("x", 16<<10)}, 431, "the header is longer than 16384 bytes"},
+		{"POST", nil, 400, "the header Micro-Endpoint is missing"},
+		{"POST", map[string]string{"Micro-Service": "go.micro.srv.sample"}, 400, "the header Micro-Endpoint is missing"},
 	} {
 		got := do(t, c.method, s.addr, c.header, strings.NewReader("{}"))
 		e := errors.Parse(got.body)
@@ -189,7 +189,7 @@ func TestTransportTellsStockClientsThatThereAreNoStreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stream.Close()
-	if err := stream.Recv(new(monitor.HealthChecksResponse)); err == nil || !strings.Contains(err.Error(), "streams are not served here") {
+	if err := stream.Recv(new(monitor.HealthChecksResponse)); err == nil || !strings.Contains(err.Error(), "streams are not supported") {
 		t.Errorf("got error %v, want one that speaks of streams", err)
 	}
 }

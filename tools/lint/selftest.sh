@@ -16,10 +16,13 @@ cp -r "$root/proto" "$work"
 names=() wants=() # the planted files, and what must be said about each
 
 # plant FOLDER WANT BODY writes one file, below FOLDER in a package of its own so
-# that no import makes a cycle. An empty WANT: nothing may be said about it.
+# that no import makes a cycle. The rule of guard covers the files of its own
+# folder only, so its planted files are there. An empty WANT: nothing may be said
+# about it.
 plant() {
 	local file=$1/planted${#names[@]}/planted.go package=planted
 	[ "$1" = . ] && file=planted${#names[@]}.go package=main
+	[ "$1" = guard ] && file=guard/planted${#names[@]}.go package=guard
 	mkdir -p "$work/$(dirname "$file")"
 	printf 'package %s\n\n%s\n' "$package" "$3" >"$work/$file"
 	names+=("$file") wants+=("$2")
@@ -33,9 +36,9 @@ calls() { plant "$1" "$4" "import \"$2\"
 
 func planted${#names[@]}() { $3 }"; }
 
-for p in health store command setting probe action monitor handler web guard; do
+for p in health store command setting probe action monitor handler web guard guard/{registry,broker,transport}; do
 	mkdir "$work/$p"
-	printf '// Package %s is there to be imported.\npackage %s\n' "$p" "$p" >"$work/$p/doc.go"
+	printf '// Package %s is there to be imported.\npackage %s\n' "${p##*/}" "${p##*/}" >"$work/$p/doc.go"
 done
 printf 'package main\n\nfunc main() {}\n' >"$work/main.go"
 
@@ -64,10 +67,22 @@ imports handler  go-micro.dev/v4/errors             ""
 imports web      $module/handler                    "never handler or guard"
 imports web      go-micro.dev/v4/client             "web knows nothing of go-micro"
 imports web      $module/store                      ""
-imports guard    $module/health                     "nothing of health checks"
-imports guard    go-micro.dev/v4                    "only the main package, which wires everything, names it"
-imports guard    go-micro.dev/v4/registry           ""
-imports guard    github.com/nats-io/nats-server/v2/server "nothing of health checks"
+imports guard    $module/guard/registry             "none of its subpackages"
+imports guard    go-micro.dev/v4/registry           "it knows the logger only"
+imports guard    go-micro.dev/v4/logger             ""
+imports guard/registry  $module/health              "nothing of broker, transport or health checks"
+imports guard/registry  $module/guard/broker        "nothing of broker, transport or health checks"
+imports guard/registry  go-micro.dev/v4             "it knows nothing else of go-micro"
+imports guard/registry  $module/guard               ""
+imports guard/registry  go-micro.dev/v4/registry    ""
+imports guard/broker    $module/guard/registry      "takes a registry as an interface"
+imports guard/broker    github.com/nats-io/nats-server/v2/server "takes a registry as an interface"
+imports guard/broker    go-micro.dev/v4/server      "the registry that the http broker needs"
+imports guard/broker    $module/guard               ""
+imports guard/broker    go-micro.dev/v4/registry    ""
+imports guard/transport $module/guard/broker        "nothing of registry, broker or health checks"
+imports guard/transport go-micro.dev/v4/broker      "it knows transport, server, errors"
+imports guard/transport $module/guard               ""
 imports .        github.com/nats-io/nats-server/v2/server "a tool for tests"
 imports .        go-micro.dev/v4                    ""
 imports other    go-micro.dev/v4                    "only the main package, which wires everything, names it"
@@ -78,7 +93,7 @@ calls store  time     '_ = time.Now().Unix()'                        "judges by 
 calls web    time     '_ = time.Now().Unix()'                        ""
 calls web    net/http '_ = http.DefaultClient'                       "it has no deadline"
 calls web    os/exec  '_ = exec.Command("true")'                     "processes are started by command, probe and action only"
-calls guard  os/exec  '_ = exec.CommandContext(nil, "true")'         "processes are started by command, probe and action only"
+calls guard/broker os/exec '_ = exec.CommandContext(nil, "true")'         "processes are started by command, probe and action only"
 calls probe  os/exec  '_ = exec.Command("true")'                     ""
 calls store  errors   'panic(errors.ErrUnsupported)'                 "a monitor that panics watches nothing"
 calls web    io       '_, _ = io.ReadAll(nil)'                       "nothing unbounded"
