@@ -9,8 +9,8 @@ const (
 	// LogInterval is the shortest time between two log lines of the same kind. A
 	// fault that repeats many times a second is logged and does not fill the disk.
 	LogInterval = 10 * time.Second
-	// maxLogKeys bounds the number of kinds that are told apart. All further kinds
-	// share one allowance.
+	// maxLogKeys bounds the number of kinds with an allowance of their own. All
+	// further kinds share one.
 	maxLogKeys = 1024
 )
 

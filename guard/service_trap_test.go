@@ -29,7 +29,7 @@ import (
 )
 
 // refuseOnce is a proxy before the agent that refuses the first registration of
-// a topic, and is well from then on.
+// a topic, and forwards everything afterwards.
 func refuseOnce(t *testing.T, a *consultest.Agent) (p *testkit.HTTPProxy, refused *atomic.Int64) {
 	t.Helper()
 	refused = &atomic.Int64{}

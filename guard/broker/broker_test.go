@@ -243,7 +243,7 @@ func TestBrokerWithoutRunDoesNotWait(t *testing.T) {
 		testkit.Run(t, b)
 		synctest.Wait()
 		if !b.State().OK {
-			t.Error("the wish was forgotten")
+			t.Error("the request was lost")
 		}
 		if got := b.Address(); got != "nats://<secret>@host:1" {
 			t.Errorf("address %q", got)

@@ -15,7 +15,7 @@ import (
 // fakeBroker is an inner broker whose connection the test breaks by hand.
 type fakeBroker struct {
 	broker.Broker
-	link  *connection
+	conn  *connection
 	calls []string
 }
 
@@ -23,7 +23,7 @@ func (f *fakeBroker) String() string { return "fake" }
 
 func (f *fakeBroker) Connect() error {
 	f.calls = append(f.calls, "connect")
-	f.link.setUp()
+	f.conn.setUp()
 	return nil
 }
 
@@ -45,8 +45,8 @@ func (s fakeSubscriber) Unsubscribe() error               { return nil }
 
 func TestBrokerConnectsAndSubscribesAgainAfterALossForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fakeBroker{link: newConnection("fake")}
-		b := newBroker(f, Config{Logger: testkit.QuietLog()}, f.link)
+		f := &fakeBroker{conn: newConnection("fake")}
+		b := newBroker(f, Config{Logger: testkit.QuietLog()}, f.conn)
 		done := make(chan error, 1)
 		ctx := t.Context()
 		go func() { done <- b.Run(ctx) }()
@@ -56,16 +56,16 @@ func TestBrokerConnectsAndSubscribesAgainAfterALossForGood(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		f.link.setDown(errors.New("cable cut"))
+		f.conn.setDown(errors.New("cable cut"))
 		if s := b.State(); s.OK || s.Reason != "broker fake: cable cut" || b.Subscriptions()[0].State.Reason != s.Reason {
 			t.Errorf("while it is down: %+v, %+v", s, b.Subscriptions())
 		}
-		f.link.setUp()
+		f.conn.setUp()
 		if !b.State().OK || !b.Subscriptions()[0].State.OK {
 			t.Errorf("after it came back: %+v, %+v", b.State(), b.Subscriptions())
 		}
 		time.Sleep(time.Second)
-		f.link.setLost(nil)
+		f.conn.setLost(nil)
 		synctest.Wait()
 		want := []string{"connect", "subscribe t", "disconnect", "connect", "subscribe t"}
 		if !slices.Equal(f.calls, want) {

@@ -45,20 +45,20 @@ func (n *natsBroker) Disconnect() error {
 // missing permission is otherwise reported to a callback only.
 func (n *natsBroker) Subscribe(topic string, handler broker.Handler, opts ...broker.SubscribeOption) (broker.Subscriber, error) {
 	n.mu.Lock()
-	conn := n.client
+	client := n.client
 	n.mu.Unlock()
-	if conn == nil || !conn.IsConnected() {
+	if client == nil || !client.IsConnected() {
 		return n.Broker.Subscribe(topic, handler, opts...)
 	}
-	before := conn.LastError()
+	before := client.LastError()
 	sub, err := n.Broker.Subscribe(topic, handler, opts...)
 	if err != nil {
 		return nil, err
 	}
-	if conn.FlushTimeout(n.dialer.timeout/2) != nil {
+	if client.FlushTimeout(n.dialer.timeout/2) != nil {
 		return sub, nil // the client reports it and subscribes again by itself
 	}
-	if after := conn.LastError(); !errors.Is(after, before) && deniedTopic(after) == topic {
+	if after := client.LastError(); !errors.Is(after, before) && deniedTopic(after) == topic {
 		_ = sub.Unsubscribe()
 		return nil, after
 	}

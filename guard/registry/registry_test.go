@@ -139,7 +139,7 @@ func TestRegistryNewestWishWinsOverACallInFlight(t *testing.T) {
 		close(hang)
 		synctest.Wait()
 		if f.Has("a") {
-			t.Errorf("the older wish won: %v", f.Calls)
+			t.Errorf("the older request won: %v", f.Calls)
 		}
 		if got := f.Count("deregister a"); got != 1 {
 			t.Errorf("deregistered %d times", got)

@@ -3,7 +3,7 @@ package main
 // Names of benchmarks that several rows use.
 const (
 	events = "handler/EventToState/"
-	rpc    = "guard/Transport/"
+	rpc    = "guard/transport/Transport/"
 	http   = "test/peers/HTTP/"
 	tcp    = "test/peers/TCP/"
 	detect = "test/peers/Detection/"
