@@ -11,7 +11,7 @@ import (
 	merrors "go-micro.dev/v4/errors"
 	"go-micro.dev/v4/registry"
 
-	"github.com/microhq/monitor-srv/guard"
+	guardregistry "github.com/microhq/monitor-srv/guard/registry"
 	"github.com/microhq/monitor-srv/probe"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"github.com/microhq/monitor-srv/store"
@@ -93,7 +93,7 @@ func TestRemoteSaysWhyItSeesNothing(t *testing.T) {
 	if _, err := unopened.Checks(t.Context(), "shop", "db", ""); !errors.Is(err, errNoRegistry) {
 		t.Errorf("without a registry: %v", err)
 	}
-	reg := guard.NewRegistry(guard.RegistryConfig{Name: "memory", Open: func(context.Context) (registry.Registry, error) {
+	reg := guardregistry.New(guardregistry.Config{Name: "memory", Open: func(context.Context) (registry.Registry, error) {
 		return registry.NewMemoryRegistry(), nil
 	}})
 	var r Remote

@@ -10,7 +10,7 @@ import (
 	"go-micro.dev/v4/client"
 	merrors "go-micro.dev/v4/errors"
 
-	"github.com/microhq/monitor-srv/guard"
+	guardregistry "github.com/microhq/monitor-srv/guard/registry"
 	"github.com/microhq/monitor-srv/probe"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
@@ -20,7 +20,7 @@ import (
 // RemoteConfig says where a Remote looks.
 type RemoteConfig struct {
 	// Registry is where services are found. It must run. Required.
-	Registry *guard.Registry
+	Registry *guardregistry.Registry
 	// Client calls services of that registry. Required.
 	Client client.Client
 	// Instance is the name of the service that receives what others publish.

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/microhq/monitor-srv/guard"
+	guardtransport "github.com/microhq/monitor-srv/guard/transport"
 	"github.com/microhq/monitor-srv/health"
 	"github.com/microhq/monitor-srv/ingest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
@@ -124,7 +125,7 @@ func serve(tb testing.TB, m *Monitor, opts ...server.Option) *port {
 		server.Address("127.0.0.1:0"),
 		server.Registry(registry.NewMemoryRegistry()),
 		server.Broker(broker.NewMemoryBroker()),
-		server.Transport(guard.NewTransport(guard.TransportConfig{Log: quiet})),
+		server.Transport(guardtransport.New(guardtransport.Config{Log: quiet})),
 		server.Codec("application/json", JSONCodec()),
 		server.WithLogger(guard.NewLogger(quiet)),
 	}, opts...)...)

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
@@ -133,7 +134,7 @@ func BenchmarkBusNATS(b *testing.B) {
 			pub := newPublisher(bus, contentType)
 			const n = 200000
 			var accepted, received, dropped, seconds float64
-			cpu := cpuTime(b)
+			cpu := testkit.CPUTime(b)
 			for b.Loop() {
 				before := events.Counters().Topics[health.TopicHealthCheck]
 				start := time.Now()
@@ -156,7 +157,7 @@ func BenchmarkBusNATS(b *testing.B) {
 			b.ReportMetric(n*loops/seconds, "published/s")
 			b.ReportMetric(dropped/loops, "dropped/op")
 			b.ReportMetric(n-received/loops, "lost/op")
-			b.ReportMetric(float64(cpuTime(b)-cpu)/(n*loops), "cpu-ns/event")
+			b.ReportMetric(float64(testkit.CPUTime(b)-cpu)/(n*loops), "cpu-ns/event")
 		})
 	}
 }
@@ -199,7 +200,7 @@ func BenchmarkBusPlain(b *testing.B) {
 			pub := newPublisher(connect(b, quietNATS(url)), contentType)
 			const n = 200000
 			var taken, seconds float64
-			cpu := cpuTime(b)
+			cpu := testkit.CPUTime(b)
 			for b.Loop() {
 				before, start := count.Load(), time.Now()
 				pub.publish(b, n, 0)
@@ -210,7 +211,7 @@ func BenchmarkBusPlain(b *testing.B) {
 			loops := float64(b.N)
 			b.ReportMetric(taken/seconds, "accepted/s")
 			b.ReportMetric(n-taken/loops, "lost/op")
-			b.ReportMetric(float64(cpuTime(b)-cpu)/(n*loops), "cpu-ns/event")
+			b.ReportMetric(float64(testkit.CPUTime(b)-cpu)/(n*loops), "cpu-ns/event")
 		})
 	}
 }

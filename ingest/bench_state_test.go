@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"sync"
-	"syscall"
 	"testing"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"github.com/microhq/monitor-srv/store"
 	"github.com/microhq/monitor-srv/wire"
@@ -20,20 +19,11 @@ import (
 func cpuOf(b *testing.B, op func()) {
 	b.Helper()
 	b.ReportAllocs()
-	begin := cpuTime(b)
+	begin := testkit.CPUTime(b)
 	for b.Loop() {
 		op()
 	}
-	b.ReportMetric(float64(cpuTime(b)-begin)/float64(b.N), "cpu-ns/op")
-}
-
-func cpuTime(tb testing.TB) time.Duration {
-	tb.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		tb.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	b.ReportMetric(float64(testkit.CPUTime(b)-begin)/float64(b.N), "cpu-ns/op")
 }
 
 // roomy is a store without caps in the way.

@@ -14,6 +14,8 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/microhq/monitor-srv/handler"
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/natstest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
@@ -21,7 +23,7 @@ import (
 
 // buses returns for each kind of broker a subscriber's and a publisher's side.
 func buses(t *testing.T) map[string][2]broker.Broker {
-	url := startNATS(t)
+	url := natstest.Start(t, nil).URL()
 	// One registry for both sides, as Consul would be.
 	reg := registry.NewMemoryRegistry()
 	http := func() broker.Broker { return broker.NewBroker(broker.Registry(reg), broker.Addrs("127.0.0.1:0")) }
@@ -32,22 +34,12 @@ func buses(t *testing.T) map[string][2]broker.Broker {
 	}
 }
 
-// eventually polls until ok returns true.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not within 20 s", what)
-		}
-	}
-}
-
 // ready waits until what is published arrives. NATS takes up a subscription some
 // time after Subscribe has returned.
 func ready(t testing.TB, pub broker.Broker, events *Events) {
 	t.Helper()
 	for _, topic := range topics {
-		eventually(t, "hearing "+topic, func() bool {
+		testkit.Eventually(t, 20*time.Second, "hearing "+topic, func() bool {
 			if err := pub.Publish(topic, &broker.Message{}); err != nil {
 				t.Fatal(err)
 			}
@@ -99,7 +91,7 @@ func TestEventsOfOldAndNewPublishersOverBothBrokers(t *testing.T) {
 			ready(t, sides[1], events)
 			publishOld(t, sides[1])
 			publishNew(t, sides[1])
-			eventually(t, "12 events", func() bool {
+			testkit.Eventually(t, 20*time.Second, "12 events", func() bool {
 				c := st.Counters()
 				return c.Checks == 4 && c.Statuses == 4 && c.Stats == 4
 			})
@@ -167,7 +159,7 @@ func TestEveryReplicaSeesEveryEvent(t *testing.T) {
 			}
 			publishOld(t, sides[1])
 			for _, st := range []*store.Store{first, second} {
-				eventually(t, "6 events", func() bool {
+				testkit.Eventually(t, 20*time.Second, "6 events", func() bool {
 					c := st.Counters()
 					return c.Checks == 2 && c.Statuses == 2 && c.Stats == 2
 				})

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"github.com/microhq/monitor-srv/store"
 )
@@ -65,7 +66,7 @@ func TestBlockedStoreKeepsStatusesAndFailuresAndRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		blocked := make(chan struct{})
 		p := &putter{block: func(*store.Event) store.Outcome { <-blocked; return store.Accepted }}
-		events := NewEvents(Config{Store: p, MaxQueued: 1000, Log: slog.New(slog.DiscardHandler)})
+		events := NewEvents(Config{Store: p, MaxQueued: 1000, Log: testkit.QuietLog()})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- events.Run(ctx) }()
@@ -119,7 +120,7 @@ func TestBlockedStoreKeepsStatusesAndFailuresAndRecovers(t *testing.T) {
 func TestRunDrainsWhatWaitsAndThenTakesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &putter{block: func(*store.Event) store.Outcome { time.Sleep(time.Millisecond); return store.Stale }}
-		events := NewEvents(Config{Store: p, Log: slog.New(slog.DiscardHandler)})
+		events := NewEvents(Config{Store: p, Log: testkit.QuietLog()})
 		wire := wireOf(t, typicalCheck())
 		for range 100 {
 			events.receive(store.KindCheck, protobuf, wire)
@@ -141,7 +142,7 @@ func TestRunDrainsWhatWaitsAndThenTakesNothing(t *testing.T) {
 func TestRunDrainsWithinItsBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &putter{block: func(*store.Event) store.Outcome { time.Sleep(100 * time.Millisecond); return store.Refused }}
-		events := NewEvents(Config{Store: p, DrainTimeout: time.Second, Log: slog.New(slog.DiscardHandler)})
+		events := NewEvents(Config{Store: p, DrainTimeout: time.Second, Log: testkit.QuietLog()})
 		wire := wireOf(t, typicalCheck())
 		for range 1000 {
 			events.receive(store.KindCheck, protobuf, wire)
@@ -165,7 +166,7 @@ func TestRunDrainsWithinItsBound(t *testing.T) {
 
 // Faults: T62.
 func TestOversizedAndForeignMessagesAreRejected(t *testing.T) {
-	events := NewEvents(Config{Store: &putter{}, Log: slog.New(slog.DiscardHandler)})
+	events := NewEvents(Config{Store: &putter{}, Log: testkit.QuietLog()})
 	ten := typicalCheck()
 	ten.Description = strings.Repeat("x", 10<<20)
 	events.receive(store.KindCheck, protobuf, wireOf(t, ten))
@@ -233,7 +234,7 @@ func TestPanicOfTheStoreSpoilsOneEvent(t *testing.T) {
 			}
 			return store.Accepted
 		}}
-		events := NewEvents(Config{Store: p, Log: slog.New(slog.DiscardHandler)})
+		events := NewEvents(Config{Store: p, Log: testkit.QuietLog()})
 		for _, id := range []string{"a", "bad", "b"} {
 			events.receive(store.KindCheck, protobuf, identityOf("s", "1", "n", id))
 		}

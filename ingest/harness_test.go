@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/microhq/monitor-srv/guard"
+	guardtransport "github.com/microhq/monitor-srv/guard/transport"
 	"github.com/microhq/monitor-srv/handler"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
@@ -98,7 +99,7 @@ func serve(tb testing.TB, m *handler.Monitor, opts ...server.Option) *port {
 		server.Address("127.0.0.1:0"),
 		server.Registry(registry.NewMemoryRegistry()),
 		server.Broker(broker.NewMemoryBroker()),
-		server.Transport(guard.NewTransport(guard.TransportConfig{Log: quiet})),
+		server.Transport(guardtransport.New(guardtransport.Config{Log: quiet})),
 		server.Codec("application/json", handler.JSONCodec()),
 		server.WithLogger(guard.NewLogger(quiet)),
 	}, opts...)...)

@@ -1,7 +1,6 @@
 package service
 
 import (
-	"context"
 	"log/slog"
 	"time"
 
@@ -10,42 +9,27 @@ import (
 	"go-micro.dev/v4/registry"
 
 	"github.com/microhq/monitor-srv/guard"
+	guardbroker "github.com/microhq/monitor-srv/guard/broker"
+	guardregistry "github.com/microhq/monitor-srv/guard/registry"
+	guardtransport "github.com/microhq/monitor-srv/guard/transport"
 )
 
 // NewRegistry returns the guarded registry that is configured. heartbeat is the time
 // between two looks at it; zero for the default.
-func NewRegistry(cfg RegistryConfig, heartbeat time.Duration, log *slog.Logger) (*guard.Registry, error) {
-	rc := guard.RegistryConfig{Name: cfg.Name, Logger: log, Heartbeat: heartbeat}
-	switch cfg.Name {
-	case "mdns":
-		rc.Open = func(context.Context) (registry.Registry, error) { return registry.NewRegistry(), nil }
-	case "memory":
-		rc.Open = func(context.Context) (registry.Registry, error) { return registry.NewMemoryRegistry(), nil }
-	default:
-		consul, err := guard.NewConsul(guard.ConsulConfig{Address: cfg.Address, Logger: log})
-		if err != nil {
-			return nil, sourced(RegistryAddress, err)
-		}
-		rc.Address, rc.Open = consul.Address(), consul.Open
+func NewRegistry(cfg RegistryConfig, heartbeat time.Duration, log *slog.Logger) (*guardregistry.Registry, error) {
+	reg, err := guardregistry.ByName(cfg.Name, cfg.Address, guardregistry.Config{Logger: log, Heartbeat: heartbeat})
+	if err != nil {
+		return nil, sourced(RegistryAddress, err)
 	}
-	return guard.NewRegistry(rc), nil
+	return reg, nil
 }
 
 // NewBroker returns the guarded broker that is configured. name is that of the
 // connection.
-func NewBroker(cfg BrokerConfig, name string, reg registry.Registry, log *slog.Logger) (*guard.Broker, error) {
-	var b *guard.Broker
-	var err error
-	common := guard.BrokerConfig{Logger: log}
-	if cfg.Name == "nats" {
-		nats := guard.NATSConfig{BrokerConfig: common, Name: name}
-		if cfg.Address != "" {
-			nats.Addresses = []string{cfg.Address}
-		}
-		b, err = guard.NewNATSBroker(nats)
-	} else {
-		b, err = guard.NewHTTPBroker(guard.HTTPBrokerConfig{BrokerConfig: common, Registry: reg, Address: cfg.Address})
-	}
+func NewBroker(cfg BrokerConfig, name string, reg registry.Registry, log *slog.Logger) (*guardbroker.Broker, error) {
+	b, err := guardbroker.ByName(cfg.Name, guardbroker.Options{
+		Config: guardbroker.Config{Logger: log}, Address: cfg.Address, Registry: reg, ClientName: name,
+	})
 	if err != nil {
 		return nil, sourced(BrokerAddress, err)
 	}
@@ -57,7 +41,7 @@ func NewBroker(cfg BrokerConfig, name string, reg registry.Registry, log *slog.L
 func NewClient(reg registry.Registry, retries int, log *slog.Logger) client.Client {
 	return client.NewClient(
 		client.Registry(reg),
-		client.Transport(guard.NewTransport(guard.TransportConfig{Log: log})),
+		client.Transport(guardtransport.New(guardtransport.Config{Log: log})),
 		client.Retries(retries),
 		client.WithLogger(guard.NewLogger(log)),
 	)

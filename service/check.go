@@ -1,6 +1,8 @@
 package service
 
 import (
+	guardbroker "github.com/microhq/monitor-srv/guard/broker"
+
 	"cmp"
 	"net"
 	"slices"
@@ -23,7 +25,7 @@ func (c Config) Check() error {
 	}
 	return cmp.Or(
 		c.Registry.Check(),
-		known(Broker, c.Broker.Name, "http", "nats"),
+		known(Broker, c.Broker.Name, guardbroker.Names()...),
 		known(LogFormat, c.Log.Format, "text", "json"),
 		isAddress(HTTPAddress, c.HTTP.Address),
 		c.checkStore(),

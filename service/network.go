@@ -15,6 +15,9 @@ import (
 	"go-micro.dev/v4/server"
 
 	"github.com/microhq/monitor-srv/guard"
+	guardbroker "github.com/microhq/monitor-srv/guard/broker"
+	guardregistry "github.com/microhq/monitor-srv/guard/registry"
+	guardtransport "github.com/microhq/monitor-srv/guard/transport"
 	"github.com/microhq/monitor-srv/handler"
 	"github.com/microhq/monitor-srv/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
@@ -33,9 +36,9 @@ const (
 // transport, and a client and a server on them. go-micro's default ones are shared by
 // everything in a process.
 type network struct {
-	registry  *guard.Registry
-	broker    *guard.Broker
-	transport *guard.Transport
+	registry  *guardregistry.Registry
+	broker    *guardbroker.Broker
+	transport *guardtransport.Transport
 	client    client.Client
 	server    server.Server
 	log       *slog.Logger
@@ -58,7 +61,7 @@ func newNetwork(cfg Config, log *slog.Logger) (*network, error) {
 	if n.broker, err = NewBroker(cfg.Broker, cfg.Server.node(), n.registry, log); err != nil {
 		return nil, err
 	}
-	n.transport = guard.NewTransport(guard.TransportConfig{DrainTimeout: drainTimeout, Log: log})
+	n.transport = guardtransport.New(guardtransport.Config{DrainTimeout: drainTimeout, Log: log})
 	n.client = client.NewClient(
 		client.Registry(n.registry),
 		client.Broker(n.broker),

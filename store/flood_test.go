@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // TestFloodLosesNoUpdates: 100,000 new ids while 1,000 nodes report.
@@ -18,7 +20,7 @@ func TestFloodLosesNoUpdates(t *testing.T) {
 			}
 		}
 		report(unix())
-		before := heap()
+		before := testkit.HeapInUse()
 		sent := 0
 		for range 60 { // seconds
 			for range flood / 60 {
@@ -53,7 +55,7 @@ func TestFloodLosesNoUpdates(t *testing.T) {
 			time.Sleep(time.Minute)
 		}
 		report(unix())
-		after := heap()
+		after := testkit.HeapInUse()
 		t.Logf("heap %d kB before, %d kB after", before/1000, after/1000)
 		if after > before+before/5 {
 			t.Errorf("the heap grew from %d to %d", before, after)

@@ -13,9 +13,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-)
 
-func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+	"github.com/microhq/monitor-srv/internal/testkit"
+)
 
 func changingCalls(id int64) []call {
 	return []call{
@@ -225,7 +225,7 @@ func FuzzHostOrigin(f *testing.F) {
 	}
 	names := []string{"localhost", "mon.example"}
 	level := new(slog.LevelVar)
-	s := &Server{cfg: Config{Log: discard(), Level: level}}
+	s := &Server{cfg: Config{Log: testkit.QuietLog(), Level: level}}
 	var err error
 	if s.hosts, err = newHosts("127.0.0.1:0", names[1:]); err != nil {
 		f.Fatal(err)

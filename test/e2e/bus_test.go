@@ -1,19 +1,18 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
-	"net"
 	"strings"
 	"testing"
 	"time"
 
-	natsserver "github.com/nats-io/nats-server/v2/server"
 	"go-micro.dev/v4/broker"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/consultest"
+	"github.com/microhq/monitor-srv/internal/testkit/natstest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"github.com/microhq/monitor-srv/service"
 )
@@ -89,7 +88,7 @@ func wantFleet(t *testing.T, m *subject, round int) {
 			}
 		}
 	}
-	eventually(t, ample, fmt.Sprintf("%d checks of round %d are there", fleetSize, round), func() bool { return newest() == fleetSize })
+	testkit.Eventually(t, ample, fmt.Sprintf("%d checks of round %d are there", fleetSize, round), func() bool { return newest() == fleetSize })
 	for service := range fleetServices {
 		a := m.checks(fmt.Sprintf(`{"service": "fleet.%02d", "limit": 1000}`, service))
 		if len(a.HealthChecks) != fleetNodes*fleetChecks || a.Total != fleetNodes*fleetChecks {
@@ -113,81 +112,49 @@ func wantFleet(t *testing.T, m *subject, round int) {
 	}
 }
 
-// running runs a guarded registry or broker until the test ends.
-func running(t *testing.T, run func(context.Context) error) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = run(ctx)
-	}()
-	t.Cleanup(func() { cancel(); <-done })
-}
-
 // publisherOn returns a broker of the kind that the instance uses.
 func publisherOn(t *testing.T, kind, registryAddress, brokerAddress string) broker.Broker {
 	t.Helper()
-	log := slog.New(slog.DiscardHandler)
+	log := testkit.QuietLog()
 	reg, err := service.NewRegistry(service.RegistryConfig{Name: "consul", Address: registryAddress}, 5*time.Second, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	running(t, reg.Run)
+	testkit.Run(t, reg)
 	b, err := service.NewBroker(service.BrokerConfig{Name: kind, Address: brokerAddress}, "publisher-1", reg, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	running(t, b.Run)
+	testkit.Run(t, b)
 	if err := b.Connect(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.Disconnect() })
-	eventually(t, ample, "the publisher is connected", func() bool { return b.State().OK && reg.State().OK })
+	testkit.Eventually(t, ample, "the publisher is connected", func() bool { return b.State().OK && reg.State().OK })
 	return b
 }
 
-func startNATS(t *testing.T, address string) *natsserver.Server {
-	t.Helper()
-	addr, err := net.ResolveTCPAddr("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: addr.Port, NoLog: true, NoSigs: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("the NATS server does not start")
-	}
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	return s
-}
-
 func TestFleetOverHTTPBroker(t *testing.T) {
-	long(t)
+	testkit.SkipIfShort(t)
 	t.Parallel()
-	c := startConsul(t)
-	m := startMonitor(t, "--registry_address", c.address)
+	c := consultest.Start(t)
+	m := startMonitor(t, "--registry_address", c.Address())
 	m.ready(ample)
-	eventually(t, ample, "the subscriptions are in Consul", func() bool {
-		var entries []struct{}
-		return c.get("/v1/health/service/micro.http.broker?passing", &entries) == nil && len(entries) == 3
+	testkit.Eventually(t, ample, "the subscriptions are in Consul", func() bool {
+		return len(c.Nodes("micro.http.broker")) == 3
 	})
-	b := publisherOn(t, "http", c.address, "")
+	b := publisherOn(t, "http", c.Address(), "")
 	publishFleet(t, b, 1, 200)
 	wantFleet(t, m, 0)
 }
 
 func TestFleetOverNATS(t *testing.T) {
 	t.Parallel()
-	c := startConsul(t)
-	address := freePorts(t, 1)[0]
-	startNATS(t, address)
-	m := startMonitor(t, "--registry_address", c.address, "--broker", "nats", "--broker_address", address)
+	c := consultest.Start(t)
+	address := natstest.Start(t, nil).Address()
+	m := startMonitor(t, "--registry_address", c.Address(), "--broker", "nats", "--broker_address", address)
 	m.ready(ample)
-	b := publisherOn(t, "nats", c.address, address)
+	b := publisherOn(t, "nats", c.Address(), address)
 	publishFleet(t, b, 20, 20_000)
 	wantFleet(t, m, 19)
 }
@@ -197,17 +164,18 @@ func TestFleetOverNATS(t *testing.T) {
 // Faults: T6.
 func TestInstanceStartsWithoutNATS(t *testing.T) {
 	t.Parallel()
-	c := startConsul(t)
-	address := freePorts(t, 1)[0]
-	m := startMonitor(t, "--registry_address", c.address, "--broker", "nats", "--broker_address", address)
-	eventually(t, ample, "/healthz answers", func() bool { code, _ := m.ask("/healthz"); return code == 200 })
-	eventually(t, ample, "RPC answers", func() bool { return m.call("Monitor.Services", "{}", &answer{}) == nil })
+	c := consultest.Start(t)
+	server := natstest.New(t, nil)
+	address := server.Address()
+	m := startMonitor(t, "--registry_address", c.Address(), "--broker", "nats", "--broker_address", address)
+	testkit.Eventually(t, ample, "/healthz answers", func() bool { code, _ := m.ask("/healthz"); return code == 200 })
+	testkit.Eventually(t, ample, "RPC answers", func() bool { return m.call("Monitor.Services", "{}", &answer{}) == nil })
 	if code, report := m.ask("/readyz"); code != 503 || report.Status != "not ready" || m.component("broker").OK {
 		t.Errorf("/readyz is %d %q, the broker %+v", code, report.Status, m.component("broker"))
 	}
-	startNATS(t, address)
+	server.Start()
 	m.ready(6 * time.Second)
-	b := publisherOn(t, "nats", c.address, address)
+	b := publisherOn(t, "nats", c.Address(), address)
 	publishFleet(t, b, 1, 20_000)
 	wantFleet(t, m, 0)
 	m.stopsInOrder(t)
@@ -217,9 +185,9 @@ func TestInstanceStartsWithoutNATS(t *testing.T) {
 // Faults: T44, I10.
 func TestSecretsOfTheBrokerAreNotShown(t *testing.T) {
 	t.Parallel()
-	address := freePorts(t, 1)[0]
+	address := testkit.FreeAddress(t)
 	m := startMonitor(t, "--registry", "memory", "--broker", "nats", "--broker_address", "nats://user:hunter2@"+address)
-	eventually(t, ample, "/healthz says why", func() bool { return m.component("broker").Reason != "" })
+	testkit.Eventually(t, ample, "/healthz says why", func() bool { return m.component("broker").Reason != "" })
 	if _, report := m.ask("/healthz"); strings.Contains(fmt.Sprint(report)+m.output(), "hunter2") {
 		t.Error("the password is shown")
 	}

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/consultest"
 )
 
 // The whole program, go-micro and net/http included, is built with a package time
@@ -96,10 +99,10 @@ func TestWallClockJumpsDisturbNoInstance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &subject{http: freePorts(t, 1)[0]}
+	m := &subject{http: testkit.FreeAddress(t)}
 	dir, told := t.TempDir(), filepath.Join(t.TempDir(), "told")
 	offset := filepath.Join(t.TempDir(), "offset")
-	write(t, filepath.Join(dir, "self.toml"), fmt.Sprintf(`
+	testkit.ReplaceFile(t, filepath.Join(dir, "self.toml"), fmt.Sprintf(`
 [[monitor]]
 name = "port"
 interval = 1
@@ -120,12 +123,12 @@ type = "stats"
 service = %q
 metric = "heap_in_use"
 `, m.http, told, srv))
-	c := startConsul(t)
+	c := consultest.Start(t)
 	m.process = start(t, []string{"FAULT_CLOCK=" + offset}, program,
-		"--http_address", m.http, "--server_address", "127.0.0.1:0", "-d", dir, "--registry_address", c.address)
+		"--http_address", m.http, "--server_address", "127.0.0.1:0", "-d", dir, "--registry_address", c.Address())
 	m.ready(ample)
 	startSample(t, c, m)
-	eventually(t, ample, "stats of its own are seen", func() bool { return len(failing(t, m)) == 0 })
+	testkit.Eventually(t, ample, "stats of its own are seen", func() bool { return len(failing(t, m)) == 0 })
 
 	const hour, year = 3600, 365 * 24 * 3600
 	jumps := []int{hour, -hour, year, -year}
@@ -134,11 +137,11 @@ metric = "heap_in_use"
 	}
 	before, began := monitorsOf(t, m), time.Now()
 	for _, jump := range append(jumps, 0) {
-		write(t, offset, fmt.Sprint(jump))
+		testkit.ReplaceFile(t, offset, fmt.Sprint(jump))
 		time.Sleep(time.Second) // of the monotonic clock, which the program goes by
 	}
 	// Set back for good, it must not make what comes look like old news.
-	write(t, offset, fmt.Sprint(-hour))
+	testkit.ReplaceFile(t, offset, fmt.Sprint(-hour))
 	time.Sleep(sampleInterval + sampleGrace + 3*time.Second)
 	expected := time.Since(began).Seconds()
 	for name, now := range monitorsOf(t, m) {
@@ -168,7 +171,7 @@ metric = "heap_in_use"
 	if got := lines(t, told); len(got) != 1 || got[0] != "init" {
 		t.Errorf("told %q, want init only", got)
 	}
-	if !c.passing(srv) {
+	if !isPassing(c, srv) {
 		t.Error("Consul lost the instance")
 	}
 	m.stopsInOrder(t)

@@ -4,17 +4,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // The demo answers with the two checks of the README of 2015, without anything
 // else installed, and prints commands that work.
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	addresses := freePorts(t, 2)
+	addresses := []string{testkit.FreeAddress(t), testkit.FreeAddress(t)}
 	m := &subject{http: addresses[0], env: []string{"MICRO_PROXY=" + addresses[1]}}
 	m.process = start(t, nil, binary(t, "monitor-srv"),
 		"--registry", "memory", "--http_address", addresses[0], "--server_address", addresses[1], "demo")
-	eventually(t, 20*time.Second, "the demo explains itself", func() bool { return strings.Contains(m.output(), "Ctrl-C ends it.") })
+	testkit.Eventually(t, 20*time.Second, "the demo explains itself", func() bool { return strings.Contains(m.output(), "Ctrl-C ends it.") })
 	if want := "MICRO_PROXY=" + addresses[1] + " bin/micro call go.micro.srv.monitor Monitor.HealthChecks '{}'"; !strings.Contains(m.output(), want) {
 		t.Errorf("the output does not say %s", want)
 	}

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // execMonitor is a file with one exec probe of a shell script. interval and timeout
@@ -33,15 +35,15 @@ func killAll(t *testing.T, word string) {
 // is due: that it takes a second longer than its timeout delays no run.
 // Faults: T30.
 func TestRunAfterAKilledOneIsOnSchedule(t *testing.T) {
-	long(t)
+	testkit.SkipIfShort(t)
 	t.Parallel()
 	word, dir := sleeper(20), t.TempDir()
 	killAll(t, word)
 	starts := filepath.Join(dir, "starts")
-	write(t, filepath.Join(dir, "a.toml"), execMonitor("hangs", "trap '' TERM\ndate +%s.%N >> "+starts+"\n"+clinging(word), 3, 0.5))
+	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), execMonitor("hangs", "trap '' TERM\ndate +%s.%N >> "+starts+"\n"+clinging(word), 3, 0.5))
 	startMonitor(t, "--registry=memory", "--config_dir", dir)
 	const runs = 5
-	eventually(t, time.Minute, "it ran 5 times", func() bool { return len(lines(t, starts)) >= runs && lines(t, starts)[0] != "" })
+	testkit.Eventually(t, time.Minute, "it ran 5 times", func() bool { return len(lines(t, starts)) >= runs && lines(t, starts)[0] != "" })
 	var gaps []float64
 	began := lines(t, starts)[:runs]
 	for i := range began[1:] {
@@ -73,12 +75,12 @@ func TestServiceAnswersDuringAForkBomb(t *testing.T) {
 	killAll(t, word)
 	const timeout = 3
 	// Where it may not fork, bash tries again instead of giving up.
-	write(t, filepath.Join(dir, "a.toml"), execMonitor("bomb",
+	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), execMonitor("bomb",
 		"prlimit --nproc=64:64 setpriv --reuid 54322 --clear-groups bash -c 'bomb() { bomb | bomb & }; bomb; wait # "+word+"' 2>/dev/null; sleep "+word, 8, timeout))
 	m := startMonitor(t, "--registry=memory", "--config_dir", dir)
 	var p99, gone time.Duration
 	for range 3 { // on a busy machine one time says little
-		eventually(t, time.Minute, "the bomb is large", func() bool { pids, _ := with(t, word); return len(pids) >= 40 })
+		testkit.Eventually(t, time.Minute, "the bomb is large", func() bool { pids, _ := with(t, word); return len(pids) >= 40 })
 		var took []time.Duration
 		for large, left := time.Now(), 1; left > 0; {
 			asked := time.Now()

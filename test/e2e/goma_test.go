@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // gomaKeys returns every key that goma's documentation names, by the table it
@@ -50,7 +52,7 @@ func gomaDirectory(t *testing.T) (dir string, names []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(t, filepath.Join(dir, filepath.Base(file)), string(text))
+		testkit.ReplaceFile(t, filepath.Join(dir, filepath.Base(file)), string(text))
 		for _, m := range gomaMonitors(t, file) {
 			names = append(names, m["name"].(string))
 		}
@@ -111,7 +113,7 @@ func TestGomaFilesUseEveryKeyOfGoma(t *testing.T) {
 // servers that it names are down (G17): every monitor is listed and probes.
 // Faults: G17.
 func TestGomaDirectoryRunsUnchanged(t *testing.T) {
-	long(t)
+	testkit.SkipIfShort(t)
 	t.Parallel()
 	dir, names := gomaDirectory(t)
 	out, err := exec.Command(binary(t, "monitor-srv"), "check", dir).CombinedOutput()
@@ -149,7 +151,7 @@ func TestGomaDirectoryRunsUnchanged(t *testing.T) {
 		"mail: every key": 2, "mail: defaults": 1, "mail: and others": 1,
 		"mysql: replication lag": 2, "mysql: defaults": 2,
 	}
-	eventually(t, 20*time.Second, "every monitor was probed", func() bool { return m.checks(`{"source": 1, "limit": 100}`).Total == len(names) })
+	testkit.Eventually(t, 20*time.Second, "every monitor was probed", func() bool { return m.checks(`{"source": 1, "limit": 100}`).Total == len(names) })
 	for _, c := range m.checks(`{"source": 1, "limit": 100}`).HealthChecks {
 		if status := want[strings.TrimPrefix(c.ID, "monitor.")]; c.Status != status {
 			t.Errorf("%s: status %d (%s), want %d", c.ID, c.Status, c.Error, status)
@@ -171,11 +173,11 @@ func TestGomaCommandDoesWhatTheDocumentShows(t *testing.T) {
 	text := readDoc(t, doc)
 	dir, work := t.TempDir(), t.TempDir()
 	definition := blocks(text, "toml")[0]
-	write(t, filepath.Join(work, "new.toml"), definition)
-	write(t, filepath.Join(dir, "shop.toml"), strings.Replace(definition, "new shop", "shop", 1))
+	testkit.ReplaceFile(t, filepath.Join(work, "new.toml"), definition)
+	testkit.ReplaceFile(t, filepath.Join(dir, "shop.toml"), strings.Replace(definition, "new shop", "shop", 1))
 	m := startMonitor(t, "--registry", "memory", "-d", dir, "--token_file", tokenFile(t))
 	m.ready(startWithin)
-	goma := tool(t, "goma", "GOMA_BIN")
+	goma := testkit.Tool(t, "goma", "GOMA_BIN")
 	examples := strings.Split("\n"+blocks(text, "console")[0], "\n$ goma ")[1:]
 	if len(examples) < 7 {
 		t.Fatalf("%d examples", len(examples))
@@ -201,7 +203,7 @@ func TestGomaCommandIsToldWhatIsWrong(t *testing.T) {
 		return "[[monitor]]\nname = \"" + name + "\"\n[monitor.probe]\n" + probe + "\n"
 	}
 	const tcp = "type = \"tcp\"\naddress = \"127.0.0.1:9\""
-	write(t, filepath.Join(dir, "shop.toml"), monitor("shop", tcp))
+	testkit.ReplaceFile(t, filepath.Join(dir, "shop.toml"), monitor("shop", tcp))
 	for name, text := range map[string]string{
 		"again.toml":   monitor("shop", tcp),
 		"unknown.toml": monitor("new", strings.Replace(tcp, "address", "addres", 1)),
@@ -209,11 +211,11 @@ func TestGomaCommandIsToldWhatIsWrong(t *testing.T) {
 		"late.toml":    strings.Replace(monitor("new", tcp), "[monitor.probe]", "interval = 10\ntimeout = 11\n[monitor.probe]", 1),
 		"names.toml":   monitor("new\\nline", tcp),
 	} {
-		write(t, filepath.Join(work, name), text)
+		testkit.ReplaceFile(t, filepath.Join(work, name), text)
 	}
 	m := startMonitor(t, "--registry", "memory", "-d", dir, "--token_file", tokenFile(t))
 	m.ready(startWithin)
-	bin := tool(t, "goma", "GOMA_BIN")
+	bin := testkit.Tool(t, "goma", "GOMA_BIN")
 	goma := func(token, args string) (string, error) {
 		server := m.http
 		if token != "" {
@@ -224,7 +226,7 @@ func TestGomaCommandIsToldWhatIsWrong(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
-	eventually(t, ample, "the monitor was probed", func() bool { return len(failing(t, m)) == 1 })
+	testkit.Eventually(t, ample, "the monitor was probed", func() bool { return len(failing(t, m)) == 1 })
 	before, err := goma("", "list")
 	if err != nil {
 		t.Fatalf("list without a token: %v\n%s", err, before)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/command"
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // sleeper is a word that is an argument of processes of one test only.
@@ -79,7 +80,7 @@ func startClinging(t *testing.T, word string) *subject {
 	}
 	fmt.Fprintf(&text, "[[monitor.actions]]\ntype = \"exec\"\ncommand = \"/bin/sh\"\nargs = [\"-c\", '''%s''']\ntimeout = 600\n", clinging(word))
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "all.toml"), text.String())
+	testkit.ReplaceFile(t, filepath.Join(dir, "all.toml"), text.String())
 	t.Cleanup(func() {
 		pids, _ := with(t, word)
 		for _, pid := range pids {
@@ -87,7 +88,7 @@ func startClinging(t *testing.T, word string) *subject {
 		}
 	})
 	m := startMonitor(t, "--registry=memory", "--config_dir", dir)
-	eventually(t, time.Minute, "16 probes and an action run", func() bool {
+	testkit.Eventually(t, time.Minute, "16 probes and an action run", func() bool {
 		_, sleeps := with(t, word)
 		return sleeps == 17*clingingSleeps
 	})
@@ -106,7 +107,7 @@ func TestExecProbesDieWithinASecondOfAKill(t *testing.T) {
 		}
 		began := time.Now()
 		m.signal(syscall.SIGKILL)
-		eventually(t, 10*time.Second, "nothing is left", func() bool { pids, _ := with(t, word); return len(pids) == 0 })
+		testkit.Eventually(t, 10*time.Second, "nothing is left", func() bool { pids, _ := with(t, word); return len(pids) == 0 })
 		if took = time.Since(began); took <= time.Second {
 			t.Logf("nothing is left after %v", took)
 			return
@@ -142,9 +143,9 @@ func TestOrderlyStopEndsProgramsAndGuardian(t *testing.T) {
 func TestNoGuardianRunsWithoutCommands(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "a.toml"), "[[monitor]]\nname = \"a\"\ninterval = 1\nmin = 0\nmax = 1\n[monitor.probe]\ntype = \"tcp\"\naddress = \"127.0.0.1:9\"\n")
+	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), "[[monitor]]\nname = \"a\"\ninterval = 1\nmin = 0\nmax = 1\n[monitor.probe]\ntype = \"tcp\"\naddress = \"127.0.0.1:9\"\n")
 	m := startMonitor(t, "--registry=memory", "--config_dir", dir)
-	eventually(t, 30*time.Second, "the monitor is probed", func() bool { return m.checks(`{"source": 1}`).Total > 0 })
+	testkit.Eventually(t, 30*time.Second, "the monitor is probed", func() bool { return m.checks(`{"source": 1}`).Total > 0 })
 	if pids := m.guardians(); len(pids) != 0 {
 		t.Errorf("there is a guardian: %v", pids)
 	}

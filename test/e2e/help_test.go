@@ -9,20 +9,19 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/consultest"
 	"github.com/microhq/monitor-srv/web"
 )
 
@@ -58,25 +57,6 @@ func binary(t testing.TB, name string) string {
 		t.Fatal(err)
 	}
 	return filepath.Join(buildDir, name)
-}
-
-// tool returns a program that the Makefile builds.
-func tool(t testing.TB, name, variable string) string {
-	t.Helper()
-	if path := os.Getenv(variable); path != "" {
-		return path
-	}
-	if path, err := exec.LookPath(name); err == nil {
-		return path
-	}
-	path, err := filepath.Abs("bin/" + name)
-	if err == nil {
-		_, err = os.Stat(path)
-	}
-	if err != nil {
-		t.Fatalf("this test needs the program %s: run \"make bin/%s\" (%v)", name, name, err)
-	}
-	return path
 }
 
 // process is a program under test, with what it wrote.
@@ -171,94 +151,8 @@ func tail(s string, n int) string {
 	return s
 }
 
-// eventually polls until ok holds.
-func eventually(t testing.TB, within time.Duration, what string, ok func() bool) time.Duration {
-	t.Helper()
-	began := time.Now()
-	for !ok() {
-		if time.Since(began) > within {
-			t.Fatalf("not within %v: %s", within, what)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	return time.Since(began)
-}
-
-// takenPorts are those that freePorts has given away in this process.
-var takenPorts sync.Map
-
-// freePorts returns addresses on loopback at which nobody listens. Their ports lie
-// below those that Linux gives to outgoing connections and for port 0, so nobody
-// is given one of them before it is used.
-func freePorts(t testing.TB, n int) []string {
-	t.Helper()
-	var addrs []string
-	for tries := 0; len(addrs) < n; tries++ {
-		if tries > 1000 {
-			t.Fatal("no port is free")
-		}
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(20_000+rand.IntN(12_000)))
-		l, err := net.Listen("tcp", addr)
-		if err != nil {
-			continue
-		}
-		_ = l.Close()
-		if _, taken := takenPorts.LoadOrStore(addr, true); !taken {
-			addrs = append(addrs, addr)
-		}
-	}
-	return addrs
-}
-
-// consul is a real agent in dev mode.
-type consul struct {
-	*process
-	address string
-	args    []string
-}
-
-func newConsul(t testing.TB) *consul {
-	t.Helper()
-	a := freePorts(t, 4)
-	port := func(i int) string { _, p, _ := net.SplitHostPort(a[i]); return p }
-	return &consul{address: a[0], args: []string{
-		"agent", "-dev", "-log-level=warn", "-bind=127.0.0.1", "-http-port=" + port(0), "-server-port=" + port(1),
-		"-serf-lan-port=" + port(2), "-serf-wan-port=" + port(3), "-dns-port=-1", "-grpc-port=-1", "-grpc-tls-port=-1",
-	}}
-}
-
-// startConsul starts an agent and waits until it has a leader.
-func startConsul(t testing.TB) *consul {
-	t.Helper()
-	c := newConsul(t)
-	c.start(t)
-	return c
-}
-
-func (c *consul) start(t testing.TB) {
-	t.Helper()
-	c.process = start(t, nil, tool(t, "consul", "CONSUL_BIN"), c.args...)
-	eventually(t, 30*time.Second, "Consul has a leader", func() bool {
-		var leader string
-		return c.get("/v1/status/leader", &leader) == nil && leader != ""
-	})
-}
-
-func (c *consul) get(path string, answer any) error {
-	client := http.Client{Timeout: 2 * time.Second}
-	resp, err := client.Get("http://" + c.address + path)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	return json.NewDecoder(resp.Body).Decode(answer)
-}
-
-// passing tells whether the service is registered and its check passes.
-func (c *consul) passing(service string) bool {
-	var entries []json.RawMessage
-	return c.get("/v1/health/service/"+service+"?passing", &entries) == nil && len(entries) > 0
-}
+// isPassing reports whether Consul has a passing node of the service.
+func isPassing(c *consultest.Agent, service string) bool { return len(c.Nodes(service)) > 0 }
 
 // subject is an instance of the service under test.
 type subject struct {
@@ -272,7 +166,7 @@ const srv = "go.micro.srv.monitor"
 // startMonitor starts an instance with flags added.
 func startMonitor(t testing.TB, flags ...string) *subject {
 	t.Helper()
-	m := &subject{http: freePorts(t, 1)[0]}
+	m := &subject{http: testkit.FreeAddress(t)}
 	args := append([]string{"--http_address", m.http, "--server_address", "127.0.0.1:0"}, flags...)
 	m.process = start(t, nil, binary(t, "monitor-srv"), args...)
 	for i, f := range flags {
@@ -286,7 +180,7 @@ func startMonitor(t testing.TB, flags ...string) *subject {
 // ready waits until the instance says so and returns how long that took.
 func (m *subject) ready(within time.Duration) time.Duration {
 	m.t.Helper()
-	return eventually(m.t, within, "the instance is ready", func() bool {
+	return testkit.Eventually(m.t, within, "the instance is ready", func() bool {
 		select {
 		case <-m.done:
 			m.t.Fatalf("the instance ended: %v", m.err)
@@ -329,7 +223,7 @@ func (m *subject) rpcAddress() string {
 	m.t.Helper()
 	address := regexp.MustCompile(`Listening on ([0-9.]+:[0-9]+)`)
 	var found string
-	eventually(m.t, 5*time.Second, "the RPC address is logged", func() bool {
+	testkit.Eventually(m.t, 5*time.Second, "the RPC address is logged", func() bool {
 		if s := address.FindStringSubmatch(m.output()); s != nil {
 			found = s[1]
 		}
@@ -367,7 +261,7 @@ func (m *subject) call(method, request string, answer any) error {
 // micro runs the real micro command and returns what it wrote.
 func (m *subject) micro(args ...string) (stdout, stderr string, code int) {
 	m.t.Helper()
-	cmd := exec.Command(tool(m.t, "micro", "MICRO_BIN"), args...)
+	cmd := exec.Command(testkit.Tool(m.t, "micro", "MICRO_BIN"), args...)
 	cmd.Env = append(cleanEnv(), m.env...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -407,14 +301,6 @@ func (m *subject) checks(request string) answer {
 		m.t.Error(err)
 	}
 	return a
-}
-
-// long skips a test of many seconds where only the quick ones are wanted.
-func long(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("takes many seconds; make test runs it")
-	}
 }
 
 // monitorSrv runs the program with words of a command line and a standard input.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/cli"
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/consultest"
 )
 
 // An instance takes ten registrations a second; the command goes on when it may,
@@ -46,12 +48,12 @@ func TestRegisterWaitsItsTurnAndMayBeRepeated(t *testing.T) {
 // Faults: T70.
 func TestInsecureInstanceRefusesWebPagesByRPC(t *testing.T) {
 	t.Parallel()
-	c := startConsul(t)
+	c := consultest.Start(t)
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "a.toml"), "[[monitor]]\nname = \"a\"\n[monitor.probe]\ntype = \"tcp\"\naddress = \"192.0.2.1:1\"\n")
-	m := startMonitor(t, "--registry_address", c.address, "-d", dir, "--insecure_api", "--http_host", "mon.example")
+	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), "[[monitor]]\nname = \"a\"\n[monitor.probe]\ntype = \"tcp\"\naddress = \"192.0.2.1:1\"\n")
+	m := startMonitor(t, "--registry_address", c.Address(), "-d", dir, "--insecure_api", "--http_host", "mon.example")
 	m.ready(startWithin)
-	eventually(t, 10*time.Second, "the micro command stops the monitor", func() bool {
+	testkit.Eventually(t, 10*time.Second, "the micro command stops the monitor", func() bool {
 		_, _, code := m.micro("call", srv, "Monitor.Stop", `{"id": 1}`)
 		return code == 0
 	})

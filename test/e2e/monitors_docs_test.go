@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/monitor"
 )
 
@@ -48,7 +49,7 @@ func checkDoc(t *testing.T, paths ...string) (stdout string, good bool) {
 func checkText(t *testing.T, text string) (stdout string, good bool) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "doc.toml")
-	write(t, file, text)
+	testkit.ReplaceFile(t, file, text)
 	return checkDoc(t, file)
 }
 
@@ -72,10 +73,10 @@ func TestDocumentedMonitorsAreAccepted(t *testing.T) {
 				case ".url":
 					secret = "slack://hook:AAAAAAAAA-BBBBBBBBB-123456789123456789123456@webhook"
 				}
-				write(t, filepath.Join(secrets, name[1]), secret)
+				testkit.ReplaceFile(t, filepath.Join(secrets, name[1]), secret)
 			}
 			example = strings.ReplaceAll(example, "/etc/monitor-srv/", secrets+"/")
-			write(t, filepath.Join(dir, fmt.Sprintf("%02d.toml", i)), example)
+			testkit.ReplaceFile(t, filepath.Join(dir, fmt.Sprintf("%02d.toml", i)), example)
 		}
 		if out, good := checkDoc(t, dir); !good || strings.Contains(out, "warning") {
 			t.Errorf("%s:\n%s", doc, out)
@@ -242,7 +243,7 @@ func TestDocumentedTourOfMonitors(t *testing.T) {
 	}
 	m := startMonitor(t, "--registry", "memory", "-d", dir)
 	m.ready(startWithin)
-	write(t, filepath.Join(dir, "ready.toml"), strings.Replace(blocks(text, "toml")[1], "127.0.0.1:3838", m.http, 1))
+	testkit.ReplaceFile(t, filepath.Join(dir, "ready.toml"), strings.Replace(blocks(text, "toml")[1], "127.0.0.1:3838", m.http, 1))
 	program := binary(t, "monitor-srv")
 	ask := func(line string) (string, error) {
 		cmd := exec.Command(program, append([]string{"-s", m.http}, strings.Fields(line)...)...)
@@ -250,7 +251,7 @@ func TestDocumentedTourOfMonitors(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
-	eventually(t, 10*time.Second, "the file is read", func() bool {
+	testkit.Eventually(t, 10*time.Second, "the file is read", func() bool {
 		out, _ := ask("list")
 		return strings.Contains(out, "ready ")
 	})

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/cli"
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/consultest"
 )
 
 // command runs one command line against the instance, with a token. It runs the
@@ -30,17 +32,6 @@ func (m *subject) command(token, stdin string, args ...string) (stdout, stderr s
 		m.t.Fatal(err)
 	}
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
-}
-
-// write replaces a file as a deployment does: beside it, then renamed.
-func write(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path+".tmp", []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(path+".tmp", path); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // Tokens of the roles operator and admin.
@@ -94,10 +85,10 @@ type = "exec"
 command = "/bin/sh"
 args = ["-c", "echo $GOMA_MONITOR $GOMA_EVENT $MONITOR_INCIDENT >> %s"]
 `, web.URL, told)
-	write(t, file, text)
+	testkit.ReplaceFile(t, file, text)
 	m := startMonitor(t, "--registry", "memory", "-d", dir)
 	m.ready(startWithin)
-	eventually(t, 5*time.Second, "init and fail are told", func() bool { return len(lines(t, told)) == 2 })
+	testkit.Eventually(t, 5*time.Second, "init and fail are told", func() bool { return len(lines(t, told)) == 2 })
 	failing := m.checks(`{"id": "monitor.web"}`)
 	if failing.Total != 1 || failing.HealthChecks[0].Status != 2 || !strings.Contains(failing.HealthChecks[0].Error, "500") {
 		t.Errorf("the result as a check: %+v", failing)
@@ -105,7 +96,7 @@ args = ["-c", "echo $GOMA_MONITOR $GOMA_EVENT $MONITOR_INCIDENT >> %s"]
 	mu.Lock()
 	status = http.StatusOK
 	mu.Unlock()
-	eventually(t, 5*time.Second, "the recovery is told", func() bool { return len(lines(t, told)) == 3 })
+	testkit.Eventually(t, 5*time.Second, "the recovery is told", func() bool { return len(lines(t, told)) == 3 })
 	got := lines(t, told)
 	fail, recovered := strings.Fields(got[1]), strings.Fields(got[2])
 	if got[0] != "web init" || len(fail) != 3 || fail[1] != "fail" || len(recovered) != 3 || recovered[1] != "recover" || fail[2] != recovered[2] {
@@ -113,8 +104,8 @@ args = ["-c", "echo $GOMA_MONITOR $GOMA_EVENT $MONITOR_INCIDENT >> %s"]
 	}
 
 	// A bad file changes nothing and says where it is wrong.
-	write(t, file, strings.Replace(text, "url =", "urll =", 1))
-	eventually(t, 5*time.Second, "the error is logged", func() bool {
+	testkit.ReplaceFile(t, file, strings.Replace(text, "url =", "urll =", 1))
+	testkit.Eventually(t, 5*time.Second, "the error is logged", func() bool {
 		return strings.Contains(m.output(), `web.toml:7: monitor \"web\": probe http: urll: unknown key`)
 	})
 	if stdout, _, _ := m.command("", "", "list"); !strings.Contains(stdout, "web ") {
@@ -122,14 +113,14 @@ args = ["-c", "echo $GOMA_MONITOR $GOMA_EVENT $MONITOR_INCIDENT >> %s"]
 	}
 	// A second file is read when it appears, and gone when it goes.
 	other := filepath.Join(dir, "other.toml")
-	write(t, other, strings.ReplaceAll(text, `"web"`, `"other"`))
-	eventually(t, 5*time.Second, "other runs", func() bool { stdout, _, _ := m.command("", "", "list"); return strings.Contains(stdout, "other ") })
+	testkit.ReplaceFile(t, other, strings.ReplaceAll(text, `"web"`, `"other"`))
+	testkit.Eventually(t, 5*time.Second, "other runs", func() bool { stdout, _, _ := m.command("", "", "list"); return strings.Contains(stdout, "other ") })
 	if err := os.Remove(other); err != nil {
 		t.Fatal(err)
 	}
 	m.signal(syscall.SIGHUP)
-	eventually(t, 5*time.Second, "other is gone", func() bool { stdout, _, _ := m.command("", "", "list"); return !strings.Contains(stdout, "other ") })
-	eventually(t, 5*time.Second, "its check is gone", func() bool { return m.checks(`{"id": "monitor.other", "missing": true}`).Total == 0 })
+	testkit.Eventually(t, 5*time.Second, "other is gone", func() bool { stdout, _, _ := m.command("", "", "list"); return !strings.Contains(stdout, "other ") })
+	testkit.Eventually(t, 5*time.Second, "its check is gone", func() bool { return m.checks(`{"id": "monitor.other", "missing": true}`).Total == 0 })
 	m.stopsInOrder(t)
 }
 
@@ -171,7 +162,7 @@ func TestRegisteredMonitorsSurviveAKill(t *testing.T) {
 		t.Errorf("an id is used again: %q", stdout)
 	}
 	file := filepath.Join(t.TempDir(), "e.json")
-	write(t, file, fmt.Sprintf(`{"name": "e", "probe": {"type": "tcp", "address": %q}}`, l.Addr()))
+	testkit.ReplaceFile(t, file, fmt.Sprintf(`{"name": "e", "probe": {"type": "tcp", "address": %q}}`, l.Addr()))
 	if stdout, stderr, _ := m.command(adm, "", "register", file); !strings.HasSuffix(stdout, "id=5\n") {
 		t.Errorf("a JSON file: %q %q", stdout, stderr)
 	}
@@ -182,7 +173,7 @@ func TestRegisteredMonitorsSurviveAKill(t *testing.T) {
 func TestChangesNeedATokenEndToEnd(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "a.toml"), "[[monitor]]\nname = \"a\"\n[monitor.probe]\ntype = \"exec\"\ncommand = \"/bin/true\"\n")
+	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), "[[monitor]]\nname = \"a\"\n[monitor.probe]\ntype = \"exec\"\ncommand = \"/bin/true\"\n")
 	m := startMonitor(t, "--registry", "memory", "-d", dir)
 	m.ready(startWithin)
 	for _, args := range [][]string{{"stop", "1"}, {"unregister", "1"}, {"verbosity", "debug"}, {"register", filepath.Join(dir, "a.toml")}} {
@@ -213,14 +204,14 @@ func TestDetectionIsInTime(t *testing.T) {
 		fmt.Fprintf(&text, "[[monitor]]\nname = \"m%d\"\ninterval = 2\nfailures_before_alert = 2\n[monitor.probe]\ntype = \"tcp\"\naddress = %q\n[[monitor.actions]]\nreceiver = \"file\"\n", i, l.Addr())
 	}
 	fmt.Fprintf(&text, "[[receiver]]\nname = \"file\"\ntype = \"exec\"\ncommand = \"/bin/sh\"\nargs = [\"-c\", \"echo $GOMA_MONITOR $GOMA_EVENT >> %s\"]\n", told)
-	write(t, filepath.Join(dir, "a.toml"), text.String())
+	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), text.String())
 	m := startMonitor(t, "--registry", "memory", "-d", dir)
 	m.ready(startWithin)
-	eventually(t, 10*time.Second, "all are told of their start", func() bool { return len(lines(t, told)) == n })
-	eventually(t, 10*time.Second, "all are OK", func() bool { return m.checks(`{"source": 1, "status": 1}`).Total == n })
+	testkit.Eventually(t, 10*time.Second, "all are told of their start", func() bool { return len(lines(t, told)) == n })
+	testkit.Eventually(t, 10*time.Second, "all are OK", func() bool { return m.checks(`{"source": 1, "status": 1}`).Total == n })
 	_ = l.Close()
 	// interval x failures_before_alert + 1 s
-	took := eventually(t, 7*time.Second, "all failures are told", func() bool { return len(lines(t, told)) == 2*n })
+	took := testkit.Eventually(t, 7*time.Second, "all failures are told", func() bool { return len(lines(t, told)) == 2*n })
 	t.Logf("the last of %d failures was told after %v", n, took)
 	if limit := 5*time.Second + time.Second; took > limit { // a second for the test's own polling on a busy machine
 		t.Errorf("it took %v, want at most %v", took, limit)
@@ -237,11 +228,11 @@ func TestEveryMonitorIsAHealthCheck(t *testing.T) {
 	for i := range n {
 		fmt.Fprintf(&text, "[[monitor]]\nname = \"m%d\"\ninterval = 2\n[monitor.probe]\ntype = \"tcp\"\naddress = \"127.0.0.1:1\"\n", i)
 	}
-	write(t, filepath.Join(dir, "a.toml"), text.String())
+	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), text.String())
 	m := startMonitor(t, "--registry", "memory", "-d", dir)
 	m.ready(startWithin)
-	eventually(t, 10*time.Second, "all are checks", func() bool { return m.checks(`{"source": 1, "limit": 1}`).Total == n })
-	eventually(t, 10*time.Second, "so are the six of its components", func() bool { return m.checks(`{"limit": 1}`).Total == n+6 })
+	testkit.Eventually(t, 10*time.Second, "all are checks", func() bool { return m.checks(`{"source": 1, "limit": 1}`).Total == n })
+	testkit.Eventually(t, 10*time.Second, "so are the six of its components", func() bool { return m.checks(`{"limit": 1}`).Total == n+6 })
 	if health, _, code := m.command("", "", "health"); code != 0 || health != "ok dev\n" {
 		t.Errorf("exit %d, %s", code, health)
 	}
@@ -278,7 +269,7 @@ func TestIncidentsSurviveAStop(t *testing.T) {
 	address := l.Addr().String()
 	_ = l.Close()
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "a.toml"), fmt.Sprintf(`
+	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), fmt.Sprintf(`
 [[monitor]]
 name = "a"
 interval = 1
@@ -293,7 +284,7 @@ url_recover = %q
 	args := []string{"--registry", "memory", "-d", dir, "--state_dir", filepath.Join(t.TempDir(), "state")}
 	m := startMonitor(t, args...)
 	m.ready(startWithin)
-	eventually(t, 5*time.Second, "it fails", func() bool { return m.checks(`{"source": 1, "status": 2}`).Total == 1 })
+	testkit.Eventually(t, 5*time.Second, "it fails", func() bool { return m.checks(`{"source": 1, "status": 2}`).Total == 1 })
 	m.stopsInOrder(t)
 	if n := told(); len(n) != 0 {
 		t.Fatalf("told %q although the receiver refused", n)
@@ -303,13 +294,13 @@ url_recover = %q
 	mu.Unlock()
 	m = startMonitor(t, args...)
 	m.ready(startWithin)
-	eventually(t, 10*time.Second, "the failure is told", func() bool { return len(told()) == 1 })
+	testkit.Eventually(t, 10*time.Second, "the failure is told", func() bool { return len(told()) == 1 })
 	time.Sleep(3 * time.Second) // some more failing probes
 	if l, err = net.Listen("tcp", address); err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	eventually(t, 10*time.Second, "the recovery is told", func() bool { return len(told()) == 2 })
+	testkit.Eventually(t, 10*time.Second, "the recovery is told", func() bool { return len(told()) == 2 })
 	n := told()
 	fail, recovered := strings.Fields(n[0]), strings.Fields(n[1])
 	if len(fail) != 2 || len(recovered) != 2 || fail[0] != "fail" || recovered[0] != "recover" || fail[1] != recovered[1] {
@@ -319,11 +310,11 @@ url_recover = %q
 
 // An rpc probe finds its target through a real Consul and calls each node.
 func TestRPCProbeThroughConsul(t *testing.T) {
-	long(t)
+	testkit.SkipIfShort(t)
 	t.Parallel()
-	c := startConsul(t)
+	c := consultest.Start(t)
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "a.toml"), `
+	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), `
 [[monitor]]
 name = "self"
 interval = 1
@@ -355,10 +346,10 @@ type = "stats"
 service = "go.micro.srv.monitor"
 metric = "heap_in_use"
 `)
-	m := startMonitor(t, "--registry_address", c.address, "-d", dir)
+	m := startMonitor(t, "--registry_address", c.Address(), "-d", dir)
 	m.ready(startWithin)
 	for _, id := range []string{"monitor.self", "monitor.broker", "monitor.heap"} {
-		eventually(t, 20*time.Second, id+" is OK", func() bool {
+		testkit.Eventually(t, 20*time.Second, id+" is OK", func() bool {
 			a := m.checks(fmt.Sprintf(`{"id": %q}`, id))
 			return a.Total == 1 && a.HealthChecks[0].Status == 1
 		})

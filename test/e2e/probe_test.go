@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/cli"
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/consultest"
 )
 
 // asking are monitors of the kinds that ask others than their target.
@@ -28,15 +30,15 @@ probe = { type = "rpc", service = "go.micro.srv.monitor", endpoint = "Monitor.Se
 
 // A running instance is found through a real Consul, and asked.
 func TestTriedProbesAskARunningInstance(t *testing.T) {
-	long(t)
+	testkit.SkipIfShort(t)
 	t.Parallel()
-	c := startConsul(t)
-	m := startMonitor(t, "--registry_address", c.address, "-d", t.TempDir())
+	c := consultest.Start(t)
+	m := startMonitor(t, "--registry_address", c.Address(), "-d", t.TempDir())
 	m.ready(startWithin)
 	var stdout, stderr string
-	eventually(t, 20*time.Second, "all are well", func() bool {
+	testkit.Eventually(t, 20*time.Second, "all are well", func() bool {
 		var code int
-		stdout, stderr, code = monitorSrv(t, fmt.Sprintf(asking, "5s"), "--registry_address", c.address, "probe", "-")
+		stdout, stderr, code = monitorSrv(t, fmt.Sprintf(asking, "5s"), "--registry_address", c.Address(), "probe", "-")
 		return code == cli.ExitOK
 	})
 	for _, want := range []string{`OK, published by "` + m.node(), "heap_in_use ", "of 1 nodes", "1 of 1 calls answered"} {
@@ -45,7 +47,7 @@ func TestTriedProbesAskARunningInstance(t *testing.T) {
 		}
 	}
 	nothing := strings.ReplaceAll(fmt.Sprintf(asking, "5s"), "go.micro.srv.monitor.broker", "go.micro.srv.monitor.brokr")
-	stdout, _, code := monitorSrv(t, nothing, "--registry_address", c.address, "probe", "-", "e")
+	stdout, _, code := monitorSrv(t, nothing, "--registry_address", c.Address(), "probe", "-", "e")
 	if code != cli.ExitFailed || !strings.Contains(stdout, "never published") {
 		t.Errorf("a check that nobody publishes: exit %d\n%s", code, stdout)
 	}

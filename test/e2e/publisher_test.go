@@ -6,6 +6,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/consultest"
 )
 
 // transition is one line of History, as far as the tests read it.
@@ -45,23 +48,23 @@ const (
 )
 
 // startSample starts the sample service and waits until its checks are there.
-func startSample(t *testing.T, c *consul, m *subject) *process {
+func startSample(t *testing.T, c *consultest.Agent, m *subject) *process {
 	t.Helper()
-	p := start(t, nil, binary(t, "pingpong"), "--registry=consul", "--registry_address="+c.address)
-	eventually(t, 30*time.Second, "the sample's checks are there", func() bool {
+	p := start(t, nil, binary(t, "pingpong"), "--registry=consul", "--registry_address="+c.Address())
+	testkit.Eventually(t, 30*time.Second, "the sample's checks are there", func() bool {
 		return m.checks(`{"service": "go-server"}`).Total == 2
 	})
 	return p
 }
 
 func TestKilledPublisherIsUnknownInTime(t *testing.T) {
-	long(t)
+	testkit.SkipIfShort(t)
 	t.Parallel()
-	c := startConsul(t)
-	m := startMonitor(t, "--registry_address", c.address)
+	c := consultest.Start(t)
+	m := startMonitor(t, "--registry_address", c.Address())
 	m.ready(ample)
 	startSample(t, c, m).kill()
-	took := eventually(t, ample, "both checks are UNKNOWN", func() bool {
+	took := testkit.Eventually(t, ample, "both checks are UNKNOWN", func() bool {
 		return m.checks(`{"service": "go-server", "statuses": [0]}`).Total == 2
 	})
 	t.Logf("UNKNOWN %v after the kill", took)
@@ -83,20 +86,20 @@ func TestKilledPublisherIsUnknownInTime(t *testing.T) {
 }
 
 func TestCleanStopRaisesNothing(t *testing.T) {
-	long(t)
+	testkit.SkipIfShort(t)
 	t.Parallel()
-	c := startConsul(t)
-	m := startMonitor(t, "--registry_address", c.address)
+	c := consultest.Start(t)
+	m := startMonitor(t, "--registry_address", c.Address())
 	m.ready(ample)
 	p := startSample(t, c, m)
 	p.signal(syscall.SIGTERM)
 	<-p.done
-	eventually(t, ample, "STOPPED is there", func() bool {
+	testkit.Eventually(t, ample, "STOPPED is there", func() bool {
 		h := m.history()
 		return len(h) > 0 && h[0].To == "STOPPED"
 	})
 	// The checks go from the list when they would fall silent.
-	eventually(t, ample, "the checks are off the list", func() bool {
+	testkit.Eventually(t, ample, "the checks are off the list", func() bool {
 		return m.checks(`{"service": "go-server"}`).Total == 0
 	})
 	for _, tr := range m.history() {
@@ -106,19 +109,19 @@ func TestCleanStopRaisesNothing(t *testing.T) {
 	}
 }
 
-// While the instance itself is frozen its publishers are not judged.
+// T17, short: while the instance itself is frozen its publishers are not judged.
 // Faults: T17.
 func TestFrozenInstanceMarksNoPublisherStale(t *testing.T) {
-	long(t)
+	testkit.SkipIfShort(t)
 	t.Parallel()
-	c := startConsul(t)
-	m := startMonitor(t, "--registry_address", c.address)
+	c := consultest.Start(t)
+	m := startMonitor(t, "--registry_address", c.Address())
 	m.ready(ample)
 	startSample(t, c, m)
 	m.signal(syscall.SIGSTOP)
 	time.Sleep(25 * time.Second) // longer than any report may be late
 	m.signal(syscall.SIGCONT)
-	eventually(t, 16*time.Second, "registered again", func() bool { return c.passing(srv) })
+	testkit.Eventually(t, 16*time.Second, "registered again", func() bool { return isPassing(c, srv) })
 	time.Sleep(2 * time.Second)
 	for _, tr := range m.history() {
 		if tr.To == "UNKNOWN" || tr.To == "MISSING" {
@@ -136,8 +139,8 @@ func TestFrozenInstanceMarksNoPublisherStale(t *testing.T) {
 // Faults: A18.
 func TestRestartedInstanceSaysSoAndReceivesAgain(t *testing.T) {
 	t.Parallel()
-	c := startConsul(t)
-	m := startMonitor(t, "--registry_address", c.address)
+	c := consultest.Start(t)
+	m := startMonitor(t, "--registry_address", c.Address())
 	m.ready(ample)
 	startSample(t, c, m)
 	started := func(m *subject) int64 {
@@ -152,14 +155,14 @@ func TestRestartedInstanceSaysSoAndReceivesAgain(t *testing.T) {
 	before := started(m)
 	m.kill()
 	// The answer counts in seconds.
-	eventually(t, ample, "the next second", func() bool { return time.Now().Unix() > before })
-	m = startMonitor(t, "--registry_address", c.address)
+	testkit.Eventually(t, ample, "the next second", func() bool { return time.Now().Unix() > before })
+	m = startMonitor(t, "--registry_address", c.Address())
 	m.ready(ample)
 	if after := started(m); after <= before {
 		t.Errorf("started %d, before the restart %d", after, before)
 	}
 	// The publisher learns of the new subscriber through Consul, then reports.
-	eventually(t, ample, "the sample is there again", func() bool {
+	testkit.Eventually(t, ample, "the sample is there again", func() bool {
 		return m.checks(`{"service": "go-server"}`).Total == 2
 	})
 }

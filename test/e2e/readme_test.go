@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // example is one command of the README with the output shown below it.
@@ -46,7 +48,7 @@ func stable(s string) string {
 // Every command of the tour is run against what "make run" starts, at the ports
 // that the README shows, and prints what the README says it prints.
 func TestReadmeTour(t *testing.T) {
-	micro := tool(t, "micro", "MICRO_BIN")
+	micro := testkit.Tool(t, "micro", "MICRO_BIN")
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, "bin"), 0o755); err != nil {
 		t.Fatal(err)
@@ -63,9 +65,9 @@ func TestReadmeTour(t *testing.T) {
 	m := &subject{}
 	m.process = start(t, nil, "make", "run")
 	t.Cleanup(func() { _, _ = m.terminate() }) // make passes it on, but not SIGKILL
-	eventually(t, 2*time.Minute, "the demo explains itself", func() bool { return strings.Contains(m.output(), "Ctrl-C ends it.") })
+	testkit.Eventually(t, 2*time.Minute, "the demo explains itself", func() bool { return strings.Contains(m.output(), "Ctrl-C ends it.") })
 	m.http = "127.0.0.1:3838"
-	eventually(t, 20*time.Second, "the sample is RUNNING", func() bool {
+	testkit.Eventually(t, 20*time.Second, "the sample is RUNNING", func() bool {
 		out, _ := exec.Command("bash", "-c", "MICRO_PROXY=127.0.0.1:3839 "+micro+` call go.micro.srv.monitor Monitor.Status '{"service": "go-server"}'`).Output()
 		return strings.Contains(string(out), "running_nodes")
 	})
@@ -73,7 +75,7 @@ func TestReadmeTour(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "ready.toml"), blocks(string(text), "toml")[0])
+	testkit.ReplaceFile(t, filepath.Join(dir, "ready.toml"), blocks(string(text), "toml")[0])
 	var script strings.Builder
 	examples := tour(t)
 	for _, e := range examples {
@@ -122,7 +124,7 @@ func TestMakeDemo(t *testing.T) {
 	m := &subject{}
 	m.process = start(t, nil, "make", "demo")
 	t.Cleanup(func() { _, _ = m.terminate() })
-	eventually(t, 2*time.Minute, "the demo explains itself", func() bool { return strings.Contains(m.output(), "Ctrl-C ends it.") })
+	testkit.Eventually(t, 2*time.Minute, "the demo explains itself", func() bool { return strings.Contains(m.output(), "Ctrl-C ends it.") })
 	stdout, stderr, code := m.micro("call", srv, "Monitor.HealthChecks", `{"id": "go.micro.healthcheck.ping"}`)
 	if code != 0 || !strings.Contains(stdout, `"msg":"a successful check"`) {
 		t.Errorf("micro call: exit %d, %s%s", code, stdout, stderr)

@@ -7,12 +7,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // What stands under the name of the directory is read, whenever it came and
 // however it was put there.
 func TestDirectoryOfMonitorsMayComeLaterAndBeReplaced(t *testing.T) {
-	long(t)
+	testkit.SkipIfShort(t)
 	t.Parallel()
 	base := t.TempDir()
 	dir := filepath.Join(base, "conf")
@@ -29,7 +31,7 @@ func TestDirectoryOfMonitorsMayComeLaterAndBeReplaced(t *testing.T) {
 	m.ready(startWithin)
 	runs := func(names ...string) {
 		t.Helper()
-		eventually(t, 10*time.Second, strings.Join(names, " and ")+" run, nothing else", func() bool {
+		testkit.Eventually(t, 10*time.Second, strings.Join(names, " and ")+" run, nothing else", func() bool {
 			stdout, _, _ := m.command("", "", "list")
 			for _, name := range names {
 				if !strings.Contains(stdout, " "+name+" ") {
@@ -45,19 +47,19 @@ func TestDirectoryOfMonitorsMayComeLaterAndBeReplaced(t *testing.T) {
 	runs()
 
 	fine(os.Mkdir(dir, 0o755))
-	write(t, filepath.Join(dir, "a.toml"), file("late"))
+	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), file("late"))
 	runs("late")
 
 	// Another directory of the same name.
 	fine(os.Rename(dir, filepath.Join(base, "old")))
 	fine(os.Mkdir(dir, 0o755))
-	write(t, filepath.Join(dir, "b.toml"), file("replaced"))
+	testkit.ReplaceFile(t, filepath.Join(dir, "b.toml"), file("replaced"))
 	runs("replaced")
 
 	// As Kubernetes does: the files are links through a link that is switched.
 	for _, version := range []string{"one", "two"} {
 		fine(os.Mkdir(filepath.Join(dir, "..dir-"+version), 0o755))
-		write(t, filepath.Join(dir, "..dir-"+version, "c.toml"), file(version))
+		testkit.ReplaceFile(t, filepath.Join(dir, "..dir-"+version, "c.toml"), file(version))
 	}
 	fine(os.Symlink("..dir-one", filepath.Join(dir, "..data")))
 	fine(os.Symlink("..data/c.toml", filepath.Join(dir, "c.toml")))
@@ -68,10 +70,10 @@ func TestDirectoryOfMonitorsMayComeLaterAndBeReplaced(t *testing.T) {
 
 	// A directory that goes takes nothing with it, one that comes again is seen.
 	fine(os.RemoveAll(dir))
-	eventually(t, 10*time.Second, "it is said", func() bool { return strings.Count(m.output(), "the directory of monitors does not exist") > 1 })
+	testkit.Eventually(t, 10*time.Second, "it is said", func() bool { return strings.Count(m.output(), "no directory of monitors") > 1 })
 	runs("replaced", "two")
 	fine(os.Mkdir(dir, 0o755))
-	write(t, filepath.Join(dir, "d.toml"), file("again"))
+	testkit.ReplaceFile(t, filepath.Join(dir, "d.toml"), file("again"))
 	runs("again")
 	m.stopsInOrder(t)
 }

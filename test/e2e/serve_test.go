@@ -1,14 +1,17 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/consultest"
 )
 
 // The promises of a start and a stop. The instance under test is built with the
@@ -31,11 +34,11 @@ func (m *subject) stopsInOrder(t *testing.T) {
 }
 
 func TestServesWithConsul(t *testing.T) {
-	c := startConsul(t)
-	m := startMonitor(t, "--registry_address", c.address)
+	c := consultest.Start(t)
+	m := startMonitor(t, "--registry_address", c.Address())
 	m.ready(startWithin)
-	eventually(t, 5*time.Second, "Consul says passing", func() bool { return c.passing(srv) })
-	eventually(t, 15*time.Second, "it tells its own status and checks", func() bool {
+	testkit.Eventually(t, 5*time.Second, "Consul says passing", func() bool { return isPassing(c, srv) })
+	testkit.Eventually(t, 15*time.Second, "it tells its own status and checks", func() bool {
 		return m.checks(`{"service": "`+srv+`"}`).Total == 5
 	})
 	for _, c := range m.checks(`{"service": "` + srv + `"}`).HealthChecks {
@@ -44,7 +47,7 @@ func TestServesWithConsul(t *testing.T) {
 		}
 	}
 	m.stopsInOrder(t)
-	if c.passing(srv) {
+	if isPassing(c, srv) {
 		t.Error("Consul still knows the instance after it ended")
 	}
 }
@@ -53,44 +56,43 @@ func TestServesWithConsul(t *testing.T) {
 // command line would replace them by 60 s and 30 s.
 // Faults: Trap13, Trap14.
 func TestRegisterTTLIsEffective(t *testing.T) {
-	long(t)
+	testkit.SkipIfShort(t)
 	t.Parallel()
-	c := startConsul(t)
-	m := startMonitor(t, "--registry_address", c.address)
+	c := consultest.Start(t)
+	m := startMonitor(t, "--registry_address", c.Address())
 	m.ready(ample)
-	eventually(t, ample, "registered", func() bool { return c.passing(srv) })
+	testkit.Eventually(t, ample, "registered", func() bool { return isPassing(c, srv) })
 	m.signal(syscall.SIGSTOP)
 	// Consul measures from the last sign of life, at most 5 s ago.
-	took := eventually(t, 30*time.Second, "critical after the TTL", func() bool { return !c.passing(srv) })
+	took := testkit.Eventually(t, 30*time.Second, "critical after the TTL", func() bool { return !isPassing(c, srv) })
 	if took < 14*time.Second || took > 23*time.Second {
 		t.Errorf("critical %v after the last sign of life, want about 15s to 20s", took)
 	}
 	m.signal(syscall.SIGCONT)
-	eventually(t, 16*time.Second, "passing again", func() bool { return c.passing(srv) })
+	testkit.Eventually(t, 16*time.Second, "passing again", func() bool { return isPassing(c, srv) })
 }
 
-// Faults: T1.
 func TestInstanceRegistersOnceConsulAppears(t *testing.T) {
-	c := newConsul(t)
-	m := startMonitor(t, "--registry_address", c.address)
+	c := consultest.New(t)
+	m := startMonitor(t, "--registry_address", c.Address())
 	t.Logf("ready after %v", m.ready(startWithin))
-	eventually(t, ample, "/healthz says why", func() bool { return strings.Contains(m.component("registry").Reason, "refused") })
+	testkit.Eventually(t, ample, "/healthz says why", func() bool { return strings.Contains(m.component("registry").Reason, "refused") })
 	if code, report := m.ask("/healthz"); code != http.StatusOK || report.Status != "degraded" {
 		t.Errorf("/healthz is %d %q", code, report.Status)
 	}
-	c.start(t)
-	eventually(t, 16*time.Second, "registered", func() bool { return c.passing(srv) })
+	c.Start()
+	testkit.Eventually(t, 16*time.Second, "registered", func() bool { return isPassing(c, srv) })
 	m.stopsInOrder(t)
 }
 
 // Without Consul nobody can be told, but the instance knows of itself.
 // Faults: T1.
 func TestInstanceServesWithoutConsul(t *testing.T) {
-	long(t)
+	testkit.SkipIfShort(t)
 	t.Parallel()
-	m := startMonitor(t, "--registry_address", newConsul(t).address)
+	m := startMonitor(t, "--registry_address", consultest.New(t).Address())
 	m.ready(ample)
-	eventually(t, ample, "it knows its own checks", func() bool { return m.checks(`{}`).Total == 5 })
+	testkit.Eventually(t, ample, "it knows its own checks", func() bool { return m.checks(`{}`).Total == 5 })
 	time.Sleep(sampleInterval + sampleGrace + 2*time.Second) // until a report would be late
 	for _, hc := range m.checks(`{}`).HealthChecks {
 		want := 1
@@ -111,32 +113,32 @@ func TestInstanceServesWithoutConsul(t *testing.T) {
 
 // Faults: T2, T5.
 func TestFrozenConsulDelaysNeitherStartNorStop(t *testing.T) {
-	c := startConsul(t)
-	c.signal(syscall.SIGSTOP)
-	m := startMonitor(t, "--registry_address", c.address)
+	c := consultest.Start(t)
+	c.Freeze()
+	m := startMonitor(t, "--registry_address", c.Address())
 	t.Logf("ready after %v", m.ready(startWithin))
-	eventually(t, ample, "/healthz says why", func() bool { return strings.Contains(m.component("registry").Reason, "no answer within") })
+	testkit.Eventually(t, ample, "/healthz says why", func() bool { return strings.Contains(m.component("registry").Reason, "no answer within") })
 	m.stopsInOrder(t)
 }
 
 // Faults: T5.
 func TestConsulFreezingWhileServingDelaysNoStop(t *testing.T) {
 	t.Parallel()
-	c := startConsul(t)
-	m := startMonitor(t, "--registry_address", c.address)
+	c := consultest.Start(t)
+	m := startMonitor(t, "--registry_address", c.Address())
 	m.ready(ample)
-	eventually(t, ample, "registered", func() bool { return c.passing(srv) })
-	c.signal(syscall.SIGSTOP)
-	eventually(t, ample, "/healthz says why", func() bool { return strings.Contains(m.component("registry").Reason, "no answer within") })
+	testkit.Eventually(t, ample, "registered", func() bool { return isPassing(c, srv) })
+	c.Freeze()
+	testkit.Eventually(t, ample, "/healthz says why", func() bool { return strings.Contains(m.component("registry").Reason, "no answer within") })
 	m.stopsInOrder(t)
 }
 
 // Faults: T3, T4.
 func TestInstanceRegistersAgainWithAnEmptyConsul(t *testing.T) {
-	long(t)
+	testkit.SkipIfShort(t)
 	t.Parallel()
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "true.toml"), `
+	testkit.ReplaceFile(t, filepath.Join(dir, "true.toml"), `
 [[monitor]]
 name = "true"
 interval = 1
@@ -144,14 +146,14 @@ interval = 1
 type = "exec"
 command = "/bin/true"
 `)
-	c := startConsul(t)
-	m := startMonitor(t, "--registry_address", c.address, "-d", dir)
+	c := consultest.Start(t)
+	m := startMonitor(t, "--registry_address", c.Address(), "-d", dir)
 	m.ready(ample)
-	eventually(t, ample, "registered", func() bool { return c.passing(srv) })
+	testkit.Eventually(t, ample, "registered", func() bool { return isPassing(c, srv) })
 	startSample(t, c, m)
 	before, probes, died := m.checks(`{}`).Total, probesOf(t, m, "true"), time.Now()
-	c.kill()
-	eventually(t, 20*time.Second, "/healthz says so", func() bool { return !m.component("registry").OK })
+	c.Kill()
+	testkit.Eventually(t, 20*time.Second, "/healthz says so", func() bool { return !m.component("registry").OK })
 	// Long enough for each of the sample's reports to be late, if one were lost.
 	time.Sleep(time.Until(died.Add(2*sampleInterval + sampleGrace)))
 	away := time.Since(died)
@@ -166,12 +168,11 @@ command = "/bin/true"
 			t.Errorf("without Consul an event was lost: %+v", tr)
 		}
 	}
-	c.start(t) // a dev agent keeps nothing
-	took := eventually(t, 16*time.Second, "registered again", func() bool { return c.passing(srv) })
+	c.Start() // a dev agent keeps nothing
+	took := testkit.Eventually(t, 16*time.Second, "registered again", func() bool { return isPassing(c, srv) })
 	t.Logf("registered again after %v", took)
-	var subscribers []json.RawMessage
-	eventually(t, 16*time.Second, "all three subscriptions again", func() bool {
-		return c.get("/v1/health/service/micro.http.broker?passing", &subscribers) == nil && len(subscribers) == 3
+	testkit.Eventually(t, 16*time.Second, "all three subscriptions again", func() bool {
+		return len(c.Nodes("micro.http.broker")) == 3
 	})
 }
 
@@ -205,24 +206,22 @@ func TestStopAnswersCallsInFlight(t *testing.T) {
 
 // Faults: Trap13.
 func TestKilledProcessComesBack(t *testing.T) {
-	long(t)
+	testkit.SkipIfShort(t)
 	t.Parallel()
-	c := startConsul(t)
-	rpc := freePorts(t, 1)[0]
-	m := startMonitor(t, "--registry_address", c.address, "--server_address", rpc)
+	c := consultest.Start(t)
+	rpc := testkit.FreeAddress(t)
+	m := startMonitor(t, "--registry_address", c.Address(), "--server_address", rpc)
 	m.ready(ample)
-	eventually(t, ample, "registered", func() bool { return c.passing(srv) })
+	testkit.Eventually(t, ample, "registered", func() bool { return isPassing(c, srv) })
 	m.kill()
-	m = startMonitor(t, "--registry_address", c.address, "--server_address", rpc)
+	m = startMonitor(t, "--registry_address", c.Address(), "--server_address", rpc)
 	m.ready(ample)
-	eventually(t, 5*time.Second, "micro call answers", func() bool {
+	testkit.Eventually(t, 5*time.Second, "micro call answers", func() bool {
 		_, _, code := m.micro("call", srv, "Monitor.HealthChecks", "{}")
 		return code == 0
 	})
-	eventually(t, 30*time.Second, "the dead node is critical", func() bool {
-		var entries []struct{ Service struct{ ID string } }
+	testkit.Eventually(t, 30*time.Second, "the dead node is critical", func() bool {
 		_, report := m.ask("/healthz")
-		return c.get("/v1/health/service/"+srv+"?passing", &entries) == nil &&
-			len(entries) == 1 && entries[0].Service.ID == report.Instance
+		return slices.Equal(c.Nodes(srv), []string{report.Instance})
 	})
 }

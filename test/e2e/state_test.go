@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // world is a web server with targets that monitors probe, and a receiver that
@@ -89,7 +91,7 @@ func (w *world) probed(target string, times int) {
 		return w.probes[target]
 	}
 	before := probes()
-	eventually(w.t, 30*time.Second, "the target "+target+" is probed", func() bool { return probes() >= before+times })
+	testkit.Eventually(w.t, 30*time.Second, "the target "+target+" is probed", func() bool { return probes() >= before+times })
 }
 
 // monitors returns a file of monitors of targets of their names, each with a
@@ -120,17 +122,17 @@ Authorization = "Bearer canary-of-a-header"
 // directory, and that.
 func (w *world) args(names ...string) (args []string, state string) {
 	dir := w.t.TempDir()
-	write(w.t, filepath.Join(dir, "a.toml"), w.monitors(names...))
+	testkit.ReplaceFile(w.t, filepath.Join(dir, "a.toml"), w.monitors(names...))
 	state = filepath.Join(w.t.TempDir(), "state")
 	return []string{"--registry", "memory", "-d", dir, "--state_dir", state}, state
 }
 
-// TestKillBetweenSentAndLoggedRepeatsOneAtMost kills the program again and again,
-// most of the time just after something was sent: each failure and each recovery
-// arrives, in order, and for each kill at most one copy, under the same key.
+// TestKillBetweenSentAndLoggedRepeatsOneAtMost kills the program again and again, most of the
+// time just after something was sent: each failure and each recovery arrives, in
+// order, and for each kill at most one copy, under the same key.
 // Faults: T49.
 func TestKillBetweenSentAndLoggedRepeatsOneAtMost(t *testing.T) {
-	long(t)
+	testkit.SkipIfShort(t)
 	t.Parallel()
 	kills := 15
 	if os.Getenv("MONITOR_LONG") != "" {
@@ -152,7 +154,7 @@ func TestKillBetweenSentAndLoggedRepeatsOneAtMost(t *testing.T) {
 		switch how := random.IntN(10); {
 		case how < 6: // sent, perhaps answered, perhaps written down
 			flip()
-			eventually(t, 20*time.Second, fmt.Sprint("change ", i, " is told"), func() bool { return arrived(i) })
+			testkit.Eventually(t, 20*time.Second, fmt.Sprint("change ", i, " is told"), func() bool { return arrived(i) })
 			time.Sleep(time.Duration(random.IntN(40)) * time.Millisecond)
 			m.kill()
 		case how < 8: // before, while or after it is seen
@@ -164,7 +166,7 @@ func TestKillBetweenSentAndLoggedRepeatsOneAtMost(t *testing.T) {
 			flip()
 		}
 		m = startMonitor(t, args...)
-		eventually(t, 20*time.Second, fmt.Sprint("change ", i, " is told, and that is written down"), func() bool {
+		testkit.Eventually(t, 20*time.Second, fmt.Sprint("change ", i, " is told, and that is written down"), func() bool {
 			kept, err := os.ReadFile(filepath.Join(state, "ledger"))
 			return err == nil && arrived(i) && !strings.Contains(string(kept), `"notice":`)
 		})
@@ -239,15 +241,15 @@ func TestIncidentsSurviveAKill(t *testing.T) {
 	m.ready(startWithin)
 	w.probed("a", 1)
 	w.set("a", true)
-	eventually(t, 10*time.Second, "the failure is told", func() bool { return len(w.tellings()) == 1 })
+	testkit.Eventually(t, 10*time.Second, "the failure is told", func() bool { return len(w.tellings()) == 1 })
 	began := time.Now()
 	w.mu.Lock()
 	w.refuse = true
 	w.mu.Unlock()
 	w.set("b", true)
-	eventually(t, 10*time.Second, "the other failure is seen", func() bool { return m.checks(`{"source": 1, "status": 2}`).Total == 2 })
+	testkit.Eventually(t, 10*time.Second, "the other failure is seen", func() bool { return m.checks(`{"source": 1, "status": 2}`).Total == 2 })
 	ledger := filepath.Join(state, "ledger")
-	eventually(t, 5*time.Second, "both are written down", func() bool {
+	testkit.Eventually(t, 5*time.Second, "both are written down", func() bool {
 		text, err := os.ReadFile(ledger)
 		return err == nil && strings.Count(string(text), `{"incident":`) == 2 && strings.Contains(string(text), `"monitor":"b","host"`)
 	})
@@ -261,7 +263,7 @@ func TestIncidentsSurviveAKill(t *testing.T) {
 	}
 
 	m = startMonitor(t, args...)
-	eventually(t, 10*time.Second, "what was untold is told", func() bool { return len(w.tellings()) == 2 })
+	testkit.Eventually(t, 10*time.Second, "what was untold is told", func() bool { return len(w.tellings()) == 2 })
 	w.probed("a", 3)
 	if told := w.tellings(); len(told) != 2 || told[1].monitor != "b" || told[1].event != "fail" {
 		t.Errorf("told %+v, want one failure each", told)
@@ -269,7 +271,7 @@ func TestIncidentsSurviveAKill(t *testing.T) {
 	m.kill()
 	w.set("a", false)
 	m = startMonitor(t, args...)
-	eventually(t, 10*time.Second, "the recovery is told", func() bool { return len(w.tellings()) == 3 })
+	testkit.Eventually(t, 10*time.Second, "the recovery is told", func() bool { return len(w.tellings()) == 3 })
 	took := int(time.Since(began) / time.Second)
 	w.probed("a", 3)
 	told := w.tellings()
@@ -290,12 +292,12 @@ func TestUnwritableStateIsShown(t *testing.T) {
 	m := startMonitor(t, args...)
 	m.ready(startWithin)
 	w.probed("a", 1)
-	eventually(t, 10*time.Second, "the disk is well", func() bool { return m.component("state").OK })
+	testkit.Eventually(t, 10*time.Second, "the disk is well", func() bool { return m.component("state").OK })
 	// A directory in the place of the new file makes every write fail.
 	block := filepath.Join(state, "ledger.new")
-	eventually(t, 5*time.Second, "writing is blocked", func() bool { return os.Mkdir(block, 0o700) == nil && os.Mkdir(block+"/x", 0o700) == nil })
+	testkit.Eventually(t, 5*time.Second, "writing is blocked", func() bool { return os.Mkdir(block, 0o700) == nil && os.Mkdir(block+"/x", 0o700) == nil })
 	w.set("a", true)
-	took := eventually(t, 10*time.Second, "the failure is told", func() bool { return len(w.tellings()) == 1 })
+	took := testkit.Eventually(t, 10*time.Second, "the failure is told", func() bool { return len(w.tellings()) == 1 })
 	if took > 5*time.Second {
 		t.Errorf("the failure was told after %v", took)
 	}
@@ -308,7 +310,7 @@ func TestUnwritableStateIsShown(t *testing.T) {
 	if err := os.RemoveAll(block); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, "the disk is well again", func() bool { return m.component("state").OK })
+	testkit.Eventually(t, 10*time.Second, "the disk is well again", func() bool { return m.component("state").OK })
 	m.stopsInOrder(t)
 	if n := strings.Count(m.output(), "is not written down"); n < 1 || n > 3 {
 		t.Errorf("said %d times that the disk is bad", n)
