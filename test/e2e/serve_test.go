@@ -72,6 +72,7 @@ func TestRegisterTTLIsEffective(t *testing.T) {
 	testkit.Eventually(t, 16*time.Second, "passing again", func() bool { return isPassing(c, srv) })
 }
 
+// Faults: T1.
 func TestInstanceRegistersOnceConsulAppears(t *testing.T) {
 	c := consultest.New(t)
 	m := startMonitor(t, "--registry_address", c.Address())
