@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Part tells how one inner part of the instance is.
+// Part is the state of one component of the instance.
 type Part struct {
 	Name string `json:"name"`
 	OK   bool   `json:"ok"`
@@ -14,14 +14,14 @@ type Part struct {
 	Since time.Time `json:"since"`
 	// Reason says what is wrong; empty if OK.
 	Reason string `json:"reason,omitempty"`
-	// Needed is set if the instance is not ready without the part.
+	// Needed is set if the instance is not ready without the component.
 	Needed bool `json:"needed"`
 }
 
 // Report is the answer of /healthz and /readyz.
 type Report struct {
-	// Status is "ok", "degraded" if a part is not well, or "not ready" if a
-	// needed one is not.
+	// Status is "ok", "degraded" if a component has failed, or "not ready" if a needed
+	// one has.
 	Status   string    `json:"status"`
 	Instance string    `json:"instance"`
 	Version  string    `json:"version"`
@@ -29,14 +29,14 @@ type Report struct {
 	Parts    []Part    `json:"parts"`
 }
 
-// Words of Report.Status.
+// Values of Report.Status.
 const (
 	StatusOK       = "ok"
 	StatusDegraded = "degraded"
 	StatusNotReady = "not ready"
 )
 
-// judge sets Status by the parts.
+// judge sets Status from the parts.
 func (r *Report) judge() {
 	r.Status = StatusOK
 	for _, p := range r.Parts {
@@ -50,13 +50,13 @@ func (r *Report) judge() {
 	}
 }
 
-// healthz answers 200 as long as the process lives: a restart heals neither a
-// registry nor a broker that is away.
+// healthz answers 200 while the process runs: a restart repairs neither registry nor
+// broker.
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	s.writeReport(w, func(string) int { return http.StatusOK })
 }
 
-// readyz answers 503 while a needed part is not well.
+// readyz answers 503 while a needed component has failed.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	s.writeReport(w, func(status string) int {
 		if status == StatusNotReady {
@@ -74,6 +74,6 @@ func (s *Server) writeReport(w http.ResponseWriter, code func(status string) int
 	w.WriteHeader(code(report.Status))
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
-	// The client is gone if this fails; there is nobody left to tell.
+	// A failed write means that the client is gone.
 	_ = enc.Encode(report)
 }
