@@ -29,7 +29,7 @@ type TopicCounters struct {
 	Received, Bytes uint64
 	// Outcomes of the store: Accepted changed the state, Stale were older than the
 	// state, Refused had a new key for which the store has no room.
-	Accepted, Stale, Refused uint64
+	Accepted, Outdated, Refused uint64
 	// Rejected are invalid. Dropped are valid, but the queue was full.
 	Rejected, Dropped uint64
 }
@@ -91,7 +91,7 @@ func (c *topicCounts) snapshot() TopicCounters {
 		Received: c.received.Load(),
 		Bytes:    c.bytes.Load(),
 		Accepted: c.outcomes[store.Accepted].Load(),
-		Stale:    c.outcomes[store.Stale].Load(),
+		Outdated: c.outcomes[store.Outdated].Load(),
 		Refused:  c.outcomes[store.Refused].Load(),
 		Rejected: c.rejected.Load(),
 		Dropped:  c.dropped.Load(),
