@@ -63,6 +63,8 @@ func transportSequence(t *testing.T, addr string, n int) {
 	conn, in := transportDial(t, addr)
 	for i := range n {
 		want := fmt.Sprintf(`{"cursor":"%d"}`, i)
+		// Each call has its own time: on a busy machine all take more than a minute.
+		_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 		if _, err := io.WriteString(conn, transportWire("Echo", strconv.Itoa(i), want)); err != nil {
 			t.Errorf("call %d: %v", i, err)
 			return

@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// Part is the state of one component of the instance.
-type Part struct {
+// Component is the state of one component: a named piece of the instance that can fail.
+type Component struct {
 	Name string `json:"name"`
 	OK   bool   `json:"ok"`
 	// Since is when OK last changed.
 	Since time.Time `json:"since"`
 	// Reason says what is wrong; empty if OK.
 	Reason string `json:"reason,omitempty"`
-	// Needed is set if the instance is not ready without the component.
+	// Needed is set if the instance is not ready without it.
 	Needed bool `json:"needed"`
 }
 
 // Report is the answer of /healthz and /readyz.
 type Report struct {
-	// Status is "ok", "degraded" if a component has failed, or "not ready" if a needed
-	// one has.
-	Status   string    `json:"status"`
-	Instance string    `json:"instance"`
-	Version  string    `json:"version"`
-	Started  time.Time `json:"started"`
-	Parts    []Part    `json:"parts"`
+	// Status is "ok", "degraded" if a component fails, or "not ready" if a needed
+	// one does.
+	Status     string      `json:"status"`
+	Instance   string      `json:"instance"`
+	Version    string      `json:"version"`
+	Started    time.Time   `json:"started"`
+	Components []Component `json:"parts"`
 }
 
 // Values of Report.Status.
@@ -36,15 +36,15 @@ const (
 	StatusNotReady = "not ready"
 )
 
-// judge sets Status from the parts.
+// judge sets Status from the components.
 func (r *Report) judge() {
 	r.Status = StatusOK
-	for _, p := range r.Parts {
+	for _, c := range r.Components {
 		switch {
-		case !p.OK && p.Needed:
+		case !c.OK && c.Needed:
 			r.Status = StatusNotReady
 			return
-		case !p.OK:
+		case !c.OK:
 			r.Status = StatusDegraded
 		}
 	}
@@ -56,7 +56,7 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	s.writeReport(w, func(string) int { return http.StatusOK })
 }
 
-// readyz answers 503 while a needed component has failed.
+// readyz answers 503 while a needed component fails.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	s.writeReport(w, func(status string) int {
 		if status == StatusNotReady {
