@@ -13,10 +13,10 @@ import (
 	"github.com/microhq/monitor-srv/store"
 )
 
-// errorID is the id of all errors that Monitor answers with.
+// errorID is the id of all errors of Monitor.
 const errorID = "go.micro.srv.monitor"
 
-// argumentError says what is wrong with one field of a request.
+// argumentError is what is wrong with one field of a request.
 type argumentError struct{ field, problem string }
 
 func (e *argumentError) Error() string { return e.field + ": " + e.problem }

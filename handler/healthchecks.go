@@ -20,12 +20,12 @@ func (m *Monitor) HealthChecks(ctx context.Context, req *monitorpb.HealthChecksR
 		return rpcError(m.log, err)
 	}
 	if acceptsSplice(ctx, req) {
-		wire, page, err := spliceChecks(m.store, q)
+		encoded, page, err := spliceChecks(m.store, q)
 		if err != nil {
 			return rpcError(m.log, err)
 		}
 		rsp.Total, rsp.Cursor = int64(page.Total), page.Next
-		rsp.ProtoReflect().SetUnknown(wire)
+		rsp.ProtoReflect().SetUnknown(encoded)
 		return nil
 	}
 	checks, page, err := messages(m.store.Checks, q, store.Check.Proto)
@@ -39,9 +39,9 @@ func (m *Monitor) HealthChecks(ctx context.Context, req *monitorpb.HealthChecksR
 // checkSize is about the encoded size of a check with a few results.
 const checkSize = 384
 
-// spliced returns the checks of a page as they stand in the answer. What the
-// store holds is nearly that already, so that an answer costs a tenth of what
-// building and encoding messages would.
+// spliceChecks returns the checks of a page as they are encoded in the answer. The
+// store holds them almost encoded, so this costs a tenth of building and encoding
+// messages.
 func spliceChecks(st *store.Store, q store.Query) ([]byte, store.Page[store.Check], error) {
 	for {
 		page, err := st.Checks(q)
@@ -61,10 +61,10 @@ func spliceChecks(st *store.Store, q store.Query) ([]byte, store.Page[store.Chec
 	}
 }
 
-// takesWire reports whether the checks may be put into the answer as unknown
-// fields that hold their wire bytes. The protobuf codec writes such fields as
-// they are. The JSON codec of this package decodes them, and marks the request to
-// say so; go-micro's own would leave them out.
+// acceptsSplice reports whether the checks may be put in the answer as unknown
+// fields with their wire bytes. The protobuf codec writes unknown fields as they
+// are. The JSON codec of this package decodes them, and marks the request to say so;
+// go-micro's JSON codec would omit them.
 func acceptsSplice(ctx context.Context, req *monitorpb.HealthChecksRequest) bool {
 	if ct, _ := metadata.Get(ctx, "Content-Type"); ct == "application/protobuf" {
 		return true
@@ -72,7 +72,7 @@ func acceptsSplice(ctx context.Context, req *monitorpb.HealthChecksRequest) bool
 	return bytes.Equal(req.ProtoReflect().GetUnknown(), spliceMark())
 }
 
-// wireMark is an unknown field that no JSON request can hold.
+// spliceMark is an unknown field, which no JSON request can contain.
 func spliceMark() []byte {
 	return wire.AppendUint(nil, protowire.MaxValidNumber, 1)
 }

@@ -12,9 +12,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// jsonFault says in plain words why raw cannot be decoded into msg, as err says in
-// those of the decoder: the field, or "request" if it is none of them, and what is
-// wrong with it.
+// jsonFault returns why raw cannot be decoded into msg: the field, or "request" if
+// it is none, and what is wrong with it. err is the error of the decoder.
 func jsonFault(raw []byte, msg proto.Message, err error) error {
 	var members map[string]json.RawMessage
 	if wrong := json.Unmarshal(raw, &members); wrong != nil {
@@ -54,7 +53,7 @@ func fieldNames(fields protoreflect.FieldDescriptors) string {
 	return strings.Join(names, ", ")
 }
 
-// shown cuts a value to what one can read.
+// excerpt cuts a value to a readable length.
 func excerpt(raw []byte) string {
 	const enough = 40
 	if len(raw) > enough {
@@ -63,7 +62,7 @@ func excerpt(raw []byte) string {
 	return string(raw)
 }
 
-// wantedOf says what a field of a request may hold.
+// expectedValue describes the values of a field of a request.
 func expectedValue(field protoreflect.FieldDescriptor) string {
 	what := "a JSON object"
 	switch field.Kind() {

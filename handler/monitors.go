@@ -16,7 +16,7 @@ import (
 	"github.com/microhq/monitor-srv/store"
 )
 
-// Monitors lists the monitors defined here, by id.
+// Monitors lists the monitors of this instance, by id.
 func (m *Monitor) Monitors(_ context.Context, req *monitorpb.MonitorsRequest, rsp *monitorpb.MonitorsResponse) error {
 	rsp.Instance, rsp.Started = m.instance, m.started
 	limit, offset, err := pageOf(req.Limit, req.Offset)
@@ -60,13 +60,13 @@ func (m *Monitor) Register(ctx context.Context, req *monitorpb.RegisterRequest, 
 	return rpcError(m.log, err)
 }
 
-// Unregister ends a monitor for good.
+// Unregister removes a monitor.
 func (m *Monitor) Unregister(ctx context.Context, req *monitorpb.UnregisterRequest, _ *monitorpb.UnregisterResponse) error {
 	_, err := m.change(ctx, req.Id, "unregistered", (*monitor.Group).Unregister)
 	return rpcError(m.log, err)
 }
 
-// Start starts a monitor that was stopped.
+// Start starts a stopped monitor.
 func (m *Monitor) Start(ctx context.Context, req *monitorpb.StartRequest, rsp *monitorpb.StartResponse) (err error) {
 	rsp.Monitor, err = m.change(ctx, req.Id, "started", (*monitor.Group).Start)
 	return rpcError(m.log, err)
@@ -78,7 +78,7 @@ func (m *Monitor) Stop(ctx context.Context, req *monitorpb.StopRequest, rsp *mon
 	return rpcError(m.log, err)
 }
 
-// Verbosity tells the level of the log, or changes it.
+// Verbosity returns the level of the log, or changes it.
 func (m *Monitor) Verbosity(ctx context.Context, req *monitorpb.VerbosityRequest, rsp *monitorpb.VerbosityResponse) error {
 	if req.Level != "" {
 		c, err := m.caller(ctx, access.Admin)
@@ -101,7 +101,7 @@ func (m *Monitor) setLevel(name string, c access.Caller) error {
 		return badArgument("level", "%v", err)
 	}
 	before := m.level.Level()
-	// Told before it is set, so that who silences the log is to be seen in it.
+	// Log with the lower level, so that the log shows who raised it.
 	m.level.Set(min(before, level))
 	m.log.Warn("verbosity changed", "from", setting.LevelName(before), "to", setting.LevelName(level), "role", c.Role, "client", c.Remote)
 	m.level.Set(level)
@@ -130,7 +130,7 @@ func (m *Monitor) caller(ctx context.Context, need access.Role) (access.Caller, 
 	return c, access.Enough(c.Role, need)
 }
 
-// siteOf returns what the transport tells of where a call came from.
+// siteOf returns the headers that say where a call came from.
 func siteOf(ctx context.Context) access.Site {
 	host, _ := metadata.Get(ctx, "Host")
 	origin, _ := metadata.Get(ctx, "Origin")
@@ -138,14 +138,14 @@ func siteOf(ctx context.Context) access.Site {
 	return access.Site{Host: host, Origin: origin, FetchSite: site}
 }
 
-// change does something to one monitor for an operator; done says what.
+// change changes one monitor for an operator. done is the past participle for the log.
 func (m *Monitor) change(ctx context.Context, id int64, done string, do func(*monitor.Group, int64) error) (*monitorpb.MonitorInfo, error) {
 	c, err := m.caller(ctx, access.Operator)
 	if err != nil {
 		return nil, err
 	}
 	if id < 1 {
-		return nil, badArgument("id", "%d is no id of a monitor: they begin with 1", id)
+		return nil, badArgument("id", "%d is not an id of a monitor: ids begin with 1", id)
 	}
 	if err := do(m.group, id); err != nil {
 		return nil, err
@@ -153,7 +153,7 @@ func (m *Monitor) change(ctx context.Context, id int64, done string, do func(*mo
 	m.log.Info("monitor "+done, "id", id, "role", c.Role, "client", c.Remote)
 	info, err := m.group.Get(id)
 	if err != nil {
-		return nil, nil // it was unregistered, here or meanwhile
+		return nil, nil // unregistered, by this call or another one
 	}
 	return infoMessage(info), nil
 }
@@ -179,7 +179,7 @@ func infoMessage(i monitor.Info) *monitorpb.MonitorInfo {
 	}
 }
 
-// finite drops what JSON cannot carry.
+// finite returns 0 for values that JSON cannot represent.
 func finite(v float64) float64 {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return 0

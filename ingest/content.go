@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// format tells how an event is encoded.
+// format is the encoding of an event.
 type format uint8
 
 const (
@@ -14,7 +14,7 @@ const (
 	formatJSON
 )
 
-// contentTypes are those that publishers of 2016 to today use.
+// contentTypes are those that publishers have used since 2016.
 var contentTypes = [...]struct {
 	name   string
 	format format
@@ -25,12 +25,12 @@ var contentTypes = [...]struct {
 	{"application/octet-stream", formatProto},
 }
 
-// formatOf tells the format by the content type in the header, and if there is
-// none by the first byte. It is formatNone if the content type is another one.
+// formatOf returns the format that the content type in the header names, or
+// formatNone if it names another one. Without a content type the first byte decides.
 func formatOf(header map[string]string, body []byte) format {
 	ct := contentType(header)
 	if ct == "" {
-		// An event in protobuf never begins with a group of number 15.
+		// In protobuf "{" would begin a group with number 15, which no event has.
 		if len(body) > 0 && body[0] == '{' {
 			return formatJSON
 		}
@@ -46,7 +46,7 @@ func formatOf(header map[string]string, body []byte) format {
 	return formatNone
 }
 
-// contentType returns the value of the header Content-Type, in any case.
+// contentType returns the header Content-Type, whatever the case of its name.
 func contentType(header map[string]string) string {
 	const name = "Content-Type"
 	if ct := header[name]; ct != "" {
@@ -60,8 +60,8 @@ func contentType(header map[string]string) string {
 	return ""
 }
 
-// unframe takes off the frame that go-micro's gRPC codec puts around a message:
-// a zero byte, which no message begins with, and the length.
+// stripGRPCFrame removes the prefix that go-micro's gRPC codec writes before a
+// message: a zero byte, which no message begins with, and the length.
 func stripGRPCFrame(body []byte) []byte {
 	const frame = 5
 	if len(body) >= frame && body[0] == 0 &&

@@ -7,19 +7,19 @@ import (
 	"github.com/microhq/monitor-srv/store"
 )
 
-// Counters tell what became of the messages since Events was made. For each
-// topic, Received is the sum of the other counts and of what is still queued.
+// Counters count messages since Events was made. For each topic, Received is the
+// sum of Accepted, Stale, Refused, Rejected and Dropped and of the queued messages.
 type Counters struct {
-	// Topics holds one entry for each topic of the bus.
+	// Topics has one entry for each topic of the bus.
 	Topics map[string]TopicCounters
-	// Rejected counts messages by reason, every reason being there: too_large,
+	// Rejected counts messages by reason. It has an entry for each reason: too_large,
 	// content_type, malformed, no_service, no_node, no_id, bad_identity, internal.
 	Rejected map[string]uint64
-	// Repaired counts messages that were taken after a repair, by what was
-	// repaired; one message may count for several.
+	// Repaired counts accepted messages by what was repaired in them. One message
+	// may count for several repairs.
 	Repaired map[string]uint64
-	// Dropped counts messages for which the queue had no room, by what they were:
-	// status, failing (checks with ERROR or WARNING), check, stats.
+	// Dropped counts messages that the queue dropped, by category: status, failing
+	// (checks with ERROR or WARNING), check, stats.
 	Dropped map[string]uint64
 }
 
@@ -27,21 +27,21 @@ type Counters struct {
 type TopicCounters struct {
 	// Received messages, and the bytes of their bodies.
 	Received, Bytes uint64
-	// Accepted changed what is known. Stale were older than what is known,
-	// Refused were of a new key for which the store has no room.
-	Accepted, Stale, Refused uint64
-	// Rejected could not be taken. Dropped were taken, but the queue was full.
+	// Outcomes of the store: Accepted changed the state, Stale were older than the
+	// state, Refused had a new key for which the store has no room.
+	Accepted, Outdated, Refused uint64
+	// Rejected are invalid. Dropped are valid, but the queue was full.
 	Rejected, Dropped uint64
 }
 
-// topics of the bus by the kind of their events.
+// topics of the bus, by kind of event.
 var topics = [...]string{
 	store.KindCheck:  health.TopicHealthCheck,
 	store.KindStatus: health.TopicStatus,
 	store.KindStats:  health.TopicStats,
 }
 
-// counters is what Counters are made from.
+// counts are the live counts behind Counters.
 type counts struct {
 	topics   [len(topics)]topicCounts
 	rejected [reasons]atomic.Uint64
@@ -91,7 +91,7 @@ func (c *topicCounts) snapshot() TopicCounters {
 		Received: c.received.Load(),
 		Bytes:    c.bytes.Load(),
 		Accepted: c.outcomes[store.Accepted].Load(),
-		Stale:    c.outcomes[store.Stale].Load(),
+		Outdated: c.outcomes[store.Outdated].Load(),
 		Refused:  c.outcomes[store.Refused].Load(),
 		Rejected: c.rejected.Load(),
 		Dropped:  c.dropped.Load(),

@@ -5,34 +5,35 @@ import (
 
 	"github.com/microhq/monitor-srv/health"
 	"github.com/microhq/monitor-srv/store"
+	"github.com/microhq/monitor-srv/text"
 	"github.com/microhq/monitor-srv/wire"
 )
 
-// decoder turns the bytes of one message into an event. What it returns points
-// into the message and into the decoder, and is valid until the next decode.
+// decoder turns the bytes of one message into an event. The event points into the
+// message and into the decoder, and is valid until the next decode.
 //
-// It scans the wire format and does not build messages: an event that needs no
-// repair, as nearly all, costs no allocation. An event is either rejected or
-// such that every answer about it can be encoded.
+// It scans the wire format without building messages, so an event that needs no
+// repair, like nearly all, costs no allocation. An accepted event can be encoded in
+// every answer.
 type decoder struct {
 	transcoders *transcoders
 
 	event   store.Event
 	repairs repairs
 
-	nodes       int       // nodes in the service
-	node        []byte    // bytes of the first one
-	hasService  bool      // there was a service
+	nodes       int       // in the service
+	node        []byte    // bytes of the first node
+	hasService  bool      // the message has a service
 	metadata    wire.Span // in node
 	badMetadata bool      // metadata needs a repair
 
-	bodyBuf     []byte // body of an event that needed a repair
-	metadataBuf []byte // the same for metadata
+	bodyBuf     []byte // a repaired body
+	metadataBuf []byte // repaired metadata
 	entries     mapEntries
-	wireBuf     []byte // an event that came as JSON
+	wireBuf     []byte // an event in JSON, converted
 }
 
-// decode decodes one message of the kind.
+// decode decodes one message in protobuf.
 func (d *decoder) decode(kind store.Kind, msg []byte) rejection {
 	d.reset(kind)
 	var rej rejection
@@ -58,7 +59,7 @@ func (d *decoder) reset(kind store.Kind) {
 	d.bodyBuf, d.metadataBuf = d.bodyBuf[:0], d.metadataBuf[:0]
 }
 
-// release lets go of the message, and of buffers that a rare large one made.
+// release drops references to the message, and the buffers of a rare large one.
 func (d *decoder) release() {
 	const enough = 16 << 10
 	d.event, d.node = store.Event{}, nil
@@ -70,7 +71,7 @@ func (d *decoder) release() {
 	}
 }
 
-// readService reads a Service. If a message holds several, they add up, as for
+// readService reads a Service. Several in one message are merged, as by
 // proto.Unmarshal.
 func (d *decoder) readService(msg []byte) rejection {
 	d.hasService = true
@@ -87,7 +88,7 @@ func (d *decoder) readService(msg []byte) rejection {
 		case wire.ServiceVersion<<3 | wire.Bytes:
 			d.event.Version = f.Bytes
 		case wire.ServiceNodes<<3 | wire.Bytes:
-			// An event speaks of one node.
+			// An event is about one node.
 			d.nodes++
 			if d.nodes > 1 {
 				d.repairs.add(repairNodes)
@@ -127,7 +128,8 @@ func (d *decoder) readNode(msg []byte) rejection {
 	return rejection{}
 }
 
-// identity checks what makes the key, and settles what is known of the node.
+// checkIdentity checks the parts of the key, and sets address and metadata of the
+// node.
 func (d *decoder) checkIdentity() rejection {
 	e := &d.event
 	switch {
@@ -159,20 +161,19 @@ func (d *decoder) checkIdentity() rejection {
 }
 
 const (
-	// maxAddress is what a host name of DNS and a port may have, rounded up.
+	// maxAddress is the size of the longest DNS name and a port, rounded up.
 	maxAddress = 272
-	// maxMetadata holds for the metadata of a node in all. 10,000 nodes with that
-	// much take 40 MiB.
+	// maxMetadata bounds the metadata of a node: 10,000 nodes take 40 MiB at most.
 	maxMetadata = 4 << 10
 )
 
-// mended reports whether an identity field holds the replacement character: in
-// an event whose bytes had to be replaced before it could be decoded, two
-// different keys may have become one.
+// identityReplaced reports whether a part of the key contains the replacement
+// character. If bytes were replaced before decoding, two different keys may have
+// become the same.
 func (d *decoder) identityReplaced() bool {
 	e := &d.event
 	for _, b := range [][]byte{e.Service, e.Version, e.Node, e.ID} {
-		if bytes.Contains(b, []byte(replacement)) {
+		if bytes.Contains(b, []byte(text.Replacement)) {
 			return true
 		}
 	}

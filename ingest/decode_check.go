@@ -6,7 +6,7 @@ import (
 	"github.com/microhq/monitor-srv/wire"
 )
 
-// check reads a HealthCheck.
+// decodeCheck decodes a HealthCheck.
 func (d *decoder) decodeCheck(msg []byte) rejection {
 	e := &d.event
 	var f wire.Field
@@ -65,7 +65,7 @@ func (d *decoder) unknownEnum() {
 	d.event.Status = 0
 }
 
-// rebuildCheck writes the body anew, with repairs, from a well-formed message.
+// rebuildCheck rebuilds the body of a well-formed message with repairs.
 func (d *decoder) rebuildCheck(msg []byte) {
 	d.bodyBuf = d.rebuildMap(d.bodyBuf, msg, wire.HealthCheckResults, health.MaxResultsTotal)
 	if text := d.repairText(wire.LastBytes(msg, wire.HealthCheckError), health.MaxText); len(text) > 0 {

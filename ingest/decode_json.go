@@ -11,11 +11,12 @@ import (
 
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"github.com/microhq/monitor-srv/store"
+	"github.com/microhq/monitor-srv/text"
 	"github.com/microhq/monitor-srv/wire"
 )
 
-// decodeJSON decodes one message of the kind that is JSON, as protojson or as
-// encoding/json writes it. Members that are not known are ignored.
+// decodeJSON decodes one message in JSON, as protojson or encoding/json write it.
+// Unknown members are ignored.
 func (d *decoder) decodeJSON(kind store.Kind, msg []byte) rejection {
 	valid := utf8.Valid(msg)
 	if valid {
@@ -25,10 +26,10 @@ func (d *decoder) decodeJSON(kind store.Kind, msg []byte) rejection {
 			return d.decode(kind, wire)
 		}
 	} else {
-		msg = bytes.ToValidUTF8(msg, []byte(replacement))
+		msg = bytes.ToValidUTF8(msg, []byte(text.Replacement))
 	}
-	if whole, torn := repairSurrogates(msg); torn {
-		msg, valid = whole, false
+	if repaired, replaced := repairSurrogates(msg); replaced {
+		msg, valid = repaired, false
 	}
 	m := newMessage(kind)
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(msg, m); err != nil {
@@ -50,12 +51,12 @@ func (d *decoder) decodeJSON(kind store.Kind, msg []byte) rejection {
 	return rejection{}
 }
 
-// wholePairs replaces escapes that are half of a surrogate pair, and reports whether
-// there were any. They stand for no character, so protojson refuses the whole
-// message; programs in JavaScript write them where they cut a text within one.
-func repairSurrogates(msg []byte) (whole []byte, torn bool) {
+// repairSurrogates replaces escapes that are half of a surrogate pair, and reports
+// whether there were any. protojson refuses a message that has one. JavaScript
+// programs write them when they cut a text within a pair.
+func repairSurrogates(msg []byte) (repaired []byte, replaced bool) {
 	const size = 6 // of \u and four digits
-	whole = msg
+	repaired = msg
 	for i := 0; i < len(msg); {
 		if msg[i] != '\\' {
 			i++
@@ -69,16 +70,17 @@ func repairSurrogates(msg []byte) (whole []byte, torn bool) {
 			i += 2 * size
 			continue
 		}
-		if !torn {
-			whole, torn = bytes.Clone(msg), true
+		if !replaced {
+			repaired, replaced = bytes.Clone(msg), true
 		}
-		copy(whole[i:], `\ufffd`)
+		copy(repaired[i:], `\ufffd`)
 		i += size
 	}
-	return whole, torn
+	return repaired, replaced
 }
 
-// escapedUnit returns the code unit that b begins with as an escape of JSON, or -1.
+// escapedUnit returns the UTF-16 code unit of the JSON escape that b begins with, or
+// -1 if there is none.
 func escapedUnit(b []byte) rune {
 	const size = 6 // of \u and four digits
 	if len(b) < size || b[0] != '\\' || b[1] != 'u' {
@@ -91,7 +93,7 @@ func escapedUnit(b []byte) rune {
 	return rune(n)
 }
 
-// shapes of the messages by the kind of their events.
+// transcoders of the messages, by kind of event.
 type transcoders [len(topics)]*wire.Transcoder
 
 func newTranscoders() *transcoders {

@@ -10,7 +10,7 @@ import (
 	"github.com/microhq/monitor-srv/wire"
 )
 
-// stats reads a Stats.
+// decodeStats decodes a Stats.
 func (d *decoder) decodeStats(msg []byte) rejection {
 	e := &d.event
 	var f wire.Field
@@ -142,8 +142,8 @@ func (s *statsScan) metrics(msg []byte) bool {
 // isDuration reports whether v can be a duration.
 func isDuration(v float64) bool { return v >= 0 && !math.IsInf(v, 1) }
 
-// rebuildStats writes the body anew, with repairs, from a well-formed message
-// that holds so many endpoints.
+// rebuildStats rebuilds the body of a well-formed message with repairs. The message
+// has the given number of endpoints.
 func (d *decoder) rebuildStats(msg []byte, endpoints int) {
 	room := endpoints
 	if endpoints > health.MaxEndpoints {
@@ -203,7 +203,7 @@ func (u *usage) append(b []byte) []byte {
 	return b
 }
 
-// side returns the side of an endpoint, SERVER if the number is not known.
+// repairSide returns the side of an endpoint, SERVER if the number is unknown.
 func (d *decoder) repairSide(v uint64) healthpb.Endpoint_Side {
 	side := healthpb.Endpoint_Side(int32(v))
 	if _, ok := healthpb.Endpoint_Side_name[int32(side)]; !ok {

@@ -6,7 +6,7 @@ import (
 	"github.com/microhq/monitor-srv/wire"
 )
 
-// status reads a Status.
+// decodeStatus decodes a Status.
 func (d *decoder) decodeStatus(msg []byte) rejection {
 	e := &d.event
 	var f wire.Field

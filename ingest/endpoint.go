@@ -9,18 +9,18 @@ import (
 	"github.com/microhq/monitor-srv/wire"
 )
 
-// maxEndpointName holds for the service and for the method of an endpoint.
+// maxEndpointName bounds the service and the method of an endpoint, each.
 const maxEndpointName = 256
 
-// endpoint is an Endpoint, with its metrics for errors, success and dropped,
-// which are fields 3 to 5.
+// endpoint is an Endpoint. Its metrics are those for errors, success and dropped,
+// in the order of their numbers.
 type endpoint struct {
 	service, method []byte
 	metrics         [3]metrics
 	side            healthpb.Endpoint_Side
 }
 
-// endpoint reads a well-formed Endpoint and repairs it.
+// repairEndpoint reads a well-formed Endpoint and repairs it.
 func (d *decoder) repairEndpoint(msg []byte) (p endpoint) {
 	var f wire.Field
 	for len(msg) > 0 {
@@ -46,14 +46,14 @@ func (d *decoder) repairEndpoint(msg []byte) (p endpoint) {
 	return p
 }
 
-// add adds the metrics of q, whatever its side.
+// add adds the metrics of q. It ignores the side of q.
 func (p *endpoint) add(q endpoint) {
 	for i := range p.metrics {
 		p.metrics[i].add(q.metrics[i])
 	}
 }
 
-// append appends p as field 9 of Stats.
+// append appends p to the endpoints of a Stats.
 func (p *endpoint) append(b []byte) []byte {
 	return wire.AppendMessage(b, wire.StatsEndpoints, func(b []byte) []byte {
 		if len(p.service) > 0 {
@@ -94,7 +94,7 @@ func (m *metrics) read(msg []byte) {
 	}
 }
 
-// mend sets to zero what cannot be, and reports whether there was such.
+// zeroInvalid sets invalid values to zero, and reports whether there were any.
 func (m *metrics) zeroInvalid() (bad bool) {
 	if m.count < 0 {
 		m.count, bad = 0, true
@@ -107,8 +107,8 @@ func (m *metrics) zeroInvalid() (bad bool) {
 	return bad
 }
 
-// add makes m the metrics of the requests of both. The mean and the deviation
-// are exact; upper95 is the larger one, which no more than 5 % exceed.
+// add makes m the metrics of the requests of both. Mean and deviation are exact.
+// upper95 is the larger of both, which at most 5 % of the requests exceed.
 func (m *metrics) add(q metrics) {
 	n, k := float64(m.count), float64(q.count)
 	m.count += q.count

@@ -10,36 +10,37 @@ import (
 
 	"go-micro.dev/v4/broker"
 
+	"github.com/microhq/monitor-srv/loglimit"
 	"github.com/microhq/monitor-srv/store"
 )
 
-// Putter takes events: a *store.Store.
+// Putter stores events. *store.Store implements it.
 type Putter interface {
 	Put(*store.Event) store.Outcome
 }
 
-// EventsConfig configures Events.
+// Config of Events.
 type Config struct {
-	// Store takes the events. Required.
+	// Store is where the events go. Required.
 	Store Putter
-	// Log gets at most one line in ten seconds for each reason. slog.Default()
-	// if nil.
+	// Log gets at most one line in ten seconds for each reason, slog.Default() if
+	// nil.
 	Log *slog.Logger
-	// MaxQueued is how many messages may wait for the store, 65,536 if zero.
+	// MaxQueued bounds the messages in the queue, 65,536 if zero.
 	MaxQueued int
-	// MaxQueuedBytes is how much memory they may take, 64 MiB if zero.
+	// MaxQueuedBytes bounds their memory, 64 MiB if zero.
 	MaxQueuedBytes int
-	// DrainTimeout is how long Run may go on after its context has ended, to
-	// hand over what waits. 2 s if zero.
+	// DrainTimeout bounds how long Run empties the queue after its context has
+	// ended, 2 s if zero.
 	DrainTimeout time.Duration
 }
 
-// Events takes what services publish and hands it to the store. See NewEvents.
+// Events receives what services publish and puts it in the store. See NewEvents.
 type Events struct {
 	cfg         Config
 	queue       *queue
 	counts      counts
-	limiter     limiter
+	limiter     loglimit.Limiter
 	items       items
 	transcoders *transcoders
 	decoders    sync.Pool // of *decoder
@@ -48,7 +49,7 @@ type Events struct {
 	subs []broker.Subscriber // guarded by mu
 }
 
-// NewEvents returns Events that wait for Subscribe and Run.
+// NewEvents returns Events. Call Subscribe and Run.
 func NewEvents(cfg Config) *Events {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
@@ -69,10 +70,10 @@ func NewEvents(cfg Config) *Events {
 	}
 }
 
-// Subscribe subscribes once to each topic of the bus, without a queue name: every
-// replica sees every event. If one subscription fails there is none. A second
-// call without Unsubscribe in between is an error, because the brokers of
-// go-micro run each message once for each subscription.
+// Subscribe subscribes once to each topic of the bus, without a queue name, so that
+// every replica sees every event. If one subscription fails, the others are ended. A
+// second call without Unsubscribe in between is an error, because go-micro's brokers
+// would deliver each message twice.
 func (e *Events) Subscribe(b broker.Broker) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -89,8 +90,8 @@ func (e *Events) Subscribe(b broker.Broker) error {
 	return nil
 }
 
-// Unsubscribe ends the subscriptions, if there are any. Messages that the broker
-// had handed over before are still taken.
+// Unsubscribe ends the subscriptions, if there are any. Messages received before are
+// still processed.
 func (e *Events) Unsubscribe() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -108,29 +109,28 @@ func (e *Events) unsubscribeLocked() error {
 	return errors.Join(errs...)
 }
 
-// Counters returns what was counted.
+// Counters returns the counters since Events was made.
 func (e *Events) Counters() Counters {
 	return e.counts.snapshot(e.queue.drops())
 }
 
-// QueueState tells how the queue in front of the store is.
+// QueueState is the state of the queue before the store.
 type QueueState struct {
-	// Depth is how many messages wait, Bytes the memory they take.
+	// Depth is the number of queued messages, Bytes the memory they take.
 	Depth, Bytes int
-	// DroppingSince is when dropping began; zero if none was dropped in the last
-	// ten seconds.
+	// DroppingSince is when the queue began to drop messages; zero if it dropped none
+	// in the last ten seconds.
 	DroppingSince time.Time
 }
 
-// State returns how the queue is.
+// State returns the state of the queue.
 func (e *Events) State() QueueState {
 	depth, size, since := e.queue.state()
 	return QueueState{Depth: depth, Bytes: size, DroppingSince: since}
 }
 
-// Run hands what waits to the store until ctx ends. It then takes nothing more,
-// goes on with what waits for at most DrainTimeout, and drops the rest. It
-// returns nil.
+// Run puts queued events in the store until ctx ends. Then it closes the queue,
+// empties it for at most DrainTimeout, and drops the rest. It returns nil.
 func (e *Events) Run(ctx context.Context) error {
 	batch := make([]*item, 0, batchCount)
 	for ctx.Err() == nil {
@@ -150,7 +150,7 @@ func (e *Events) Run(ctx context.Context) error {
 
 func (e *Events) drain() {
 	e.queue.close()
-	// Few at once: the store may be slow, and the time is short.
+	// Small batches: the store may be slow, and the time is short.
 	batch := make([]*item, 0, 16)
 	for end := time.Now().Add(e.cfg.DrainTimeout); time.Now().Before(end); {
 		batch = e.queue.take(batch)
@@ -170,7 +170,7 @@ func (e *Events) put(batch []*item) {
 	}
 }
 
-// putOne survives a fault of the store: the next event may be fine.
+// putOne recovers from a panic of the store: the next event may be fine.
 func (e *Events) putOne(it *item) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -53,7 +53,7 @@ func checkSum(t *testing.T, c Counters, queued int) {
 	sum := queued
 	received := 0
 	for _, n := range c.Topics {
-		sum += int(n.Accepted + n.Stale + n.Refused + n.Rejected + n.Dropped)
+		sum += int(n.Accepted + n.Outdated + n.Refused + n.Rejected + n.Dropped)
 		received += int(n.Received)
 	}
 	if sum != received {
@@ -119,7 +119,7 @@ func TestBlockedStoreKeepsStatusesAndFailuresAndRecovers(t *testing.T) {
 
 func TestRunDrainsWhatWaitsAndThenTakesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &putter{block: func(*store.Event) store.Outcome { time.Sleep(time.Millisecond); return store.Stale }}
+		p := &putter{block: func(*store.Event) store.Outcome { time.Sleep(time.Millisecond); return store.Outdated }}
 		events := NewEvents(Config{Store: p, Log: testkit.QuietLog()})
 		wire := wireOf(t, typicalCheck())
 		for range 100 {
@@ -132,7 +132,7 @@ func TestRunDrainsWhatWaitsAndThenTakesNothing(t *testing.T) {
 		}
 		events.receive(store.KindCheck, protobuf, wire)
 		c := events.Counters()
-		want := TopicCounters{Received: 101, Bytes: uint64(101 * len(wire)), Stale: 100, Dropped: 1}
+		want := TopicCounters{Received: 101, Bytes: uint64(101 * len(wire)), Outdated: 100, Dropped: 1}
 		if diff := cmp.Diff(want, c.Topics[health.TopicHealthCheck]); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}

@@ -9,10 +9,10 @@ import (
 	"github.com/microhq/monitor-srv/store"
 )
 
-// Deliver takes an event that does not come over the bus, such as one of this
-// instance about itself, which must be known here also while the broker is
-// away. It goes the way of every event. If the bus brings it again, that changes
-// nothing.
+// Inject processes an event that did not come over the bus, such as one of this
+// instance about itself, which must be in the store even if the broker is down. It
+// is decoded and queued like any other event. Receiving it again over the bus
+// changes nothing.
 func (e *Events) Inject(topic string, event proto.Message) error {
 	for kind, t := range topics {
 		if t != topic {
@@ -25,5 +25,5 @@ func (e *Events) Inject(topic string, event proto.Message) error {
 		e.receive(store.Kind(kind), map[string]string{"Content-Type": health.ContentType}, body)
 		return nil
 	}
-	return fmt.Errorf("delivering an event: no topic %q", topic)
+	return fmt.Errorf("injecting an event: unknown topic %q", topic)
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/microhq/monitor-srv/store"
 )
 
-// item is one event on its way through the queue, with a copy of all its bytes.
+// item is one queued event, with a copy of all its bytes.
 type item struct {
 	event    store.Event
 	data     []byte
@@ -15,12 +15,12 @@ type item struct {
 	next     *item
 }
 
-// itemSize is what an item needs beside its data, rounded up.
+// itemOverhead is the memory of an item without its data, rounded up.
 const itemOverhead = 320
 
 func (it *item) size() int { return itemOverhead + len(it.data) }
 
-// set makes it a copy of e.
+// set makes the item a copy of e.
 func (it *item) set(e *store.Event) {
 	it.event = *e
 	it.category = categoryOf(e)
@@ -48,8 +48,8 @@ func (it *item) set(e *store.Event) {
 // items is a pool of items.
 type items struct{ pool sync.Pool }
 
-// maxReused is how much data an item may keep in the pool. Nearly all events
-// have less, and a few large ones must not make the pool large.
+// maxPooledData bounds the data buffer that an item keeps in the pool. Nearly all
+// events are smaller, and a few large ones must not make the pool large.
 const maxPooledData = 1 << 10
 
 func (p *items) get() *item {
@@ -68,7 +68,7 @@ func (p *items) put(it *item) {
 	p.pool.Put(it)
 }
 
-// list is a queue of items, oldest first. Its zero value is empty.
+// list is a list of items, oldest first. The zero value is empty.
 type list struct{ head, tail *item }
 
 func (l *list) push(it *item) {

@@ -8,24 +8,24 @@ import (
 	"github.com/microhq/monitor-srv/store"
 )
 
-// class is how much an event matters when not all can be kept.
+// category of an event, which decides what is dropped when the queue is full.
 type category uint8
 
 const (
 	categoryStatus  category = iota // statuses of nodes
-	categoryFailing                 // checks that are not well
-	categoryCheck                   // the other checks
+	categoryFailing                 // checks with ERROR or WARNING
+	categoryCheck                   // other checks
 	categoryStats
 	categories
 )
 
-// String returns the name of the class in counters.
+// String returns the name of the category in counters and log lines.
 func (c category) String() string {
 	return [...]string{"status", "failing", "check", "stats"}[c]
 }
 
-// lane returns in which list of the queue the class waits; the higher, the less
-// it matters. Statuses and failing checks matter alike.
+// priority returns the priority of the category, 0 being the highest. Statuses and
+// failing checks have the same one.
 func (c category) priority() int { return [...]int{0, 0, 1, 2}[c] }
 
 const (
@@ -47,16 +47,17 @@ func categoryOf(e *store.Event) category {
 	return categoryCheck
 }
 
-// queue holds events until the store takes them. It is bounded by number and by
-// bytes; when it is full the oldest of what matters least goes, so that a failing
-// check outlives any number of checks that are well, and those any stats.
+// queue holds events until they are put in the store. It is bounded by number and
+// by bytes. When it is full, it drops the oldest event of the lowest priority, so
+// that no number of OK checks displaces a failing one, and no number of stats
+// displaces a check.
 //
-// Checks and statuses leave in the order in which they came, whatever their
-// class, because of two events of the same second the later one counts. Stats
-// have no such ties with them and leave when nothing else waits.
+// Checks and statuses leave in the order of arrival, whatever their priority, because
+// of two events with the same timestamp the later one counts. Stats leave when nothing
+// else is queued.
 type queue struct {
 	maxCount, maxBytes int
-	// wake holds a token while something may wait.
+	// wake has a value while the queue may not be empty.
 	wake chan struct{}
 
 	mu      sync.Mutex
@@ -66,7 +67,7 @@ type queue struct {
 	seq     uint64
 	closed  bool
 	dropped [categories]uint64
-	// since is when dropping began and last when it last happened.
+	// since is when dropping began, last when the last item was dropped.
 	since, last time.Time
 }
 
@@ -74,17 +75,17 @@ func newQueue(maxCount, maxBytes int) *queue {
 	return &queue{maxCount: maxCount, maxBytes: maxBytes, wake: make(chan struct{}, 1)}
 }
 
-// dropPause ends a time of dropping: so long without a drop.
+// dropWindow without a drop ends a period of dropping.
 const dropWindow = 10 * time.Second
 
-// push puts an item in, and returns what had to go for it: items that matter
-// less or as much and are older, or else the item itself.
+// push adds an item and returns the dropped ones: older items of the same or a lower
+// priority, or else the item itself.
 func (q *queue) push(it *item) (dropped list) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	lane := it.category.priority()
+	priority := it.category.priority()
 	for q.closed || q.count >= q.maxCount || q.bytes+it.size() > q.maxBytes {
-		victim := q.victimLocked(lane)
+		victim := q.victimLocked(priority)
 		if victim == nil {
 			q.dropLocked(it, &dropped)
 			return dropped
@@ -93,7 +94,7 @@ func (q *queue) push(it *item) (dropped list) {
 	}
 	q.seq++
 	it.seq = q.seq
-	q.lists[lane].push(it)
+	q.lists[priority].push(it)
 	q.count++
 	q.bytes += it.size()
 	select {
@@ -103,13 +104,13 @@ func (q *queue) push(it *item) (dropped list) {
 	return dropped
 }
 
-// victimLocked takes out the oldest item of the lane that matters least, if it does
-// not matter more than the given one.
-func (q *queue) victimLocked(lane int) *item {
+// victimLocked removes the oldest item of the lowest priority that is not higher than
+// the given one. It returns nil if there is none.
+func (q *queue) victimLocked(priority int) *item {
 	if q.closed {
 		return nil
 	}
-	for i := priorities - 1; i >= lane; i-- {
+	for i := priorities - 1; i >= priority; i-- {
 		if it := q.popLocked(i); it != nil {
 			return it
 		}
@@ -127,8 +128,8 @@ func (q *queue) dropLocked(it *item, dropped *list) {
 	dropped.push(it)
 }
 
-func (q *queue) popLocked(lane int) *item {
-	it := q.lists[lane].pop()
+func (q *queue) popLocked(priority int) *item {
+	it := q.lists[priority].pop()
 	if it != nil {
 		q.count--
 		q.bytes -= it.size()
@@ -136,15 +137,15 @@ func (q *queue) popLocked(lane int) *item {
 	return it
 }
 
-// A batch is taken at once, so that the lock is taken once for many events. Its
-// bytes are out of the queue's bound and therefore have their own.
+// Batches save locking. The bytes of a batch are no longer in the queue's bound and
+// have a bound of their own.
 const (
 	batchCount = 256
 	batchBytes = 1 << 20
 )
 
-// take fills batch with the next items as far as it has room, with at least one
-// if there is one.
+// take fills batch with the next items, up to its capacity and batchBytes, but with
+// at least one if the queue is not empty.
 func (q *queue) take(batch []*item) []*item {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -178,7 +179,7 @@ func (q *queue) close() {
 	q.closed = true
 }
 
-// discard drops all that waits, and returns it.
+// discard drops all items and returns them.
 func (q *queue) discard() (dropped list) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -190,7 +191,7 @@ func (q *queue) discard() (dropped list) {
 	return dropped
 }
 
-// state returns how full the queue is, and since when it has been dropping.
+// state returns how full the queue is, and since when it has been dropping items.
 func (q *queue) state() (count, bytes int, since time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -1,6 +1,6 @@
 package ingest
 
-// reason tells why an event was rejected.
+// reason is why an event is rejected.
 type reason uint8
 
 const (
@@ -31,14 +31,13 @@ func (r reason) String() string {
 	}[r]
 }
 
-// rejection is a reason with the place in the message. Its zero value says that
-// the event is fine.
+// rejection is a reason with the place in the message. The zero value means accepted.
 type rejection struct {
 	reason reason
 	place  string
 }
 
-// repair is what had to be mended in an event that was taken.
+// repair is a kind of repair of an accepted event.
 type repair uint8
 
 const (
@@ -67,7 +66,7 @@ func (r repair) String() string {
 	}[r]
 }
 
-// repairs is a set of repairs: each is counted once for an event.
+// repairs is a set. Each repair counts once for an event.
 type repairs uint16
 
 func (s *repairs) add(r repair)     { *s |= 1 << r }

@@ -9,8 +9,8 @@ import (
 	"github.com/microhq/monitor-srv/store"
 )
 
-// receiver returns the handler of one topic. It never fails: the brokers write a
-// line for each error, and nobody could act on it.
+// brokerHandler returns the handler of one topic. It never returns an error: the
+// brokers would log each one, and nobody could act on it.
 func (e *Events) brokerHandler(kind store.Kind) broker.Handler {
 	return func(ev broker.Event) error {
 		var header map[string]string
@@ -23,13 +23,13 @@ func (e *Events) brokerHandler(kind store.Kind) broker.Handler {
 	}
 }
 
-// receive takes one message. Neither header nor body is kept.
+// receive processes one message. It retains neither header nor body.
 func (e *Events) receive(kind store.Kind, header map[string]string, body []byte) {
 	topic := &e.counts.topics[kind]
 	topic.received.Add(1)
 	topic.bytes.Add(uint64(len(body)))
-	// A fault of ours in one message must not end the process: some brokers call
-	// the handler in a bare goroutine.
+	// A panic must not end the process: some brokers call the handler in a goroutine
+	// without recover.
 	defer func() {
 		if p := recover(); p != nil {
 			e.reject(kind, rejection{internal, fmt.Sprint(p)})
@@ -51,7 +51,7 @@ func (e *Events) receive(kind store.Kind, header map[string]string, body []byte)
 	e.decoders.Put(d)
 }
 
-// message chooses the decoding of one message.
+// decodeMessage decodes one message by its format.
 func (d *decoder) decodeMessage(kind store.Kind, header map[string]string, body []byte) rejection {
 	if len(body) > health.MaxEventSize {
 		return rejection{tooLarge, fmt.Sprintf("%d bytes", len(body))}
@@ -68,19 +68,19 @@ func (d *decoder) decodeMessage(kind store.Kind, header map[string]string, body 
 func (e *Events) reject(kind store.Kind, rej rejection) {
 	e.counts.topics[kind].rejected.Add(1)
 	e.counts.rejected[rej.reason].Add(1)
-	if times, ok := e.limiter.allow(rej.reason.String()); ok {
+	if suppressed, ok := e.limiter.Allow(rej.reason.String()); ok {
 		const enough = 200
 		e.cfg.Log.Warn("event rejected", "topic", topics[kind], "reason", rej.reason.String(),
-			"at", rej.place[:min(len(rej.place), enough)], "times", times)
+			"at", rej.place[:min(len(rej.place), enough)], "times", suppressed+1)
 	}
 }
 
-// drop accounts for items that the queue had no room for.
+// drop counts items that the queue dropped.
 func (e *Events) drop(dropped list) {
 	for it := dropped.pop(); it != nil; it = dropped.pop() {
 		e.counts.topics[it.event.Kind].dropped.Add(1)
-		if times, ok := e.limiter.allow(it.category.String()); ok {
-			e.cfg.Log.Warn("events dropped before the store took them", "what", it.category.String(), "times", times)
+		if suppressed, ok := e.limiter.Allow(it.category.String()); ok {
+			e.cfg.Log.Warn("events dropped from the queue", "what", it.category.String(), "times", suppressed+1)
 		}
 		e.items.put(it)
 	}

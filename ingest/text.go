@@ -6,14 +6,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/text"
 )
 
-// replacement stands for bytes that are not UTF-8.
-const replacement = "\uFFFD"
-
-// identity reports whether b may be part of a key: valid UTF-8 without control
-// characters. Such parts are never repaired, because two different keys could
-// become one.
+// validIdentity reports whether b may be part of a key: valid UTF-8 without control
+// characters. Parts of keys are never repaired, because two different keys could
+// become the same.
 func validIdentity(b []byte) bool {
 	for i, c := range b {
 		if c >= utf8.RuneSelf {
@@ -37,15 +35,15 @@ func validIdentityRunes(b []byte) bool {
 	return true
 }
 
-// clean reports whether free text needs no repair.
+// validText reports whether a text needs no repair.
 func validText(b []byte, limit int) bool { return len(b) <= limit && utf8.Valid(b) }
 
-// text returns b repaired: invalid UTF-8 replaced, and cut on a rune boundary
-// with a mark so that it holds at most limit bytes.
+// repairText returns b with invalid UTF-8 replaced, and cut on a rune boundary with
+// a mark to at most limit bytes.
 func (d *decoder) repairText(b []byte, limit int) []byte {
 	if !utf8.Valid(b) {
 		d.repairs.add(repairUTF8)
-		b = bytes.ToValidUTF8(b, []byte(replacement))
+		b = bytes.ToValidUTF8(b, []byte(text.Replacement))
 	}
 	if len(b) <= limit {
 		return b

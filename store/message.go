@@ -10,7 +10,7 @@ import (
 	"github.com/microhq/monitor-srv/wire"
 )
 
-// unmarshal reads wire bytes that were validated before they were stored.
+// unmarshal decodes wire bytes that were validated before they were stored.
 func unmarshal(body string, m proto.Message) {
 	if err := proto.Unmarshal([]byte(body), m); err != nil {
 		proto.Reset(m)
@@ -69,7 +69,7 @@ func (n NodeStatus) Proto() *healthpb.Status {
 	return m
 }
 
-// Proto returns the figures as a message.
+// Proto returns the stats as a message.
 func (n NodeStats) Proto() *healthpb.Stats {
 	m := &healthpb.Stats{}
 	unmarshal(n.body, m)

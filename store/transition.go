@@ -8,7 +8,7 @@ import (
 	"github.com/microhq/monitor-srv/wire"
 )
 
-// judgement is a status, or what comes after all statuses.
+// judgement is a status, MISSING or FORGOTTEN.
 type judgement uint8
 
 const (
@@ -34,8 +34,8 @@ type cause uint8
 const (
 	firstReport cause = iota
 	reported
-	fellSilent
-	onlyOlder
+	wentStale
+	onlyOutdated
 	wentMissing
 	forgottenMissing
 	forgottenStopped
@@ -43,14 +43,14 @@ const (
 	withdrawn
 )
 
-// words tells the cause to people. The durations are those of the record.
-func (c cause) words(past, limit time.Duration) string {
+// text describes the cause for people. The durations are those of the record.
+func (c cause) text(past, limit time.Duration) string {
 	switch c {
 	case firstReport:
 		return "first report"
-	case fellSilent:
+	case wentStale:
 		return "silent for " + past.String() + " (interval " + limit.String() + ")"
-	case onlyOlder:
+	case onlyOutdated:
 		return "only events older than the newest for " + past.String() + " (interval " + limit.String() + ")"
 	case wentMissing:
 		return "missing: silent for " + past.String() + " (ttl " + limit.String() + ")"
@@ -66,8 +66,8 @@ func (c cause) words(past, limit time.Duration) string {
 	return "reported"
 }
 
-// record is a Transition as the ring holds it; its strings are shared with the
-// entries. Its sequence number is given by its place.
+// record is a Transition in the ring. It shares its strings with the entries. Its place
+// is its sequence number.
 type record struct {
 	unixNano                   int64
 	service, version, node, id string
@@ -83,7 +83,7 @@ func (r *record) transition(seq int64) Transition {
 		Seq: seq, Time: time.Unix(0, r.unixNano), Kind: r.kind,
 		Service: r.service, Version: r.version, Node: r.node, ID: r.id,
 		From: r.from.name(r.kind), To: r.to.name(r.kind),
-		Why:   r.cause.words(time.Duration(r.past)*time.Second, time.Duration(r.limit)*time.Second),
+		Why:   r.cause.text(time.Duration(r.past)*time.Second, time.Duration(r.limit)*time.Second),
 		Error: r.error,
 	}
 }
@@ -94,8 +94,8 @@ func (q *TransitionQuery) selects(r *record) bool {
 		(q.ID == "" || q.ID == r.id)
 }
 
-// maxError is how much of an error a transition keeps, in bytes: a ring full of
-// the longest errors would take 64 MiB otherwise.
+// maxError bounds the error of a transition, in bytes: a ring full of the longest errors
+// would take 64 MiB otherwise.
 const maxError = 1024
 
 // errorOf returns the error in the body of a check, cut to maxError bytes.
@@ -106,7 +106,7 @@ func errorOf(body string) string {
 // cut shortens an error to maxError bytes.
 func cut(text string) string { return shorten(text, maxError) }
 
-// shorten cuts a text to most bytes, between two characters.
+// shorten cuts a text to most bytes, on a rune boundary.
 func shorten(text string, most int) string {
 	if len(text) <= most {
 		return text

@@ -13,7 +13,7 @@ import (
 	"github.com/microhq/monitor-srv/monitor"
 )
 
-// statusError is an error with the status that it is answered with.
+// statusError is an error with its HTTP status.
 type statusError struct {
 	status int
 	err    error
@@ -55,21 +55,21 @@ func fail(w http.ResponseWriter, err error) {
 	answerText(w, status, err.Error())
 }
 
-// answerText answers with one line for people.
+// answerText writes one line for people.
 func answerText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	// The client is gone if this fails; there is nobody left to tell.
+	// A failed write means that the client is gone.
 	_, _ = io.WriteString(w, text+"\n")
 }
 
-// answerWord answers 200 with a text that a program reads, without a line break.
+// answerWord writes 200 with a text for programs, without a line break.
 func answerWord(w http.ResponseWriter, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = io.WriteString(w, text)
 }
 
-// answerJSON answers 200 with a value that can be encoded.
+// answerJSON writes 200 with a value in JSON.
 func answerJSON(w http.ResponseWriter, v any) {
 	data, err := json.Marshal(v)
 	if err != nil {

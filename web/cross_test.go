@@ -143,7 +143,7 @@ func TestExtraHosts(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "http://a.example", "a b", "[::1", "a:b", "a/"} {
-		if _, err := Listen(t.Context(), Config{Address: "127.0.0.1:0", Hosts: []string{bad}}); err == nil || !strings.Contains(err.Error(), "is no name and no address") {
+		if _, err := Listen(t.Context(), Config{Address: "127.0.0.1:0", Hosts: []string{bad}}); err == nil || !strings.Contains(err.Error(), "is neither a host name nor an address") {
 			t.Errorf("%q: got %v", bad, err)
 		}
 	}

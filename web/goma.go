@@ -11,7 +11,7 @@ import (
 	"github.com/microhq/monitor-srv/monitor"
 )
 
-// gomaInfo is what goma tells of a monitor. Its id is a string.
+// gomaInfo is a monitor in goma's API. The id is a string.
 type gomaInfo struct {
 	ID      int64  `json:"id,string"`
 	Name    string `json:"name"`
@@ -45,7 +45,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request) {
 	answerJSON(w, newGomaInfo(info))
 }
 
-// idOf returns the id in the path. What is no number is the id of no monitor.
+// idOf returns the id in the path. It fails with ErrNotFound if that is not a number.
 func idOf(r *http.Request) (int64, error) {
 	text := r.PathValue("id")
 	id, err := strconv.ParseUint(text, 10, 63)
@@ -55,8 +55,7 @@ func idOf(r *http.Request) (int64, error) {
 	return int64(id), nil
 }
 
-// register starts the monitor of the definition in the body, and answers with
-// its id.
+// register starts the monitor that the body defines and answers with its id.
 func (s *Server) register(w http.ResponseWriter, r *http.Request, c access.Caller) {
 	text, err := readBody(r, "application/json")
 	if err != nil {
@@ -84,7 +83,7 @@ func (s *Server) unregister(w http.ResponseWriter, r *http.Request, c access.Cal
 	s.changeMonitor(w, r, c, "unregistered", s.cfg.Group.Unregister)
 }
 
-// control starts or stops a monitor, as the body says.
+// control starts or stops a monitor. The body is "start" or "stop".
 func (s *Server) control(w http.ResponseWriter, r *http.Request, c access.Caller) {
 	if _, err := idOf(r); err != nil {
 		fail(w, err)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Component tells how a component is: a named piece of the instance that can fail.
+// Component is the state of one component: a named piece of the instance that can fail.
 type Component struct {
 	Name string `json:"name"`
 	OK   bool   `json:"ok"`
@@ -29,14 +29,14 @@ type Report struct {
 	Components []Component `json:"parts"`
 }
 
-// Words of Report.Status.
+// Values of Report.Status.
 const (
 	StatusOK       = "ok"
 	StatusDegraded = "degraded"
 	StatusNotReady = "not ready"
 )
 
-// judge sets Status by the components.
+// judge sets Status from the components.
 func (r *Report) judge() {
 	r.Status = StatusOK
 	for _, c := range r.Components {
@@ -50,8 +50,8 @@ func (r *Report) judge() {
 	}
 }
 
-// healthz answers 200 as long as the process lives: a restart heals neither a
-// registry nor a broker that is away.
+// healthz answers 200 while the process runs: a restart repairs neither registry nor
+// broker.
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	s.writeReport(w, func(string) int { return http.StatusOK })
 }
@@ -74,6 +74,6 @@ func (s *Server) writeReport(w http.ResponseWriter, code func(status string) int
 	w.WriteHeader(code(report.Status))
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
-	// The client is gone if this fails; there is nobody left to tell.
+	// A failed write means that the client is gone.
 	_ = enc.Encode(report)
 }

@@ -124,7 +124,7 @@ func TestAPanicOfAChangeIsAnAnswer(t *testing.T) {
 			panic("a kind of somebody else's")
 		}
 	}})
-	w.want(registerCall(admin, definition("a")), 500, "the log of the service says why")
+	w.want(registerCall(admin, definition("a")), 500, "see the log of the service")
 	w.want(call{method: "GET", path: "/list"}, 200, "[]")
 	w.want(registerCall(admin, `{"name":"b","probe":{"type":"dns"}}`), 200)
 }

@@ -25,8 +25,7 @@ func (s *Server) setVerbosity(w http.ResponseWriter, r *http.Request, c access.C
 		return
 	}
 	before := s.cfg.Level.Level()
-	// Told at the level that silences nothing: who makes the log silent is to be
-	// seen in it.
+	// Log with the lower level, so that the log shows who raised it.
 	s.cfg.Level.Set(min(before, level))
 	s.cfg.Log.Warn("verbosity changed", "from", setting.LevelName(before), "to", setting.LevelName(level), "role", c.Role, "client", c.Remote)
 	s.cfg.Level.Set(level)
