@@ -31,7 +31,7 @@ type Process struct {
 
 // Run runs one command line and returns the exit code.
 func Run(ctx context.Context, args []string, p Process) int {
-	err := inWords(newApp(p).RunContext(ctx, args))
+	err := withFlags(newApp(p).RunContext(ctx, args))
 	if err == nil {
 		return ExitOK
 	}
@@ -43,15 +43,15 @@ func Run(ctx context.Context, args []string, p Process) int {
 	return ExitFailed
 }
 
-// inWords words errors about settings of an instance for those who set them by flags.
-func inWords(err error) error {
+// withFlags words an error about settings of an instance by the flags that set them.
+func withFlags(err error) error {
 	var s *service.SettingError
 	if !errors.As(err, &s) {
 		return err
 	}
 	words := s.Words(func(s service.Setting) string { return "--" + string(s) })
 	err = errors.New(strings.Replace(err.Error(), s.Error(), words, 1))
-	if s.InUse {
+	if s.Unusable {
 		return err
 	}
 	return usageError{err}

@@ -35,8 +35,8 @@ func (c condition) named(name string, needed bool) web.Component {
 	return web.Component{Name: name, OK: c.OK, Since: c.Since, Reason: c.Reason, Needed: needed}
 }
 
-// list returns the components as /healthz shows them, in their order.
-func list(components []component) []web.Component {
+// listComponents returns the components as /healthz shows them, in their order.
+func listComponents(components []component) []web.Component {
 	var all []web.Component
 	for _, c := range components {
 		if c.listed != nil {
@@ -48,8 +48,8 @@ func list(components []component) []web.Component {
 	return all
 }
 
-// checks returns the checks about components of a service.
-func checks(service string, components []component) []health.Check {
+// checksOf returns the checks about components of a service.
+func checksOf(service string, components []component) []health.Check {
 	var all []health.Check
 	for _, c := range components {
 		if c.description != "" {

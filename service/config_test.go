@@ -39,7 +39,7 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		c.change(&cfg)
 		err := cfg.Check()
 		var wrong *SettingError
-		if !errors.As(err, &wrong) || wrong.Setting != c.setting || wrong.InUse || !strings.HasPrefix(err.Error(), c.want) {
+		if !errors.As(err, &wrong) || wrong.Setting != c.setting || wrong.Unusable || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("got %+v (%v), want %s: %s", wrong, err, c.setting, c.want)
 		}
 	}
@@ -55,8 +55,8 @@ func TestSettingErrorIsWordedByWhoeverSetsIt(t *testing.T) {
 		t.Errorf("got %q", wrong.Words(flag))
 	}
 	cause := errors.New("taken")
-	err := inUse(HTTPAddress, "address", cause)
-	if !errors.As(err, &wrong) || !wrong.InUse || !errors.Is(err, cause) || wrong.Words(flag) != "taken; --http_address names another address" {
+	err := unusable(HTTPAddress, "address", cause)
+	if !errors.As(err, &wrong) || !wrong.Unusable || !errors.Is(err, cause) || wrong.Words(flag) != "taken; --http_address names another address" {
 		t.Errorf("got %+v", wrong)
 	}
 }

@@ -66,18 +66,18 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar
 	}
 	components := append(i.network.components(), queueComponent(i.events, started), storeComponent(i.store, started))
 	components = append(components, i.monitors.components()...)
-	if err := i.reporter.Add(checks(cfg.Server.Name, components)...); err != nil {
+	if err := i.reporter.Add(checksOf(cfg.Server.Name, components)...); err != nil {
 		return nil, err
 	}
 	i.web, err = web.Listen(ctx, web.Config{
 		Address: cfg.HTTP.Address, Hosts: cfg.HTTP.Hosts, Log: log,
 		Group: i.monitors.group, Policy: cfg.Policy, Level: level,
 		Report: func() web.Report {
-			return web.Report{Instance: i.node, Version: i.version, Started: started, Components: list(components)}
+			return web.Report{Instance: i.node, Version: i.version, Started: started, Components: listComponents(components)}
 		},
 	})
 	if err != nil {
-		return nil, inUse(HTTPAddress, "address", err)
+		return nil, unusable(HTTPAddress, "address", err)
 	}
 	return i, nil
 }

@@ -100,8 +100,8 @@ func TestInstanceRefusesWhatAnotherUses(t *testing.T) {
 	defer taken.Close()
 	cfg := aloneConfig(t)
 	cfg.HTTP.Address = taken.Addr().String()
-	var inUse *SettingError
-	if _, err := newAlone(t.Context(), cfg); !errors.As(err, &inUse) || !inUse.InUse || inUse.Setting != HTTPAddress {
+	var wrong *SettingError
+	if _, err := newAlone(t.Context(), cfg); !errors.As(err, &wrong) || !wrong.Unusable || wrong.Setting != HTTPAddress {
 		t.Errorf("an address that is taken: %v", err)
 	}
 	held, err := openState(cfg.StateDir, slog.New(slog.DiscardHandler))
@@ -109,12 +109,12 @@ func TestInstanceRefusesWhatAnotherUses(t *testing.T) {
 		t.Fatalf("the failed start holds the directory: %v", err)
 	}
 	cfg.HTTP.Address = "127.0.0.1:0"
-	if _, err := newAlone(t.Context(), cfg); !errors.As(err, &inUse) || !inUse.InUse || inUse.Setting != StateDir {
+	if _, err := newAlone(t.Context(), cfg); !errors.As(err, &wrong) || !wrong.Unusable || wrong.Setting != StateDir {
 		t.Errorf("a directory that is locked: %v", err)
 	}
 	held.close()
 	cfg.Registry = RegistryConfig{Name: "consul", Address: "http://a:b:c"}
-	if _, err := newAlone(t.Context(), cfg); !errors.As(err, &inUse) || inUse.InUse || inUse.Setting != RegistryAddress {
+	if _, err := newAlone(t.Context(), cfg); !errors.As(err, &wrong) || wrong.Unusable || wrong.Setting != RegistryAddress {
 		t.Errorf("a wrong address: %v", err)
 	}
 }

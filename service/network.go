@@ -135,7 +135,7 @@ func (n *network) runServer(ctx context.Context) error {
 	err := service.Run()
 	var listening *net.OpError
 	if errors.As(err, &listening) && listening.Op == "listen" {
-		return inUse(ServerAddress, "address", err)
+		return unusable(ServerAddress, "address", err)
 	}
 	return err
 }

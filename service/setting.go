@@ -33,9 +33,9 @@ const (
 // A SettingError says what is wrong with a setting, or with what it names.
 type SettingError struct {
 	Setting Setting
-	// InUse is set if the setting is fine, but not what it names: an address that is
-	// taken, a directory that another process uses.
-	InUse bool
+	// Unusable is set if the setting is fine, but what it names cannot be used: an
+	// address that is taken, a directory that another process uses.
+	Unusable bool
 
 	format string
 	args   []any // of format, settings among them
@@ -73,7 +73,7 @@ func invalid(s Setting, format string, args ...any) error {
 	return &SettingError{Setting: s, format: "%v" + format, args: append([]any{s}, args...)}
 }
 
-// inUse says why what a setting names cannot be used. noun says what that is.
-func inUse(s Setting, noun string, err error) error {
-	return &SettingError{Setting: s, InUse: true, format: "%v; %v names another " + noun, args: []any{err, s}}
+// unusable says why what a setting names cannot be used. noun says what that is.
+func unusable(s Setting, noun string, err error) error {
+	return &SettingError{Setting: s, Unusable: true, format: "%v; %v names another " + noun, args: []any{err, s}}
 }

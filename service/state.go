@@ -29,13 +29,13 @@ func openState(dir string, log *slog.Logger) (stateDir, error) {
 	}
 	lock, err := lockDir(dir)
 	if err != nil {
-		return stateDir{}, inUse(StateDir, "directory", err)
+		return stateDir{}, unusable(StateDir, "directory", err)
 	}
 	journal, err := monitor.OpenJournal(dir)
 	switch {
 	case journal == nil:
 		_ = lock.Close()
-		return stateDir{}, inUse(StateDir, "directory", err)
+		return stateDir{}, unusable(StateDir, "directory", err)
 	case err != nil: // damaged, or not to be written for the moment
 		log.Error(err.Error())
 	}
