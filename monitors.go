@@ -1,8 +1,6 @@
 package main
 
 import (
-	files "github.com/microhq/monitor-srv/config"
-
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +15,7 @@ import (
 	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/command"
+	files "github.com/microhq/monitor-srv/config"
 	"github.com/microhq/monitor-srv/delivery"
 	"github.com/microhq/monitor-srv/document"
 	"github.com/microhq/monitor-srv/monitor"
@@ -200,5 +199,5 @@ func (i *instance) mayRestore(d *monitor.Definition) error {
 	if d.Trusted {
 		role = access.Admin
 	}
-	return i.cfg.policy.Permit(role, d.Wish())
+	return i.cfg.policy.Permit(role, d.Registration())
 }

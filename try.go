@@ -1,8 +1,6 @@
 package main
 
 import (
-	files "github.com/microhq/monitor-srv/config"
-
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	files "github.com/microhq/monitor-srv/config"
 	"github.com/microhq/monitor-srv/document"
 	"github.com/microhq/monitor-srv/monitor"
 )
@@ -140,7 +139,7 @@ func nothingToTry(where, name string, wrong int) error {
 // asksFleet tells whether one of the probes asks others than its target.
 func asksFleet(chosen []*monitor.Definition) bool {
 	for _, d := range chosen {
-		switch d.Wish().Probe {
+		switch d.Registration().Probe {
 		case "rpc", "event", "stats":
 			return true
 		}
@@ -157,7 +156,7 @@ func try(ctx context.Context, group *monitor.Group, chosen []*monitor.Definition
 		go func() {
 			places <- struct{}{}
 			defer func() { <-places }()
-			t, err := group.Try(ctx, d)
+			t, err := group.ProbeOnce(ctx, d)
 			results[i] <- triedOf(d.Name, t, err)
 		}()
 	}
@@ -182,12 +181,12 @@ func try(ctx context.Context, group *monitor.Group, chosen []*monitor.Definition
 	return failed, ctx.Err()
 }
 
-func triedOf(name string, trial monitor.Trial, err error) tried {
+func triedOf(name string, trial monitor.SingleResult, err error) tried {
 	if err != nil { // it was good a moment ago: a file it names has changed
 		return tried{Name: name, Verdict: monitor.Failing.String(), Error: err.Error()}
 	}
 	t := tried{
-		Name: name, Verdict: trial.State.String(), Reason: trial.Wrong, Detail: trial.Detail, Filter: trial.Filter,
+		Name: name, Verdict: trial.State.String(), Reason: trial.Violation, Detail: trial.Detail, Filter: trial.Filter,
 		Seconds: trial.Took.Seconds(),
 	}
 	if trial.Err != nil {

@@ -18,7 +18,7 @@ type ExecAllow struct{ entries [][]string }
 // begin with # say nothing. An empty list allows nothing. A file that group or
 // others may write is refused.
 func LoadExecAllow(file string) (*ExecAllow, error) {
-	text, err := readPrivate(file, 0o022)
+	text, err := readRestricted(file, 0o022)
 	if err == nil {
 		var list *ExecAllow
 		if list, err = parseExecAllow(text); err == nil {
@@ -42,7 +42,7 @@ func parseExecAllow(text string) (*ExecAllow, error) {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		argv, err := words(line)
+		argv, err := splitWords(line)
 		if err == nil {
 			err = checkPath(argv[0])
 		}
@@ -63,7 +63,7 @@ func checkPath(path string) error {
 }
 
 // words splits a line, which is not blank.
-func words(line string) ([]string, error) {
+func splitWords(line string) ([]string, error) {
 	var all []string
 	for line != "" {
 		word, rest, err := firstWord(line)

@@ -25,7 +25,7 @@ func TestGroupReadsFilesOfRootOnly(t *testing.T) {
 		us    int
 		want  fs.FileMode
 	}{{0, 65532, 0o040}, {0, 0, 0}, {65532, 65532, 0}, {1000, 65532, 0}} {
-		if got := lent(owned{uid: c.owner}, c.us); got != c.want {
+		if got := groupReadBit(owned{uid: c.owner}, c.us); got != c.want {
 			t.Errorf("a file of user %d, read by %d: got %04o, want %04o", c.owner, c.us, got, c.want)
 		}
 	}

@@ -54,7 +54,7 @@ func FuzzAuthHeader(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	known := &Tokens{held: tokens}
+	known := &Tokens{stored: tokens}
 	f.Fuzz(func(t *testing.T, header, token string) {
 		got := Bearer(header)
 		if got != "" && checkToken(got) != nil {

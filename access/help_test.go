@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-const fixture = `# tokens of the tests
+const tokenFile = `# tokens of the tests
 viewer:look-and-see-all
 
 operator:drive:now-and-then
@@ -29,7 +29,7 @@ func write(t testing.TB, text string, mode os.FileMode) string {
 
 func load(t testing.TB) *Tokens {
 	t.Helper()
-	tokens, err := Load(write(t, fixture, 0o600))
+	tokens, err := Load(write(t, tokenFile, 0o600))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 const kindExec = "exec"
 
 // Wish is what of a definition decides who may register it.
-type Wish struct {
+type Registration struct {
 	// Probe is the kind of the probe.
 	Probe string
 	// Actions are the kinds of the actions that are written out. Actions that
@@ -26,7 +26,7 @@ type Command struct {
 	Argv []string
 	// Altered is set if the definition also gives the command variables or a
 	// directory, which change what it does.
-	Altered bool
+	CustomEnv bool
 }
 
 // operatorProbes are the kinds that only dial where the guard of probes lets
@@ -37,7 +37,7 @@ func operatorProbes() []string { return []string{"dns", "grpc", "http", "ping", 
 // ErrForbidden with the reason. An operator may probe by dns, grpc, http, ping
 // and tcp, and act through receivers. An admin may all else, but exec only as
 // ExecAPI and ExecAllow say.
-func (p Policy) Permit(role Role, w Wish) error {
+func (p Policy) Permit(role Role, w Registration) error {
 	if err := Enough(role, Operator); err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (p Policy) Permit(role Role, w Wish) error {
 	}
 	exec := false
 	for _, kind := range append([]string{w.Probe}, w.Actions...) {
-		if err := plain(kind); err != nil {
+		if err := checkKindName(kind); err != nil {
 			return err
 		}
 		exec = exec || kind == kindExec
@@ -65,7 +65,7 @@ func (p Policy) Permit(role Role, w Wish) error {
 
 // plain refuses a kind that is not written as every kind is. It takes no part in
 // finding exec, but nothing that reads like it gets any further.
-func plain(kind string) error {
+func checkKindName(kind string) error {
 	for _, r := range kind {
 		if (r < 'a' || r > 'z') && (r < '0' || r > '9') {
 			return forbid("the type %.40q is not written in small letters", kind)
@@ -85,7 +85,7 @@ func (p Policy) permitExec(commands []Command) error {
 		return forbid("the command is not known")
 	}
 	for _, c := range commands {
-		if c.Altered {
+		if c.CustomEnv {
 			return forbid("a command of the list of allowed ones runs without env, pass_env and dir of its own")
 		}
 		if !p.ExecAllow.Permits(c.Argv) {

@@ -24,12 +24,12 @@ type Tokens struct {
 	file     string
 	failures failures
 
-	mu   sync.RWMutex
-	held []held // guarded by mu; replaced, never changed
+	mu     sync.RWMutex
+	stored []storedToken // guarded by mu; replaced, never changed
 }
 
 // held is one token that is known.
-type held struct {
+type storedToken struct {
 	sum  [sha256.Size]byte
 	role Role
 }
@@ -49,7 +49,7 @@ func Load(file string) (*Tokens, error) {
 
 // Reload reads the file again. If that fails, the tokens stay as they are.
 func (t *Tokens) Reload() error {
-	text, err := readPrivate(t.file, 0o077)
+	text, err := readRestricted(t.file, 0o077)
 	if err != nil {
 		return fmt.Errorf("reading the token file %q: %w", t.file, err)
 	}
@@ -59,7 +59,7 @@ func (t *Tokens) Reload() error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.held = all
+	t.stored = all
 	return nil
 }
 
@@ -67,7 +67,7 @@ func (t *Tokens) Reload() error {
 // same time for every token.
 func (t *Tokens) Role(token string) Role {
 	t.mu.RLock()
-	all := t.held
+	all := t.stored
 	t.mu.RUnlock()
 	sum := sha256.Sum256([]byte(token))
 	role := int(None)
@@ -82,11 +82,11 @@ func (t *Tokens) Role(token string) Role {
 func (t *Tokens) String() string {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return fmt.Sprintf("%d tokens", len(t.held))
+	return fmt.Sprintf("%d tokens", len(t.stored))
 }
 
-func parseTokens(text string) ([]held, error) {
-	var all []held
+func parseTokens(text string) ([]storedToken, error) {
+	var all []storedToken
 	known := make(map[[sha256.Size]byte]int)
 	number := 0
 	for line := range strings.Lines(text) {
@@ -115,20 +115,20 @@ func parseTokens(text string) ([]held, error) {
 
 // parseToken reads "role:token". What is not a role may be a token that somebody
 // forgot to give one, so it is not told.
-func parseToken(line string) (held, error) {
+func parseToken(line string) (storedToken, error) {
 	name, token, ok := strings.Cut(line, ":")
 	role := roleNamed(strings.TrimSpace(name))
 	if !ok || role == None {
-		return held{}, errors.New("want role:token, where role is viewer, operator or admin")
+		return storedToken{}, errors.New("want role:token, where role is viewer, operator or admin")
 	}
 	token = strings.TrimSpace(token)
 	if err := checkToken(token); err != nil {
-		return held{}, err
+		return storedToken{}, err
 	}
 	if len(token) < minTokenBytes {
-		return held{}, fmt.Errorf("the token is shorter than %d bytes, and could be guessed: make one by \"openssl rand -hex 32\"", minTokenBytes)
+		return storedToken{}, fmt.Errorf("the token is shorter than %d bytes, and could be guessed: make one by \"openssl rand -hex 32\"", minTokenBytes)
 	}
-	return held{sha256.Sum256([]byte(token)), role}, nil
+	return storedToken{sha256.Sum256([]byte(token)), role}, nil
 }
 
 // checkToken refuses what a header could not carry unchanged.

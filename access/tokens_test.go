@@ -75,11 +75,11 @@ func manyTokens(n int) string {
 
 func TestTokenFileOfOthersIsRefused(t *testing.T) {
 	for _, mode := range []os.FileMode{0o640, 0o604, 0o620, 0o602, 0o610, 0o777} {
-		_, err := Load(write(t, fixture, mode))
+		_, err := Load(write(t, tokenFile, mode))
 		wantError(t, err, "group or others may use it", fmt.Sprintf("mode %04o", mode), fmt.Sprintf("chmod %04o heals it", mode&^0o077))
 	}
 	for _, mode := range []os.FileMode{0o600, 0o400, 0o700} {
-		if _, err := Load(write(t, fixture, mode)); err != nil {
+		if _, err := Load(write(t, tokenFile, mode)); err != nil {
 			t.Errorf("mode %04o: %v", mode, err)
 		}
 	}

@@ -27,7 +27,7 @@ const (
 // other.
 func Load(decoder document.Decoder, stdin io.Reader, paths ...string) []*document.Problem {
 	var problems []*document.Problem
-	l := loader{decoder: decoder, watchman: newWatchman(), told: make(map[*exposure]bool)}
+	l := loader{decoder: decoder, ownerChecker: newOwnerChecker(), warned: make(map[*insecurePath]bool)}
 	for _, path := range paths {
 		if path == "-" && stdin != nil {
 			text, err := ReadText(stdin)
@@ -38,7 +38,7 @@ func Load(decoder document.Decoder, stdin io.Reader, paths ...string) []*documen
 			problems = append(problems, document.Read(decoder, stdinName, text, nil)...)
 			continue
 		}
-		files, err := filesOf(path)
+		files, err := listFiles(path)
 		if err != nil {
 			problems = append(problems, &document.Problem{File: path, Err: err})
 		}
@@ -54,7 +54,7 @@ func Load(decoder document.Decoder, stdin io.Reader, paths ...string) []*documen
 // stdinName is what standard input is called in problems.
 const stdinName = "standard input"
 
-func filesOf(path string) ([]string, error) {
+func listFiles(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	if err != nil || !info.IsDir() {
 		return []string{path}, nil // a missing file is reported when it is read
@@ -78,8 +78,8 @@ func filesOf(path string) ([]string, error) {
 // loader reads files.
 type loader struct {
 	decoder document.Decoder
-	*watchman
-	told map[*exposure]bool
+	*ownerChecker
+	warned map[*insecurePath]bool
 }
 
 func (l loader) load(file string) []*document.Problem {
@@ -87,16 +87,16 @@ func (l loader) load(file string) []*document.Problem {
 	if err != nil {
 		return []*document.Problem{{File: file, Err: err}}
 	}
-	exposed := l.directories(file)
-	if e := l.file(file, info); e != nil {
-		exposed = append([]*exposure{e}, exposed...)
+	exposed := l.checkDirectories(file)
+	if e := l.checkFile(file, info); e != nil {
+		exposed = append([]*insecurePath{e}, exposed...)
 	}
 	var problems []*document.Problem
 	for _, e := range exposed {
-		if !l.told[e] {
+		if !l.warned[e] {
 			problems = append(problems, e.warning())
 		}
-		l.told[e] = true
+		l.warned[e] = true
 	}
 	var noCommands error
 	if len(exposed) > 0 {
@@ -109,12 +109,12 @@ func readDocument(file string) (string, fs.FileInfo, error) {
 	// Without O_NONBLOCK a pipe in the directory would be waited on.
 	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return "", nil, cause(err)
+		return "", nil, withoutPath(err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return "", nil, cause(err)
+		return "", nil, withoutPath(err)
 	}
 	if !info.Mode().IsRegular() {
 		return "", nil, errors.New("not a regular file")
@@ -127,7 +127,7 @@ func readDocument(file string) (string, fs.FileInfo, error) {
 func ReadText(r io.Reader) (string, error) {
 	text, err := io.ReadAll(io.LimitReader(r, MaxDocument+1))
 	if err != nil {
-		return "", cause(err)
+		return "", withoutPath(err)
 	}
 	if len(text) > MaxDocument {
 		return "", fmt.Errorf("larger than %d MiB, the most that is read: split it", MaxDocument>>20)
@@ -136,7 +136,7 @@ func ReadText(r io.Reader) (string, error) {
 }
 
 // cause drops the path that the place of the problem names already.
-func cause(err error) error {
+func withoutPath(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		return fmt.Errorf("cannot %s it: %w", p.Op, p.Err)

@@ -27,7 +27,7 @@ const maxLinks = 40
 const readOnlyMount = 1
 
 // exposure is a file or directory that others than root and our user may change.
-type exposure struct {
+type insecurePath struct {
 	path string
 	// kind is "file", "directory" or "link".
 	kind string
@@ -37,19 +37,19 @@ type exposure struct {
 }
 
 // watchman looks for exposures. It remembers the directories that it judged.
-type watchman struct {
+type ownerChecker struct {
 	uid  uint32 // of this program
-	dirs map[string]*exposure
+	dirs map[string]*insecurePath
 }
 
-func newWatchman() *watchman {
-	return &watchman{uid: uint32(os.Geteuid()), dirs: make(map[string]*exposure)}
+func newOwnerChecker() *ownerChecker {
+	return &ownerChecker{uid: uint32(os.Geteuid()), dirs: make(map[string]*insecurePath)}
 }
 
 // directories returns the exposed ones of the directories through which a file
 // is found: its own, and where it is a link those that the link leads through. It
 // ends where there is nothing: reading the file tells of that.
-func (w *watchman) directories(file string) []*exposure {
+func (w *ownerChecker) checkDirectories(file string) []*insecurePath {
 	given := filepath.Dir(file)
 	dir, err := filepath.Abs(given)
 	if err != nil {
@@ -59,31 +59,31 @@ func (w *watchman) directories(file string) []*exposure {
 	if above, err := filepath.EvalSymlinks(filepath.Dir(dir)); err == nil {
 		dir = filepath.Join(above, filepath.Base(dir))
 	}
-	walk := &walk{watchman: w, given: given, from: dir, dir: dir, todo: []string{filepath.Base(file)}}
+	walk := &pathWalk{ownerChecker: w, given: given, absolute: dir, dir: dir, remaining: []string{filepath.Base(file)}}
 	if info, err := os.Lstat(dir); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		walk.dir, walk.todo = filepath.Dir(dir), append([]string{filepath.Base(dir)}, walk.todo...)
+		walk.dir, walk.remaining = filepath.Dir(dir), append([]string{filepath.Base(dir)}, walk.remaining...)
 	} else {
 		walk.enter(dir)
 	}
 	walk.run()
-	return walk.found
+	return walk.insecure
 }
 
 // walk goes the way to one file.
-type walk struct {
-	*watchman
-	given string   // the directory of the file, as its author knows it
-	from  string   // the same as an absolute path
-	dir   string   // where it stands; no link leads there
-	todo  []string // the names to go on with
-	links int
-	found []*exposure
+type pathWalk struct {
+	*ownerChecker
+	given     string   // the directory of the file, as its author knows it
+	absolute  string   // the same as an absolute path
+	dir       string   // where it stands; no link leads there
+	remaining []string // the names to go on with
+	links     int
+	insecure  []*insecurePath
 }
 
-func (w *walk) run() {
-	for len(w.todo) > 0 {
-		name := w.todo[0]
-		w.todo = w.todo[1:]
+func (w *pathWalk) run() {
+	for len(w.remaining) > 0 {
+		name := w.remaining[0]
+		w.remaining = w.remaining[1:]
 		switch name {
 		case "", ".":
 			continue
@@ -106,27 +106,27 @@ func (w *walk) run() {
 	}
 }
 
-func (w *walk) follow(link string, info fs.FileInfo) bool {
+func (w *pathWalk) follow(link string, info fs.FileInfo) bool {
 	target, err := os.Readlink(link)
 	if w.links++; err != nil || w.links > maxLinks {
 		return false
 	}
-	w.add(w.owned(w.shown(link), info))
+	w.add(w.checkOwner(w.displayPath(link), info))
 	w.enter(w.dir)
 	if filepath.IsAbs(target) {
 		w.enter("/")
 	}
-	w.todo = append(strings.Split(target, "/"), w.todo...)
+	w.remaining = append(strings.Split(target, "/"), w.remaining...)
 	return true
 }
 
 // enter goes into a directory and judges it.
-func (w *walk) enter(dir string) {
+func (w *pathWalk) enter(dir string) {
 	w.dir = dir
 	e, known := w.dirs[dir]
 	if !known {
 		if info, err := os.Lstat(dir); err == nil {
-			e = w.directory(dir, w.shown(dir), info)
+			e = w.checkDirectory(dir, w.displayPath(dir), info)
 		}
 		w.dirs[dir] = e
 	}
@@ -134,41 +134,41 @@ func (w *walk) enter(dir string) {
 }
 
 // shown returns a path as the author of the file knows it.
-func (w *walk) shown(path string) string {
-	if rest, ok := strings.CutPrefix(path, w.from); ok && (rest == "" || rest[0] == '/') {
+func (w *pathWalk) displayPath(path string) string {
+	if rest, ok := strings.CutPrefix(path, w.absolute); ok && (rest == "" || rest[0] == '/') {
 		return filepath.Join(w.given, rest)
 	}
 	return path
 }
 
-func (w *walk) add(e *exposure) {
-	if e != nil && !slices.Contains(w.found, e) {
-		w.found = append(w.found, e)
+func (w *pathWalk) add(e *insecurePath) {
+	if e != nil && !slices.Contains(w.insecure, e) {
+		w.insecure = append(w.insecure, e)
 	}
 }
 
 // directory judges a directory. In one with the sticky bit, such as /tmp, nobody
 // can replace the files of others; what they add belongs to them. Kubernetes
 // mounts its directories with mode 0777, and files of any mode, read-only.
-func (w *watchman) directory(dir, shown string, info fs.FileInfo) *exposure {
-	e := w.owned(shown, info)
+func (w *ownerChecker) checkDirectory(dir, shown string, info fs.FileInfo) *insecurePath {
+	e := w.checkOwner(shown, info)
 	if e != nil || info.Mode()&fs.ModeSticky != 0 || info.Mode().Perm()&0o022 == 0 || onReadOnlyMount(dir) {
 		return e
 	}
-	return writable(shown, "directory", info)
+	return writablePath(shown, "directory", info)
 }
 
 // file judges a file that was read.
-func (w *watchman) file(path string, info fs.FileInfo) *exposure {
-	e := w.owned(path, info)
+func (w *ownerChecker) checkFile(path string, info fs.FileInfo) *insecurePath {
+	e := w.checkOwner(path, info)
 	if e == nil && info.Mode().Perm()&0o022 != 0 && !onReadOnlyMount(path) {
-		e = writable(path, "file", info)
+		e = writablePath(path, "file", info)
 	}
 	return e
 }
 
-func writable(path, kind string, info fs.FileInfo) *exposure {
-	return &exposure{
+func writablePath(path, kind string, info fs.FileInfo) *insecurePath {
+	return &insecurePath{
 		path: path, kind: kind,
 		before: "group or others may write ",
 		after:  fmt.Sprintf(" (mode %04o, owner %s)", info.Mode().Perm(), userName(ownerOf(info))),
@@ -177,7 +177,7 @@ func writable(path, kind string, info fs.FileInfo) *exposure {
 }
 
 // owned judges the owner.
-func (w *watchman) owned(path string, info fs.FileInfo) *exposure {
+func (w *ownerChecker) checkOwner(path string, info fs.FileInfo) *insecurePath {
 	uid := ownerOf(info)
 	if uid == 0 || uid == w.uid {
 		return nil
@@ -193,7 +193,7 @@ func (w *watchman) owned(path string, info fs.FileInfo) *exposure {
 	if w.uid != 0 {
 		whoMay = "neither root nor " + userName(w.uid) + ", who runs this"
 	}
-	return &exposure{
+	return &insecurePath{
 		path: path, kind: kind,
 		before: "the owner of ",
 		after:  fmt.Sprintf(" is %s, %s", userName(uid), whoMay),
@@ -223,7 +223,7 @@ func onReadOnlyMount(path string) bool {
 }
 
 // warning tells of it where it is, once.
-func (e *exposure) warning() *document.Problem {
+func (e *insecurePath) warning() *document.Problem {
 	whose := "its exec probes and actions"
 	if e.kind != "file" {
 		whose = "exec probes and actions of files that are found through it"
@@ -235,7 +235,7 @@ func (e *exposure) warning() *document.Problem {
 }
 
 // refusal says why a command is refused.
-func (e *exposure) refusal() error {
+func (e *insecurePath) refusal() error {
 	what := "the " + e.kind
 	if e.kind != "file" {
 		what += " " + e.path

@@ -240,9 +240,9 @@ func TestTrustedOwners(t *testing.T) {
 	g.fine(err)
 	owner := ownerOf(info)
 	for uid, trusted := range map[uint32]bool{owner: true, owner + 54321: owner == 0} {
-		w := newWatchman()
+		w := newOwnerChecker()
 		w.uid = uid
-		if e := w.file("a.toml", info); (e == nil) != trusted {
+		if e := w.checkFile("a.toml", info); (e == nil) != trusted {
 			t.Errorf("for user %d the owner %d is trusted: %v", uid, owner, e)
 		} else if e != nil && !strings.Contains(e.refusal().Error(), "neither root nor user") {
 			t.Error(e.refusal())

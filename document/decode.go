@@ -28,11 +28,11 @@ type unmarshaler interface{ UnmarshalTOML(v any) error }
 
 // treeDecoder collects the errors of one table.
 type treeDecoder struct {
-	root string
-	line Lines
+	root  string
+	lines Lines
 	// outer is a struct with the keys of the table around this one, or nil.
-	outer any
-	errs  []error
+	parent any
+	errs   []error
 }
 
 // keyError is an error with the path and line of its key. The path begins with
@@ -73,19 +73,19 @@ func (e *KeyError) Unwrap() error { return e.err }
 // the tag "toml" of its fields. Unknown keys, wrong types and numbers that are
 // not finite are errors; all of them come together.
 func Decode(tree map[string]any, path string, line Lines, target any) error {
-	return decodeWithin(nil, tree, path, line, target)
+	return decodeNested(nil, tree, path, line, target)
 }
 
 // decodeWithin is decodeTree for a table in another one, whose keys are those of
 // the struct outer.
-func decodeWithin(outer any, tree map[string]any, path string, line Lines, target any) error {
-	d := &treeDecoder{root: path, line: line, outer: outer}
+func decodeNested(outer any, tree map[string]any, path string, line Lines, target any) error {
+	d := &treeDecoder{root: path, lines: line, parent: outer}
 	d.table(tree, path, reflect.ValueOf(target).Elem())
 	return errors.Join(d.errs...)
 }
 
 func (d *treeDecoder) fail(path string, format string, args ...any) {
-	d.errs = append(d.errs, &KeyError{path, d.root, d.line(path), fmt.Errorf(format, args...)})
+	d.errs = append(d.errs, &KeyError{path, d.root, d.lines(path), fmt.Errorf(format, args...)})
 }
 
 func (d *treeDecoder) table(tree map[string]any, path string, v reflect.Value) {
@@ -97,7 +97,7 @@ func (d *treeDecoder) fields(tree map[string]any, path string, fields map[string
 	for _, key := range slices.Sorted(maps.Keys(tree)) {
 		field, ok := fields[key]
 		if !ok {
-			d.fail(Join(path, key), "unknown key; %s", d.meant(key, fields))
+			d.fail(Join(path, key), "unknown key; %s", d.unknownKeyHint(key, fields))
 			continue
 		}
 		d.value(tree[key], Join(path, key), field)
@@ -127,7 +127,7 @@ func (d *treeDecoder) value(tree any, path string, v reflect.Value) {
 	if v.CanAddr() {
 		switch u := v.Addr().Interface().(type) {
 		case unmarshaler:
-			if want := wantedBy(u, tree); want != "" {
+			if want := expectedType(u, tree); want != "" {
 				d.fail(path, "want %s, have %s", want, kindOf(tree))
 			} else if err := u.UnmarshalTOML(tree); err != nil {
 				d.fail(path, "%w", err)
@@ -161,7 +161,7 @@ func (d *treeDecoder) value(tree any, path string, v reflect.Value) {
 }
 
 // wantedBy returns what a setting wants if tree is of no type that it takes.
-func wantedBy(u unmarshaler, tree any) string {
+func expectedType(u unmarshaler, tree any) string {
 	_, text := tree.(string)
 	switch u.(type) {
 	case *setting.Duration:
@@ -266,7 +266,7 @@ func (d *treeDecoder) scalar(tree any, path string, v reflect.Value) {
 			return
 		}
 	}
-	d.fail(path, "want %s, have %s%s", kindOf(v.Interface()), kindOf(tree), quotes(v, tree))
+	d.fail(path, "want %s, have %s%s", kindOf(v.Interface()), kindOf(tree), quoteHint(v, tree))
 }
 
 // kindOf names the kind of a value as an author of documents knows it.

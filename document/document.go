@@ -41,7 +41,7 @@ func (d *Document) Lists(names ...string) (map[string][]map[string]any, []*Probl
 	for i, name := range names {
 		fields[name] = reflect.ValueOf(&values[i]).Elem()
 	}
-	dec := &treeDecoder{line: d.Lines}
+	dec := &treeDecoder{lines: d.Lines}
 	dec.fields(d.Tree, "", fields)
 	for i, name := range names {
 		if values[i] != nil {

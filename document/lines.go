@@ -24,22 +24,22 @@ func linesOf(text string) Lines {
 		switch {
 		case line == "" || line[0] == '#':
 		case strings.HasPrefix(line, "[["):
-			name := resolve(header(line, "]]"), counts)
+			name := resolvePath(headerName(line, "]]"), counts)
 			n := counts[name]
 			counts[name]++
 			table = Join(name, fmt.Sprint(n))
 			if n == 0 {
-				first(lines, name, i+1)
+				setLine(lines, name, i+1)
 			}
 			lines[table] = i + 1
 		case line[0] == '[':
-			table = resolve(header(line, "]"), counts)
-			first(lines, table, i+1)
+			table = resolvePath(headerName(line, "]"), counts)
+			setLine(lines, table, i+1)
 		default:
 			key, value, ok := strings.Cut(line, "=")
 			if ok {
-				first(lines, Join(table, plain(key)), i+1)
-				open = opened(value)
+				setLine(lines, Join(table, unquoteKey(key)), i+1)
+				open = openDelimiter(value)
 			}
 		}
 	}
@@ -60,7 +60,7 @@ func linesOf(text string) Lines {
 
 // first notes the line of a table or key, and of the tables around it that are
 // only there by its name.
-func first(lines map[string]int, path string, line int) {
+func setLine(lines map[string]int, path string, line int) {
 	for path != "" && lines[path] == 0 {
 		lines[path] = line
 		i := max(0, strings.LastIndexByte(path, '.'))
@@ -69,13 +69,13 @@ func first(lines map[string]int, path string, line int) {
 }
 
 // header returns the dotted name of a table's header line.
-func header(line, end string) string {
+func headerName(line, end string) string {
 	name, _, _ := strings.Cut(strings.TrimLeft(line, "["), end)
-	return plain(name)
+	return unquoteKey(name)
 }
 
 // plain drops the quotes and blanks of a dotted key.
-func plain(key string) string {
+func unquoteKey(key string) string {
 	parts := strings.Split(key, ".")
 	for i, p := range parts {
 		parts[i] = strings.Trim(strings.TrimSpace(p), `"'`)
@@ -85,7 +85,7 @@ func plain(key string) string {
 
 // resolve puts the number of the newest element behind each list in a dotted
 // name, as TOML does: [monitor.probe] is that of the last [[monitor]].
-func resolve(name string, counts map[string]int) string {
+func resolvePath(name string, counts map[string]int) string {
 	parts := strings.Split(name, ".")
 	path := ""
 	for i, p := range parts {
@@ -99,7 +99,7 @@ func resolve(name string, counts map[string]int) string {
 
 // opened returns the delimiter of a string that begins in value and goes on in
 // later lines.
-func opened(value string) string {
+func openDelimiter(value string) string {
 	for _, delimiter := range []string{`"""`, "'''"} {
 		if strings.Count(value, delimiter)%2 == 1 {
 			return delimiter

@@ -67,7 +67,7 @@ func ProblemsOf(file, monitor string, err error) []*Problem {
 	}
 	p := &Problem{File: file, Monitor: monitor, Err: err}
 	var key *KeyError
-	var placed *PlacedError
+	var placed *LineError
 	switch {
 	case errors.As(err, &placed):
 		p.Line = placed.line

@@ -55,7 +55,7 @@ func (r jsonReader) value(depth int) (any, error) {
 		}
 		return r.list(depth)
 	case json.Number:
-		return number(t)
+		return jsonNumber(t)
 	}
 	return t, nil
 }
@@ -99,7 +99,7 @@ func (r jsonReader) list(depth int) (any, error) {
 }
 
 // number returns an int64 or a finite float64.
-func number(n json.Number) (any, error) {
+func jsonNumber(n json.Number) (any, error) {
 	if !strings.ContainsAny(n.String(), ".eE") {
 		i, err := n.Int64()
 		if err != nil {

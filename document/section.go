@@ -19,20 +19,20 @@ type Section struct {
 	path     string
 	Lines    Lines
 	// outer is a struct with the keys of the table around this one, or nil.
-	outer any
+	parent any
 	// named are the files that its keys name, once it is packed.
-	named []string
+	files []string
 }
 
 // decode moves the keys of the section, except "type", into target.
 func (s Section) Decode(target any) error {
-	return decodeWithin(s.outer, s.Tree, s.path, s.Lines, target)
+	return decodeNested(s.parent, s.Tree, s.path, s.Lines, target)
 }
 
 // within returns the section as part of a table whose keys are those of the struct
 // outer, so that a key written below the wrong header is recognized.
-func (s Section) Within(outer any) Section {
-	s.outer = outer
+func (s Section) WithParent(outer any) Section {
+	s.parent = outer
 	return s
 }
 
@@ -52,7 +52,7 @@ func NewSection(tree map[string]any, path string, line Lines) (Section, error) {
 }
 
 // actionOf takes the kind or the name of a receiver out of a table.
-func NewAction(tree map[string]any, path string, line Lines) (Section, error) {
+func NewActionSection(tree map[string]any, path string, line Lines) (Section, error) {
 	if _, ok := tree["receiver"]; !ok {
 		return NewSection(tree, path, line)
 	}
@@ -85,7 +85,7 @@ func (s *Section) Take(key string, target *string) error {
 
 // files returns the files that the keys of the section name, sorted by key.
 func (s Section) Files() []string {
-	files := s.named
+	files := s.files
 	tls, _ := s.Tree["tls"].(map[string]any)
 	for _, table := range []map[string]any{s.Tree, tls} {
 		for _, key := range slices.Sorted(maps.Keys(table)) {
@@ -98,8 +98,8 @@ func (s Section) Files() []string {
 }
 
 // packed returns the section with its kind and its files only.
-func (s Section) Packed() Section {
-	return Section{Kind: s.Kind, Receiver: s.Receiver, named: s.Files()}
+func (s Section) Compact() Section {
+	return Section{Kind: s.Kind, Receiver: s.Receiver, files: s.Files()}
 }
 
 // withoutLines returns the section with the line of its table for every key, so
@@ -112,7 +112,7 @@ func (s Section) WithoutLines() Section {
 
 // lineOf returns the line of the key that the message of a kind begins with, or of
 // the section.
-func (s Section) lineOf(message string) int {
+func (s Section) messageLine(message string) int {
 	words := strings.FieldsFunc(message, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 	const first = 4 // "tls: reading ca_file" has the key as its third word
 	path, table := s.path, s.Tree

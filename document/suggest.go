@@ -34,7 +34,7 @@ func Nearest(word string, known []string) string {
 		if len(k) > longest {
 			continue
 		}
-		n, short := distance(same(word), same(k)), min(len(word), len(k))
+		n, short := editDistance(normalizeWord(word), normalizeWord(k)), min(len(word), len(k))
 		if n <= max(1, short/3) && n < short && (best == "" || n < least) {
 			best, least = k, n
 		}
@@ -43,12 +43,12 @@ func Nearest(word string, known []string) string {
 }
 
 // same makes words the same that differ in case and in how they are joined.
-func same(word string) string {
+func normalizeWord(word string) string {
 	return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(word))
 }
 
 // distance counts the slips between two words.
-func distance(a, b string) int {
+func editDistance(a, b string) int {
 	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {
 		last[j] = j
@@ -73,9 +73,9 @@ func distance(a, b string) int {
 
 // meant says what an unknown key of a table could have been. What is written
 // below the header of a table belongs to that table, which is often forgotten.
-func (d *treeDecoder) meant(key string, fields map[string]reflect.Value) string {
-	if d.outer != nil {
-		if _, ofOuter := fieldsOf(reflect.ValueOf(d.outer))[key]; ofOuter {
+func (d *treeDecoder) unknownKeyHint(key string, fields map[string]reflect.Value) string {
+	if d.parent != nil {
+		if _, ofOuter := fieldsOf(reflect.ValueOf(d.parent))[key]; ofOuter {
 			list := headerOf(d.root)
 			list, _, _ = strings.Cut(list, ".")
 			return fmt.Sprintf("it is one of [[%s]]: write it above the first header below that", list)
@@ -94,7 +94,7 @@ func headerOf(path string) string {
 }
 
 // quotes says what to do where only the quotes are wrong.
-func quotes(v reflect.Value, tree any) string {
+func quoteHint(v reflect.Value, tree any) string {
 	text, isText := tree.(string)
 	_, notNumber := strconv.ParseFloat(text, 64)
 	switch {

@@ -18,20 +18,20 @@ func syntaxProblem(file, text string, err error) *Problem {
 		return p
 	}
 	p.Line = at.Position.Line
-	if tooSoon(text, at.Position) {
+	if errorAtLineEnd(text, at.Position) {
 		p.Line--
 	}
 	line := ""
 	if lines := strings.Split(text, "\n"); p.Line > 0 && p.Line <= len(lines) {
 		line = lines[p.Line-1]
 	}
-	p.Err = errors.New(explain(at.Message, text, line))
+	p.Err = errors.New(withHint(at.Message, text, line))
 	return p
 }
 
 // tooSoon tells whether the error is the end of a line, which the parser counts to
 // the next one in some cases.
-func tooSoon(text string, at toml.Position) bool {
+func errorAtLineEnd(text string, at toml.Position) bool {
 	for _, end := range []int{at.Start, at.Start - 1} {
 		if end >= 0 && end < len(text) && text[end] == '\n' {
 			return strings.Count(text[:end], "\n")+2 == at.Line
@@ -41,16 +41,16 @@ func tooSoon(text string, at toml.Position) bool {
 }
 
 // explain adds to a message of the parser what its author most likely did.
-func explain(message, text, line string) string {
+func withHint(message, text, line string) string {
 	if m := regexp.MustCompile(`^Key '(.*)' (has already been|was already)`).FindStringSubmatch(message); m != nil {
-		return twice(m[1])
+		return duplicateKey(m[1])
 	}
 	hint := ""
 	switch {
 	case strings.HasPrefix(strings.TrimSpace(text), "{"):
 		hint = "this looks like JSON, which the command register takes; files of monitors are TOML"
-	case strange(line) != 0:
-		hint = fmt.Sprintf("the line holds the character %q (%[1]U): type plain blanks and quotes", strange(line))
+	case typographicRune(line) != 0:
+		hint = fmt.Sprintf("the line holds the character %q (%[1]U): type plain blanks and quotes", typographicRune(line))
 	case strings.Contains(message, "invalid UTF-8"):
 		hint = "save the file as UTF-8"
 	case strings.Contains(message, "0x0d"):
@@ -71,7 +71,7 @@ func explain(message, text, line string) string {
 }
 
 // twice says that a key or table is there already.
-func twice(key string) string {
+func duplicateKey(key string) string {
 	list, _, nested := strings.Cut(key, ".")
 	if nested && (list == "monitor" || list == "receiver") {
 		return fmt.Sprintf("%q is there twice: remove one, or begin another [[%s]] before it", key, list)
@@ -81,7 +81,7 @@ func twice(key string) string {
 
 // strange returns the first character of a line that looks like a blank or quote
 // of TOML and is none, as word processors and pages write them, or 0.
-func strange(line string) rune {
+func typographicRune(line string) rune {
 	if i := strings.IndexAny(line, "\u00a0\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"); i >= 0 {
 		for _, r := range line[i:] {
 			return r

@@ -59,7 +59,7 @@ func (m *Monitor) Register(ctx context.Context, req *monitorpb.RegisterRequest, 
 	if err != nil {
 		return fail(m.log, badArgument("definition", "%v", err))
 	}
-	if err := m.policy.Permit(who.role, d.Wish()); err != nil {
+	if err := m.policy.Permit(who.role, d.Registration()); err != nil {
 		return fail(m.log, err)
 	}
 	d.Trusted, d.Owner = who.role >= access.Admin, who.owner

@@ -15,8 +15,8 @@ import (
 // that did not change keep their state and miss no probe, also if a file changed
 // that holds a secret of theirs. It returns what kinds found wrong.
 func (g *Group) Apply(set Set, problems []*document.Problem) []*document.Problem {
-	g.changes.Lock()
-	defer g.changes.Unlock()
+	g.configMu.Lock()
+	defer g.configMu.Unlock()
 	unread := make(map[string]bool)
 	for _, p := range problems {
 		if !p.Warning {
@@ -24,17 +24,17 @@ func (g *Group) Apply(set Set, problems []*document.Problem) []*document.Problem
 		}
 	}
 	stays := func(file string) bool { return unread[file] || unread[filepath.Dir(file)] }
-	g.secrets, g.receivers.wrong = make(fingerprints), set.wrong
+	g.readFiles, g.receivers.invalid = make(fingerprints), set.invalidReceivers
 	found := g.applyReceivers(set.Receivers, stays)
 	wanted := make(map[string]bool, len(set.Monitors))
 	for _, d := range set.Monitors {
 		wanted[d.Name] = true
-		if err := g.put(d); err != nil {
+		if err := g.applyMonitor(d); err != nil {
 			found = append(found, document.ProblemsOf(d.file, d.Name, err)...)
 		}
 	}
-	for _, d := range set.broken {
-		p, _, err := g.check(d)
+	for _, d := range set.invalid {
+		p, _, err := g.prepare(d)
 		g.closeProbe(d.Name, p)
 		if err != nil {
 			found = append(found, document.ProblemsOf(d.file, d.Name, err)...)
@@ -45,11 +45,11 @@ func (g *Group) Apply(set Set, problems []*document.Problem) []*document.Problem
 			g.remove(r)
 		}
 	}
-	g.receivers.sweep(g.sorted())
-	found = append(found, g.refresh()...)
-	g.secrets, g.secretFiles = nil, g.secrets
-	if g.lastID > g.savedID {
-		if err := g.journal(); err != nil {
+	g.receivers.removeUnused(g.sorted())
+	found = append(found, g.refreshFiles()...)
+	g.readFiles, g.watchedFiles = nil, g.readFiles
+	if g.lastID > g.journaledID {
+		if err := g.saveJournal(); err != nil {
 			found = append(found, &document.Problem{File: g.cfg.Journal.path(), Err: err})
 		}
 	}
@@ -64,33 +64,33 @@ func (g *Group) applyReceivers(defined []*ReceiverDefinition, stays func(file st
 	for _, d := range defined {
 		there[d.Name] = true
 		if old := g.receivers.files[d.Name]; old != nil && reflect.DeepEqual(old.def.action.Tree, d.action.Tree) && old.def.action.Kind == d.action.Kind {
-			old.def, old.gone = d, false
+			old.def, old.removed = d, false
 			continue
 		}
-		secrets := g.secrets.of(d.action)
+		secrets := g.readFiles.section(d.action)
 		a, err := g.newAction(d.action)
 		if err != nil {
 			found = append(found, document.ProblemsOf(d.file, "", fmt.Errorf("receiver %q: %w", d.Name, err))...)
-			g.receivers.wrong = append(g.receivers.wrong, d.Name)
+			g.receivers.invalid = append(g.receivers.invalid, d.Name)
 			continue
 		}
 		g.receivers.define(d, a, secrets)
 	}
 	for name, old := range g.receivers.files {
-		old.gone = !there[name] && !stays(old.def.file)
+		old.removed = !there[name] && !stays(old.def.file)
 	}
 	return found
 }
 
 // put starts the monitor of a definition, or replaces the one of its name unless
 // nothing changed. g.changes is held.
-func (g *Group) put(d *Definition) error {
-	old := g.named(d.Name)
+func (g *Group) applyMonitor(d *Definition) error {
+	old := g.lookup(d.Name)
 	if old != nil && old.def.Origin == OriginAPI {
 		return fmt.Errorf("%w, by a monitor registered at run time", ErrExists)
 	}
-	if old != nil && old.def.file == d.file && old.def.says(d) {
-		return g.stillDefined(d)
+	if old != nil && old.def.file == d.file && old.def.sameKeys(d) {
+		return g.checkReceivers(d)
 	}
 	p, err := g.build(d)
 	if err != nil {
@@ -99,23 +99,23 @@ func (g *Group) put(d *Definition) error {
 	r := g.newRunner(d, 0)
 	if old != nil {
 		old.stop()
-		r.inherit(old, p)
-		g.receivers.release(old.targets())
+		r.copyState(old, p)
+		g.receivers.release(old.currentReceivers())
 	} else {
 		r.id = g.nextID()
 	}
-	g.enter(r)
+	g.add(r)
 	g.run(r, p)
 	return nil
 }
 
 // stillDefined tells of receivers of an unchanged monitor that no file defines
 // any more. It keeps them: somebody may have to be told.
-func (g *Group) stillDefined(d *Definition) error {
+func (g *Group) checkReceivers(d *Definition) error {
 	var errs []error
 	for _, s := range d.actions {
-		if s.Receiver != "" && g.receivers.named(s.Receiver) == nil {
-			errs = append(errs, document.At(s, fmt.Errorf("receiver %q is not defined in any file; the monitor goes on with the one it had", s.Receiver)))
+		if s.Receiver != "" && g.receivers.lookup(s.Receiver) == nil {
+			errs = append(errs, document.WithLine(s, fmt.Errorf("receiver %q is not defined in any file; the monitor goes on with the one it had", s.Receiver)))
 		}
 	}
 	return errors.Join(errs...)

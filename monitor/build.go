@@ -17,37 +17,37 @@ var errReceiversOnly = errors.New("an action of a monitor that an operator regis
 // build makes the parts of a definition. Constructors of kinds do no I/O but
 // reading the files that their keys name. What it returns holds its receivers:
 // it is to be run, or given back by discard. g.changes is held.
-func (g *Group) build(d *Definition) (*parts, error) {
-	p, wanted, err := g.check(d)
+func (g *Group) build(d *Definition) (*pipeline, error) {
+	p, wanted, err := g.prepare(d)
 	if err != nil {
 		g.closeProbe(d.Name, p)
 		return nil, err
 	}
 	// Receivers change only once everything is known to be good.
 	for _, w := range wanted {
-		t := g.receivers.of(w)
-		if !slices.Contains(p.targets, t) {
-			p.targets = append(p.targets, t)
+		t := g.receivers.resolve(w)
+		if !slices.Contains(p.receivers, t) {
+			p.receivers = append(p.receivers, t)
 		}
 	}
-	g.receivers.hold(p.targets)
+	g.receivers.retain(p.receivers)
 	return p, nil
 }
 
 // discard gives back parts that were never run. g.changes is held.
-func (g *Group) discard(d *Definition, p *parts) {
+func (g *Group) discard(d *Definition, p *pipeline) {
 	g.closeProbe(d.Name, p)
-	g.receivers.release(p.targets)
-	g.receivers.sweep(g.sorted())
+	g.receivers.release(p.receivers)
+	g.receivers.removeUnused(g.sorted())
 }
 
 // check makes the probe and the filter, and the actions that are not there yet.
 // What it made is to be closed also if it fails. Sections that are not there
 // were told of already. g.changes is held.
-func (g *Group) check(d *Definition) (*parts, []wanted, error) {
-	p := &parts{}
+func (g *Group) prepare(d *Definition) (*pipeline, []receiverSpec, error) {
+	p := &pipeline{}
 	if d.Trusted { // others may name no files
-		p.secrets = g.secrets.of(d.probe)
+		p.fingerprint = g.readFiles.section(d.probe)
 	}
 	var errs []error
 	if d.probe.Kind != "" {
@@ -59,7 +59,7 @@ func (g *Group) check(d *Definition) (*parts, []wanted, error) {
 	if d.filter != nil && d.filter.Kind != "" {
 		errs = append(errs, p.setFilter(*d.filter))
 	}
-	targets, err := g.targets(d)
+	targets, err := g.resolveActions(d)
 	return p, targets, errors.Join(append(errs, err)...)
 }
 
@@ -77,7 +77,7 @@ func (g *Group) newProbe(d *Definition) (probe.Probe, error) {
 	return p, nil
 }
 
-func (p *parts) setFilter(s document.Section) error {
+func (p *pipeline) setFilter(s document.Section) error {
 	kinds := filters()
 	kind, ok := kinds[s.Kind]
 	if !ok {
@@ -94,14 +94,14 @@ func (p *parts) setFilter(s document.Section) error {
 }
 
 // targets finds or makes the actions of a definition. g.changes is held.
-func (g *Group) targets(d *Definition) ([]wanted, error) {
-	var all []wanted
+func (g *Group) resolveActions(d *Definition) ([]receiverSpec, error) {
+	var all []receiverSpec
 	var errs []error
 	for _, s := range d.actions {
 		if s.Receiver == "" && s.Kind == "" {
 			continue // told already
 		}
-		w, err := g.target(d, s)
+		w, err := g.resolveAction(d, s)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -111,30 +111,30 @@ func (g *Group) targets(d *Definition) ([]wanted, error) {
 	return all, errors.Join(errs...)
 }
 
-func (g *Group) target(d *Definition, s document.Section) (wanted, error) {
+func (g *Group) resolveAction(d *Definition, s document.Section) (receiverSpec, error) {
 	if s.Receiver != "" {
-		if t := g.receivers.named(s.Receiver); t != nil {
-			return wanted{receiver: t}, nil
+		if t := g.receivers.lookup(s.Receiver); t != nil {
+			return receiverSpec{existing: t}, nil
 		}
-		return wanted{}, document.At(s, g.receivers.unknown(s.Receiver))
+		return receiverSpec{}, document.WithLine(s, g.receivers.unknown(s.Receiver))
 	}
 	if !d.Trusted {
-		return wanted{}, document.At(s, errReceiversOnly)
+		return receiverSpec{}, document.WithLine(s, errReceiversOnly)
 	}
-	name, err := g.receivers.nameOf(s)
+	name, err := g.receivers.inlineName(s)
 	if err != nil {
 		// A value that JSON cannot say is of no key's type: let the kind name it.
 		if _, wrong := g.newAction(s); wrong != nil {
-			return wanted{}, wrong
+			return receiverSpec{}, wrong
 		}
-		return wanted{}, document.At(s, fmt.Errorf("action %s: %w", s.Kind, err))
+		return receiverSpec{}, document.WithLine(s, fmt.Errorf("action %s: %w", s.Kind, err))
 	}
 	if t := g.receivers.inline[name]; t != nil {
-		return wanted{receiver: t}, nil
+		return receiverSpec{existing: t}, nil
 	}
-	m := made{s, g.secrets.of(s)} // before the action reads the files itself
+	m := actionSource{s, g.readFiles.section(s)} // before the action reads the files itself
 	a, err := g.newAction(s)
-	return wanted{name: name, action: a, made: m}, err
+	return receiverSpec{name: name, action: a, source: m}, err
 }
 
 func (g *Group) newAction(s document.Section) (Action, error) {
@@ -152,7 +152,7 @@ func (g *Group) newAction(s document.Section) (Action, error) {
 // closeAside gives back what a probe holds that has run, while the caller goes on:
 // no change waits for a target that takes its time to end a connection. g.changes
 // is held.
-func (g *Group) closeAside(name string, p *parts) {
+func (g *Group) closeInBackground(name string, p *pipeline) {
 	if g.closed {
 		g.closeProbe(name, p) // nobody would wait for it
 		return
@@ -161,7 +161,7 @@ func (g *Group) closeAside(name string, p *parts) {
 }
 
 // closeProbe gives back what a probe holds. A panic of its hurts nobody else.
-func (g *Group) closeProbe(name string, p *parts) {
+func (g *Group) closeProbe(name string, p *pipeline) {
 	if p == nil || p.probe == nil {
 		return
 	}

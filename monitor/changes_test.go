@@ -47,8 +47,8 @@ func TestValueBeyondAThresholdIsToldWithTheThreshold(t *testing.T) {
 			time.Sleep(3 * time.Second)
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			if got := b.results[0]; got.Wrong != c.want || got.Err != nil {
-				t.Errorf("%s: recorded with %q, want %q", c.keys, got.Wrong, c.want)
+			if got := b.results[0]; got.Violation != c.want || got.Err != nil {
+				t.Errorf("%s: recorded with %q, want %q", c.keys, got.Violation, c.want)
 			}
 			var got []string
 			for _, n := range b.notices {
@@ -150,7 +150,7 @@ func TestDurationsAreNeverNegative(t *testing.T) {
 		b.answer(down)
 		b.apply(t, "a.toml", text("m", "interval = 2"))
 		time.Sleep(3 * time.Second)
-		r := b.named("m")
+		r := b.lookup("m")
 		r.mu.Lock()
 		r.failedAt = time.Now().Add(time.Hour).Round(0)
 		r.mu.Unlock()

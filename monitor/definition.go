@@ -79,25 +79,25 @@ type definitionKeys struct {
 }
 
 // define checks the table at path and returns its definition.
-func define(tree map[string]any, path string, line document.Lines) (*Definition, error) {
+func newDefinition(tree map[string]any, path string, line document.Lines) (*Definition, error) {
 	doc := definitionKeys{}
-	errs, wrongType := flat(document.Decode(tree, path, line, &doc))
+	errs, wrongType := keyErrors(document.Decode(tree, path, line, &doc))
 	d := &Definition{
 		Name:     doc.Name,
-		Interval: duration(doc.Interval, DefaultInterval),
+		Interval: durationOr(doc.Interval, DefaultInterval),
 		Labels:   doc.Labels,
 		Thresholds: Thresholds{
 			Min: doc.Min, Max: doc.Max,
 			WarnMin: doc.WarnMin, WarnMax: doc.WarnMax,
-			FailuresBeforeAlert:    whole(doc.FailuresBeforeAlert, 1),
-			SuccessesBeforeRecover: whole(doc.SuccessesBeforeRecover, 1),
+			FailuresBeforeAlert:    intOr(doc.FailuresBeforeAlert, 1),
+			SuccessesBeforeRecover: intOr(doc.SuccessesBeforeRecover, 1),
 			Repeat:                 time.Duration(doc.Repeat),
 		},
 		tree: tree,
 		line: line(path),
 	}
-	d.Timeout = duration(doc.Timeout, min(DefaultTimeout, d.Interval))
-	d.RetryInterval = duration(doc.RetryInterval, d.Interval)
+	d.Timeout = durationOr(doc.Timeout, min(DefaultTimeout, d.Interval))
+	d.RetryInterval = durationOr(doc.RetryInterval, d.Interval)
 	fail := func(key string, err error) {
 		// What has the wrong type is not also told to be missing.
 		if at := document.Join(path, key); err != nil && !wrongType[at] {
@@ -115,7 +115,7 @@ func define(tree map[string]any, path string, line document.Lines) (*Definition,
 		if path == "" { // the definition is a document of its own
 			return s
 		}
-		return s.Within(definitionKeys{})
+		return s.WithParent(definitionKeys{})
 	}
 	d.probe, err = document.NewSection(doc.Probe, document.Join(path, "probe"), line)
 	d.probe = inner(d.probe)
@@ -131,7 +131,7 @@ func define(tree map[string]any, path string, line document.Lines) (*Definition,
 	}
 	for i, tree := range doc.Actions {
 		key := fmt.Sprintf("actions.%d", i)
-		s, err := document.NewAction(tree, document.Join(path, key), line)
+		s, err := document.NewActionSection(tree, document.Join(path, key), line)
 		fail(key, err)
 		d.actions = append(d.actions, inner(s))
 	}
@@ -139,7 +139,7 @@ func define(tree map[string]any, path string, line document.Lines) (*Definition,
 }
 
 // flat returns the errors of decodeTree and the paths that they are about.
-func flat(err error) (errs []error, paths map[string]bool) {
+func keyErrors(err error) (errs []error, paths map[string]bool) {
 	paths = make(map[string]bool)
 	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		errs = many.Unwrap()
@@ -165,7 +165,7 @@ func (d *Definition) check() map[string]error {
 		errs["retry_interval"] = fmt.Errorf("%v is out of range: give %v to the interval, %v", setting.Duration(d.RetryInterval), setting.Duration(MinInterval), setting.Duration(d.Interval))
 	}
 	if t.Min > t.Max {
-		errs["min"] = fmt.Errorf("%v is more than max, %v: every value would fail%s", t.Min, t.Max, d.without("max"))
+		errs["min"] = fmt.Errorf("%v is more than max, %v: every value would fail%s", t.Min, t.Max, d.missingHint("max"))
 	}
 	if t.WarnMin != nil && t.WarnMax != nil && *t.WarnMin > *t.WarnMax {
 		errs["warn_min"] = fmt.Errorf("%v is more than warn_max, %v: every value would be a warning", *t.WarnMin, *t.WarnMax)
@@ -182,7 +182,7 @@ func (d *Definition) check() map[string]error {
 }
 
 // without asks for a key if the definition has none.
-func (d *Definition) without(key string) string {
+func (d *Definition) missingHint(key string) string {
 	if _, given := d.tree[key]; given {
 		return ""
 	}
@@ -225,7 +225,7 @@ func checkLabels(labels map[string]string) error {
 }
 
 // duration takes zero for unset, as goma does and its client sends.
-func duration(d *setting.Duration, unset time.Duration) time.Duration {
+func durationOr(d *setting.Duration, unset time.Duration) time.Duration {
 	if d == nil || *d == 0 {
 		return unset
 	}
@@ -246,11 +246,11 @@ func (d *Definition) JSON() ([]byte, error) {
 func (d *Definition) Line() int { return d.line }
 
 // RunsCommands tells whether its probe or one of its own actions runs commands.
-func (d *Definition) RunsCommands() bool { return len(d.Wish().Commands) > 0 }
+func (d *Definition) RunsCommands() bool { return len(d.Registration().Commands) > 0 }
 
 // boundless tells whether the value is one of the target's own and no threshold
 // was set for it: then any value but 0 fails, which is seldom meant.
-func (d *Definition) boundless() bool {
+func (d *Definition) lacksBounds() bool {
 	_, hasMin := d.tree["min"]
 	_, hasMax := d.tree["max"]
 	parse, _ := d.probe.Tree["parse"].(bool)
@@ -259,7 +259,7 @@ func (d *Definition) boundless() bool {
 	return !hasMin && !hasMax && (parse || query || measure != "" && measure != "status")
 }
 
-func whole(n *int, unset int) int {
+func intOr(n *int, unset int) int {
 	if n == nil {
 		return unset
 	}

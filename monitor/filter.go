@@ -29,9 +29,9 @@ type filterKind func(decode func(any) error) (any, error)
 func filters() map[string]filterKind {
 	return map[string]filterKind{
 		"average":     newAverage,
-		"median":      windowed(median),
-		"max":         windowed(slices.Max),
-		"min":         windowed(slices.Min),
+		"median":      newReduced(median),
+		"max":         newReduced(slices.Max),
+		"min":         newReduced(slices.Min),
 		"rate":        newRate,
 		"consecutive": newConsecutive,
 		"nofm":        newNofM,
@@ -58,10 +58,10 @@ func (w *window) add(v float64) []float64 {
 	if w.next == len(w.values) {
 		w.next, w.full = 0, true
 	}
-	return w.present()
+	return w.filled()
 }
 
-func (w *window) present() []float64 {
+func (w *window) filled() []float64 {
 	if w.full {
 		return w.values
 	}
@@ -109,7 +109,7 @@ type reduced struct {
 	reduce func([]float64) float64
 }
 
-func windowed(reduce func([]float64) float64) filterKind {
+func newReduced(reduce func([]float64) float64) filterKind {
 	return func(decode func(any) error) (any, error) {
 		c := struct {
 			Window int `toml:"window"`
@@ -168,7 +168,7 @@ func (f *rate) value(v float64, at time.Time) (float64, bool) {
 type consecutive struct {
 	fail, recover int
 	failed        bool
-	row           int
+	streak        int
 }
 
 func newConsecutive(decode func(any) error) (any, error) {
@@ -187,16 +187,16 @@ func newConsecutive(decode func(any) error) (any, error) {
 
 func (f *consecutive) verdict(failed bool) bool {
 	if failed == f.failed {
-		f.row = 0
+		f.streak = 0
 		return f.failed
 	}
-	f.row++
+	f.streak++
 	need := f.fail
 	if f.failed {
 		need = f.recover
 	}
-	if f.row >= need {
-		f.failed, f.row = failed, 0
+	if f.streak >= need {
+		f.failed, f.streak = failed, 0
 	}
 	return f.failed
 }

@@ -53,8 +53,8 @@ func sameAgain(t *testing.T, d *Definition) {
 		}
 		return
 	}
-	whole, err := d.packed().unpacked()
-	if err != nil || !equal(d, whole) || !d.says(whole) {
+	whole, err := d.compact().expand()
+	if err != nil || !equal(d, whole) || !d.sameKeys(whole) {
 		t.Fatalf("unpacked it is %+v (%v)\nwant %+v", whole, err, d)
 	}
 	if len(text) > MaxDefinition {
@@ -73,7 +73,7 @@ func sameAgain(t *testing.T, d *Definition) {
 func equal(a, b *Definition) bool {
 	return a.Name == b.Name && a.Interval == b.Interval && a.Timeout == b.Timeout && a.RetryInterval == b.RetryInterval &&
 		reflect.DeepEqual(a.Thresholds, b.Thresholds) && reflect.DeepEqual(a.Labels, b.Labels) &&
-		reflect.DeepEqual(a.tree, b.tree) && reflect.DeepEqual(a.Wish(), b.Wish())
+		reflect.DeepEqual(a.tree, b.tree) && reflect.DeepEqual(a.Registration(), b.Registration())
 }
 
 // hasNoJSON tells whether a tree holds what JSON cannot say.
@@ -113,7 +113,7 @@ func FuzzMonitorTOML(f *testing.F) {
 		for _, d := range set.Monitors {
 			sameAgain(t, d)
 			d.Trusted = false // so that no file is read
-			p, _, err := g.check(d)
+			p, _, err := g.prepare(d)
 			if err == nil && (p.probe == nil || d.Interval < MinInterval || d.Timeout > d.Interval) {
 				t.Errorf("accepted: %+v", d)
 			}
@@ -135,7 +135,7 @@ func FuzzMonitorJSON(f *testing.F) {
 			t.Errorf("trusted: %+v", d)
 		}
 		sameAgain(t, d)
-		p, _, _ := g.check(d)
+		p, _, _ := g.prepare(d)
 		g.closeProbe(d.Name, p)
 	})
 }

@@ -72,21 +72,21 @@ type Group struct {
 
 	// changes is held while the set of monitors is changed, also while kinds read
 	// files; mu is held for moments only, and taken after changes.
-	changes   sync.Mutex
+	configMu  sync.Mutex
 	receivers *receivers // guarded by changes
 	// dormant are the monitors of the journal that are not restored.
-	dormant []Saved // guarded by changes
-	lastID  int64   // guarded by changes
-	savedID int64   // guarded by changes; the last id in the journal
-	closed  bool    // guarded by changes
+	unrestored  []journalEntry // guarded by changes
+	lastID      int64          // guarded by changes
+	journaledID int64          // guarded by changes; the last id in the journal
+	closed      bool           // guarded by changes
 	// secrets are the files that the change under way has read, secretFiles those
 	// of all changes before.
-	secrets, secretFiles fingerprints // guarded by changes
-	pace                 pace         // guarded by changes
+	readFiles, watchedFiles fingerprints // guarded by changes
+	registerRate            rateLimiter  // guarded by changes
 
 	// telling is held, for reading, while a change of a monitor is judged and
 	// handed to its receivers; taken before all other locks but changes.
-	telling sync.RWMutex
+	verdictMu sync.RWMutex
 
 	mu     sync.Mutex
 	byID   map[int64]*runner   // guarded by mu
@@ -128,7 +128,7 @@ func NewGroup(cfg Config) *Group {
 		}
 	}
 	if j := cfg.Journal; j != nil {
-		g.dormant, g.lastID, g.savedID = j.opened.Monitors, j.opened.LastID, j.opened.LastID
+		g.unrestored, g.lastID, g.journaledID = j.loaded.Monitors, j.loaded.LastID, j.loaded.LastID
 	}
 	return g
 }
@@ -137,12 +137,12 @@ func NewGroup(cfg Config) *Group {
 // back what it held.
 func (g *Group) Run(ctx context.Context) error {
 	err := g.scheduler.Run(ctx)
-	g.changes.Lock()
+	g.configMu.Lock()
 	for _, r := range g.sorted() {
 		r.stop()
 	}
 	g.closed = true
-	g.changes.Unlock()
+	g.configMu.Unlock()
 	g.probing.Wait()
 	g.workers.end()
 	return err
@@ -169,21 +169,21 @@ func (g *Group) nextID() int64 {
 }
 
 // enter lists a monitor.
-func (g *Group) enter(r *runner) {
+func (g *Group) add(r *runner) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.byID[r.id], g.byName[r.def.Name] = r, r
-	g.adopt(r)
+	g.resumeAbsent(r)
 }
 
 func (g *Group) newRunner(d *Definition, id int64) *runner {
-	r := &runner{id: id, def: d.packed(), group: g, judge: judge{t: d.Thresholds}, busy: new(atomic.Bool)}
-	r.job = newJob(d.Name, d.Interval, r.begin)
+	r := &runner{id: id, def: d.compact(), group: g, judge: judge{thresholds: d.Thresholds}, busy: new(atomic.Bool)}
+	r.job = newJob(d.Name, d.Interval, r.tick)
 	return r
 }
 
 // run starts a monitor unless the Group has ended. g.changes is held.
-func (g *Group) run(r *runner, p *parts) {
+func (g *Group) run(r *runner, p *pipeline) {
 	if g.closed {
 		g.discard(r.def, p)
 		return
@@ -194,19 +194,19 @@ func (g *Group) run(r *runner, p *parts) {
 // remove ends a monitor for good. g.changes is held.
 func (g *Group) remove(r *runner) {
 	r.stop()
-	g.logGone(r)
+	g.logRemoved(r)
 	g.mu.Lock()
 	delete(g.byID, r.id)
 	delete(g.byName, r.def.Name)
 	g.mu.Unlock()
-	for _, t := range r.abandon() {
+	for _, t := range r.detachReceivers() {
 		t.Forget(r.def.Name)
 	}
-	g.receivers.release(r.targets())
+	g.receivers.release(r.currentReceivers())
 	g.recorder.Record(Result{Name: r.def.Name, State: Stopped, At: time.Now()})
 }
 
-func (g *Group) named(name string) *runner {
+func (g *Group) lookup(name string) *runner {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.byName[name]

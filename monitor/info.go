@@ -82,17 +82,17 @@ func (r *runner) info() Info {
 	i.Actions = slices.Clip(i.Actions)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	i.Running, i.Failing, i.State = r.parts != nil, r.judge.state == Failing, r.judge.state
+	i.Running, i.Failing, i.State = r.pipeline != nil, r.judge.state == Failing, r.judge.state
 	if !i.Running {
 		i.State = Stopped
 	}
 	i.Value, i.Since, i.LastProbe, i.Detail = r.value, r.since, r.lastProbe, r.detail
-	i.Probes, i.Failures, i.Missed = r.probes, r.failed, r.missed
+	i.Probes, i.Failures, i.Missed = r.probes, r.failedProbes, r.missed
 	switch {
 	case r.lastErr != nil:
 		i.Error = oneLine(r.lastErr.Error())
 	case !r.lastProbe.IsZero():
-		i.Error = r.def.Thresholds.wrong(r.value)
+		i.Error = r.def.Thresholds.violation(r.value)
 	}
 	return i
 }

@@ -21,11 +21,11 @@ type Journal struct {
 	dir  string
 	disk state.Disk
 	// opened is what it held when it was opened.
-	opened journalState
+	loaded journalState
 }
 
 // Saved is one monitor in a Journal.
-type Saved struct {
+type journalEntry struct {
 	ID int64 `json:"id"`
 	// Text is the definition as it was registered.
 	Text string `json:"text"`
@@ -38,8 +38,8 @@ type Saved struct {
 // journalState is what the file holds.
 type journalState struct {
 	// LastID is the highest id ever given, so that none is given twice.
-	LastID   int64   `json:"last_id"`
-	Monitors []Saved `json:"monitors"`
+	LastID   int64          `json:"last_id"`
+	Monitors []journalEntry `json:"monitors"`
 	// Key is what the names of receivers are made with.
 	Key []byte `json:"key"`
 }
@@ -72,16 +72,16 @@ func openJournalOn(d state.Disk, dir string) (*Journal, error) {
 	}
 	var damaged error
 	if there {
-		if j.opened, err = decodeJournal(text); err != nil {
+		if j.loaded, err = decodeJournal(text); err != nil {
 			kept, failed := state.SetAside(d, j.path(), text)
-			damaged = errors.Join(&DamagedError{Kept: kept, Err: err}, failed)
-			j.opened = journalState{}
+			damaged = errors.Join(&DamagedError{Copy: kept, Err: err}, failed)
+			j.loaded = journalState{}
 		}
 	}
-	if len(j.opened.Key) == 0 {
-		j.opened.Key = newKey()
+	if len(j.loaded.Key) == 0 {
+		j.loaded.Key = newKey()
 	}
-	err = j.save(j.opened)
+	err = j.save(j.loaded)
 	switch {
 	case err != nil && !there:
 		return nil, err
@@ -94,15 +94,15 @@ func openJournalOn(d state.Disk, dir string) (*Journal, error) {
 // A DamagedError tells that the journal could not be read and where it is kept;
 // Kept is empty if there was no room for a copy.
 type DamagedError struct {
-	Kept string
+	Copy string
 	Err  error
 }
 
 func (e *DamagedError) Error() string {
-	if e.Kept == "" {
+	if e.Copy == "" {
 		return fmt.Sprintf("the journal of registered monitors is damaged, none is restored, and it could not be set aside: the next registration replaces it: %v", e.Err)
 	}
-	return fmt.Sprintf("the journal of registered monitors is damaged, none is restored; it was set aside as %q: %v", e.Kept, e.Err)
+	return fmt.Sprintf("the journal of registered monitors is damaged, none is restored; it was set aside as %q: %v", e.Copy, e.Err)
 }
 
 // Unwrap returns what was wrong with it.
@@ -137,10 +137,10 @@ func decodeJournal(text []byte) (journalState, error) {
 
 // save replaces the file. When it returns nil the state is on the disk.
 func (j *Journal) save(held journalState) error {
-	held.Key = j.opened.Key
-	raw, err := compact(held)
+	held.Key = j.loaded.Key
+	raw, err := marshal(held)
 	if err == nil {
-		raw, err = compact(journalFile{CRC32C: state.Checksum(raw), State: raw})
+		raw, err = marshal(journalFile{CRC32C: state.Checksum(raw), State: raw})
 	}
 	if err == nil {
 		err = state.Replace(j.disk, j.path(), raw)
@@ -153,7 +153,7 @@ func (j *Journal) save(held journalState) error {
 
 // compact returns v as JSON in which no letter takes more than two bytes for each
 // of its own.
-func compact(v any) ([]byte, error) {
+func marshal(v any) ([]byte, error) {
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)

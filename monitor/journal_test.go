@@ -133,7 +133,7 @@ func TestUnrestoredRegistrationsAreKept(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		stop()
-		if left := openJournal(t, dir).opened.Monitors; len(left) != 0 {
+		if left := openJournal(t, dir).loaded.Monitors; len(left) != 0 {
 			t.Errorf("left %v", left)
 		}
 	})
@@ -179,12 +179,12 @@ func TestNothingRunsBeforeItIsWrittenDown(t *testing.T) {
 // of a write leaves it: what is loaded is what was there before, or all that is new.
 // Faults: T22.
 func TestJournalSurvivesAKillAtEveryByte(t *testing.T) {
-	before := journalState{LastID: 1, Monitors: []Saved{{ID: 1, Text: "old <&> \u2028", Trusted: true}}}
-	after := journalState{LastID: 2, Monitors: []Saved{{ID: 1, Text: "old <&> \u2028", Trusted: true}, {ID: 2, Text: "new"}}}
+	before := journalState{LastID: 1, Monitors: []journalEntry{{ID: 1, Text: "old <&> \u2028", Trusted: true}}}
+	after := journalState{LastID: 2, Monitors: []journalEntry{{ID: 1, Text: "old <&> \u2028", Trusted: true}, {ID: 2, Text: "new"}}}
 	content := func(s journalState) []byte {
 		dir := t.TempDir()
 		j := openJournal(t, dir)
-		j.opened.Key = []byte("key")
+		j.loaded.Key = []byte("key")
 		if err := j.save(s); err != nil {
 			t.Fatal(err)
 		}
@@ -208,7 +208,7 @@ func TestJournalSurvivesAKillAtEveryByte(t *testing.T) {
 		if _, err := os.Stat(path + ".new"); !errors.Is(err, os.ErrNotExist) {
 			t.Fatalf("what a kill left is not tidied up: %v", err)
 		}
-		s := j.opened
+		s := j.loaded
 		s.Key = nil
 		return s
 	}
@@ -228,7 +228,7 @@ func TestJournalSurvivesAKillAtEveryByte(t *testing.T) {
 func TestDamagedJournalIsNeverMisread(t *testing.T) {
 	dir := t.TempDir()
 	j := openJournal(t, dir)
-	want := journalState{LastID: 12, Monitors: []Saved{{ID: 7, Text: `{"name":"m"}`}, {ID: 12, Text: "x", Trusted: true}}, Key: j.opened.Key}
+	want := journalState{LastID: 12, Monitors: []journalEntry{{ID: 7, Text: `{"name":"m"}`}, {ID: 12, Text: "x", Trusted: true}}, Key: j.loaded.Key}
 	if err := j.save(want); err != nil {
 		t.Fatal(err)
 	}
@@ -268,10 +268,10 @@ func TestDamagedJournalIsNeverMisread(t *testing.T) {
 	}
 	j, err = OpenJournal(dir)
 	var damaged *DamagedError
-	if !errors.As(err, &damaged) || j == nil || len(j.opened.Monitors) != 0 {
+	if !errors.As(err, &damaged) || j == nil || len(j.loaded.Monitors) != 0 {
 		t.Fatalf("got %v", err)
 	}
-	if kept, err := os.ReadFile(damaged.Kept); err != nil || string(kept) != string(whole[:len(whole)-1]) {
+	if kept, err := os.ReadFile(damaged.Copy); err != nil || string(kept) != string(whole[:len(whole)-1]) {
 		t.Errorf("kept %q, %v", kept, err)
 	}
 	openJournal(t, dir)
@@ -291,7 +291,7 @@ func TestJournalNeedsADirectory(t *testing.T) {
 func TestRegisteredMonitorsAreBounded(t *testing.T) {
 	g := builtinGroup()
 	g.cfg.MaxRegistered = 2
-	g.dormant = []Saved{{ID: 1}}
+	g.unrestored = []journalEntry{{ID: 1}}
 	for i, want := range []error{nil, ErrFull} {
 		d, err := ParseOne(fmt.Sprintf(`{"name": "m%d", "probe": {"type": "tcp", "address": "192.0.2.1:1"}}`, i))
 		if err != nil {
@@ -334,20 +334,20 @@ func TestLatenessOfTheLastMinute(t *testing.T) {
 	for i := range 1000 {
 		l.add(at, time.Duration(i)*time.Millisecond)
 	}
-	p99, most := l.last(at)
+	p99, most := l.lastMinute(at)
 	if p99 < 990*time.Millisecond || p99 > most || most != 999*time.Millisecond {
 		t.Errorf("p99 %v, max %v", p99, most)
 	}
 	at = at.Add(45 * time.Second)
 	l.add(at, time.Hour)
-	if _, most := l.last(at); most != time.Hour {
+	if _, most := l.lastMinute(at); most != time.Hour {
 		t.Errorf("max %v", most)
 	}
 	at = at.Add(25 * time.Second)
-	if p99, most := l.last(at); p99 < 50*time.Second || most != time.Hour {
+	if p99, most := l.lastMinute(at); p99 < 50*time.Second || most != time.Hour {
 		t.Errorf("of one: %v, %v", p99, most)
 	}
-	if p99, most := l.last(at.Add(time.Minute)); p99 != 0 || most != 0 {
+	if p99, most := l.lastMinute(at.Add(time.Minute)); p99 != 0 || most != 0 {
 		t.Errorf("of none: %v, %v", p99, most)
 	}
 }
@@ -378,7 +378,7 @@ func TestLargestJournalIsReadAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := strings.Repeat(letters, MaxDefinition/len(letters))
-		if err := j.save(journalState{LastID: 1, Monitors: []Saved{{ID: 1, Text: text, Trusted: true, Owner: "operator 0123456789abcdef"}}}); err != nil {
+		if err := j.save(journalState{LastID: 1, Monitors: []journalEntry{{ID: 1, Text: text, Trusted: true, Owner: "operator 0123456789abcdef"}}}); err != nil {
 			t.Fatal(err)
 		}
 		raw, err := d.ReadFile(j.path())
@@ -433,7 +433,7 @@ func TestJournalOnAFullTmpfsKeepsItsState(t *testing.T) {
 	}
 	// A start continues with the state there is.
 	j, err = OpenJournal(dir)
-	if j == nil || !errors.As(err, new(*UnwritableError)) || j.opened.LastID != 6 {
+	if j == nil || !errors.As(err, new(*UnwritableError)) || j.loaded.LastID != 6 {
 		t.Errorf("opening the journal on a full disk: %v", err)
 	}
 	if err := os.Remove(filler); err != nil {
@@ -467,8 +467,8 @@ func TestPowerFailureLosesNoRegistration(t *testing.T) {
 			}
 		}
 		again, err := openJournalOn(d.LostPower(random), "/state")
-		if err != nil || again.opened.LastID < saved || again.opened.LastID > begun {
-			t.Fatalf("seed %d: the journal is at %d, want %d to %d; %v", seed, again.opened.LastID, saved, begun, err)
+		if err != nil || again.loaded.LastID < saved || again.loaded.LastID > begun {
+			t.Fatalf("seed %d: the journal is at %d, want %d to %d; %v", seed, again.loaded.LastID, saved, begun, err)
 		}
 	}
 }

@@ -71,9 +71,9 @@ func (t Thresholds) grade(v float64) grade {
 }
 
 // wrong says which bound a value is beyond, or nothing if it is good.
-func (t Thresholds) wrong(v float64) string {
+func (t Thresholds) violation(v float64) string {
 	beyond := func(side, name string, bound float64) string {
-		return fmt.Sprintf("the value %s is %s %s, %s", digits(v), side, name, digits(bound))
+		return fmt.Sprintf("the value %s is %s %s, %s", formatValue(v), side, name, formatValue(bound))
 	}
 	switch {
 	case v < t.Min:
@@ -90,7 +90,7 @@ func (t Thresholds) wrong(v float64) string {
 
 // digits writes a number as people do, without an exponent unless it would be
 // long.
-func digits(v float64) string {
+func formatValue(v float64) string {
 	if a := math.Abs(v); a != 0 && (a < 1e-6 || a >= 1e15) {
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	}
@@ -114,45 +114,45 @@ const (
 // judge is the state machine of one monitor. It knows no clock: time comes with
 // each sample, from the monotonic clock.
 type judge struct {
-	t     Thresholds
-	state State
+	thresholds Thresholds
+	state      State
 	// row counts the samples in a row that contradict state.
-	row int
+	streak int
 	// told is when the failure was last told.
-	told time.Time
+	notifiedAt time.Time
 }
 
 // sample takes the grade of one sample and says what changed. confirming is set
 // while a change awaits more samples.
-func (j *judge) sample(g grade, at time.Time) (c change, confirming bool) {
+func (j *judge) observe(g grade, at time.Time) (c change, confirming bool) {
 	if j.state == Failing {
 		return j.whileFailing(g, at)
 	}
 	if g == bad {
-		j.row++
-		if j.row < j.t.FailuresBeforeAlert {
+		j.streak++
+		if j.streak < j.thresholds.FailuresBeforeAlert {
 			return unchanged, true
 		}
-		j.state, j.row, j.told = Failing, 0, at
+		j.state, j.streak, j.notifiedAt = Failing, 0, at
 		return failed, false
 	}
-	j.row = 0
+	j.streak = 0
 	j.state = calm(g)
 	return unchanged, false
 }
 
 func (j *judge) whileFailing(g grade, at time.Time) (change, bool) {
 	if g != bad {
-		j.row++
-		if j.row < j.t.SuccessesBeforeRecover {
+		j.streak++
+		if j.streak < j.thresholds.SuccessesBeforeRecover {
 			return unchanged, true
 		}
-		j.state, j.row = calm(g), 0
+		j.state, j.streak = calm(g), 0
 		return recovered, false
 	}
-	j.row = 0
-	if j.t.Repeat > 0 && at.Sub(j.told) >= j.t.Repeat {
-		j.told = at
+	j.streak = 0
+	if j.thresholds.Repeat > 0 && at.Sub(j.notifiedAt) >= j.thresholds.Repeat {
+		j.notifiedAt = at
 		return reminded, false
 	}
 	return unchanged, false
@@ -166,17 +166,17 @@ func calm(g grade) State {
 }
 
 // pointless returns the warnings about thresholds that say nothing, by key.
-func (t Thresholds) pointless() map[string]error {
+func (t Thresholds) warnings() map[string]error {
 	wrong := make(map[string]error)
 	if w := t.WarnMin; w != nil && *w <= t.Min {
-		wrong["warn_min"] = fmt.Errorf("%s is not above min, %s: it never warns", digits(*w), digits(t.Min))
+		wrong["warn_min"] = fmt.Errorf("%s is not above min, %s: it never warns", formatValue(*w), formatValue(t.Min))
 	} else if w != nil && *w > t.Max {
-		wrong["warn_min"] = fmt.Errorf("%s is above max, %s: every good value is a warning", digits(*w), digits(t.Max))
+		wrong["warn_min"] = fmt.Errorf("%s is above max, %s: every good value is a warning", formatValue(*w), formatValue(t.Max))
 	}
 	if w := t.WarnMax; w != nil && *w >= t.Max {
-		wrong["warn_max"] = fmt.Errorf("%s is not below max, %s: it never warns", digits(*w), digits(t.Max))
+		wrong["warn_max"] = fmt.Errorf("%s is not below max, %s: it never warns", formatValue(*w), formatValue(t.Max))
 	} else if w != nil && *w < t.Min {
-		wrong["warn_max"] = fmt.Errorf("%s is below min, %s: every good value is a warning", digits(*w), digits(t.Min))
+		wrong["warn_max"] = fmt.Errorf("%s is below min, %s: every good value is a warning", formatValue(*w), formatValue(t.Min))
 	}
 	return wrong
 }

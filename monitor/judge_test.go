@@ -15,7 +15,7 @@ func play(j *judge, samples string) string {
 	var out []string
 	for _, r := range samples {
 		g := map[rune]grade{'g': good, 'd': doubtful, 'b': bad}[r]
-		c, confirming := j.sample(g, at)
+		c, confirming := j.observe(g, at)
 		word := map[change]string{unchanged: "", failed: "F", recovered: "R", reminded: "M"}[c] + j.state.String()[:2]
 		if confirming {
 			word += "?"
@@ -48,7 +48,7 @@ func TestJudge(t *testing.T) {
 	} {
 		name := fmt.Sprintf("alert %d recover %d repeat %v %s", c.alert, c.recover, c.repeat, c.samples)
 		t.Run(name, func(t *testing.T) {
-			j := &judge{t: Thresholds{FailuresBeforeAlert: c.alert, SuccessesBeforeRecover: c.recover, Repeat: c.repeat}}
+			j := &judge{thresholds: Thresholds{FailuresBeforeAlert: c.alert, SuccessesBeforeRecover: c.recover, Repeat: c.repeat}}
 			if got := play(j, c.samples); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
@@ -62,12 +62,12 @@ func TestJudge(t *testing.T) {
 func FuzzJudge(f *testing.F) {
 	f.Add(uint8(3), uint8(2), []byte("ggbbbggbgb"))
 	f.Fuzz(func(t *testing.T, alert, recover uint8, samples []byte) {
-		j := &judge{t: Thresholds{FailuresBeforeAlert: int(alert%5) + 1, SuccessesBeforeRecover: int(recover%5) + 1, Repeat: time.Second}}
+		j := &judge{thresholds: Thresholds{FailuresBeforeAlert: int(alert%5) + 1, SuccessesBeforeRecover: int(recover%5) + 1, Repeat: time.Second}}
 		at := time.Unix(0, 0)
 		open := false
 		for _, b := range samples {
 			at = at.Add(time.Duration(b) * time.Millisecond)
-			switch c, _ := j.sample(grade(b%3), at); c {
+			switch c, _ := j.observe(grade(b%3), at); c {
 			case failed:
 				if open {
 					t.Fatal("failed twice")

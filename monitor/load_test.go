@@ -175,7 +175,7 @@ func (l *load) lateness() []time.Duration {
 	var all []time.Duration
 	for _, r := range l.g.sorted() {
 		for _, at := range l.probes[r.id-1].began {
-			all = append(all, at.Sub(r.origin)%r.def.Interval)
+			all = append(all, at.Sub(r.firstTick)%r.def.Interval)
 		}
 	}
 	slices.Sort(all)

@@ -43,7 +43,7 @@ func parseOne(text string) (*Definition, error) {
 		if err != nil {
 			return nil, err
 		}
-		return named(define(tree, "", func(string) int { return 0 }))
+		return parsed(newDefinition(tree, "", func(string) int { return 0 }))
 	}
 	doc, problem := document.Parse("", text)
 	if problem != nil {
@@ -52,7 +52,7 @@ func parseOne(text string) (*Definition, error) {
 	var set Set
 	lists, problems := doc.Lists(set.Sections()...)
 	if doc.Tree["monitor"] == nil && doc.Tree["receiver"] == nil {
-		return named(define(doc.Tree, "", doc.Lines))
+		return parsed(newDefinition(doc.Tree, "", doc.Lines))
 	}
 	problems = document.LimitProblems("", append(problems, set.Decode(doc, lists)...))
 	if len(set.Monitors) == 1 && !slices.ContainsFunc(problems, document.IsError) && len(set.Receivers) == 0 {
@@ -69,7 +69,7 @@ func parseOne(text string) (*Definition, error) {
 	return nil, errors.Join(errs...)
 }
 
-func named(d *Definition, err error) (*Definition, error) {
+func parsed(d *Definition, err error) (*Definition, error) {
 	if err != nil {
 		var errs []error
 		for _, p := range document.ProblemsOf("", d.Name, err) {

@@ -15,7 +15,7 @@ import (
 
 // maxRetired bounds the receivers that nobody uses and that still have something
 // to tell.
-const maxRetired = 100
+const maxDraining = 100
 
 // nameHash is the length of the hash in the name of a receiver, in bytes.
 const nameHash = 6
@@ -28,18 +28,18 @@ type receivers struct {
 	log      *slog.Logger
 	key      []byte
 
-	files  map[string]*fileReceiver
-	inline map[string]Receiver
-	uses   map[Receiver]int // by monitors
-	made   map[Receiver]made
-	wrong  []string // receivers of files that were not taken, see Set
+	files   map[string]*fileReceiver
+	inline  map[string]Receiver
+	uses    map[Receiver]int // by monitors
+	sources map[Receiver]actionSource
+	invalid []string // receivers of files that were not taken, see Set
 }
 
 // made is what the action of a receiver was made of: its section, and what stood
 // in the files that this names.
-type made struct {
-	section document.Section
-	secrets string
+type actionSource struct {
+	section     document.Section
+	fingerprint string
 }
 
 // fileReceiver is a receiver of a file.
@@ -47,20 +47,20 @@ type fileReceiver struct {
 	Receiver
 	def *ReceiverDefinition
 	// gone is set once no file defines it any more.
-	gone bool
+	removed bool
 }
 
 func newReceivers(cfg Config) *receivers {
 	key := newKey()
 	if cfg.Journal != nil {
-		key = cfg.Journal.opened.Key
+		key = cfg.Journal.loaded.Key
 	}
 	return &receivers{
 		delivery: cfg.Delivery, log: cfg.Log, key: key,
-		files:  make(map[string]*fileReceiver),
-		inline: make(map[string]Receiver),
-		uses:   make(map[Receiver]int),
-		made:   make(map[Receiver]made),
+		files:   make(map[string]*fileReceiver),
+		inline:  make(map[string]Receiver),
+		uses:    make(map[Receiver]int),
+		sources: make(map[Receiver]actionSource),
 	}
 }
 
@@ -72,21 +72,21 @@ func newKey() []byte {
 
 // wanted is a receiver that a definition needs: one that is there, or one to be
 // made of an action under a name.
-type wanted struct {
-	receiver Receiver
+type receiverSpec struct {
+	existing Receiver
 	name     string
 	action   Action
-	made     made
+	source   actionSource
 }
 
 // of returns the receiver that is wanted.
-func (r *receivers) of(w wanted) Receiver {
-	if w.receiver != nil {
-		return w.receiver
+func (r *receivers) resolve(w receiverSpec) Receiver {
+	if w.existing != nil {
+		return w.existing
 	}
 	if r.inline[w.name] == nil {
 		t := r.delivery.Add(w.name, w.action)
-		r.inline[w.name], r.made[t] = t, made{w.made.section.WithoutLines(), w.made.secrets}
+		r.inline[w.name], r.sources[t] = t, actionSource{w.source.section.WithoutLines(), w.source.fingerprint}
 	}
 	return r.inline[w.name]
 }
@@ -94,7 +94,7 @@ func (r *receivers) of(w wanted) Receiver {
 // nameOf names the receiver of an action that a monitor wrote out, by its kind
 // and a hash of its keys. The hash has a key of its own: without it, a weak
 // password among the keys could be guessed from the name.
-func (r *receivers) nameOf(s document.Section) (string, error) {
+func (r *receivers) inlineName(s document.Section) (string, error) {
 	text, err := document.WriteJSON(s.Tree)
 	if err != nil {
 		return "", err
@@ -106,15 +106,15 @@ func (r *receivers) nameOf(s document.Section) (string, error) {
 }
 
 // reserved tells whether a name looks like one that nameOf makes.
-func reserved(name string) bool {
+func isInlineName(name string) bool {
 	_, hash, ok := strings.Cut(name, "#")
 	b, err := hex.DecodeString(hash)
 	return ok && err == nil && len(b) == nameHash
 }
 
 // named returns the receiver of a file, or nil if no file defines it.
-func (r *receivers) named(name string) Receiver {
-	if n := r.files[name]; n != nil && !n.gone {
+func (r *receivers) lookup(name string) Receiver {
+	if n := r.files[name]; n != nil && !n.removed {
 		return n.Receiver
 	}
 	return nil
@@ -125,17 +125,17 @@ func (r *receivers) named(name string) Receiver {
 type UnknownReceiverError struct {
 	Name string
 	// Meant is the one that was perhaps meant, or empty.
-	Meant string
+	Suggestion string
 	// Wrong is set if a file does define it, wrongly.
-	Wrong bool
+	Invalid bool
 }
 
 func (e *UnknownReceiverError) Error() string {
-	if e.Wrong {
+	if e.Invalid {
 		return fmt.Sprintf("receiver %q is not there: something is wrong with its [[receiver]]", e.Name)
 	}
-	if e.Meant != "" {
-		return fmt.Sprintf("receiver %q is not defined in any file; did you mean %q?", e.Name, e.Meant)
+	if e.Suggestion != "" {
+		return fmt.Sprintf("receiver %q is not defined in any file; did you mean %q?", e.Name, e.Suggestion)
 	}
 	return fmt.Sprintf("receiver %q is not defined in any file: a [[receiver]] of that name defines it", e.Name)
 }
@@ -143,11 +143,11 @@ func (e *UnknownReceiverError) Error() string {
 func (r *receivers) unknown(name string) error {
 	var names []string
 	for known, n := range r.files {
-		if !n.gone {
+		if !n.removed {
 			names = append(names, known)
 		}
 	}
-	return &UnknownReceiverError{Name: name, Meant: document.Nearest(name, names), Wrong: slices.Contains(r.wrong, name)}
+	return &UnknownReceiverError{Name: name, Suggestion: document.Nearest(name, names), Invalid: slices.Contains(r.invalid, name)}
 }
 
 // define takes the receiver of a file, with its new action and what stood in the
@@ -155,11 +155,11 @@ func (r *receivers) unknown(name string) error {
 func (r *receivers) define(d *ReceiverDefinition, a Action, secrets string) {
 	t := r.delivery.Add(d.Name, a)
 	r.files[d.Name] = &fileReceiver{Receiver: t, def: d}
-	r.made[t] = made{d.action, secrets}
+	r.sources[t] = actionSource{d.action, secrets}
 }
 
 // hold counts a monitor that uses receivers, release one that does no more.
-func (r *receivers) hold(targets []Receiver) {
+func (r *receivers) retain(targets []Receiver) {
 	for _, t := range targets {
 		r.uses[t]++
 	}
@@ -175,18 +175,18 @@ func (r *receivers) release(targets []Receiver) {
 
 // sweep takes away the receivers that nobody uses, once they have told what they
 // have to and no monitor owes them the end of an incident.
-func (r *receivers) sweep(monitors []*runner) {
+func (r *receivers) removeUnused(monitors []*runner) {
 	retired := 0
 	keep := func(t Receiver) bool {
 		if r.uses[t] > 0 {
 			return true
 		}
 		for _, m := range monitors {
-			if m.owes(t) {
+			if m.hasFormer(t) {
 				return true
 			}
 		}
-		if t.Pending() == 0 || retired >= maxRetired {
+		if t.Pending() == 0 || retired >= maxDraining {
 			return false
 		}
 		retired++
@@ -195,19 +195,19 @@ func (r *receivers) sweep(monitors []*runner) {
 	for name, t := range r.inline {
 		if !keep(t) {
 			delete(r.inline, name)
-			r.drop(t)
+			r.remove(t)
 		}
 	}
 	for name, n := range r.files {
-		if n.gone && !keep(n.Receiver) {
+		if n.removed && !keep(n.Receiver) {
 			delete(r.files, name)
-			r.drop(n.Receiver)
+			r.remove(n.Receiver)
 		}
 	}
 }
 
-func (r *receivers) drop(t Receiver) {
-	delete(r.made, t)
+func (r *receivers) remove(t Receiver) {
+	delete(r.sources, t)
 	if pending := r.delivery.Remove(t.Name()); pending > 0 {
 		r.log.Warn("a receiver was removed with pending notifications, which are dropped", "receiver", t.Name(), "notices", pending)
 	}

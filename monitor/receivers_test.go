@@ -51,7 +51,7 @@ func TestEqualActionsShareAReceiver(t *testing.T) {
 		if p := b.apply(t, "a.toml", all.String()); len(p) > 0 {
 			t.Fatal(p[0])
 		}
-		if names := b.receiverNames(); len(names) != 1 || !reserved(names[0]) || !strings.HasPrefix(names[0], "fake#") {
+		if names := b.receiverNames(); len(names) != 1 || !isInlineName(names[0]) || !strings.HasPrefix(names[0], "fake#") {
 			t.Fatalf("receivers %q", names)
 		}
 		time.Sleep(40 * time.Second)

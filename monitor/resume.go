@@ -27,8 +27,8 @@ const maxAbsent = 24 * time.Hour
 // change is judged or handed to a receiver; meanwhile is called at that moment,
 // so that what it collects belongs to the same state.
 func (g *Group) Incidents(meanwhile func()) []Incident {
-	g.telling.Lock()
-	defer g.telling.Unlock()
+	g.verdictMu.Lock()
+	defer g.verdictMu.Unlock()
 	open, over := g.incidents(time.Now())
 	for _, monitor := range over {
 		g.cfg.Delivery.Forget(monitor)
@@ -54,7 +54,7 @@ func (g *Group) incidents(now time.Time) (open []Incident, over []string) {
 	for _, r := range there {
 		r.mu.Lock()
 		if r.judge.state == Failing {
-			open = append(open, Incident{Monitor: r.def.Name, ID: r.incident, Since: r.failedAt, Failures: r.failures, Seq: r.seq})
+			open = append(open, Incident{Monitor: r.def.Name, ID: r.incident, Since: r.failedAt, Failures: r.incidentFailures, Seq: r.seq})
 		}
 		r.mu.Unlock()
 	}
@@ -73,12 +73,12 @@ func (g *Group) incidents(now time.Time) (open []Incident, over []string) {
 // monitor that is not there waits for it for a day.
 func (g *Group) Resume(open []Incident) {
 	now := time.Now()
-	g.changes.Lock()
-	defer g.changes.Unlock()
+	g.configMu.Lock()
+	defer g.configMu.Unlock()
 	for _, i := range open {
-		if r := g.named(i.Monitor); r != nil {
+		if r := g.lookup(i.Monitor); r != nil {
 			r.resume(i, now)
-			r.owe(g.cfg.Delivery.Knowing(i.Monitor, i.ID))
+			r.addFormer(g.cfg.Delivery.Knowing(i.Monitor, i.ID))
 			continue
 		}
 		g.log.Warn("an open incident waits for its monitor, which is not there; after a day it is dropped", "monitor", i.Monitor, "incident", i.ID)
@@ -92,11 +92,11 @@ func (g *Group) Resume(open []Incident) {
 
 // adopt lets a monitor that appears go on with the incident that waits for it.
 // g.mu is held.
-func (g *Group) adopt(r *runner) {
+func (g *Group) resumeAbsent(r *runner) {
 	if i, ok := g.absent[r.def.Name]; ok {
 		delete(g.absent, r.def.Name)
 		r.resume(i, time.Now())
-		r.owe(g.cfg.Delivery.Knowing(i.Monitor, i.ID))
+		r.addFormer(g.cfg.Delivery.Knowing(i.Monitor, i.ID))
 		g.cfg.Delivery.Changed() // it is absent no more
 	}
 }
@@ -105,24 +105,24 @@ func (g *Group) adopt(r *runner) {
 func (r *runner) resume(i Incident, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.judge.state, r.judge.told = Failing, now
-	r.incident, r.failures, r.seq = i.ID, i.Failures, i.Seq
+	r.judge.state, r.judge.notifiedAt = Failing, now
+	r.incident, r.incidentFailures, r.seq = i.ID, i.Failures, i.Seq
 	r.failedAt = i.Since
 	if i.Since.After(now) { // the clock was set back
 		r.failedAt = now
 	}
 	r.since = r.failedAt
-	r.retell = true
+	r.renotify = true
 }
 
 // owe remembers receivers that were told of the open incident and are none of
 // r's own any more.
-func (r *runner) owe(told []Receiver) {
+func (r *runner) addFormer(told []Receiver) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, t := range told {
-		if !slices.Contains(r.last, t) {
-			r.owed = append(r.owed, t)
+		if !slices.Contains(r.receivers, t) {
+			r.former = append(r.former, t)
 		}
 	}
 }

@@ -443,21 +443,21 @@ func TestKeptStateIsOfOneMoment(t *testing.T) {
 	if problems = append(problems, g.Apply(set, problems)...); len(problems) > 0 {
 		t.Fatal(problems[0])
 	}
-	first, last := g.named("a"), g.named("z")
+	first, last := g.lookup("a"), g.lookup("z")
 	first.mu.Lock()
-	p := first.parts
+	p := first.pipeline
 	first.mu.Unlock()
 	last.mu.Lock() // stops the collection behind the first monitor
 	collected := make(chan delivery.Kept, 1)
 	go func() { collected <- kept(g, d) }()
-	for g.telling.TryRLock() { // until it has begun
-		g.telling.RUnlock()
+	for g.verdictMu.TryRLock() { // until it has begun
+		g.verdictMu.RUnlock()
 		runtime.Gosched()
 	}
 	failed := make(chan struct{})
 	go func() {
 		defer close(failed)
-		first.settle(p, &measurement{err: errDown, at: time.Now()})
+		first.complete(p, &measurement{err: errDown, at: time.Now()})
 	}()
 	select {
 	case <-failed:
@@ -498,19 +498,19 @@ func TestKeptStateHoldsAnIncidentThatIsJustResumed(t *testing.T) {
 		t.Fatal(problems[0])
 	}
 	g.Resume([]Incident{{Monitor: "a", ID: "1", Since: time.Now()}})
-	other := g.named("z")
+	other := g.lookup("z")
 	other.mu.Lock() // stops the collection between monitors and what waits
 	collected := make(chan delivery.Kept, 1)
 	go func() { collected <- kept(g, d) }()
-	for g.telling.TryRLock() { // until it has begun
-		g.telling.RUnlock()
+	for g.verdictMu.TryRLock() { // until it has begun
+		g.verdictMu.RUnlock()
 		runtime.Gosched()
 	}
 	for range 1000 {
 		runtime.Gosched()
 	}
 	before := l.Changed()
-	g.enter(g.newRunner(late, 7))
+	g.add(g.newRunner(late, 7))
 	if l.Changed() == before+1 {
 		t.Error("that the incident waits no more counts as no change")
 	}

@@ -22,8 +22,8 @@ type Result struct {
 	Value float64
 	// Err is why the probe itself failed. Wrong says which threshold the value of
 	// one that did not fail is beyond, and is empty if it is beyond none.
-	Err   error
-	Wrong string
+	Err       error
+	Violation string
 	// Detail is what the probe saw, for people.
 	Detail string
 	Phases []probe.Phase
@@ -48,100 +48,100 @@ type runner struct {
 
 	mu sync.Mutex // guards all that follows
 	// parts are there while the monitor runs.
-	parts *parts
+	pipeline *pipeline
 	// stopped is closed when the monitor is stopped; nil if its kind is not bound.
 	stopped chan struct{}
 	// last are the receivers of the newest parts. owed are those of former
 	// definitions that were told of the open incident: they hear of its end too.
-	last, owed []Receiver
+	receivers, former []Receiver
 	// inUse are the parts that a probe runs with now, perhaps older ones than
 	// parts. busy is set meanwhile, and shared with the runner that this one
 	// replaced, so that a monitor never has two probes at a time.
-	inUse *parts
+	inUse *pipeline
 	busy  *atomic.Bool
 	// cancel ends the probe that runs; nil while none does.
 	cancel context.CancelFunc
 	// origin is a point of the steady phase.
-	origin time.Time
+	firstTick time.Time
 	// retell is set when receivers may have come that do not know of the open
 	// incident.
-	retell bool
+	renotify bool
 
-	judge     judge
-	incident  string
-	failedAt  time.Time // monotonic
-	failures  int       // failed probes of the incident
-	seq       int64
-	since     time.Time
-	lastProbe time.Time
-	value     float64
-	lastErr   error
-	detail    string
+	judge            judge
+	incident         string
+	failedAt         time.Time // monotonic
+	incidentFailures int       // failed probes of the incident
+	seq              int64
+	since            time.Time
+	lastProbe        time.Time
+	value            float64
+	lastErr          error
+	detail           string
 
-	probes, failed, missed int64
+	probes, failedProbes, missed int64
 }
 
 // parts are what a definition is built into.
-type parts struct {
-	probe   probe.Probe
-	value   valueFilter
-	verdict verdictFilter
-	targets []Receiver
+type pipeline struct {
+	probe     probe.Probe
+	value     valueFilter
+	verdict   verdictFilter
+	receivers []Receiver
 	// secrets stands for what was in the files that the probe read, see
 	// fingerprints.
-	secrets string
+	fingerprint string
 }
 
 // begin is called by the scheduler when a probe is due, late after due.
-func (r *runner) begin(due time.Time, late time.Duration) {
+func (r *runner) tick(due time.Time, late time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.parts == nil {
+	if r.pipeline == nil {
 		return
 	}
-	if r.origin.IsZero() {
-		r.origin = due
+	if r.firstTick.IsZero() {
+		r.firstTick = due
 	}
 	// The next tick is fixed before the probe runs, from a fixed origin, so that
 	// neither long probes nor retries move the phase.
-	next := r.tickAfter(due.Add(late))
-	r.miss(int64(next.Sub(r.tickAfter(due)) / r.def.Interval))
-	r.group.scheduler.at(r.job, next)
+	next := r.nextTick(due.Add(late))
+	r.countMissed(int64(next.Sub(r.nextTick(due)) / r.def.Interval))
+	r.group.scheduler.schedule(r.job, next)
 	if !r.busy.CompareAndSwap(false, true) {
-		r.miss(1)
+		r.countMissed(1)
 		return
 	}
-	r.inUse = r.parts
+	r.inUse = r.pipeline
 	r.group.probing.Add(1)
-	p, stopped := r.parts, r.stopped
-	r.group.workers.run(func() { r.run(p, stopped, due) })
+	p, stopped := r.pipeline, r.stopped
+	r.group.workers.run(func() { r.runProbe(p, stopped, due) })
 }
 
 // miss counts probes that were not made. r.mu is held.
-func (r *runner) miss(n int64) {
+func (r *runner) countMissed(n int64) {
 	r.missed += n
 	r.group.count.missed.Add(n)
 }
 
 // tickAfter returns the first point of the steady phase after t.
-func (r *runner) tickAfter(t time.Time) time.Time {
-	n := t.Sub(r.origin)/r.def.Interval + 1
-	return r.origin.Add(n * r.def.Interval)
+func (r *runner) nextTick(t time.Time) time.Time {
+	n := t.Sub(r.firstTick)/r.def.Interval + 1
+	return r.firstTick.Add(n * r.def.Interval)
 }
 
 // run makes one probe, which was due at a time, and hands on what came of it. A
 // probe that was cut short by a stop says nothing about its target.
-func (r *runner) run(p *parts, stopped <-chan struct{}, due time.Time) {
+func (r *runner) runProbe(p *pipeline, stopped <-chan struct{}, due time.Time) {
 	defer r.group.probing.Done()
 	release, ok := r.group.acquire(r.def.probe.Kind, stopped)
 	if !ok {
 		r.finish(p, nil)
 		return
 	}
-	ctx, cancel := within(context.Background(), r.deadline())
+	ctx, cancel := withProbeTimeout(context.Background(), r.deadline())
 	defer cancel()
 	var m *measurement
-	if r.cancels(p, cancel) {
+	if r.setCancel(p, cancel) {
 		r.group.count.began(due, time.Now())
 		measured := measure(ctx, p.probe)
 		m = &measured
@@ -153,10 +153,10 @@ func (r *runner) run(p *parts, stopped <-chan struct{}, due time.Time) {
 
 // cancels has a stop of the monitor end the probe that is about to run, unless
 // it was stopped already.
-func (r *runner) cancels(p *parts, cancel context.CancelFunc) bool {
+func (r *runner) setCancel(p *pipeline, cancel context.CancelFunc) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.parts != p {
+	if r.pipeline != p {
 		return false
 	}
 	r.cancel = cancel
@@ -178,13 +178,13 @@ type measurement struct {
 }
 
 // noAnswer is why a probe ends at its deadline.
-type noAnswer time.Duration
+type timeoutError time.Duration
 
-func (e noAnswer) Error() string { return fmt.Sprintf("no answer within %v", time.Duration(e)) }
+func (e timeoutError) Error() string { return fmt.Sprintf("no answer within %v", time.Duration(e)) }
 
 // within returns a context that ends after the time that a probe has.
-func within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, timeout, noAnswer(timeout))
+func withProbeTimeout(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, timeout, timeoutError(timeout))
 }
 
 // measure runs a probe. A panic is a failure of the probe.

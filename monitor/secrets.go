@@ -30,7 +30,7 @@ type fingerprints map[string][sha256.Size]byte
 
 // of returns what stands for the contents of the files that a section names, or
 // "" if it names none. From nil it is "" too: what is unknown differs from all.
-func (f fingerprints) of(s document.Section) string {
+func (f fingerprints) section(s document.Section) string {
 	if f == nil {
 		return ""
 	}
@@ -65,14 +65,14 @@ func (f fingerprints) file(path string) [sha256.Size]byte {
 // buildAlone is build outside of Apply: it notes the files that are read. One that
 // is known stays as it was read first: somebody may have to take what is new in it.
 // g.changes is held.
-func (g *Group) buildAlone(d *Definition) (*parts, error) {
-	g.secrets = make(fingerprints)
-	defer func() { g.secrets = nil }()
+func (g *Group) buildOne(d *Definition) (*pipeline, error) {
+	g.readFiles = make(fingerprints)
+	defer func() { g.readFiles = nil }()
 	p, err := g.build(d)
-	if err == nil && len(g.secrets) > 0 {
-		files := maps.Clone(g.secrets) // SecretsChanged may look at the old ones
-		maps.Copy(files, g.secretFiles)
-		g.secretFiles = files
+	if err == nil && len(g.readFiles) > 0 {
+		files := maps.Clone(g.readFiles) // SecretsChanged may look at the old ones
+		maps.Copy(files, g.watchedFiles)
+		g.watchedFiles = files
 	}
 	return p, err
 }
@@ -80,11 +80,11 @@ func (g *Group) buildAlone(d *Definition) (*parts, error) {
 // RefreshSecrets takes what is new in the files of secrets and certificates, as
 // Apply does, and changes nothing else. It returns what kinds found wrong.
 func (g *Group) RefreshSecrets() []*document.Problem {
-	g.changes.Lock()
-	defer g.changes.Unlock()
-	g.secrets = make(fingerprints)
-	found := g.refresh()
-	g.secrets, g.secretFiles = nil, g.secrets
+	g.configMu.Lock()
+	defer g.configMu.Unlock()
+	g.readFiles = make(fingerprints)
+	found := g.refreshFiles()
+	g.readFiles, g.watchedFiles = nil, g.readFiles
 	return found
 }
 
@@ -92,72 +92,72 @@ func (g *Group) RefreshSecrets() []*document.Problem {
 // monitors and receivers were made of has changed since, or since it was asked
 // last. Apply and RefreshSecrets take what is new.
 func (g *Group) SecretsChanged() bool {
-	g.changes.Lock()
-	before := g.secretFiles
-	g.changes.Unlock()
+	g.configMu.Lock()
+	before := g.watchedFiles
+	g.configMu.Unlock()
 	now := make(fingerprints, len(before))
 	for path := range before {
 		now.file(path)
 	}
-	g.changes.Lock()
-	defer g.changes.Unlock()
-	if !maps.Equal(before, g.secretFiles) {
+	g.configMu.Lock()
+	defer g.configMu.Unlock()
+	if !maps.Equal(before, g.watchedFiles) {
 		return false // they were just read
 	}
-	g.secretFiles = now
+	g.watchedFiles = now
 	return !maps.Equal(before, now)
 }
 
 // refresh makes the probes and actions anew whose files have changed since they
 // were made. Where that fails, the old ones go on. g.changes is held.
-func (g *Group) refresh() []*document.Problem {
+func (g *Group) refreshFiles() []*document.Problem {
 	found := g.refreshReceivers()
 	for _, r := range g.sorted() {
-		now := g.secrets.of(r.def.probe)
-		if now == "" || !r.lacks(now) {
+		now := g.readFiles.section(r.def.probe)
+		if now == "" || !r.usesOtherSecrets(now) {
 			continue
 		}
-		whole, err := r.def.unpacked()
+		whole, err := r.def.expand()
 		if err != nil {
-			found = append(found, document.ProblemsOf(r.def.file, r.def.Name, stale(err))...)
+			found = append(found, document.ProblemsOf(r.def.file, r.def.Name, stillUsed(err))...)
 			continue
 		}
 		fresh, err := g.newProbe(whole)
 		if err != nil {
-			found = append(found, document.ProblemsOf(r.def.file, r.def.Name, stale(err))...)
+			found = append(found, document.ProblemsOf(r.def.file, r.def.Name, stillUsed(err))...)
 			continue
 		}
-		r.replace(fresh, now)
+		r.replaceProbe(fresh, now)
 		g.log.Info("the secrets of a monitor have changed", "monitor", r.def.Name)
 	}
 	return found
 }
 
-func stale(err error) error { return fmt.Errorf("%w; it goes on with the one it had", err) }
+func stillUsed(err error) error { return fmt.Errorf("%w; it goes on with the one it had", err) }
 
 // lacks tells whether the monitor runs with other secrets.
-func (r *runner) lacks(secrets string) bool {
+func (r *runner) usesOtherSecrets(secrets string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.parts != nil && r.parts.secrets != secrets
+	return r.pipeline != nil && r.pipeline.fingerprint != secrets
 }
 
 // replace goes on with another probe. What comes of one that runs is dropped.
-func (r *runner) replace(fresh probe.Probe, secrets string) {
+func (r *runner) replaceProbe(fresh probe.Probe, secrets string) {
 	r.mu.Lock()
-	old, inUse := r.parts, r.inUse
-	p := &parts{probe: fresh}
+	old, inUse := r.pipeline, r.inUse
+	p := &pipeline{probe: fresh}
 	if old != nil {
 		*p = *old
-		p.probe, p.secrets = fresh, secrets
-		r.parts = p
+		p.probe, p.fingerprint = fresh, secrets
+		r.pipeline = p
 	}
 	r.mu.Unlock()
 	switch {
 	case old == nil:
-		r.group.closeAside(r.def.Name, p) // stopped meanwhile
+		r.group.closeInBackground(r.def.Name, p) // stopped meanwhile
 	case old != inUse:
-		r.group.closeAside(r.def.Name, old)
+		r.group.closeInBackground(r.def.Name, old)
 	}
 }
 
@@ -166,18 +166,18 @@ func (r *runner) replace(fresh probe.Probe, secrets string) {
 func (g *Group) refreshReceivers() []*document.Problem {
 	var found []*document.Problem
 	refresh := func(t Receiver, file, whose string) {
-		m := g.receivers.made[t]
-		now := g.secrets.of(m.section)
-		if now == "" || now == m.secrets {
+		m := g.receivers.sources[t]
+		now := g.readFiles.section(m.section)
+		if now == "" || now == m.fingerprint {
 			return
 		}
 		a, err := g.newAction(m.section)
 		if err != nil {
-			found = append(found, document.ProblemsOf(file, "", fmt.Errorf("%s: %w", whose, stale(err)))...)
+			found = append(found, document.ProblemsOf(file, "", fmt.Errorf("%s: %w", whose, stillUsed(err)))...)
 			return
 		}
 		g.receivers.delivery.Add(t.Name(), a)
-		g.receivers.made[t] = made{m.section, now}
+		g.receivers.sources[t] = actionSource{m.section, now}
 		g.log.Info("the secrets of a receiver have changed", "receiver", t.Name())
 	}
 	for _, name := range slices.Sorted(maps.Keys(g.receivers.files)) {
@@ -186,16 +186,16 @@ func (g *Group) refreshReceivers() []*document.Problem {
 	}
 	for _, name := range slices.Sorted(maps.Keys(g.receivers.inline)) {
 		t := g.receivers.inline[name]
-		file, whose := g.userOf(t)
+		file, whose := g.firstUser(t)
 		refresh(t, file, whose)
 	}
 	return found
 }
 
 // userOf returns the first monitor that tells a receiver, and its file.
-func (g *Group) userOf(t Receiver) (file, monitor string) {
+func (g *Group) firstUser(t Receiver) (file, monitor string) {
 	for _, r := range g.sorted() {
-		if slices.Contains(r.targets(), t) {
+		if slices.Contains(r.currentReceivers(), t) {
 			return r.def.file, fmt.Sprintf("monitor %q", r.def.Name)
 		}
 	}

@@ -336,7 +336,7 @@ func TestSecretsOfRegisteredMonitorsAreWatched(t *testing.T) {
 
 		again, stopAgain := newSafe(t)
 		defer stopAgain()
-		again.dormant = []Saved{{ID: 1, Text: document, Trusted: true}}
+		again.unrestored = []journalEntry{{ID: 1, Text: document, Trusted: true}}
 		if errs := again.Restore(func(*Definition) error { return nil }); len(errs) > 0 {
 			t.Fatal(errs[0])
 		}
@@ -368,16 +368,16 @@ func TestFilesThatAnOperatorNamesAreNotOpened(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.Trusted = trusted
-		s.changes.Lock()
-		s.secrets = make(fingerprints)
-		p, _, err := s.check(d)
-		if err == nil || (p.secrets != "") != trusted || (len(s.secrets) > 0) != trusted {
-			t.Errorf("trusted %v: %d files were read, %v", trusted, len(s.secrets), err)
+		s.configMu.Lock()
+		s.readFiles = make(fingerprints)
+		p, _, err := s.prepare(d)
+		if err == nil || (p.fingerprint != "") != trusted || (len(s.readFiles) > 0) != trusted {
+			t.Errorf("trusted %v: %d files were read, %v", trusted, len(s.readFiles), err)
 		}
-		s.secrets = nil
-		s.changes.Unlock()
-		if _, err := s.Register(d); err == nil || len(s.secretFiles) > 0 {
-			t.Errorf("trusted %v: %d files are looked at for a monitor that was refused, %v", trusted, len(s.secretFiles), err)
+		s.readFiles = nil
+		s.configMu.Unlock()
+		if _, err := s.Register(d); err == nil || len(s.watchedFiles) > 0 {
+			t.Errorf("trusted %v: %d files are looked at for a monitor that was refused, %v", trusted, len(s.watchedFiles), err)
 		}
 	}
 }

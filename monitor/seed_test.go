@@ -135,7 +135,7 @@ func TestNumbersMeanTheSameInTOMLAndJSON(t *testing.T) {
 		}
 		d.Trusted = true
 		g := builtinGroup()
-		p, wanted, err := g.check(d)
+		p, wanted, err := g.prepare(d)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -469,7 +469,7 @@ func TestFrozenProcessMakesNoBurst(t *testing.T) {
 		b.mu.Unlock()
 		s := b.scheduler
 		for _, r := range b.sorted() {
-			whole, err := r.def.unpacked()
+			whole, err := r.def.expand()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -477,8 +477,8 @@ func TestFrozenProcessMakesNoBurst(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r.parts = p
-			s.at(r.job, r.tickAfter(time.Now()))
+			r.pipeline = p
+			s.schedule(r.job, r.nextTick(time.Now()))
 		}
 		time.Sleep(5 * time.Minute)
 		woke := time.Now()

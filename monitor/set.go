@@ -16,10 +16,10 @@ type Set struct {
 	Receivers []*ReceiverDefinition
 	// broken are definitions with a problem already; they are built only to find
 	// all others.
-	broken []*Definition
+	invalid []*Definition
 	// wrong are the names of receivers that are not among Receivers because
 	// something is wrong with them.
-	wrong []string
+	invalidReceivers []string
 }
 
 // ReceiverDefinition is an action that monitors name.
@@ -44,25 +44,25 @@ func (s *Set) Decode(doc *document.Document, lists map[string][]map[string]any) 
 		problems = append(problems, document.ProblemsOf(doc.File, "", err)...)
 		switch {
 		case err != nil:
-			s.wrong = append(s.wrong, r.Name)
+			s.invalidReceivers = append(s.invalidReceivers, r.Name)
 		case doc.NoCommands != nil && r.action.Kind == kindExec:
-			s.wrong = append(s.wrong, r.Name)
+			s.invalidReceivers = append(s.invalidReceivers, r.Name)
 			problems = append(problems, &document.Problem{File: doc.File, Line: r.line, Err: fmt.Errorf("receiver %q: %w", r.Name, doc.NoCommands)})
 		default:
 			s.Receivers = append(s.Receivers, r)
 		}
 	}
 	for i, tree := range lists["monitor"] {
-		d, err := define(tree, fmt.Sprintf("monitor.%d", i), doc.Lines)
+		d, err := newDefinition(tree, fmt.Sprintf("monitor.%d", i), doc.Lines)
 		d.Origin, d.file, d.Trusted = origin, doc.File, true
 		problems = append(problems, document.ProblemsOf(doc.File, d.Name, err)...)
 		if err != nil {
-			s.broken = append(s.broken, d)
+			s.invalid = append(s.invalid, d)
 			continue
 		}
 		problems = append(problems, d.warnings(fmt.Sprintf("monitor.%d.", i), doc)...)
 		if doc.NoCommands != nil && d.RunsCommands() {
-			s.broken = append(s.broken, d)
+			s.invalid = append(s.invalid, d)
 			problems = append(problems, &document.Problem{File: doc.File, Line: d.line, Monitor: d.Name, Err: doc.NoCommands})
 			continue
 		}
@@ -78,11 +78,11 @@ func (d *Definition) warnings(path string, doc *document.Document) []*document.P
 	warn := func(line int, err error) {
 		problems = append(problems, &document.Problem{File: doc.File, Line: line, Monitor: d.Name, Warning: true, Err: err})
 	}
-	wrong := d.Thresholds.pointless()
+	wrong := d.Thresholds.warnings()
 	for _, key := range slices.Sorted(maps.Keys(wrong)) {
-		warn(doc.Lines(path+key), fmt.Errorf("%s: %w%s", key, wrong[key], d.without("max")))
+		warn(doc.Lines(path+key), fmt.Errorf("%s: %w%s", key, wrong[key], d.missingHint("max")))
 	}
-	if d.boundless() {
+	if d.lacksBounds() {
 		warn(d.line, errors.New("its probe gives a value, and neither min nor max says which values are good: every value but 0 fails"))
 	}
 	return problems
@@ -132,7 +132,7 @@ func receiverOf(tree map[string]any, path string, line document.Lines) (*Receive
 	case err != nil:
 	case checkName(r.Name) != nil:
 		err = fmt.Errorf("name: %w", checkName(r.Name))
-	case reserved(r.Name):
+	case isInlineName(r.Name):
 		err = errors.New("name: names of this form are given to actions that monitors write out: choose another")
 	}
 	var kind error

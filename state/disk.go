@@ -108,13 +108,13 @@ func writeSynced(d Disk, path string, text []byte) error {
 }
 
 // maxAside bounds the copies of damaged files that are retained.
-const maxAside = 3
+const maxCopies = 3
 
 // SetAside retains a copy of a damaged file beside it and returns its path. The
 // newest copy is number 1; what would be number 4 is dropped.
 func SetAside(d Disk, path string, text []byte) (string, error) {
 	name := func(n int) string { return fmt.Sprintf("%s.corrupt-%d", path, n) }
-	for n := maxAside - 1; n >= 1; n-- {
+	for n := maxCopies - 1; n >= 1; n-- {
 		if err := d.Rename(name(n), name(n+1)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", err
 		}

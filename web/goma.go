@@ -86,7 +86,7 @@ func (s *Server) parse(text string, c caller) (*monitor.Definition, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.cfg.Policy.Permit(c.role, d.Wish()); err != nil {
+	if err := s.cfg.Policy.Permit(c.role, d.Registration()); err != nil {
 		return nil, fmt.Errorf("registering monitor %q: %w", d.Name, err)
 	}
 	d.Trusted, d.Owner = c.role == access.Admin, c.owner

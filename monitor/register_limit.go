@@ -25,15 +25,15 @@ func (e *RateError) RetryAfter() time.Duration { return e.Wait }
 // room returns nil if a monitor more may be registered by the owner, which counts
 // it against the rate. Monitors that could not be restored count too, because
 // they are in the journal. g.changes is held.
-func (g *Group) room(owner string) error {
+func (g *Group) checkLimits(owner string) error {
 	registered := g.registered()
-	n, own := len(registered)+len(g.dormant), 0
+	n, own := len(registered)+len(g.unrestored), 0
 	for _, r := range registered {
 		if r.def.Owner == owner {
 			own++
 		}
 	}
-	for _, s := range g.dormant {
+	for _, s := range g.unrestored {
 		if s.Owner == owner {
 			own++
 		}
@@ -44,21 +44,21 @@ func (g *Group) room(owner string) error {
 	case owner != "" && own >= g.cfg.MaxOwned:
 		return fmt.Errorf("%w with this token: %d are the most; unregister some, use another token, or define them in files", ErrFull, g.cfg.MaxOwned)
 	}
-	if wait := g.pace.take(g.cfg.MaxPerSecond, time.Now()); wait > 0 {
+	if wait := g.registerRate.reserve(g.cfg.MaxPerSecond, time.Now()); wait > 0 {
 		return &RateError{Max: g.cfg.MaxPerSecond, Wait: wait}
 	}
 	return nil
 }
 
 // pace lets pass a number of things within any second. The zero value is ready.
-type pace struct{ passed []time.Time }
+type rateLimiter struct{ recent []time.Time }
 
 // take returns 0 if one more may pass, and counts it; else how long it has to wait.
-func (p *pace) take(most int, now time.Time) time.Duration {
-	p.passed = slices.DeleteFunc(p.passed, func(t time.Time) bool { return now.Sub(t) >= time.Second })
-	if len(p.passed) >= most {
-		return time.Second - now.Sub(p.passed[0])
+func (p *rateLimiter) reserve(most int, now time.Time) time.Duration {
+	p.recent = slices.DeleteFunc(p.recent, func(t time.Time) bool { return now.Sub(t) >= time.Second })
+	if len(p.recent) >= most {
+		return time.Second - now.Sub(p.recent[0])
 	}
-	p.passed = append(p.passed, now)
+	p.recent = append(p.recent, now)
 	return 0
 }

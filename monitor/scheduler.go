@@ -11,12 +11,12 @@ import (
 const (
 	// slot is what due times are rounded up to: monitors that are due together
 	// share one wake-up, which costs a third of waking for each.
-	slot = 50 * time.Millisecond
+	wakeInterval = 50 * time.Millisecond
 	// maxFirstDelay bounds how long a monitor waits for its first probe.
 	maxFirstDelay = 10 * time.Second
 	// frozenFor is how late the scheduler must be to conclude that the process
 	// itself was stopped, and that the jobs it missed must be spread anew.
-	frozenFor = 5 * time.Second
+	suspendedAfter = 5 * time.Second
 )
 
 // job is something to start at due times. Its fields belong to the scheduler.
@@ -24,7 +24,7 @@ type job struct {
 	// start begins the work and returns at once. late is how long after due.
 	start func(due time.Time, late time.Duration)
 	// spread is the job's own place within the first delay, by its name.
-	spread time.Duration
+	offset time.Duration
 
 	// due is when it starts, nominal when it should: they differ for a job that
 	// was due while the process was stopped.
@@ -41,7 +41,7 @@ func newJob(name string, interval time.Duration, start func(time.Time, time.Dura
 	// are not.
 	mixed := h.Sum64() * 0x9e3779b97f4a7c15 >> 16
 	within := min(interval, maxFirstDelay)
-	return &job{start: start, spread: time.Duration(mixed % uint64(within)), index: -1}
+	return &job{start: start, offset: time.Duration(mixed % uint64(within)), index: -1}
 }
 
 // scheduler starts jobs when they are due, from one goroutine and one timer.
@@ -57,10 +57,10 @@ func newScheduler() *scheduler {
 }
 
 // first schedules a job for the first time.
-func (s *scheduler) first(j *job) { s.at(j, time.Now().Add(j.spread)) }
+func (s *scheduler) start(j *job) { s.schedule(j, time.Now().Add(j.offset)) }
 
 // at schedules a job, or moves it, to the slot at or after due.
-func (s *scheduler) at(j *job, due time.Time) {
+func (s *scheduler) schedule(j *job, due time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	j.due = s.roundUp(due)
@@ -79,14 +79,14 @@ func (s *scheduler) at(j *job, due time.Time) {
 }
 
 // sooner moves a job to an earlier time, and leaves it if it is due before.
-func (s *scheduler) sooner(j *job, due time.Time) {
+func (s *scheduler) moveEarlier(j *job, due time.Time) {
 	if now := s.dueOf(j); now.IsZero() || due.Before(now) {
-		s.at(j, due)
+		s.schedule(j, due)
 	}
 }
 
 func (s *scheduler) roundUp(t time.Time) time.Time {
-	return s.base.Add((t.Sub(s.base) + slot - 1) / slot * slot)
+	return s.base.Add((t.Sub(s.base) + wakeInterval - 1) / wakeInterval * wakeInterval)
 }
 
 // remove takes a job out; it will not be started again.
@@ -141,8 +141,8 @@ func (s *scheduler) next(now time.Time) (*job, time.Time, time.Duration) {
 	if wait := j.due.Sub(now); wait > 0 {
 		return nil, time.Time{}, wait
 	}
-	if now.Sub(j.due) > frozenFor {
-		s.spreadAnew(now)
+	if now.Sub(j.due) > suspendedAfter {
+		s.respread(now)
 		return nil, time.Time{}, 0
 	}
 	heap.Pop(&s.jobs)
@@ -152,10 +152,10 @@ func (s *scheduler) next(now time.Time) (*job, time.Time, time.Duration) {
 // spreadAnew gives every job that was due while the process was stopped its
 // place within the first delay from now, in place of a burst of all. When it was
 // due is kept, so that what was missed can be counted.
-func (s *scheduler) spreadAnew(now time.Time) {
+func (s *scheduler) respread(now time.Time) {
 	for _, j := range s.jobs {
 		if j.due.Before(now) {
-			j.due = s.roundUp(now.Add(j.spread))
+			j.due = s.roundUp(now.Add(j.offset))
 		}
 	}
 	heap.Init(&s.jobs)

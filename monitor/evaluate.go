@@ -8,8 +8,8 @@ import (
 
 // finish judges a measurement, if there is one, and tells what came of it. The
 // parts are closed if the monitor was stopped while the probe ran.
-func (r *runner) finish(p *parts, m *measurement) {
-	told, stopped := r.settle(p, m)
+func (r *runner) finish(p *pipeline, m *measurement) {
+	told, stopped := r.complete(p, m)
 	r.group.logChange(told)
 	if stopped {
 		r.group.closeProbe(r.def.Name, p)
@@ -20,24 +20,24 @@ func (r *runner) finish(p *parts, m *measurement) {
 // monitor was stopped meanwhile. The result is recorded and told under the lock,
 // so that it never comes after the word that the monitor was stopped, nor an end
 // before its failure.
-func (r *runner) settle(p *parts, m *measurement) (told *Change, stopped bool) {
-	r.group.telling.RLock()
-	defer r.group.telling.RUnlock()
+func (r *runner) complete(p *pipeline, m *measurement) (told *Change, stopped bool) {
+	r.group.verdictMu.RLock()
+	defer r.group.verdictMu.RUnlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.inUse, r.cancel = nil, nil
 	r.busy.Store(false)
-	if r.parts != p {
+	if r.pipeline != p {
 		return nil, true
 	}
 	if m == nil {
 		return nil, false
 	}
 	r.logPanic(m)
-	result, notice := r.take(p, m)
+	result, notice := r.evaluate(p, m)
 	r.group.recorder.Record(result)
 	if notice != nil {
-		r.tell(p, *notice)
+		r.notify(p, *notice)
 	}
 	return notice, false
 }
@@ -51,24 +51,24 @@ func (r *runner) logPanic(m *measurement) {
 }
 
 // tell hands a notice to the receivers. r.mu is held.
-func (r *runner) tell(p *parts, n Change) {
+func (r *runner) notify(p *pipeline, n Change) {
 	r.group.cfg.Delivery.Changed() // the incident, even if nobody is told
-	for _, t := range p.targets {
+	for _, t := range p.receivers {
 		t.Enqueue(n)
 	}
 	if n.Event != Recover {
 		return
 	}
-	for _, t := range r.owed {
+	for _, t := range r.former {
 		t.Enqueue(n)
 	}
-	r.owed = nil
+	r.former = nil
 }
 
 // take judges a measurement. r.mu is held.
-func (r *runner) take(p *parts, m *measurement) (Result, *Change) {
+func (r *runner) evaluate(p *pipeline, m *measurement) (Result, *Change) {
 	now := time.Now()
-	g, known := r.gradeOf(p, m)
+	g, known := r.verdict(p, m)
 	r.probes++
 	r.group.count.probes.Add(1)
 	r.lastProbe, r.lastErr, r.detail = m.at, m.err, m.Detail
@@ -77,33 +77,33 @@ func (r *runner) take(p *parts, m *measurement) (Result, *Change) {
 	wrong := ""
 	if known {
 		if m.err == nil {
-			wrong = r.def.Thresholds.wrong(r.value)
+			wrong = r.def.Thresholds.violation(r.value)
 		}
 		if g == bad {
-			r.failed++
+			r.failedProbes++
 			r.group.count.failures.Add(1)
 		}
-		c, confirming := r.judge.sample(g, now)
-		notice = r.notice(c, g, now)
+		c, confirming := r.judge.observe(g, now)
+		notice = r.newChange(c, g, now)
 		if notice != nil && g == bad {
 			notice.Error = reasonOf(m.err, wrong)
 		}
 		if confirming && r.def.RetryInterval < r.def.Interval {
-			r.group.scheduler.sooner(r.job, now.Add(r.def.RetryInterval))
+			r.group.scheduler.moveEarlier(r.job, now.Add(r.def.RetryInterval))
 		}
 	}
 	if before != r.judge.state {
 		r.since = now
 	}
 	return Result{
-		Name: r.def.Name, State: r.judge.state, Value: r.value, Err: m.err, Wrong: wrong,
+		Name: r.def.Name, State: r.judge.state, Value: r.value, Err: m.err, Violation: wrong,
 		Detail: m.Detail, Phases: m.Phases, At: m.at, Took: m.took, Interval: r.def.Interval,
 	}, notice
 }
 
 // gradeOf filters a measurement and judges it by the thresholds; known is false
 // while a filter has too few values to tell. r.mu is held.
-func (r *runner) gradeOf(p *parts, m *measurement) (g grade, known bool) {
+func (r *runner) verdict(p *pipeline, m *measurement) (g grade, known bool) {
 	r.value = m.Value
 	switch {
 	case m.err != nil:
@@ -134,15 +134,15 @@ func (r *runner) gradeOf(p *parts, m *measurement) (g grade, known bool) {
 
 // notice makes the notice of a change, if there is something to tell. r.mu is
 // held.
-func (r *runner) notice(c change, g grade, now time.Time) *Change {
-	if c == unchanged && r.judge.state == Failing && g == bad && r.retell {
+func (r *runner) newChange(c change, g grade, now time.Time) *Change {
+	if c == unchanged && r.judge.state == Failing && g == bad && r.renotify {
 		c = retold
 	}
 	switch {
 	case c == failed:
-		r.incident, r.failedAt, r.failures = rand.Text(), now, r.judge.t.FailuresBeforeAlert
+		r.incident, r.failedAt, r.incidentFailures = rand.Text(), now, r.judge.thresholds.FailuresBeforeAlert
 	case r.judge.state == Failing && g == bad:
-		r.failures++
+		r.incidentFailures++
 	}
 	n := Change{
 		Monitor: r.def.Name, Value: r.value, Time: now, Labels: r.def.Labels,
@@ -159,9 +159,9 @@ func (r *runner) notice(c change, g grade, now time.Time) *Change {
 		// been set back.
 		n.Event, n.Duration = Recover, max(0, now.Sub(r.failedAt))
 	}
-	r.retell = false
+	r.renotify = false
 	r.seq++
-	n.Incident, n.Seq, n.Since, n.Failures = r.incident, r.seq, r.failedAt, r.failures
+	n.Incident, n.Seq, n.Since, n.Failures = r.incident, r.seq, r.failedAt, r.incidentFailures
 	return &n
 }
 

@@ -6,7 +6,7 @@ import (
 )
 
 // Trial is what one probe came to, for somebody who tries a definition.
-type Trial struct {
+type SingleResult struct {
 	// Result has the State OK, Warning or Failing by this one value, or Unknown if
 	// the filter makes nothing of one value.
 	Result
@@ -17,10 +17,10 @@ type Trial struct {
 
 // Try runs the probe of a definition once and judges its value. Nothing is
 // recorded, nobody is told, and actions are not looked at.
-func (g *Group) Try(ctx context.Context, d *Definition) (Trial, error) {
-	p := &parts{}
+func (g *Group) ProbeOnce(ctx context.Context, d *Definition) (SingleResult, error) {
+	p := &pipeline{}
 	var err error
-	t := Trial{}
+	t := SingleResult{}
 	if d.filter != nil {
 		t.Filter = d.filter.Kind
 		err = p.setFilter(*d.filter)
@@ -33,10 +33,10 @@ func (g *Group) Try(ctx context.Context, d *Definition) (Trial, error) {
 		return t, err
 	}
 	r := g.newRunner(d, 0)
-	ctx, cancel := within(ctx, r.deadline())
+	ctx, cancel := withProbeTimeout(ctx, r.deadline())
 	defer cancel()
 	m := measure(ctx, p.probe)
-	grade, known := r.gradeOf(p, &m)
+	grade, known := r.verdict(p, &m)
 	t.Result = Result{
 		Name: d.Name, State: Failing, Value: r.value, Err: m.err, Detail: m.Detail, Phases: m.Phases,
 		At: m.at, Took: m.took, Interval: d.Interval,
@@ -48,7 +48,7 @@ func (g *Group) Try(ctx context.Context, d *Definition) (Trial, error) {
 		t.State = calm(grade)
 	}
 	if known && m.err == nil {
-		t.Wrong = d.Thresholds.wrong(r.value)
+		t.Violation = d.Thresholds.violation(r.value)
 	}
 	return t, nil
 }

@@ -11,26 +11,26 @@ import (
 const maxChangeLines = 60
 
 // changeLines counts the lines of the minute.
-type changeLines struct {
-	mu          sync.Mutex
-	began       time.Time // guarded by mu; the minute
-	lines, held int       // guarded by mu
+type changeLimit struct {
+	mu                sync.Mutex
+	minute            time.Time // guarded by mu; the minute
+	lines, suppressed int       // guarded by mu
 }
 
 // allow reports whether a line may be written now, and how many were not since
 // the last one.
-func (l *changeLines) allow(now time.Time) (held int, ok bool) {
+func (l *changeLimit) allow(now time.Time) (held int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.began.IsZero() || now.Sub(l.began) >= time.Minute {
-		l.began, l.lines = now, 0
+	if l.minute.IsZero() || now.Sub(l.minute) >= time.Minute {
+		l.minute, l.lines = now, 0
 	}
 	if l.lines >= maxChangeLines {
-		l.held++
+		l.suppressed++
 		return 0, false
 	}
 	l.lines++
-	held, l.held = l.held, 0
+	held, l.suppressed = l.suppressed, 0
 	return held, true
 }
 
@@ -40,7 +40,7 @@ func (g *Group) logChange(n *Change) {
 	if n == nil || n.Event != Recover && (n.Event != Fail || !n.Time.Equal(n.Since)) {
 		return
 	}
-	log := g.changeLog(n.Time, n.Monitor, n.Incident)
+	log := g.changeLogger(n.Time, n.Monitor, n.Incident)
 	if log == nil {
 		return
 	}
@@ -53,21 +53,21 @@ func (g *Group) logChange(n *Change) {
 
 // logGone logs that a monitor is no more whose failure was told: who was told of
 // it hears no end.
-func (g *Group) logGone(r *runner) {
+func (g *Group) logRemoved(r *runner) {
 	r.mu.Lock()
 	failing, incident := r.judge.state == Failing, r.incident
 	r.mu.Unlock()
 	if !failing {
 		return
 	}
-	if log := g.changeLog(time.Now(), r.def.Name, incident); log != nil {
+	if log := g.changeLogger(time.Now(), r.def.Name, incident); log != nil {
 		log.Warn("a monitor is gone that was failing; nobody is told of an end")
 	}
 }
 
 // changeLog returns what to log a change of a monitor with, or nil if there were
 // too many lines.
-func (g *Group) changeLog(now time.Time, monitor, incident string) *slog.Logger {
+func (g *Group) changeLogger(now time.Time, monitor, incident string) *slog.Logger {
 	held, ok := g.count.changes.allow(now)
 	if !ok {
 		return nil

@@ -31,36 +31,36 @@ func (f *SectionDecoder) Decode(target any) error {
 // with its line.
 func (f *SectionDecoder) Explain(err error) error {
 	if len(f.keys) == 0 {
-		return &PlacedError{f.section.lineOf(strings.TrimPrefix(err.Error(), f.family+" "+f.section.Kind+": ")), err}
+		return &LineError{f.section.messageLine(strings.TrimPrefix(err.Error(), f.family+" "+f.section.Kind+": ")), err}
 	}
 	var errs []error
 	for _, key := range f.keys {
-		errs = append(errs, At(f.section, fmt.Errorf("%s %s: %w", f.family, f.section.Kind, key)))
+		errs = append(errs, WithLine(f.section, fmt.Errorf("%s %s: %w", f.family, f.section.Kind, key)))
 	}
 	return errors.Join(errs...)
 }
 
 // at gives an error the line of its section, unless it has one of its own.
-func At(s Section, err error) error {
+func WithLine(s Section, err error) error {
 	var key *KeyError
 	line := s.Lines(s.path)
 	if errors.As(err, &key) {
 		line = key.line
 	}
-	return &PlacedError{line, err}
+	return &LineError{line, err}
 }
 
 // placedError is an error with its line.
-type PlacedError struct {
+type LineError struct {
 	line int
 	err  error
 }
 
-func (e *PlacedError) Error() string { return e.err.Error() }
-func (e *PlacedError) Unwrap() error { return e.err }
+func (e *LineError) Error() string { return e.err.Error() }
+func (e *LineError) Unwrap() error { return e.err }
 
 // unknownKind says that no kind of the family has the name that a section gives.
 func UnknownKind(s Section, family string, kinds []string) error {
 	path := Join(s.path, "type")
-	return At(s, &KeyError{path, path, s.Lines(path), fmt.Errorf("unknown type of %s %q; %s", family, s.Kind, Suggest(s.Kind, kinds))})
+	return WithLine(s, &KeyError{path, path, s.Lines(path), fmt.Errorf("unknown type of %s %q; %s", family, s.Kind, Suggest(s.Kind, kinds))})
 }

@@ -72,12 +72,12 @@ func TestPackedDefinitionSaysTheSame(t *testing.T) {
 	} {
 		g := builtinGroup()
 		applyText(t, g, text)
-		old := g.named("m1")
+		old := g.lookup("m1")
 		if old.def.tree != nil || old.def.probe.Lines != nil {
 			t.Error("what it was read from is kept")
 		}
 		applyText(t, g, c.text)
-		if got := g.named("m1") == old; got != c.stays {
+		if got := g.lookup("m1") == old; got != c.stays {
 			t.Errorf("%s\nleaves it as it was: %v, want %v", c.text, got, c.stays)
 		}
 		if err := g.Stop(1); err != nil {

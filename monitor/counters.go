@@ -27,7 +27,7 @@ func (g *Group) Counters() Counters {
 		Probing: int(g.count.running.Load()), Probes: g.count.probes.Load(),
 		Failures: g.count.failures.Load(), Missed: g.count.missed.Load(),
 	}
-	c.LatenessP99, c.LatenessMax = g.count.lateness.last(time.Now())
+	c.LatenessP99, c.LatenessMax = g.count.lateness.lastMinute(time.Now())
 	all := g.sorted()
 	c.Monitors = len(all)
 	for _, r := range all {
@@ -43,7 +43,7 @@ type counts struct {
 	running                  atomic.Int64
 	probes, failures, missed atomic.Int64
 	lateness                 lateness
-	changes                  changeLines
+	changes                  changeLimit
 }
 
 // began counts a probe that begins now.
@@ -54,64 +54,64 @@ func (c *counts) began(due, now time.Time) {
 
 const (
 	// latePart and lateParts divide the minute that lateness is kept for.
-	latePart  = 10 * time.Second
-	lateParts = 6
+	latenessPeriod  = 10 * time.Second
+	latenessPeriods = 6
 	// lateBuckets of growing width reach from 1 ms to 1.2^60 ms, a minute.
-	lateBuckets = 60
-	lateGrowth  = 1.2
+	latenessBuckets = 60
+	latenessGrowth  = 1.2
 )
 
 // lateness keeps how late things of the last minute were.
 type lateness struct {
 	since time.Time // the clock of numbers begins then
 
-	mu    sync.Mutex
-	parts [lateParts]latePeriod // guarded by mu; a ring
+	mu      sync.Mutex
+	periods [latenessPeriods]periodCounts // guarded by mu; a ring
 }
 
 // number returns that of the part that a time is in; at least lateParts, so that
 // a part that was never used is an old one.
-func (l *lateness) number(now time.Time) int64 {
-	return int64(now.Sub(l.since)/latePart) + lateParts
+func (l *lateness) period(now time.Time) int64 {
+	return int64(now.Sub(l.since)/latenessPeriod) + latenessPeriods
 }
 
 // latePeriod is one part of the minute.
-type latePeriod struct {
-	number  int64
-	buckets [lateBuckets + 1]int
+type periodCounts struct {
+	period  int64
+	buckets [latenessBuckets + 1]int
 	max     time.Duration
 }
 
 func (l *lateness) add(now time.Time, late time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	number := l.number(now)
-	p := &l.parts[number%lateParts]
-	if p.number != number {
-		*p = latePeriod{number: number}
+	number := l.period(now)
+	p := &l.periods[number%latenessPeriods]
+	if p.period != number {
+		*p = periodCounts{period: number}
 	}
-	p.buckets[lateBucket(late)]++
+	p.buckets[latenessBucket(late)]++
 	p.max = max(p.max, late)
 }
 
 // lateBucket returns the first bucket whose bound is not below late.
-func lateBucket(late time.Duration) int {
+func latenessBucket(late time.Duration) int {
 	if late <= time.Millisecond {
 		return 0
 	}
-	b := math.Ceil(math.Log(float64(late)/float64(time.Millisecond)) / math.Log(lateGrowth))
-	return min(int(b), lateBuckets)
+	b := math.Ceil(math.Log(float64(late)/float64(time.Millisecond)) / math.Log(latenessGrowth))
+	return min(int(b), latenessBuckets)
 }
 
 // last returns the 99th percentile and the maximum of the last minute.
-func (l *lateness) last(now time.Time) (p99, most time.Duration) {
+func (l *lateness) lastMinute(now time.Time) (p99, most time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	number := l.number(now)
-	var sum [lateBuckets + 1]int
+	number := l.period(now)
+	var sum [latenessBuckets + 1]int
 	n := 0
-	for _, p := range &l.parts {
-		if p.number <= number-lateParts || p.number > number {
+	for _, p := range &l.periods {
+		if p.period <= number-latenessPeriods || p.period > number {
 			continue
 		}
 		for b, c := range p.buckets {
@@ -123,7 +123,7 @@ func (l *lateness) last(now time.Time) (p99, most time.Duration) {
 	below := 0
 	for b, c := range sum {
 		if below += c; n > 0 && below*100 >= n*99 {
-			bound := time.Duration(math.Pow(lateGrowth, float64(b)) * float64(time.Millisecond))
+			bound := time.Duration(math.Pow(latenessGrowth, float64(b)) * float64(time.Millisecond))
 			return min(bound, most), most
 		}
 	}

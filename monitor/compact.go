@@ -11,28 +11,28 @@ import (
 // text, and without the lines of its document: between two changes a monitor
 // needs neither, and they are a third of its memory. What JSON cannot say stays as
 // it is.
-func (d *Definition) packed() *Definition {
+func (d *Definition) compact() *Definition {
 	text, err := d.JSON()
 	if err != nil {
 		return d
 	}
 	p := *d
 	p.json, p.tree = text, nil
-	p.probe = d.probe.Packed()
+	p.probe = d.probe.Compact()
 	if d.filter != nil {
-		f := d.filter.Packed()
+		f := d.filter.Compact()
 		p.filter = &f
 	}
 	p.actions = nil
 	for _, s := range d.actions {
-		p.actions = append(p.actions, s.Packed())
+		p.actions = append(p.actions, s.Compact())
 	}
 	return &p
 }
 
 // unpacked returns the definition as it was before it was packed, but for the
 // lines of its keys: what is found wrong has the line of the definition.
-func (d *Definition) unpacked() (*Definition, error) {
+func (d *Definition) expand() (*Definition, error) {
 	if d.json == nil {
 		return d, nil
 	}
@@ -40,7 +40,7 @@ func (d *Definition) unpacked() (*Definition, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unpacking monitor %q: %w", d.Name, err)
 	}
-	read, err := define(tree, "", func(string) int { return d.line })
+	read, err := newDefinition(tree, "", func(string) int { return d.line })
 	if err != nil {
 		return nil, fmt.Errorf("unpacking monitor %q: %w", d.Name, err)
 	}
@@ -51,7 +51,7 @@ func (d *Definition) unpacked() (*Definition, error) {
 }
 
 // says tells whether two definitions hold the same keys with the same values.
-func (d *Definition) says(other *Definition) bool {
+func (d *Definition) sameKeys(other *Definition) bool {
 	mine, err := d.JSON()
 	if err != nil {
 		return false

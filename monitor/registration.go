@@ -6,8 +6,8 @@ import (
 )
 
 // Wish returns what of the definition decides who may register it.
-func (d *Definition) Wish() access.Wish {
-	w := access.Wish{Probe: d.probe.Kind}
+func (d *Definition) Registration() access.Registration {
+	w := access.Registration{Probe: d.probe.Kind}
 	for _, s := range append([]document.Section{d.probe}, d.actions...) {
 		if s.Kind == kindExec {
 			w.Commands = append(w.Commands, commandOf(s))
@@ -27,7 +27,7 @@ func commandOf(s document.Section) access.Command {
 	c := access.Command{}
 	for _, key := range []string{"env", "pass_env", "dir"} {
 		if _, ok := s.Tree[key]; ok {
-			c.Altered = true
+			c.CustomEnv = true
 		}
 	}
 	path, ok := s.Tree["command"].(string)

@@ -12,22 +12,22 @@ import (
 // repeats tells whether d, which is to be registered, is what was registered as
 // old. Only who registered a definition is told so: another could find out secrets
 // in it by guessing. Admins are told of each other's, which they may replace anyway.
-func (d *Definition) repeats(old *Definition) bool {
+func (d *Definition) sameRegistration(old *Definition) bool {
 	if old.Origin != OriginAPI || d.Trusted != old.Trusted || d.Owner != old.Owner && !d.Trusted {
 		return false
 	}
-	mine, err := d.sum()
+	mine, err := d.checksum()
 	if err != nil {
 		return false
 	}
-	other, err := old.sum()
+	other, err := old.checksum()
 	return err == nil && subtle.ConstantTimeCompare(mine[:], other[:]) == 1
 }
 
 // sum returns a checksum of what the definition says, however it was written: as
 // TOML or JSON, with 60 or 60.0, with a default of a monitor or without it.
-func (d *Definition) sum() ([sha256.Size]byte, error) {
-	d, err := d.unpacked()
+func (d *Definition) checksum() ([sha256.Size]byte, error) {
+	d, err := d.expand()
 	if err != nil {
 		return [sha256.Size]byte{}, err
 	}
