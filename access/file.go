@@ -5,17 +5,19 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
+	"strings"
 	"syscall"
 )
 
-// maxFile bounds what is read of a file, in bytes.
+// maxFile bounds the size of a file, in bytes.
 const maxFile = 1 << 20
 
-// readPrivate returns the text of a regular file whose mode has none of the bits
-// of forbidden, but for those that are lent.
+// readRestricted returns the text of a regular file whose mode has none of the
+// forbidden bits, except for groupReadBit.
 func readRestricted(file string, forbidden fs.FileMode) (string, error) {
-	// Without O_NONBLOCK a named pipe would be waited for.
+	// O_NONBLOCK: opening a named pipe must not block.
 	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return "", withoutPath(err)
@@ -30,7 +32,7 @@ func readRestricted(file string, forbidden fs.FileMode) (string, error) {
 	}
 	forbidden &^= groupReadBit(info, os.Geteuid())
 	if mode := info.Mode().Perm(); mode&forbidden != 0 {
-		return "", fmt.Errorf("group or others may use it (mode %04o): chmod %04o heals it", mode, mode&^forbidden)
+		return "", fmt.Errorf("group or others may access it (mode %04o): run chmod %04o to fix it", mode, mode&^forbidden)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
@@ -42,9 +44,9 @@ func readRestricted(file string, forbidden fs.FileMode) (string, error) {
 	return string(text), nil
 }
 
-// lent returns the bits of a file's mode by which this process, of the user uid, can
-// have it at all. One of root is read by others through a group: so Kubernetes
-// mounts secrets for containers that do not run as root.
+// groupReadBit returns the bit for reading by the group if a process of the user uid
+// depends on it, else 0. Kubernetes mounts secrets as files of root and a group, for
+// containers that do not run as root.
 func groupReadBit(info fs.FileInfo, uid int) fs.FileMode {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid == 0 && uid != 0 {
 		return 0o040
@@ -52,11 +54,29 @@ func groupReadBit(info fs.FileInfo, uid int) fs.FileMode {
 	return 0
 }
 
-// cause drops the path, which the caller names.
+// withoutPath removes the path, which the caller adds.
 func withoutPath(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		return fmt.Errorf("cannot %s it: %w", p.Op, p.Err)
 	}
 	return err
+}
+
+// lines yields the numbers and the trimmed lines of a text, without empty lines and
+// comments.
+func lines(text string) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		number := 0
+		for line := range strings.Lines(text) {
+			number++
+			line = strings.TrimSpace(line)
+			if line == "" || strings.HasPrefix(line, "#") {
+				continue
+			}
+			if !yield(number, line) {
+				return
+			}
+		}
+	}
 }

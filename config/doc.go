@@ -1,4 +1,3 @@
-// Package config reads the directory of files: which files there are, who may change
-// them, and what they hold. It hands each section to the part of the program that it
-// concerns.
+// Package config reads the directory of configuration files and checks who may change
+// them. It passes each section to the decoder of the package that defines it.
 package config

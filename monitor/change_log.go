@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// maxChangeLines bounds the failures and recoveries that are logged in a minute:
-// when all monitors fail together, the log has to stay readable.
+// maxChangeLines bounds the failures and recoveries that are logged in a minute.
+// The log stays readable when all monitors fail together.
 const maxChangeLines = 60
 
-// changeLines counts the lines of the minute.
+// changeLimit counts the log lines of a minute.
 type changeLimit struct {
 	mu                sync.Mutex
-	minute            time.Time // guarded by mu; the minute
+	minute            time.Time // guarded by mu; its start
 	lines, suppressed int       // guarded by mu
 }
 
-// allow reports whether a line may be written now, and how many were not since
-// the last one.
-func (l *changeLimit) allow(now time.Time) (held int, ok bool) {
+// allow reports whether a line may be written now, and how many were suppressed
+// since the last one.
+func (l *changeLimit) allow(now time.Time) (suppressed int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.minute.IsZero() || now.Sub(l.minute) >= time.Minute {
@@ -30,29 +30,29 @@ func (l *changeLimit) allow(now time.Time) (held int, ok bool) {
 		return 0, false
 	}
 	l.lines++
-	held, l.suppressed = l.suppressed, 0
-	return held, true
+	suppressed, l.suppressed = l.suppressed, 0
+	return suppressed, true
 }
 
-// logChange logs that a monitor began to fail or recovered; n may be nil. What is
-// only told again is not logged.
-func (g *Group) logChange(n *Change) {
-	if n == nil || n.Event != Recover && (n.Event != Fail || !n.Time.Equal(n.Since)) {
+// logChange logs a failure or a recovery; c may be nil. Reminders and repeated
+// notifications of a known failure are not logged.
+func (g *Group) logChange(c *Change) {
+	if c == nil || c.Event != Recover && (c.Event != Fail || !c.Time.Equal(c.Since)) {
 		return
 	}
-	log := g.changeLogger(n.Time, n.Monitor, n.Incident)
+	log := g.changeLogger(c.Time, c.Monitor, c.Incident)
 	if log == nil {
 		return
 	}
-	if n.Event == Recover {
-		log.Info("a monitor recovered", "after", n.Duration.Round(time.Millisecond), "value", n.Value)
+	if c.Event == Recover {
+		log.Info("monitor recovered", "after", c.Duration.Round(time.Millisecond), "value", c.Value)
 		return
 	}
-	log.Warn("a monitor fails", "failures", n.Failures, "err", n.Error)
+	log.Warn("monitor is failing", "failures", c.Failures, "err", c.Error)
 }
 
-// logGone logs that a monitor is no more whose failure was told: who was told of
-// it hears no end.
+// logRemoved logs the removal of a failing monitor, whose receivers are not
+// notified of a recovery.
 func (g *Group) logRemoved(r *runner) {
 	r.mu.Lock()
 	failing, incident := r.judge.state == Failing, r.incident
@@ -61,20 +61,20 @@ func (g *Group) logRemoved(r *runner) {
 		return
 	}
 	if log := g.changeLogger(time.Now(), r.def.Name, incident); log != nil {
-		log.Warn("a monitor is gone that was failing; nobody is told of an end")
+		log.Warn("a failing monitor was removed; no recovery will be notified")
 	}
 }
 
-// changeLog returns what to log a change of a monitor with, or nil if there were
-// too many lines.
+// changeLogger returns a logger for a change of a monitor, or nil if too many lines
+// were written.
 func (g *Group) changeLogger(now time.Time, monitor, incident string) *slog.Logger {
-	held, ok := g.count.changes.allow(now)
+	suppressed, ok := g.count.changes.allow(now)
 	if !ok {
 		return nil
 	}
 	log := g.log.With("monitor", monitor, "incident", incident)
-	if held > 0 {
-		log = log.With("not_logged_before", held)
+	if suppressed > 0 {
+		log = log.With("not_logged_before", suppressed)
 	}
 	return log
 }

@@ -6,135 +6,8 @@ import (
 	"time"
 )
 
-// Register starts the monitor of a definition made by ParseOne and returns its
-// id. It is in the journal, if there is one, before Register returns. What its
-// owner registered before, and is the same, changes nothing: the id is that of
-// the monitor there is, also if that was stopped. Register fails with ErrExists,
-// ErrFull, a *RateError, ErrJournal or what is wrong with the definition.
-func (g *Group) Register(d *Definition) (int64, error) {
-	g.configMu.Lock()
-	defer g.configMu.Unlock()
-	if old := g.lookup(d.Name); old != nil {
-		if d.sameRegistration(old.def) {
-			return old.id, nil
-		}
-		return 0, fmt.Errorf("registering monitor %q: %w: choose another, or unregister the monitor that has it", d.Name, ErrExists)
-	}
-	if err := g.checkLimits(d.Owner); err != nil {
-		return 0, fmt.Errorf("registering monitor %q: %w", d.Name, err)
-	}
-	p, err := g.buildOne(d)
-	if err != nil {
-		return 0, fmt.Errorf("registering monitor %q: %w", d.Name, err)
-	}
-	r := g.newRunner(d, g.nextID())
-	if err := g.saveJournal(r); err != nil {
-		g.discard(d, p)
-		return 0, fmt.Errorf("registering monitor %q: %w", d.Name, err)
-	}
-	g.add(r)
-	g.run(r, p)
-	return r.id, nil
-}
-
-// Unregister ends a monitor for good. One of a file comes back when the files
-// are read again. It does not wait for a probe that runs. With ErrJournal the
-// monitor has ended, but would come back after a restart.
-func (g *Group) Unregister(id int64) error {
-	g.configMu.Lock()
-	defer g.configMu.Unlock()
-	r, err := g.find(id)
-	if err != nil {
-		return g.forgetUnrestored(id, err)
-	}
-	g.remove(r)
-	g.receivers.removeUnused(g.sorted())
-	if r.def.Origin != OriginAPI {
-		return nil
-	}
-	if err := g.saveJournal(); err != nil {
-		return fmt.Errorf("unregistering monitor %q: %w", r.def.Name, err)
-	}
-	return nil
-}
-
-// forgetDormant takes a monitor out of the journal that could not be restored;
-// notFound is what to say if there is none.
-func (g *Group) forgetUnrestored(id int64, notFound error) error {
-	i := slices.IndexFunc(g.unrestored, func(s journalEntry) bool { return s.ID == id })
-	if i < 0 {
-		return notFound
-	}
-	g.unrestored = slices.Delete(g.unrestored, i, i+1)
-	if err := g.saveJournal(); err != nil {
-		return fmt.Errorf("unregistering monitor %d: %w", id, err)
-	}
-	return nil
-}
-
-// registered returns the monitors that were registered at run time, by id.
-func (g *Group) registered() []*runner {
-	return slices.DeleteFunc(g.sorted(), func(r *runner) bool { return r.def.Origin != OriginAPI })
-}
-
-// journal writes down the registered monitors, those that are being added
-// included, and the last id. g.changes is held.
-func (g *Group) saveJournal(added ...*runner) error {
-	if g.cfg.Journal == nil {
-		return nil
-	}
-	state := journalState{LastID: g.lastID, Monitors: slices.Clone(g.unrestored)}
-	for _, r := range append(g.registered(), added...) {
-		state.Monitors = append(state.Monitors, journalEntry{ID: r.id, Text: r.def.text, Trusted: r.def.Trusted, Owner: r.def.Owner})
-	}
-	if err := g.cfg.Journal.save(state); err != nil {
-		return fmt.Errorf("%w: %w", ErrJournal, err)
-	}
-	g.journaledID = g.lastID
-	return nil
-}
-
-// Restore registers what the journal held when it was opened, under the ids it
-// had. allow says whether a definition may run still. One that may not, or is
-// wrong by now, is told of; it stays in the journal until its id is unregistered.
-func (g *Group) Restore(allow func(*Definition) error) []error {
-	g.configMu.Lock()
-	defer g.configMu.Unlock()
-	var errs []error
-	g.unrestored = slices.DeleteFunc(slices.Clone(g.unrestored), func(saved journalEntry) bool {
-		err := g.restore(saved, allow)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("restoring monitor %d: %w", saved.ID, err))
-		}
-		return err == nil
-	})
-	return errs
-}
-
-func (g *Group) restore(saved journalEntry, allow func(*Definition) error) error {
-	d, err := ParseOne(saved.Text)
-	if err != nil {
-		return err
-	}
-	d.Trusted, d.Owner = saved.Trusted, saved.Owner
-	if err := allow(d); err != nil {
-		return err
-	}
-	if g.lookup(d.Name) != nil {
-		return fmt.Errorf("%q: %w", d.Name, ErrExists)
-	}
-	p, err := g.buildOne(d)
-	if err != nil {
-		return err
-	}
-	r := g.newRunner(d, saved.ID)
-	g.add(r)
-	g.run(r, p)
-	return nil
-}
-
-// Start starts a monitor that was stopped. It goes on with the state it had, so
-// that the recovery of a failure told before is told too.
+// Start starts a monitor that was stopped. It keeps its state, so that a failure
+// that was notified before the stop is followed by its recovery.
 func (g *Group) Start(id int64) error {
 	g.configMu.Lock()
 	defer g.configMu.Unlock()
@@ -145,11 +18,11 @@ func (g *Group) Start(id int64) error {
 	if r.running() {
 		return nil
 	}
-	whole, err := r.def.expand()
+	d, err := r.def.expand()
 	if err != nil {
 		return err
 	}
-	p, err := g.buildOne(whole)
+	p, err := g.buildOne(d)
 	if err != nil {
 		return fmt.Errorf("starting monitor %q: %w", r.def.Name, err)
 	}
@@ -158,7 +31,7 @@ func (g *Group) Start(id int64) error {
 	return nil
 }
 
-// Stop stops a monitor. It does not wait for a probe that runs, whose result is
+// Stop stops a monitor. It does not wait for the running probe, whose result is
 // dropped.
 func (g *Group) Stop(id int64) error {
 	g.configMu.Lock()
@@ -182,7 +55,7 @@ func (g *Group) find(id int64) (*runner, error) {
 	return r, nil
 }
 
-// start begins to probe with the parts, and tells that the monitor starts.
+// start schedules the probe of a pipeline and notifies its receivers of Init.
 func (r *runner) start(p *pipeline) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -194,17 +67,17 @@ func (r *runner) start(p *pipeline) {
 	if r.group.slots[r.def.probe.Kind] != nil {
 		r.stopped = make(chan struct{})
 	}
-	n := Change{
+	c := Change{
 		Monitor: r.def.Name, Event: Init, Time: time.Now(), Labels: r.def.Labels,
 	}
 	for _, t := range p.receivers {
-		t.Enqueue(n)
+		t.Enqueue(c)
 	}
 	r.group.scheduler.start(r.job)
 }
 
-// stop ends probing. The probe is closed, or by the run that uses it. g.changes is
-// held.
+// stop unschedules the monitor and cancels its running probe, which then closes
+// itself. An idle probe is closed here. g.configMu is held.
 func (r *runner) stop() {
 	r.mu.Lock()
 	p := r.pipeline
@@ -237,9 +110,9 @@ func (r *runner) currentReceivers() []Receiver {
 	return r.receivers
 }
 
-// inherit takes over the id, the judged state and the open incident of the
-// monitor that r replaces, and remembers who was told of the incident and is no
-// target of p. Without an incident those forget the monitor.
+// copyState takes over the id, the state and the open incident of the runner that r
+// replaces. Its receivers that p does not have become former ones if an incident is
+// open. Otherwise they forget the monitor.
 func (r *runner) copyState(old *runner, p *pipeline) {
 	old.mu.Lock()
 	defer old.mu.Unlock()
@@ -259,17 +132,17 @@ func (r *runner) copyState(old *runner, p *pipeline) {
 	}
 }
 
-// abandon returns who may have been told of an incident, none of whom will hear
-// of its end.
+// detachReceivers returns all receivers that may have been notified of an incident.
+// They will not be notified of its recovery.
 func (r *runner) detachReceivers() []Receiver {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	told := slices.Concat(r.former, r.receivers)
+	all := slices.Concat(r.former, r.receivers)
 	r.former = nil
-	return told
+	return all
 }
 
-// owes tells whether a receiver of a former definition waits for the end of the
+// hasFormer reports whether t is a former receiver that needs the recovery of the
 // open incident.
 func (r *runner) hasFormer(t Receiver) bool {
 	r.mu.Lock()

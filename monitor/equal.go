@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
@@ -9,9 +10,19 @@ import (
 	"github.com/microhq/monitor-srv/document"
 )
 
-// repeats tells whether d, which is to be registered, is what was registered as
-// old. Only who registered a definition is told so: another could find out secrets
-// in it by guessing. Admins are told of each other's, which they may replace anyway.
+// sameKeys reports whether two definitions have the same keys and values.
+func (d *Definition) sameKeys(other *Definition) bool {
+	mine, err := d.JSON()
+	if err != nil {
+		return false
+	}
+	theirs, err := other.JSON()
+	return err == nil && bytes.Equal(mine, theirs)
+}
+
+// sameRegistration reports whether d repeats the registration of old. It is false
+// for another owner, who could otherwise find out secrets in old by guessing.
+// Admins may replace each other's monitors anyway.
 func (d *Definition) sameRegistration(old *Definition) bool {
 	if old.Origin != OriginAPI || d.Trusted != old.Trusted || d.Owner != old.Owner && !d.Trusted {
 		return false
@@ -20,41 +31,41 @@ func (d *Definition) sameRegistration(old *Definition) bool {
 	if err != nil {
 		return false
 	}
-	other, err := old.checksum()
-	return err == nil && subtle.ConstantTimeCompare(mine[:], other[:]) == 1
+	theirs, err := old.checksum()
+	return err == nil && subtle.ConstantTimeCompare(mine[:], theirs[:]) == 1
 }
 
-// sum returns a checksum of what the definition says, however it was written: as
-// TOML or JSON, with 60 or 60.0, with a default of a monitor or without it.
+// checksum returns a checksum of the meaning of the definition. It does not depend
+// on the notation: TOML or JSON, 60 or 60.0, a default set or left out.
 func (d *Definition) checksum() ([sha256.Size]byte, error) {
 	d, err := d.expand()
 	if err != nil {
 		return [sha256.Size]byte{}, err
 	}
-	type part struct {
+	type section struct {
 		Kind, Receiver string
 		Keys           map[string]any
 	}
-	partOf := func(s document.Section) part { return part{s.Kind, s.Receiver, s.Tree} }
-	said := struct {
+	sectionOf := func(s document.Section) section { return section{s.Kind, s.Receiver, s.Tree} }
+	meaning := struct {
 		Name                             string
 		Interval, Timeout, RetryInterval time.Duration
 		Thresholds                       Thresholds
 		Labels                           map[string]string `json:",omitempty"`
-		Probe                            part
-		Filter                           *part
-		Actions                          []part
+		Probe                            section
+		Filter                           *section
+		Actions                          []section
 	}{
 		Name: d.Name, Interval: d.Interval, Timeout: d.Timeout, RetryInterval: d.RetryInterval,
-		Thresholds: d.Thresholds, Labels: d.Labels, Probe: partOf(d.probe),
+		Thresholds: d.Thresholds, Labels: d.Labels, Probe: sectionOf(d.probe),
 	}
 	if d.filter != nil {
-		f := partOf(*d.filter)
-		said.Filter = &f
+		f := sectionOf(*d.filter)
+		meaning.Filter = &f
 	}
 	for _, s := range d.actions {
-		said.Actions = append(said.Actions, partOf(s))
+		meaning.Actions = append(meaning.Actions, sectionOf(s))
 	}
-	text, err := json.Marshal(said)
+	text, err := json.Marshal(meaning)
 	return sha256.Sum256(text), err
 }

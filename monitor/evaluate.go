@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// finish judges a measurement, if there is one, and tells what came of it. The
-// parts are closed if the monitor was stopped while the probe ran.
+// finish evaluates a measurement, if there is one. It closes the pipeline if the
+// monitor was stopped while the probe ran.
 func (r *runner) finish(p *pipeline, m *measurement) {
-	told, stopped := r.complete(p, m)
-	r.group.logChange(told)
+	change, stopped := r.complete(p, m)
+	r.group.logChange(change)
 	if stopped {
 		r.group.closeProbe(r.def.Name, p)
 	}
 }
 
-// settle ends a run. It returns what was told, if anything was, and whether the
-// monitor was stopped meanwhile. The result is recorded and told under the lock,
-// so that it never comes after the word that the monitor was stopped, nor an end
-// before its failure.
-func (r *runner) complete(p *pipeline, m *measurement) (told *Change, stopped bool) {
+// complete ends a run of the probe. It returns the change that it notified of, or
+// nil, and whether the monitor was stopped meanwhile. Recording and notifying
+// under the lock keeps them in order: no result follows Stopped, no recovery
+// precedes its failure.
+func (r *runner) complete(p *pipeline, m *measurement) (change *Change, stopped bool) {
 	r.group.verdictMu.RLock()
 	defer r.group.verdictMu.RUnlock()
 	r.mu.Lock()
@@ -34,15 +34,15 @@ func (r *runner) complete(p *pipeline, m *measurement) (told *Change, stopped bo
 		return nil, false
 	}
 	r.logPanic(m)
-	result, notice := r.evaluate(p, m)
+	result, change := r.evaluate(p, m)
 	r.group.recorder.Record(result)
-	if notice != nil {
-		r.notify(p, *notice)
+	if change != nil {
+		r.notify(p, *change)
 	}
-	return notice, false
+	return change, false
 }
 
-// logPanic logs the first of a series of panics. r.mu is held.
+// logPanic logs the first of consecutive panics. r.mu is held.
 func (r *runner) logPanic(m *measurement) {
 	var panicked *panicError
 	if errors.As(m.err, &panicked) && !errors.As(r.lastErr, new(*panicError)) {
@@ -50,43 +50,43 @@ func (r *runner) logPanic(m *measurement) {
 	}
 }
 
-// tell hands a notice to the receivers. r.mu is held.
-func (r *runner) notify(p *pipeline, n Change) {
-	r.group.cfg.Delivery.Changed() // the incident, even if nobody is told
+// notify passes a change to the receivers. r.mu is held.
+func (r *runner) notify(p *pipeline, c Change) {
+	r.group.cfg.Delivery.Changed() // an incident opens or ends even without receivers
 	for _, t := range p.receivers {
-		t.Enqueue(n)
+		t.Enqueue(c)
 	}
-	if n.Event != Recover {
+	if c.Event != Recover {
 		return
 	}
 	for _, t := range r.former {
-		t.Enqueue(n)
+		t.Enqueue(c)
 	}
 	r.former = nil
 }
 
-// take judges a measurement. r.mu is held.
+// evaluate updates the state of the monitor from a measurement. r.mu is held.
 func (r *runner) evaluate(p *pipeline, m *measurement) (Result, *Change) {
 	now := time.Now()
-	g, known := r.verdict(p, m)
+	verdict := r.verdict(p, m)
 	r.probes++
 	r.group.count.probes.Add(1)
 	r.lastProbe, r.lastErr, r.detail = m.at, m.err, m.Detail
 	before := r.judge.state
-	var notice *Change
-	wrong := ""
-	if known {
+	var change *Change
+	violation := ""
+	if verdict != Unknown {
 		if m.err == nil {
-			wrong = r.def.Thresholds.violation(r.value)
+			violation = r.def.Thresholds.violation(r.value)
 		}
-		if g == bad {
+		if verdict == Failing {
 			r.failedProbes++
 			r.group.count.failures.Add(1)
 		}
-		c, confirming := r.judge.observe(g, now)
-		notice = r.newChange(c, g, now)
-		if notice != nil && g == bad {
-			notice.Error = reasonOf(m.err, wrong)
+		event, confirming := r.judge.observe(verdict, now)
+		change = r.newChange(event, verdict, now)
+		if change != nil && verdict == Failing {
+			change.Error = failureReason(m.err, violation)
 		}
 		if confirming && r.def.RetryInterval < r.def.Interval {
 			r.group.scheduler.moveEarlier(r.job, now.Add(r.def.RetryInterval))
@@ -96,80 +96,74 @@ func (r *runner) evaluate(p *pipeline, m *measurement) (Result, *Change) {
 		r.since = now
 	}
 	return Result{
-		Name: r.def.Name, State: r.judge.state, Value: r.value, Err: m.err, Violation: wrong,
+		Name: r.def.Name, State: r.judge.state, Value: r.value, Err: m.err, Violation: violation,
 		Detail: m.Detail, Phases: m.Phases, At: m.at, Took: m.took, Interval: r.def.Interval,
-	}, notice
+	}, change
 }
 
-// gradeOf filters a measurement and judges it by the thresholds; known is false
-// while a filter has too few values to tell. r.mu is held.
-func (r *runner) verdict(p *pipeline, m *measurement) (g grade, known bool) {
+// verdict filters a measurement and compares it with the thresholds. It is
+// Unknown while a filter has too few values. r.mu is held.
+func (r *runner) verdict(p *pipeline, m *measurement) State {
 	r.value = m.Value
+	verdict := Failing
 	switch {
 	case m.err != nil:
-		g = bad
 	case p.value != nil:
 		v, ok := p.value.value(m.Value, m.at)
 		if !ok {
-			return good, false
+			return Unknown
 		}
 		r.value = v
-		g = r.def.Thresholds.grade(v)
+		verdict = r.def.Thresholds.verdict(v)
 	default:
-		g = r.def.Thresholds.grade(m.Value)
+		verdict = r.def.Thresholds.verdict(m.Value)
 	}
-	if g == good && m.Warning {
-		g = doubtful
+	if verdict == OK && m.Warning {
+		verdict = Warning
 	}
-	if p.verdict != nil {
-		switch still := p.verdict.verdict(g == bad); {
-		case still:
-			g = bad
-		case g == bad:
-			g = good
-		}
+	if p.verdict == nil {
+		return verdict
 	}
-	return g, true
+	switch failed := p.verdict.verdict(verdict == Failing); {
+	case failed:
+		return Failing
+	case verdict == Failing:
+		return OK
+	}
+	return verdict
 }
 
-// notice makes the notice of a change, if there is something to tell. r.mu is
-// held.
-func (r *runner) newChange(c change, g grade, now time.Time) *Change {
-	if c == unchanged && r.judge.state == Failing && g == bad && r.renotify {
-		c = retold
-	}
-	switch {
-	case c == failed:
+// newChange returns the change to notify of, or nil. r.mu is held.
+func (r *runner) newChange(event Event, verdict State, now time.Time) *Change {
+	switch failing := r.judge.state == Failing && verdict == Failing; {
+	case event == Fail:
 		r.incident, r.failedAt, r.incidentFailures = rand.Text(), now, r.judge.thresholds.FailuresBeforeAlert
-	case r.judge.state == Failing && g == bad:
+	case failing:
 		r.incidentFailures++
+		if event == "" && r.renotify {
+			event = Fail
+		}
 	}
-	n := Change{
-		Monitor: r.def.Name, Value: r.value, Time: now, Labels: r.def.Labels,
-	}
-	switch c {
-	case unchanged:
+	if event == "" {
 		return nil
-	case failed, retold:
-		n.Event = Fail
-	case reminded:
-		n.Event = Repeat
-	case recovered:
-		// Of a failure before a restart only the wall clock is known, which may have
-		// been set back.
-		n.Event, n.Duration = Recover, max(0, now.Sub(r.failedAt))
 	}
 	r.renotify = false
 	r.seq++
-	n.Incident, n.Seq, n.Since, n.Failures = r.incident, r.seq, r.failedAt, r.incidentFailures
-	return &n
+	c := Change{
+		Monitor: r.def.Name, Event: event, Value: r.value, Time: now, Labels: r.def.Labels,
+		Incident: r.incident, Seq: r.seq, Since: r.failedAt, Failures: r.incidentFailures,
+	}
+	if event == Recover {
+		// A failure from before a restart has wall clock time only, and the clock may
+		// have been set back.
+		c.Duration = max(0, now.Sub(r.failedAt))
+	}
+	return &c
 }
 
-// reasonOf says why a sample is bad: the probe's error, or what is wrong with its
-// value.
-func reasonOf(err error, wrong string) string {
+func failureReason(err error, violation string) string {
 	if err != nil {
 		return err.Error()
 	}
-	return wrong
+	return violation
 }

@@ -9,15 +9,15 @@ import (
 	"github.com/microhq/monitor-srv/document"
 )
 
-// Parse reads the TOML text of a file that holds monitors and receivers.
+// Parse decodes the TOML text of a file of monitors and receivers.
 func Parse(file, text string) (Set, []*document.Problem) {
 	var set Set
 	problems := document.Read(&set, file, text, nil)
 	return set, problems
 }
 
-// ParseOne reads one definition that came over the API, as JSON if it begins
-// with a brace, else as TOML with or without a [[monitor]] around it.
+// ParseOne decodes one definition from the API: JSON if it starts with a brace,
+// else TOML with or without a [[monitor]] header.
 func ParseOne(text string) (*Definition, error) {
 	if len(text) > MaxDefinition {
 		return nil, fmt.Errorf("the definition is larger than %d bytes", MaxDefinition)
@@ -30,8 +30,7 @@ func ParseOne(text string) (*Definition, error) {
 	return d, nil
 }
 
-// MaxDefinition is the size of the largest definition that ParseOne takes, in
-// bytes.
+// MaxDefinition is the largest size of a definition for ParseOne, in bytes.
 const MaxDefinition = 64 << 10
 
 // OriginAPI is the Origin of definitions registered at run time.
@@ -59,23 +58,24 @@ func parseOne(text string) (*Definition, error) {
 		set.Monitors[0].Trusted = false
 		return set.Monitors[0], nil
 	}
-	errs := make([]error, 0, len(problems)+1)
-	for _, p := range problems {
-		errs = append(errs, p)
-	}
 	if len(problems) == 0 {
-		errs = append(errs, fmt.Errorf("want one monitor and no receiver, have %d and %d", len(set.Monitors), len(set.Receivers)))
+		return nil, fmt.Errorf("want one monitor and no receiver, have %d and %d", len(set.Monitors), len(set.Receivers))
 	}
-	return nil, errors.Join(errs...)
+	return nil, joinProblems(problems)
 }
 
+// parsed adds the place to the errors of a definition.
 func parsed(d *Definition, err error) (*Definition, error) {
 	if err != nil {
-		var errs []error
-		for _, p := range document.ProblemsOf("", d.Name, err) {
-			errs = append(errs, p)
-		}
-		return nil, errors.Join(errs...)
+		return nil, joinProblems(document.ProblemsOf("", d.Name, err))
 	}
 	return d, nil
+}
+
+func joinProblems(problems []*document.Problem) error {
+	errs := make([]error, len(problems))
+	for i, p := range problems {
+		errs[i] = p
+	}
+	return errors.Join(errs...)
 }

@@ -5,50 +5,42 @@ import (
 	"errors"
 )
 
-// Trial is what one probe came to, for somebody who tries a definition.
+// SingleResult is the result of one probe, outside of the schedule.
 type SingleResult struct {
-	// Result has the State OK, Warning or Failing by this one value, or Unknown if
-	// the filter makes nothing of one value.
+	// Result has the State OK, Warning or Failing by this one value. It is Unknown
+	// if the filter needs more values.
 	Result
-	// Filter is the kind of the filter, of which one probe cannot show what it
-	// does; empty without one.
+	// Filter is the kind of the filter, or empty. One probe cannot show its effect.
 	Filter string
 }
 
-// Try runs the probe of a definition once and judges its value. Nothing is
-// recorded, nobody is told, and actions are not looked at.
+// ProbeOnce runs the probe of a definition once and judges its value. It records
+// nothing, notifies nobody and ignores the actions.
 func (g *Group) ProbeOnce(ctx context.Context, d *Definition) (SingleResult, error) {
 	p := &pipeline{}
-	var err error
-	t := SingleResult{}
+	single := SingleResult{}
+	var filterErr, probeErr error
 	if d.filter != nil {
-		t.Filter = d.filter.Kind
-		err = p.setFilter(*d.filter)
+		single.Filter = d.filter.Kind
+		filterErr = p.setFilter(*d.filter)
 	}
-	p.verdict = nil // one that counts failures would hide this one
-	var wrong error
-	p.probe, wrong = g.newProbe(d)
+	p.verdict = nil // a filter that counts failures would hide this one
+	p.probe, probeErr = g.newProbe(d)
 	defer g.closeProbe(d.Name, p)
-	if err = errors.Join(wrong, err); err != nil {
-		return t, err
+	if err := errors.Join(probeErr, filterErr); err != nil {
+		return single, err
 	}
 	r := g.newRunner(d, 0)
 	ctx, cancel := withProbeTimeout(ctx, r.deadline())
 	defer cancel()
 	m := measure(ctx, p.probe)
-	grade, known := r.verdict(p, &m)
-	t.Result = Result{
-		Name: d.Name, State: Failing, Value: r.value, Err: m.err, Detail: m.Detail, Phases: m.Phases,
+	state := r.verdict(p, &m)
+	single.Result = Result{
+		Name: d.Name, State: state, Value: r.value, Err: m.err, Detail: m.Detail, Phases: m.Phases,
 		At: m.at, Took: m.took, Interval: d.Interval,
 	}
-	switch {
-	case !known:
-		t.State = Unknown
-	case grade != bad:
-		t.State = calm(grade)
+	if state != Unknown && m.err == nil {
+		single.Violation = d.Thresholds.violation(r.value)
 	}
-	if known && m.err == nil {
-		t.Violation = d.Thresholds.violation(r.value)
-	}
-	return t, nil
+	return single, nil
 }

@@ -13,16 +13,15 @@ import (
 	"github.com/microhq/monitor-srv/document"
 )
 
-// maxRetired bounds the receivers that nobody uses and that still have something
-// to tell.
+// maxDraining bounds the unused receivers that still have pending notifications.
 const maxDraining = 100
 
-// nameHash is the length of the hash in the name of a receiver, in bytes.
-const nameHash = 6
+// inlineHashSize is the length of the hash in the name of an inline receiver, in
+// bytes.
+const inlineHashSize = 6
 
-// receivers are those of files, by the name they have there, and those that
-// monitors wrote out. Monitors that wrote out the same action share a receiver,
-// so that they also share its grouping and its bounds.
+// receivers are those of files, by name, and those of inline actions. Monitors with
+// the same inline action share one receiver, and with it grouping and limits.
 type receivers struct {
 	delivery Delivery
 	log      *slog.Logger
@@ -30,13 +29,13 @@ type receivers struct {
 
 	files   map[string]*fileReceiver
 	inline  map[string]Receiver
-	uses    map[Receiver]int // by monitors
+	uses    map[Receiver]int // number of monitors
 	sources map[Receiver]actionSource
-	invalid []string // receivers of files that were not taken, see Set
+	invalid []string // receivers of files that were rejected, see Set
 }
 
-// made is what the action of a receiver was made of: its section, and what stood
-// in the files that this names.
+// actionSource is what the action of a receiver was built from: a section, and the
+// fingerprint of the files that the section names.
 type actionSource struct {
 	section     document.Section
 	fingerprint string
@@ -46,7 +45,7 @@ type actionSource struct {
 type fileReceiver struct {
 	Receiver
 	def *ReceiverDefinition
-	// gone is set once no file defines it any more.
+	// removed is true once no file defines the receiver any more.
 	removed bool
 }
 
@@ -70,8 +69,8 @@ func newKey() []byte {
 	return key
 }
 
-// wanted is a receiver that a definition needs: one that is there, or one to be
-// made of an action under a name.
+// receiverSpec is a receiver that a definition needs: an existing one, or the name
+// and the action of a new inline one.
 type receiverSpec struct {
 	existing Receiver
 	name     string
@@ -79,21 +78,20 @@ type receiverSpec struct {
 	source   actionSource
 }
 
-// of returns the receiver that is wanted.
-func (r *receivers) resolve(w receiverSpec) Receiver {
-	if w.existing != nil {
-		return w.existing
+// resolve returns the receiver of a spec, and adds it if it is new.
+func (r *receivers) resolve(spec receiverSpec) Receiver {
+	if spec.existing != nil {
+		return spec.existing
 	}
-	if r.inline[w.name] == nil {
-		t := r.delivery.Add(w.name, w.action)
-		r.inline[w.name], r.sources[t] = t, actionSource{w.source.section.WithoutLines(), w.source.fingerprint}
+	if r.inline[spec.name] == nil {
+		t := r.delivery.Add(spec.name, spec.action)
+		r.inline[spec.name], r.sources[t] = t, actionSource{spec.source.section.WithoutLines(), spec.source.fingerprint}
 	}
-	return r.inline[w.name]
+	return r.inline[spec.name]
 }
 
-// nameOf names the receiver of an action that a monitor wrote out, by its kind
-// and a hash of its keys. The hash has a key of its own: without it, a weak
-// password among the keys could be guessed from the name.
+// inlineName names the receiver of an inline action by its kind and a keyed hash of
+// its keys. A hash without a key would allow guessing a weak password among them.
 func (r *receivers) inlineName(s document.Section) (string, error) {
 	text, err := document.WriteJSON(s.Tree)
 	if err != nil {
@@ -102,106 +100,99 @@ func (r *receivers) inlineName(s document.Section) (string, error) {
 	mac := hmac.New(sha256.New, r.key)
 	_, _ = mac.Write([]byte(s.Kind + "\n"))
 	_, _ = mac.Write(text)
-	return s.Kind + "#" + hex.EncodeToString(mac.Sum(nil)[:nameHash]), nil
+	return s.Kind + "#" + hex.EncodeToString(mac.Sum(nil)[:inlineHashSize]), nil
 }
 
-// reserved tells whether a name looks like one that nameOf makes.
+// isInlineName reports whether a name has the form of those of inlineName.
 func isInlineName(name string) bool {
 	_, hash, ok := strings.Cut(name, "#")
 	b, err := hex.DecodeString(hash)
-	return ok && err == nil && len(b) == nameHash
+	return ok && err == nil && len(b) == inlineHashSize
 }
 
-// named returns the receiver of a file, or nil if no file defines it.
+// lookup returns the receiver of a file, or nil if no file defines it.
 func (r *receivers) lookup(name string) Receiver {
-	if n := r.files[name]; n != nil && !n.removed {
-		return n.Receiver
+	if f := r.files[name]; f != nil && !f.removed {
+		return f.Receiver
 	}
 	return nil
 }
 
-// UnknownReceiverError is the name of a receiver that no file defines, or none
-// as it should be.
+// UnknownReceiverError says that no file defines a valid receiver of the name.
 type UnknownReceiverError struct {
 	Name string
-	// Meant is the one that was perhaps meant, or empty.
+	// Suggestion is a receiver with a similar name, or empty.
 	Suggestion string
-	// Wrong is set if a file does define it, wrongly.
+	// Invalid is true if a file defines the receiver with an error.
 	Invalid bool
 }
 
 func (e *UnknownReceiverError) Error() string {
 	if e.Invalid {
-		return fmt.Sprintf("receiver %q is not there: something is wrong with its [[receiver]]", e.Name)
+		return fmt.Sprintf("receiver %q is not available: its [[receiver]] is invalid", e.Name)
 	}
 	if e.Suggestion != "" {
 		return fmt.Sprintf("receiver %q is not defined in any file; did you mean %q?", e.Name, e.Suggestion)
 	}
-	return fmt.Sprintf("receiver %q is not defined in any file: a [[receiver]] of that name defines it", e.Name)
+	return fmt.Sprintf("receiver %q is not defined in any file: add a [[receiver]] with that name", e.Name)
 }
 
 func (r *receivers) unknown(name string) error {
 	var names []string
-	for known, n := range r.files {
-		if !n.removed {
+	for known, f := range r.files {
+		if !f.removed {
 			names = append(names, known)
 		}
 	}
 	return &UnknownReceiverError{Name: name, Suggestion: document.Nearest(name, names), Invalid: slices.Contains(r.invalid, name)}
 }
 
-// define takes the receiver of a file, with its new action and what stood in the
-// files that it read.
-func (r *receivers) define(d *ReceiverDefinition, a Action, secrets string) {
+// define adds the receiver of a file, or replaces its action.
+func (r *receivers) define(d *ReceiverDefinition, a Action, fingerprint string) {
 	t := r.delivery.Add(d.Name, a)
 	r.files[d.Name] = &fileReceiver{Receiver: t, def: d}
-	r.sources[t] = actionSource{d.action, secrets}
+	r.sources[t] = actionSource{d.action, fingerprint}
 }
 
-// hold counts a monitor that uses receivers, release one that does no more.
-func (r *receivers) retain(targets []Receiver) {
-	for _, t := range targets {
+// retain counts one more monitor that uses the receivers, release one less.
+func (r *receivers) retain(used []Receiver) {
+	for _, t := range used {
 		r.uses[t]++
 	}
 }
 
-func (r *receivers) release(targets []Receiver) {
-	for _, t := range targets {
+func (r *receivers) release(used []Receiver) {
+	for _, t := range used {
 		if r.uses[t]--; r.uses[t] <= 0 {
 			delete(r.uses, t)
 		}
 	}
 }
 
-// sweep takes away the receivers that nobody uses, once they have told what they
-// have to and no monitor owes them the end of an incident.
+// removeUnused removes the receivers that no monitor uses or has as a former one,
+// except for some with pending notifications.
 func (r *receivers) removeUnused(monitors []*runner) {
-	retired := 0
-	keep := func(t Receiver) bool {
-		if r.uses[t] > 0 {
+	draining := 0
+	needed := func(t Receiver) bool {
+		if r.uses[t] > 0 || slices.ContainsFunc(monitors, func(m *runner) bool { return m.hasFormer(t) }) {
 			return true
 		}
-		for _, m := range monitors {
-			if m.hasFormer(t) {
-				return true
-			}
-		}
-		if t.Pending() == 0 || retired >= maxDraining {
+		if t.Pending() == 0 || draining >= maxDraining {
 			return false
 		}
-		retired++
+		draining++
 		return true
 	}
 	for name, t := range r.inline {
-		if !keep(t) {
+		if !needed(t) {
 			delete(r.inline, name)
 			r.remove(t)
 		}
 	}
-	for name, n := range r.files {
-		if n.removed && !keep(n.Receiver) {
+	for name, f := range r.files {
+		if f.removed && !needed(f.Receiver) {
 			delete(r.files, name)
-			r.remove(n.Receiver)
+			r.remove(f.Receiver)
 		}
 	}
 }
@@ -209,6 +200,6 @@ func (r *receivers) removeUnused(monitors []*runner) {
 func (r *receivers) remove(t Receiver) {
 	delete(r.sources, t)
 	if pending := r.delivery.Remove(t.Name()); pending > 0 {
-		r.log.Warn("a receiver was removed with pending notifications, which are dropped", "receiver", t.Name(), "notices", pending)
+		r.log.Warn("dropped the pending notifications of a removed receiver", "receiver", t.Name(), "notices", pending)
 	}
 }
