@@ -105,7 +105,7 @@ func TestSecretsAreTakenAlsoWithoutADirectoryOfMonitors(t *testing.T) {
 	}
 	write(t, token, "second")
 	m.load()
-	if !strings.Contains(said.String(), "the secrets of a monitor have changed") {
+	if !strings.Contains(said.String(), "reloaded the secrets of a monitor") {
 		t.Errorf("the log says\n%s", said.String())
 	}
 }

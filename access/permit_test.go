@@ -13,11 +13,11 @@ func TestPermitTable(t *testing.T) {
 	command := func(argv ...string) []Command { return []Command{{Argv: argv}} }
 	closed, open, narrow := Policy{}, Policy{ExecAPI: true}, Policy{ExecAPI: true, ExecAllow: list}
 	for _, c := range []struct {
-		name   string
-		policy Policy
-		role   Role
-		wish   Registration
-		ok     bool
+		name         string
+		policy       Policy
+		role         Role
+		registration Registration
+		ok           bool
 	}{
 		{"nobody", open, None, Registration{Probe: "tcp"}, false},
 		{"viewer", open, Viewer, Registration{Probe: "tcp"}, false},
@@ -49,7 +49,7 @@ func TestPermitTable(t *testing.T) {
 		{"admin exec, with variables", narrow, Admin, Registration{Probe: "exec", Commands: []Command{{Argv: []string{"/bin/true"}, CustomEnv: true}}}, false},
 		{"admin tcp, narrow", narrow, Admin, Registration{Probe: "tcp"}, true},
 	} {
-		err := c.policy.Permit(c.role, c.wish)
+		err := c.policy.Permit(c.role, c.registration)
 		if c.ok && err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}

@@ -27,7 +27,7 @@ func (p Policy) CheckSite(s Site) error {
 		return forbid("without a token file (--token_file FILE) web pages may not make changes: the call has the header Origin or Sec-Fetch-Site")
 	}
 	if s.Host != "" && !p.ownHost(s.Host) {
-		return forbid("unknown host name %.100q: use localhost or an address, or allow the name (--http_host)", s.Host)
+		return forbid("this service is not known as %.100q: use localhost or an address, or allow the name (--http_host)", s.Host)
 	}
 	return nil
 }

@@ -111,19 +111,19 @@ func TestGuardedFilesRunCommands(t *testing.T) {
 // What others may write is read, but runs no command.
 // Faults: T74.
 func TestFilesThatOthersMayWriteRunNoCommand(t *testing.T) {
-	const through = "exec probes and actions of files that are found through it are refused"
+	const through = "exec probes and actions of files found through it are refused"
 	for name, c := range map[string]struct {
 		make func(*guarded)
 		want string
 	}{
 		"the file": {
 			func(g *guarded) { g.chmod("a.toml", 0o664) },
-			`DIR/a.toml: warning: group or others may write the file (mode 0664, owner US): its exec probes and actions are refused; "chmod go-w DIR/a.toml" heals it
+			`DIR/a.toml: warning: group or others may write the file (mode 0664, owner US): its exec probes and actions are refused; to fix it, run "chmod go-w DIR/a.toml"
 DIR/a.toml:1: monitor "m": exec is refused: group or others may write the file (mode 0664, owner US)`,
 		},
 		"the directory": {
 			func(g *guarded) { g.chmod("", 0o777) },
-			`DIR: warning: group or others may write the directory (mode 0777, owner US): ` + through + `; "chmod go-w DIR" heals it
+			`DIR: warning: group or others may write the directory (mode 0777, owner US): ` + through + `; to fix it, run "chmod go-w DIR"
 DIR/a.toml:1: monitor "m": exec is refused: group or others may write the directory DIR (mode 0777, owner US)`,
 		},
 		"the target of a link": {
@@ -132,7 +132,7 @@ DIR/a.toml:1: monitor "m": exec is refused: group or others may write the direct
 				g.chmod("target", 0o666)
 				g.link("target", "a.toml")
 			},
-			`DIR/a.toml: warning: group or others may write the file (mode 0666, owner US): its exec probes and actions are refused; "chmod go-w DIR/a.toml" heals it
+			`DIR/a.toml: warning: group or others may write the file (mode 0666, owner US): its exec probes and actions are refused; to fix it, run "chmod go-w DIR/a.toml"
 DIR/a.toml:1: monitor "m": exec is refused: group or others may write the file (mode 0666, owner US)`,
 		},
 		"the directory that a link leads through": {
@@ -143,7 +143,7 @@ DIR/a.toml:1: monitor "m": exec is refused: group or others may write the file (
 				g.link("sub/inner/a", "a.toml")
 			},
 			`DIR/a.toml:1: monitor "m": exec is refused: group or others may write the directory DIR/sub (mode 0775, owner US)
-DIR/sub: warning: group or others may write the directory (mode 0775, owner US): ` + through + `; "chmod go-w DIR/sub" heals it`,
+DIR/sub: warning: group or others may write the directory (mode 0775, owner US): ` + through + `; to fix it, run "chmod go-w DIR/sub"`,
 		},
 		"the directory in which the directory is a link": {
 			func(g *guarded) {
@@ -151,7 +151,7 @@ DIR/sub: warning: group or others may write the directory (mode 0775, owner US):
 				g.fine(os.Symlink("conf-1", g.dir))
 				g.chmod("..", 0o777)
 			},
-			fmt.Sprintf(`DIR-PARENT: warning: group or others may write the directory (mode 0777, owner US): %s; "chmod go-w DIR-PARENT" heals it
+			fmt.Sprintf(`DIR-PARENT: warning: group or others may write the directory (mode 0777, owner US): %s; to fix it, run "chmod go-w DIR-PARENT"
 DIR/a.toml:1: monitor "m": exec is refused: group or others may write the directory DIR-PARENT (mode 0777, owner US)`, through),
 		},
 	} {
@@ -193,12 +193,12 @@ func TestFilesOfOtherUsersRunNoCommand(t *testing.T) {
 	}{
 		"the file": {
 			func(g *guarded) { g.chown("a.toml") },
-			`DIR/a.toml: warning: the owner of the file is user 54321, not root: its exec probes and actions are refused; "chown root DIR/a.toml" heals it
+			`DIR/a.toml: warning: the owner of the file is user 54321, not root: its exec probes and actions are refused; to fix it, run "chown root DIR/a.toml"
 DIR/a.toml:1: monitor "m": exec is refused: the owner of the file is user 54321, not root`,
 		},
 		"the directory": {
 			func(g *guarded) { g.chown("") },
-			`DIR: warning: the owner of the directory is user 54321, not root: exec probes and actions of files that are found through it are refused; "chown root DIR" heals it
+			`DIR: warning: the owner of the directory is user 54321, not root: exec probes and actions of files found through it are refused; to fix it, run "chown root DIR"
 DIR/a.toml:1: monitor "m": exec is refused: the owner of the directory DIR is user 54321, not root`,
 		},
 		"the link": {
@@ -207,7 +207,7 @@ DIR/a.toml:1: monitor "m": exec is refused: the owner of the directory DIR is us
 				g.link("target", "a.toml")
 				g.chown("a.toml")
 			},
-			`DIR/a.toml: warning: the owner of the link is user 54321, not root: exec probes and actions of files that are found through it are refused; "chown -h root DIR/a.toml" heals it
+			`DIR/a.toml: warning: the owner of the link is user 54321, not root: exec probes and actions of files found through it are refused; to fix it, run "chown -h root DIR/a.toml"
 DIR/a.toml:1: monitor "m": exec is refused: the owner of the link DIR/a.toml is user 54321, not root`,
 		},
 		"the target": {
@@ -216,7 +216,7 @@ DIR/a.toml:1: monitor "m": exec is refused: the owner of the link DIR/a.toml is 
 				g.link("target", "a.toml")
 				g.chown("target")
 			},
-			`DIR/a.toml: warning: the owner of the file is user 54321, not root: its exec probes and actions are refused; "chown root DIR/a.toml" heals it
+			`DIR/a.toml: warning: the owner of the file is user 54321, not root: its exec probes and actions are refused; to fix it, run "chown root DIR/a.toml"
 DIR/a.toml:1: monitor "m": exec is refused: the owner of the file is user 54321, not root`,
 		},
 	} {

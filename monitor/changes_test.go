@@ -22,11 +22,11 @@ func TestValueBeyondAThresholdIsToldWithTheThreshold(t *testing.T) {
 		want  string
 		told  bool
 	}{
-		{"max = 90", 97.25, "the value 97.25 is above max, 90", true},
-		{"min = -5\nmax = 1000000", 1234567, "the value 1234567 is above max, 1000000", true},
-		{"min = 5\nmax = 6", -2, "the value -2 is below min, 5", true},
-		{"max = 90\nwarn_max = 80.5", 85, "the value 85 is above warn_max, 80.5", false},
-		{"max = 90\nwarn_min = 3", 2, "the value 2 is below warn_min, 3", false},
+		{"max = 90", 97.25, "value 97.25 is above max 90", true},
+		{"min = -5\nmax = 1000000", 1234567, "value 1234567 is above max 1000000", true},
+		{"min = 5\nmax = 6", -2, "value -2 is below min 5", true},
+		{"max = 90\nwarn_max = 80.5", 85, "value 85 is above warn_max 80.5", false},
+		{"max = 90\nwarn_min = 3", 2, "value 2 is below warn_min 3", false},
 		{"max = 90", 90, "", false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestFailuresAndRecoveriesAreLogged(t *testing.T) {
 		b.answer(func(context.Context, string) (probe.Result, error) { return probe.Result{}, nil })
 		time.Sleep(2 * time.Second)
 		got := logged()
-		if strings.Count(got, "a monitor fails") != 1 || strings.Count(got, "a monitor recovered") != 1 {
+		if strings.Count(got, "monitor is failing") != 1 || strings.Count(got, "monitor recovered") != 1 {
 			t.Errorf("logged\n%s", got)
 		}
 		for _, want := range []string{"level=WARN", "monitor=m incident=", "err=" + errDown.Error(), "after="} {
@@ -97,7 +97,7 @@ func TestFailuresAndRecoveriesAreLogged(t *testing.T) {
 		}
 		b.apply(t, "b.toml", all.String())
 		time.Sleep(50 * time.Second)
-		if n := strings.Count(logged(), "a monitor fails"); n > maxChangeLines {
+		if n := strings.Count(logged(), "monitor is failing"); n > maxChangeLines {
 			t.Errorf("%d lines in a minute", n)
 		}
 		b.answer(func(context.Context, string) (probe.Result, error) { return probe.Result{}, nil })
@@ -126,7 +126,7 @@ func TestFailingMonitorThatGoesIsLogged(t *testing.T) {
 		b.apply(t, "a.toml", "")
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		const words = "a monitor is gone that was failing"
+		const words = "a failing monitor was removed"
 		if got := buf.String(); strings.Count(got, words) != 1 || !strings.Contains(got, "monitor=bad") || strings.Contains(got, "monitor=good") {
 			t.Errorf("logged\n%s", got)
 		}

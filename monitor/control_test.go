@@ -38,7 +38,7 @@ func TestAtMostTenRegistrationsASecond(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		var fast *RateError
-		if err := register(); !errors.As(err, &fast) || fast.Wait != 900*time.Millisecond || !strings.Contains(err.Error(), "at most 10 monitors may be registered within a second: try again in 1s") {
+		if err := register(); !errors.As(err, &fast) || fast.Wait != 900*time.Millisecond || !strings.Contains(err.Error(), "at most 10 monitors may be registered per second: try again in 1s") {
 			t.Fatalf("the eleventh: got %v, want a RateError of 900ms", err)
 		}
 		// What is there already, and what cannot be, costs nothing.
@@ -77,7 +77,7 @@ func TestATokenRegisters200MonitorsAlsoAfterARestart(t *testing.T) {
 			_, err := b.registers(t, "operator:1", true, text("more", ""))
 			return err
 		}
-		if err := full(); !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), `registering monitor "more": too many monitors are registered with this token: 200 are the most; unregister some, use another token, or define them in files`) {
+		if err := full(); !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), `registering monitor "more": too many monitors are registered with this token: the limit is 200; unregister some, use another token, or define them in files`) {
 			t.Errorf("the 201st: %v", err)
 		}
 		if _, err := b.registers(t, "operator:2", true, text("other", "")); err != nil {

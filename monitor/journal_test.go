@@ -282,7 +282,7 @@ func TestJournalNeedsADirectory(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenJournal(filepath.Join(file, "state")); err == nil || !strings.Contains(err.Error(), "making the state directory") {
+	if _, err := OpenJournal(filepath.Join(file, "state")); err == nil || !strings.Contains(err.Error(), "creating the state directory") {
 		t.Errorf("got %v", err)
 	}
 }

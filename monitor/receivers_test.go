@@ -175,12 +175,12 @@ func TestAReceiverThatIsUsedStays(t *testing.T) {
 		}
 		time.Sleep(15 * time.Second)
 		p := b.apply(t, "a.toml", named)
-		want := `a.toml:7: monitor "m": receiver "ops" is not defined in any file; the monitor goes on with the one it had`
+		want := `a.toml:7: monitor "m": receiver "ops" is not defined in any file; the monitor keeps using the previous one`
 		if len(p) != 1 || p[0].Error() != want {
 			t.Errorf("got  %v\nwant %s", p, want)
 		}
 		p = b.apply(t, "a.toml", named+"# a new monitor\n"+strings.ReplaceAll(named, `"m"`, `"n"`))
-		if len(p) != 2 || !strings.HasSuffix(p[1].Error(), `monitor "n": receiver "ops" is not defined in any file: a [[receiver]] of that name defines it`) {
+		if len(p) != 2 || !strings.HasSuffix(p[1].Error(), `monitor "n": receiver "ops" is not defined in any file: add a [[receiver]] with that name`) {
 			t.Errorf("problems %v", p)
 		}
 		b.answer(down)

@@ -272,9 +272,9 @@ func TestSecretThatIsGoneIsToldOf(t *testing.T) {
 			for _, p := range s.apply(t, "a.toml", document) {
 				said = append(said, strings.ReplaceAll(p.Error(), s.dir, "DIR"))
 			}
-			const want = `a.toml:33: receiver "ops": action safe: reading password_file: open DIR/ops: no such file or directory; it goes on with the one it had
-a.toml:12: monitor "turns": action safe: reading password_file: open DIR/mail: no such file or directory; it goes on with the one it had
-a.toml:2: monitor "turns": probe safe: reading password_file: open DIR/turns: no such file or directory; it goes on with the one it had`
+			const want = `a.toml:33: receiver "ops": action safe: reading password_file: open DIR/ops: no such file or directory; the previous one stays in use
+a.toml:12: monitor "turns": action safe: reading password_file: open DIR/mail: no such file or directory; the previous one stays in use
+a.toml:2: monitor "turns": probe safe: reading password_file: open DIR/turns: no such file or directory; the previous one stays in use`
 			if got := strings.Join(said, "\n"); got != want {
 				t.Errorf("said\n%s\nwant\n%s", got, want)
 			}

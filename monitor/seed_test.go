@@ -307,12 +307,12 @@ func TestIntervalsAreBounded(t *testing.T) {
 func TestUnknownKeysAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"name": "m", "probe": {"type": "x"}, "actoins": []}`:     "actoins: unknown key",
-		`{"name": "m", "probe": {"type": "x"}} {}`:                 "more text follows",
-		`{"name": "m", "probe": {"type": "x"}}x`:                   "more text follows",
-		`{"name": "m", "name": "n", "probe": {"type": "x"}}`:       `the key "name" is there twice`,
+		`{"name": "m", "probe": {"type": "x"}} {}`:                 "unexpected text after",
+		`{"name": "m", "probe": {"type": "x"}}x`:                   "unexpected text after",
+		`{"name": "m", "name": "n", "probe": {"type": "x"}}`:       `duplicate key "name"`,
 		`{"name": "m", "probe": {"type": "x", "Type": 1}`:          "unexpected EOF",
 		`{"name": "m", "probe": {"type": "x"}, "interval": 1e999}`: "out of range",
-		`{"name": "m", "probe": [` + strings.Repeat("[", 200):      "nests deeper",
+		`{"name": "m", "probe": [` + strings.Repeat("[", 200):      "nested deeper",
 		"{\"name\": \"\xff\"}":                                     "not valid UTF-8",
 		"name = \"m\"\nx = 1\n[probe]\ntype = \"x\"":               "x: unknown key",
 		strings.Repeat("#", MaxDefinition+1):                       "larger than 65536 bytes",
@@ -622,15 +622,15 @@ func TestBadFilesOfADirectorySpoilNoOthers(t *testing.T) {
 		got = append(got, strings.ReplaceAll(text, dir, "DIR"))
 	}
 	want := []string{
-		"big.toml: larger than 4 MiB, the most that is read: split it",
+		"big.toml: larger than the limit of 4 MiB: split it",
 		"dir.toml: not a regular file",
 		"loop.toml: cannot open it: too many levels of symbolic links",
 		`nan.toml:3: monitor "n": min: NaN is not a finite number`,
 		"pipe.toml: not a regular file",
 		"syntax.toml:1: expected '.' or ']' to end table name, but got '\\x00' instead: the header is not closed",
-		`twice.toml:1: monitor "good7": the name is used already at DIR/good7.toml:1`,
+		`twice.toml:1: monitor "good7": the name is already in use at DIR/good7.toml:1`,
 		`unknown.toml:6: monitor "u": probe exec: agrs: unknown key`,
-		"writable.toml: warning: group or others may write the file (mode 0666, owner USER): its exec probes and actions are refused; \"chmod go-w DIR/writable.toml\" heals it",
+		"writable.toml: warning: group or others may write the file (mode 0666, owner USER): its exec probes and actions are refused; to fix it, run \"chmod go-w DIR/writable.toml\"",
 		`writable.toml:1: monitor "w": exec is refused: group or others may write the file (mode 0666, owner USER)`,
 	}
 	if g, w := strings.Join(got, "\n"), strings.Join(want, "\n"); g != w {

@@ -43,7 +43,7 @@ func ParseLevel(name string) (slog.Level, error) {
 			}
 		}
 	}
-	return 0, fmt.Errorf("unknown log level %.40q: give one of %s", name, strings.Join(LevelNames(), ", "))
+	return 0, fmt.Errorf("the level %.40q is not known: give one of %s", name, strings.Join(LevelNames(), ", "))
 }
 
 // LevelName returns the name of the highest named level that is at most l.
