@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-const packText = `
+const compactTOML = `
 [[monitor]]
 name = "m%d"
 interval = 60
@@ -49,17 +49,9 @@ func TestMonitorAtRestIsSmall(t *testing.T) {
 	t.Logf("a monitor takes %d B", each)
 }
 
-func applyText(t *testing.T, g *Group, text string) {
-	t.Helper()
-	set, problems := Parse("a.toml", text)
-	if problems = append(problems, g.Apply(set, nil)...); len(problems) > 0 {
-		t.Fatal(problems[0])
-	}
-}
-
-// TestPackedDefinitionSaysTheSame changes, stops and starts one that runs.
-func TestPackedDefinitionSaysTheSame(t *testing.T) {
-	text := fmt.Sprintf(packText, 1)
+// TestCompactDefinitionKeepsItsMeaning changes, stops and starts one that runs.
+func TestCompactDefinitionKeepsItsMeaning(t *testing.T) {
+	text := fmt.Sprintf(compactTOML, 1)
 	for _, c := range []struct {
 		text  string
 		stays bool

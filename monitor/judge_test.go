@@ -27,7 +27,7 @@ func observeAll(j *judge, verdicts string) string {
 	return strings.Join(out, " ")
 }
 
-func TestJudge(t *testing.T) {
+func TestJudgeStates(t *testing.T) {
 	for _, c := range []struct {
 		alert, recover int
 		repeat         time.Duration

@@ -7,7 +7,7 @@ import (
 	"github.com/microhq/monitor-srv/access"
 )
 
-func TestWishSaysWhatADefinitionWouldRun(t *testing.T) {
+func TestRegistrationListsActionsAndCommands(t *testing.T) {
 	for text, want := range map[string]access.Registration{
 		`{"name":"a","probe":{"type":"tcp","address":"h:1"},"actions":[{"receiver":"ops"},{"type":"mail"}]}`: {
 			Probe: "tcp", Actions: []string{"mail"},

@@ -14,7 +14,7 @@ const (
 
 // slips are files as people write them in a hurry, with all that is said of them:
 // the line, the monitor, the key, and what to do.
-func slips() map[string]struct{ text, want string } {
+func mistakes() map[string]struct{ text, want string } {
 	return map[string]struct{ text, want string }{
 		"a key":             {shop + "intervall = 10\n" + shopProbe, `3: monitor "shop": intervall: unknown key; did you mean "interval"?`},
 		"a dash":            {shop + "retry-interval = 10\n" + shopProbe, `3: monitor "shop": retry-interval: unknown key; did you mean "retry_interval"?`},
@@ -56,8 +56,8 @@ func slips() map[string]struct{ text, want string } {
 	}
 }
 
-func TestSlipsOfThePenAreExplained(t *testing.T) {
-	for name, slip := range slips() {
+func TestCommonMistakesAreExplained(t *testing.T) {
+	for name, slip := range mistakes() {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "a.toml")
 			if err := os.WriteFile(file, []byte(slip.text), 0o600); err != nil {
