@@ -6,10 +6,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func TestExecAllowFile(t *testing.T) {
-	list, err := LoadExecAllow(write(t, `# checks
+	list, err := LoadExecAllow(testkit.TempFile(t, `# checks
 /bin/true
 /usr/bin/check_disk -w 10% -p "/srv/a b"
 	/bin/echo ""	"say \"hi\"\n" it's
@@ -38,7 +40,7 @@ func TestExecAllowFile(t *testing.T) {
 }
 
 func TestEmptyExecAllowPermitsNothing(t *testing.T) {
-	list, err := LoadExecAllow(write(t, "", 0o600))
+	list, err := LoadExecAllow(testkit.TempFile(t, "", 0o600))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,10 +66,10 @@ func TestBadExecAllowFiles(t *testing.T) {
 		`"" x`:                            "absolute path",
 		`/bin/echo "` + "\xff" + `" "\q"`: "unclosed quotes",
 	} {
-		_, err := LoadExecAllow(write(t, text, 0o600))
+		_, err := LoadExecAllow(testkit.TempFile(t, text, 0o600))
 		wantError(t, err, "reading the list of commands", want)
 	}
-	_, err := LoadExecAllow(write(t, "/bin/true", 0o664))
+	_, err := LoadExecAllow(testkit.TempFile(t, "/bin/true", 0o664))
 	wantError(t, err, "mode 0664", "run chmod 0644 to fix it")
 }
 

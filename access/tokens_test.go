@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func TestTokensCarryTheirRoles(t *testing.T) {
@@ -56,7 +58,7 @@ func TestBadTokenFilesAreRefusedWithPlaceAndRemedy(t *testing.T) {
 		"larger than a file": {strings.Repeat("# comment\n", maxFile/10+1), "larger than 1048576 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Load(write(t, c.text, 0o600))
+			_, err := Load(testkit.TempFile(t, c.text, 0o600))
 			wantError(t, err, "reading the token file", c.want)
 			if strings.Contains(err.Error(), secret[:15]) {
 				t.Errorf("error %q contains the token", err)
@@ -75,11 +77,11 @@ func manyTokens(n int) string {
 
 func TestTokenFileOfOthersIsRefused(t *testing.T) {
 	for _, mode := range []os.FileMode{0o640, 0o604, 0o620, 0o602, 0o610, 0o777} {
-		_, err := Load(write(t, tokenFile, mode))
+		_, err := Load(testkit.TempFile(t, tokenFile, mode))
 		wantError(t, err, "group or others may access it", fmt.Sprintf("mode %04o", mode), fmt.Sprintf("run chmod %04o to fix it", mode&^0o077))
 	}
 	for _, mode := range []os.FileMode{0o600, 0o400, 0o700} {
-		if _, err := Load(write(t, tokenFile, mode)); err != nil {
+		if _, err := Load(testkit.TempFile(t, tokenFile, mode)); err != nil {
 			t.Errorf("mode %04o: %v", mode, err)
 		}
 	}
@@ -116,7 +118,7 @@ func underlying(err error) error {
 }
 
 func TestReloadTakesNewTokensAndKeepsOldOnesOnError(t *testing.T) {
-	file := write(t, "admin:an-old-one-of-25-bytes", 0o600)
+	file := testkit.TempFile(t, "admin:an-old-one-of-25-bytes", 0o600)
 	tokens, err := Load(file)
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,8 @@ import (
 )
 
 // Start starts a monitor that was stopped. It keeps its state, so that a failure
-// that was notified before the stop is followed by its recovery.
+// that was notified before the stop is followed by its recovery. It fails with
+// ErrNotFound, or with ErrInvalid if a file or receiver of the definition is missing.
 func (g *Group) Start(id int64) error {
 	g.configMu.Lock()
 	defer g.configMu.Unlock()
@@ -24,7 +25,7 @@ func (g *Group) Start(id int64) error {
 	}
 	p, err := g.buildOne(d)
 	if err != nil {
-		return fmt.Errorf("starting monitor %q: %w", r.def.Name, err)
+		return fmt.Errorf("starting monitor %q: %w", r.def.Name, invalid(err))
 	}
 	g.receivers.release(r.currentReceivers())
 	g.run(r, p)

@@ -3,7 +3,6 @@ package monitor
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -12,17 +11,6 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/probe"
-)
-
-var (
-	// ErrNotFound says that no monitor has the id.
-	ErrNotFound = errors.New("not found")
-	// ErrExists says that another monitor has the name.
-	ErrExists = errors.New("the name is already in use")
-	// ErrFull says that no more monitors may be registered at run time.
-	ErrFull = errors.New("too many monitors are registered")
-	// ErrJournal says that a change could not be written to the journal.
-	ErrJournal = errors.New("the state directory cannot be written")
 )
 
 // Default limits of registration at run time.

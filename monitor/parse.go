@@ -20,7 +20,7 @@ func Parse(file, text string) (Set, []*document.Problem) {
 // else TOML with or without a [[monitor]] header.
 func ParseOne(text string) (*Definition, error) {
 	if len(text) > MaxDefinition {
-		return nil, fmt.Errorf("the definition is larger than %d bytes", MaxDefinition)
+		return nil, ErrTooLarge
 	}
 	d, err := parseOne(text)
 	if err != nil {

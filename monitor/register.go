@@ -4,43 +4,64 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/microhq/monitor-srv/access"
 )
 
-// A RateError says that monitors are registered too fast.
-type RateError struct {
-	// Max is the number of registrations per second.
-	Max int
-	// Wait is the time until the next registration, more than 0 and at most 1 s.
-	Wait time.Duration
+// Registered is the result of RegisterText.
+type Registered struct {
+	ID   int64
+	Name string
+	// Existed is true if the caller had registered the same definition before. Then
+	// nothing has changed.
+	Existed bool
 }
 
-func (e *RateError) Error() string {
-	return fmt.Sprintf("at most %d monitors may be registered per second: try again in 1s", e.Max)
+// RegisterText registers the definition in text, see ParseOne, for a caller of the
+// API if the policy permits it. REST and RPC both use it. It fails with an error of
+// package access, ErrTooLarge, or as Register does.
+func (g *Group) RegisterText(p access.Policy, c access.Caller, text string) (Registered, error) {
+	if err := access.Enough(c.Role, access.Operator); err != nil {
+		return Registered{}, err
+	}
+	d, err := ParseOne(text)
+	if err != nil {
+		return Registered{}, invalid(err)
+	}
+	if err := p.Permit(c.Role, d.Registration()); err != nil {
+		return Registered{}, fmt.Errorf("registering monitor %q: %w", d.Name, err)
+	}
+	d.Trusted, d.Owner = c.Role >= access.Admin, c.Owner
+	id, existed, err := g.register(d)
+	return Registered{ID: id, Name: d.Name, Existed: existed}, err
 }
-
-// RetryAfter returns the time to wait.
-func (e *RateError) RetryAfter() time.Duration { return e.Wait }
 
 // Register starts the monitor of a definition that ParseOne returned, and returns
 // its id. With a journal, the monitor is in the journal before Register returns.
 // If the same owner registers the same definition again, Register returns the id of
 // the existing monitor and changes nothing, even if that monitor is stopped.
-// Register fails with ErrExists, ErrFull, a *RateError, ErrJournal or an error of
-// the definition.
+// Register fails with ErrExists, ErrFull, a *RateError, ErrJournal or ErrInvalid.
 func (g *Group) Register(d *Definition) (int64, error) {
+	id, _, err := g.register(d)
+	return id, err
+}
+
+// register is Register. existed is true if it returns the id of an existing monitor.
+func (g *Group) register(d *Definition) (id int64, existed bool, err error) {
 	g.configMu.Lock()
 	defer g.configMu.Unlock()
 	if old := g.lookup(d.Name); old != nil && d.sameRegistration(old.def) {
-		return old.id, nil
+		return old.id, true, nil
 	}
-	r, err := g.register(d)
+	r, err := g.registerNew(d)
 	if err != nil {
-		return 0, fmt.Errorf("registering monitor %q: %w", d.Name, err)
+		return 0, false, fmt.Errorf("registering monitor %q: %w", d.Name, err)
 	}
-	return r.id, nil
+	return r.id, false, nil
 }
 
-func (g *Group) register(d *Definition) (*runner, error) {
+// registerNew adds and starts a new monitor. g.configMu is held.
+func (g *Group) registerNew(d *Definition) (*runner, error) {
 	if g.lookup(d.Name) != nil {
 		return nil, fmt.Errorf("%w: choose another, or unregister the monitor that has it", ErrExists)
 	}
@@ -49,7 +70,7 @@ func (g *Group) register(d *Definition) (*runner, error) {
 	}
 	p, err := g.buildOne(d)
 	if err != nil {
-		return nil, err
+		return nil, invalid(err)
 	}
 	r := g.newRunner(d, g.nextID())
 	if err := g.saveJournal(r); err != nil {
@@ -135,66 +156,5 @@ func (g *Group) forgetUnrestored(id int64, notFound error) error {
 	if err := g.saveJournal(); err != nil {
 		return fmt.Errorf("unregistering monitor %d: %w", id, err)
 	}
-	return nil
-}
-
-// registered returns the monitors that were registered at run time, by id.
-func (g *Group) registered() []*runner {
-	return slices.DeleteFunc(g.sorted(), func(r *runner) bool { return r.def.Origin != OriginAPI })
-}
-
-// saveJournal writes the registered monitors, those about to be added and the last
-// id to the journal. g.configMu is held.
-func (g *Group) saveJournal(added ...*runner) error {
-	if g.cfg.Journal == nil {
-		return nil
-	}
-	state := journalState{LastID: g.lastID, Monitors: slices.Clone(g.unrestored)}
-	for _, r := range append(g.registered(), added...) {
-		state.Monitors = append(state.Monitors, journalEntry{ID: r.id, Text: r.def.text, Trusted: r.def.Trusted, Owner: r.def.Owner})
-	}
-	if err := g.cfg.Journal.save(state); err != nil {
-		return fmt.Errorf("%w: %w", ErrJournal, err)
-	}
-	g.journaledID = g.lastID
-	return nil
-}
-
-// Restore starts the monitors of the journal under their ids, if allow permits the
-// definition. It returns an error for each monitor that is not permitted or no
-// longer valid. Such a monitor stays in the journal until it is unregistered.
-func (g *Group) Restore(allow func(*Definition) error) []error {
-	g.configMu.Lock()
-	defer g.configMu.Unlock()
-	var errs []error
-	g.unrestored = slices.DeleteFunc(slices.Clone(g.unrestored), func(e journalEntry) bool {
-		err := g.restore(e, allow)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("restoring monitor %d: %w", e.ID, err))
-		}
-		return err == nil
-	})
-	return errs
-}
-
-func (g *Group) restore(e journalEntry, allow func(*Definition) error) error {
-	d, err := ParseOne(e.Text)
-	if err != nil {
-		return err
-	}
-	d.Trusted, d.Owner = e.Trusted, e.Owner
-	if err := allow(d); err != nil {
-		return err
-	}
-	if g.lookup(d.Name) != nil {
-		return fmt.Errorf("%q: %w", d.Name, ErrExists)
-	}
-	p, err := g.buildOne(d)
-	if err != nil {
-		return err
-	}
-	r := g.newRunner(d, e.ID)
-	g.add(r)
-	g.run(r, p)
 	return nil
 }

@@ -16,6 +16,8 @@ import (
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func grpcProbeOf(tb testing.TB, address string, keys ...string) Probe {
@@ -28,7 +30,7 @@ func grpcServer(tb testing.TB, register func(*grpc.Server), options ...grpc.Serv
 	tb.Helper()
 	s := grpc.NewServer(options...)
 	register(s)
-	l := listen(tb)
+	l := testkit.Listen(tb)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -58,7 +60,7 @@ func TestGRPCHealth(t *testing.T) {
 }
 
 func TestGRPCWithTLS(t *testing.T) {
-	cert, ca := certificate(t, time.Now().Add(time.Hour))
+	cert, ca := testkit.SelfSigned(t, time.Now().Add(time.Hour))
 	address := grpcServer(t, func(s *grpc.Server) { grpc_health_v1.RegisterHealthServer(s, health.NewServer()) },
 		grpc.Creds(credentials.NewServerTLSFromCert(&cert)))
 	ok(t, grpcProbeOf(t, address, fmt.Sprintf("tls = { ca_file = %q }", ca)))
@@ -131,5 +133,5 @@ func TestGRPCProbesSurviveHostileServers(t *testing.T) {
 		})
 	}
 	timesOut(t, grpcProbeOf(t, raw("")))
-	fails(t, grpcProbeOf(t, freePort(t)), "connection refused")
+	fails(t, grpcProbeOf(t, testkit.FreeAddress(t)), "connection refused")
 }

@@ -2,21 +2,12 @@ package probe
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -24,6 +15,8 @@ import (
 
 	"github.com/BurntSushi/toml"
 	"go.uber.org/goleak"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func TestMain(m *testing.M) {
@@ -132,23 +125,11 @@ func timesOut(tb testing.TB, p Probe) error {
 // slack is for a machine that is busy with other tests, and for -race.
 const slack = 500 * time.Millisecond
 
-// listen opens a listener on a free port of the loopback that is closed with the
-// test.
-func listen(tb testing.TB) net.Listener {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { l.Close() })
-	return l
-}
-
 // serve handles each connection of a new listener and returns its address. The
 // connections are closed with the test.
 func serve(tb testing.TB, handle func(net.Conn)) string {
 	tb.Helper()
-	l := listen(tb)
+	l := testkit.Listen(tb)
 	conns := make(chan net.Conn, 1000)
 	done := make(chan struct{})
 	go func() {
@@ -176,45 +157,6 @@ func serve(tb testing.TB, handle func(net.Conn)) string {
 	return l.Addr().String()
 }
 
-// freePort returns an address that nobody listens on.
-func freePort(tb testing.TB) string {
-	tb.Helper()
-	l := listen(tb)
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// certificate makes a certificate for 127.0.0.1 and localhost and returns it with
-// the file that holds its authority.
-func certificate(tb testing.TB, notAfter time.Time) (tls.Certificate, string) {
-	tb.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber:          big.NewInt(1),
-		Subject:               pkix.Name{CommonName: "test"},
-		NotBefore:             time.Now().Add(-48 * time.Hour),
-		NotAfter:              notAfter,
-		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		BasicConstraintsValid: true,
-		IsCA:                  true,
-		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
-		DNSNames:              []string{"localhost"},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	file := filepath.Join(tb.TempDir(), "ca.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
-		tb.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
-}
-
 // rss returns the resident memory of this process in bytes after a collection.
 func rss(tb testing.TB) int {
 	tb.Helper()
@@ -230,43 +172,5 @@ func rss(tb testing.TB) int {
 	return resident * os.Getpagesize()
 }
 
-// eventually waits for a condition, for at most d.
-func eventually(tb testing.TB, d time.Duration, what string, cond func() bool) {
-	tb.Helper()
-	deadline := time.Now().Add(d)
-	for !cond() {
-		if time.Now().After(deadline) {
-			tb.Fatalf("not within %v: %s", d, what)
-		}
-		runtime.Gosched()
-		waitALittle()
-	}
-}
-
-func waitALittle() {
-	t := time.NewTimer(2 * time.Millisecond)
-	<-t.C
-}
-
 // quietLog drops what servers say of the villains that talk to them.
 func quietLog() *log.Logger { return log.New(io.Discard, "", 0) }
-
-// pemFiles writes a certificate and its key.
-func pemFiles(tb testing.TB, cert tls.Certificate) (certFile, keyFile string) {
-	tb.Helper()
-	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	dir := tb.TempDir()
-	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for file, block := range map[string]*pem.Block{
-		certFile: {Type: "CERTIFICATE", Bytes: cert.Certificate[0]},
-		keyFile:  {Type: "PRIVATE KEY", Bytes: key},
-	} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	return certFile, keyFile
-}

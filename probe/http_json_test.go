@@ -5,9 +5,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func TestJSONRules(t *testing.T) {
@@ -67,22 +68,15 @@ type weighed struct {
 
 func (w *weighed) Read(b []byte) (int, error) {
 	if w.first == 0 {
-		w.first = heap()
+		w.first = testkit.HeapInUse()
 	}
 	if w.last == 0 && w.text.Len() <= len(b) {
-		w.last = heap()
+		w.last = testkit.HeapInUse()
 	}
 	return w.text.Read(b)
 }
 
-func heap() int64 {
-	var stats runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&stats)
-	return int64(stats.HeapAlloc)
-}
-
-// What operators register holds little of a body.
+// T37: what operators register holds little of a body.
 // Faults: T37.
 func TestRestrictedProbesHoldSmallBodies(t *testing.T) {
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

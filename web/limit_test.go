@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/monitor"
 )
 
@@ -34,7 +35,7 @@ func TestAtMostTenRegistrationsASecondByHTTP(t *testing.T) {
 		t.Errorf("%d passed and %d were refused in %v, want 10 to %d to pass", passed, refused, time.Since(begin), most)
 	}
 	// The refused ones come in by trying again.
-	eventually(t, "the next is registered", func() bool { return w.do(registerCall(operator, definition("m39"))).status == 200 })
+	testkit.Eventually(t, 10*time.Second, "the next is registered", func() bool { return w.do(registerCall(operator, definition("m39"))).status == 200 })
 }
 
 func TestATokenRegisters200MonitorsByHTTP(t *testing.T) {

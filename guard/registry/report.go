@@ -1,0 +1,63 @@
+package registry
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/microhq/monitor-srv/guard"
+)
+
+// firstError returns the error of the health check, or else that of the first
+// entry in the order of node ids.
+func (r *Registry) firstError() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.pingErr != nil {
+		return r.pingErr
+	}
+	for _, id := range slices.Sorted(maps.Keys(r.entries)) {
+		e := r.entries[id]
+		if e.err == nil {
+			continue
+		}
+		doing := "registering"
+		if e.remove {
+			doing = "deregistering"
+		}
+		return fmt.Errorf("%s %q: %w", doing, id, guard.Shorten(e.err))
+	}
+	return nil
+}
+
+// report records the state. It logs every change between available and unavailable,
+// and a new reason at most once in guard.LogInterval.
+func (r *Registry) report(err error) {
+	if err != nil {
+		err = r.cfg.wrap(err)
+	}
+	before := r.state.State().Reason
+	changed := r.state.Record(err)
+	if err == nil {
+		if changed {
+			r.cfg.Logger.Info("registry is available", "registry", r.cfg.Name, "address", r.cfg.Address)
+		}
+		return
+	}
+	reason := r.state.State().Reason
+	if r.mayLog(changed, reason != before) {
+		r.cfg.Logger.Warn("registry is unavailable", "reason", reason)
+	}
+}
+
+// mayLog reports whether a reason is to be logged now.
+func (r *Registry) mayLog(changed, newReason bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ok := changed || (newReason && time.Since(r.logged) > guard.LogInterval)
+	if ok {
+		r.logged = time.Now()
+	}
+	return ok
+}
