@@ -7,7 +7,7 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-const fixture = `# tokens of the tests
+const tokenFile = `# tokens of the tests
 viewer:look-and-see-all
 
 operator:drive:now-and-then
@@ -16,7 +16,7 @@ admin: all~of!it~for+ever
 
 func load(t testing.TB) *Tokens {
 	t.Helper()
-	tokens, err := Load(testkit.TempFile(t, fixture, 0o600))
+	tokens, err := Load(testkit.TempFile(t, tokenFile, 0o600))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -150,7 +150,7 @@ func nothingProbed(where, name string, wrong int) error {
 // asksFleet tells whether one of the probes asks others than its target.
 func asksFleet(chosen []*monitor.Definition) bool {
 	for _, d := range chosen {
-		switch d.Wish().Probe {
+		switch d.Registration().Probe {
 		case "rpc", "event", "stats":
 			return true
 		}
@@ -167,8 +167,8 @@ func probeAll(ctx context.Context, group *monitor.Group, chosen []*monitor.Defin
 		go func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			trial, err := group.Try(ctx, d)
-			results[i] <- resultOf(d.Name, trial, err)
+			single, err := group.ProbeOnce(ctx, d)
+			results[i] <- resultOf(d.Name, single, err)
 		}()
 	}
 	for _, next := range results {

@@ -26,20 +26,20 @@ type result struct {
 	phases []string // for people, in order
 }
 
-func resultOf(name string, trial monitor.Trial, err error) result {
+func resultOf(name string, single monitor.SingleResult, err error) result {
 	if err != nil { // it was good a moment ago: a file it names has changed
 		return result{Name: name, Verdict: monitor.Failing.String(), Error: err.Error()}
 	}
 	r := result{
-		Name: name, Verdict: trial.State.String(), Reason: trial.Wrong, Detail: trial.Detail, Filter: trial.Filter,
-		Seconds: trial.Took.Seconds(),
+		Name: name, Verdict: single.State.String(), Reason: single.Violation, Detail: single.Detail, Filter: single.Filter,
+		Seconds: single.Took.Seconds(),
 	}
-	if trial.Err != nil {
-		r.Error = trial.Err.Error()
+	if single.Err != nil {
+		r.Error = single.Err.Error()
 	} else {
-		r.Value = &trial.Value
+		r.Value = &single.Value
 	}
-	for _, p := range trial.Phases {
+	for _, p := range single.Phases {
 		if r.Phases == nil {
 			r.Phases = make(map[string]float64)
 		}

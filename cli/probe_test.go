@@ -150,7 +150,7 @@ func TestTryTellsWhatOneRunShows(t *testing.T) {
 		said = append(said, strings.Join(strings.Fields(line), " "))
 	}
 	for _, want := range []string{
-		"OK well value 42", "FAILING beyond value 42", "the value 42 is above max, 41", "WARNING doubtful value 42", "the value 42 is above warn_max, 41",
+		"OK well value 42", "FAILING beyond value 42", "value 42 is above max 41", "WARNING doubtful value 42", "value 42 is above warn_max 41",
 		"FAILING wrong value -", "filter consecutive: one run does not show what it makes of several values",
 		"UNKNOWN turns value 42", "filter rate: one run",
 	} {

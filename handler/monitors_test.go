@@ -114,7 +114,7 @@ func TestAtMostTenRegistrationsASecondByRPC(t *testing.T) {
 		err := registering(strings.Replace(plainDefinition, "plain", fmt.Sprint("m", i), 1))(m, as("operator-token-long"))
 		if err == nil {
 			passed++
-		} else if statusOf(err) != 429 || !strings.Contains(err.Error(), "at most 10 monitors may be registered within a second: try again in 1s") {
+		} else if statusOf(err) != 429 || !strings.Contains(err.Error(), "at most 10 monitors may be registered per second: try again in 1s") {
 			t.Fatal(err)
 		}
 	}

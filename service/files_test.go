@@ -39,7 +39,7 @@ func TestSecretsAreTakenAlsoWithoutADirectoryOfMonitors(t *testing.T) {
 	}
 	write(t, token, "second")
 	f.load()
-	if !strings.Contains(said.String(), "the secrets of a monitor have changed") {
+	if !strings.Contains(said.String(), "reloaded the secrets of a monitor") {
 		t.Errorf("the log says\n%s", said.String())
 	}
 }

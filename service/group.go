@@ -62,7 +62,7 @@ func restore(group *monitor.Group, deliverer *delivery.Deliverer, state stateDir
 		if d.Trusted {
 			role = access.Admin
 		}
-		return policy.Permit(role, d.Wish())
+		return policy.Permit(role, d.Registration())
 	}
 	for _, err := range group.Restore(permitted) {
 		log.Error("a registered monitor is not restored", "err", err)

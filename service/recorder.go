@@ -58,7 +58,7 @@ func checkBody(res monitor.Result) []byte {
 	b := make([]byte, 0, 256)
 	b = appendResult(b, "state", res.State.String())
 	b = appendResult(b, "took", res.Took.Round(time.Microsecond).String())
-	failure := res.Wrong
+	failure := res.Violation
 	if res.Err == nil {
 		b = appendResult(b, "value", strconv.FormatFloat(res.Value, 'g', -1, 64))
 	} else {

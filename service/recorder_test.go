@@ -31,14 +31,14 @@ func TestResultsAreFieldsOfAHealthCheck(t *testing.T) {
 		},
 		{
 			monitor.Result{
-				State: monitor.Failing, Value: 97.3, Wrong: "the value 97.3 is above max, 90", Detail: "a\xffb",
+				State: monitor.Failing, Value: 97.3, Violation: "value 97.3 is above max 90", Detail: "a\xffb",
 				Phases: []probe.Phase{{Name: "resolve", Duration: time.Millisecond}, {Name: "connect", Duration: 2 * time.Second}},
 			},
 			map[string]string{"state": "FAILING", "took": "0s", "value": "97.3", "detail": "a\ufffdb", "resolve": "1ms", "connect": "2s"},
-			"the value 97.3 is above max, 90",
+			"value 97.3 is above max 90",
 		},
 		{
-			monitor.Result{State: monitor.Failing, Value: 1, Err: errors.New(long), Wrong: "not told beside an error"},
+			monitor.Result{State: monitor.Failing, Value: 1, Err: errors.New(long), Violation: "not told beside an error"},
 			map[string]string{"state": "FAILING", "took": "0s"}, clip(long),
 		},
 	} {

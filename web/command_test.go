@@ -117,7 +117,7 @@ func TestGomasOwnCommandDrivesThePort(t *testing.T) {
 	g.lines(g.run("", "register", file),
 		"web site is registered and started as monitor id=4", "port is registered and started as monitor id=2")
 	changed := strings.Replace(text, `type = "tcp"`, "type = \"tcp\"\n  send = \"x\"", 1)
-	if got := bad.run(changed, "register", "-"); !strings.Contains(got, "409 Conflict") || !strings.Contains(got, `monitor "port": the name is used already`) {
+	if got := bad.run(changed, "register", "-"); !strings.Contains(got, "409 Conflict") || !strings.Contains(got, `monitor "port": the name is already in use`) {
 		t.Errorf("registering another of the name: %s", got)
 	}
 	for token, want := range map[string]string{"": "401 Unauthorized", "wrong": "401 Unauthorized", viewer: "403 Forbidden"} {

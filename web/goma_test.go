@@ -59,9 +59,9 @@ func TestRESTFailsAsGomaDoesOrBetter(t *testing.T) {
 	w.want(call{method: "GET", path: "/monitor/"}, 404, "there is nothing")
 	w.want(call{method: "GET", path: "/debug/pprof/"}, 404, "there is nothing")
 	w.want(registerCall(admin, strings.Replace(definition("a"), "localhost", "elsewhere", 1)), 409,
-		`registering monitor "a": the name is used already: choose another, or unregister the monitor that has it`)
+		`registering monitor "a": the name is already in use: choose another, or unregister the monitor that has it`)
 	w.want(registerCall(admin, `{"name":"b"`), 400, "JSON")
-	w.want(registerCall(admin, definition("b")+definition("c")), 400, "more text follows")
+	w.want(registerCall(admin, definition("b")+definition("c")), 400, "unexpected text after")
 	w.want(registerCall(admin, `[{"name":"b"}]`), 400, "not a JSON object")
 	w.want(registerCall(admin, "name = 'b'\n[probe]\ntype = 'tcp'\n"), 400, "not a JSON object")
 	w.want(registerCall(admin, `{"name":"b","probe":{"type":"tcp"},"actoins":[]}`), 400, "actoins")

@@ -24,7 +24,7 @@ func TestAtMostTenRegistrationsASecondByHTTP(t *testing.T) {
 			passed++
 		case 429:
 			refused++
-			if want := fmt.Sprintf("registering monitor \"m%d\": at most 10 monitors may be registered within a second: try again in 1s\n", i); a.body != want || a.header.Get("Retry-After") != "1" {
+			if want := fmt.Sprintf("registering monitor \"m%d\": at most 10 monitors may be registered per second: try again in 1s\n", i); a.body != want || a.header.Get("Retry-After") != "1" {
 				t.Fatalf("got %q, Retry-After %q; want %q, 1", a.body, a.header.Get("Retry-After"), want)
 			}
 		default:
@@ -43,7 +43,7 @@ func TestATokenRegisters200MonitorsByHTTP(t *testing.T) {
 	for i := range monitor.DefaultMaxOwned {
 		w.want(registerCall(operator, definition(fmt.Sprint("m", i))), 200)
 	}
-	w.want(registerCall(operator, definition("more")), 507, "200 are the most", "use another token")
+	w.want(registerCall(operator, definition("more")), 507, "the limit is 200", "use another token")
 	w.want(registerCall(operator, definition("m7")), 200)
 	w.want(registerCall(admin, definition("more")), 200)
 	w.want(deleteCall(1), 200)

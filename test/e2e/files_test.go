@@ -49,7 +49,7 @@ func TestReloadUnderLoadNotifiesNobody(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	testkit.Eventually(t, 10*time.Second, "the file of 10 MiB is refused", func() bool {
-		return strings.HasSuffix(m.component("monitors").Reason, "bad.toml: larger than 4 MiB, the most that is read: split it")
+		return strings.HasSuffix(m.component("monitors").Reason, "bad.toml: larger than the limit of 4 MiB: split it")
 	})
 	if code, report := m.ask("/readyz"); code != 200 || report.Status != "degraded" {
 		t.Errorf("/readyz is %d %q", code, report.Status)

@@ -241,7 +241,7 @@ func TestGomaCommandIsToldWhatIsWrong(t *testing.T) {
 		{op, "verbosity error", "403 Forbidden", "it takes admin"},
 		{op, "register exec.toml", "403 Forbidden", "an operator may register probes of the types"},
 		{adm, "register exec.toml", "403 Forbidden", "--allow_exec_api"},
-		{adm, "register again.toml", "409 Conflict", "the name is used already"},
+		{adm, "register again.toml", "409 Conflict", "the name is already in use"},
 		{adm, "register unknown.toml", "400 Bad Request", "probe tcp: addres: unknown key"},
 		{adm, "register late.toml", "400 Bad Request", "timeout: 11s is out of range"},
 		{adm, "register names.toml", "400 Bad Request", "does not print"},

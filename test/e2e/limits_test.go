@@ -38,7 +38,7 @@ func TestRegisterWaitsItsTurnAndMayBeRepeated(t *testing.T) {
 		}
 	}
 	_, stderr, code := m.command(adm, strings.Replace(text.String(), "192.0.2.1:1", "192.0.2.1:2", 1), "register", "-")
-	if want := fmt.Sprintf("monitor-srv: registering monitor \"m0\": %q says 409 Conflict: the name is used already: choose another, or unregister the monitor that has it\n", m.http); code != cli.ExitFailed || stderr != want {
+	if want := fmt.Sprintf("monitor-srv: registering monitor \"m0\": %q says 409 Conflict: the name is already in use: choose another, or unregister the monitor that has it\n", m.http); code != cli.ExitFailed || stderr != want {
 		t.Errorf("another m0: exit %d, %q, want %q", code, stderr, want)
 	}
 }

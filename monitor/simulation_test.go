@@ -19,90 +19,88 @@ import (
 	"github.com/microhq/monitor-srv/probe"
 )
 
-// TestEveryFailureHasItsEndThroughManyLives runs monitors whose targets
+// TestEveryFailureHasItsRecoveryAcrossRestarts runs monitors whose targets
 // fail and recover at random, whose files change, and whose receivers refuse, hang
 // or lose their answers, through several lives of the program: some end in order,
 // some by a kill. In the end all is well, and each receiver must have heard of each
 // recovery after its failure, of no failure without its end, and of each group in
 // one composition.
 // Faults: T45, T47, T49, I6.
-func TestEveryFailureHasItsEndThroughManyLives(t *testing.T) {
+func TestEveryFailureHasItsRecoveryAcrossRestarts(t *testing.T) {
 	seeds, first := uint64(25), rand.Uint64N(1<<32)
 	if os.Getenv("MONITOR_LONG") != "" {
 		seeds = 1000
 	}
 	for seed := first; seed < first+seeds; seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { newLives(seed).run(t) })
+			synctest.Test(t, func(t *testing.T) { newSimulation(seed).run(t) })
 		})
 	}
 }
 
 // lives is the world that outlives the program.
-type lives struct {
-	rng  *rand.Rand // of the test's own goroutine
-	disk *testkit.MemDisk
+type simulation struct {
+	random *rand.Rand // of the test's own goroutine
+	disk   *testkit.MemDisk
 
-	mu     sync.Mutex // guards all that follows
-	luck   *rand.Rand // of the receivers
-	calm   bool       // nothing fails any more
-	killed bool       // what the program still does is not seen
-	failed map[string]bool
-	heard  map[string][]string        // by receiver, keys of notices in their order
-	taken  map[string]map[string]bool // of these, those that were answered
-	groups map[string]string          // by receiver and key, all keys of its message
-	faults []string
+	mu             sync.Mutex // guards all that follows
+	receiverRandom *rand.Rand // of the receivers
+	healthy        bool       // nothing fails any more
+	killed         bool       // what the program still does is not seen
+	failing        map[string]bool
+	received       map[string][]string        // by receiver, keys of notices in their order
+	acknowledged   map[string]map[string]bool // of these, those that were answered
+	groups         map[string]string          // by receiver and key, all keys of its message
+	errors         []string
 }
 
-func newLives(seed uint64) *lives {
-	return &lives{
-		rng: rand.New(rand.NewPCG(seed, 1)), luck: rand.New(rand.NewPCG(seed, 2)), disk: testkit.NewMemDisk(),
-		failed: map[string]bool{}, heard: map[string][]string{}, taken: map[string]map[string]bool{}, groups: map[string]string{},
+func newSimulation(seed uint64) *simulation {
+	return &simulation{
+		random: rand.New(rand.NewPCG(seed, 1)), receiverRandom: rand.New(rand.NewPCG(seed, 2)), disk: testkit.NewMemDisk(),
+		failing: map[string]bool{}, received: map[string][]string{}, acknowledged: map[string]map[string]bool{}, groups: map[string]string{},
 	}
 }
 
-func (w *lives) run(t *testing.T) {
-	for range 2 + w.rng.IntN(5) {
-		w.live(t, w.files(false), func() {
-			for range 1 + w.rng.IntN(20) {
-				w.flip(fmt.Sprint("m", w.rng.IntN(5)))
-				time.Sleep(time.Duration(w.rng.IntN(15000)) * time.Millisecond)
+func (w *simulation) run(t *testing.T) {
+	for range 2 + w.random.IntN(5) {
+		w.runInstance(t, w.files(false), func() {
+			for range 1 + w.random.IntN(20) {
+				w.toggle(fmt.Sprint("m", w.random.IntN(5)))
+				time.Sleep(time.Duration(w.random.IntN(15000)) * time.Millisecond)
 			}
-			if w.rng.IntN(3) > 0 {
+			if w.random.IntN(3) > 0 {
 				w.kill()
 			}
 		})
 	}
 	w.mu.Lock()
-	w.calm = true
+	w.healthy = true
 	w.mu.Unlock()
-	w.live(t, w.files(true), func() { time.Sleep(15 * time.Minute) })
-	w.judge(t)
+	w.runInstance(t, w.files(true), func() { time.Sleep(15 * time.Minute) })
+	w.check(t)
 }
 
 // live is one life of the program: from its start until do returns.
-func (w *lives) live(t *testing.T, files string, do func()) {
+func (w *simulation) runInstance(t *testing.T, files string, do func()) {
 	journal, err := openJournalOn(w.disk, "/state")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.disk.Set(nil, time.Duration(w.rng.IntN(4))*100*time.Millisecond) // two writes within the patience of a notice
-	ledger, kept := delivery.OpenLedgerOn(w.disk, "/state", quiet)
-	b, stop := newBenchOf(t, journal, delivery.Options{Keeper: ledger, MaxBackoff: 20 * time.Second, Stop: 2 * time.Second})
+	w.disk.Set(nil, time.Duration(w.random.IntN(4))*100*time.Millisecond) // two writes within the patience of a notice
+	ledger, kept := delivery.OpenLedgerOn(w.disk, "/state", discardLog)
+	b := newBench(t, journal, delivery.Options{Keeper: ledger, MaxBackoff: 20 * time.Second, Stop: 2 * time.Second})
 	b.kinds["fallible"] = func(decode func(any) error, _ action.Env) (action.Action, error) {
-		a := &fallible{lives: w}
+		a := &flakyAction{simulation: w}
 		return a, decode(a)
 	}
-	if problems := b.apply(t, "a.toml", files); len(problems) > 0 {
-		t.Fatal(problems[0])
-	}
-	b.answer(w.probe)
-	resume(b.Group, b.Deliverer, kept)
+	b.mustApply(t, files)
+	b.setProbe(w.probe)
+	resumeLedger(b.Group, b.Deliverer, kept)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() { ended <- ledger.Run(ctx, b.Kept) }()
+	go func() { ended <- ledger.Run(ctx, b.ledgerState) }()
 	do()
-	stop()
+	b.stop()
 	cancel()
 	if err := <-ended; err != nil {
 		t.Errorf("the ledger: %v", err)
@@ -114,7 +112,7 @@ func (w *lives) live(t *testing.T, files string, do func()) {
 
 // kill leaves the disk as it is at this moment, and lets nothing be seen of what
 // the program does until it has stopped.
-func (w *lives) kill() {
+func (w *simulation) kill() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.disk = w.disk.Killed()
@@ -122,16 +120,16 @@ func (w *lives) kill() {
 }
 
 // flip makes a target fail, or well again.
-func (w *lives) flip(target string) {
+func (w *simulation) toggle(target string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.failed[target] = !w.failed[target]
+	w.failing[target] = !w.failing[target]
 }
 
-func (w *lives) probe(_ context.Context, target string) (probe.Result, error) {
+func (w *simulation) probe(_ context.Context, target string) (probe.Result, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.failed[target] && !w.calm {
+	if w.failing[target] && !w.healthy {
 		return probe.Result{}, errDown
 	}
 	return probe.Result{}, nil
@@ -139,23 +137,23 @@ func (w *lives) probe(_ context.Context, target string) (probe.Result, error) {
 
 // files returns a file of three receivers and five monitors; without all, some
 // monitors and some of their receivers are missing.
-func (w *lives) files(all bool) string {
+func (w *simulation) files(all bool) string {
 	var text strings.Builder
 	for r := range 3 {
 		fmt.Fprintf(&text, "[[receiver]]\nname = \"r%d\"\ntype = \"fallible\"\nname_of_it = \"r%d\"\ngroup = %v\n", r, r, r > 0)
 	}
 	for m := range 5 {
-		if !all && w.rng.IntN(4) == 0 {
+		if !all && w.random.IntN(4) == 0 {
 			continue
 		}
 		var receivers []string
 		for r := range 3 {
-			if all || w.rng.IntN(4) > 0 {
+			if all || w.random.IntN(4) > 0 {
 				receivers = append(receivers, fmt.Sprint("r", r))
 			}
 		}
-		one := watched(fmt.Sprint("m", m), receivers...)
-		if w.rng.IntN(2) == 0 {
+		one := monitorFor(fmt.Sprint("m", m), receivers...)
+		if w.random.IntN(2) == 0 {
 			one = strings.Replace(one, "interval = 10", "interval = 10\nrepeat = 20", 1)
 		}
 		text.WriteString(one)
@@ -164,11 +162,11 @@ func (w *lives) files(all bool) string {
 }
 
 // judge looks back at what was heard.
-func (w *lives) judge(t *testing.T) {
-	for _, fault := range w.faults {
+func (w *simulation) check(t *testing.T) {
+	for _, fault := range w.errors {
 		t.Error(fault)
 	}
-	for receiver, keys := range w.heard {
+	for receiver, keys := range w.received {
 		open := map[string]bool{} // incidents whose failure was heard
 		for _, key := range keys {
 			incident, event, _ := strings.Cut(key, "-")
@@ -177,7 +175,7 @@ func (w *lives) judge(t *testing.T) {
 			}
 			open[incident] = true
 		}
-		for key := range w.taken[receiver] {
+		for key := range w.acknowledged[receiver] {
 			incident, event, _ := strings.Cut(key, "-")
 			if event == "fail" && !slices.Contains(keys, incident+"-recover") {
 				t.Errorf("%s heard no end of %s: %q", receiver, incident, keys)
@@ -187,17 +185,17 @@ func (w *lives) judge(t *testing.T) {
 }
 
 // fallible is an action that may be refused, hang, or lose its answer.
-type fallible struct {
-	lives *lives
-	Name  string `toml:"name_of_it"`
-	Group bool   `toml:"group"`
+type flakyAction struct {
+	simulation *simulation
+	Name       string `toml:"name_of_it"`
+	Group      bool   `toml:"group"`
 }
 
-func (a *fallible) Groups() bool { return a.Group }
+func (a *flakyAction) Groups() bool { return a.Group }
 
-var errNotTaken = errors.New("not taken")
+var errNotDelivered = errors.New("not taken")
 
-func (a *fallible) Notify(ctx context.Context, ns []action.Notice) error {
+func (a *flakyAction) Notify(ctx context.Context, ns []action.Notice) error {
 	const (
 		unreachable = iota + 1
 		refused
@@ -205,33 +203,33 @@ func (a *fallible) Notify(ctx context.Context, ns []action.Notice) error {
 		slow
 		kinds
 	)
-	kind := a.fate(kinds)
+	kind := a.outcome(kinds)
 	switch kind {
 	case unreachable:
-		return &action.Unreachable{Err: errNotTaken}
+		return &action.Unreachable{Err: errNotDelivered}
 	case refused:
-		return errors.Join(nap(ctx, 3*time.Second), errNotTaken)
+		return errors.Join(sleep(ctx, 3*time.Second), errNotDelivered)
 	}
 	keys := keysOf(ns)
-	a.hear(keys)
+	a.receive(keys)
 	if kind == unanswered || kind == slow {
-		if err := nap(ctx, 2*time.Second); err != nil || kind == unanswered {
-			return errors.Join(err, errNotTaken)
+		if err := sleep(ctx, 2*time.Second); err != nil || kind == unanswered {
+			return errors.Join(err, errNotDelivered)
 		}
 	}
-	a.take(keys)
+	a.acknowledge(keys)
 	return nil
 }
 
 // fate draws one of the kinds of trouble, or 0 for none.
-func (a *fallible) fate(kinds int) int {
-	w := a.lives
+func (a *flakyAction) outcome(kinds int) int {
+	w := a.simulation
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.calm {
+	if w.healthy {
 		return 0
 	}
-	return w.luck.IntN(kinds)
+	return w.receiverRandom.IntN(kinds)
 }
 
 // keysOf returns the keys of all notices but starts, which may come and go.
@@ -246,8 +244,8 @@ func keysOf(ns []action.Notice) []string {
 	return keys
 }
 
-func (a *fallible) hear(keys []string) {
-	w := a.lives
+func (a *flakyAction) receive(keys []string) {
+	w := a.simulation
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.killed {
@@ -256,7 +254,7 @@ func (a *fallible) hear(keys []string) {
 	// A failure stands before its end, also where one message tells both.
 	ordered := slices.Clone(keys)
 	slices.SortStableFunc(ordered, func(x, y string) int { return strings.Count(x, "-recover") - strings.Count(y, "-recover") })
-	w.heard[a.Name] = append(w.heard[a.Name], ordered...)
+	w.received[a.Name] = append(w.received[a.Name], ordered...)
 	if !a.Group {
 		return
 	}
@@ -264,29 +262,29 @@ func (a *fallible) hear(keys []string) {
 	for _, key := range keys {
 		id := a.Name + " " + key
 		if before, ok := w.groups[id]; ok && before != all {
-			w.faults = append(w.faults, fmt.Sprintf("%s came in a group of %q and in one of %q", id, before, all))
+			w.errors = append(w.errors, fmt.Sprintf("%s came in a group of %q and in one of %q", id, before, all))
 		}
 		w.groups[id] = all
 	}
 }
 
-func (a *fallible) take(keys []string) {
-	w := a.lives
+func (a *flakyAction) acknowledge(keys []string) {
+	w := a.simulation
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.killed {
 		return
 	}
-	if w.taken[a.Name] == nil {
-		w.taken[a.Name] = map[string]bool{}
+	if w.acknowledged[a.Name] == nil {
+		w.acknowledged[a.Name] = map[string]bool{}
 	}
 	for _, key := range keys {
-		w.taken[a.Name][key] = true
+		w.acknowledged[a.Name][key] = true
 	}
 }
 
 // nap waits, or returns the error of a context that ends before.
-func nap(ctx context.Context, d time.Duration) error {
+func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()

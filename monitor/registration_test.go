@@ -7,8 +7,8 @@ import (
 	"github.com/microhq/monitor-srv/access"
 )
 
-func TestWishSaysWhatADefinitionWouldRun(t *testing.T) {
-	for text, want := range map[string]access.Wish{
+func TestRegistrationListsActionsAndCommands(t *testing.T) {
+	for text, want := range map[string]access.Registration{
 		`{"name":"a","probe":{"type":"tcp","address":"h:1"},"actions":[{"receiver":"ops"},{"type":"mail"}]}`: {
 			Probe: "tcp", Actions: []string{"mail"},
 		},
@@ -17,10 +17,10 @@ func TestWishSaysWhatADefinitionWouldRun(t *testing.T) {
 		},
 		`{"name":"a","probe":{"type":"exec","command":"/x","args":["a","b c"]},"actions":[{"type":"exec","command":"/y","env":[]}]}`: {
 			Probe: "exec", Actions: []string{"exec"},
-			Commands: []access.Command{{Argv: []string{"/x", "a", "b c"}}, {Argv: []string{"/y"}, Altered: true}},
+			Commands: []access.Command{{Argv: []string{"/x", "a", "b c"}}, {Argv: []string{"/y"}, CustomEnv: true}},
 		},
 		`{"name":"a","probe":{"type":"exec","command":"/x","args":[1]},"actions":[{"type":"exec","command":"/x","args":"y","dir":"/"}]}`: {
-			Probe: "exec", Actions: []string{"exec"}, Commands: []access.Command{{}, {Altered: true}},
+			Probe: "exec", Actions: []string{"exec"}, Commands: []access.Command{{}, {CustomEnv: true}},
 		},
 		`{"name":"a","probe":{"type":"\u0065xec","args":[]},"actions":[]}`: {
 			Probe: "exec", Commands: []access.Command{{}},
@@ -31,7 +31,7 @@ func TestWishSaysWhatADefinitionWouldRun(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
-		if got := d.Wish(); !reflect.DeepEqual(got, want) {
+		if got := d.Registration(); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", text, got, want)
 		}
 	}

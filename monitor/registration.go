@@ -5,29 +5,30 @@ import (
 	"github.com/microhq/monitor-srv/document"
 )
 
-// Wish returns what of the definition decides who may register it.
-func (d *Definition) Wish() access.Wish {
-	w := access.Wish{Probe: d.probe.Kind}
+// Registration returns the properties of the definition on which the permission to
+// register it depends.
+func (d *Definition) Registration() access.Registration {
+	r := access.Registration{Probe: d.probe.Kind}
 	for _, s := range append([]document.Section{d.probe}, d.actions...) {
 		if s.Kind == kindExec {
-			w.Commands = append(w.Commands, commandOf(s))
+			r.Commands = append(r.Commands, commandOf(s))
 		}
 	}
 	for _, s := range d.actions {
 		if s.Receiver == "" {
-			w.Actions = append(w.Actions, s.Kind)
+			r.Actions = append(r.Actions, s.Kind)
 		}
 	}
-	return w
+	return r
 }
 
-// commandOf reads the command of a section of the kind exec. What is not of its
-// type yields none; the kind itself refuses it later.
+// commandOf returns the command of an exec section. Values of the wrong type yield
+// no command; the kind reports them later.
 func commandOf(s document.Section) access.Command {
 	c := access.Command{}
 	for _, key := range []string{"env", "pass_env", "dir"} {
 		if _, ok := s.Tree[key]; ok {
-			c.Altered = true
+			c.CustomEnv = true
 		}
 	}
 	path, ok := s.Tree["command"].(string)

@@ -9,39 +9,39 @@ import (
 )
 
 const (
-	// slot is what due times are rounded up to: monitors that are due together
-	// share one wake-up, which costs a third of waking for each.
-	slot = 50 * time.Millisecond
-	// maxFirstDelay bounds how long a monitor waits for its first probe.
+	// wakeInterval is what due times are rounded up to. Jobs that are due together
+	// share one wake-up, which costs a third of one wake-up for each.
+	wakeInterval = 50 * time.Millisecond
+	// maxFirstDelay bounds the delay of the first probe of a monitor.
 	maxFirstDelay = 10 * time.Second
-	// frozenFor is how late the scheduler must be to conclude that the process
-	// itself was stopped, and that the jobs it missed must be spread anew.
-	frozenFor = 5 * time.Second
+	// suspendedAfter is the lateness from which on the scheduler assumes that the
+	// whole process was suspended, and spreads the overdue jobs.
+	suspendedAfter = 5 * time.Second
 )
 
-// job is something to start at due times. Its fields belong to the scheduler.
+// job is work to start at due times. Its fields belong to the scheduler.
 type job struct {
-	// start begins the work and returns at once. late is how long after due.
+	// start starts the work and returns at once. late is the delay since due.
 	start func(due time.Time, late time.Duration)
-	// spread is the job's own place within the first delay, by its name.
-	spread time.Duration
+	// offset is the delay of the first run.
+	offset time.Duration
 
-	// due is when it starts, nominal when it should: they differ for a job that
-	// was due while the process was stopped.
+	// due is when the job starts, nominal when it was scheduled for. They differ
+	// for a job that was due while the process was suspended.
 	due, nominal time.Time
 	index        int // in the heap; -1 if not scheduled
 }
 
-// newJob returns a job whose place is a hash of its name, so that it is the
-// same after each start.
+// newJob returns a job whose offset is a hash of its name: the first runs of many
+// jobs are spread, and each has the same offset after a restart.
 func newJob(name string, interval time.Duration, start func(time.Time, time.Duration)) *job {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(name))
-	// The low bits of FNV of similar names are alike; the product's high ones
-	// are not.
+	// Similar names have similar low bits in FNV. The high bits of the product
+	// differ.
 	mixed := h.Sum64() * 0x9e3779b97f4a7c15 >> 16
-	within := min(interval, maxFirstDelay)
-	return &job{start: start, spread: time.Duration(mixed % uint64(within)), index: -1}
+	longest := min(interval, maxFirstDelay)
+	return &job{start: start, offset: time.Duration(mixed % uint64(longest)), index: -1}
 }
 
 // scheduler starts jobs when they are due, from one goroutine and one timer.
@@ -56,11 +56,11 @@ func newScheduler() *scheduler {
 	return &scheduler{base: time.Now(), wakes: make(chan struct{}, 1)}
 }
 
-// first schedules a job for the first time.
-func (s *scheduler) first(j *job) { s.at(j, time.Now().Add(j.spread)) }
+// start schedules the first run of a job.
+func (s *scheduler) start(j *job) { s.schedule(j, time.Now().Add(j.offset)) }
 
-// at schedules a job, or moves it, to the slot at or after due.
-func (s *scheduler) at(j *job, due time.Time) {
+// schedule schedules or reschedules a job for the first wake-up at or after due.
+func (s *scheduler) schedule(j *job, due time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	j.due = s.roundUp(due)
@@ -78,18 +78,18 @@ func (s *scheduler) at(j *job, due time.Time) {
 	}
 }
 
-// sooner moves a job to an earlier time, and leaves it if it is due before.
-func (s *scheduler) sooner(j *job, due time.Time) {
+// moveEarlier reschedules a job for due unless it is due before that.
+func (s *scheduler) moveEarlier(j *job, due time.Time) {
 	if now := s.dueOf(j); now.IsZero() || due.Before(now) {
-		s.at(j, due)
+		s.schedule(j, due)
 	}
 }
 
 func (s *scheduler) roundUp(t time.Time) time.Time {
-	return s.base.Add((t.Sub(s.base) + slot - 1) / slot * slot)
+	return s.base.Add((t.Sub(s.base) + wakeInterval - 1) / wakeInterval * wakeInterval)
 }
 
-// remove takes a job out; it will not be started again.
+// remove unschedules a job.
 func (s *scheduler) remove(j *job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,7 +98,7 @@ func (s *scheduler) remove(j *job) {
 	}
 }
 
-// dueOf returns when a job is due, or the zero time.
+// dueOf returns the time at which a job is due, or the zero time.
 func (s *scheduler) dueOf(j *job) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,7 +130,7 @@ func (s *scheduler) Run(ctx context.Context) error {
 	}
 }
 
-// next takes out the first job that is due, or says how long to wait for it.
+// next removes and returns the first job that is due, or the time to wait for it.
 func (s *scheduler) next(now time.Time) (*job, time.Time, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,21 +141,20 @@ func (s *scheduler) next(now time.Time) (*job, time.Time, time.Duration) {
 	if wait := j.due.Sub(now); wait > 0 {
 		return nil, time.Time{}, wait
 	}
-	if now.Sub(j.due) > frozenFor {
-		s.spreadAnew(now)
+	if now.Sub(j.due) > suspendedAfter {
+		s.respread(now)
 		return nil, time.Time{}, 0
 	}
 	heap.Pop(&s.jobs)
 	return j, j.nominal, 0
 }
 
-// spreadAnew gives every job that was due while the process was stopped its
-// place within the first delay from now, in place of a burst of all. When it was
-// due is kept, so that what was missed can be counted.
-func (s *scheduler) spreadAnew(now time.Time) {
+// respread delays every overdue job by its offset, which avoids a burst. The
+// nominal time stays, so that the missed runs can be counted.
+func (s *scheduler) respread(now time.Time) {
 	for _, j := range s.jobs {
 		if j.due.Before(now) {
-			j.due = s.roundUp(now.Add(j.spread))
+			j.due = s.roundUp(now.Add(j.offset))
 		}
 	}
 	heap.Init(&s.jobs)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-const packText = `
+const compactTOML = `
 [[monitor]]
 name = "m%d"
 interval = 60
@@ -49,17 +49,9 @@ func TestMonitorAtRestIsSmall(t *testing.T) {
 	t.Logf("a monitor takes %d B", each)
 }
 
-func applyText(t *testing.T, g *Group, text string) {
-	t.Helper()
-	set, problems := Parse("a.toml", text)
-	if problems = append(problems, g.Apply(set, nil)...); len(problems) > 0 {
-		t.Fatal(problems[0])
-	}
-}
-
-// TestPackedDefinitionSaysTheSame changes, stops and starts one that runs.
-func TestPackedDefinitionSaysTheSame(t *testing.T) {
-	text := fmt.Sprintf(packText, 1)
+// TestCompactDefinitionKeepsItsMeaning changes, stops and starts one that runs.
+func TestCompactDefinitionKeepsItsMeaning(t *testing.T) {
+	text := fmt.Sprintf(compactTOML, 1)
 	for _, c := range []struct {
 		text  string
 		stays bool
@@ -72,12 +64,12 @@ func TestPackedDefinitionSaysTheSame(t *testing.T) {
 	} {
 		g := builtinGroup()
 		applyText(t, g, text)
-		old := g.named("m1")
+		old := g.lookup("m1")
 		if old.def.tree != nil || old.def.probe.Lines != nil {
 			t.Error("what it was read from is kept")
 		}
 		applyText(t, g, c.text)
-		if got := g.named("m1") == old; got != c.stays {
+		if got := g.lookup("m1") == old; got != c.stays {
 			t.Errorf("%s\nleaves it as it was: %v, want %v", c.text, got, c.stays)
 		}
 		if err := g.Stop(1); err != nil {
