@@ -1,8 +1,6 @@
 package main
 
 import (
-	files "github.com/microhq/monitor-srv/config"
-
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +15,7 @@ import (
 	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/command"
+	files "github.com/microhq/monitor-srv/config"
 	"github.com/microhq/monitor-srv/delivery"
 	"github.com/microhq/monitor-srv/document"
 	"github.com/microhq/monitor-srv/monitor"
@@ -60,10 +59,10 @@ func newMonitors(i *instance) (*monitors, error) {
 		lock:     lock,
 	}
 	options := delivery.Options{Log: i.log, Stop: deliverTimeout}
-	var kept delivery.Kept
+	var kept delivery.Snapshot
 	if journal != nil {
 		m.ledger, kept = delivery.OpenLedger(i.cfg.stateDir, i.log)
-		options.Keeper = m.ledger
+		options.Persister = m.ledger
 	}
 	m.deliverer = delivery.NewDeliverer(options)
 	version := i.cfg.server.version
@@ -100,7 +99,7 @@ func (m *monitors) runLedger(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	return m.ledger.Run(ctx, func() delivery.Kept { return receivers.Kept(m.group, m.deliverer) })
+	return m.ledger.Run(ctx, func() delivery.Snapshot { return receivers.Snapshot(m.group, m.deliverer) })
 }
 
 // openJournal opens the journal of registered monitors and locks its directory:

@@ -73,7 +73,7 @@ func (p *parts) monitors() web.Part {
 
 // state is not well while what is owed cannot be written down.
 func (p *parts) state() web.Part {
-	s := p.i.monitors.ledger.State()
+	s := p.i.monitors.ledger.Health()
 	return part("state", guard.State{OK: s.OK, Since: s.Since, Reason: s.Reason}, false)
 }
 

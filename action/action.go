@@ -24,7 +24,7 @@ type Action interface {
 	// that trying again is of no use, a *RetryAfter when to try again, an
 	// *Unreachable that nobody heard anything, any other error that it may work
 	// later. No error tells a secret.
-	Notify(ctx context.Context, ns []Notice) error
+	Notify(ctx context.Context, ns []Notification) error
 }
 
 // A Grouper is an Action that may take several notices in one attempt.

@@ -72,7 +72,7 @@ func newExec(decode func(any) error, env Env, slots chan struct{}) (Action, erro
 		a.env = append(a.env, pair.Reveal())
 		secrets = append(secrets, value)
 	}
-	a.secrets = newRedactor(long(secrets)...)
+	a.secrets = newRedactor(longSecrets(secrets)...)
 	if keys.Debug {
 		a.debug = env.log()
 	}
@@ -92,9 +92,9 @@ func (a *execAction) String() string {
 
 // Notify runs the program. What it leaves running when it ends in time lives
 // on, as with goma.
-func (a *execAction) Notify(ctx context.Context, ns []Notice) error {
+func (a *execAction) Notify(ctx context.Context, ns []Notification) error {
 	if len(ns) == 0 {
-		return errNoNotice
+		return errNoNotification
 	}
 	select {
 	case a.slots <- struct{}{}:
@@ -107,7 +107,7 @@ func (a *execAction) Notify(ctx context.Context, ns []Notice) error {
 	out, err := command.Run(ctx, command.Spec{
 		Path:       a.command,
 		Args:       a.args,
-		Env:        append(slices.Clone(a.env), variables(ns[0])...),
+		Env:        append(slices.Clone(a.env), environment(ns[0])...),
 		Background: true,
 		Guardian:   a.guard,
 	})
@@ -123,7 +123,7 @@ func (a *execAction) Notify(ctx context.Context, ns []Notice) error {
 
 // variables returns what a program learns of a notice. Value is there on failure
 // and duration on recovery only, as with goma.
-func variables(n Notice) []string {
+func environment(n Notification) []string {
 	var vars []string
 	add := func(name, value string) {
 		vars = append(vars, name+"="+strings.ReplaceAll(value, "\x00", ""))
@@ -145,8 +145,8 @@ func variables(n Notice) []string {
 	add("MONITOR_HOST", n.Host)
 	add("MONITOR_INCIDENT", n.Incident)
 	add("MONITOR_ERROR", text.Lines(n.Error[:min(len(n.Error), maxVariable)]))
-	add("MONITOR_SINCE", stamp{n.Since}.String())
-	add("MONITOR_TIME", stamp{n.Time}.String())
+	add("MONITOR_SINCE", timestamp{n.Since}.String())
+	add("MONITOR_TIME", timestamp{n.Time}.String())
 	add("MONITOR_SEQ", strconv.FormatInt(n.Seq, 10))
 	add("MONITOR_FAILURES", strconv.Itoa(n.Failures))
 	return vars

@@ -29,7 +29,7 @@ func FuzzMailMessage(f *testing.F) {
 		actions = append(actions, build(f, "mail", testkit.MailKeys("localhost:25", text)).(*mailAction))
 	}
 	f.Fuzz(func(t *testing.T, monitor, host, fault, incident, event string, value float64, at int64) {
-		n := Notice{
+		n := Notification{
 			Monitor: monitor, Host: host, Event: Event(event), Incident: incident, Value: value, Error: fault, Version: host,
 			Time: time.Unix(at%(1<<33), 0), Since: time.Unix(0, at), Labels: map[string]string{"x": fault, monitor: host},
 		}
@@ -39,8 +39,8 @@ func FuzzMailMessage(f *testing.F) {
 			n.Event = Fail
 		}
 		for _, a := range actions {
-			for _, ns := range [][]Notice{{n}, {n, testFail, n}} {
-				letters, err := a.letters(ns)
+			for _, ns := range [][]Notification{{n}, {n, testFail, n}} {
+				letters, err := a.messages(ns)
 				if err != nil {
 					if strings.Contains(err.Error(), errLong.Error()) {
 						continue
@@ -55,19 +55,19 @@ func FuzzMailMessage(f *testing.F) {
 	})
 }
 
-func checkLetter(t *testing.T, a *mailAction, l letter) {
+func checkLetter(t *testing.T, a *mailAction, l mailMessage) {
 	t.Helper()
 	if len(l.to) != 1 || l.to[0].Address != "a@example.org" {
 		t.Fatalf("goes to %v", l.to)
 	}
-	for _, c := range strings.ReplaceAll(string(l.text), "\r\n", "") {
+	for _, c := range strings.ReplaceAll(string(l.data), "\r\n", "") {
 		if c == '\r' || c == '\n' {
-			t.Fatalf("a bare line break in %q", l.text)
+			t.Fatalf("a bare line break in %q", l.data)
 		}
 	}
-	m, err := mail.ReadMessage(strings.NewReader(string(l.text)))
+	m, err := mail.ReadMessage(strings.NewReader(string(l.data)))
 	if err != nil {
-		t.Fatalf("%v in %q", err, l.text)
+		t.Fatalf("%v in %q", err, l.data)
 	}
 	allowed := []string{
 		"From", "To", "Subject", "Date", "Message-Id", "Mime-Version", "Content-Type", "Content-Transfer-Encoding",
@@ -75,7 +75,7 @@ func checkLetter(t *testing.T, a *mailAction, l letter) {
 	}
 	for name, values := range m.Header {
 		if !slices.Contains(allowed, name) || len(values) != 1 {
-			t.Fatalf("header %s: %q in %q", name, values, l.text)
+			t.Fatalf("header %s: %q in %q", name, values, l.data)
 		}
 	}
 	to, err := m.Header.AddressList("To")
@@ -93,6 +93,6 @@ func checkLetter(t *testing.T, a *mailAction, l letter) {
 		t.Fatalf("got subject %q", got)
 	}
 	if _, err := testkit.ReadBody(m); err != nil {
-		t.Fatalf("%v in %q", err, l.text)
+		t.Fatalf("%v in %q", err, l.data)
 	}
 }

@@ -196,7 +196,7 @@ func (keys httpKeys) secrets() *redactor {
 			list = append(list, value.Reveal())
 		}
 	}
-	return newRedactor(append(passwords, long(list)...)...)
+	return newRedactor(append(passwords, longSecrets(list)...)...)
 }
 
 // Deadline returns the timeout of a request.
@@ -229,7 +229,7 @@ func newClient(conf *tls.Config, own http.Header) *http.Client {
 			MaxIdleConnsPerHost:    10,
 			IdleConnTimeout:        10 * time.Second,
 			TLSHandshakeTimeout:    DefaultTimeout,
-			MaxResponseHeaderBytes: maxAnswer,
+			MaxResponseHeaderBytes: maxResponse,
 		},
 		CheckRedirect: func(req *http.Request, via []*http.Request) error {
 			return checkRedirect(req, via, own)
@@ -269,9 +269,9 @@ func checkRedirect(req *http.Request, via []*http.Request, own http.Header) erro
 }
 
 // Notify sends the first notice.
-func (a *httpAction) Notify(ctx context.Context, ns []Notice) error {
+func (a *httpAction) Notify(ctx context.Context, ns []Notification) error {
 	if len(ns) == 0 {
-		return errNoNotice
+		return errNoNotification
 	}
 	u := a.urls[ns[0].Event]
 	if u == nil {

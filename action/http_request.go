@@ -18,10 +18,10 @@ import (
 
 // maxAnswer bounds what is read of an answer, and of its headers, in bytes. It
 // is read only so that the connection can be used again.
-const maxAnswer = 64 << 10
+const maxResponse = 64 << 10
 
 // send makes one request of a notice.
-func (a *httpAction) send(ctx context.Context, u *url.URL, n Notice) error {
+func (a *httpAction) send(ctx context.Context, u *url.URL, n Notification) error {
 	req, err := a.request(ctx, u, n)
 	if err != nil {
 		return &Permanent{err}
@@ -43,16 +43,16 @@ func (a *httpAction) send(ctx context.Context, u *url.URL, n Notice) error {
 		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode >= 200 && resp.StatusCode < 300 && (resp.ContentLength < 0 || resp.ContentLength > maxAnswer) {
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 && (resp.ContentLength < 0 || resp.ContentLength > maxResponse) {
 		return nil // what an endless body says is of no interest
 	}
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	return verdict(resp, text.Line(string(body), 200))
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
+	return statusError(resp, text.Line(string(body), 200))
 }
 
 // request makes the request: the form in the query or as the body, or what the
 // user's template makes.
-func (a *httpAction) request(ctx context.Context, u *url.URL, n Notice) (*http.Request, error) {
+func (a *httpAction) request(ctx context.Context, u *url.URL, n Notification) (*http.Request, error) {
 	target := *u
 	var body string
 	switch {
@@ -77,10 +77,10 @@ func (a *httpAction) request(ctx context.Context, u *url.URL, n Notice) (*http.R
 			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		}
 	}
-	req.Header.Set("Idempotency-Key", token(n.Key()))
-	req.Header.Set("X-Monitor-Event", token(string(n.Event)))
+	req.Header.Set("Idempotency-Key", headerToken(n.Key()))
+	req.Header.Set("X-Monitor-Event", headerToken(string(n.Event)))
 	if n.Incident != "" {
-		req.Header.Set("X-Monitor-Incident", token(n.Incident))
+		req.Header.Set("X-Monitor-Incident", headerToken(n.Incident))
 	}
 	if a.host != "" {
 		req.Host = a.host
@@ -89,7 +89,7 @@ func (a *httpAction) request(ctx context.Context, u *url.URL, n Notice) (*http.R
 }
 
 // form returns the fields of a notice, over those of the URL and the user's.
-func (a *httpAction) form(u *url.URL, n Notice) url.Values {
+func (a *httpAction) form(u *url.URL, n Notification) url.Values {
 	form := u.Query()
 	for name, value := range a.params {
 		form.Set(name, value)
@@ -114,7 +114,7 @@ func (a *httpAction) form(u *url.URL, n Notice) url.Values {
 }
 
 // verdict judges an answer by its status; text is the start of its body.
-func verdict(resp *http.Response, text string) error {
+func statusError(resp *http.Response, text string) error {
 	code := resp.StatusCode
 	err := errors.New(strings.TrimSuffix(fmt.Sprintf("answered %d %s: %s", code, http.StatusText(code), text), ": "))
 	switch {
@@ -142,7 +142,7 @@ func retryAfter(text string, now time.Time) (time.Duration, bool) {
 
 // token returns text as the value of a header: printable ASCII without spaces,
 // other bytes as '_', at most 200 bytes.
-func token(text string) string {
+func headerToken(text string) string {
 	b := []byte(text[:min(len(text), 200)])
 	for i, c := range b {
 		if c <= ' ' || c > '~' {

@@ -79,31 +79,31 @@ Incident: {{ .Incident }}
 )
 
 // ownHeader is what a user may call a header.
-var ownHeader = regexp.MustCompile(`(?i)^X-[a-z0-9-]+$`)
+var customHeaderName = regexp.MustCompile(`(?i)^X-[a-z0-9-]+$`)
 
 // mailAction sends mails, several notices in one.
 type mailAction struct {
-	from       *mail.Address
-	to         map[Event][]*mail.Address
-	subject    *template.Template
-	body       *template.Template
-	ownSubject bool // the subject is the user's
-	ownBody    bool // the body is the user's
-	header     map[string]string
-	bcc        bool
-	host       string // ours
-	user, pass string
-	server     server
-	secrets    *redactor
-	log        *slog.Logger
-	timeout    time.Duration
+	from          *mail.Address
+	to            map[Event][]*mail.Address
+	subject       *template.Template
+	body          *template.Template
+	customSubject bool // the subject is the user's
+	customBody    bool // the body is the user's
+	header        map[string]string
+	bcc           bool
+	host          string // ours
+	user, pass    string
+	server        mailServer
+	secrets       *redactor
+	log           *slog.Logger
+	timeout       time.Duration
 
-	mu   sync.Mutex          // guards the following field
-	done map[string][]string // who needs no mail of an id any more, while others do
+	mu        sync.Mutex          // guards the following field
+	delivered map[string][]string // who needs no mail of an id any more, while others do
 }
 
 // server is how to reach a mail server.
-type server struct {
+type mailServer struct {
 	host, port string
 	mode       string // of TLS: starttls, tls, none, or empty for STARTTLS if offered
 	tls        *tls.Config
@@ -116,7 +116,7 @@ func newMail(decode func(any) error, env Env) (Action, error) {
 	}
 	a := &mailAction{
 		header: keys.Header, bcc: keys.Bcc, host: text.Line(env.host(), 200), user: keys.User, log: env.log(), timeout: mailTimeout,
-		ownSubject: keys.Subject != defaultSubject, ownBody: keys.Body != defaultBody,
+		customSubject: keys.Subject != defaultSubject, customBody: keys.Body != defaultBody,
 	}
 	for _, step := range []func(mailKeys) error{a.setAddresses, a.setTexts, a.setServer} {
 		if err := step(keys); err != nil {
@@ -180,7 +180,7 @@ func (a *mailAction) setTexts(keys mailKeys) (err error) {
 		return err
 	}
 	for name, value := range keys.Header {
-		if !ownHeader.MatchString(name) {
+		if !customHeaderName.MatchString(name) {
 			return fmt.Errorf("header %q must begin with X- and hold letters, digits and '-' only", name)
 		}
 		if strings.EqualFold(name, headerIncident) || text.Line(value, len(value)) != value {
@@ -217,7 +217,7 @@ func (a *mailAction) setServer(keys mailKeys) error {
 	if conf.ServerName == "" {
 		conf.ServerName = host
 	}
-	a.server = server{host: host, port: port, mode: mode, tls: conf}
+	a.server = mailServer{host: host, port: port, mode: mode, tls: conf}
 	return nil
 }
 
@@ -235,11 +235,11 @@ func (a *mailAction) String() string {
 // Notify sends each recipient one mail that tells of all notices meant for it.
 // Recipients that are to hear the same get the same mail. Those that got theirs
 // in an attempt that failed later are left out of the next.
-func (a *mailAction) Notify(ctx context.Context, ns []Notice) error {
+func (a *mailAction) Notify(ctx context.Context, ns []Notification) error {
 	if len(ns) == 0 {
-		return errNoNotice
+		return errNoNotification
 	}
-	letters, err := a.letters(ns)
+	letters, err := a.messages(ns)
 	if err != nil {
 		return &Permanent{fmt.Errorf("writing a mail: %w", err)}
 	}
@@ -248,7 +248,7 @@ func (a *mailAction) Notify(ctx context.Context, ns []Notice) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, a.timeout, fmt.Errorf("no answer within %v", a.timeout))
 	defer cancel()
-	if err := a.deliver(ctx, letters); err != nil {
+	if err := a.sendAll(ctx, letters); err != nil {
 		return fmt.Errorf("sending a mail by %s: %w", net.JoinHostPort(a.server.host, a.server.port), a.secrets.err(err))
 	}
 	return nil

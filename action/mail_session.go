@@ -21,52 +21,52 @@ import (
 
 const (
 	// maxReplies bounds what a server may say in a conversation, in bytes.
-	maxReplies = 1 << 20
+	maxReplyBytes = 1 << 20
 	// quitTime is how long a server may take for its farewell.
-	quitTime = time.Second
+	quitTimeout = time.Second
 )
 
 // deliver sends letters in one conversation. A recipient that needs no mail of
 // an id any more is remembered until an attempt succeeds as a whole, so that
 // none gets a second copy because another was not reached.
-func (a *mailAction) deliver(ctx context.Context, letters []letter) error {
+func (a *mailAction) sendAll(ctx context.Context, letters []mailMessage) error {
 	a.mu.Lock()
-	before := a.done
+	before := a.delivered
 	a.mu.Unlock()
 	done := map[string][]string{}
 	err := a.converse(ctx, letters, before, done)
 	if ctx.Err() != nil && err != nil {
-		err = sameKind(err, context.Cause(ctx))
+		err = withCause(err, context.Cause(ctx))
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.done = nil
+	a.delivered = nil
 	var permanent *Permanent
 	if err != nil && !errors.As(err, &permanent) {
-		a.done = done
+		a.delivered = done
 	}
 	return err
 }
 
 // converse holds the conversation. It adds to done who needs no mail any more.
-func (a *mailAction) converse(ctx context.Context, letters []letter, before, done map[string][]string) error {
+func (a *mailAction) converse(ctx context.Context, letters []mailMessage, before, done map[string][]string) error {
 	for _, l := range letters {
 		done[l.id] = before[l.id]
 	}
 	conn, err := a.server.dial(ctx)
 	if err != nil {
-		return silence(err)
+		return connectionError(err)
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	client, err := a.greet(conn)
+	client, err := a.startSession(conn)
 	if err != nil {
-		return reply(err)
+		return stepError(err)
 	}
 	var later, refused []error
 	for _, l := range letters {
-		err := a.post(client, l, done)
+		err := a.sendOne(client, l, done)
 		var permanent *Permanent
 		switch {
 		case errors.As(err, &permanent):
@@ -77,11 +77,11 @@ func (a *mailAction) converse(ctx context.Context, letters []letter, before, don
 		}
 	}
 	if len(later) == 0 {
-		_ = conn.SetDeadline(time.Now().Add(quitTime))
+		_ = conn.SetDeadline(time.Now().Add(quitTimeout))
 		_ = client.Quit()
 	}
 	switch {
-	case len(later) > 0 && slices.ContainsFunc(letters, func(l letter) bool { return len(done[l.id]) > 0 }):
+	case len(later) > 0 && slices.ContainsFunc(letters, func(l mailMessage) bool { return len(done[l.id]) > 0 }):
 		return errors.New(later[0].Error()) // some have theirs: this is a retry of the rest
 	case len(later) > 0:
 		return later[0]
@@ -102,19 +102,19 @@ func addresses(list []*mail.Address) (texts []string) {
 
 // post sends one letter to those of its recipients that still need it. If some
 // are refused, the others get it nevertheless.
-func (a *mailAction) post(client *smtp.Client, l letter, done map[string][]string) error {
+func (a *mailAction) sendOne(client *smtp.Client, l mailMessage, done map[string][]string) error {
 	rest := slices.DeleteFunc(addresses(l.to), func(to string) bool { return slices.Contains(done[l.id], to) })
 	if len(rest) == 0 {
 		return nil
 	}
 	client.SkipSMTPUTF8(isASCII(a.from.Address) && isASCII(strings.Join(rest, "")))
 	if err := client.Mail("<" + a.from.Address + ">"); err != nil {
-		return reply(err)
+		return stepError(err)
 	}
 	var accepted []string
 	var later, refused error
 	for _, to := range rest {
-		err := reply(client.Rcpt("<" + to + ">"))
+		err := stepError(client.Rcpt("<" + to + ">"))
 		var permanent *Permanent
 		switch {
 		case err == nil:
@@ -129,7 +129,7 @@ func (a *mailAction) post(client *smtp.Client, l letter, done map[string][]strin
 		_ = client.Reset()
 		return cmp.Or(later, refused)
 	}
-	if err := data(client, l.text); err != nil {
+	if err := sendData(client, l.data); err != nil {
 		return err
 	}
 	done[l.id] = append(slices.Clone(done[l.id]), accepted...)
@@ -146,23 +146,23 @@ func isASCII(s string) bool {
 // data sends the text of a mail. Silence after the whole text is no sign that the
 // server did not take it: a slow one may have, so it is not asked again as soon
 // as one that is not there.
-func data(client *smtp.Client, text []byte) error {
+func sendData(client *smtp.Client, text []byte) error {
 	w, err := client.Data()
 	if err != nil {
-		return reply(err)
+		return stepError(err)
 	}
 	if _, err := w.Write(text); err != nil {
-		return reply(err)
+		return stepError(err)
 	}
-	return answer(w.Close())
+	return replyError(w.Close())
 }
 
 // reply judges an error of a step that hands over no mail: by the answer of the
 // server, or its silence.
-func reply(err error) error { return silence(answer(err)) }
+func stepError(err error) error { return connectionError(replyError(err)) }
 
 // answer makes an error of a server permanent if the server says so.
-func answer(err error) error {
+func replyError(err error) error {
 	var told *textproto.Error
 	if !errors.As(err, &told) {
 		return err
@@ -176,7 +176,7 @@ func answer(err error) error {
 }
 
 // silence makes an error unreachable if it is one of the connection.
-func silence(err error) error {
+func connectionError(err error) error {
 	var broken net.Error
 	if errors.As(err, &broken) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return &Unreachable{err}
@@ -185,7 +185,7 @@ func silence(err error) error {
 }
 
 // sameKind returns cause, unreachable if err is.
-func sameKind(err, cause error) error {
+func withCause(err, cause error) error {
 	var unreachable *Unreachable
 	if errors.As(err, &unreachable) {
 		return &Unreachable{cause}
@@ -194,13 +194,13 @@ func sameKind(err, cause error) error {
 }
 
 // dial connects to the server, by TLS from the first byte if so wanted.
-func (s server) dial(ctx context.Context) (net.Conn, error) {
+func (s mailServer) dial(ctx context.Context) (net.Conn, error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(s.host, s.port))
 	if err != nil {
 		return nil, err
 	}
-	conn = &boundedConn{Conn: conn, left: maxReplies}
+	conn = &boundedConn{Conn: conn, left: maxReplyBytes}
 	if s.mode != "tls" {
 		return conn, nil
 	}
@@ -213,13 +213,13 @@ func (s server) dial(ctx context.Context) (net.Conn, error) {
 }
 
 // greet begins the conversation up to the login.
-func (a *mailAction) greet(conn net.Conn) (*smtp.Client, error) {
+func (a *mailAction) startSession(conn net.Conn) (*smtp.Client, error) {
 	client, err := smtp.NewClient(conn, a.server.host)
 	if err != nil {
 		return nil, err
 	}
 	name := a.host
-	if !plainID.MatchString(name) {
+	if !messageIDPattern.MatchString(name) {
 		name = "localhost"
 	}
 	if err := client.Hello(name); err != nil {
@@ -281,7 +281,7 @@ type boundedConn struct {
 
 func (c *boundedConn) Read(b []byte) (int, error) {
 	if c.left <= 0 {
-		return 0, fmt.Errorf("the server said more than %d bytes", maxReplies)
+		return 0, fmt.Errorf("the server said more than %d bytes", maxReplyBytes)
 	}
 	n, err := c.Conn.Read(b[:min(len(b), c.left)])
 	c.left -= n

@@ -36,7 +36,7 @@ recover_to = ["recover@example.org"]
 [header]
 X-Team = "infra"`))
 	for _, c := range []struct {
-		n    Notice
+		n    Notification
 		to   []string
 		id   string
 		body []string
@@ -55,7 +55,7 @@ X-Team = "infra"`))
 		if c.n.Event != Init {
 			c.body = append(c.body, "Since: 2026-11-21T01:00:00Z")
 		}
-		if err := a.Notify(t.Context(), []Notice{c.n}); err != nil {
+		if err := a.Notify(t.Context(), []Notification{c.n}); err != nil {
 			t.Fatal(err)
 		}
 		mails := box.Taken()
@@ -144,7 +144,7 @@ func TestMailByTLSAndLogin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			box := testkit.NewMailbox(t, c.server)
 			keys := strings.NewReplacer("CA", fmt.Sprintf("%q", box.CaFile), "FILE", fmt.Sprintf("%q", password)).Replace(c.keys)
-			err := build(t, "mail", testkit.MailKeys(box.Addr, to+keys)).Notify(t.Context(), []Notice{testFail})
+			err := build(t, "mail", testkit.MailKeys(box.Addr, to+keys)).Notify(t.Context(), []Notification{testFail})
 			if c.want != "" {
 				if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "canary") || len(box.Taken()) != 0 {
 					t.Errorf("got %v and %d mails, want %q", err, len(box.Taken()), c.want)
@@ -173,7 +173,7 @@ func TestPasswordIsNotSentInClearText(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := a.greet(conn); err == nil || !strings.Contains(err.Error(), "unencrypted") {
+	if _, err := a.startSession(conn); err == nil || !strings.Contains(err.Error(), "unencrypted") {
 		t.Errorf("got %v, want a refusal to log in without TLS", err)
 	}
 	if len(s.Login) != 0 {
@@ -192,7 +192,7 @@ func TestMailLogsInByWhatIsOffered(t *testing.T) {
 	}
 	s := testkit.NewBadSMTPServer(t, "", "", "AUTH GSSAPI")
 	a := build(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"s3cret-password\""))
-	if err := a.Notify(t.Context(), []Notice{testFail}); err == nil || !strings.Contains(err.Error(), "no way to log in that we know: GSSAPI") {
+	if err := a.Notify(t.Context(), []Notification{testFail}); err == nil || !strings.Contains(err.Error(), "no way to log in that we know: GSSAPI") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -210,7 +210,7 @@ func TestWholeSMTPConversationHasADeadline(t *testing.T) {
 				a := build(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"canary-password\"")).(*mailAction)
 				a.timeout = 300 * time.Millisecond
 				var err error
-				quickest(t, time.Second, func() { err = a.Notify(t.Context(), []Notice{testFail}) })
+				quickest(t, time.Second, func() { err = a.Notify(t.Context(), []Notification{testFail}) })
 				var permanent *Permanent
 				if err == nil || errors.As(err, &permanent) || strings.Contains(err.Error(), "canary") {
 					t.Errorf("got %T %v, want an error that may pass", err, err)
@@ -228,7 +228,7 @@ func TestEndlessSMTPReplyIsCutOff(t *testing.T) {
 	for _, stage := range testkit.Stages {
 		s := testkit.NewBadSMTPServer(t, stage, "flood", "AUTH PLAIN")
 		a := build(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"p\""))
-		if err := a.Notify(t.Context(), []Notice{testFail}); err == nil || !strings.Contains(err.Error(), "said more than 1048576 bytes") {
+		if err := a.Notify(t.Context(), []Notification{testFail}); err == nil || !strings.Contains(err.Error(), "said more than 1048576 bytes") {
 			t.Errorf("%s: got %v", stage, err)
 		}
 	}
@@ -241,7 +241,7 @@ func TestSMTPReplyDecidesWhetherToRetry(t *testing.T) {
 			t.Run(stage+" "+answer, func(t *testing.T) {
 				s := testkit.NewBadSMTPServer(t, stage, answer, "AUTH PLAIN")
 				a := build(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"canary-password\""))
-				err := a.Notify(t.Context(), []Notice{testFail})
+				err := a.Notify(t.Context(), []Notification{testFail})
 				if stage == "EHLO" { // it goes on with HELO
 					if err != nil {
 						t.Errorf("got %v", err)
@@ -285,7 +285,7 @@ func TestMailToSomeWhenOthersAreRefused(t *testing.T) {
 	}
 	box.Refuse["a@example.org"] = &testkit.NoUser
 	var permanent *Permanent
-	if err := a.Notify(t.Context(), []Notice{testFail}); !errors.As(err, &permanent) {
+	if err := a.Notify(t.Context(), []Notification{testFail}); !errors.As(err, &permanent) {
 		t.Errorf("got %v, want it permanent when nobody is taken", err)
 	}
 }
@@ -294,7 +294,7 @@ func TestMailNobodyGetsASecondCopyBecauseOfAnother(t *testing.T) {
 	box := testkit.NewMailbox(t, "none")
 	box.Refuse["grey@example.org"] = &testkit.GreyListed
 	a := build(t, "mail", testkit.MailKeys(box.Addr, "to = [\"grey@example.org\", \"a@example.org\"]\nrecover_to = [\"b@example.org\"]"))
-	ns := []Notice{testFail, testRecover}
+	ns := []Notification{testFail, testRecover}
 	var permanent *Permanent
 	if err := a.Notify(t.Context(), ns); err == nil || errors.As(err, &permanent) {
 		t.Fatalf("got %v, want an error that may pass", err)
@@ -321,7 +321,7 @@ func TestMailNobodyGetsASecondCopyBecauseOfAnother(t *testing.T) {
 func TestMailListsWholeGroup(t *testing.T) {
 	box := testkit.NewMailbox(t, "none")
 	a := build(t, "mail", testkit.MailKeys(box.Addr, "to = [\"a@example.org\", \"A@example.org\"]\nrecover_to = [\"b@example.org\"]"))
-	var ns []Notice
+	var ns []Notification
 	for i := range 2000 {
 		n := testFail
 		n.Monitor, n.Incident = fmt.Sprint("monitor-", i), fmt.Sprint("INC", i)
@@ -356,7 +356,7 @@ func TestMailListsWholeGroup(t *testing.T) {
 func TestCustomTemplatesListWholeGroup(t *testing.T) {
 	box := testkit.NewMailbox(t, "none")
 	a := build(t, "mail", testkit.MailKeys(box.Addr, "to = [\"a@example.org\"]\nsubject = \"{{.Monitor}} {{.Event}}\"\nbody = \"<{{.Monitor}} {{.Event}}>\""))
-	if err := a.Notify(t.Context(), []Notice{testFail, testRecover, testRepeat}); err != nil {
+	if err := a.Notify(t.Context(), []Notification{testFail, testRecover, testRepeat}); err != nil {
 		t.Fatal(err)
 	}
 	h, body := box.Taken()[0].Parse(t)
@@ -367,7 +367,7 @@ func TestCustomTemplatesListWholeGroup(t *testing.T) {
 		t.Errorf("got body %q", got)
 	}
 	big := build(t, "mail", testkit.MailKeys(box.Addr, "to = [\"a@example.org\"]\nbody = '{{.Monitor}}{{printf \"%30000d\" .Seq}}'"))
-	var ns []Notice
+	var ns []Notification
 	for i := range 100 {
 		n := testFail
 		n.Incident = fmt.Sprint("INC", i)
@@ -390,7 +390,7 @@ func TestNamesCannotForgeMails(t *testing.T) {
 	n.Monitor, n.Host, n.Error, n.Incident, n.Version = evil, evil, evil, "01\r\nX-Evil: 1", evil
 	a := build(t, "mail", testkit.MailKeys(box.Addr, "to = [\"a@example.org\"]"))
 	sendAll(t, a, n)
-	if err := a.Notify(t.Context(), []Notice{n, testFail}); err != nil {
+	if err := a.Notify(t.Context(), []Notification{n, testFail}); err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range box.Taken() {

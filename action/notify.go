@@ -34,7 +34,7 @@ const (
 	maxMessage = 1900
 	// maxStuck bounds the calls of the library that outlived their attempt: it
 	// knows no deadline.
-	maxStuck = 3
+	maxCalls = 3
 )
 
 // notifyAction tells a chat or push service.
@@ -42,14 +42,14 @@ type notifyAction struct {
 	service string // the scheme of the URL
 	url     string
 	secrets *redactor
-	outlets chan *outlet // one for each call of the library
-	send    func(s *outlet, message string, params types.Params) error
+	clients chan *notifyClient // one for each call of the library
+	send    func(s *notifyClient, message string, params types.Params) error
 }
 
 // outlet is one way to the service, used by one call at a time. It is kept, because
 // some services of the library make an HTTP transport of their own, which holds a
 // connection and is never closed.
-type outlet struct{ service types.Service }
+type notifyClient struct{ service types.Service }
 
 func newNotify(decode func(any) error, _ Env) (Action, error) {
 	var keys notifyKeys
@@ -63,9 +63,9 @@ func newNotify(decode func(any) error, _ Env) (Action, error) {
 	if text.IsZero() {
 		return nil, errors.New("url is missing: give url, url_file or url_env")
 	}
-	a := &notifyAction{url: strings.TrimSpace(text.Reveal()), outlets: make(chan *outlet, maxStuck)}
-	for range maxStuck {
-		a.outlets <- new(outlet)
+	a := &notifyAction{url: strings.TrimSpace(text.Reveal()), clients: make(chan *notifyClient, maxCalls)}
+	for range maxCalls {
+		a.clients <- new(notifyClient)
 	}
 	a.send = a.call
 	u, err := url.Parse(a.url)
@@ -90,7 +90,7 @@ func secretsOf(u *url.URL) *redactor {
 	for _, values := range u.Query() {
 		list = append(list, values...)
 	}
-	list = long(list)
+	list = longSecrets(list)
 	if password, ok := u.User.Password(); ok {
 		list = append(list, password)
 	}
@@ -125,14 +125,16 @@ func (a *notifyAction) open() (types.Service, error) {
 
 // Groups tells that one message may list several notices, except where a service
 // keeps incidents itself.
-func (a *notifyAction) Groups() bool { return !a.tracks() }
+func (a *notifyAction) Groups() bool { return !a.tracksIncidents() }
 
 // tracks reports whether the service knows incidents by our ids.
-func (a *notifyAction) tracks() bool { return a.service == "pagerduty" }
+func (a *notifyAction) tracksIncidents() bool { return a.service == "pagerduty" }
 
 // pages reports whether every word to the service opens an incident there and
 // wakes somebody, so that a start is none for it.
-func (a *notifyAction) pages() bool { return a.service == "pagerduty" || a.service == "opsgenie" }
+func (a *notifyAction) opensIncidents() bool {
+	return a.service == "pagerduty" || a.service == "opsgenie"
+}
 
 // String names the action by its service.
 func (a *notifyAction) String() string { return "notify by " + a.service }
@@ -143,21 +145,21 @@ func (a *notifyAction) Deadline() time.Duration { return DefaultTimeout }
 // Notify sends one message that lists ns. The library knows no context: a call
 // that outlives its attempt is left behind, and after maxStuck of them there
 // are no more attempts until one of them returns.
-func (a *notifyAction) Notify(ctx context.Context, ns []Notice) error {
+func (a *notifyAction) Notify(ctx context.Context, ns []Notification) error {
 	if len(ns) == 0 {
-		return errNoNotice
+		return errNoNotification
 	}
-	if a.pages() {
-		ns = slices.DeleteFunc(slices.Clone(ns), func(n Notice) bool { return n.Event == Init })
+	if a.opensIncidents() {
+		ns = slices.DeleteFunc(slices.Clone(ns), func(n Notification) bool { return n.Event == Init })
 		if len(ns) == 0 {
 			return nil
 		}
 	}
-	var s *outlet
+	var s *notifyClient
 	select {
-	case s = <-a.outlets:
+	case s = <-a.clients:
 	default:
-		return fmt.Errorf("notifying by %s: %d earlier attempts still wait for an answer", a.service, maxStuck)
+		return fmt.Errorf("notifying by %s: %d earlier attempts still wait for an answer", a.service, maxCalls)
 	}
 	done := make(chan error, 1)
 	go func() {
@@ -166,14 +168,14 @@ func (a *notifyAction) Notify(ctx context.Context, ns []Notice) error {
 				s.service = nil
 				done <- fmt.Errorf("panic: %T", p)
 			}
-			a.outlets <- s
+			a.clients <- s
 		}()
 		done <- a.send(s, message(ns), a.params(ns[0]))
 	}()
 	select {
 	case err := <-done:
 		if err != nil {
-			return fmt.Errorf("notifying by %s: %w", a.service, a.secrets.err(judge(err)))
+			return fmt.Errorf("notifying by %s: %w", a.service, a.secrets.err(classify(err)))
 		}
 		return nil
 	case <-ctx.Done():
@@ -182,7 +184,7 @@ func (a *notifyAction) Notify(ctx context.Context, ns []Notice) error {
 }
 
 // call sends a message by an outlet.
-func (a *notifyAction) call(s *outlet, message string, params types.Params) error {
+func (a *notifyAction) call(s *notifyClient, message string, params types.Params) error {
 	if s.service == nil {
 		service, err := a.open()
 		if err != nil {
@@ -198,11 +200,11 @@ func (a *notifyAction) call(s *outlet, message string, params types.Params) erro
 }
 
 // params returns what a service needs besides the message.
-func (a *notifyAction) params(n Notice) types.Params {
-	if !a.tracks() || n.Incident == "" {
+func (a *notifyAction) params(n Notification) types.Params {
+	if !a.tracksIncidents() || n.Incident == "" {
 		return types.Params{}
 	}
-	params := types.Params{"dedup_key": token(n.Incident), "source": text.Line(n.Host, 200), "action": "trigger"}
+	params := types.Params{"dedup_key": headerToken(n.Incident), "source": text.Line(n.Host, 200), "action": "trigger"}
 	if n.Event == Recover {
 		params["action"] = "resolve"
 	}
@@ -211,7 +213,7 @@ func (a *notifyAction) params(n Notice) types.Params {
 
 // judge makes an error permanent if it is an answer that will not change, and
 // unreachable if no connection was made.
-func judge(err error) error {
+func classify(err error) error {
 	var answer jsonclient.Error
 	if errors.As(err, &answer) && answer.StatusCode >= 400 && answer.StatusCode < 500 &&
 		answer.StatusCode != 408 && answer.StatusCode != 429 {
@@ -226,11 +228,11 @@ func judge(err error) error {
 
 // message returns ns as a message: failures first, so that they are told even if
 // not all fits.
-func message(ns []Notice) string {
+func message(ns []Notification) string {
 	if len(ns) == 1 {
 		return fmt.Sprintf("%s (on %s)", summary(ns[0]), text.Line(ns[0].Host, 200))
 	}
-	text, told := fmt.Sprintf("%s on %s", counts(ns), text.Line(ns[0].Host, 200)), 0
+	text, told := fmt.Sprintf("%s on %s", countSummary(ns), text.Line(ns[0].Host, 200)), 0
 	for _, event := range []Event{Fail, Repeat, Recover, Init} {
 		for _, n := range ns {
 			if n.Event != event {

@@ -39,9 +39,9 @@ func newPublish(decode func(any) error, env Env) (Action, error) {
 func (a *publishAction) String() string { return "publish to " + a.topic }
 
 // Notify publishes the first notice as JSON.
-func (a *publishAction) Notify(ctx context.Context, ns []Notice) error {
+func (a *publishAction) Notify(ctx context.Context, ns []Notification) error {
 	if len(ns) == 0 {
-		return errNoNotice
+		return errNoNotification
 	}
 	if a.publish == nil {
 		return &Permanent{errors.New("publishing: this program has no bus")}
@@ -52,8 +52,8 @@ func (a *publishAction) Notify(ctx context.Context, ns []Notice) error {
 	}
 	header := map[string]string{
 		"Content-Type":       "application/json",
-		"Idempotency-Key":    token(ns[0].Key()),
-		"X-Monitor-Incident": token(ns[0].Incident),
+		"Idempotency-Key":    headerToken(ns[0].Key()),
+		"X-Monitor-Incident": headerToken(ns[0].Incident),
 	}
 	if err := a.publish(ctx, a.topic, header, body); err != nil {
 		return fmt.Errorf("publishing to %q: %w", a.topic, err)

@@ -42,7 +42,7 @@ func newRedactor(secrets ...string) *redactor {
 
 // long returns those of texts that are long enough to be secrets. Short ones, such
 // as the value of a flag, would mask half of an error.
-func long(texts []string) []string {
+func longSecrets(texts []string) []string {
 	return slices.DeleteFunc(texts, func(s string) bool { return len(s) < maskRun })
 }
 

@@ -13,12 +13,12 @@ import (
 )
 
 // maxText bounds what one template makes of one notice, in bytes.
-const maxText = 64 << 10
+const maxRendered = 64 << 10
 
 // stamp is a time that prints as RFC 3339 in UTC.
-type stamp struct{ time.Time }
+type timestamp struct{ time.Time }
 
-func (s stamp) String() string {
+func (s timestamp) String() string {
 	if s.IsZero() {
 		return ""
 	}
@@ -30,14 +30,14 @@ func (s stamp) String() string {
 type templateData struct {
 	Monitor  string
 	Host     string
-	Date     stamp
+	Date     timestamp
 	Event    string
 	Value    float64
 	Duration int // seconds
 	Version  string
 
-	Time     stamp
-	Since    stamp
+	Time     timestamp
+	Since    timestamp
 	Incident string
 	Error    string
 	Seq      int64
@@ -45,11 +45,11 @@ type templateData struct {
 	Labels   map[string]string
 }
 
-func dataOf(n Notice) templateData {
+func newTemplateData(n Notification) templateData {
 	return templateData{
-		Monitor: n.Monitor, Host: n.Host, Date: stamp{n.Time}, Event: string(n.Event), Value: n.Value,
+		Monitor: n.Monitor, Host: n.Host, Date: timestamp{n.Time}, Event: string(n.Event), Value: n.Value,
 		Duration: n.seconds(), Version: n.Version,
-		Time: stamp{n.Time}, Since: stamp{n.Since}, Incident: n.Incident, Error: n.Error,
+		Time: timestamp{n.Time}, Since: timestamp{n.Since}, Incident: n.Incident, Error: n.Error,
 		Seq: n.Seq, Failures: n.Failures, Labels: n.Labels,
 	}
 }
@@ -62,7 +62,7 @@ func parseTemplate(key, text string) (*template.Template, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
-	if _, err := render(t, Notice{}); err != nil {
+	if _, err := render(t, Notification{}); err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	return t, nil
@@ -70,16 +70,16 @@ func parseTemplate(key, text string) (*template.Template, error) {
 
 // toJSON returns v as JSON, for bodies that are.
 func toJSON(v any) (string, error) {
-	if s, ok := v.(stamp); ok {
+	if s, ok := v.(timestamp); ok {
 		v = s.String()
 	}
 	b, err := json.Marshal(v)
 	return string(b), err
 }
 
-func render(t *template.Template, n Notice) (string, error) {
+func render(t *template.Template, n Notification) (string, error) {
 	var b limitedBuffer
-	if err := t.Execute(&b, dataOf(n)); err != nil {
+	if err := t.Execute(&b, newTemplateData(n)); err != nil {
 		return "", err
 	}
 	return b.String(), nil
@@ -88,17 +88,17 @@ func render(t *template.Template, n Notice) (string, error) {
 // limitedBuffer takes maxText bytes and then fails.
 type limitedBuffer struct{ bytes.Buffer }
 
-var errLong = fmt.Errorf("longer than %d bytes", maxText)
+var errLong = fmt.Errorf("longer than %d bytes", maxRendered)
 
 func (b *limitedBuffer) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > maxText {
+	if b.Len()+len(p) > maxRendered {
 		return 0, errLong
 	}
 	return b.Buffer.Write(p)
 }
 
 // summary returns a notice as one line for people, without its host.
-func summary(n Notice) string {
+func summary(n Notification) string {
 	name := text.Line(n.Monitor, 200)
 	var says string
 	switch n.Event {
@@ -107,9 +107,9 @@ func summary(n Notice) string {
 	case Init:
 		says = fmt.Sprintf("STARTED %s", name)
 	case Repeat:
-		says = fmt.Sprintf("STILL FAILING %s: %s", name, cause(n))
+		says = fmt.Sprintf("STILL FAILING %s: %s", name, failureReason(n))
 	default:
-		says = fmt.Sprintf("FAILED %s: %s", name, cause(n))
+		says = fmt.Sprintf("FAILED %s: %s", name, failureReason(n))
 	}
 	if n.Incident != "" {
 		says += " [" + text.Line(n.Incident, 100) + "]"
@@ -118,19 +118,19 @@ func summary(n Notice) string {
 }
 
 // cause returns what a failure is about.
-func cause(n Notice) string {
+func failureReason(n Notification) string {
 	says := "value " + n.value()
 	if n.Error != "" {
 		says = text.Line(n.Error, 300)
 	}
 	if !n.Since.IsZero() {
-		says += " since " + stamp{n.Since}.String()
+		says += " since " + timestamp{n.Since}.String()
 	}
 	return says
 }
 
 // counts returns how many notices there are of each event, for people.
-func counts(ns []Notice) string {
+func countSummary(ns []Notification) string {
 	var failed, recovered, repeated, started int
 	for _, n := range ns {
 		switch n.Event {
@@ -156,4 +156,4 @@ func counts(ns []Notice) string {
 	return strings.Join(parts, ", ")
 }
 
-var errNoNotice = errors.New("no notice given")
+var errNoNotification = errors.New("no notice given")

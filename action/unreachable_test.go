@@ -19,7 +19,7 @@ func TestOnlyReceiversThatGotNothingAreUnreachable(t *testing.T) {
 	silent := testkit.ServeConns(t, func(c net.Conn) { testkit.ReadHTTPRequest(c) })
 	check := func(name string, a Action, want bool) {
 		t.Helper()
-		err := a.Notify(t.Context(), []Notice{testFail})
+		err := a.Notify(t.Context(), []Notification{testFail})
 		var unreachable *Unreachable
 		if err == nil || errors.As(err, &unreachable) != want || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: got %T %v, want unreachable %v", name, err, err, want)
@@ -54,7 +54,7 @@ func TestMailTakenByOneOfTwoKeepsItsGroup(t *testing.T) {
 	s := testkit.NewBadSMTPServer(t, "MAIL", "drop")
 	s.Spare = 1
 	a := build(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nrecover_to = [\"b@example.org\"]"))
-	err := a.Notify(t.Context(), []Notice{testFail, testRecover})
+	err := a.Notify(t.Context(), []Notification{testFail, testRecover})
 	if err == nil || errors.As(err, new(*Unreachable)) || len(s.Taken()) != 1 {
 		t.Errorf("got %T %v with %d mails, want one that may have been heard", err, err, len(s.Taken()))
 	}

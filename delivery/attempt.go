@@ -16,28 +16,28 @@ import (
 )
 
 // job is one attempt: the action and the threads it tells of.
-type job struct {
-	action   action.Action
-	threads  []*thread
-	notices  []action.Notice
-	from     *backlog
-	timeout  time.Duration
-	change   uint64 // of the Keeper, to be written down first
-	began    time.Time
-	failures int // of the receiver when the attempt began
+type attempt struct {
+	action        action.Action
+	queues        []*monitorQueue
+	notifications []action.Notification
+	queue         *queue
+	timeout       time.Duration
+	change        uint64 // of the Keeper, to be written down first
+	began         time.Time
+	failures      int // of the receiver when the attempt began
 }
 
-func (r *Receiver) job(ts []*thread) job {
-	j := job{action: r.action, threads: ts, from: r.backlog, timeout: r.d.opt.Timeout, failures: r.failures}
+func (r *Receiver) newAttempt(ts []*monitorQueue) attempt {
+	j := attempt{action: r.action, queues: ts, queue: r.queue, timeout: r.d.opt.Timeout, failures: r.failures}
 	if d, ok := r.action.(action.Deadliner); ok {
 		j.timeout = min(cmp.Or(d.Deadline(), j.timeout), action.MaxTimeout)
 	}
 	fresh := false
 	for _, t := range ts {
 		for _, e := range t.entries[:t.inFlight] {
-			j.notices = append(j.notices, e.Notice)
+			j.notifications = append(j.notifications, e.Notification)
 			j.change = max(j.change, e.change)
-			fresh = fresh || t.frozen > 0 && t.fresh && e.Event != action.Init
+			fresh = fresh || t.frozen > 0 && t.newlyFrozen && e.Event != action.Init
 		}
 	}
 	if fresh {
@@ -47,20 +47,20 @@ func (r *Receiver) job(ts []*thread) job {
 }
 
 // attempt makes one attempt, once what it tells is written down, and settles it.
-func (r *Receiver) attempt(ctx context.Context, j job) {
+func (r *Receiver) run(ctx context.Context, j attempt) {
 	if j.change > 0 {
-		r.d.opt.Keeper.Await(ctx, j.change)
+		r.d.opt.Persister.Await(ctx, j.change)
 	}
 	j.began = time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, j.timeout, fmt.Errorf("no answer within %v", j.timeout))
 	defer cancel()
 	err := r.notify(ctx, j)
 	r.settle(j, err)
-	r.kick()
+	r.ensureLoop()
 }
 
 // notify calls the action; its panic is a failure.
-func (r *Receiver) notify(ctx context.Context, j job) (err error) {
+func (r *Receiver) notify(ctx context.Context, j attempt) (err error) {
 	defer func() {
 		p := recover()
 		if p == nil {
@@ -72,28 +72,28 @@ func (r *Receiver) notify(ctx context.Context, j job) (err error) {
 		}
 		r.d.opt.Log.Error("an action panics", "receiver", r.name, "error", err, "stack", string(debug.Stack()))
 	}()
-	return j.action.Notify(ctx, j.notices)
+	return j.action.Notify(ctx, j.notifications)
 }
 
 // settle takes in how an attempt went, and logs the first failure of a series
 // and its end, and refusals now and then.
-func (r *Receiver) settle(j job, err error) {
-	log := r.d.opt.Log.With("receiver", r.name, "notices", len(j.notices))
+func (r *Receiver) settle(j attempt, err error) {
+	log := r.d.opt.Log.With("receiver", r.name, "notices", len(j.notifications))
 	var permanent *action.Permanent
 	switch {
 	case err == nil:
-		if failures := r.record(j, delivered, nil); failures > 0 {
+		if failures := r.record(j, outcomeDelivered, nil); failures > 0 {
 			log.Info("a receiver takes notices again", "failures", failures)
 		}
 	case errors.As(err, &permanent):
-		r.record(j, refused, err)
+		r.record(j, outcomeRefused, err)
 		if r.mayLog(time.Now()) {
 			log.Error("a receiver refuses notices", "error", text.Line(err.Error(), maxReason))
 		}
 	default:
-		o := postponed
+		o := outcomeFailed
 		if errors.As(err, new(*action.Unreachable)) {
-			o = unheard
+			o = outcomeUnreachable
 		}
 		if failures := r.record(j, o, err); failures == 0 {
 			log.Warn("a receiver does not take notices", "error", text.Line(err.Error(), maxReason))
@@ -105,40 +105,40 @@ func (r *Receiver) settle(j job, err error) {
 func (r *Receiver) mayLog(now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.logged.IsZero() && now.Sub(r.logged) < r.d.opt.Window {
+	if !r.refusalLoggedAt.IsZero() && now.Sub(r.refusalLoggedAt) < r.d.opt.Window {
 		return false
 	}
-	r.logged = now
+	r.refusalLoggedAt = now
 	return true
 }
 
 // record takes in how an attempt went and returns how many attempts in a row
 // had failed before.
-func (r *Receiver) record(j job, o outcome, err error) (failures int) {
+func (r *Receiver) record(j attempt, o outcome, err error) (failures int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	failures = r.failures
 	now := time.Now()
 	if err != nil {
-		r.failure, r.reason = now, text.Line(err.Error(), maxReason)
+		r.lastFailure, r.lastError = now, text.Line(err.Error(), maxReason)
 	} else {
-		r.success = now
+		r.lastSuccess = now
 	}
 	r.failures = 0
-	if o == postponed || o == unheard {
+	if o == outcomeFailed || o == outcomeUnreachable {
 		r.retried++
 		// Attempts that were under way together count as one.
 		r.failures = max(failures, j.failures+1)
-		if until := r.until(now, j.began, err); r.failures > failures || until.After(r.pause) {
-			r.pause = until
+		if until := r.nextAttempt(now, j.began, err); r.failures > failures || until.After(r.retryAt) {
+			r.retryAt = until
 		}
-		r.window, r.urgent = time.Time{}, true
+		r.nextMessageAt, r.incidentWaiting = time.Time{}, true
 	}
-	for _, t := range j.threads {
-		j.from.settle(t, o)
+	for _, t := range j.queues {
+		j.queue.settle(t, o)
 	}
 	r.inFlight--
-	if o != postponed && slices.ContainsFunc(j.notices, func(n action.Notice) bool { return n.Event != action.Init }) {
+	if o != outcomeFailed && slices.ContainsFunc(j.notifications, func(n action.Notification) bool { return n.Event != action.Init }) {
 		r.d.Changed()
 	}
 	return failures
@@ -147,7 +147,7 @@ func (r *Receiver) record(j job, o outcome, err error) (failures int) {
 // until returns when to try again after an attempt that failed. One that nobody
 // heard is made again Options.MaxUnreachable after it began at the latest, so
 // that a receiver that is back is told within a minute, however long it was away.
-func (r *Receiver) until(now, began time.Time, err error) time.Time {
+func (r *Receiver) nextAttempt(now, began time.Time, err error) time.Time {
 	opt := r.d.opt
 	until := now.Add(backoff(r.failures, opt.MinBackoff, opt.MaxBackoff))
 	var unreachable *action.Unreachable

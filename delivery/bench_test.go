@@ -28,7 +28,7 @@ func BenchmarkEnqueue(b *testing.B) {
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		n := action.Notice{Monitor: names[i%len(names)], Event: action.Fail, Incident: ids[i/len(names)/2%len(ids)], Seq: int64(i)}
+		n := action.Notification{Monitor: names[i%len(names)], Event: action.Fail, Incident: ids[i/len(names)/2%len(ids)], Seq: int64(i)}
 		if i/len(names)%2 == 1 {
 			n.Event = action.Recover
 		}
@@ -49,7 +49,7 @@ func BenchmarkEnqueueToAttempt(b *testing.B) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
-	r := d.Add("r", newFake(false, func(context.Context, int, []action.Notice) error { started <- time.Now(); return nil }))
+	r := d.Add("r", newFake(false, func(context.Context, int, []action.Notification) error { started <- time.Now(); return nil }))
 	var sum, worst time.Duration
 	i := 0
 	for b.Loop() {

@@ -47,7 +47,7 @@ type Options struct {
 	// Stop is how long attempts go on once Run is to end; 7 s.
 	Stop time.Duration
 	// Keeper writes down what is owed. Nil means that nobody does.
-	Keeper Keeper
+	Persister Persister
 }
 
 func (o Options) withDefaults() Options {
@@ -90,11 +90,11 @@ type Deliverer struct {
 
 	mu        sync.Mutex // guards all following fields; taken after a receiver's, never before
 	receivers map[string]*Receiver
-	restored  map[string]Backlog // of receivers that were not added yet
+	restored  map[string]Pending // of receivers that were not added yet
 	phase     phase
 	attempts  context.Context // of all attempts, from Run on
 	loops     int             // that run
-	ended     chan struct{}   // closed when stopped
+	done      chan struct{}   // closed when stopped
 }
 
 // NewDeliverer returns a Deliverer without receivers.
@@ -102,8 +102,8 @@ func NewDeliverer(opt Options) *Deliverer {
 	return &Deliverer{
 		opt:       opt.withDefaults(),
 		receivers: map[string]*Receiver{},
-		restored:  map[string]Backlog{},
-		ended:     make(chan struct{}),
+		restored:  map[string]Pending{},
+		done:      make(chan struct{}),
 	}
 }
 
@@ -114,13 +114,13 @@ func (d *Deliverer) Add(name string, a action.Action) *Receiver {
 	r := d.receivers[name]
 	if r == nil {
 		r = newReceiver(name, d)
-		r.backlog.draining = d.phase == draining
+		r.queue.draining = d.phase == draining
 		d.receivers[name] = r
 	}
 	saved, ok := d.restored[name]
 	delete(d.restored, name)
 	d.mu.Unlock()
-	r.set(a)
+	r.setAction(a)
 	if ok {
 		r.restore(saved)
 		d.Changed() // what was seen meanwhile lacks it
@@ -130,7 +130,7 @@ func (d *Deliverer) Add(name string, a action.Action) *Receiver {
 
 // Remove forgets a receiver. What it had still to tell is returned and not told
 // any more, except for attempts under way.
-func (d *Deliverer) Remove(name string) (untold []action.Notice) {
+func (d *Deliverer) Remove(name string) (untold []action.Notification) {
 	d.mu.Lock()
 	r := d.receivers[name]
 	delete(d.receivers, name)
@@ -145,10 +145,10 @@ func (d *Deliverer) Remove(name string) (untold []action.Notice) {
 // Changed counts a change of something that the Keeper writes down together with
 // what is owed. It returns zero without a Keeper.
 func (d *Deliverer) Changed() uint64 {
-	if d.opt.Keeper == nil {
+	if d.opt.Persister == nil {
 		return 0
 	}
-	return d.opt.Keeper.Changed()
+	return d.opt.Persister.Changed()
 }
 
 // Run delivers until ctx ends. Then it makes one more attempt at whatever waits,
@@ -166,14 +166,14 @@ func (d *Deliverer) Run(ctx context.Context) error {
 	hard := time.NewTimer(d.opt.Stop)
 	defer hard.Stop()
 	select {
-	case <-d.ended:
+	case <-d.done:
 		return nil
 	case <-hard.C:
 	}
 	cancel(errors.New("the program stops"))
 	hard.Reset(stopSlack)
 	select {
-	case <-d.ended:
+	case <-d.done:
 		return nil
 	case <-hard.C:
 		return fmt.Errorf("stopping actions: %d receivers have attempts that do not end", d.running())
@@ -189,7 +189,7 @@ func (d *Deliverer) begin(attempts context.Context) error {
 	d.phase, d.attempts = running, attempts
 	d.mu.Unlock()
 	for _, r := range d.all() {
-		r.kick()
+		r.ensureLoop()
 	}
 	return nil
 }
@@ -211,13 +211,13 @@ func (d *Deliverer) drain() {
 func (d *Deliverer) endLocked() {
 	if d.phase == draining && d.loops == 0 {
 		d.phase = stopped
-		close(d.ended)
+		close(d.done)
 	}
 }
 
 // enter counts a loop that starts and returns the context of its attempts, or
 // nil if d does not run.
-func (d *Deliverer) enter() context.Context {
+func (d *Deliverer) loopStarted() context.Context {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.phase != running && d.phase != draining {
@@ -228,7 +228,7 @@ func (d *Deliverer) enter() context.Context {
 }
 
 // leave counts a loop that ended.
-func (d *Deliverer) leave() {
+func (d *Deliverer) loopEnded() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.loops--
@@ -254,11 +254,11 @@ func (d *Deliverer) all() []*Receiver {
 }
 
 // State returns the states of all receivers, ordered by name.
-func (d *Deliverer) State() []State {
+func (d *Deliverer) Status() []ReceiverStatus {
 	rs := d.all()
-	states := make([]State, len(rs))
+	states := make([]ReceiverStatus, len(rs))
 	for i, r := range rs {
-		states[i] = r.State()
+		states[i] = r.Status()
 	}
 	return states
 }

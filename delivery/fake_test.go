@@ -16,7 +16,7 @@ import (
 // call is one attempt that a fake action saw.
 type call struct {
 	at      time.Duration // since the fake was made
-	notices []action.Notice
+	notices []action.Notification
 	err     error
 }
 
@@ -24,7 +24,7 @@ type call struct {
 type fake struct {
 	group    bool
 	deadline time.Duration
-	do       func(ctx context.Context, n int, ns []action.Notice) error // n counts calls from 1
+	do       func(ctx context.Context, n int, ns []action.Notification) error // n counts calls from 1
 
 	mu      sync.Mutex // guards all following fields
 	begin   time.Time
@@ -34,14 +34,14 @@ type fake struct {
 	most    int // calls at a time
 }
 
-func newFake(group bool, do func(ctx context.Context, n int, ns []action.Notice) error) *fake {
+func newFake(group bool, do func(ctx context.Context, n int, ns []action.Notification) error) *fake {
 	return &fake{group: group, do: do, begin: time.Now()}
 }
 
 func (f *fake) Groups() bool            { return f.group }
 func (f *fake) Deadline() time.Duration { return f.deadline }
 
-func (f *fake) Notify(ctx context.Context, ns []action.Notice) error {
+func (f *fake) Notify(ctx context.Context, ns []action.Notification) error {
 	f.mu.Lock()
 	f.started++
 	n, at := f.started, time.Since(f.begin)
@@ -62,7 +62,7 @@ func (f *fake) Notify(ctx context.Context, ns []action.Notice) error {
 }
 
 // taken returns what was told, in order, and all attempts.
-func (f *fake) taken() (told []action.Notice, calls []call) {
+func (f *fake) taken() (told []action.Notification, calls []call) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, c := range f.calls {
@@ -85,9 +85,9 @@ func (f *fake) starts() []time.Duration {
 }
 
 // down returns a script that fails until a time.
-func down(until time.Duration) func(context.Context, int, []action.Notice) error {
+func down(until time.Duration) func(context.Context, int, []action.Notification) error {
 	begin := time.Now()
-	return func(context.Context, int, []action.Notice) error {
+	return func(context.Context, int, []action.Notification) error {
 		if time.Since(begin) < until {
 			return errors.New("down")
 		}
@@ -96,9 +96,9 @@ func down(until time.Duration) func(context.Context, int, []action.Notice) error
 }
 
 // away returns a script of a receiver that nobody reaches until a time.
-func away(until time.Duration) func(context.Context, int, []action.Notice) error {
+func away(until time.Duration) func(context.Context, int, []action.Notification) error {
 	do := down(until)
-	return func(ctx context.Context, n int, ns []action.Notice) error {
+	return func(ctx context.Context, n int, ns []action.Notification) error {
 		if err := do(ctx, n, ns); err != nil {
 			return fmt.Errorf("telling: %w", &action.Unreachable{Err: err})
 		}
@@ -129,18 +129,18 @@ func deliver(t *testing.T, opt Options) (d *Deliverer, stop func() (time.Duratio
 	return d, stop
 }
 
-func fail(monitor, incident string) action.Notice {
-	return action.Notice{Monitor: monitor, Event: action.Fail, Incident: incident, Time: time.Now(), Value: 1}
+func fail(monitor, incident string) action.Notification {
+	return action.Notification{Monitor: monitor, Event: action.Fail, Incident: incident, Time: time.Now(), Value: 1}
 }
 
-func recovery(monitor, incident string) action.Notice {
-	return action.Notice{Monitor: monitor, Event: action.Recover, Incident: incident, Time: time.Now()}
+func recovery(monitor, incident string) action.Notification {
+	return action.Notification{Monitor: monitor, Event: action.Recover, Incident: incident, Time: time.Now()}
 }
 
 // The notifications of an incident of the monitor db, and its actions.
 var (
 	sampleSince = time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
-	sampleFail  = action.Notice{
+	sampleFail  = action.Notification{
 		Monitor: "db", Host: "host1", Event: action.Fail, Incident: "01ABC", Seq: 7, Value: 1.5, Error: "no answer",
 		Since: sampleSince, Time: sampleSince, Version: "1.2.3", Failures: 3,
 	}

@@ -18,20 +18,20 @@ const (
 	ledgerName = "ledger"
 	// LedgerPatience is how long a notification waits to be written down. A disk that
 	// takes longer counts as one that fails.
-	LedgerPatience = time.Second
+	LedgerTimeout = time.Second
 	// ledgerRetry is how long after a write that failed, or took too long, the
 	// next one begins.
-	ledgerRetry = 2 * time.Second
+	ledgerRetryInterval = 2 * time.Second
 	// ledgerPause is the least time between two writes, and ledgerShare how many
 	// times as long as making the content took a pause is, up to
 	// ledgerLongest: when thousands of notices wait, making it again and again
 	// takes a fifth of a core.
-	ledgerPause   = 20 * time.Millisecond
-	ledgerShare   = 4
-	ledgerLongest = 300 * time.Millisecond
+	ledgerMinPause    = 20 * time.Millisecond
+	ledgerPauseFactor = 4
+	ledgerMaxPause    = 300 * time.Millisecond
 	// ledgerQuiet is the least time between two lines of the log that tell of
 	// trouble.
-	ledgerQuiet = 30 * time.Second
+	ledgerLogInterval = 30 * time.Second
 )
 
 // A Ledger keeps a Kept on disk, for the next run: a Keeper. One
@@ -47,16 +47,16 @@ type Ledger struct {
 
 	changes atomic.Uint64
 
-	mu      sync.Mutex // guards all that follows
-	written uint64     // changes up to this one are on disk
-	health  LedgerState
-	ended   bool
-	turn    chan struct{} // closed when one of the above changes, and made anew
-	logged  time.Time
+	mu       sync.Mutex // guards all that follows
+	written  uint64     // changes up to this one are on disk
+	health   LedgerHealth
+	stopped  bool
+	changed  chan struct{} // closed when one of the above changes, and made anew
+	loggedAt time.Time
 }
 
 // LedgerState is how a Ledger does.
-type LedgerState struct {
+type LedgerHealth struct {
 	// OK is set while what changes is written down in time.
 	OK bool
 	// Since is when OK changed last.
@@ -68,31 +68,31 @@ type LedgerState struct {
 // OpenLedger reads what the run before has kept in a state directory, and returns
 // it with the Ledger that keeps it from now on. It never fails: a file that is
 // damaged is set aside and read as far as it is whole, and log says what is lost.
-func OpenLedger(dir string, log *slog.Logger) (*Ledger, Kept) {
+func OpenLedger(dir string, log *slog.Logger) (*Ledger, Snapshot) {
 	return OpenLedgerOn(state.OSDisk{}, dir, log)
 }
 
 // OpenLedgerOn is OpenLedger on another file system than that of the operating
 // system.
-func OpenLedgerOn(d state.Disk, dir string, log *slog.Logger) (*Ledger, Kept) {
+func OpenLedgerOn(d state.Disk, dir string, log *slog.Logger) (*Ledger, Snapshot) {
 	l := &Ledger{
 		path: filepath.Join(dir, ledgerName), disk: d, log: log,
-		wake: make(chan struct{}, 1), turn: make(chan struct{}),
-		health: LedgerState{OK: true, Since: time.Now()},
+		wake: make(chan struct{}, 1), changed: make(chan struct{}),
+		health: LedgerHealth{OK: true, Since: time.Now()},
 	}
 	if err := d.Remove(l.path + ".new"); err != nil { // of a write that was cut short
 		log.Warn("tidying up the state directory", "err", err)
 	}
 	text, err := d.ReadFile(l.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return l, Kept{}
+		return l, Snapshot{}
 	}
 	if err != nil {
 		log.Error("what the last run kept cannot be read: open incidents begin anew, and what was not told is lost",
 			"err", errors.Join(err, d.Rename(l.path, l.path+".corrupt-1")))
-		return l, Kept{}
+		return l, Snapshot{}
 	}
-	kept, err := decodeKept(text)
+	kept, err := decodeSnapshot(text)
 	if err != nil {
 		aside, failed := state.SetAside(d, l.path, text)
 		log.Error("what the last run kept is damaged; what is lost of it begins anew or is not told", "file", l.path, "aside", aside, "err", errors.Join(err, failed))
@@ -112,11 +112,11 @@ func (l *Ledger) Changed() uint64 {
 
 // Await implements Keeper.
 func (l *Ledger) Await(ctx context.Context, change uint64) {
-	patience := time.NewTimer(LedgerPatience)
+	patience := time.NewTimer(LedgerTimeout)
 	defer patience.Stop()
 	for {
 		l.mu.Lock()
-		done, turn := l.written >= change || !l.health.OK || l.ended, l.turn
+		done, turn := l.written >= change || !l.health.OK || l.stopped, l.changed
 		l.mu.Unlock()
 		if done {
 			return
@@ -126,14 +126,14 @@ func (l *Ledger) Await(ctx context.Context, change uint64) {
 		case <-ctx.Done():
 			return
 		case <-patience.C:
-			l.trouble(fmt.Sprintf("writing %q takes longer than %v", l.path, LedgerPatience))
+			l.markFailed(fmt.Sprintf("writing %q takes longer than %v", l.path, LedgerTimeout))
 			return
 		}
 	}
 }
 
 // State returns how the Ledger does.
-func (l *Ledger) State() LedgerState {
+func (l *Ledger) Health() LedgerHealth {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.health
@@ -141,8 +141,8 @@ func (l *Ledger) State() LedgerState {
 
 // Run writes what snapshot returns whenever it changed, until ctx ends, and then
 // once more. Its error is that of the last write.
-func (l *Ledger) Run(ctx context.Context, snapshot func() Kept) error {
-	defer l.end()
+func (l *Ledger) Run(ctx context.Context, snapshot func() Snapshot) error {
+	defer l.stop()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -152,7 +152,7 @@ func (l *Ledger) Run(ctx context.Context, snapshot func() Kept) error {
 		case <-timer.C:
 		case <-ctx.Done():
 		}
-		if l.State().OK {
+		if l.Health().OK {
 			select {
 			case <-l.wake:
 			case <-ctx.Done():
@@ -168,35 +168,35 @@ func (l *Ledger) Run(ctx context.Context, snapshot func() Kept) error {
 }
 
 // write makes one write and returns how long to wait before the next.
-func (l *Ledger) write(snapshot func() Kept) (time.Duration, error) {
+func (l *Ledger) write(snapshot func() Snapshot) (time.Duration, error) {
 	change := l.changes.Load()
 	began := time.Now()
-	text, err := encodeKept(snapshot())
+	text, err := encodeSnapshot(snapshot())
 	took := time.Since(began)
 	if err == nil {
 		err = state.Replace(l.disk, l.path, text)
 	}
 	if err != nil {
 		err = fmt.Errorf("keeping what is owed: %w", err)
-		l.trouble(err.Error())
-		return ledgerRetry, err
+		l.markFailed(err.Error())
+		return ledgerRetryInterval, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.written = change
-	l.turnLocked()
-	if time.Since(began) > LedgerPatience {
-		return ledgerRetry, nil // whoever waited has told of it
+	l.wakeWaitersLocked()
+	if time.Since(began) > LedgerTimeout {
+		return ledgerRetryInterval, nil // whoever waited has told of it
 	}
 	if !l.health.OK {
 		l.log.Info("what is owed is written down again", "failing_for", time.Since(l.health.Since).Round(time.Second))
-		l.health = LedgerState{OK: true, Since: time.Now()}
+		l.health = LedgerHealth{OK: true, Since: time.Now()}
 	}
-	return min(max(ledgerPause, ledgerShare*took), ledgerLongest), nil
+	return min(max(ledgerMinPause, ledgerPauseFactor*took), ledgerMaxPause), nil
 }
 
 // trouble notes that writing fails, and lets go whoever waits for it.
-func (l *Ledger) trouble(reason string) {
+func (l *Ledger) markFailed(reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -204,22 +204,22 @@ func (l *Ledger) trouble(reason string) {
 		l.health.OK, l.health.Since = false, now
 	}
 	l.health.Reason = reason
-	l.turnLocked()
-	if l.logged.IsZero() || now.Sub(l.logged) >= ledgerQuiet {
-		l.logged = now
+	l.wakeWaitersLocked()
+	if l.loggedAt.IsZero() || now.Sub(l.loggedAt) >= ledgerLogInterval {
+		l.loggedAt = now
 		l.log.Error("what is owed is not written down: after a sudden end it may be told twice or not at all", "err", reason)
 	}
 }
 
-func (l *Ledger) end() {
+func (l *Ledger) stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ended = true
-	l.turnLocked()
+	l.stopped = true
+	l.wakeWaitersLocked()
 }
 
 // turnLocked wakes whoever waits. l.mu is held.
-func (l *Ledger) turnLocked() {
-	close(l.turn)
-	l.turn = make(chan struct{})
+func (l *Ledger) wakeWaitersLocked() {
+	close(l.changed)
+	l.changed = make(chan struct{})
 }

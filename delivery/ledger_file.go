@@ -23,15 +23,15 @@ const ledgerVersion = 1
 // ledgerRecord is one line: the head, an open incident, or something of a
 // receiver.
 type ledgerRecord struct {
-	Head     *ledgerHead    `json:"head,omitempty"`
-	Incident *Incident      `json:"incident,omitempty"`
-	Receiver string         `json:"receiver,omitempty"`
-	Notice   *action.Notice `json:"notice,omitempty"`
+	Head         *ledgerHead          `json:"head,omitempty"`
+	Incident     *Incident            `json:"incident,omitempty"`
+	Receiver     string               `json:"receiver,omitempty"`
+	Notification *action.Notification `json:"notice,omitempty"`
 	// Tried belongs to Notice.
-	Tried bool `json:"tried,omitempty"`
+	Attempted bool `json:"tried,omitempty"`
 	// Monitor and Told are an incident whose failure was told.
-	Monitor string `json:"monitor,omitempty"`
-	Told    string `json:"told,omitempty"`
+	Monitor  string `json:"monitor,omitempty"`
+	Notified string `json:"told,omitempty"`
 	// Absent is that of the receiver.
 	Absent time.Time `json:"absent,omitzero"`
 }
@@ -43,22 +43,22 @@ type ledgerHead struct {
 }
 
 // encodeKept writes k as the content of a file.
-func encodeKept(k Kept) ([]byte, error) {
+func encodeSnapshot(k Snapshot) ([]byte, error) {
 	records := make([]ledgerRecord, 0, len(k.Incidents))
 	for _, i := range k.Incidents {
 		records = append(records, ledgerRecord{Incident: &i})
 	}
-	for _, b := range k.Owed {
-		tried := make(map[string]bool, len(b.Tried))
-		for _, key := range b.Tried {
+	for _, b := range k.Pending {
+		tried := make(map[string]bool, len(b.Attempted))
+		for _, key := range b.Attempted {
 			tried[key] = true
 		}
-		for monitor, incident := range b.Told {
-			records = append(records, ledgerRecord{Receiver: b.Receiver, Monitor: monitor, Told: incident})
+		for monitor, incident := range b.Notified {
+			records = append(records, ledgerRecord{Receiver: b.Receiver, Monitor: monitor, Notified: incident})
 		}
-		for i := range b.Notices {
-			n := &b.Notices[i]
-			records = append(records, ledgerRecord{Receiver: b.Receiver, Notice: n, Tried: len(tried) > 0 && tried[n.Key()]})
+		for i := range b.Notifications {
+			n := &b.Notifications[i]
+			records = append(records, ledgerRecord{Receiver: b.Receiver, Notification: n, Attempted: len(tried) > 0 && tried[n.Key()]})
 		}
 		if !b.Absent.IsZero() {
 			records = append(records, ledgerRecord{Receiver: b.Receiver, Absent: b.Absent})
@@ -77,16 +77,16 @@ func encodeKept(k Kept) ([]byte, error) {
 
 // decodeKept reads what encodeKept wrote. Of a damaged file it returns the
 // records that are whole, and what is wrong.
-func decodeKept(text []byte) (Kept, error) {
+func decodeSnapshot(text []byte) (Snapshot, error) {
 	if len(text) > state.MaxSize {
-		return Kept{}, fmt.Errorf("larger than %d bytes", state.MaxSize)
+		return Snapshot{}, fmt.Errorf("larger than %d bytes", state.MaxSize)
 	}
 	line, rest, _ := bytes.Cut(text, []byte("\n"))
 	first, ok := decodeRecord(line)
 	if ok && first.Head != nil && first.Head.Version != ledgerVersion {
-		return Kept{}, fmt.Errorf("version %d is not known", first.Head.Version)
+		return Snapshot{}, fmt.Errorf("version %d is not known", first.Head.Version)
 	}
-	var d keptDecoder
+	var d snapshotDecoder
 	bad := 0
 	for line := range bytes.Lines(rest) {
 		r, ok := decodeRecord(bytes.TrimSuffix(line, []byte("\n")))
@@ -96,13 +96,13 @@ func decodeKept(text []byte) (Kept, error) {
 	}
 	switch {
 	case !ok || first.Head == nil:
-		return d.kept, fmt.Errorf("the first line is damaged: %d records could be read, how many there were is not known", d.read)
+		return d.snapshot, fmt.Errorf("the first line is damaged: %d records could be read, how many there were is not known", d.read)
 	case bad > 0 || d.read != first.Head.Records:
-		return d.kept, fmt.Errorf("%d of %d records are lost", first.Head.Records-d.read, first.Head.Records)
+		return d.snapshot, fmt.Errorf("%d of %d records are lost", first.Head.Records-d.read, first.Head.Records)
 	case !bytes.HasSuffix(text, []byte("\n")):
-		return d.kept, errors.New("its end is missing")
+		return d.snapshot, errors.New("its end is missing")
 	}
-	return d.kept, nil
+	return d.snapshot, nil
 }
 
 // decodeRecord reads a line without its end.
@@ -119,17 +119,17 @@ func decodeRecord(line []byte) (r ledgerRecord, ok bool) {
 }
 
 // keptDecoder puts records together.
-type keptDecoder struct {
-	kept Kept
-	read int
-	at   map[string]int // in Owed, by receiver
+type snapshotDecoder struct {
+	snapshot Snapshot
+	read     int
+	at       map[string]int // in Owed, by receiver
 }
 
 // add takes a record and reports whether it is one.
-func (d *keptDecoder) add(r ledgerRecord) bool {
+func (d *snapshotDecoder) add(r ledgerRecord) bool {
 	switch {
 	case r.Incident != nil:
-		d.kept.Incidents = append(d.kept.Incidents, *r.Incident)
+		d.snapshot.Incidents = append(d.snapshot.Incidents, *r.Incident)
 	case r.Receiver != "":
 		d.receiver(r)
 	default:
@@ -139,25 +139,25 @@ func (d *keptDecoder) add(r ledgerRecord) bool {
 	return true
 }
 
-func (d *keptDecoder) receiver(r ledgerRecord) {
+func (d *snapshotDecoder) receiver(r ledgerRecord) {
 	i, ok := d.at[r.Receiver]
 	if !ok {
 		if d.at == nil {
 			d.at = make(map[string]int)
 		}
-		i = len(d.kept.Owed)
+		i = len(d.snapshot.Pending)
 		d.at[r.Receiver] = i
-		d.kept.Owed = append(d.kept.Owed, Backlog{Receiver: r.Receiver, Told: map[string]string{}})
+		d.snapshot.Pending = append(d.snapshot.Pending, Pending{Receiver: r.Receiver, Notified: map[string]string{}})
 	}
-	b := &d.kept.Owed[i]
+	b := &d.snapshot.Pending[i]
 	switch {
-	case r.Notice != nil:
-		b.Notices = append(b.Notices, *r.Notice)
-		if r.Tried {
-			b.Tried = append(b.Tried, r.Notice.Key())
+	case r.Notification != nil:
+		b.Notifications = append(b.Notifications, *r.Notification)
+		if r.Attempted {
+			b.Attempted = append(b.Attempted, r.Notification.Key())
 		}
-	case r.Told != "":
-		b.Told[r.Monitor] = r.Told
+	case r.Notified != "":
+		b.Notified[r.Monitor] = r.Notified
 	default:
 		b.Absent = r.Absent
 	}

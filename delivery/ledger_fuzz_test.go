@@ -12,7 +12,7 @@ import (
 // is read can be written, and is then read without a fault and the same in size.
 // Faults: T21.
 func FuzzLedger(f *testing.F) {
-	whole, err := encodeKept(keptOf(4))
+	whole, err := encodeSnapshot(keptOf(4))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -30,12 +30,12 @@ func FuzzLedger(f *testing.F) {
 			line = strings.TrimSuffix(line, "\n")
 			fmt.Fprintf(&text, "%08x %s\n", state.Checksum([]byte(line)), line)
 		}
-		k, _ := decodeKept([]byte(text.String()))
-		again, err := encodeKept(k)
+		k, _ := decodeSnapshot([]byte(text.String()))
+		again, err := encodeSnapshot(k)
 		if err != nil {
 			t.Skip() // a time that JSON cannot say
 		}
-		k2, err := decodeKept(again)
+		k2, err := decodeSnapshot(again)
 		if err != nil {
 			t.Fatalf("reading what was written: %v\n%s", err, again)
 		}
@@ -46,9 +46,9 @@ func FuzzLedger(f *testing.F) {
 }
 
 // noticesOf counts what is pending.
-func noticesOf(k Kept) (n int) {
-	for _, b := range k.Owed {
-		n += len(b.Notices)
+func noticesOf(k Snapshot) (n int) {
+	for _, b := range k.Pending {
+		n += len(b.Notifications)
 	}
 	return n
 }

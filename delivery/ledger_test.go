@@ -24,38 +24,38 @@ import (
 // slog.New(slog.DiscardHandler) is a log that nobody reads.
 
 // keptOf returns something to keep: the more, the higher its number.
-func keptOf(number int) Kept {
-	var k Kept
+func keptOf(number int) Snapshot {
+	var k Snapshot
 	at := time.Date(2026, 11, 21, 1, 0, 0, 0, time.UTC)
 	for i := range number%5 + 1 {
 		m := fmt.Sprint("m", i)
 		k.Incidents = append(k.Incidents, Incident{Monitor: m, ID: fmt.Sprint(number, "-", i), Since: at, Failures: i, Seq: int64(number)})
 	}
-	k.Owed = []Backlog{
+	k.Pending = []Pending{
 		{
-			Receiver: "ops", Told: map[string]string{"m0": fmt.Sprint(number, "-0")},
-			Notices: []action.Notice{
+			Receiver: "ops", Notified: map[string]string{"m0": fmt.Sprint(number, "-0")},
+			Notifications: []action.Notification{
 				{Monitor: "m1", Event: action.Fail, Incident: "1 <&> \u2028", Seq: int64(number), Since: at, Time: at, Value: 1.5, Labels: map[string]string{"team": "a"}},
 				{Monitor: "m1", Event: action.Recover, Incident: "1 <&> \u2028", Seq: 9, Since: at, Time: at.Add(time.Hour), Duration: 90 * time.Second},
 			},
-			Tried: []string{"1 <&> \u2028-fail"},
+			Attempted: []string{"1 <&> \u2028-fail"},
 		},
-		{Receiver: "gone", Told: map[string]string{}, Absent: at, Notices: []action.Notice{{Monitor: "m2", Event: action.Fail, Incident: "2", Time: at, Since: at}}},
+		{Receiver: "gone", Notified: map[string]string{}, Absent: at, Notifications: []action.Notification{{Monitor: "m2", Event: action.Fail, Incident: "2", Time: at, Since: at}}},
 	}
 	return k
 }
 
 // write makes one write of a number and reports whether it succeeded.
 func write(l *Ledger, number int) bool {
-	_, err := l.write(func() Kept { return keptOf(number) })
+	_, err := l.write(func() Snapshot { return keptOf(number) })
 	return err == nil
 }
 
 // numberOf returns the number of what was kept, -1 if nothing was, and fails
 // unless all of it is there.
-func numberOf(t *testing.T, k Kept) int {
+func numberOf(t *testing.T, k Snapshot) int {
 	t.Helper()
-	if len(k.Incidents) == 0 && len(k.Owed) == 0 {
+	if len(k.Incidents) == 0 && len(k.Pending) == 0 {
 		return -1
 	}
 	number := int(k.Incidents[0].Seq)
@@ -114,24 +114,24 @@ func TestPowerFailureLosesNoPendingNotification(t *testing.T) {
 }
 
 // subset tells whether k holds nothing that want does not.
-func subset(k, want Kept) bool {
+func subset(k, want Snapshot) bool {
 	for _, i := range k.Incidents {
 		if !contains(want.Incidents, i) {
 			return false
 		}
 	}
-	for _, b := range k.Owed {
-		for _, w := range want.Owed {
+	for _, b := range k.Pending {
+		for _, w := range want.Pending {
 			if w.Receiver != b.Receiver {
 				continue
 			}
-			for m, told := range b.Told {
-				if w.Told[m] != told {
+			for m, told := range b.Notified {
+				if w.Notified[m] != told {
 					return false
 				}
 			}
-			for _, n := range b.Notices {
-				if !contains(w.Notices, n) {
+			for _, n := range b.Notifications {
+				if !contains(w.Notifications, n) {
 					return false
 				}
 			}
@@ -154,14 +154,14 @@ func contains[T any](list []T, v T) bool {
 // Faults: T21.
 func TestDamagedLedgerIsNeverMisread(t *testing.T) {
 	want := keptOf(4)
-	whole, err := encodeKept(want)
+	whole, err := encodeSnapshot(want)
 	if err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Count(string(whole), "\n")
 	check := func(what string, text []byte) (records int) {
 		t.Helper()
-		got, err := decodeKept(text)
+		got, err := decodeSnapshot(text)
 		if err == nil && !reflect.DeepEqual(got, want) {
 			t.Fatalf("%s: read %+v without an error", what, got)
 		}
@@ -169,8 +169,8 @@ func TestDamagedLedgerIsNeverMisread(t *testing.T) {
 			t.Fatalf("%s: read what was not written: %+v", what, got)
 		}
 		records = len(got.Incidents)
-		for _, b := range got.Owed {
-			records += len(b.Notices) + len(b.Told)
+		for _, b := range got.Pending {
+			records += len(b.Notifications) + len(b.Notified)
 		}
 		return records
 	}
@@ -194,17 +194,17 @@ func TestDamagedLedgerIsNeverMisread(t *testing.T) {
 		check("several bytes changed", junk)
 	}
 	swapped := strings.SplitAfter(string(whole), "\n")
-	if _, err := decodeKept([]byte(strings.Join(swapped[:lines-2], "") + swapped[lines-1])); err == nil {
+	if _, err := decodeSnapshot([]byte(strings.Join(swapped[:lines-2], "") + swapped[lines-1])); err == nil {
 		t.Error("a line is missing, and nobody says so")
 	}
 	for _, text := range []string{"", "{}", "\n", "00000000 null\n", string(make([]byte, 1<<20)), strings.Replace(string(whole), `"version":1`, `"version":2`, 1)} {
-		if k, err := decodeKept([]byte(text)); err == nil || len(k.Incidents) == len(want.Incidents) && text == "" {
+		if k, err := decodeSnapshot([]byte(text)); err == nil || len(k.Incidents) == len(want.Incidents) && text == "" {
 			t.Errorf("%.30q is taken for a ledger", text)
 		}
 	}
 	head := fmt.Sprintf(`{"head":{"version":2,"records":%d}}`, lines-1)
 	newer := fmt.Sprintf("%08x %s\n", state.Checksum([]byte(head)), head) + strings.Join(swapped[1:], "")
-	if k, err := decodeKept([]byte(newer)); err == nil || len(k.Incidents) != 0 || !strings.Contains(err.Error(), "version 2") {
+	if k, err := decodeSnapshot([]byte(newer)); err == nil || len(k.Incidents) != 0 || !strings.Contains(err.Error(), "version 2") {
 		t.Errorf("a newer version: %+v, %v", k, err)
 	}
 }
@@ -215,7 +215,7 @@ func TestDamagedLedgerIsNeverMisread(t *testing.T) {
 func TestDamagedLedgersAreSetAside(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, ledgerName)
-	whole, err := encodeKept(keptOf(4))
+	whole, err := encodeSnapshot(keptOf(4))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func runLedger(t *testing.T, d state.Disk, log *slog.Logger) *Ledger {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = l.Run(ctx, func() Kept { return keptOf(1) })
+		_ = l.Run(ctx, func() Snapshot { return keptOf(1) })
 	}()
 	t.Cleanup(func() { cancel(); <-done })
 	return l
@@ -285,12 +285,12 @@ func TestSlowDiskDelaysANoticeByASecondAtMost(t *testing.T) {
 			l.Await(t.Context(), l.Changed())
 			return time.Since(began)
 		}
-		if took := wait(); took > 2*ledgerPause || !l.State().OK {
-			t.Errorf("waited %v for a quick disk, %+v", took, l.State())
+		if took := wait(); took > 2*ledgerMinPause || !l.Health().OK {
+			t.Errorf("waited %v for a quick disk, %+v", took, l.Health())
 		}
 		d.Set(nil, 2*time.Second)
-		if took := wait(); took != LedgerPatience {
-			t.Errorf("waited %v, want %v", took, LedgerPatience)
+		if took := wait(); took != LedgerTimeout {
+			t.Errorf("waited %v, want %v", took, LedgerTimeout)
 		}
 		for range 600 { // a minute
 			if took := wait(); took != 0 {
@@ -298,7 +298,7 @@ func TestSlowDiskDelaysANoticeByASecondAtMost(t *testing.T) {
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		if s := l.State(); s.OK || !strings.Contains(s.Reason, "longer than 1s") {
+		if s := l.Health(); s.OK || !strings.Contains(s.Reason, "longer than 1s") {
 			t.Errorf("state %+v", s)
 		}
 		synctest.Wait()
@@ -306,11 +306,11 @@ func TestSlowDiskDelaysANoticeByASecondAtMost(t *testing.T) {
 			t.Errorf("%d lines in a minute:\n%s", n, &log)
 		}
 		d.Set(nil, 0)
-		time.Sleep(2*ledgerRetry + 2*time.Second)
-		if s := l.State(); !s.OK {
+		time.Sleep(2*ledgerRetryInterval + 2*time.Second)
+		if s := l.Health(); !s.OK {
 			t.Errorf("state %+v although the disk is quick again", s)
 		}
-		if took := wait(); took > 2*ledgerPause {
+		if took := wait(); took > 2*ledgerMinPause {
 			t.Errorf("waited %v", took)
 		}
 	})
@@ -334,16 +334,16 @@ func TestFullDiskDelaysNothing(t *testing.T) {
 		for range 6000 {
 			began := time.Now()
 			l.Await(t.Context(), l.Changed())
-			if took := time.Since(began); took > 2*ledgerPause {
+			if took := time.Since(began); took > 2*ledgerMinPause {
 				t.Fatalf("waited %v", took)
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
 		now, files := d.Counts()
 		if n := now - steps; n > 35 {
-			t.Errorf("%d writes were tried in a minute, want one each %v", n, ledgerRetry)
+			t.Errorf("%d writes were tried in a minute, want one each %v", n, ledgerRetryInterval)
 		}
-		if s := l.State(); s.OK || !strings.Contains(s.Reason, "no space left") {
+		if s := l.Health(); s.OK || !strings.Contains(s.Reason, "no space left") {
 			t.Errorf("state %+v", s)
 		}
 		if after, err := d.ReadFile(l.path); err != nil || string(after) != string(before) || files != 1 {
@@ -354,9 +354,9 @@ func TestFullDiskDelaysNothing(t *testing.T) {
 			t.Errorf("%d lines in a minute:\n%s", n, &log)
 		}
 		d.Set(nil, 0)
-		time.Sleep(ledgerRetry + time.Millisecond)
+		time.Sleep(ledgerRetryInterval + time.Millisecond)
 		synctest.Wait()
-		if s := l.State(); !s.OK || !strings.Contains(log.String(), "written down again") {
+		if s := l.Health(); !s.OK || !strings.Contains(log.String(), "written down again") {
 			t.Errorf("state %+v, logged\n%s", s, &log)
 		}
 	})
@@ -385,7 +385,7 @@ func TestLedgerSurvivesAFullTmpfs(t *testing.T) {
 	if err := os.WriteFile(filler, make([]byte, 2<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("filling the disk: %v", err)
 	}
-	if write(l, 2) || l.State().OK {
+	if write(l, 2) || l.Health().OK {
 		t.Error("a full disk took a write")
 	}
 	if after, err := os.ReadFile(l.path); err != nil || string(after) != string(before) {
@@ -397,7 +397,7 @@ func TestLedgerSurvivesAFullTmpfs(t *testing.T) {
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
-	if !write(l, 3) || !l.State().OK {
+	if !write(l, 3) || !l.Health().OK {
 		t.Error("there is room again, and nothing is written")
 	}
 	if files, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(files) != 1 {
@@ -417,7 +417,7 @@ func TestLedgerStopsWithItsLastState(t *testing.T) {
 		number := 1
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- l.Run(ctx, func() Kept { return keptOf(number) }) }()
+		go func() { done <- l.Run(ctx, func() Snapshot { return keptOf(number) }) }()
 		synctest.Wait()
 		number = 2
 		cancel()
@@ -434,7 +434,7 @@ func TestLedgerStopsWithItsLastState(t *testing.T) {
 		}
 		d.Set(syscall.EIO, 0)
 		l, _ = OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler))
-		if err := l.Run(ctx, func() Kept { return keptOf(3) }); !errors.Is(err, syscall.EIO) {
+		if err := l.Run(ctx, func() Snapshot { return keptOf(3) }); !errors.Is(err, syscall.EIO) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -452,7 +452,7 @@ func TestLedgerWritesItsLastStateAtAStop(t *testing.T) {
 		number.Store(1)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- l.Run(ctx, func() Kept { return keptOf(int(number.Load())) }) }()
+		go func() { done <- l.Run(ctx, func() Snapshot { return keptOf(int(number.Load())) }) }()
 		l.Changed()
 		time.Sleep(50 * time.Millisecond) // it waits for the disk
 		number.Store(2)

@@ -13,7 +13,7 @@ import (
 // A Keeper writes down what Pending returns, so that it survives the process: a
 // notice is written down before it is told, and that it was told soon after. Its
 // methods are safe for concurrent use.
-type Keeper interface {
+type Persister interface {
 	// Changed counts a change of what is owed and returns its number, above
 	// zero. It neither blocks nor calls the Deliverer: locks are held.
 	Changed() uint64
@@ -24,16 +24,16 @@ type Keeper interface {
 }
 
 // Backlog is what a receiver owes: to be kept over a restart.
-type Backlog struct {
+type Pending struct {
 	Receiver string `json:"receiver"`
 	// Notices are those not told yet, in order.
-	Notices []action.Notice `json:"notices,omitempty"`
+	Notifications []action.Notification `json:"notices,omitempty"`
 	// Told are the incidents whose failure was told and whose recovery was not,
 	// by monitor.
-	Told map[string]string `json:"told,omitempty"`
+	Notified map[string]string `json:"told,omitempty"`
 	// Tried are the keys of notices that were in one message that may have been
 	// taken.
-	Tried []string `json:"tried,omitempty"`
+	Attempted []string `json:"tried,omitempty"`
 	// Absent is since when nobody has added the receiver, zero if it is there.
 	Absent time.Time `json:"absent,omitzero"`
 }
@@ -42,20 +42,20 @@ type Backlog struct {
 // nothing are left out. What is being told at the moment is included, and what
 // was restored for receivers that were not added yet, for Options.MaxAge. Starts
 // are not: whoever starts again tells that anew.
-func (d *Deliverer) Pending() []Backlog {
+func (d *Deliverer) Pending() []Pending {
 	owed := d.absent(time.Now())
 	for _, r := range d.all() {
-		if b := r.pending(); len(b.Notices) > 0 || len(b.Told) > 0 {
+		if b := r.pending(); len(b.Notifications) > 0 || len(b.Notified) > 0 {
 			owed = append(owed, b)
 		}
 	}
-	slices.SortFunc(owed, func(a, b Backlog) int { return cmp.Compare(a.Receiver, b.Receiver) })
+	slices.SortFunc(owed, func(a, b Pending) int { return cmp.Compare(a.Receiver, b.Receiver) })
 	return owed
 }
 
 // absent returns what was restored for receivers that are not there, and forgets
 // what is too old.
-func (d *Deliverer) absent(now time.Time) (owed []Backlog) {
+func (d *Deliverer) absent(now time.Time) (owed []Pending) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for name, b := range d.restored {
@@ -70,11 +70,11 @@ func (d *Deliverer) absent(now time.Time) (owed []Backlog) {
 
 // Knowing returns the receivers that were told of an incident of a monitor, or
 // will be, and not of its end, in no order.
-func (d *Deliverer) Knowing(monitor, incident string) []*Receiver {
+func (d *Deliverer) Notified(monitor, incident string) []*Receiver {
 	d.mu.Lock()
 	all := slices.Collect(maps.Values(d.receivers))
 	d.mu.Unlock()
-	return slices.DeleteFunc(all, func(r *Receiver) bool { return !r.knows(monitor, incident) })
+	return slices.DeleteFunc(all, func(r *Receiver) bool { return !r.owesRecovery(monitor, incident) })
 }
 
 // Forget drops what all receivers remember of a monitor that is no more.
@@ -87,7 +87,7 @@ func (d *Deliverer) Forget(monitor string) {
 // Restore hands back what Pending returned, before Run. It returns what is owed
 // to receivers that were not added yet: whoever is not added within
 // Options.MaxAge is not told.
-func (d *Deliverer) Restore(owed []Backlog) (absent []Backlog) {
+func (d *Deliverer) Restore(owed []Pending) (absent []Pending) {
 	for _, b := range owed {
 		d.mu.Lock()
 		r := d.receivers[b.Receiver]

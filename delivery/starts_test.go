@@ -13,11 +13,11 @@ import (
 
 // Starts are told together, and never put off the first failure after them.
 func TestStartsWaitForCompanyAndDelayNoFailure(t *testing.T) {
-	started := func(name string) action.Notice {
-		return action.Notice{Monitor: name, Event: action.Init, Time: time.Now()}
+	started := func(name string) action.Notification {
+		return action.Notification{Monitor: name, Event: action.Init, Time: time.Now()}
 	}
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(true, func(context.Context, int, []action.Notice) error { return nil })
+		f := newFake(true, func(context.Context, int, []action.Notification) error { return nil })
 		d, _ := deliver(t, Options{})
 		r := d.Add("r", f)
 		say := func() string {

@@ -17,7 +17,7 @@ func TestAttemptUnderWayOutlivesTheBeginOfAStop(t *testing.T) {
 		t.Run(takes.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var cause error
-				f := newFake(false, func(ctx context.Context, _ int, _ []action.Notice) error {
+				f := newFake(false, func(ctx context.Context, _ int, _ []action.Notification) error {
 					select {
 					case <-time.After(takes):
 						return nil

@@ -35,7 +35,7 @@ func (d deliveries) Add(name string, a Action) Receiver {
 func (d deliveries) Remove(name string) int { return len(d.Deliverer.Remove(name)) }
 
 func (d deliveries) Knowing(monitor, incident string) (all []Receiver) {
-	for _, r := range d.Deliverer.Knowing(monitor, incident) {
+	for _, r := range d.Deliverer.Notified(monitor, incident) {
 		all = append(all, delivered{r})
 	}
 	return all
@@ -43,25 +43,25 @@ func (d deliveries) Knowing(monitor, incident string) (all []Receiver) {
 
 type delivered struct{ *delivery.Receiver }
 
-func (r delivered) Pending() int { return r.State().Depth }
+func (r delivered) Pending() int { return r.Status().Depth }
 
 func (r delivered) Enqueue(c Change) {
-	r.Receiver.Enqueue(action.Notice{
+	r.Receiver.Enqueue(action.Notification{
 		Monitor: c.Monitor, Host: "here", Event: action.Event(c.Event), Value: c.Value, Error: c.Error,
 		Time: c.Time, Labels: c.Labels, Incident: c.Incident, Seq: c.Seq, Since: c.Since, Duration: c.Duration, Failures: c.Failures,
 	})
 }
 
 // kept returns what a ledger writes down of the group and its receivers.
-func kept(g *Group, d *delivery.Deliverer) (k delivery.Kept) {
-	for _, i := range g.Incidents(func() { k.Owed = d.Pending() }) {
+func kept(g *Group, d *delivery.Deliverer) (k delivery.Snapshot) {
+	for _, i := range g.Incidents(func() { k.Pending = d.Pending() }) {
 		k.Incidents = append(k.Incidents, delivery.Incident(i))
 	}
 	return k
 }
 
 // resume hands back what kept returned before a restart.
-func resume(g *Group, d *delivery.Deliverer, k delivery.Kept) {
+func resume(g *Group, d *delivery.Deliverer, k delivery.Snapshot) {
 	d.Resume(k)
 	var open []Incident
 	for _, i := range k.Incidents {

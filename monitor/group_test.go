@@ -24,9 +24,9 @@ type bench struct {
 	probe   func(ctx context.Context, name string) (probe.Result, error) // guarded by mu
 	starts  map[string][]time.Time                                       // guarded by mu
 	closed  map[string]int                                               // guarded by mu
-	notices []action.Notice                                              // guarded by mu
+	notices []action.Notification                                        // guarded by mu
 	results []Result                                                     // guarded by mu
-	deliver func(context.Context, []action.Notice) error                 // guarded by mu
+	deliver func(context.Context, []action.Notification) error           // guarded by mu
 	calls   int                                                          // guarded by mu; of actions
 	told    map[string]string                                            // guarded by mu; by receiver
 	began   time.Time
@@ -70,7 +70,7 @@ type fakeAction struct {
 
 func (a *fakeAction) Groups() bool { return a.Group }
 
-func (a *fakeAction) Notify(ctx context.Context, ns []action.Notice) error {
+func (a *fakeAction) Notify(ctx context.Context, ns []action.Notification) error {
 	a.b.mu.Lock()
 	f := a.b.deliver
 	a.b.mu.Unlock()
@@ -135,7 +135,7 @@ func newBenchOf(t *testing.T, journal *Journal, options delivery.Options) (b *be
 }
 
 // Kept returns what a ledger writes down.
-func (b *bench) Kept() delivery.Kept { return kept(b.Group, b.Deliverer) }
+func (b *bench) Kept() delivery.Snapshot { return kept(b.Group, b.Deliverer) }
 
 // text is a document of one monitor.
 func text(name, keys string) string {

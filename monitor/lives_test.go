@@ -88,7 +88,7 @@ func (w *lives) live(t *testing.T, files string, do func()) {
 	}
 	w.disk.Set(nil, time.Duration(w.rng.IntN(4))*100*time.Millisecond) // two writes within the patience of a notice
 	ledger, kept := delivery.OpenLedgerOn(w.disk, "/state", quiet)
-	b, stop := newBenchOf(t, journal, delivery.Options{Keeper: ledger, MaxBackoff: 20 * time.Second, Stop: 2 * time.Second})
+	b, stop := newBenchOf(t, journal, delivery.Options{Persister: ledger, MaxBackoff: 20 * time.Second, Stop: 2 * time.Second})
 	b.kinds["fallible"] = func(decode func(any) error, _ action.Env) (action.Action, error) {
 		a := &fallible{lives: w}
 		return a, decode(a)
@@ -197,7 +197,7 @@ func (a *fallible) Groups() bool { return a.Group }
 
 var errNotTaken = errors.New("not taken")
 
-func (a *fallible) Notify(ctx context.Context, ns []action.Notice) error {
+func (a *fallible) Notify(ctx context.Context, ns []action.Notification) error {
 	const (
 		unreachable = iota + 1
 		refused
@@ -235,7 +235,7 @@ func (a *fallible) fate(kinds int) int {
 }
 
 // keysOf returns the keys of all notices but starts, which may come and go.
-func keysOf(ns []action.Notice) []string {
+func keysOf(ns []action.Notification) []string {
 	var keys []string
 	for _, n := range ns {
 		if n.Event != action.Init {

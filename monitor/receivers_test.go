@@ -29,7 +29,7 @@ func (b *bench) toldTo(to string) string {
 
 func (b *bench) receiverNames() []string {
 	var names []string
-	for _, s := range b.Deliverer.State() {
+	for _, s := range b.Deliverer.Status() {
 		names = append(names, s.Receiver)
 	}
 	return names
@@ -141,7 +141,7 @@ func TestAnUntoldNoticeOutlivesItsMonitor(t *testing.T) {
 		b, stop := newBench(t)
 		defer stop()
 		b.mu.Lock()
-		b.deliver = func(context.Context, []action.Notice) error { return errors.New("no connection") }
+		b.deliver = func(context.Context, []action.Notification) error { return errors.New("no connection") }
 		b.mu.Unlock()
 		b.answer(down)
 		b.apply(t, "a.toml", acting("m", toWhom("x")))

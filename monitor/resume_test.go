@@ -37,24 +37,24 @@ func begin(t *testing.T, d *testkit.MemDisk, files string) *life {
 	l, kept := delivery.OpenLedgerOn(d, "/state", quiet)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	b, stop := newBenchOf(t, j, delivery.Options{Keeper: l})
+	b, stop := newBenchOf(t, j, delivery.Options{Persister: l})
 	if p := b.apply(t, "a.toml", files); len(p) > 0 {
 		t.Fatal(p[0])
 	}
 	resume(b.Group, b.Deliverer, kept)
 	wg.Go(func() { _ = l.Run(ctx, b.Kept) })
 	b.mu.Lock()
-	b.deliver = func(_ context.Context, ns []action.Notice) error { return isWritten(d, ns) }
+	b.deliver = func(_ context.Context, ns []action.Notification) error { return isWritten(d, ns) }
 	b.mu.Unlock()
 	return &life{b, d, l, sync.OnceFunc(func() { stop(); cancel(); wg.Wait() })}
 }
 
 // isWritten fails unless what is told is on the disk by now.
-func isWritten(d *testkit.MemDisk, ns []action.Notice) error {
+func isWritten(d *testkit.MemDisk, ns []action.Notification) error {
 	_, k := delivery.OpenLedgerOn(d.Killed(), "/state", quiet)
 	for _, n := range ns {
-		if n.Event != action.Init && !slices.ContainsFunc(k.Owed, func(b delivery.Backlog) bool {
-			return slices.ContainsFunc(b.Notices, func(p action.Notice) bool { return p.Incident == n.Incident })
+		if n.Event != action.Init && !slices.ContainsFunc(k.Pending, func(b delivery.Pending) bool {
+			return slices.ContainsFunc(b.Notifications, func(p action.Notification) bool { return p.Incident == n.Incident })
 		}) {
 			panic(fmt.Sprintf("%s of %s is told before it is written down", n.Event, n.Monitor))
 		}
@@ -70,10 +70,10 @@ func (l *life) kill() *testkit.MemDisk {
 }
 
 // heard returns what was told but starts.
-func (l *life) heard() (ns []action.Notice) {
+func (l *life) heard() (ns []action.Notification) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(l.notices), func(n action.Notice) bool { return n.Event == action.Init })
+	return slices.DeleteFunc(slices.Clone(l.notices), func(n action.Notification) bool { return n.Event == action.Init })
 }
 
 func (l *life) heardEvents() string {
@@ -128,7 +128,7 @@ func TestUnchangedIncidentsSendNothingAfterAKill(t *testing.T) {
 			t.Fatalf("told %s, want %s", got, want)
 		}
 		for _, n := range l.heard() {
-			i := slices.IndexFunc(first, func(f action.Notice) bool { return f.Monitor == n.Monitor })
+			i := slices.IndexFunc(first, func(f action.Notification) bool { return f.Monitor == n.Monitor })
 			truth := n.Time.Sub(first[i].Time)
 			if n.Incident != first[i].Incident || n.Duration-truth > time.Second || truth-n.Duration > time.Second || n.Duration < 5*time.Hour {
 				t.Errorf("recovery %+v of %+v", n, first[i])
@@ -153,7 +153,7 @@ func TestPendingNoticesAreSentAfterAKill(t *testing.T) {
 				files := ops + watched("a", "ops")
 				l := begin(t, testkit.NewMemDisk(), files)
 				l.mu.Lock()
-				l.deliver = func(context.Context, []action.Notice) error { return errors.New("away") }
+				l.deliver = func(context.Context, []action.Notification) error { return errors.New("away") }
 				l.mu.Unlock()
 				l.answer(down)
 				time.Sleep(time.Minute)
@@ -259,11 +259,11 @@ func TestAbsentMonitorsAreForgottenAfterADay(t *testing.T) {
 		d = l.kill() // the day does not begin anew
 		l = begin(t, d, watched("b"))
 		time.Sleep(3 * time.Hour)
-		if k := l.Kept(); len(k.Incidents) != 1 || len(k.Owed) != 1 {
+		if k := l.Kept(); len(k.Incidents) != 1 || len(k.Pending) != 1 {
 			t.Errorf("after 23 hours %+v is kept, want all", k)
 		}
 		time.Sleep(2 * time.Hour)
-		if k := l.Kept(); len(k.Incidents) != 0 || len(k.Owed) != 0 {
+		if k := l.Kept(); len(k.Incidents) != 0 || len(k.Pending) != 0 {
 			t.Errorf("after 25 hours %+v is kept", k)
 		}
 		l.end()
@@ -284,7 +284,7 @@ func TestProbesNeverWaitForTheDisk(t *testing.T) {
 		l := begin(t, d, files.String())
 		var latest atomic.Int64 // how long the last notice waited
 		l.mu.Lock()
-		l.deliver = func(_ context.Context, ns []action.Notice) error {
+		l.deliver = func(_ context.Context, ns []action.Notification) error {
 			if late := int64(time.Since(ns[0].Time)); late > latest.Load() {
 				latest.Store(late)
 			}
@@ -316,7 +316,7 @@ func TestProbesNeverWaitForTheDisk(t *testing.T) {
 					}
 				}
 			}
-			if late := time.Duration(latest.Load()); late > delivery.LedgerPatience+10*time.Millisecond {
+			if late := time.Duration(latest.Load()); late > delivery.LedgerTimeout+10*time.Millisecond {
 				t.Errorf("fsync takes %v: a notice was told %v late", slow, late)
 			}
 			// Three failures and three recoveries each, but for what is under way.
@@ -324,13 +324,13 @@ func TestProbesNeverWaitForTheDisk(t *testing.T) {
 				t.Errorf("fsync takes %v: %d notices are told in two minutes", slow, n)
 			}
 			l.mu.Unlock()
-			if l.ledger.State().OK {
+			if l.ledger.Health().OK {
 				t.Error("the ledger says that all is well")
 			}
 		}
 		d.Set(nil, 0)
 		time.Sleep(11 * time.Minute)
-		if !l.ledger.State().OK {
+		if !l.ledger.Health().OK {
 			t.Error("the disk is quick again, and the ledger says it is not")
 		}
 		l.end()
@@ -392,7 +392,7 @@ func TestKillAmongManyNoticesLosesNone(t *testing.T) {
 				for i := range n {
 					files.WriteString(strings.Replace(watched(fmt.Sprint("m", i), "ops"), "interval = 10", "interval = 1", 1))
 				}
-				slowly := func(context.Context, []action.Notice) error { time.Sleep(500 * time.Millisecond); return nil }
+				slowly := func(context.Context, []action.Notification) error { time.Sleep(500 * time.Millisecond); return nil }
 				l := begin(t, d, files.String())
 				l.mu.Lock()
 				l.deliver = slowly
@@ -448,7 +448,7 @@ func TestKeptStateIsOfOneMoment(t *testing.T) {
 	p := first.parts
 	first.mu.Unlock()
 	last.mu.Lock() // stops the collection behind the first monitor
-	collected := make(chan delivery.Kept, 1)
+	collected := make(chan delivery.Snapshot, 1)
 	go func() { collected <- kept(g, d) }()
 	for g.telling.TryRLock() { // until it has begun
 		g.telling.RUnlock()
@@ -467,13 +467,13 @@ func TestKeptStateIsOfOneMoment(t *testing.T) {
 	k := <-collected
 	<-failed
 	told := 0
-	for _, b := range k.Owed {
-		told += len(b.Notices)
+	for _, b := range k.Pending {
+		told += len(b.Notifications)
 	}
 	if len(k.Incidents) != told {
 		t.Errorf("%d incidents and %d notices are kept", len(k.Incidents), told)
 	}
-	if k := kept(g, d); len(k.Incidents) != 1 || len(k.Owed) != 1 {
+	if k := kept(g, d); len(k.Incidents) != 1 || len(k.Pending) != 1 {
 		t.Errorf("afterwards %+v is kept", k)
 	}
 }
@@ -484,7 +484,7 @@ func TestKeptStateIsOfOneMoment(t *testing.T) {
 // Faults: G36.
 func TestKeptStateHoldsAnIncidentThatIsJustResumed(t *testing.T) {
 	l, _ := delivery.OpenLedgerOn(testkit.NewMemDisk(), "/state", quiet)
-	d := delivery.NewDeliverer(delivery.Options{Keeper: l})
+	d := delivery.NewDeliverer(delivery.Options{Persister: l})
 	cfg := builtinGroup().cfg
 	cfg.Log, cfg.Delivery = quiet, deliveries{d, action.Builtin()}
 	g := NewGroup(cfg)
@@ -500,7 +500,7 @@ func TestKeptStateHoldsAnIncidentThatIsJustResumed(t *testing.T) {
 	g.Resume([]Incident{{Monitor: "a", ID: "1", Since: time.Now()}})
 	other := g.named("z")
 	other.mu.Lock() // stops the collection between monitors and what waits
-	collected := make(chan delivery.Kept, 1)
+	collected := make(chan delivery.Snapshot, 1)
 	go func() { collected <- kept(g, d) }()
 	for g.telling.TryRLock() { // until it has begun
 		g.telling.RUnlock()

@@ -41,7 +41,7 @@ func TestReceiverThatIsDownAtStartBlocksNoMonitor(t *testing.T) {
 		b, stop := newBench(t)
 		defer stop()
 		b.mu.Lock()
-		b.deliver = func(context.Context, []action.Notice) error { return errors.New("no connection") }
+		b.deliver = func(context.Context, []action.Notification) error { return errors.New("no connection") }
 		b.mu.Unlock()
 		b.apply(t, "a.toml", text("m", "interval = 5"))
 		time.Sleep(21 * time.Second)
@@ -67,7 +67,7 @@ func TestSlowActionDelaysNoProbe(t *testing.T) {
 		b, stop := newBench(t)
 		defer stop()
 		b.mu.Lock()
-		b.deliver = func(ctx context.Context, _ []action.Notice) error {
+		b.deliver = func(ctx context.Context, _ []action.Notification) error {
 			<-ctx.Done() // 30 s
 			return ctx.Err()
 		}

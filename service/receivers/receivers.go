@@ -45,7 +45,7 @@ func (r receivers) Remove(name string) (pending int) { return len(r.deliverer.Re
 // Knowing implements monitor.Delivery.
 func (r receivers) Knowing(name, incident string) []monitor.Receiver {
 	var all []monitor.Receiver
-	for _, one := range r.deliverer.Knowing(name, incident) {
+	for _, one := range r.deliverer.Notified(name, incident) {
 		all = append(all, r.receiver(one))
 	}
 	return all
@@ -71,7 +71,7 @@ var _ monitor.Receiver = receiver{}
 
 // Enqueue implements monitor.Receiver.
 func (r receiver) Enqueue(c monitor.Change) {
-	r.Receiver.Enqueue(action.Notice{
+	r.Receiver.Enqueue(action.Notification{
 		Monitor: c.Monitor, Host: r.host, Version: r.version, Event: action.Event(c.Event),
 		Value: c.Value, Error: c.Error, Time: c.Time, Labels: c.Labels,
 		Incident: c.Incident, Seq: c.Seq, Since: c.Since, Duration: c.Duration, Failures: c.Failures,
@@ -79,19 +79,19 @@ func (r receiver) Enqueue(c monitor.Change) {
 }
 
 // Pending implements monitor.Receiver.
-func (r receiver) Pending() int { return r.State().Depth }
+func (r receiver) Pending() int { return r.Status().Depth }
 
 // Kept returns what a Ledger writes down of monitors and their receivers, all of
 // one moment.
-func Kept(g *monitor.Group, d *delivery.Deliverer) (k delivery.Kept) {
-	for _, i := range g.Incidents(func() { k.Owed = d.Pending() }) {
+func Snapshot(g *monitor.Group, d *delivery.Deliverer) (k delivery.Snapshot) {
+	for _, i := range g.Incidents(func() { k.Pending = d.Pending() }) {
 		k.Incidents = append(k.Incidents, delivery.Incident(i))
 	}
 	return k
 }
 
 // Resume goes on with what Kept returned before a restart.
-func Resume(g *monitor.Group, d *delivery.Deliverer, k delivery.Kept) {
+func Resume(g *monitor.Group, d *delivery.Deliverer, k delivery.Snapshot) {
 	d.Resume(k)
 	open := make([]monitor.Incident, 0, len(k.Incidents))
 	for _, i := range k.Incidents {

@@ -23,33 +23,33 @@ type Incident struct {
 
 // Kept is what one run of the program leaves to the next: the open incidents, and
 // what is pending at receivers, all of one moment.
-type Kept struct {
-	Owed      []Backlog
+type Snapshot struct {
+	Pending   []Pending
 	Incidents []Incident
 }
 
 // Resume takes back what the run before left. It is to be called once, when the
 // receivers of files are there and before Run.
-func (d *Deliverer) Resume(k Kept) {
+func (d *Deliverer) Resume(k Snapshot) {
 	open := make(map[string]string, len(k.Incidents))
 	for _, i := range k.Incidents {
 		open[i.Monitor] = i.ID
 	}
-	for _, b := range k.Owed {
+	for _, b := range k.Pending {
 		// A failure without its incident, in a damaged file, would be remembered for
 		// ever.
-		maps.DeleteFunc(b.Told, func(monitor, incident string) bool {
-			return open[monitor] != incident && !concerns(b, incident)
+		maps.DeleteFunc(b.Notified, func(monitor, incident string) bool {
+			return open[monitor] != incident && !isPending(b, incident)
 		})
 	}
-	for _, b := range d.Restore(k.Owed) {
-		if len(b.Notices) > 0 {
-			d.opt.Log.Warn("notifications wait for a receiver that is not defined; after a day they are dropped", "receiver", b.Receiver, "notices", len(b.Notices))
+	for _, b := range d.Restore(k.Pending) {
+		if len(b.Notifications) > 0 {
+			d.opt.Log.Warn("notifications wait for a receiver that is not defined; after a day they are dropped", "receiver", b.Receiver, "notices", len(b.Notifications))
 		}
 	}
 }
 
 // concerns tells whether a notification of the incident is pending.
-func concerns(b Backlog, incident string) bool {
-	return slices.ContainsFunc(b.Notices, func(n action.Notice) bool { return n.Incident == incident })
+func isPending(b Pending, incident string) bool {
+	return slices.ContainsFunc(b.Notifications, func(n action.Notification) bool { return n.Incident == incident })
 }

@@ -32,7 +32,7 @@ func (e Event) goma() string {
 }
 
 // Notice is one thing to tell. It is never changed once it is handed over.
-type Notice struct {
+type Notification struct {
 	// Monitor is the name of the monitor, Host the machine it runs on.
 	Monitor, Host string
 	Event         Event
@@ -58,7 +58,7 @@ type Notice struct {
 
 // Key names the notice among all of all time: a copy of it has the same key.
 // It holds letters, digits, '-' and what the id of the incident holds.
-func (n Notice) Key() string {
+func (n Notification) Key() string {
 	switch n.Event {
 	case Init:
 		return fmt.Sprintf("%s-%s-%d", n.Monitor, n.Event, n.Time.UnixNano())
@@ -69,13 +69,13 @@ func (n Notice) Key() string {
 }
 
 // seconds returns the duration in whole seconds, as goma gives it.
-func (n Notice) seconds() int { return int(n.Duration / time.Second) }
+func (n Notification) seconds() int { return int(n.Duration / time.Second) }
 
 // value returns the value as goma writes it.
-func (n Notice) value() string { return strconv.FormatFloat(n.Value, 'g', -1, 64) }
+func (n Notification) value() string { return strconv.FormatFloat(n.Value, 'g', -1, 64) }
 
 // wire is a notice as JSON: no number that JSON lacks, and times in UTC.
-type wire struct {
+type notificationJSON struct {
 	Monitor  string            `json:"monitor"`
 	Host     string            `json:"host,omitempty"`
 	Event    Event             `json:"event"`
@@ -93,8 +93,8 @@ type wire struct {
 
 // MarshalJSON writes the notice with times in UTC and the duration in seconds. A
 // value that is not a finite number is left out.
-func (n Notice) MarshalJSON() ([]byte, error) {
-	w := wire{
+func (n Notification) MarshalJSON() ([]byte, error) {
+	w := notificationJSON{
 		Monitor: n.Monitor, Host: n.Host, Event: n.Event, Incident: n.Incident, Seq: n.Seq, Error: n.Error,
 		Since: n.Since.UTC(), Time: n.Time.UTC(), Duration: n.Duration.Seconds(),
 		Version: n.Version, Labels: n.Labels, Failures: n.Failures,
@@ -106,12 +106,12 @@ func (n Notice) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote. An absent value becomes NaN.
-func (n *Notice) UnmarshalJSON(b []byte) error {
-	var w wire
+func (n *Notification) UnmarshalJSON(b []byte) error {
+	var w notificationJSON
 	if err := json.Unmarshal(b, &w); err != nil {
 		return fmt.Errorf("reading a notice: %w", err)
 	}
-	*n = Notice{
+	*n = Notification{
 		Monitor: w.Monitor, Host: w.Host, Event: w.Event, Incident: w.Incident, Seq: w.Seq, Error: w.Error,
 		Since: w.Since, Time: w.Time, Duration: time.Duration(w.Duration * float64(time.Second)),
 		Version: w.Version, Labels: w.Labels, Failures: w.Failures, Value: math.NaN(),

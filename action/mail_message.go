@@ -23,30 +23,30 @@ const (
 
 	// maxLetter bounds the body of a mail of several notices, in bytes; beyond
 	// it each notice gets one line in place of the user's template.
-	maxLetter = 1 << 20
+	maxMailBody = 1 << 20
 	// maxIncidents is how many incidents the header of a mail names; the body
 	// names all.
-	maxIncidents = 20
+	maxHeaderIncidents = 20
 )
 
 // letter is one mail: who gets it and what it says.
-type letter struct {
+type mailMessage struct {
 	id   string // Message-ID without its brackets
 	to   []*mail.Address
-	text []byte
+	data []byte
 }
 
 // letters writes the mails of ns: recipients that are to hear the same share
 // one.
-func (a *mailAction) letters(ns []Notice) ([]letter, error) {
+func (a *mailAction) messages(ns []Notification) ([]mailMessage, error) {
 	type group struct {
 		to      []*mail.Address
-		notices []Notice
+		notices []Notification
 	}
 	groups := map[string]*group{}
 	var order []string
 	for _, address := range a.recipients() {
-		var heard []Notice
+		var heard []Notification
 		key := ""
 		for i, n := range ns {
 			if slices.Contains(a.to[n.Event], address) {
@@ -63,9 +63,9 @@ func (a *mailAction) letters(ns []Notice) ([]letter, error) {
 		}
 		groups[key].to = append(groups[key].to, address)
 	}
-	var ls []letter
+	var ls []mailMessage
 	for _, key := range order {
-		l, err := a.letter(groups[key].to, groups[key].notices)
+		l, err := a.message(groups[key].to, groups[key].notices)
 		if err != nil {
 			return nil, err
 		}
@@ -87,16 +87,16 @@ func (a *mailAction) recipients() (all []*mail.Address) {
 }
 
 // letter writes the mail of ns to some recipients.
-func (a *mailAction) letter(to []*mail.Address, ns []Notice) (letter, error) {
+func (a *mailAction) message(to []*mail.Address, ns []Notification) (mailMessage, error) {
 	subject, err := a.subjectOf(ns)
 	if err != nil {
-		return letter{}, err
+		return mailMessage{}, err
 	}
 	body, err := a.bodyOf(ns)
 	if err != nil {
-		return letter{}, err
+		return mailMessage{}, err
 	}
-	l := letter{id: a.messageID(ns), to: to}
+	l := mailMessage{id: a.messageID(ns), to: to}
 	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	m.FromMailAddress(a.from)
 	if !a.bcc {
@@ -109,23 +109,23 @@ func (a *mailAction) letter(to []*mail.Address, ns []Notice) (letter, error) {
 	for _, name := range slices.Sorted(maps.Keys(a.header)) {
 		m.SetGenHeader(gomail.Header(name), a.header[name])
 	}
-	if ids := incidents(ns); len(ids) > 0 && len(ids) <= maxIncidents {
-		m.SetGenHeader(headerIncident, plain(strings.Join(ids, " ")))
+	if ids := incidents(ns); len(ids) > 0 && len(ids) <= maxHeaderIncidents {
+		m.SetGenHeader(headerIncident, escapeEncodedWord(strings.Join(ids, " ")))
 	}
 	m.SetBodyString(gomail.TypeTextPlain, text.Lines(body))
 	var b bytes.Buffer
 	if _, err := m.WriteTo(&b); err != nil {
-		return letter{}, err
+		return mailMessage{}, err
 	}
-	l.text = b.Bytes()
+	l.data = b.Bytes()
 	return l, nil
 }
 
 // incidents returns the ids of the incidents of ns, each once, in order.
-func incidents(ns []Notice) (ids []string) {
+func incidents(ns []Notification) (ids []string) {
 	seen := map[string]bool{}
 	for _, n := range ns {
-		if id := token(n.Incident); id != "" && !seen[id] {
+		if id := headerToken(n.Incident); id != "" && !seen[id] {
 			seen[id] = true
 			ids = append(ids, id)
 		}
@@ -133,9 +133,9 @@ func incidents(ns []Notice) (ids []string) {
 	return ids
 }
 
-func (a *mailAction) subjectOf(ns []Notice) (string, error) {
-	if len(ns) > 1 && !a.ownSubject {
-		return headerLine(fmt.Sprintf("alert: %s on %s", counts(ns), ns[0].Host)), nil
+func (a *mailAction) subjectOf(ns []Notification) (string, error) {
+	if len(ns) > 1 && !a.customSubject {
+		return headerLine(fmt.Sprintf("alert: %s on %s", countSummary(ns), ns[0].Host)), nil
 	}
 	text, err := render(a.subject, ns[0])
 	if err != nil {
@@ -149,16 +149,16 @@ func (a *mailAction) subjectOf(ns []Notice) (string, error) {
 }
 
 // headerLine returns text as the value of a header.
-func headerLine(s string) string { return plain(text.Line(s, 250)) }
+func headerLine(s string) string { return escapeEncodedWord(text.Line(s, 250)) }
 
 // plain makes sure that readers do not take text for an encoded word.
-func plain(text string) string { return strings.ReplaceAll(text, "=?", "= ?") }
+func escapeEncodedWord(text string) string { return strings.ReplaceAll(text, "=?", "= ?") }
 
-func (a *mailAction) bodyOf(ns []Notice) (string, error) {
+func (a *mailAction) bodyOf(ns []Notification) (string, error) {
 	if len(ns) == 1 {
 		return a.bodyOfOne(ns[0])
 	}
-	if a.ownBody {
+	if a.customBody {
 		var parts []string
 		size := 0
 		for _, n := range ns {
@@ -167,16 +167,16 @@ func (a *mailAction) bodyOf(ns []Notice) (string, error) {
 				return "", err
 			}
 			parts = append(parts, text)
-			if size += len(text); size > maxLetter {
-				return list(ns), nil
+			if size += len(text); size > maxMailBody {
+				return summaryList(ns), nil
 			}
 		}
 		return strings.Join(parts, "\n\n"), nil
 	}
-	return list(ns), nil
+	return summaryList(ns), nil
 }
 
-func (a *mailAction) bodyOfOne(n Notice) (string, error) {
+func (a *mailAction) bodyOfOne(n Notification) (string, error) {
 	text, err := render(a.body, n)
 	if err != nil {
 		return "", fmt.Errorf("body: %w", err)
@@ -185,9 +185,9 @@ func (a *mailAction) bodyOfOne(n Notice) (string, error) {
 }
 
 // list returns one line for each of several notices.
-func list(ns []Notice) string {
+func summaryList(ns []Notification) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s on %s\n\n", counts(ns), text.Line(ns[0].Host, 200))
+	fmt.Fprintf(&b, "%s on %s\n\n", countSummary(ns), text.Line(ns[0].Host, 200))
 	for _, n := range ns {
 		b.WriteString(summary(n))
 		b.WriteByte('\n')
@@ -196,16 +196,16 @@ func list(ns []Notice) string {
 }
 
 // plainID is what may stand in a Message-ID as it is.
-var plainID = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$`)
+var messageIDPattern = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$`)
 
 // messageID returns the id of a mail of ns: the same for the same notices in any
 // order, whenever and by whomever it is sent for this sender.
-func (a *mailAction) messageID(ns []Notice) string {
+func (a *mailAction) messageID(ns []Notification) string {
 	_, domain, ok := strings.Cut(a.from.Address, "@")
-	if !ok || !plainID.MatchString(domain) {
+	if !ok || !messageIDPattern.MatchString(domain) {
 		domain = "monitor-srv.invalid"
 	}
-	if key := ns[0].Key(); len(ns) == 1 && len(key) <= 100 && plainID.MatchString(key) {
+	if key := ns[0].Key(); len(ns) == 1 && len(key) <= 100 && messageIDPattern.MatchString(key) {
 		return key + "@" + domain
 	}
 	keys := make([]string, len(ns))

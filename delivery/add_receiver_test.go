@@ -15,7 +15,7 @@ import (
 func stopping(t *testing.T) (d *Deliverer, ended chan time.Duration) {
 	t.Helper()
 	d, stop := deliver(t, Options{})
-	slow := newFake(false, func(context.Context, int, []action.Notice) error { time.Sleep(3 * time.Second); return nil })
+	slow := newFake(false, func(context.Context, int, []action.Notification) error { time.Sleep(3 * time.Second); return nil })
 	d.Add("slow", slow).Enqueue(fail("m", "1"))
 	synctest.Wait()
 	ended = make(chan time.Duration, 1)
@@ -47,7 +47,7 @@ func TestReceiverAddedWhileDrainingIsTriedOnce(t *testing.T) {
 				if at := f.starts(); len(at) != 1 || at[0] != 0 {
 					t.Errorf("attempts at %v, want one at once", at)
 				}
-				if owed := d.Pending(); len(owed) != 2 || owed[0].Receiver != "late" || words(owed[0].Notices) != "fail:2" {
+				if owed := d.Pending(); len(owed) != 2 || owed[0].Receiver != "late" || words(owed[0].Notifications) != "fail:2" {
 					t.Errorf("owed %+v, want what could not be told", owed)
 				}
 			})
@@ -60,11 +60,11 @@ func TestReceiverAddedWhileDrainingIsTriedOnce(t *testing.T) {
 func TestReceiverAddedWhileDrainingTellsWhatWasRestored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDeliverer(Options{})
-		d.Restore([]Backlog{{Receiver: "late", Notices: []action.Notice{fail("m", "1")}}})
+		d.Restore([]Pending{{Receiver: "late", Notifications: []action.Notification{fail("m", "1")}}})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- d.Run(ctx) }()
-		slow := newFake(false, func(context.Context, int, []action.Notice) error { time.Sleep(3 * time.Second); return nil })
+		slow := newFake(false, func(context.Context, int, []action.Notification) error { time.Sleep(3 * time.Second); return nil })
 		d.Add("slow", slow).Enqueue(fail("m", "2"))
 		synctest.Wait()
 		cancel()
@@ -90,7 +90,7 @@ func TestReceiverAddedAfterTheEndOnlyKeeps(t *testing.T) {
 		if _, calls := f.taken(); len(calls) != 0 {
 			t.Errorf("%d attempts after the end, want none", len(calls))
 		}
-		if owed := d.Pending(); len(owed) != 2 || owed[0].Receiver != "late" || words(owed[0].Notices) != "fail:2" {
+		if owed := d.Pending(); len(owed) != 2 || owed[0].Receiver != "late" || words(owed[0].Notifications) != "fail:2" {
 			t.Errorf("owed %+v, want the notice that came too late", owed)
 		}
 	})
@@ -115,7 +115,7 @@ func TestReceiverAddedWhileRunningIsTriedAgain(t *testing.T) {
 
 func TestReceiverThatGoesIsAChange(t *testing.T) {
 	k := &keeper{}
-	d := NewDeliverer(Options{Keeper: k})
+	d := NewDeliverer(Options{Persister: k})
 	k.from = d
 	d.Add("r", newFake(false, nil)).Enqueue(fail("m", "1"))
 	before := k.Changed()

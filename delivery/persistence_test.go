@@ -60,7 +60,7 @@ func (k *keeper) write() {
 }
 
 // read returns what is on the disk.
-func (k *keeper) read(t *testing.T) (owed []Backlog) {
+func (k *keeper) read(t *testing.T) (owed []Pending) {
 	t.Helper()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -74,7 +74,7 @@ func (k *keeper) read(t *testing.T) (owed []Backlog) {
 }
 
 // keys returns the keys of notices, sorted.
-func keys(ns []action.Notice) (all []string) {
+func keys(ns []action.Notification) (all []string) {
 	for _, n := range ns {
 		all = append(all, n.Key())
 	}
@@ -91,14 +91,14 @@ func TestNothingIsSentBeforeItIsWrittenDown(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k := &keeper{delay: 300 * time.Millisecond}
 				var last atomic.Int64 // how long the last one waited
-				f := newFake(group, func(_ context.Context, n int, ns []action.Notice) error {
+				f := newFake(group, func(_ context.Context, n int, ns []action.Notification) error {
 					for _, n := range ns {
 						if n.Event == action.Init {
 							continue
 						}
-						if owed := k.read(t); len(owed) != 1 || !slices.Contains(keys(owed[0].Notices), n.Key()) {
+						if owed := k.read(t); len(owed) != 1 || !slices.Contains(keys(owed[0].Notifications), n.Key()) {
 							t.Errorf("%s is told before it is written down", n.Key())
-						} else if group && !slices.Contains(owed[0].Tried, n.Key()) {
+						} else if group && !slices.Contains(owed[0].Attempted, n.Key()) {
 							t.Errorf("%s is told before it is written down with whom", n.Key())
 						}
 						last.Store(int64(time.Since(n.Time)))
@@ -113,10 +113,10 @@ func TestNothingIsSentBeforeItIsWrittenDown(t *testing.T) {
 					}
 					return nil
 				})
-				d, _ := deliver(t, Options{Keeper: k})
+				d, _ := deliver(t, Options{Persister: k})
 				k.from = d
 				r := d.Add("r", f)
-				r.Enqueue(action.Notice{Monitor: "z", Event: action.Init})
+				r.Enqueue(action.Notification{Monitor: "z", Event: action.Init})
 				time.Sleep(time.Second)
 				if k.awaited != 0 {
 					t.Error("a start waits for the disk")
@@ -138,7 +138,7 @@ func TestNothingIsSentBeforeItIsWrittenDown(t *testing.T) {
 				}
 				k.mu.Unlock()
 				k.write()
-				if owed := k.read(t); len(owed) != 1 || len(owed[0].Notices)+len(owed[0].Tried) != 0 || owed[0].Told["n"] != "2" || len(owed[0].Told) != 1 {
+				if owed := k.read(t); len(owed) != 1 || len(owed[0].Notifications)+len(owed[0].Attempted) != 0 || owed[0].Notified["n"] != "2" || len(owed[0].Notified) != 1 {
 					t.Errorf("in the end %+v is kept", owed)
 				}
 			})
@@ -153,14 +153,14 @@ func TestNothingIsSentBeforeItIsWrittenDown(t *testing.T) {
 func TestGroupKeepsItsKeyOverAKill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &keeper{}
-		hang := newFake(true, func(ctx context.Context, n int, _ []action.Notice) error {
+		hang := newFake(true, func(ctx context.Context, n int, _ []action.Notification) error {
 			if n == 1 {
 				return nil
 			}
 			<-ctx.Done()
 			return ctx.Err()
 		})
-		d, _ := deliver(t, Options{Keeper: k})
+		d, _ := deliver(t, Options{Persister: k})
 		k.from = d
 		r := d.Add("ops", hang)
 		r.Enqueue(fail("z", "0"))
@@ -215,7 +215,7 @@ func TestRetryAfterDataSendsTheSameMail(t *testing.T) {
 	}
 	testkit.Until(t, func() bool { return len(s.Taken()) >= 4 })
 	s.Heal()
-	testkit.Until(t, func() bool { return r.State().Delivered == 6 })
+	testkit.Until(t, func() bool { return r.Status().Delivered == 6 })
 	texts := map[string]string{}
 	for _, m := range s.Taken() {
 		_, id, _ := strings.Cut(m, "Message-ID: ")
@@ -230,7 +230,7 @@ func TestRetryAfterDataSendsTheSameMail(t *testing.T) {
 	if len(texts) > 4 {
 		t.Errorf("%d different mails", len(texts))
 	}
-	if s := r.State(); s.Superseded+s.Suppressed+s.Refused+s.Dropped != 0 {
+	if s := r.Status(); s.Superseded+s.Suppressed+s.Refused+s.Dropped != 0 {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -252,7 +252,7 @@ func TestStopBehindAFrozenGroupEnds(t *testing.T) {
 		if _, after := f.taken(); took > 0 || err != nil || len(after) != len(before)+1 {
 			t.Errorf("stopping took %v, %v, with %d attempts", took, err, len(after)-len(before))
 		}
-		if owed := d.Pending(); len(owed) != 1 || len(owed[0].Notices) != 3 || !slices.Equal(owed[0].Tried, []string{"1-fail"}) {
+		if owed := d.Pending(); len(owed) != 1 || len(owed[0].Notifications) != 3 || !slices.Equal(owed[0].Attempted, []string{"1-fail"}) {
 			t.Errorf("owed %+v", owed)
 		}
 	})
@@ -262,11 +262,11 @@ func TestStopBehindAFrozenGroupEnds(t *testing.T) {
 // have been taken before: it stays as it is.
 // Faults: T43.
 func TestFrozenGroupStaysFrozenAfterAMissedRetry(t *testing.T) {
-	b := newBacklog(10, 10)
+	b := newQueue(10, 10)
 	b.add(notices("m", "fail:1")[0], time.Now(), 0)
-	for i, o := range []outcome{unheard, postponed, unheard, postponed, delivered} {
-		b.add(action.Notice{Monitor: "n", Event: action.Fail, Incident: fmt.Sprint(i)}, time.Now(), 0)
-		b.add(action.Notice{Monitor: "n", Event: action.Recover, Incident: fmt.Sprint(i)}, time.Now(), 0)
+	for i, o := range []outcome{outcomeUnreachable, outcomeFailed, outcomeUnreachable, outcomeFailed, outcomeDelivered} {
+		b.add(action.Notification{Monitor: "n", Event: action.Fail, Incident: fmt.Sprint(i)}, time.Now(), 0)
+		b.add(action.Notification{Monitor: "n", Event: action.Recover, Incident: fmt.Sprint(i)}, time.Now(), 0)
 		ts := b.take(10, true, time.Time{})
 		want := "0-fail 0-recover 1-fail"
 		if i > 0 { // after the first, which nobody heard, it is made anew
@@ -287,9 +287,9 @@ func TestFrozenGroupStaysFrozenAfterAMissedRetry(t *testing.T) {
 func TestOwedToAnAbsentReceiverWaitsForADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, _ := deliver(t, Options{})
-		absent := d.Restore([]Backlog{
-			{Receiver: "late", Notices: []action.Notice{fail("m", "1")}, Told: map[string]string{"n": "2"}},
-			{Receiver: "never", Notices: []action.Notice{fail("m", "1")}},
+		absent := d.Restore([]Pending{
+			{Receiver: "late", Notifications: []action.Notification{fail("m", "1")}, Notified: map[string]string{"n": "2"}},
+			{Receiver: "never", Notifications: []action.Notification{fail("m", "1")}},
 		})
 		if len(absent) != 2 {
 			t.Errorf("absent are %+v", absent)
@@ -303,7 +303,7 @@ func TestOwedToAnAbsentReceiverWaitsForADay(t *testing.T) {
 		if got := strings.Join(keys(told), " "); got != "1-fail 2-recover" {
 			t.Errorf("told %q", got)
 		}
-		if owed := d.Pending(); len(owed) != 2 || owed[1].Receiver != "never" || len(owed[1].Notices) != 1 {
+		if owed := d.Pending(); len(owed) != 2 || owed[1].Receiver != "never" || len(owed[1].Notifications) != 1 {
 			t.Errorf("owed %+v", owed)
 		}
 		time.Sleep(2 * time.Hour)
@@ -318,12 +318,12 @@ func TestOwedToAnAbsentReceiverWaitsForADay(t *testing.T) {
 // Faults: T49.
 func TestAddedReceiverCountsAsAChange(t *testing.T) {
 	k := &keeper{}
-	d := NewDeliverer(Options{Keeper: k})
+	d := NewDeliverer(Options{Persister: k})
 	k.from = d
-	d.Restore([]Backlog{{Receiver: "late", Notices: []action.Notice{fail("m", "1")}}})
+	d.Restore([]Pending{{Receiver: "late", Notifications: []action.Notification{fail("m", "1")}}})
 	before := k.Changed()
 	d.Add("late", newFake(false, nil))
-	if owed := d.Pending(); len(owed) != 1 || len(owed[0].Notices) != 1 || !owed[0].Absent.IsZero() {
+	if owed := d.Pending(); len(owed) != 1 || len(owed[0].Notifications) != 1 || !owed[0].Absent.IsZero() {
 		t.Errorf("owed %+v", owed)
 	}
 	if k.Changed() == before+1 {

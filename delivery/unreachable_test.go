@@ -32,7 +32,7 @@ func TestReturningReceiverIsNotifiedWithinAMinute(t *testing.T) {
 
 func outageOf(t *testing.T, outage, hang time.Duration, group bool) {
 	begin := time.Now()
-	f := newFake(group, func(context.Context, int, []action.Notice) error {
+	f := newFake(group, func(context.Context, int, []action.Notification) error {
 		if time.Since(begin) >= outage {
 			return nil
 		}
@@ -115,11 +115,11 @@ func TestReturningMailServerGetsEachIncidentOnce(t *testing.T) {
 				r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint("INC", i)))
 			}
 			if stage != "EHLO" {
-				testkit.Until(t, func() bool { return r.State().Failures >= 3 })
+				testkit.Until(t, func() bool { return r.Status().Failures >= 3 })
 			}
 			early := len(s.Taken())
 			heal()
-			testkit.Until(t, func() bool { return r.State().Delivered == open })
+			testkit.Until(t, func() bool { return r.Status().Delivered == open })
 			count := map[string]int{}
 			for _, m := range s.Taken()[early:] {
 				for i := range open {
@@ -157,14 +157,14 @@ func TestPermanentRefusalIsCountedAndNotRetried(t *testing.T) {
 			d, _ := deliver(t, quickly)
 			r := d.Add("mail", a)
 			r.Enqueue(sampleFail)
-			testkit.Until(t, func() bool { return r.State().Refused == 1 })
+			testkit.Until(t, func() bool { return r.Status().Refused == 1 })
 			s.Heal()
 			other := sampleFail
 			other.Monitor, other.Incident = "other", "02DEF"
 			r.Enqueue(other)
-			testkit.Until(t, func() bool { return r.State().Delivered == 1 })
+			testkit.Until(t, func() bool { return r.Status().Delivered == 1 })
 			mails := s.Taken()
-			if st := r.State(); st.Attempts != 2 || st.Retried != 0 || strings.Contains(mails[len(mails)-1], "01ABC") {
+			if st := r.Status(); st.Attempts != 2 || st.Retried != 0 || strings.Contains(mails[len(mails)-1], "01ABC") {
 				t.Errorf("got %+v, and last\n%s", st, mails[len(mails)-1])
 			}
 		})
@@ -180,7 +180,7 @@ func TestStrippedSTARTTLSSendsNothingInClearText(t *testing.T) {
 	d, _ := deliver(t, quickly)
 	r := d.Add("mail", makeAction(t, "mail", testkit.MailKeys(s.Addr, keys)))
 	r.Enqueue(sampleFail)
-	testkit.Until(t, func() bool { return r.State().Retried >= 3 })
+	testkit.Until(t, func() bool { return r.Status().Retried >= 3 })
 	s.Mu.Lock()
 	if len(s.Mails) != 0 || len(s.Login) != 0 {
 		t.Errorf("in the clear %q was sent, and %q", s.Login, s.Mails)
@@ -188,7 +188,7 @@ func TestStrippedSTARTTLSSendsNothingInClearText(t *testing.T) {
 	s.Mu.Unlock()
 	box := testkit.NewMailbox(t, "starttls")
 	d.Add("mail", makeAction(t, "mail", testkit.MailKeys(box.Addr, keys+fmt.Sprintf("ca_file = %q", box.CaFile))))
-	testkit.Until(t, func() bool { return r.State().Delivered == 1 })
+	testkit.Until(t, func() bool { return r.Status().Delivered == 1 })
 	if mails := box.Taken(); len(mails) != 1 || !mails[0].TLS {
 		t.Errorf("got %+v", mails)
 	}
@@ -214,14 +214,14 @@ func TestReceiverQueueIsBounded(t *testing.T) {
 					}
 				}
 				// The newest incident of each waits besides, and what is being told.
-				if s := r.State(); s.Depth > 1000+2*monitors+2*monitors {
+				if s := r.Status(); s.Depth > 1000+2*monitors+2*monitors {
 					t.Fatalf("%d wait", s.Depth)
 				}
 				time.Sleep(time.Second)
 			}
 			time.Sleep(12 * time.Hour)
 			told, _ := f.taken()
-			of := map[string][]action.Notice{}
+			of := map[string][]action.Notification{}
 			for _, n := range told {
 				of[n.Monitor] = append(of[n.Monitor], n)
 			}
@@ -236,7 +236,7 @@ func TestReceiverQueueIsBounded(t *testing.T) {
 					t.Errorf("group %v: the last word on m%d is %s, want %s", group, m, got, want)
 				}
 			}
-			s := r.State()
+			s := r.Status()
 			if s.Depth != 0 || s.Dropped == 0 || s.Dropped+s.Delivered != 2*flaps*monitors-2 || s.Delivered > 1000+4*monitors {
 				t.Errorf("group %v: got %+v", group, s)
 			}
@@ -250,7 +250,7 @@ func TestReceiverQueueIsBounded(t *testing.T) {
 // Faults: T47.
 func TestGroupsAreSpacedThroughFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(true, func(ctx context.Context, n int, _ []action.Notice) error {
+		f := newFake(true, func(ctx context.Context, n int, _ []action.Notification) error {
 			switch n % 5 {
 			case 1:
 				return errors.New("451 later")
@@ -293,7 +293,7 @@ func TestGroupsAreSpacedThroughFaults(t *testing.T) {
 // Faults: T47.
 func TestQuietGroupsAreSpacedAfterARetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(true, func(_ context.Context, n int, _ []action.Notice) error {
+		f := newFake(true, func(_ context.Context, n int, _ []action.Notification) error {
 			if n == 1 {
 				return errors.New("451 later")
 			}
@@ -305,7 +305,7 @@ func TestQuietGroupsAreSpacedAfterARetry(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 		r.Enqueue(fail("b", "2"))
 		time.Sleep(5 * time.Second)
-		r.Enqueue(action.Notice{Monitor: "c", Event: action.Init, Time: time.Now()})
+		r.Enqueue(action.Notification{Monitor: "c", Event: action.Init, Time: time.Now()})
 		time.Sleep(8 * time.Second)
 		r.Enqueue(fail("d", "4"))
 		time.Sleep(time.Minute)

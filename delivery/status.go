@@ -3,7 +3,7 @@ package delivery
 import "time"
 
 // State is how a receiver does, for pages and metrics.
-type State struct {
+type ReceiverStatus struct {
 	Receiver string `json:"receiver"`
 	// Depth counts the notices that wait, those being told included.
 	Depth int `json:"depth"`
@@ -13,7 +13,7 @@ type State struct {
 	// again.
 	Attempts uint64 `json:"attempts"`
 	Retried  uint64 `json:"retried"`
-	Counters
+	Counts
 	// Failures counts the attempts that failed since the last that did not.
 	Failures int `json:"failures"`
 	// LastSuccess and LastFailure are zero if there was none.
@@ -27,24 +27,24 @@ type State struct {
 }
 
 // State returns how the receiver does at the moment.
-func (r *Receiver) State() State {
+func (r *Receiver) Status() ReceiverStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := State{
+	s := ReceiverStatus{
 		Receiver: r.name,
-		Depth:    r.backlog.depth,
+		Depth:    r.queue.depth,
 		InFlight: r.inFlight,
 		Attempts: r.attempts,
 		Retried:  r.retried,
-		Counters: r.backlog.count,
+		Counts:   r.queue.counts,
 		Failures: r.failures,
 
-		LastSuccess: r.success,
-		LastFailure: r.failure,
-		LastError:   r.reason,
+		LastSuccess: r.lastSuccess,
+		LastFailure: r.lastFailure,
+		LastError:   r.lastError,
 	}
-	if r.failures > 0 && r.backlog.waiting() {
-		s.Next = r.pause
+	if r.failures > 0 && r.queue.hasWork() {
+		s.Next = r.retryAt
 	}
 	return s
 }

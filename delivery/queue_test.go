@@ -13,18 +13,18 @@ import (
 )
 
 // word writes a notice short: "fail:1" is the failure of incident 1.
-func word(n action.Notice) string { return string(n.Event) + ":" + n.Incident }
+func word(n action.Notification) string { return string(n.Event) + ":" + n.Incident }
 
 // notices reads words, all of one monitor.
-func notices(monitor, words string) (ns []action.Notice) {
+func notices(monitor, words string) (ns []action.Notification) {
 	for _, w := range strings.Fields(words) {
 		event, incident, _ := strings.Cut(w, ":")
-		ns = append(ns, action.Notice{Monitor: monitor, Event: action.Event(event), Incident: incident})
+		ns = append(ns, action.Notification{Monitor: monitor, Event: action.Event(event), Incident: incident})
 	}
 	return ns
 }
 
-func words(ns []action.Notice) string {
+func words(ns []action.Notification) string {
 	var ws []string
 	for _, n := range ns {
 		ws = append(ws, word(n))
@@ -33,11 +33,11 @@ func words(ns []action.Notice) string {
 }
 
 // waitingWords returns what a monitor has still to tell.
-func waitingWords(b *backlog, monitor string) string {
-	var ns []action.Notice
-	if t := b.threads[monitor]; t != nil {
+func waitingWords(b *queue, monitor string) string {
+	var ns []action.Notification
+	if t := b.monitors[monitor]; t != nil {
 		for _, e := range t.entries {
-			ns = append(ns, e.Notice)
+			ns = append(ns, e.Notification)
 		}
 	}
 	return words(ns)
@@ -48,33 +48,33 @@ func TestBacklogKeepsWhatIsOwed(t *testing.T) {
 		told string // incident told before
 		in   string
 		want string
-		left Counters
+		left Counts
 	}{
-		"fail":                                  {"", "fail:1", "fail:1", Counters{}},
-		"both while down":                       {"", "fail:1 recover:1", "fail:1 recover:1", Counters{}},
-		"recovery alone":                        {"", "recover:1", "", Counters{Suppressed: 1}},
-		"recovery of a told one":                {"1", "recover:1", "recover:1", Counters{}},
-		"recovery of another":                   {"1", "recover:2", "", Counters{Suppressed: 1}},
-		"same failure twice":                    {"", "fail:1 fail:1", "fail:1", Counters{Superseded: 1}},
-		"told failure again":                    {"1", "fail:1", "", Counters{Superseded: 1}},
-		"recovery twice":                        {"", "fail:1 recover:1 recover:1", "fail:1 recover:1", Counters{Superseded: 1}},
-		"two incidents":                         {"", "fail:1 recover:1 fail:2", "fail:1 recover:1 fail:2", Counters{}},
-		"start before failure":                  {"", "init: fail:1", "fail:1", Counters{Superseded: 1}},
-		"start after failure":                   {"", "fail:1 init:", "fail:1 init:", Counters{}},
-		"two starts":                            {"", "init: init:", "init:", Counters{Superseded: 1}},
-		"reminder of a waiting failure":         {"", "fail:1 repeat:1", "fail:1", Counters{Superseded: 1}},
-		"reminder of a told one":                {"1", "repeat:1", "repeat:1", Counters{}},
-		"newer reminder":                        {"1", "repeat:1 repeat:1", "repeat:1", Counters{Superseded: 1}},
-		"reminder overtaken by recovery":        {"1", "repeat:1 recover:1", "recover:1", Counters{Superseded: 1}},
-		"reminder in place of a lost failure":   {"", "repeat:1 recover:1", "repeat:1 recover:1", Counters{}},
-		"reminder after the end":                {"1", "recover:1 repeat:1", "recover:1", Counters{Superseded: 1}},
-		"failure after the end":                 {"", "fail:1 recover:1 fail:1", "fail:1 recover:1", Counters{Superseded: 1}},
-		"recovery of the told, and another one": {"1", "recover:1 fail:2 recover:2", "recover:1 fail:2 recover:2", Counters{}},
+		"fail":                                  {"", "fail:1", "fail:1", Counts{}},
+		"both while down":                       {"", "fail:1 recover:1", "fail:1 recover:1", Counts{}},
+		"recovery alone":                        {"", "recover:1", "", Counts{Suppressed: 1}},
+		"recovery of a told one":                {"1", "recover:1", "recover:1", Counts{}},
+		"recovery of another":                   {"1", "recover:2", "", Counts{Suppressed: 1}},
+		"same failure twice":                    {"", "fail:1 fail:1", "fail:1", Counts{Superseded: 1}},
+		"told failure again":                    {"1", "fail:1", "", Counts{Superseded: 1}},
+		"recovery twice":                        {"", "fail:1 recover:1 recover:1", "fail:1 recover:1", Counts{Superseded: 1}},
+		"two incidents":                         {"", "fail:1 recover:1 fail:2", "fail:1 recover:1 fail:2", Counts{}},
+		"start before failure":                  {"", "init: fail:1", "fail:1", Counts{Superseded: 1}},
+		"start after failure":                   {"", "fail:1 init:", "fail:1 init:", Counts{}},
+		"two starts":                            {"", "init: init:", "init:", Counts{Superseded: 1}},
+		"reminder of a waiting failure":         {"", "fail:1 repeat:1", "fail:1", Counts{Superseded: 1}},
+		"reminder of a told one":                {"1", "repeat:1", "repeat:1", Counts{}},
+		"newer reminder":                        {"1", "repeat:1 repeat:1", "repeat:1", Counts{Superseded: 1}},
+		"reminder overtaken by recovery":        {"1", "repeat:1 recover:1", "recover:1", Counts{Superseded: 1}},
+		"reminder in place of a lost failure":   {"", "repeat:1 recover:1", "repeat:1 recover:1", Counts{}},
+		"reminder after the end":                {"1", "recover:1 repeat:1", "recover:1", Counts{Superseded: 1}},
+		"failure after the end":                 {"", "fail:1 recover:1 fail:1", "fail:1 recover:1", Counts{Superseded: 1}},
+		"recovery of the told, and another one": {"1", "recover:1 fail:2 recover:2", "recover:1 fail:2 recover:2", Counts{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBacklog(1000, 10)
+			b := newQueue(1000, 10)
 			if c.told != "" {
-				b.remember("m", c.told)
+				b.restoreNotified("m", c.told)
 			}
 			for _, n := range notices("m", c.in) {
 				b.add(n, time.Now(), 0)
@@ -82,8 +82,8 @@ func TestBacklogKeepsWhatIsOwed(t *testing.T) {
 			if got := waitingWords(b, "m"); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
-			if b.count != c.left {
-				t.Errorf("got %+v, want %+v", b.count, c.left)
+			if b.counts != c.left {
+				t.Errorf("got %+v, want %+v", b.counts, c.left)
 			}
 			checkBacklog(t, b)
 		})
@@ -98,24 +98,24 @@ func TestBacklogSettles(t *testing.T) {
 		how    outcome
 		want   string
 		told   string
-		counts Counters
+		counts Counts
 	}{
-		"delivered":                        {"fail:1", "", false, delivered, "", "1", Counters{Delivered: 1}},
-		"postponed":                        {"fail:1", "recover:1", false, postponed, "fail:1 recover:1", "", Counters{}},
-		"refused":                          {"fail:1", "", false, refused, "", "", Counters{Refused: 1}},
-		"refused, then its recovery":       {"fail:1", "recover:1", false, refused, "", "", Counters{Refused: 1, Suppressed: 1}},
-		"refused, reminder takes its part": {"fail:1", "repeat:1", false, refused, "repeat:1", "", Counters{Refused: 1}},
-		"refused, over before a reminder":  {"fail:1", "repeat:1 recover:1", false, refused, "", "", Counters{Refused: 1, Superseded: 1, Suppressed: 1}},
-		"refused, next incident stays":     {"fail:1", "recover:1 fail:2", false, refused, "fail:2", "", Counters{Refused: 1, Suppressed: 1}},
-		"delivered, recovery follows":      {"fail:1", "recover:1", false, delivered, "recover:1", "1", Counters{Delivered: 1}},
-		"delivered, reminder overtaken":    {"fail:1", "repeat:1 recover:1", false, delivered, "recover:1", "1", Counters{Delivered: 1, Superseded: 1}},
-		"both at once":                     {"fail:1 recover:1", "", true, delivered, "", "", Counters{Delivered: 2}},
-		"both refused":                     {"fail:1 recover:1", "fail:2", true, refused, "fail:2", "", Counters{Refused: 2}},
-		"start postponed, then failure":    {"init:", "fail:1", false, postponed, "fail:1", "", Counters{Superseded: 1}},
-		"start delivered, then failure":    {"init:", "fail:1", false, delivered, "fail:1", "", Counters{Delivered: 1}},
+		"delivered":                        {"fail:1", "", false, outcomeDelivered, "", "1", Counts{Delivered: 1}},
+		"postponed":                        {"fail:1", "recover:1", false, outcomeFailed, "fail:1 recover:1", "", Counts{}},
+		"refused":                          {"fail:1", "", false, outcomeRefused, "", "", Counts{Refused: 1}},
+		"refused, then its recovery":       {"fail:1", "recover:1", false, outcomeRefused, "", "", Counts{Refused: 1, Suppressed: 1}},
+		"refused, reminder takes its part": {"fail:1", "repeat:1", false, outcomeRefused, "repeat:1", "", Counts{Refused: 1}},
+		"refused, over before a reminder":  {"fail:1", "repeat:1 recover:1", false, outcomeRefused, "", "", Counts{Refused: 1, Superseded: 1, Suppressed: 1}},
+		"refused, next incident stays":     {"fail:1", "recover:1 fail:2", false, outcomeRefused, "fail:2", "", Counts{Refused: 1, Suppressed: 1}},
+		"delivered, recovery follows":      {"fail:1", "recover:1", false, outcomeDelivered, "recover:1", "1", Counts{Delivered: 1}},
+		"delivered, reminder overtaken":    {"fail:1", "repeat:1 recover:1", false, outcomeDelivered, "recover:1", "1", Counts{Delivered: 1, Superseded: 1}},
+		"both at once":                     {"fail:1 recover:1", "", true, outcomeDelivered, "", "", Counts{Delivered: 2}},
+		"both refused":                     {"fail:1 recover:1", "fail:2", true, outcomeRefused, "fail:2", "", Counts{Refused: 2}},
+		"start postponed, then failure":    {"init:", "fail:1", false, outcomeFailed, "fail:1", "", Counts{Superseded: 1}},
+		"start delivered, then failure":    {"init:", "fail:1", false, outcomeDelivered, "fail:1", "", Counts{Delivered: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBacklog(1000, 10)
+			b := newQueue(1000, 10)
 			for _, n := range notices("m", c.first) {
 				b.add(n, time.Now(), 0)
 			}
@@ -125,14 +125,14 @@ func TestBacklogSettles(t *testing.T) {
 			}
 			b.settle(taken[0], c.how)
 			told := ""
-			if t := b.threads["m"]; t != nil {
-				told = t.told
+			if t := b.monitors["m"]; t != nil {
+				told = t.notified
 			}
 			if got := waitingWords(b, "m"); got != c.want || told != c.told {
 				t.Errorf("got %q told %q, want %q told %q", got, told, c.want, c.told)
 			}
-			if b.count != c.counts {
-				t.Errorf("got %+v, want %+v", b.count, c.counts)
+			if b.counts != c.counts {
+				t.Errorf("got %+v, want %+v", b.counts, c.counts)
 			}
 			checkBacklog(t, b)
 		})
@@ -140,52 +140,52 @@ func TestBacklogSettles(t *testing.T) {
 }
 
 func TestBacklogRemembersTheOpenIncidentOnly(t *testing.T) {
-	b := newBacklog(10, 10)
-	b.remember("m", "1")
+	b := newQueue(10, 10)
+	b.restoreNotified("m", "1")
 	for _, n := range notices("m", "fail:2 recover:1 recover:2") {
 		b.add(n, time.Now(), 0)
 	}
-	var heard []action.Notice
+	var heard []action.Notification
 	for len(b.ready) > 0 {
 		for _, th := range b.take(1, false, time.Time{}) {
-			heard = append(heard, th.entries[0].Notice)
-			b.settle(th, delivered)
-			if n := len(heard); n == 2 && th.told != "2" {
-				t.Errorf("after %q the open incident is %q, want 2", words(heard), th.told)
+			heard = append(heard, th.entries[0].Notification)
+			b.settle(th, outcomeDelivered)
+			if n := len(heard); n == 2 && th.notified != "2" {
+				t.Errorf("after %q the open incident is %q, want 2", words(heard), th.notified)
 			}
 		}
 	}
-	if got, want := words(heard), "fail:2 recover:1 recover:2"; got != want || len(b.threads) != 0 {
-		t.Errorf("got %q and %d threads, want %q and none", got, len(b.threads), want)
+	if got, want := words(heard), "fail:2 recover:1 recover:2"; got != want || len(b.monitors) != 0 {
+		t.Errorf("got %q and %d threads, want %q and none", got, len(b.monitors), want)
 	}
 }
 
 func TestBacklogBoundsHistoryButKeepsTheNewest(t *testing.T) {
-	b := newBacklog(10, 100)
+	b := newQueue(10, 100)
 	for i := range 50 {
 		for _, n := range notices("flaps", fmt.Sprintf("fail:%d recover:%d", i, i)) {
 			b.add(n, time.Now(), 0)
 		}
 	}
 	for i := range 99 {
-		b.add(action.Notice{Monitor: fmt.Sprint(i), Event: action.Fail, Incident: "x"}, time.Now(), 0)
+		b.add(action.Notification{Monitor: fmt.Sprint(i), Event: action.Fail, Incident: "x"}, time.Now(), 0)
 	}
 	if got, want := waitingWords(b, "flaps"), "fail:44 recover:44 fail:45"; !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "fail:49 recover:49") {
 		t.Errorf("got %q, want the newest 6 incidents", got)
 	}
-	if b.depth != 12+99 || b.count.Dropped != 88 {
-		t.Errorf("got %d waiting, %d dropped, want 111 and 88", b.depth, b.count.Dropped)
+	if b.depth != 12+99 || b.counts.Dropped != 88 {
+		t.Errorf("got %d waiting, %d dropped, want 111 and 88", b.depth, b.counts.Dropped)
 	}
-	b.add(action.Notice{Monitor: "one too many", Event: action.Fail, Incident: "x"}, time.Now(), 0)
-	if b.count.Dropped != 89 || len(b.threads) != 100 {
-		t.Errorf("got %d dropped, %d monitors, want 89 and 100", b.count.Dropped, len(b.threads))
+	b.add(action.Notification{Monitor: "one too many", Event: action.Fail, Incident: "x"}, time.Now(), 0)
+	if b.counts.Dropped != 89 || len(b.monitors) != 100 {
+		t.Errorf("got %d dropped, %d monitors, want 89 and 100", b.counts.Dropped, len(b.monitors))
 	}
 	checkBacklog(t, b)
 }
 
 func TestBacklogNeverDropsTheRecoveryOfAToldFailure(t *testing.T) {
-	b := newBacklog(4, 10)
-	b.remember("m", "0")
+	b := newQueue(4, 10)
+	b.restoreNotified("m", "0")
 	for _, n := range notices("m", "recover:0") {
 		b.add(n, time.Now(), 0)
 	}
@@ -202,7 +202,7 @@ func TestBacklogNeverDropsTheRecoveryOfAToldFailure(t *testing.T) {
 
 func TestBacklogExpires(t *testing.T) {
 	begin := time.Now()
-	b := newBacklog(10, 10)
+	b := newQueue(10, 10)
 	ns := notices("m", "fail:1 recover:1 fail:2")
 	b.add(ns[0], begin, 0)
 	b.add(ns[1], begin.Add(2*time.Hour), 0)
@@ -211,29 +211,29 @@ func TestBacklogExpires(t *testing.T) {
 	if got := waitingWords(b, "m"); got != "fail:2" {
 		t.Errorf("got %q, want only the second failure", got)
 	}
-	if want := (Counters{Expired: 1, Suppressed: 1}); b.count != want {
-		t.Errorf("got %+v, want %+v", b.count, want)
+	if want := (Counts{Expired: 1, Suppressed: 1}); b.counts != want {
+		t.Errorf("got %+v, want %+v", b.counts, want)
 	}
 	checkBacklog(t, b)
 }
 
 func TestBacklogForgetsWhatIsOver(t *testing.T) {
-	b := newBacklog(10, 10)
+	b := newQueue(10, 10)
 	for i := range 100 {
 		m := fmt.Sprint(i)
 		for _, n := range notices(m, "init: fail:1 recover:1") {
 			b.add(n, time.Now(), 0)
 			for _, th := range b.take(1, false, time.Time{}) {
-				b.settle(th, delivered)
+				b.settle(th, outcomeDelivered)
 			}
 		}
 	}
-	if len(b.threads) != 0 || cap(b.ready) > 64 {
-		t.Errorf("%d monitors and %d places are left", len(b.threads), cap(b.ready))
+	if len(b.monitors) != 0 || cap(b.ready) > 64 {
+		t.Errorf("%d monitors and %d places are left", len(b.monitors), cap(b.ready))
 	}
-	b.remember("gone", "1")
+	b.restoreNotified("gone", "1")
 	b.forget("gone")
-	if len(b.threads) != 0 {
+	if len(b.monitors) != 0 {
 		t.Error("a forgotten monitor is left")
 	}
 }
@@ -249,25 +249,25 @@ func TestBacklogForgetsAMonitorOnceAllIsTold(t *testing.T) {
 		"an end and a failure wait": {"1", "recover:1 fail:2", "1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBacklog(10, 1)
+			b := newQueue(10, 1)
 			if c.told != "" {
-				b.remember("m", c.told)
+				b.restoreNotified("m", c.told)
 			}
 			for _, n := range notices("m", c.add) {
 				b.add(n, time.Now(), 0)
 			}
 			b.forget("m")
-			if got := b.threads["m"].told; got != c.owed {
+			if got := b.monitors["m"].notified; got != c.owed {
 				t.Errorf("%q is remembered, want %q", got, c.owed)
 			}
 			for len(b.ready) > 0 {
 				for _, th := range b.take(1, false, time.Time{}) {
-					b.settle(th, delivered)
+					b.settle(th, outcomeDelivered)
 				}
 			}
-			b.add(action.Notice{Monitor: "another", Event: action.Fail, Incident: "3"}, time.Now(), 0)
-			if b.count.Dropped != 0 || b.threads["m"] != nil {
-				t.Errorf("a monitor that is no more takes the place of another: %+v", b.count)
+			b.add(action.Notification{Monitor: "another", Event: action.Fail, Incident: "3"}, time.Now(), 0)
+			if b.counts.Dropped != 0 || b.monitors["m"] != nil {
+				t.Errorf("a monitor that is no more takes the place of another: %+v", b.counts)
 			}
 			checkBacklog(t, b)
 		})
@@ -281,21 +281,21 @@ type failer interface {
 }
 
 // checkBacklog compares the counts of b with what it holds.
-func checkBacklog(t failer, b *backlog) {
+func checkBacklog(t failer, b *queue) {
 	t.Helper()
 	depth, older, ready := 0, 0, 0
-	for _, th := range b.threads {
+	for _, th := range b.monitors {
 		depth += len(th.entries)
-		older += th.older()
+		older += th.olderCount()
 		if len(th.entries) > 0 && th.inFlight == 0 {
 			ready++
 		}
-		if len(th.entries) == 0 && th.told == "" {
+		if len(th.entries) == 0 && th.notified == "" {
 			t.Errorf("an empty thread is kept")
 		}
 	}
-	if b.depth != depth || b.older != older || len(b.ready) != ready {
-		t.Errorf("counted depth %d, older %d, ready %d; there are %d, %d, %d", b.depth, b.older, len(b.ready), depth, older, ready)
+	if b.depth != depth || b.olderCount != older || len(b.ready) != ready {
+		t.Errorf("counted depth %d, older %d, ready %d; there are %d, %d, %d", b.depth, b.olderCount, len(b.ready), depth, older, ready)
 	}
 }
 
@@ -304,23 +304,23 @@ func checkBacklog(t failer, b *backlog) {
 // Faults: T45, I6.
 func TestBacklogSurvivesFaultsInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b := newBacklog(6, 3)
+		b := newQueue(6, 3)
 		monitors := []string{"a", "b", "c"}
 		seq := map[string]int{}
 		failing := map[string]bool{}
-		heard := map[string][]action.Notice{}
+		heard := map[string][]action.Notification{}
 		var added int
 		whole := rapid.Bool().Draw(t, "whole")
-		var inFlight []*thread
+		var inFlight []*monitorQueue
 		var again []string // of a message that may have been taken
 		tell := func(o outcome) {
-			if (o == delivered || o == refused) && inFlight != nil {
+			if (o == outcomeDelivered || o == outcomeRefused) && inFlight != nil {
 				again = nil
 			}
 			for _, th := range inFlight {
-				if o == delivered {
+				if o == outcomeDelivered {
 					for _, e := range th.entries[:th.inFlight] {
-						heard[th.monitor] = append(heard[th.monitor], e.Notice)
+						heard[th.monitor] = append(heard[th.monitor], e.Notification)
 					}
 				}
 				b.settle(th, o)
@@ -330,7 +330,7 @@ func TestBacklogSurvivesFaultsInAnyOrder(t *testing.T) {
 		refusals := false
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			m := rapid.SampledFrom(monitors).Draw(t, "monitor")
-			n := action.Notice{Monitor: m, Incident: fmt.Sprint(m, seq[m])}
+			n := action.Notification{Monitor: m, Incident: fmt.Sprint(m, seq[m])}
 			switch step := rapid.SampledFrom([]string{"change", "change", "remind", "start", "take", "deliver", "postpone", "miss", "refuse"}).Draw(t, "step"); step {
 			case "change":
 				n.Event = action.Recover
@@ -364,43 +364,43 @@ func TestBacklogSurvivesFaultsInAnyOrder(t *testing.T) {
 				}
 				inFlight = b.take(rapid.IntRange(1, 3).Draw(t, "limit"), false, time.Time{})
 			case "deliver":
-				tell(delivered)
+				tell(outcomeDelivered)
 			case "postpone":
 				again = inFlightKeys(inFlight)
-				tell(postponed)
+				tell(outcomeFailed)
 			case "miss":
-				tell(unheard)
+				tell(outcomeUnreachable)
 			case "refuse":
 				refusals = refusals || len(inFlight) > 0
-				tell(refused)
+				tell(outcomeRefused)
 			}
 			checkBacklog(t, b)
 			bound := 6 + len(monitors)
-			for _, th := range b.threads {
+			for _, th := range b.monitors {
 				bound += th.held()
 			}
-			if b.older > bound {
-				t.Errorf("%d old notices wait, want at most 6, one a monitor and what is held", b.older)
+			if b.olderCount > bound {
+				t.Errorf("%d old notices wait, want at most 6, one a monitor and what is held", b.olderCount)
 			}
 		}
-		tell(delivered)
+		tell(outcomeDelivered)
 		for len(b.ready) > 0 {
 			inFlight = b.take(10, whole, time.Time{})
-			tell(delivered)
+			tell(outcomeDelivered)
 		}
 		for _, m := range monitors {
 			checkHeard(t, heard[m])
 			if last := lastWord(heard[m]); !refusals && seq[m] > 0 {
-				want := word(action.Notice{Event: action.Recover, Incident: fmt.Sprint(m, seq[m])})
+				want := word(action.Notification{Event: action.Recover, Incident: fmt.Sprint(m, seq[m])})
 				if failing[m] {
-					want = word(action.Notice{Event: action.Fail, Incident: fmt.Sprint(m, seq[m])})
+					want = word(action.Notification{Event: action.Fail, Incident: fmt.Sprint(m, seq[m])})
 				}
 				if last != want {
 					t.Errorf("%s: the last word was %q, want %q", m, last, want)
 				}
 			}
 		}
-		c := b.count
+		c := b.counts
 		if sum := c.Delivered + c.Refused + c.Expired + c.Dropped + c.Superseded + c.Suppressed; sum != uint64(added) {
 			t.Errorf("%d notices, but counted %+v", added, c)
 		}
@@ -408,7 +408,7 @@ func TestBacklogSurvivesFaultsInAnyOrder(t *testing.T) {
 }
 
 // inFlightKeys returns the keys of what is being told, sorted.
-func inFlightKeys(ts []*thread) (keys []string) {
+func inFlightKeys(ts []*monitorQueue) (keys []string) {
 	for _, t := range ts {
 		for _, e := range t.entries[:t.inFlight] {
 			keys = append(keys, e.Key())
@@ -420,20 +420,20 @@ func inFlightKeys(ts []*thread) (keys []string) {
 
 // lastWord returns the last failure or recovery heard, reminders counting as
 // failures.
-func lastWord(ns []action.Notice) (last string) {
+func lastWord(ns []action.Notification) (last string) {
 	for _, n := range ns {
 		switch n.Event {
 		case action.Fail, action.Recover:
 			last = word(n)
 		case action.Repeat:
-			last = word(action.Notice{Event: action.Fail, Incident: n.Incident})
+			last = word(action.Notification{Event: action.Fail, Incident: n.Incident})
 		}
 	}
 	return last
 }
 
 // checkHeard checks the order of what a receiver heard of one monitor.
-func checkHeard(t failer, ns []action.Notice) {
+func checkHeard(t failer, ns []action.Notification) {
 	t.Helper()
 	open, over := "", map[string]bool{}
 	for _, n := range ns {
