@@ -35,7 +35,7 @@ func TestOtherReceiversAreNotifiedWhileAProgramHangsOrCrashes(t *testing.T) {
 		t.Errorf("%d processes hang, want 4 at least; %+v", n, hangs.Status())
 	}
 	if _, err := stop(); err != nil {
-		t.Log(err) // what was cut off
+		t.Log(err) // the killed program
 	}
 	testkit.Until(t, func() bool { return len(testkit.ProcessesCarrying(t, mark)) == 0 })
 }
@@ -46,7 +46,7 @@ func TestOneMailPerIncidentAfterTheServerReturns(t *testing.T) {
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
 			s := testkit.NewBadSMTPServer(t, stage, "hang", "AUTH PLAIN")
-			a := hurried{makeAction(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"p\"")), 100 * time.Millisecond}
+			a := actionWithDeadline{makeAction(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"p\"")), 100 * time.Millisecond}
 			d, _ := deliver(t, Options{MinBackoff: 20 * time.Millisecond, MaxBackoff: 50 * time.Millisecond, Window: 50 * time.Millisecond})
 			r := d.Add("mail", a)
 			r.Enqueue(sampleFail)
@@ -90,8 +90,7 @@ func TestMailQueueOfTwoThousandIsDelivered(t *testing.T) {
 	}
 }
 
-// Secrets of every key appear in nothing that an action or the queue says.
-// Faults: G28, T44, I10.
+// No secret of any key appears in errors, logs or the status. Faults: G28, T44, I10.
 func TestSecretsOfActionsAppearNowhere(t *testing.T) {
 	const canary = "canary-5ecret"
 	refused := "127.0.0.1:1"
@@ -135,7 +134,7 @@ func TestSecretsOfActionsAppearNowhere(t *testing.T) {
 				fmt.Fprintf(&said, "%+v %+v\n", d.Status(), d.Pending())
 			}
 			if said.Len() == 0 || strings.Contains(said.String(), canary) {
-				t.Errorf("a secret is told, or nothing at all:\n%s", &said)
+				t.Errorf("a secret is delivered, or nothing at all:\n%s", &said)
 			}
 		})
 	}

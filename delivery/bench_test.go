@@ -9,14 +9,14 @@ import (
 	"github.com/microhq/monitor-srv/action"
 )
 
-// BenchmarkEnqueue measures what a monitor pays for telling: into a receiver
-// that is down, so that all of it is the queue.
+// BenchmarkEnqueue measures Enqueue on a receiver that is down, so that nothing but
+// the queue is measured.
 func BenchmarkEnqueue(b *testing.B) {
 	d := NewDeliverer(Options{})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
-	r := d.Add("r", newFake(true, down(time.Hour)))
+	r := d.Add("r", newFake(true, failUntil(time.Hour)))
 	names := make([]string, 10_000)
 	for i := range names {
 		names[i] = fmt.Sprint("monitor-", i)
@@ -41,8 +41,8 @@ func BenchmarkEnqueue(b *testing.B) {
 	}
 }
 
-// BenchmarkEnqueueToAttempt measures the time from the verdict to the start of
-// the action. Wanted are at most 50 ms.
+// BenchmarkEnqueueToAttempt measures the time from Enqueue to the call of the action.
+// The goal is at most 50 ms.
 func BenchmarkEnqueueToAttempt(b *testing.B) {
 	started := make(chan time.Time)
 	d := NewDeliverer(Options{})
@@ -69,7 +69,7 @@ func BenchmarkEnqueueToAttempt(b *testing.B) {
 	}
 }
 
-// BenchmarkHandOver measures the least that this can take: waking a goroutine.
+// BenchmarkHandOver measures the lower bound of that: waking a goroutine.
 func BenchmarkHandOver(b *testing.B) {
 	verdicts, started := make(chan int), make(chan time.Time)
 	go func() {

@@ -49,15 +49,15 @@ func TestEnqueueNeverWaitsAndAttemptsBeginAtOnce(t *testing.T) {
 // Faults: G9.
 func TestFailedAttemptsAreRetriedUntilDelivered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, down(time.Hour))
+		f := newFake(false, failUntil(time.Hour))
 		var log strings.Builder
 		d, _ := deliver(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 		r := d.Add("r", f)
 		r.Enqueue(fail("m", "1"))
 		time.Sleep(2 * time.Hour)
-		told, calls := f.taken()
-		if words(told) != "fail:1" {
-			t.Errorf("told %q, want the failure once", words(told))
+		delivered, calls := f.taken()
+		if formatAll(delivered) != "fail:1" {
+			t.Errorf("delivered %q, want the failure once", formatAll(delivered))
 		}
 		checkBackoff(t, calls)
 		s := r.Status()
@@ -86,18 +86,18 @@ func checkBackoff(t *testing.T, calls []call) {
 // Faults: G9.
 func TestAttemptsOfOneOutageCountOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, down(90*time.Second))
+		f := newFake(false, failUntil(90*time.Second))
 		d, _ := deliver(t, Options{})
 		r := d.Add("r", f)
 		for i := range 100 {
 			r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint(i)))
 		}
 		time.Sleep(3 * time.Minute)
-		told, calls := f.taken()
-		if len(told) != 100 {
-			t.Errorf("told %d, want 100", len(told))
+		delivered, calls := f.taken()
+		if len(delivered) != 100 {
+			t.Errorf("delivered %d, want 100", len(delivered))
 		}
-		if n := len(calls) - len(told); n > 10+7 {
+		if n := len(calls) - len(delivered); n > 10+7 {
 			t.Errorf("%d attempts failed in 90 s, want the first 10 and then one at a time", n)
 		}
 	})
@@ -141,12 +141,12 @@ func TestPermanentErrorsAreNotRetried(t *testing.T) {
 		r := d.Add("r", f)
 		r.Enqueue(fail("m", "1"))
 		time.Sleep(time.Hour)
-		r.Enqueue(recovery("m", "1")) // nobody knows of the failure
+		r.Enqueue(recovery("m", "1")) // its failure was refused
 		r.Enqueue(fail("m", "2"))
 		time.Sleep(time.Hour)
-		told, calls := f.taken()
-		if words(told) != "fail:2" || len(calls) != 2 {
-			t.Errorf("told %q in %d attempts, want only the second failure in 2", words(told), len(calls))
+		delivered, calls := f.taken()
+		if formatAll(delivered) != "fail:2" || len(calls) != 2 {
+			t.Errorf("delivered %q in %d attempts, want only the second failure in 2", formatAll(delivered), len(calls))
 		}
 		if s := r.Status(); s.Refused != 1 || s.Suppressed != 1 || s.Delivered != 1 || s.LastError != "mail: 550 no such user" {
 			t.Errorf("got %+v", s)
@@ -180,7 +180,7 @@ func TestRefusalsDoNotFloodTheLog(t *testing.T) {
 func TestNewestStateOfAMonitorWins(t *testing.T) {
 	t.Run("one by one", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFake(false, down(20*time.Minute))
+			f := newFake(false, failUntil(20*time.Minute))
 			d, _ := deliver(t, Options{})
 			r := d.Add("r", f)
 			r.Enqueue(fail("m", "1"))
@@ -188,14 +188,14 @@ func TestNewestStateOfAMonitorWins(t *testing.T) {
 			r.Enqueue(action.Notification{Monitor: "m", Event: action.Repeat, Incident: "1"})
 			r.Enqueue(recovery("m", "1"))
 			time.Sleep(time.Hour)
-			if told, _ := f.taken(); words(told) != "fail:1 recover:1" {
-				t.Errorf("told %q, want failure, then recovery", words(told))
+			if delivered, _ := f.taken(); formatAll(delivered) != "fail:1 recover:1" {
+				t.Errorf("delivered %q, want failure, then recovery", formatAll(delivered))
 			}
 		})
 	})
-	t.Run("grouped, nobody heard", func(t *testing.T) {
+	t.Run("grouped, nobody received", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFake(true, away(20*time.Minute))
+			f := newFake(true, unreachableUntil(20*time.Minute))
 			d, _ := deliver(t, Options{})
 			r := d.Add("r", f)
 			r.Enqueue(fail("m", "1"))
@@ -204,8 +204,8 @@ func TestNewestStateOfAMonitorWins(t *testing.T) {
 			r.Enqueue(fail("n", "2"))
 			time.Sleep(time.Hour)
 			_, calls := f.taken()
-			if last := calls[len(calls)-1]; last.err != nil || words(last.notices) != "fail:1 recover:1 fail:2" {
-				t.Errorf("told %q last, want one message telling all", words(last.notices))
+			if last := calls[len(calls)-1]; last.err != nil || formatAll(last.notifications) != "fail:1 recover:1 fail:2" {
+				t.Errorf("delivered %q last, want one message telling all", formatAll(last.notifications))
 			}
 			if s := r.Status(); s.Delivered != 3 {
 				t.Errorf("got %+v", s)
@@ -214,7 +214,7 @@ func TestNewestStateOfAMonitorWins(t *testing.T) {
 	})
 	t.Run("grouped, may have been taken", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFake(true, down(20*time.Minute))
+			f := newFake(true, failUntil(20*time.Minute))
 			d, _ := deliver(t, Options{})
 			r := d.Add("r", f)
 			r.Enqueue(fail("m", "1"))
@@ -224,16 +224,16 @@ func TestNewestStateOfAMonitorWins(t *testing.T) {
 			time.Sleep(time.Hour)
 			_, calls := f.taken()
 			for _, c := range calls[:len(calls)-1] {
-				if words(c.notices) != "fail:1" {
-					t.Errorf("a retry tells %q, want it as it was", words(c.notices))
+				if formatAll(c.notifications) != "fail:1" {
+					t.Errorf("a retry sends %q, want it unchanged", formatAll(c.notifications))
 				}
 			}
-			if last := calls[len(calls)-1]; last.err != nil || words(last.notices) != "fail:2 recover:1" {
-				t.Errorf("told %q last, want the rest", words(last.notices))
+			if last := calls[len(calls)-1]; last.err != nil || formatAll(last.notifications) != "fail:2 recover:1" {
+				t.Errorf("delivered %q last, want the rest", formatAll(last.notifications))
 			}
 		})
 	})
-	t.Run("recovery while the failure is told", func(t *testing.T) {
+	t.Run("recovery while the failure is delivered", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFake(false, func(context.Context, int, []action.Notification) error { time.Sleep(25 * time.Second); return nil })
 			d, _ := deliver(t, Options{})
@@ -242,14 +242,14 @@ func TestNewestStateOfAMonitorWins(t *testing.T) {
 			time.Sleep(time.Second)
 			r.Enqueue(recovery("m", "1"))
 			time.Sleep(time.Minute)
-			if told, _ := f.taken(); words(told) != "fail:1 recover:1" || f.most != 1 {
-				t.Errorf("told %q, %d at a time, want failure, then recovery", words(told), f.most)
+			if delivered, _ := f.taken(); formatAll(delivered) != "fail:1 recover:1" || f.most != 1 {
+				t.Errorf("delivered %q, %d at a time, want failure, then recovery", formatAll(delivered), f.most)
 			}
 		})
 	})
 }
 
-func TestRecoveryFollowsAReminderThatWasTheFirstWord(t *testing.T) {
+func TestRecoveryFollowsAReminderThatWasDeliveredFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(false, nil)
 		d, _ := deliver(t, Options{})
@@ -258,16 +258,16 @@ func TestRecoveryFollowsAReminderThatWasTheFirstWord(t *testing.T) {
 		time.Sleep(time.Minute)
 		r.Enqueue(recovery("m", "1"))
 		time.Sleep(time.Minute)
-		if told, _ := f.taken(); words(told) != "repeat:1 recover:1" {
-			t.Errorf("told %q", words(told))
+		if delivered, _ := f.taken(); formatAll(delivered) != "repeat:1 recover:1" {
+			t.Errorf("delivered %q", formatAll(delivered))
 		}
 	})
 }
 
 // Faults: G7.
-func TestStartNoticeIsBestEffort(t *testing.T) {
+func TestInitNotificationIsBestEffort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, down(time.Minute))
+		f := newFake(false, failUntil(time.Minute))
 		d, _ := deliver(t, Options{})
 		r := d.Add("r", f)
 		r.Enqueue(action.Notification{Monitor: "waits", Event: action.Init})
@@ -275,13 +275,13 @@ func TestStartNoticeIsBestEffort(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		r.Enqueue(fail("fails", "1"))
 		time.Sleep(10 * time.Minute)
-		told, _ := f.taken()
+		delivered, _ := f.taken()
 		var of = map[string][]action.Notification{}
-		for _, n := range told {
+		for _, n := range delivered {
 			of[n.Monitor] = append(of[n.Monitor], n)
 		}
-		if words(of["waits"]) != "init:" || words(of["fails"]) != "fail:1" {
-			t.Errorf("told %q and %q, want the start that nothing overtook, and the failure", words(of["waits"]), words(of["fails"]))
+		if formatAll(of["waits"]) != "init:" || formatAll(of["fails"]) != "fail:1" {
+			t.Errorf("delivered %q and %q, want the Init that nothing superseded, and the failure", formatAll(of["waits"]), formatAll(of["fails"]))
 		}
 	})
 }
@@ -300,9 +300,9 @@ func TestManyFailuresInOneSecondAreGrouped(t *testing.T) {
 			time.Sleep(500 * time.Microsecond)
 		}
 		time.Sleep(time.Minute)
-		told, _ := f.taken()
-		if len(told) != 2000 {
-			t.Errorf("told %d, want 2000", len(told))
+		delivered, _ := f.taken()
+		if len(delivered) != 2000 {
+			t.Errorf("delivered %d, want 2000", len(delivered))
 		}
 		checkSpacing(t, f.starts(), 10*time.Second)
 		if at := f.starts(); len(at) != 2 || at[0] > 50*time.Millisecond {
@@ -339,9 +339,9 @@ func TestUngroupedReceiverIsNotifiedOfEachFailure(t *testing.T) {
 			r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint(i)))
 		}
 		time.Sleep(time.Minute)
-		told, _ := f.taken()
-		if len(told) != 2000 || f.most != 10 {
-			t.Errorf("told %d, %d at a time, want 2000, 10", len(told), f.most)
+		delivered, _ := f.taken()
+		if len(delivered) != 2000 || f.most != 10 {
+			t.Errorf("delivered %d, %d at a time, want 2000, 10", len(delivered), f.most)
 		}
 	})
 }
@@ -382,8 +382,8 @@ func TestSlowReceiverIsCutOffAndBounded(t *testing.T) {
 			t.Errorf("got %+v", s)
 		}
 		time.Sleep(time.Hour)
-		if told, _ := f.taken(); words(told) != "fail:1" {
-			t.Errorf("told %q", words(told))
+		if delivered, _ := f.taken(); formatAll(delivered) != "fail:1" {
+			t.Errorf("delivered %q", formatAll(delivered))
 		}
 		f.deadline = 5 * time.Minute
 		f.started = 0
@@ -396,9 +396,9 @@ func TestSlowReceiverIsCutOffAndBounded(t *testing.T) {
 }
 
 // Faults: T45.
-func TestNoticesExpireAfterADay(t *testing.T) {
+func TestNotificationsExpireAfterADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, down(30*time.Hour))
+		f := newFake(false, failUntil(30*time.Hour))
 		d, _ := deliver(t, Options{})
 		r := d.Add("r", f)
 		r.Enqueue(fail("m", "1"))
@@ -407,8 +407,8 @@ func TestNoticesExpireAfterADay(t *testing.T) {
 		time.Sleep(24 * time.Hour)
 		r.Enqueue(recovery("m", "1"))
 		time.Sleep(time.Hour)
-		if told, _ := f.taken(); words(told) != "fail:2" {
-			t.Errorf("told %q, want only what was younger than a day", words(told))
+		if delivered, _ := f.taken(); formatAll(delivered) != "fail:2" {
+			t.Errorf("delivered %q, want only what was younger than a day", formatAll(delivered))
 		}
 		if s := r.Status(); s.Expired != 1 || s.Suppressed != 1 || s.Depth != 0 {
 			t.Errorf("got %+v", s)
@@ -441,7 +441,7 @@ func TestPanicOfAnActionFailsTheAttempt(t *testing.T) {
 			t.Errorf("got %+v", s)
 		}
 		if strings.Contains(log.String(), "canary") || !strings.Contains(log.String(), "deliverer_test.go") {
-			t.Errorf("want the stack and not the words of the panic in the log, got\n%s", &log)
+			t.Errorf("want the stack and not the text of the panic in the log, got\n%s", &log)
 		}
 	})
 }
@@ -461,10 +461,10 @@ func TestRecoveryIsSentExactlyOncePerIncident(t *testing.T) {
 			r.Enqueue(recovery("m", id))
 			time.Sleep(time.Second)
 		}
-		told, _ := f.taken()
-		told = slices.DeleteFunc(told, func(n action.Notification) bool { return n.Event == action.Init })
-		if got, want := words(told), "fail:0 recover:0 fail:1 recover:1 fail:2 recover:2 fail:3 recover:3 fail:4 recover:4"; got != want {
-			t.Errorf("told %q, want %q", got, want)
+		delivered, _ := f.taken()
+		delivered = slices.DeleteFunc(delivered, func(n action.Notification) bool { return n.Event == action.Init })
+		if got, want := formatAll(delivered), "fail:0 recover:0 fail:1 recover:1 fail:2 recover:2 fail:3 recover:3 fail:4 recover:4"; got != want {
+			t.Errorf("delivered %q, want %q", got, want)
 		}
 	})
 }
@@ -481,8 +481,8 @@ func TestStopOfTheDelivererIsQuickAndLosesNothing(t *testing.T) {
 		"healthy":            {false, nil, 0, 0},
 		"healthy, grouping":  {true, nil, 0, 0},
 		"slow":               {false, func(context.Context, int, []action.Notification) error { time.Sleep(time.Second); return nil }, 3 * time.Second, 0},
-		"down":               {false, down(time.Hour), 0, 21},
-		"down, grouping":     {true, down(time.Hour), 0, 21},
+		"down":               {false, failUntil(time.Hour), 0, 21},
+		"down, grouping":     {true, failUntil(time.Hour), 0, 21},
 		"hanging":            {false, hang, 7 * time.Second, 21},
 		"hanging, grouping":  {true, hang, 7 * time.Second, 21},
 		"deaf to its cancel": {false, func(context.Context, int, []action.Notification) error { time.Sleep(time.Minute); return nil }, 9 * time.Second, 21},
@@ -508,9 +508,9 @@ func TestStopOfTheDelivererIsQuickAndLosesNothing(t *testing.T) {
 				for _, b := range d.Pending() {
 					left += len(b.Notifications)
 				}
-				told, _ := f.taken()
-				if left != c.left || left+len(told) != 21 {
-					t.Errorf("%d left and %d told, want %d left", left, len(told), c.left)
+				delivered, _ := f.taken()
+				if left != c.left || left+len(delivered) != 21 {
+					t.Errorf("%d left and %d delivered, want %d left", left, len(delivered), c.left)
 				}
 				r.Enqueue(fail("late", "1"))
 				if n := len(d.Pending()[0].Notifications); n != left+1 {
@@ -525,7 +525,7 @@ func TestStopOfTheDelivererIsQuickAndLosesNothing(t *testing.T) {
 func TestPendingIsRestored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(false, func(_ context.Context, _ int, ns []action.Notification) error {
-			if ns[0].Monitor == "told" {
+			if ns[0].Monitor == "delivered" {
 				return nil
 			}
 			return errors.New("down")
@@ -533,11 +533,11 @@ func TestPendingIsRestored(t *testing.T) {
 		d, stop := deliver(t, Options{})
 		r := d.Add("r", f)
 		d.Add("idle", newFake(false, nil))
-		r.Enqueue(fail("told", "1"))
+		r.Enqueue(fail("delivered", "1"))
 		time.Sleep(time.Second)
-		r.Enqueue(fail("owed", "2"))
+		r.Enqueue(fail("pending", "2"))
 		time.Sleep(time.Minute)
-		r.Enqueue(recovery("owed", "2"))
+		r.Enqueue(recovery("pending", "2"))
 		if _, err := stop(); err != nil {
 			t.Fatal(err)
 		}
@@ -547,27 +547,27 @@ func TestPendingIsRestored(t *testing.T) {
 		}
 
 		time.Sleep(time.Hour)
-		var owed []Pending
-		if err := json.Unmarshal(saved, &owed); err != nil {
+		var pending []Pending
+		if err := json.Unmarshal(saved, &pending); err != nil {
 			t.Fatal(err)
 		}
 		g := newFake(false, nil)
 		d = NewDeliverer(Options{})
-		d.Restore(owed)
+		d.Restore(pending)
 		r = d.Add("r", g)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go func() { _ = d.Run(ctx) }()
-		r.Enqueue(recovery("told", "1"))
+		r.Enqueue(recovery("delivered", "1"))
 		r.Enqueue(recovery("unknown", "3"))
 		time.Sleep(time.Minute)
-		told, _ := g.taken()
-		slices.SortStableFunc(told, func(a, b action.Notification) int { return strings.Compare(a.Monitor, b.Monitor) })
-		if got := words(told); got != "fail:2 recover:2 recover:1" {
-			t.Errorf("told %q, want what was owed and the recovery of what was told", got)
+		delivered, _ := g.taken()
+		slices.SortStableFunc(delivered, func(a, b action.Notification) int { return strings.Compare(a.Monitor, b.Monitor) })
+		if got := formatAll(delivered); got != "recover:1 fail:2 recover:2" {
+			t.Errorf("delivered %q, want the pending ones and the recovery of the delivered failure", got)
 		}
 		if len(d.Pending()) != 0 {
-			t.Errorf("still owed: %v", d.Pending())
+			t.Errorf("%v is still pending", d.Pending())
 		}
 		cancel()
 		synctest.Wait()
@@ -577,7 +577,7 @@ func TestPendingIsRestored(t *testing.T) {
 func TestReceiverKeepsItsQueueWhenItsActionChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, _ := deliver(t, Options{})
-		r := d.Add("r", newFake(false, down(24*time.Hour)))
+		r := d.Add("r", newFake(false, failUntil(24*time.Hour)))
 		r.Enqueue(fail("m", "1"))
 		time.Sleep(30 * time.Minute)
 		g := newFake(false, nil)
@@ -585,11 +585,11 @@ func TestReceiverKeepsItsQueueWhenItsActionChanges(t *testing.T) {
 			t.Error("the receiver is another one")
 		}
 		time.Sleep(time.Second)
-		if told, _ := g.taken(); words(told) != "fail:1" {
-			t.Errorf("told %q at once, want the failure", words(told))
+		if delivered, _ := g.taken(); formatAll(delivered) != "fail:1" {
+			t.Errorf("delivered %q at once, want the failure", formatAll(delivered))
 		}
-		if untold := d.Remove("r"); len(untold) != 0 || len(d.Status()) != 0 {
-			t.Errorf("left: %v, %v", untold, d.Status())
+		if undelivered := d.Remove("r"); len(undelivered) != 0 || len(d.Status()) != 0 {
+			t.Errorf("left: %v, %v", undelivered, d.Status())
 		}
 		if d.Remove("r") != nil {
 			t.Error("removed twice")
@@ -627,10 +627,10 @@ func TestRunTwiceIsAnError(t *testing.T) {
 	})
 }
 
-func TestQueueWithoutRunKeeps(t *testing.T) {
+func TestNotificationsStayPendingWithoutRun(t *testing.T) {
 	d := NewDeliverer(Options{})
 	d.Add("r", newFake(false, nil)).Enqueue(fail("m", "1"))
-	if p := d.Pending(); len(p) != 1 || words(p[0].Notifications) != "fail:1" {
+	if p := d.Pending(); len(p) != 1 || formatAll(p[0].Notifications) != "fail:1" {
 		t.Errorf("got %v", p)
 	}
 }

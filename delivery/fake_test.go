@@ -15,12 +15,12 @@ import (
 
 // call is one attempt that a fake action saw.
 type call struct {
-	at      time.Duration // since the fake was made
-	notices []action.Notification
-	err     error
+	at            time.Duration // since the fake was made
+	notifications []action.Notification
+	err           error
 }
 
-// fake is an action that does as told.
+// fake is an action that runs a function of the test.
 type fake struct {
 	group    bool
 	deadline time.Duration
@@ -61,16 +61,16 @@ func (f *fake) Notify(ctx context.Context, ns []action.Notification) error {
 	return err
 }
 
-// taken returns what was told, in order, and all attempts.
-func (f *fake) taken() (told []action.Notification, calls []call) {
+// taken returns the delivered notifications, in order, and all attempts.
+func (f *fake) taken() (delivered []action.Notification, calls []call) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, c := range f.calls {
 		if c.err == nil {
-			told = append(told, c.notices...)
+			delivered = append(delivered, c.notifications...)
 		}
 	}
-	return told, slices.Clone(f.calls)
+	return delivered, slices.Clone(f.calls)
 }
 
 // starts returns when attempts began, in order.
@@ -84,8 +84,8 @@ func (f *fake) starts() []time.Duration {
 	return at
 }
 
-// down returns a script that fails until a time.
-func down(until time.Duration) func(context.Context, int, []action.Notification) error {
+// failUntil returns a function for newFake that fails for a while.
+func failUntil(until time.Duration) func(context.Context, int, []action.Notification) error {
 	begin := time.Now()
 	return func(context.Context, int, []action.Notification) error {
 		if time.Since(begin) < until {
@@ -95,9 +95,9 @@ func down(until time.Duration) func(context.Context, int, []action.Notification)
 	}
 }
 
-// away returns a script of a receiver that nobody reaches until a time.
-func away(until time.Duration) func(context.Context, int, []action.Notification) error {
-	do := down(until)
+// unreachableUntil returns a function for newFake that is unreachable for a while.
+func unreachableUntil(until time.Duration) func(context.Context, int, []action.Notification) error {
+	do := failUntil(until)
 	return func(ctx context.Context, n int, ns []action.Notification) error {
 		if err := do(ctx, n, ns); err != nil {
 			return fmt.Errorf("telling: %w", &action.Unreachable{Err: err})
@@ -106,8 +106,8 @@ func away(until time.Duration) func(context.Context, int, []action.Notification)
 	}
 }
 
-// deliver runs a Deliverer in the background; stop ends it and returns what Run
-// returned and how long that took.
+// deliver runs a Deliverer in the background. stop ends it and returns how long that
+// took and the error of Run.
 func deliver(t *testing.T, opt Options) (d *Deliverer, stop func() (time.Duration, error)) {
 	t.Helper()
 	d = NewDeliverer(opt)
@@ -137,7 +137,7 @@ func recovery(monitor, incident string) action.Notification {
 	return action.Notification{Monitor: monitor, Event: action.Recover, Incident: incident, Time: time.Now()}
 }
 
-// The notifications of an incident of the monitor db, and its actions.
+// A failure of the monitor db.
 var (
 	sampleSince = time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
 	sampleFail  = action.Notification{
@@ -158,15 +158,15 @@ func makeAction(tb testing.TB, kind, keys string) action.Action {
 	return a
 }
 
-// hurried is an action with a deadline of a test's own.
-type hurried struct {
+// actionWithDeadline replaces the deadline of an action.
+type actionWithDeadline struct {
 	action.Action
 	deadline time.Duration
 }
 
-func (h hurried) Deadline() time.Duration { return h.deadline }
+func (h actionWithDeadline) Deadline() time.Duration { return h.deadline }
 
-func (h hurried) Groups() bool {
+func (h actionWithDeadline) Groups() bool {
 	g, ok := h.Action.(action.Grouper)
 	return ok && g.Groups()
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/microhq/monitor-srv/action"
 )
 
-// failing returns what is kept while so many monitors fail and nobody was told.
+// failing returns the snapshot while n monitors fail and no notification was
+// delivered.
 func failing(n int) Snapshot {
 	k := Snapshot{Pending: []Pending{{Receiver: "ops"}}}
 	at := time.Now()
@@ -24,8 +25,8 @@ func failing(n int) Snapshot {
 	return k
 }
 
-// BenchmarkLedgerWrite writes what 2,000 monitors owe that failed together, to
-// the disk that holds temporary files.
+// BenchmarkLedgerWrite writes the notifications of monitors that fail together to the
+// disk of temporary files.
 func BenchmarkLedgerWrite(b *testing.B) {
 	for _, n := range []int{1, 100, 2000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -41,7 +42,7 @@ func BenchmarkLedgerWrite(b *testing.B) {
 	}
 }
 
-// BenchmarkLedgerEncode makes that content only.
+// BenchmarkLedgerEncode encodes that content only.
 func BenchmarkLedgerEncode(b *testing.B) {
 	k := failing(2000)
 	b.ReportAllocs()

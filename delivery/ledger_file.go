@@ -13,55 +13,56 @@ import (
 	"github.com/microhq/monitor-srv/state"
 )
 
-// The file of a Ledger has one record a line, as JSON behind the checksum of its
-// bytes. The first says how many there are. A line that does not fit its
-// checksum is as good as not there; the others are.
+// The file of a Ledger has one JSON record a line, each after the checksum of its
+// bytes. The first record holds the number of the others. A line that does not match
+// its checksum is skipped; the others are read.
 
-// ledgerVersion is that of the file. Another one is not read.
+// ledgerVersion is the version of the file format. Files of other versions are not
+// read.
 const ledgerVersion = 1
 
-// ledgerRecord is one line: the head, an open incident, or something of a
-// receiver.
+// ledgerRecord is one line: the head, an open incident, or a part of what is pending
+// at a receiver.
 type ledgerRecord struct {
 	Head         *ledgerHead          `json:"head,omitempty"`
 	Incident     *Incident            `json:"incident,omitempty"`
 	Receiver     string               `json:"receiver,omitempty"`
 	Notification *action.Notification `json:"notice,omitempty"`
-	// Tried belongs to Notice.
+	// Attempted belongs to Notification.
 	Attempted bool `json:"tried,omitempty"`
-	// Monitor and Told are an incident whose failure was told.
+	// Monitor and Notified are an entry of Pending.Notified.
 	Monitor  string `json:"monitor,omitempty"`
 	Notified string `json:"told,omitempty"`
-	// Absent is that of the receiver.
+	// Absent is Pending.Absent.
 	Absent time.Time `json:"absent,omitzero"`
 }
 
-// ledgerHead is the first line.
+// ledgerHead is the first record.
 type ledgerHead struct {
 	Version int `json:"version"`
 	Records int `json:"records"` // without the head
 }
 
-// encodeKept writes k as the content of a file.
-func encodeSnapshot(k Snapshot) ([]byte, error) {
-	records := make([]ledgerRecord, 0, len(k.Incidents))
-	for _, i := range k.Incidents {
+// encodeSnapshot returns s as the content of a file.
+func encodeSnapshot(s Snapshot) ([]byte, error) {
+	records := make([]ledgerRecord, 0, len(s.Incidents))
+	for _, i := range s.Incidents {
 		records = append(records, ledgerRecord{Incident: &i})
 	}
-	for _, b := range k.Pending {
-		tried := make(map[string]bool, len(b.Attempted))
-		for _, key := range b.Attempted {
-			tried[key] = true
+	for _, p := range s.Pending {
+		attempted := make(map[string]bool, len(p.Attempted))
+		for _, key := range p.Attempted {
+			attempted[key] = true
 		}
-		for monitor, incident := range b.Notified {
-			records = append(records, ledgerRecord{Receiver: b.Receiver, Monitor: monitor, Notified: incident})
+		for monitor, incident := range p.Notified {
+			records = append(records, ledgerRecord{Receiver: p.Receiver, Monitor: monitor, Notified: incident})
 		}
-		for i := range b.Notifications {
-			n := &b.Notifications[i]
-			records = append(records, ledgerRecord{Receiver: b.Receiver, Notification: n, Attempted: len(tried) > 0 && tried[n.Key()]})
+		for i := range p.Notifications {
+			n := &p.Notifications[i]
+			records = append(records, ledgerRecord{Receiver: p.Receiver, Notification: n, Attempted: len(attempted) > 0 && attempted[n.Key()]})
 		}
-		if !b.Absent.IsZero() {
-			records = append(records, ledgerRecord{Receiver: b.Receiver, Absent: b.Absent})
+		if !p.Absent.IsZero() {
+			records = append(records, ledgerRecord{Receiver: p.Receiver, Absent: p.Absent})
 		}
 	}
 	var text bytes.Buffer
@@ -75,37 +76,37 @@ func encodeSnapshot(k Snapshot) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-// decodeKept reads what encodeKept wrote. Of a damaged file it returns the
-// records that are whole, and what is wrong.
+// decodeSnapshot reads what encodeSnapshot wrote. For a damaged file it returns the
+// intact records and an error that says what is lost.
 func decodeSnapshot(text []byte) (Snapshot, error) {
 	if len(text) > state.MaxSize {
-		return Snapshot{}, fmt.Errorf("larger than %d bytes", state.MaxSize)
+		return Snapshot{}, fmt.Errorf("the file is larger than %d bytes", state.MaxSize)
 	}
 	line, rest, _ := bytes.Cut(text, []byte("\n"))
 	first, ok := decodeRecord(line)
 	if ok && first.Head != nil && first.Head.Version != ledgerVersion {
-		return Snapshot{}, fmt.Errorf("version %d is not known", first.Head.Version)
+		return Snapshot{}, fmt.Errorf("unknown version %d", first.Head.Version)
 	}
 	var d snapshotDecoder
-	bad := 0
+	damaged := 0
 	for line := range bytes.Lines(rest) {
 		r, ok := decodeRecord(bytes.TrimSuffix(line, []byte("\n")))
 		if !ok || !d.add(r) {
-			bad++
+			damaged++
 		}
 	}
 	switch {
 	case !ok || first.Head == nil:
-		return d.snapshot, fmt.Errorf("the first line is damaged: %d records could be read, how many there were is not known", d.read)
-	case bad > 0 || d.read != first.Head.Records:
+		return d.snapshot, fmt.Errorf("the first line is damaged: read %d records of an unknown number", d.read)
+	case damaged > 0 || d.read != first.Head.Records:
 		return d.snapshot, fmt.Errorf("%d of %d records are lost", first.Head.Records-d.read, first.Head.Records)
 	case !bytes.HasSuffix(text, []byte("\n")):
-		return d.snapshot, errors.New("its end is missing")
+		return d.snapshot, errors.New("the end of the file is missing")
 	}
 	return d.snapshot, nil
 }
 
-// decodeRecord reads a line without its end.
+// decodeRecord reads a line without its newline.
 func decodeRecord(line []byte) (r ledgerRecord, ok bool) {
 	sum, raw, ok := bytes.Cut(line, []byte(" "))
 	if !ok || len(sum) != 8 {
@@ -118,14 +119,14 @@ func decodeRecord(line []byte) (r ledgerRecord, ok bool) {
 	return r, json.Unmarshal(raw, &r) == nil
 }
 
-// keptDecoder puts records together.
+// snapshotDecoder assembles a Snapshot from records.
 type snapshotDecoder struct {
 	snapshot Snapshot
 	read     int
-	at       map[string]int // in Owed, by receiver
+	at       map[string]int // index into snapshot.Pending by receiver
 }
 
-// add takes a record and reports whether it is one.
+// add adds a record. It reports whether the record is valid.
 func (d *snapshotDecoder) add(r ledgerRecord) bool {
 	switch {
 	case r.Incident != nil:
@@ -149,16 +150,16 @@ func (d *snapshotDecoder) receiver(r ledgerRecord) {
 		d.at[r.Receiver] = i
 		d.snapshot.Pending = append(d.snapshot.Pending, Pending{Receiver: r.Receiver, Notified: map[string]string{}})
 	}
-	b := &d.snapshot.Pending[i]
+	p := &d.snapshot.Pending[i]
 	switch {
 	case r.Notification != nil:
-		b.Notifications = append(b.Notifications, *r.Notification)
+		p.Notifications = append(p.Notifications, *r.Notification)
 		if r.Attempted {
-			b.Attempted = append(b.Attempted, r.Notification.Key())
+			p.Attempted = append(p.Attempted, r.Notification.Key())
 		}
 	case r.Notified != "":
-		b.Notified[r.Monitor] = r.Notified
+		p.Notified[r.Monitor] = r.Notified
 	default:
-		b.Absent = r.Absent
+		p.Absent = r.Absent
 	}
 }

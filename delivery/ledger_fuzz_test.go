@@ -8,11 +8,10 @@ import (
 	"github.com/microhq/monitor-srv/state"
 )
 
-// FuzzLedger reads files whose lines fit their checksums, whatever they say: what
-// is read can be written, and is then read without a fault and the same in size.
-// Faults: T21.
+// Any file with correct checksums is read without a panic. What was read can be
+// written and read again. Faults: T21.
 func FuzzLedger(f *testing.F) {
-	whole, err := encodeSnapshot(keptOf(4))
+	whole, err := encodeSnapshot(snapshotOf(4))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -23,7 +22,7 @@ func FuzzLedger(f *testing.F) {
 	}
 	f.Add(strings.Join(plain, ""))
 	f.Add("")
-	f.Add("{}\n{\"receiver\":\"a\",\"notice\":null}\n{\"incident\":{}}")
+	f.Add("{}\n{\"receiver\":\"a\",\"notification\":null}\n{\"incident\":{}}")
 	f.Fuzz(func(t *testing.T, plain string) {
 		var text strings.Builder
 		for line := range strings.Lines(plain) {
@@ -39,14 +38,14 @@ func FuzzLedger(f *testing.F) {
 		if err != nil {
 			t.Fatalf("reading what was written: %v\n%s", err, again)
 		}
-		if len(k2.Incidents) != len(k.Incidents) || noticesOf(k2) != noticesOf(k) {
+		if len(k2.Incidents) != len(k.Incidents) || countNotifications(k2) != countNotifications(k) {
 			t.Errorf("read %+v, and then %+v", k, k2)
 		}
 	})
 }
 
-// noticesOf counts what is pending.
-func noticesOf(k Snapshot) (n int) {
+// countNotifications counts the pending notifications.
+func countNotifications(k Snapshot) (n int) {
 	for _, b := range k.Pending {
 		n += len(b.Notifications)
 	}

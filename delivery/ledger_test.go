@@ -21,10 +21,8 @@ import (
 	"github.com/microhq/monitor-srv/state"
 )
 
-// slog.New(slog.DiscardHandler) is a log that nobody reads.
-
-// keptOf returns something to keep: the more, the higher its number.
-func keptOf(number int) Snapshot {
+// snapshotOf returns a snapshot that depends on number.
+func snapshotOf(number int) Snapshot {
 	var k Snapshot
 	at := time.Date(2026, 11, 21, 1, 0, 0, 0, time.UTC)
 	for i := range number%5 + 1 {
@@ -45,29 +43,28 @@ func keptOf(number int) Snapshot {
 	return k
 }
 
-// write makes one write of a number and reports whether it succeeded.
+// write writes snapshotOf(number) and reports whether that succeeded.
 func write(l *Ledger, number int) bool {
-	_, err := l.write(func() Snapshot { return keptOf(number) })
+	_, err := l.write(func() Snapshot { return snapshotOf(number) })
 	return err == nil
 }
 
-// numberOf returns the number of what was kept, -1 if nothing was, and fails
-// unless all of it is there.
+// numberOf returns the number of a snapshot, -1 if it is empty. It fails the test
+// unless the snapshot is complete.
 func numberOf(t *testing.T, k Snapshot) int {
 	t.Helper()
 	if len(k.Incidents) == 0 && len(k.Pending) == 0 {
 		return -1
 	}
 	number := int(k.Incidents[0].Seq)
-	if want := keptOf(number); !reflect.DeepEqual(k, want) {
+	if want := snapshotOf(number); !reflect.DeepEqual(k, want) {
 		t.Fatalf("read %+v,\nwant %+v", k, want)
 	}
 	return number
 }
 
-// TestLedgerSurvivesAKillAtEveryStep ends the process at each step of a write: what
-// is read is all that was there before, or all that is new.
-// Faults: T22.
+// The process is killed at each step of a write: the next one reads either the old or
+// the new snapshot. Faults: T22.
 func TestLedgerSurvivesAKillAtEveryStep(t *testing.T) {
 	for cut := 1; ; cut++ {
 		d := testkit.NewMemDisk()
@@ -81,7 +78,7 @@ func TestLedgerSurvivesAKillAtEveryStep(t *testing.T) {
 			t.Fatalf("killed at step %d: read %d", cut, n)
 		}
 		if _, err := after.ReadFile(l.path + ".new"); err == nil {
-			t.Fatalf("killed at step %d: what was cut short is left", cut)
+			t.Fatalf("killed at step %d: the incomplete file is left", cut)
 		}
 		if whole {
 			return
@@ -89,9 +86,8 @@ func TestLedgerSurvivesAKillAtEveryStep(t *testing.T) {
 	}
 }
 
-// TestPowerFailureLosesNoPendingNotification fails the power at any moment: of
-// what was written down nothing is lost, and nothing is read in part.
-// Faults: T23.
+// The power fails at a random step: a successful write is never lost, and no write is
+// read in part. Faults: T23.
 func TestPowerFailureLosesNoPendingNotification(t *testing.T) {
 	for seed := range uint64(2000) {
 		random := rand.New(rand.NewPCG(seed, 1))
@@ -113,7 +109,7 @@ func TestPowerFailureLosesNoPendingNotification(t *testing.T) {
 	}
 }
 
-// subset tells whether k holds nothing that want does not.
+// subset reports whether everything in k is in want.
 func subset(k, want Snapshot) bool {
 	for _, i := range k.Incidents {
 		if !contains(want.Incidents, i) {
@@ -125,8 +121,8 @@ func subset(k, want Snapshot) bool {
 			if w.Receiver != b.Receiver {
 				continue
 			}
-			for m, told := range b.Notified {
-				if w.Notified[m] != told {
+			for m, delivered := range b.Notified {
+				if w.Notified[m] != delivered {
 					return false
 				}
 			}
@@ -149,11 +145,10 @@ func contains[T any](list []T, v T) bool {
 	return false
 }
 
-// TestDamagedLedgerIsNeverMisread flips every bit, cuts at every byte
-// and writes junk: what is read was there, and what is missing is told.
-// Faults: T21.
+// Every bit is flipped, the file is cut at every byte, and random bytes are changed:
+// all that is read was written, and an error reports what is missing. Faults: T21.
 func TestDamagedLedgerIsNeverMisread(t *testing.T) {
-	want := keptOf(4)
+	want := snapshotOf(4)
 	whole, err := encodeSnapshot(want)
 	if err != nil {
 		t.Fatal(err)
@@ -195,11 +190,11 @@ func TestDamagedLedgerIsNeverMisread(t *testing.T) {
 	}
 	swapped := strings.SplitAfter(string(whole), "\n")
 	if _, err := decodeSnapshot([]byte(strings.Join(swapped[:lines-2], "") + swapped[lines-1])); err == nil {
-		t.Error("a line is missing, and nobody says so")
+		t.Error("a line is missing, and no error reports it")
 	}
 	for _, text := range []string{"", "{}", "\n", "00000000 null\n", string(make([]byte, 1<<20)), strings.Replace(string(whole), `"version":1`, `"version":2`, 1)} {
 		if k, err := decodeSnapshot([]byte(text)); err == nil || len(k.Incidents) == len(want.Incidents) && text == "" {
-			t.Errorf("%.30q is taken for a ledger", text)
+			t.Errorf("%.30q is read as a ledger", text)
 		}
 	}
 	head := fmt.Sprintf(`{"head":{"version":2,"records":%d}}`, lines-1)
@@ -209,13 +204,12 @@ func TestDamagedLedgerIsNeverMisread(t *testing.T) {
 	}
 }
 
-// TestDamagedLedgersAreSetAside starts with damaged files again and again: it
-// goes on with what is whole, says what is lost, and keeps three of them.
-// Faults: T21.
+// Repeated starts with damaged files read all intact records, log what is lost, and
+// retain three damaged files. Faults: T21.
 func TestDamagedLedgersAreSetAside(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, ledgerName)
-	whole, err := encodeSnapshot(keptOf(4))
+	whole, err := encodeSnapshot(snapshotOf(4))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +239,7 @@ func TestDamagedLedgersAreSetAside(t *testing.T) {
 			t.Errorf("read %+v of junk", k)
 		}
 	}
-	// A directory in its place cannot be read at all.
+	// A directory of that name cannot be read.
 	if err := errors.Join(os.Remove(path), os.MkdirAll(filepath.Join(path, "x"), 0o700)); err != nil {
 		t.Fatal(err)
 	}
@@ -265,17 +259,15 @@ func runLedger(t *testing.T, d state.Disk, log *slog.Logger) *Ledger {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = l.Run(ctx, func() Snapshot { return keptOf(1) })
+		_ = l.Run(ctx, func() Snapshot { return snapshotOf(1) })
 	}()
 	t.Cleanup(func() { cancel(); <-done })
 	return l
 }
 
-// TestSlowDiskDelaysANoticeByASecondAtMost has a disk whose fsync takes 2 s, as
-// NFS may: the first notice waits a second, the others not at all, until the disk
-// is quick again.
-// Faults: T24.
-func TestSlowDiskDelaysANoticeByASecondAtMost(t *testing.T) {
+// With a disk whose fsync takes 2 s, as on NFS, the first notification waits for a
+// second and the others not at all, until the disk is fast again. Faults: T24.
+func TestSlowDiskDelaysANotificationByASecondAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		d := testkit.NewMemDisk()
@@ -286,7 +278,7 @@ func TestSlowDiskDelaysANoticeByASecondAtMost(t *testing.T) {
 			return time.Since(began)
 		}
 		if took := wait(); took > 2*ledgerMinPause || !l.Health().OK {
-			t.Errorf("waited %v for a quick disk, %+v", took, l.Health())
+			t.Errorf("waited %v for a fast disk, %+v", took, l.Health())
 		}
 		d.Set(nil, 2*time.Second)
 		if took := wait(); took != LedgerTimeout {
@@ -308,7 +300,7 @@ func TestSlowDiskDelaysANoticeByASecondAtMost(t *testing.T) {
 		d.Set(nil, 0)
 		time.Sleep(2*ledgerRetryInterval + 2*time.Second)
 		if s := l.Health(); !s.OK {
-			t.Errorf("state %+v although the disk is quick again", s)
+			t.Errorf("state %+v although the disk is fast again", s)
 		}
 		if took := wait(); took > 2*ledgerMinPause {
 			t.Errorf("waited %v", took)
@@ -316,9 +308,8 @@ func TestSlowDiskDelaysANoticeByASecondAtMost(t *testing.T) {
 	})
 }
 
-// TestFullDiskDelaysNothing has a disk that refuses: nobody waits for it, the
-// file stays as it was, and the next write after there is room succeeds.
-// Faults: T20.
+// While the disk is full, nobody waits for it and the file stays as it is. The next
+// write succeeds once there is space. Faults: T20.
 func TestFullDiskDelaysNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
@@ -356,14 +347,13 @@ func TestFullDiskDelaysNothing(t *testing.T) {
 		d.Set(nil, 0)
 		time.Sleep(ledgerRetryInterval + time.Millisecond)
 		synctest.Wait()
-		if s := l.Health(); !s.OK || !strings.Contains(log.String(), "written down again") {
+		if s := l.Health(); !s.OK || !strings.Contains(log.String(), "written again") {
 			t.Errorf("state %+v, logged\n%s", s, &log)
 		}
 	})
 }
 
-// TestLedgerSurvivesAFullTmpfs fills a real disk.
-// Faults: T20.
+// The ledger is on a real file system that is full. Faults: T20.
 func TestLedgerSurvivesAFullTmpfs(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: a full disk; only root may mount one")
@@ -392,13 +382,13 @@ func TestLedgerSurvivesAFullTmpfs(t *testing.T) {
 		t.Errorf("the file holds %q, %v", after, err)
 	}
 	if _, k := OpenLedger(dir, slog.New(slog.DiscardHandler)); numberOf(t, k) != 1 {
-		t.Error("what was kept is lost")
+		t.Error("what was written is lost")
 	}
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
 	if !write(l, 3) || !l.Health().OK {
-		t.Error("there is room again, and nothing is written")
+		t.Error("there is space again, and nothing is written")
 	}
 	if files, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(files) != 1 {
 		t.Errorf("there are %v", files)
@@ -408,8 +398,7 @@ func TestLedgerSurvivesAFullTmpfs(t *testing.T) {
 	}
 }
 
-// TestLedgerStopsWithItsLastState writes once more when it ends, and lets go
-// whoever waits.
+// Run writes once more before it returns, and releases those who wait.
 func TestLedgerStopsWithItsLastState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := testkit.NewMemDisk()
@@ -417,7 +406,7 @@ func TestLedgerStopsWithItsLastState(t *testing.T) {
 		number := 1
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- l.Run(ctx, func() Snapshot { return keptOf(number) }) }()
+		go func() { done <- l.Run(ctx, func() Snapshot { return snapshotOf(number) }) }()
 		synctest.Wait()
 		number = 2
 		cancel()
@@ -425,24 +414,23 @@ func TestLedgerStopsWithItsLastState(t *testing.T) {
 			t.Error(err)
 		}
 		if _, k := OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler)); numberOf(t, k) != 2 {
-			t.Error("the last state is not kept")
+			t.Error("the last snapshot is not written")
 		}
 		began := time.Now()
 		l.Await(t.Context(), l.Changed())
 		if time.Since(began) != 0 {
-			t.Error("waited for a ledger that has ended")
+			t.Error("waited for a stopped ledger")
 		}
 		d.Set(syscall.EIO, 0)
 		l, _ = OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler))
-		if err := l.Run(ctx, func() Snapshot { return keptOf(3) }); !errors.Is(err, syscall.EIO) {
+		if err := l.Run(ctx, func() Snapshot { return snapshotOf(3) }); !errors.Is(err, syscall.EIO) {
 			t.Errorf("got %v", err)
 		}
 	})
 }
 
-// TestLedgerWritesItsLastStateAtAStop stops it in the middle of a
-// write, when what was told last has just changed what is owed.
-// Faults: G14.
+// Run is stopped during a write, after another change: the last write has that
+// change. Faults: G14.
 func TestLedgerWritesItsLastStateAtAStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := testkit.NewMemDisk()
@@ -452,9 +440,9 @@ func TestLedgerWritesItsLastStateAtAStop(t *testing.T) {
 		number.Store(1)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- l.Run(ctx, func() Snapshot { return keptOf(int(number.Load())) }) }()
+		go func() { done <- l.Run(ctx, func() Snapshot { return snapshotOf(int(number.Load())) }) }()
 		l.Changed()
-		time.Sleep(50 * time.Millisecond) // it waits for the disk
+		time.Sleep(50 * time.Millisecond) // the write is in progress
 		number.Store(2)
 		l.Changed()
 		cancel()
@@ -462,7 +450,7 @@ func TestLedgerWritesItsLastStateAtAStop(t *testing.T) {
 			t.Error(err)
 		}
 		if _, k := OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler)); numberOf(t, k) != 2 {
-			t.Error("the last state is not kept")
+			t.Error("the last snapshot is not written")
 		}
 	})
 }

@@ -7,95 +7,96 @@ import (
 	"github.com/microhq/monitor-srv/action"
 )
 
-// entry is a notice that waits.
+// entry is a pending notification.
 type entry struct {
 	action.Notification
-	at     time.Time // when it came
-	change uint64    // of the Keeper; zero if it need not be written down first
+	at     time.Time // when it was enqueued
+	change uint64    // the change of the Persister; 0 if it need not be persisted first
 }
 
-// thread is what one monitor has to tell, in order. Only its first inFlight
-// entries are being told at the moment. Its first frozen entries were in a
-// message that may have been taken.
+// monitorQueue holds the pending notifications of one monitor, in order. The first
+// inFlight entries are being sent. The first frozen entries were in a message that
+// may have been delivered.
 type monitorQueue struct {
 	monitor       string
 	entries       []entry
 	inFlight      int
 	frozen        int
-	newlyFrozen   bool   // frozen by the attempt under way, by none before
-	notified      string // the incident whose failure was told and whose end was not
-	forgotten     bool   // the monitor is no more: once all is told, nothing is remembered
-	queued        bool   // in the queue of threads that are ready
-	triedDraining bool   // an attempt failed while stopping
+	newlyFrozen   bool   // frozen by the attempt in flight, not by an earlier one
+	notified      string // the incident whose failure was delivered and whose recovery was not
+	forgotten     bool   // the monitor was removed: nothing is remembered once all is delivered
+	queued        bool   // in queue.ready
+	triedDraining bool   // an attempt failed while the Deliverer drained
 }
 
-// held counts the first entries of t that must stay as they are.
-func (t *monitorQueue) held() int { return max(t.inFlight, t.frozen) }
+// held counts the first entries of m that must not change.
+func (m *monitorQueue) held() int { return max(m.inFlight, m.frozen) }
 
-// urgent reports whether t has more to tell than a start.
-func (t *monitorQueue) hasIncident() bool {
-	return slices.ContainsFunc(t.entries, func(e entry) bool { return e.Event != action.Init })
+// hasIncident reports whether a notification other than Init is pending.
+func (m *monitorQueue) hasIncident() bool {
+	return slices.ContainsFunc(m.entries, func(e entry) bool { return e.Event != action.Init })
 }
 
-// knows reports whether a failure of the incident was or will be told, and
-// whether its end will be.
-func (t *monitorQueue) coverage(incident string) (failing, over bool) {
-	failing = t.notified == incident && incident != ""
-	for _, e := range t.entries {
+// coverage reports whether a failure of the incident was or will be delivered, and
+// whether its recovery will be.
+func (m *monitorQueue) coverage(incident string) (failure, recovery bool) {
+	failure = m.notified == incident && incident != ""
+	for _, e := range m.entries {
 		if e.Incident == incident && e.Event != action.Init {
-			failing = true
-			over = over || e.Event == action.Recover
+			failure = true
+			recovery = recovery || e.Event == action.Recover
 		}
 	}
-	return failing, over
+	return failure, recovery
 }
 
-// prune drops what newer entries of t make pointless: a start that something
-// follows, and a reminder of a failure that was or will be told anyway. What is
-// held stays. It returns how many were dropped.
-func (t *monitorQueue) prune(c *Counts) int {
-	before := len(t.entries)
-	held := t.held()
-	kept := t.entries[:held]
-	known := t.notified // the incident whose failure is told, or will be by kept
-	for _, e := range kept {
+// prune drops entries that newer ones supersede: an Init that is not the last
+// entry, and a reminder whose failure was or will be delivered anyway. Held entries
+// stay. It returns how many were dropped.
+func (m *monitorQueue) prune(c *Counts) int {
+	before := len(m.entries)
+	held := m.held()
+	retained := m.entries[:held]
+	covered := m.notified // the incident whose failure is delivered, or retained
+	for _, e := range retained {
 		if e.Event == action.Fail || e.Event == action.Repeat {
-			known = e.Incident
+			covered = e.Incident
 		}
 	}
-	for i := held; i < len(t.entries); i++ {
-		e, rest := t.entries[i], t.entries[i+1:]
+	for i := held; i < len(m.entries); i++ {
+		e, rest := m.entries[i], m.entries[i+1:]
 		switch {
 		case e.Event == action.Init && len(rest) > 0:
 			continue
-		case e.Event == action.Repeat && known == e.Incident && (containsIncident(rest, e.Incident) || containsFailure(kept[held:], e.Incident)):
+		case e.Event == action.Repeat && covered == e.Incident && (containsIncident(rest, e.Incident) || containsFailure(retained[held:], e.Incident)):
 			continue
 		case e.Event == action.Fail || e.Event == action.Repeat:
-			known = e.Incident
+			covered = e.Incident
 		}
-		kept = append(kept, e)
+		retained = append(retained, e)
 	}
-	clear(t.entries[len(kept):])
-	t.entries = kept
-	c.Superseded += uint64(before - len(kept))
-	return before - len(kept)
+	clear(m.entries[len(retained):])
+	m.entries = retained
+	c.Superseded += uint64(before - len(retained))
+	return before - len(retained)
 }
 
-// follows reports whether a newer word on the incident is in rest.
-func containsIncident(rest []entry, incident string) bool {
-	return slices.ContainsFunc(rest, func(e entry) bool { return e.Incident == incident })
+// containsIncident reports whether an entry is about the incident.
+func containsIncident(entries []entry, incident string) bool {
+	return slices.ContainsFunc(entries, func(e entry) bool { return e.Incident == incident })
 }
 
-// waits reports whether a failure of the incident has still to be told.
-func containsFailure(es []entry, incident string) bool {
-	return slices.ContainsFunc(es, func(e entry) bool {
+// containsFailure reports whether an entry is a failure of the incident, or a
+// reminder of it.
+func containsFailure(entries []entry, incident string) bool {
+	return slices.ContainsFunc(entries, func(e entry) bool {
 		return e.Incident == incident && (e.Event == action.Fail || e.Event == action.Repeat)
 	})
 }
 
-// newest returns the incident of the last entry that has one.
-func (t *monitorQueue) newestIncident() string {
-	for _, e := range slices.Backward(t.entries) {
+// newestIncident returns the incident of the last entry that has one.
+func (m *monitorQueue) newestIncident() string {
+	for _, e := range slices.Backward(m.entries) {
 		if e.Event != action.Init {
 			return e.Incident
 		}
@@ -103,10 +104,10 @@ func (t *monitorQueue) newestIncident() string {
 	return ""
 }
 
-// older counts the entries of incidents other than the newest.
-func (t *monitorQueue) olderCount() int {
-	newest, n := t.newestIncident(), 0
-	for _, e := range t.entries {
+// olderCount counts the entries of incidents other than the newest.
+func (m *monitorQueue) olderCount() int {
+	newest, n := m.newestIncident(), 0
+	for _, e := range m.entries {
 		if e.Event != action.Init && e.Incident != newest {
 			n++
 		}
@@ -114,7 +115,7 @@ func (t *monitorQueue) olderCount() int {
 	return n
 }
 
-// holds reports whether something of the incident is held.
-func (t *monitorQueue) holds(incident string) bool {
-	return containsIncident(t.entries[:t.held()], incident)
+// holds reports whether a held entry is about the incident.
+func (m *monitorQueue) holds(incident string) bool {
+	return containsIncident(m.entries[:m.held()], incident)
 }

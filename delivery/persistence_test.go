@@ -17,8 +17,8 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// keeper is a Keeper that writes down what a Deliverer owes when it must.
-type keeper struct {
+// persister is a Persister that writes synchronously in Await.
+type persister struct {
 	mu      sync.Mutex // guards all that follows
 	from    *Deliverer
 	changes uint64
@@ -28,14 +28,14 @@ type keeper struct {
 	awaited int
 }
 
-func (k *keeper) Changed() uint64 {
+func (k *persister) Changed() uint64 {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.changes++
 	return k.changes
 }
 
-func (k *keeper) Await(_ context.Context, change uint64) {
+func (k *persister) Await(_ context.Context, change uint64) {
 	k.mu.Lock()
 	k.awaited++
 	delay, done := k.delay, change <= k.written
@@ -46,7 +46,7 @@ func (k *keeper) Await(_ context.Context, change uint64) {
 	}
 }
 
-func (k *keeper) write() {
+func (k *persister) write() {
 	k.mu.Lock()
 	change := k.changes
 	k.mu.Unlock()
@@ -59,21 +59,21 @@ func (k *keeper) write() {
 	k.disk, k.written = text, max(k.written, change)
 }
 
-// read returns what is on the disk.
-func (k *keeper) read(t *testing.T) (owed []Pending) {
+// read returns what was written.
+func (k *persister) read(t *testing.T) (pending []Pending) {
 	t.Helper()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.disk == nil {
 		return nil
 	}
-	if err := json.Unmarshal(k.disk, &owed); err != nil {
+	if err := json.Unmarshal(k.disk, &pending); err != nil {
 		t.Fatal(err)
 	}
-	return owed
+	return pending
 }
 
-// keys returns the keys of notices, sorted.
+// keys returns the keys of notifications, sorted.
 func keys(ns []action.Notification) (all []string) {
 	for _, n := range ns {
 		all = append(all, n.Key())
@@ -82,30 +82,28 @@ func keys(ns []action.Notification) (all []string) {
 	return all
 }
 
-// TestNothingIsSentBeforeItIsWrittenDown looks at the disk whenever something
-// is told.
-// Faults: T49.
-func TestNothingIsSentBeforeItIsWrittenDown(t *testing.T) {
+// Every notification is persisted before it is sent. Faults: T49.
+func TestNothingIsSentBeforeItIsPersisted(t *testing.T) {
 	for _, group := range []bool{false, true} {
 		t.Run(fmt.Sprint("group ", group), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := &keeper{delay: 300 * time.Millisecond}
+				k := &persister{delay: 300 * time.Millisecond}
 				var last atomic.Int64 // how long the last one waited
 				f := newFake(group, func(_ context.Context, n int, ns []action.Notification) error {
 					for _, n := range ns {
 						if n.Event == action.Init {
 							continue
 						}
-						if owed := k.read(t); len(owed) != 1 || !slices.Contains(keys(owed[0].Notifications), n.Key()) {
-							t.Errorf("%s is told before it is written down", n.Key())
-						} else if group && !slices.Contains(owed[0].Attempted, n.Key()) {
-							t.Errorf("%s is told before it is written down with whom", n.Key())
+						if pending := k.read(t); len(pending) != 1 || !slices.Contains(keys(pending[0].Notifications), n.Key()) {
+							t.Errorf("%s is sent before it is persisted", n.Key())
+						} else if group && !slices.Contains(pending[0].Attempted, n.Key()) {
+							t.Errorf("%s is sent before its group is persisted", n.Key())
 						}
 						last.Store(int64(time.Since(n.Time)))
 					}
 					switch n {
 					case 2:
-						// Nobody heard it: that is written down too.
+						// It was not delivered: that is persisted too.
 						time.AfterFunc(100*time.Millisecond, k.write)
 						return &action.Unreachable{Err: errors.New("refused")}
 					case 4:
@@ -119,40 +117,39 @@ func TestNothingIsSentBeforeItIsWrittenDown(t *testing.T) {
 				r.Enqueue(action.Notification{Monitor: "z", Event: action.Init})
 				time.Sleep(time.Second)
 				if k.awaited != 0 {
-					t.Error("a start waits for the disk")
+					t.Error("an Init waits for the disk")
 				}
 				r.Enqueue(fail("m", "1"))
 				r.Enqueue(fail("n", "2"))
 				time.Sleep(time.Minute)
 				if late := time.Duration(last.Load()); late < k.delay || late > 12*time.Second {
-					t.Errorf("told after %v", late)
+					t.Errorf("delivered after %v", late)
 				}
 				r.Enqueue(recovery("m", "1"))
 				time.Sleep(time.Minute)
-				if told, _ := f.taken(); len(told) != 4 {
-					t.Errorf("told %q", words(told))
+				if delivered, _ := f.taken(); len(delivered) != 4 {
+					t.Errorf("delivered %q", formatAll(delivered))
 				}
 				k.mu.Lock()
 				if k.changes <= k.written {
-					t.Error("that something was told is no change")
+					t.Error("a delivery is not counted as a change")
 				}
 				k.mu.Unlock()
 				k.write()
-				if owed := k.read(t); len(owed) != 1 || len(owed[0].Notifications)+len(owed[0].Attempted) != 0 || owed[0].Notified["n"] != "2" || len(owed[0].Notified) != 1 {
-					t.Errorf("in the end %+v is kept", owed)
+				if pending := k.read(t); len(pending) != 1 || len(pending[0].Notifications)+len(pending[0].Attempted) != 0 || pending[0].Notified["n"] != "2" || len(pending[0].Notified) != 1 {
+					t.Errorf("in the end %+v is pending", pending)
 				}
 			})
 		})
 	}
 }
 
-// TestGroupKeepsItsKeyOverAKill kills the process while a group is being told,
-// and also after it was. What the next one tells first is that group and nothing
-// else, although the group has other companions by then.
+// The process is killed while it sends a grouped message. The next process sends the
+// same group first and nothing else, although more notifications are pending by then.
 // Faults: T49.
-func TestGroupKeepsItsKeyOverAKill(t *testing.T) {
+func TestGroupKeepsItsKeyAfterAKill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := &keeper{}
+		k := &persister{}
 		hang := newFake(true, func(ctx context.Context, n int, _ []action.Notification) error {
 			if n == 1 {
 				return nil
@@ -171,16 +168,16 @@ func TestGroupKeepsItsKeyOverAKill(t *testing.T) {
 		reminder := fail("z", "0")
 		reminder.Event = action.Repeat
 		r.Enqueue(reminder)
-		time.Sleep(15 * time.Second) // the group is under way
+		time.Sleep(15 * time.Second) // the group is in flight
 		r.Enqueue(fail("a", "6"))
 		r.Enqueue(recovery("m9", "1"))
 		r.Enqueue(recovery("z", "0"))
 		k.write()
-		owed := k.read(t) // and now the process is killed
+		pending := k.read(t) // and now the process is killed
 
 		g := newFake(true, nil)
 		d, _ = deliver(t, Options{})
-		d.Restore(owed)
+		d.Restore(pending)
 		d.Add("ops", g).Enqueue(fail("b", "7"))
 		time.Sleep(time.Minute)
 		_, calls := g.taken()
@@ -189,21 +186,20 @@ func TestGroupKeepsItsKeyOverAKill(t *testing.T) {
 			t.Fatalf("%d attempts before and %d after the kill", len(hangs), len(calls))
 		}
 		// A mail's Message-ID is made of these keys.
-		if before, after := keys(hangs[1].notices), keys(calls[0].notices); !slices.Equal(before, after) {
+		if before, after := keys(hangs[1].notifications), keys(calls[0].notifications); !slices.Equal(before, after) {
 			t.Errorf("sent %q, and after the kill %q", before, after)
 		}
-		if got := strings.Join(keys(calls[1].notices), " "); got != "0-recover 1-recover 6-fail 7-fail" {
-			t.Errorf("then told %q", got)
+		if got := strings.Join(keys(calls[1].notifications), " "); got != "0-recover 1-recover 6-fail 7-fail" {
+			t.Errorf("then delivered %q", got)
 		}
 	})
 }
 
-// TestRetryAfterDataSendsTheSameMail has a real conversation end in silence after
-// the whole mail; what fails meanwhile goes into another one.
-// Faults: T43.
+// A real SMTP server gets the whole mail and never answers. The retry sends the same
+// mail; later failures go into another one. Faults: T43.
 func TestRetryAfterDataSendsTheSameMail(t *testing.T) {
 	s := testkit.NewBadSMTPServer(t, ".", "hang")
-	a := hurried{makeAction(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nfail_to = [\"b@example.org\"]")), 200 * time.Millisecond}
+	a := actionWithDeadline{makeAction(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nfail_to = [\"b@example.org\"]")), 200 * time.Millisecond}
 	d, _ := deliver(t, Options{MinBackoff: 50 * time.Millisecond, MaxBackoff: 60 * time.Millisecond, Window: 300 * time.Millisecond})
 	r := d.Add("mail", a)
 	for i := range 3 {
@@ -225,8 +221,8 @@ func TestRetryAfterDataSendsTheSameMail(t *testing.T) {
 		}
 		texts[id] = m
 	}
-	// The first notice may be alone in its mail; to each of the two groups of
-	// recipients the same is sent.
+	// The first notification may be alone in its mail. Each of the two groups of
+	// recipients gets the same.
 	if len(texts) > 4 {
 		t.Errorf("%d different mails", len(texts))
 	}
@@ -235,12 +231,11 @@ func TestRetryAfterDataSendsTheSameMail(t *testing.T) {
 	}
 }
 
-// TestStopBehindAFrozenGroupEnds stops while a group that may have been taken
-// fails, with more behind it: one attempt is made, and Run returns.
-// Faults: G14.
+// A stop while a frozen group fails makes one attempt and returns, with more
+// notifications pending behind the group. Faults: G14.
 func TestStopBehindAFrozenGroupEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(true, down(time.Hour))
+		f := newFake(true, failUntil(time.Hour))
 		d, stop := deliver(t, Options{})
 		r := d.Add("r", f)
 		r.Enqueue(fail("m", "1"))
@@ -252,39 +247,37 @@ func TestStopBehindAFrozenGroupEnds(t *testing.T) {
 		if _, after := f.taken(); took > 0 || err != nil || len(after) != len(before)+1 {
 			t.Errorf("stopping took %v, %v, with %d attempts", took, err, len(after)-len(before))
 		}
-		if owed := d.Pending(); len(owed) != 1 || len(owed[0].Notifications) != 3 || !slices.Equal(owed[0].Attempted, []string{"1-fail"}) {
-			t.Errorf("owed %+v", owed)
+		if pending := d.Pending(); len(pending) != 1 || len(pending[0].Notifications) != 3 || !slices.Equal(pending[0].Attempted, []string{"1-fail"}) {
+			t.Errorf("pending %+v", pending)
 		}
 	})
 }
 
-// TestFrozenGroupStaysFrozenAfterAMissedRetry reaches nobody with a group that may
-// have been taken before: it stays as it is.
-// Faults: T43.
+// A group that may have been delivered stays frozen when a retry finds the receiver
+// unreachable. Faults: T43.
 func TestFrozenGroupStaysFrozenAfterAMissedRetry(t *testing.T) {
 	b := newQueue(10, 10)
-	b.add(notices("m", "fail:1")[0], time.Now(), 0)
+	b.add(parseAll("m", "fail:1")[0], time.Now(), 0)
 	for i, o := range []outcome{outcomeUnreachable, outcomeFailed, outcomeUnreachable, outcomeFailed, outcomeDelivered} {
 		b.add(action.Notification{Monitor: "n", Event: action.Fail, Incident: fmt.Sprint(i)}, time.Now(), 0)
 		b.add(action.Notification{Monitor: "n", Event: action.Recover, Incident: fmt.Sprint(i)}, time.Now(), 0)
 		ts := b.take(10, true, time.Time{})
 		want := "0-fail 0-recover 1-fail"
-		if i > 0 { // after the first, which nobody heard, it is made anew
+		if i > 0 { // the first was not delivered, so the group is rebuilt
 			want = "0-fail 0-recover 1-fail 1-fail 1-recover"
 		}
 		if got := strings.Join(inFlightKeys(ts), " "); got != want {
-			t.Errorf("attempt %d tells %q, want %q", i+1, got, want)
+			t.Errorf("attempt %d sends %q, want %q", i+1, got, want)
 		}
 		for _, th := range ts {
 			b.settle(th, o)
 		}
 	}
-	checkBacklog(t, b)
+	checkQueue(t, b)
 }
 
-// TestOwedToAnAbsentReceiverWaitsForADay restores for a receiver that comes late,
-// and for one that never does.
-func TestOwedToAnAbsentReceiverWaitsForADay(t *testing.T) {
+// What is pending at a receiver that was not added yet is retained for a day.
+func TestNotificationsOfAnAbsentReceiverAreRetainedForADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, _ := deliver(t, Options{})
 		absent := d.Restore([]Pending{
@@ -299,34 +292,33 @@ func TestOwedToAnAbsentReceiverWaitsForADay(t *testing.T) {
 		r := d.Add("late", f)
 		r.Enqueue(recovery("n", "2"))
 		time.Sleep(time.Minute)
-		told, _ := f.taken()
-		if got := strings.Join(keys(told), " "); got != "1-fail 2-recover" {
-			t.Errorf("told %q", got)
+		delivered, _ := f.taken()
+		if got := strings.Join(keys(delivered), " "); got != "1-fail 2-recover" {
+			t.Errorf("delivered %q", got)
 		}
-		if owed := d.Pending(); len(owed) != 2 || owed[1].Receiver != "never" || len(owed[1].Notifications) != 1 {
-			t.Errorf("owed %+v", owed)
+		if pending := d.Pending(); len(pending) != 2 || pending[1].Receiver != "never" || len(pending[1].Notifications) != 1 {
+			t.Errorf("pending %+v", pending)
 		}
 		time.Sleep(2 * time.Hour)
-		if owed := d.Pending(); len(owed) != 1 || owed[0].Receiver != "late" {
-			t.Errorf("after a day %+v is owed", owed)
+		if pending := d.Pending(); len(pending) != 1 || pending[0].Receiver != "late" {
+			t.Errorf("after a day %+v is pending", pending)
 		}
 	})
 }
 
-// TestAddedReceiverCountsAsAChange adds a receiver that something was restored
-// for: who looked at what is owed while it was handed over looks again.
-// Faults: T49.
+// Adding a receiver with restored notifications counts as a change, so that a
+// snapshot made meanwhile is replaced. Faults: T49.
 func TestAddedReceiverCountsAsAChange(t *testing.T) {
-	k := &keeper{}
+	k := &persister{}
 	d := NewDeliverer(Options{Persister: k})
 	k.from = d
 	d.Restore([]Pending{{Receiver: "late", Notifications: []action.Notification{fail("m", "1")}}})
 	before := k.Changed()
 	d.Add("late", newFake(false, nil))
-	if owed := d.Pending(); len(owed) != 1 || len(owed[0].Notifications) != 1 || !owed[0].Absent.IsZero() {
-		t.Errorf("owed %+v", owed)
+	if pending := d.Pending(); len(pending) != 1 || len(pending[0].Notifications) != 1 || !pending[0].Absent.IsZero() {
+		t.Errorf("pending %+v", pending)
 	}
 	if k.Changed() == before+1 {
-		t.Error("it counts as no change")
+		t.Error("it is not counted as a change")
 	}
 }

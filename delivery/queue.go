@@ -8,290 +8,290 @@ import (
 	"github.com/microhq/monitor-srv/action"
 )
 
-// Counters count notices of a receiver since it exists. Each notice ends in one
-// of Delivered, Refused, Expired, Dropped, Superseded and Suppressed.
+// Counts count the notifications of a receiver since it was added. Each
+// notification ends up in one of Delivered, Refused, Expired, Dropped, Superseded
+// and Suppressed.
 type Counts struct {
-	// Delivered were taken by the receiver.
+	// Delivered were accepted by the receiver.
 	Delivered uint64 `json:"delivered"`
-	// Refused were refused for good: trying again is of no use.
+	// Refused failed with a permanent error and are not retried.
 	Refused uint64 `json:"refused"`
-	// Expired waited for longer than Options.MaxAge.
+	// Expired were pending for longer than Options.MaxAge.
 	Expired uint64 `json:"expired"`
-	// Dropped did not fit: see Options.History and Options.Monitors.
+	// Dropped exceeded a bound: see Options.History and Options.Monitors.
 	Dropped uint64 `json:"dropped"`
-	// Superseded were overtaken by newer ones before they could be told.
+	// Superseded were replaced by newer ones before they were sent.
 	Superseded uint64 `json:"superseded"`
-	// Suppressed are recoveries of failures that were never told.
+	// Suppressed are recoveries whose failure was never delivered.
 	Suppressed uint64 `json:"suppressed"`
 }
 
-// backlog holds what a receiver has still to be told. It knows neither clock nor
-// lock. Of each monitor it always keeps the newest incident; of older ones, which
-// are over, at most history notices in all.
+// queue holds the pending notifications of a receiver. It has neither a clock nor
+// a lock. It always retains the newest incident of each monitor. Of older incidents,
+// which are over, it retains maxOlder notifications in all.
 //
-// A message of several notices that may have been taken is frozen: it is told
-// again as it was, so that its id is the same and a copy can be known, and what
-// came since makes the next one. That matters more than telling the newest state
-// in one message: a receiver may hear of a failure that is over by now, with its
-// recovery some seconds behind it, but of nothing twice under two ids. A message
-// that nobody can have heard is made anew, with the newest state.
+// A grouped message that may have been delivered is frozen: it is sent again
+// unchanged, so that a receiver recognizes the copy by its id. Newer notifications
+// form the next message. The price is that a receiver may be notified of a failure
+// that is over, with the recovery some seconds later. A message that cannot have
+// been delivered is rebuilt from the newest state.
 type queue struct {
 	monitors    map[string]*monitorQueue
-	ready       []*monitorQueue // those with something to tell, longest waiting first
+	ready       []*monitorQueue // those with notifications to send, longest waiting first
 	depth       int             // entries in all
 	olderCount  int             // entries of older incidents
-	maxOlder    int             // bound of older
-	maxMonitors int             // bound of threads
+	maxOlder    int             // bound of olderCount
+	maxMonitors int             // bound of monitors
 	counts      Counts
 
-	draining bool // stopping: each thread gets attempts until one fails
+	draining bool // stopping: each monitor gets attempts until one fails
 }
 
-func newQueue(history, limit int) *queue {
-	return &queue{monitors: map[string]*monitorQueue{}, maxOlder: history, maxMonitors: limit}
+func newQueue(maxOlder, maxMonitors int) *queue {
+	return &queue{monitors: map[string]*monitorQueue{}, maxOlder: maxOlder, maxMonitors: maxMonitors}
 }
 
-// add takes a notice that came at a time, as a change of the Keeper or none.
-func (b *queue) add(n action.Notification, at time.Time, change uint64) {
-	t := b.monitors[n.Monitor]
-	if t == nil {
+// add enqueues a notification with the time of its arrival and the change of the
+// Persister that must be persisted first, 0 for none.
+func (q *queue) add(n action.Notification, at time.Time, change uint64) {
+	m := q.monitors[n.Monitor]
+	if m == nil {
 		if n.Event == action.Recover {
-			b.counts.Suppressed++
+			q.counts.Suppressed++
 			return
 		}
-		if len(b.monitors) >= b.maxMonitors {
-			b.counts.Dropped++
+		if len(q.monitors) >= q.maxMonitors {
+			q.counts.Dropped++
 			return
 		}
-		t = &monitorQueue{monitor: n.Monitor}
-		b.monitors[n.Monitor] = t
+		m = &monitorQueue{monitor: n.Monitor}
+		q.monitors[n.Monitor] = m
 	}
-	t.forgotten = false
-	failing, over := t.coverage(n.Incident)
+	m.forgotten = false
+	failure, recovery := m.coverage(n.Incident)
 	switch {
-	case n.Event == action.Recover && !failing:
-		b.counts.Suppressed++
+	case n.Event == action.Recover && !failure:
+		q.counts.Suppressed++
 		return
-	case n.Event == action.Fail && failing, n.Event != action.Init && over:
-		b.counts.Superseded++
+	case n.Event == action.Fail && failure, n.Event != action.Init && recovery:
+		q.counts.Superseded++
 		return
 	}
-	b.olderCount -= t.olderCount()
-	t.entries = append(t.entries, entry{n, at, change})
-	b.olderCount += t.olderCount()
-	b.depth++
-	b.trim(t)
-	b.enqueue(t)
+	q.olderCount -= m.olderCount()
+	m.entries = append(m.entries, entry{n, at, change})
+	q.olderCount += m.olderCount()
+	q.depth++
+	q.trim(m)
+	q.enqueue(m)
 }
 
-// trim drops what t need not tell any more, or cannot keep.
-func (b *queue) trim(t *monitorQueue) {
-	b.olderCount -= t.olderCount()
-	b.depth -= t.prune(&b.counts)
-	b.olderCount += t.olderCount()
-	for b.olderCount > b.maxOlder && b.dropOldest(t) {
+// trim drops entries of m that are superseded or exceed the bound.
+func (q *queue) trim(m *monitorQueue) {
+	q.olderCount -= m.olderCount()
+	q.depth -= m.prune(&q.counts)
+	q.olderCount += m.olderCount()
+	for q.olderCount > q.maxOlder && q.dropOldest(m) {
 	}
 }
 
-// dropOldest drops the oldest incident of t that is over, was never told and is
-// not held, and reports whether there was one.
-func (b *queue) dropOldest(t *monitorQueue) bool {
-	newest := t.newestIncident()
-	for _, e := range t.entries[t.held():] {
-		if e.Event == action.Init || e.Incident == newest || e.Incident == t.notified || t.holds(e.Incident) {
+// dropOldest drops the oldest incident of m that is over, was never delivered and is
+// not held. It reports whether there was one.
+func (q *queue) dropOldest(m *monitorQueue) bool {
+	newest := m.newestIncident()
+	for _, e := range m.entries[m.held():] {
+		if e.Event == action.Init || e.Incident == newest || e.Incident == m.notified || m.holds(e.Incident) {
 			continue
 		}
-		n := b.drop(t, e.Incident)
-		b.olderCount -= n
-		b.counts.Dropped += uint64(n)
+		n := q.drop(m, e.Incident)
+		q.olderCount -= n
+		q.counts.Dropped += uint64(n)
 		return true
 	}
 	return false
 }
 
-// drop removes the entries of an incident that are not held and returns how many
-// there were.
-func (b *queue) drop(t *monitorQueue, incident string) int {
-	before, held := len(t.entries), t.held()
-	rest := slices.DeleteFunc(t.entries[held:], func(e entry) bool {
+// drop removes the entries of an incident that are not held and returns their
+// number.
+func (q *queue) drop(m *monitorQueue, incident string) int {
+	before, held := len(m.entries), m.held()
+	rest := slices.DeleteFunc(m.entries[held:], func(e entry) bool {
 		return e.Event != action.Init && e.Incident == incident
 	})
-	t.entries = t.entries[:held+len(rest)]
-	n := before - len(t.entries)
-	b.depth -= n
+	m.entries = m.entries[:held+len(rest)]
+	n := before - len(m.entries)
+	q.depth -= n
 	return n
 }
 
-// queue puts t at the end of those that are ready, if it is one of them.
-func (b *queue) enqueue(t *monitorQueue) {
-	if !t.queued && t.inFlight == 0 && len(t.entries) > 0 {
-		t.queued = true
-		b.ready = append(b.ready, t)
+// enqueue appends m to the ready ones if it has something to send.
+func (q *queue) enqueue(m *monitorQueue) {
+	if !m.queued && m.inFlight == 0 && len(m.entries) > 0 {
+		m.queued = true
+		q.ready = append(q.ready, m)
 	}
 }
 
-// release forgets t if it has nothing more to tell or to remember.
-func (b *queue) removeIfEmpty(t *monitorQueue) {
-	if len(t.entries) == 0 && (t.notified == "" || t.forgotten) && !t.queued {
-		delete(b.monitors, t.monitor)
+// removeIfEmpty removes m if nothing is pending and nothing must be remembered.
+func (q *queue) removeIfEmpty(m *monitorQueue) {
+	if len(m.entries) == 0 && (m.notified == "" || m.forgotten) && !m.queued {
+		delete(q.monitors, m.monitor)
 	}
 }
 
-// take returns the threads to tell of now, at most limit of them, with their
-// first entry in flight. If whole, it is all of their entries, which are frozen
-// by that, or those of them that are frozen already and nothing else. It drops
-// entries that came before oldest.
-func (b *queue) take(limit int, whole bool, oldest time.Time) []*monitorQueue {
-	var taken, passed []*monitorQueue
-	again := whole && slices.ContainsFunc(b.ready, func(t *monitorQueue) bool { return t.frozen > 0 })
-	for len(b.ready) > 0 && len(taken) < limit {
-		t := b.ready[0]
-		b.ready = b.ready[1:]
-		b.expire(t, oldest)
+// take returns at most limit monitors to notify about now, with their first entry in
+// flight. If grouped, all of their entries are in flight and become frozen; if some
+// are frozen already, only those are taken. It drops entries older than oldest.
+func (q *queue) take(limit int, grouped bool, oldest time.Time) []*monitorQueue {
+	var taken, skipped []*monitorQueue
+	retry := grouped && slices.ContainsFunc(q.ready, func(m *monitorQueue) bool { return m.frozen > 0 })
+	for len(q.ready) > 0 && len(taken) < limit {
+		m := q.ready[0]
+		q.ready = q.ready[1:]
+		q.expire(m, oldest)
 		switch {
-		case len(t.entries) == 0:
-			t.queued = false
-			b.removeIfEmpty(t)
-		case b.draining && t.triedDraining, again && t.frozen == 0:
-			passed = append(passed, t)
+		case len(m.entries) == 0:
+			m.queued = false
+			q.removeIfEmpty(m)
+		case q.draining && m.triedDraining, retry && m.frozen == 0:
+			skipped = append(skipped, m)
 		default:
-			t.queued = false
-			t.inFlight = 1
-			if whole {
-				t.newlyFrozen = t.frozen == 0
-				t.frozen = cmp.Or(t.frozen, len(t.entries))
-				t.inFlight = t.frozen
+			m.queued = false
+			m.inFlight = 1
+			if grouped {
+				m.newlyFrozen = m.frozen == 0
+				m.frozen = cmp.Or(m.frozen, len(m.entries))
+				m.inFlight = m.frozen
 			}
-			taken = append(taken, t)
+			taken = append(taken, m)
 		}
 	}
-	b.ready = append(passed, b.ready...)
-	if again && b.draining && len(taken) == 0 {
-		for _, t := range passed {
-			t.triedDraining = true // behind what just failed
+	q.ready = append(skipped, q.ready...)
+	if retry && q.draining && len(taken) == 0 {
+		for _, m := range skipped {
+			m.triedDraining = true // it follows what just failed
 		}
 	}
 	return taken
 }
 
-// waiting reports whether take would return something, expiry apart.
-func (b *queue) hasWork() bool {
-	if !b.draining {
-		return len(b.ready) > 0
+// hasWork reports whether take would return something, apart from expiry.
+func (q *queue) hasWork() bool {
+	if !q.draining {
+		return len(q.ready) > 0
 	}
-	return slices.ContainsFunc(b.ready, func(t *monitorQueue) bool { return !t.triedDraining })
+	return slices.ContainsFunc(q.ready, func(m *monitorQueue) bool { return !m.triedDraining })
 }
 
-// expire drops the entries of t that came before oldest.
-func (b *queue) expire(t *monitorQueue, oldest time.Time) {
-	for len(t.entries) > 0 && t.entries[0].at.Before(oldest) {
-		b.counts.Expired++
-		b.discard(t)
+// expire drops the entries of m that are older than oldest.
+func (q *queue) expire(m *monitorQueue, oldest time.Time) {
+	for len(m.entries) > 0 && m.entries[0].at.Before(oldest) {
+		q.counts.Expired++
+		q.discard(m)
 	}
 }
 
-// fail drops the first entry of t for good. With a failure that was not told by
-// anything else go the later words on it, which would make no sense.
-func (b *queue) discard(t *monitorQueue) {
-	b.olderCount -= t.olderCount()
-	e := b.pop(t)
+// discard drops the first entry of m without delivery. If that leaves a failure
+// undelivered, the later notifications of its incident are suppressed too.
+func (q *queue) discard(m *monitorQueue) {
+	q.olderCount -= m.olderCount()
+	e := q.pop(m)
 	switch {
-	case e.Event == action.Recover && t.notified == e.Incident:
-		t.notified = ""
-	case (e.Event == action.Fail || e.Event == action.Repeat) && t.notified != e.Incident && !containsFailure(t.entries, e.Incident):
-		b.counts.Suppressed += uint64(b.drop(t, e.Incident))
+	case e.Event == action.Recover && m.notified == e.Incident:
+		m.notified = ""
+	case (e.Event == action.Fail || e.Event == action.Repeat) && m.notified != e.Incident && !containsFailure(m.entries, e.Incident):
+		q.counts.Suppressed += uint64(q.drop(m, e.Incident))
 	}
-	b.olderCount += t.olderCount()
+	q.olderCount += m.olderCount()
 }
 
-// pop removes the first entry of t.
-func (b *queue) pop(t *monitorQueue) entry {
-	e := t.entries[0]
-	t.entries = slices.Delete(t.entries, 0, 1)
-	t.inFlight, t.frozen = max(0, t.inFlight-1), max(0, t.frozen-1)
-	b.depth--
+// pop removes the first entry of m.
+func (q *queue) pop(m *monitorQueue) entry {
+	e := m.entries[0]
+	m.entries = slices.Delete(m.entries, 0, 1)
+	m.inFlight, m.frozen = max(0, m.inFlight-1), max(0, m.frozen-1)
+	q.depth--
 	return e
 }
 
-// outcome says how an attempt went.
+// outcome is the result of an attempt.
 type outcome int
 
 const (
 	outcomeDelivered   outcome = iota
-	outcomeRefused             // for good
-	outcomeFailed              // to be tried again: it may have been taken
-	outcomeUnreachable         // to be tried again: nobody can have heard it
+	outcomeRefused             // not retried
+	outcomeFailed              // retried; it may have been delivered
+	outcomeUnreachable         // retried; it cannot have been delivered
 )
 
-// settle ends the attempt on a thread.
-func (b *queue) settle(t *monitorQueue, o outcome) {
-	again := o == outcomeFailed || o == outcomeUnreachable
-	for t.inFlight > 0 && !again {
+// settle records the outcome of an attempt for m.
+func (q *queue) settle(m *monitorQueue, o outcome) {
+	retry := o == outcomeFailed || o == outcomeUnreachable
+	for m.inFlight > 0 && !retry {
 		if o == outcomeDelivered {
-			b.deliver(t)
+			q.deliver(m)
 			continue
 		}
-		b.counts.Refused++
-		b.discard(t)
+		q.counts.Refused++
+		q.discard(m)
 	}
-	t.inFlight = 0
-	if o == outcomeUnreachable && t.newlyFrozen {
-		t.frozen = 0
+	m.inFlight = 0
+	if o == outcomeUnreachable && m.newlyFrozen {
+		m.frozen = 0
 	}
-	t.triedDraining = again && b.draining
-	b.trim(t)
-	b.enqueue(t)
-	b.removeIfEmpty(t)
+	m.triedDraining = retry && q.draining
+	q.trim(m)
+	q.enqueue(m)
+	q.removeIfEmpty(m)
 }
 
-// deliver removes the first entry of t, which was told.
-func (b *queue) deliver(t *monitorQueue) {
-	b.olderCount -= t.olderCount()
-	e := b.pop(t)
-	b.counts.Delivered++
+// deliver removes the first entry of m, which was delivered.
+func (q *queue) deliver(m *monitorQueue) {
+	q.olderCount -= m.olderCount()
+	e := q.pop(m)
+	q.counts.Delivered++
 	switch {
 	case e.Event == action.Fail || e.Event == action.Repeat:
-		t.notified = e.Incident
-	case e.Event == action.Recover && t.notified == e.Incident:
-		t.notified = ""
+		m.notified = e.Incident
+	case e.Event == action.Recover && m.notified == e.Incident:
+		m.notified = ""
 	}
-	b.olderCount += t.olderCount()
+	q.olderCount += m.olderCount()
 }
 
-// forget drops the memory of a monitor that is no more. What it has still to
-// tell stays, and that a failure was told whose end waits: without that, the end
-// would not be told after a restart.
-func (b *queue) forget(monitor string) {
-	t := b.monitors[monitor]
-	if t == nil {
+// forget drops what is remembered of a monitor that was removed. Pending notifications
+// stay. So does the notified incident while its recovery is pending: without it, a
+// restart would suppress the recovery.
+func (q *queue) forget(monitor string) {
+	m := q.monitors[monitor]
+	if m == nil {
 		return
 	}
-	t.forgotten = true
-	if _, over := t.coverage(t.notified); !over {
-		t.notified = ""
+	m.forgotten = true
+	if _, recovery := m.coverage(m.notified); !recovery {
+		m.notified = ""
 	}
-	b.removeIfEmpty(t)
+	q.removeIfEmpty(m)
 }
 
-// restore takes a notice that waited in an earlier process. It is frozen if that
-// one may have told it in one message with others: at once, before what came after
-// it makes it pointless.
-func (b *queue) restore(n action.Notification, at time.Time, tried bool) {
-	b.add(n, at, 0)
-	t := b.monitors[n.Monitor]
-	if tried && t != nil && t.frozen == len(t.entries)-1 && t.entries[t.frozen].Key() == n.Key() {
-		t.frozen++
+// restore enqueues a notification of an earlier process. If that process may have
+// delivered it as part of a grouped message, it becomes frozen at once, before a newer
+// notification supersedes it.
+func (q *queue) restore(n action.Notification, at time.Time, attempted bool) {
+	q.add(n, at, 0)
+	m := q.monitors[n.Monitor]
+	if attempted && m != nil && m.frozen == len(m.entries)-1 && m.entries[m.frozen].Key() == n.Key() {
+		m.frozen++
 	}
 }
 
-// remember takes it that a failure was told by an earlier process.
-func (b *queue) restoreNotified(monitor, incident string) {
-	t := b.monitors[monitor]
-	if t == nil && len(b.monitors) < b.maxMonitors {
-		t = &monitorQueue{monitor: monitor}
-		b.monitors[monitor] = t
+// restoreNotified restores that a failure was delivered by an earlier process.
+func (q *queue) restoreNotified(monitor, incident string) {
+	m := q.monitors[monitor]
+	if m == nil && len(q.monitors) < q.maxMonitors {
+		m = &monitorQueue{monitor: monitor}
+		q.monitors[monitor] = m
 	}
-	if t != nil {
-		t.notified = incident
+	if m != nil {
+		m.notified = incident
 	}
 }

@@ -12,93 +12,93 @@ import (
 	"github.com/microhq/monitor-srv/action"
 )
 
-// word writes a notice short: "fail:1" is the failure of incident 1.
-func word(n action.Notification) string { return string(n.Event) + ":" + n.Incident }
+// format abbreviates a notification: "fail:1" is the failure of incident 1.
+func format(n action.Notification) string { return string(n.Event) + ":" + n.Incident }
 
-// notices reads words, all of one monitor.
-func notices(monitor, words string) (ns []action.Notification) {
-	for _, w := range strings.Fields(words) {
+// parseAll returns the abbreviated notifications of one monitor.
+func parseAll(monitor, abbreviated string) (ns []action.Notification) {
+	for _, w := range strings.Fields(abbreviated) {
 		event, incident, _ := strings.Cut(w, ":")
 		ns = append(ns, action.Notification{Monitor: monitor, Event: action.Event(event), Incident: incident})
 	}
 	return ns
 }
 
-func words(ns []action.Notification) string {
+func formatAll(ns []action.Notification) string {
 	var ws []string
 	for _, n := range ns {
-		ws = append(ws, word(n))
+		ws = append(ws, format(n))
 	}
 	return strings.Join(ws, " ")
 }
 
-// waitingWords returns what a monitor has still to tell.
-func waitingWords(b *queue, monitor string) string {
+// formatPending returns the pending notifications of a monitor.
+func formatPending(b *queue, monitor string) string {
 	var ns []action.Notification
 	if t := b.monitors[monitor]; t != nil {
 		for _, e := range t.entries {
 			ns = append(ns, e.Notification)
 		}
 	}
-	return words(ns)
+	return formatAll(ns)
 }
 
-func TestBacklogKeepsWhatIsOwed(t *testing.T) {
+func TestQueueKeepsWhatIsPending(t *testing.T) {
 	for name, c := range map[string]struct {
-		told string // incident told before
-		in   string
-		want string
-		left Counts
+		delivered string // incident delivered before
+		in        string
+		want      string
+		left      Counts
 	}{
-		"fail":                                  {"", "fail:1", "fail:1", Counts{}},
-		"both while down":                       {"", "fail:1 recover:1", "fail:1 recover:1", Counts{}},
-		"recovery alone":                        {"", "recover:1", "", Counts{Suppressed: 1}},
-		"recovery of a told one":                {"1", "recover:1", "recover:1", Counts{}},
-		"recovery of another":                   {"1", "recover:2", "", Counts{Suppressed: 1}},
-		"same failure twice":                    {"", "fail:1 fail:1", "fail:1", Counts{Superseded: 1}},
-		"told failure again":                    {"1", "fail:1", "", Counts{Superseded: 1}},
-		"recovery twice":                        {"", "fail:1 recover:1 recover:1", "fail:1 recover:1", Counts{Superseded: 1}},
-		"two incidents":                         {"", "fail:1 recover:1 fail:2", "fail:1 recover:1 fail:2", Counts{}},
-		"start before failure":                  {"", "init: fail:1", "fail:1", Counts{Superseded: 1}},
-		"start after failure":                   {"", "fail:1 init:", "fail:1 init:", Counts{}},
-		"two starts":                            {"", "init: init:", "init:", Counts{Superseded: 1}},
-		"reminder of a waiting failure":         {"", "fail:1 repeat:1", "fail:1", Counts{Superseded: 1}},
-		"reminder of a told one":                {"1", "repeat:1", "repeat:1", Counts{}},
-		"newer reminder":                        {"1", "repeat:1 repeat:1", "repeat:1", Counts{Superseded: 1}},
-		"reminder overtaken by recovery":        {"1", "repeat:1 recover:1", "recover:1", Counts{Superseded: 1}},
-		"reminder in place of a lost failure":   {"", "repeat:1 recover:1", "repeat:1 recover:1", Counts{}},
-		"reminder after the end":                {"1", "recover:1 repeat:1", "recover:1", Counts{Superseded: 1}},
-		"failure after the end":                 {"", "fail:1 recover:1 fail:1", "fail:1 recover:1", Counts{Superseded: 1}},
-		"recovery of the told, and another one": {"1", "recover:1 fail:2 recover:2", "recover:1 fail:2 recover:2", Counts{}},
+		"fail":                                       {"", "fail:1", "fail:1", Counts{}},
+		"both while down":                            {"", "fail:1 recover:1", "fail:1 recover:1", Counts{}},
+		"recovery alone":                             {"", "recover:1", "", Counts{Suppressed: 1}},
+		"recovery of a delivered one":                {"1", "recover:1", "recover:1", Counts{}},
+		"recovery of another":                        {"1", "recover:2", "", Counts{Suppressed: 1}},
+		"same failure twice":                         {"", "fail:1 fail:1", "fail:1", Counts{Superseded: 1}},
+		"delivered failure again":                    {"1", "fail:1", "", Counts{Superseded: 1}},
+		"recovery twice":                             {"", "fail:1 recover:1 recover:1", "fail:1 recover:1", Counts{Superseded: 1}},
+		"two incidents":                              {"", "fail:1 recover:1 fail:2", "fail:1 recover:1 fail:2", Counts{}},
+		"start before failure":                       {"", "init: fail:1", "fail:1", Counts{Superseded: 1}},
+		"start after failure":                        {"", "fail:1 init:", "fail:1 init:", Counts{}},
+		"two starts":                                 {"", "init: init:", "init:", Counts{Superseded: 1}},
+		"reminder of a waiting failure":              {"", "fail:1 repeat:1", "fail:1", Counts{Superseded: 1}},
+		"reminder of a delivered one":                {"1", "repeat:1", "repeat:1", Counts{}},
+		"newer reminder":                             {"1", "repeat:1 repeat:1", "repeat:1", Counts{Superseded: 1}},
+		"reminder overtaken by recovery":             {"1", "repeat:1 recover:1", "recover:1", Counts{Superseded: 1}},
+		"reminder in place of a lost failure":        {"", "repeat:1 recover:1", "repeat:1 recover:1", Counts{}},
+		"reminder after the end":                     {"1", "recover:1 repeat:1", "recover:1", Counts{Superseded: 1}},
+		"failure after the end":                      {"", "fail:1 recover:1 fail:1", "fail:1 recover:1", Counts{Superseded: 1}},
+		"recovery of the delivered, and another one": {"1", "recover:1 fail:2 recover:2", "recover:1 fail:2 recover:2", Counts{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newQueue(1000, 10)
-			if c.told != "" {
-				b.restoreNotified("m", c.told)
+			if c.delivered != "" {
+				b.restoreNotified("m", c.delivered)
 			}
-			for _, n := range notices("m", c.in) {
+			for _, n := range parseAll("m", c.in) {
 				b.add(n, time.Now(), 0)
 			}
-			if got := waitingWords(b, "m"); got != c.want {
+			if got := formatPending(b, "m"); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 			if b.counts != c.left {
 				t.Errorf("got %+v, want %+v", b.counts, c.left)
 			}
-			checkBacklog(t, b)
+			checkQueue(t, b)
 		})
 	}
 }
 
-func TestBacklogSettles(t *testing.T) {
+func TestQueueSettles(t *testing.T) {
 	for name, c := range map[string]struct {
-		first  string // taken
-		then   string // comes while that is told
-		whole  bool
-		how    outcome
-		want   string
-		told   string
-		counts Counts
+		first     string // taken
+		then      string // comes while that is delivered
+		whole     bool
+		how       outcome
+		want      string
+		delivered string
+		counts    Counts
 	}{
 		"delivered":                        {"fail:1", "", false, outcomeDelivered, "", "1", Counts{Delivered: 1}},
 		"postponed":                        {"fail:1", "recover:1", false, outcomeFailed, "fail:1 recover:1", "", Counts{}},
@@ -116,61 +116,61 @@ func TestBacklogSettles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newQueue(1000, 10)
-			for _, n := range notices("m", c.first) {
+			for _, n := range parseAll("m", c.first) {
 				b.add(n, time.Now(), 0)
 			}
 			taken := b.take(1, c.whole, time.Time{})
-			for _, n := range notices("m", c.then) {
+			for _, n := range parseAll("m", c.then) {
 				b.add(n, time.Now(), 0)
 			}
 			b.settle(taken[0], c.how)
-			told := ""
+			delivered := ""
 			if t := b.monitors["m"]; t != nil {
-				told = t.notified
+				delivered = t.notified
 			}
-			if got := waitingWords(b, "m"); got != c.want || told != c.told {
-				t.Errorf("got %q told %q, want %q told %q", got, told, c.want, c.told)
+			if got := formatPending(b, "m"); got != c.want || delivered != c.delivered {
+				t.Errorf("got %q delivered %q, want %q delivered %q", got, delivered, c.want, c.delivered)
 			}
 			if b.counts != c.counts {
 				t.Errorf("got %+v, want %+v", b.counts, c.counts)
 			}
-			checkBacklog(t, b)
+			checkQueue(t, b)
 		})
 	}
 }
 
-func TestBacklogRemembersTheOpenIncidentOnly(t *testing.T) {
+func TestQueueRemembersTheOpenIncidentOnly(t *testing.T) {
 	b := newQueue(10, 10)
 	b.restoreNotified("m", "1")
-	for _, n := range notices("m", "fail:2 recover:1 recover:2") {
+	for _, n := range parseAll("m", "fail:2 recover:1 recover:2") {
 		b.add(n, time.Now(), 0)
 	}
-	var heard []action.Notification
+	var received []action.Notification
 	for len(b.ready) > 0 {
 		for _, th := range b.take(1, false, time.Time{}) {
-			heard = append(heard, th.entries[0].Notification)
+			received = append(received, th.entries[0].Notification)
 			b.settle(th, outcomeDelivered)
-			if n := len(heard); n == 2 && th.notified != "2" {
-				t.Errorf("after %q the open incident is %q, want 2", words(heard), th.notified)
+			if n := len(received); n == 2 && th.notified != "2" {
+				t.Errorf("after %q the open incident is %q, want 2", formatAll(received), th.notified)
 			}
 		}
 	}
-	if got, want := words(heard), "fail:2 recover:1 recover:2"; got != want || len(b.monitors) != 0 {
-		t.Errorf("got %q and %d threads, want %q and none", got, len(b.monitors), want)
+	if got, want := formatAll(received), "fail:2 recover:1 recover:2"; got != want || len(b.monitors) != 0 {
+		t.Errorf("got %q and %d monitors, want %q and none", got, len(b.monitors), want)
 	}
 }
 
-func TestBacklogBoundsHistoryButKeepsTheNewest(t *testing.T) {
+func TestQueueBoundsHistoryButKeepsTheNewest(t *testing.T) {
 	b := newQueue(10, 100)
 	for i := range 50 {
-		for _, n := range notices("flaps", fmt.Sprintf("fail:%d recover:%d", i, i)) {
+		for _, n := range parseAll("flaps", fmt.Sprintf("fail:%d recover:%d", i, i)) {
 			b.add(n, time.Now(), 0)
 		}
 	}
 	for i := range 99 {
 		b.add(action.Notification{Monitor: fmt.Sprint(i), Event: action.Fail, Incident: "x"}, time.Now(), 0)
 	}
-	if got, want := waitingWords(b, "flaps"), "fail:44 recover:44 fail:45"; !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "fail:49 recover:49") {
+	if got, want := formatPending(b, "flaps"), "fail:44 recover:44 fail:45"; !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "fail:49 recover:49") {
 		t.Errorf("got %q, want the newest 6 incidents", got)
 	}
 	if b.depth != 12+99 || b.counts.Dropped != 88 {
@@ -180,48 +180,48 @@ func TestBacklogBoundsHistoryButKeepsTheNewest(t *testing.T) {
 	if b.counts.Dropped != 89 || len(b.monitors) != 100 {
 		t.Errorf("got %d dropped, %d monitors, want 89 and 100", b.counts.Dropped, len(b.monitors))
 	}
-	checkBacklog(t, b)
+	checkQueue(t, b)
 }
 
-func TestBacklogNeverDropsTheRecoveryOfAToldFailure(t *testing.T) {
+func TestQueueNeverDropsTheRecoveryOfADeliveredFailure(t *testing.T) {
 	b := newQueue(4, 10)
 	b.restoreNotified("m", "0")
-	for _, n := range notices("m", "recover:0") {
+	for _, n := range parseAll("m", "recover:0") {
 		b.add(n, time.Now(), 0)
 	}
 	for i := 1; i < 20; i++ {
-		for _, n := range notices("m", fmt.Sprintf("fail:%d recover:%d", i, i)) {
+		for _, n := range parseAll("m", fmt.Sprintf("fail:%d recover:%d", i, i)) {
 			b.add(n, time.Now(), 0)
 		}
 	}
-	if got := waitingWords(b, "m"); !strings.HasPrefix(got, "recover:0 ") {
+	if got := formatPending(b, "m"); !strings.HasPrefix(got, "recover:0 ") {
 		t.Errorf("got %q, want the recovery first", got)
 	}
-	checkBacklog(t, b)
+	checkQueue(t, b)
 }
 
-func TestBacklogExpires(t *testing.T) {
+func TestQueueDropsExpiredNotifications(t *testing.T) {
 	begin := time.Now()
 	b := newQueue(10, 10)
-	ns := notices("m", "fail:1 recover:1 fail:2")
+	ns := parseAll("m", "fail:1 recover:1 fail:2")
 	b.add(ns[0], begin, 0)
 	b.add(ns[1], begin.Add(2*time.Hour), 0)
 	b.add(ns[2], begin.Add(2*time.Hour), 0)
 	b.take(1, true, begin.Add(time.Hour))
-	if got := waitingWords(b, "m"); got != "fail:2" {
+	if got := formatPending(b, "m"); got != "fail:2" {
 		t.Errorf("got %q, want only the second failure", got)
 	}
 	if want := (Counts{Expired: 1, Suppressed: 1}); b.counts != want {
 		t.Errorf("got %+v, want %+v", b.counts, want)
 	}
-	checkBacklog(t, b)
+	checkQueue(t, b)
 }
 
-func TestBacklogForgetsWhatIsOver(t *testing.T) {
+func TestQueueForgetsWhatIsOver(t *testing.T) {
 	b := newQueue(10, 10)
 	for i := range 100 {
 		m := fmt.Sprint(i)
-		for _, n := range notices(m, "init: fail:1 recover:1") {
+		for _, n := range parseAll(m, "init: fail:1 recover:1") {
 			b.add(n, time.Now(), 0)
 			for _, th := range b.take(1, false, time.Time{}) {
 				b.settle(th, outcomeDelivered)
@@ -238,11 +238,10 @@ func TestBacklogForgetsWhatIsOver(t *testing.T) {
 	}
 }
 
-// TestBacklogForgetsAMonitorOnceAllIsTold forgets a monitor that has still to tell
-// something: its recovery is owed also over a restart, and what is told of it
-// afterwards is not remembered for ever.
-func TestBacklogForgetsAMonitorOnceAllIsTold(t *testing.T) {
-	for name, c := range map[string]struct{ told, add, owed string }{
+// A removed monitor with pending notifications is remembered until they are
+// delivered, also over a restart, and then forgotten.
+func TestQueueForgetsAMonitorOnceAllIsDelivered(t *testing.T) {
+	for name, c := range map[string]struct{ delivered, add, pending string }{
 		"the failure waits":         {"", "fail:1", ""},
 		"the recovery waits":        {"1", "recover:1", "1"},
 		"a reminder waits":          {"1", "repeat:1", ""},
@@ -250,15 +249,15 @@ func TestBacklogForgetsAMonitorOnceAllIsTold(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newQueue(10, 1)
-			if c.told != "" {
-				b.restoreNotified("m", c.told)
+			if c.delivered != "" {
+				b.restoreNotified("m", c.delivered)
 			}
-			for _, n := range notices("m", c.add) {
+			for _, n := range parseAll("m", c.add) {
 				b.add(n, time.Now(), 0)
 			}
 			b.forget("m")
-			if got := b.monitors["m"].notified; got != c.owed {
-				t.Errorf("%q is remembered, want %q", got, c.owed)
+			if got := b.monitors["m"].notified; got != c.pending {
+				t.Errorf("%q is remembered, want %q", got, c.pending)
 			}
 			for len(b.ready) > 0 {
 				for _, th := range b.take(1, false, time.Time{}) {
@@ -269,7 +268,7 @@ func TestBacklogForgetsAMonitorOnceAllIsTold(t *testing.T) {
 			if b.counts.Dropped != 0 || b.monitors["m"] != nil {
 				t.Errorf("a monitor that is no more takes the place of another: %+v", b.counts)
 			}
-			checkBacklog(t, b)
+			checkQueue(t, b)
 		})
 	}
 }
@@ -280,8 +279,8 @@ type failer interface {
 	Errorf(format string, args ...any)
 }
 
-// checkBacklog compares the counts of b with what it holds.
-func checkBacklog(t failer, b *queue) {
+// checkQueue compares the counts of b with its content.
+func checkQueue(t failer, b *queue) {
 	t.Helper()
 	depth, older, ready := 0, 0, 0
 	for _, th := range b.monitors {
@@ -291,7 +290,7 @@ func checkBacklog(t failer, b *queue) {
 			ready++
 		}
 		if len(th.entries) == 0 && th.notified == "" {
-			t.Errorf("an empty thread is kept")
+			t.Errorf("an empty monitor is retained")
 		}
 	}
 	if b.depth != depth || b.olderCount != older || len(b.ready) != ready {
@@ -299,16 +298,15 @@ func checkBacklog(t failer, b *queue) {
 	}
 }
 
-// A receiver that takes and refuses at random hears of each incident in order,
-// of no recovery without its failure, and in the end of the newest state.
-// Faults: T45, I6.
-func TestBacklogSurvivesFaultsInAnyOrder(t *testing.T) {
+// A receiver that accepts and refuses at random gets the incidents in order, no
+// recovery without its failure, and in the end the newest state. Faults: T45, I6.
+func TestQueueSurvivesFaultsInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := newQueue(6, 3)
 		monitors := []string{"a", "b", "c"}
 		seq := map[string]int{}
 		failing := map[string]bool{}
-		heard := map[string][]action.Notification{}
+		received := map[string][]action.Notification{}
 		var added int
 		whole := rapid.Bool().Draw(t, "whole")
 		var inFlight []*monitorQueue
@@ -320,7 +318,7 @@ func TestBacklogSurvivesFaultsInAnyOrder(t *testing.T) {
 			for _, th := range inFlight {
 				if o == outcomeDelivered {
 					for _, e := range th.entries[:th.inFlight] {
-						heard[th.monitor] = append(heard[th.monitor], e.Notification)
+						received[th.monitor] = append(received[th.monitor], e.Notification)
 					}
 				}
 				b.settle(th, o)
@@ -374,13 +372,13 @@ func TestBacklogSurvivesFaultsInAnyOrder(t *testing.T) {
 				refusals = refusals || len(inFlight) > 0
 				tell(outcomeRefused)
 			}
-			checkBacklog(t, b)
+			checkQueue(t, b)
 			bound := 6 + len(monitors)
 			for _, th := range b.monitors {
 				bound += th.held()
 			}
 			if b.olderCount > bound {
-				t.Errorf("%d old notices wait, want at most 6, one a monitor and what is held", b.olderCount)
+				t.Errorf("%d old notifications wait, want at most 6, one a monitor and what is held", b.olderCount)
 			}
 		}
 		tell(outcomeDelivered)
@@ -389,25 +387,25 @@ func TestBacklogSurvivesFaultsInAnyOrder(t *testing.T) {
 			tell(outcomeDelivered)
 		}
 		for _, m := range monitors {
-			checkHeard(t, heard[m])
-			if last := lastWord(heard[m]); !refusals && seq[m] > 0 {
-				want := word(action.Notification{Event: action.Recover, Incident: fmt.Sprint(m, seq[m])})
+			checkOrder(t, received[m])
+			if last := lastEvent(received[m]); !refusals && seq[m] > 0 {
+				want := format(action.Notification{Event: action.Recover, Incident: fmt.Sprint(m, seq[m])})
 				if failing[m] {
-					want = word(action.Notification{Event: action.Fail, Incident: fmt.Sprint(m, seq[m])})
+					want = format(action.Notification{Event: action.Fail, Incident: fmt.Sprint(m, seq[m])})
 				}
 				if last != want {
-					t.Errorf("%s: the last word was %q, want %q", m, last, want)
+					t.Errorf("%s: the last notification was %q, want %q", m, last, want)
 				}
 			}
 		}
 		c := b.counts
 		if sum := c.Delivered + c.Refused + c.Expired + c.Dropped + c.Superseded + c.Suppressed; sum != uint64(added) {
-			t.Errorf("%d notices, but counted %+v", added, c)
+			t.Errorf("%d notifications, but counted %+v", added, c)
 		}
 	})
 }
 
-// inFlightKeys returns the keys of what is being told, sorted.
+// inFlightKeys returns the keys of the notifications in flight, sorted.
 func inFlightKeys(ts []*monitorQueue) (keys []string) {
 	for _, t := range ts {
 		for _, e := range t.entries[:t.inFlight] {
@@ -418,34 +416,33 @@ func inFlightKeys(ts []*monitorQueue) (keys []string) {
 	return keys
 }
 
-// lastWord returns the last failure or recovery heard, reminders counting as
-// failures.
-func lastWord(ns []action.Notification) (last string) {
+// lastEvent returns the last failure or recovery. A reminder counts as a failure.
+func lastEvent(ns []action.Notification) (last string) {
 	for _, n := range ns {
 		switch n.Event {
 		case action.Fail, action.Recover:
-			last = word(n)
+			last = format(n)
 		case action.Repeat:
-			last = word(action.Notification{Event: action.Fail, Incident: n.Incident})
+			last = format(action.Notification{Event: action.Fail, Incident: n.Incident})
 		}
 	}
 	return last
 }
 
-// checkHeard checks the order of what a receiver heard of one monitor.
-func checkHeard(t failer, ns []action.Notification) {
+// checkOrder checks the order of the notifications about one monitor.
+func checkOrder(t failer, ns []action.Notification) {
 	t.Helper()
 	open, over := "", map[string]bool{}
 	for _, n := range ns {
 		switch n.Event {
 		case action.Fail, action.Repeat:
 			if over[n.Incident] {
-				t.Errorf("%s after its end in %q", word(n), words(ns))
+				t.Errorf("%s after its end in %q", format(n), formatAll(ns))
 			}
 			open = n.Incident
 		case action.Recover:
 			if open != n.Incident {
-				t.Errorf("%s without its failure in %q", word(n), words(ns))
+				t.Errorf("%s without its failure in %q", format(n), formatAll(ns))
 			}
 			over[n.Incident] = true
 			open = ""

@@ -8,48 +8,47 @@ import (
 	"github.com/microhq/monitor-srv/action"
 )
 
-// Incident is an open incident of a monitor, as it is written down beside what is
-// pending of it.
+// Incident is an open incident of a monitor.
 type Incident struct {
 	Monitor string `json:"monitor"`
-	// ID is that of every notification of it.
+	// ID is the incident id that its notifications carry.
 	ID       string    `json:"id"`
 	Since    time.Time `json:"since"`
 	Failures int       `json:"failures"`
 	Seq      int64     `json:"seq"`
-	// Absent is since when there is no such monitor, zero if there is one.
+	// Absent is since when no monitor of this name is defined; zero if one is.
 	Absent time.Time `json:"absent,omitzero"`
 }
 
-// Kept is what one run of the program leaves to the next: the open incidents, and
-// what is pending at receivers, all of one moment.
+// Snapshot is what one run of the program passes to the next: the open incidents
+// and the pending notifications of all receivers at one moment.
 type Snapshot struct {
 	Pending   []Pending
 	Incidents []Incident
 }
 
-// Resume takes back what the run before left. It is to be called once, when the
-// receivers of files are there and before Run.
-func (d *Deliverer) Resume(k Snapshot) {
-	open := make(map[string]string, len(k.Incidents))
-	for _, i := range k.Incidents {
+// Resume restores the snapshot of the previous run. Call it once, after the
+// receivers of files were added and before Run.
+func (d *Deliverer) Resume(s Snapshot) {
+	open := make(map[string]string, len(s.Incidents))
+	for _, i := range s.Incidents {
 		open[i.Monitor] = i.ID
 	}
-	for _, b := range k.Pending {
-		// A failure without its incident, in a damaged file, would be remembered for
-		// ever.
-		maps.DeleteFunc(b.Notified, func(monitor, incident string) bool {
-			return open[monitor] != incident && !isPending(b, incident)
+	for _, p := range s.Pending {
+		// In a damaged file a failure may have lost its incident. Nothing would ever
+		// remove it.
+		maps.DeleteFunc(p.Notified, func(monitor, incident string) bool {
+			return open[monitor] != incident && !p.concerns(incident)
 		})
 	}
-	for _, b := range d.Restore(k.Pending) {
-		if len(b.Notifications) > 0 {
-			d.opt.Log.Warn("notifications wait for a receiver that is not defined; after a day they are dropped", "receiver", b.Receiver, "notices", len(b.Notifications))
+	for _, p := range d.Restore(s.Pending) {
+		if len(p.Notifications) > 0 {
+			d.opt.Log.Warn("receiver is not defined: its pending notifications are dropped after a day", "receiver", p.Receiver, "notices", len(p.Notifications))
 		}
 	}
 }
 
-// concerns tells whether a notification of the incident is pending.
-func isPending(b Pending, incident string) bool {
-	return slices.ContainsFunc(b.Notifications, func(n action.Notification) bool { return n.Incident == incident })
+// concerns reports whether a notification about the incident is pending.
+func (p Pending) concerns(incident string) bool {
+	return slices.ContainsFunc(p.Notifications, func(n action.Notification) bool { return n.Incident == incident })
 }

@@ -2,31 +2,31 @@ package delivery
 
 import "time"
 
-// State is how a receiver does, for pages and metrics.
+// ReceiverStatus describes how a receiver is doing, for pages and metrics.
 type ReceiverStatus struct {
 	Receiver string `json:"receiver"`
-	// Depth counts the notices that wait, those being told included.
+	// Depth counts the pending notifications, including those in flight.
 	Depth int `json:"depth"`
-	// InFlight counts the attempts under way.
+	// InFlight counts the attempts in progress.
 	InFlight int `json:"in_flight"`
-	// Attempts counts attempts, Retried those of them that failed and are made
-	// again.
+	// Attempts counts attempts. Retried counts those of them that failed and are
+	// repeated.
 	Attempts uint64 `json:"attempts"`
 	Retried  uint64 `json:"retried"`
 	Counts
-	// Failures counts the attempts that failed since the last that did not.
+	// Failures counts the failed attempts since the last successful one.
 	Failures int `json:"failures"`
 	// LastSuccess and LastFailure are zero if there was none.
 	LastSuccess time.Time `json:"last_success,omitzero"`
 	LastFailure time.Time `json:"last_failure,omitzero"`
 	// LastError is the error of LastFailure: one line without secrets.
 	LastError string `json:"last_error,omitempty"`
-	// Next is when the next attempt begins, if the receiver failed and something
-	// waits.
+	// Next is the time of the next attempt. It is zero unless the receiver failed
+	// and notifications are pending.
 	Next time.Time `json:"next,omitzero"`
 }
 
-// State returns how the receiver does at the moment.
+// Status returns the current status of the receiver.
 func (r *Receiver) Status() ReceiverStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
