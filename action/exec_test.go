@@ -17,7 +17,7 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// The notices that tests send.
+// The notifications that tests send.
 var (
 	testSince = time.Date(2026, 11, 21, 10, 0, 0, 0, time.FixedZone("JST", 9*3600))
 	testFail  = Notification{
@@ -35,7 +35,7 @@ var (
 	}
 )
 
-// seen sends one notice and returns the variables that the program saw.
+// seen sends one notification and returns the variables that the program saw.
 func seen(t *testing.T, n Notification, keys string) map[string]string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "env")
@@ -155,31 +155,16 @@ func TestDebugLogsOutputAndNeverPanics(t *testing.T) {
 // Faults: T46.
 func TestProgramThatNeverEndsIsKilled(t *testing.T) {
 	file, mark := filepath.Join(t.TempDir(), "runs"), fmt.Sprint("TEST_MARK=never-ends-", os.Getpid())
-	a := build(t, "exec", testkit.ShellKeys(testkit.ClingingScript(file))+"env = [\""+mark+"\"]\ntimeout = \"500ms\"")
+	a := build(t, "exec", testkit.ShellKeys(testkit.UnstoppableScript(file))+"env = [\""+mark+"\"]\ntimeout = \"500ms\"")
 	var err error
-	quickest(t, 2*time.Second, func() { err = a.Notify(t.Context(), []Notification{testFail}) })
+	testkit.TakesAtMost(t, 2*time.Second, func() { err = a.Notify(t.Context(), []Notification{testFail}) })
 	if err == nil || !strings.Contains(err.Error(), "killed after") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := os.Stat(file); err != nil {
 		t.Errorf("the program did not get to start others: %v", err)
 	}
-	testkit.Until(t, func() bool { return len(testkit.ProcessesCarrying(t, mark)) == 0 })
-}
-
-// quickest fails the test if do takes longer than it may, three times: on a busy
-// machine one time says little.
-func quickest(t *testing.T, limit time.Duration, do func()) {
-	t.Helper()
-	var took time.Duration
-	for range 3 {
-		begin := time.Now()
-		do()
-		if took = time.Since(begin); took <= limit {
-			return
-		}
-	}
-	t.Errorf("took %v, want at most %v", took, limit)
+	testkit.Until(t, func() bool { return len(testkit.ProcessesWithEnv(t, mark)) == 0 })
 }
 
 func TestExecBackgroundLivesOnAsWithGoma(t *testing.T) {
@@ -188,14 +173,7 @@ func TestExecBackgroundLivesOnAsWithGoma(t *testing.T) {
 	if err := a.Notify(t.Context(), []Notification{testFail}); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Stat(file); err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatal("what the program left in the background did not end")
-		}
-	}
+	testkit.Until(t, func() bool { _, err := os.Stat(file); return err == nil })
 }
 
 // Faults: T46.

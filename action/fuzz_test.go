@@ -12,9 +12,8 @@ import (
 	"github.com/microhq/monitor-srv/text"
 )
 
-// Whatever a notice holds, a mail has one block of our headers, reaches our
-// recipients only, and says what it should.
-// Faults: T48.
+// For any notification, a mail has our headers only, goes to our recipients only, and
+// can be parsed.
 func FuzzMailMessage(f *testing.F) {
 	f.Add("db", "host1", "no answer", "01ABC", "fail", 1.5, int64(0))
 	f.Add("db\r\nBcc: x@y.z", "h\n\nforged", "{{.Host}}\r\n.\r\nMAIL FROM:<x>", "01\r\nX-Evil: 1", "recover", math.NaN(), int64(-1))
@@ -40,59 +39,59 @@ func FuzzMailMessage(f *testing.F) {
 		}
 		for _, a := range actions {
 			for _, ns := range [][]Notification{{n}, {n, testFail, n}} {
-				letters, err := a.messages(ns)
+				messages, err := a.messages(ns)
 				if err != nil {
-					if strings.Contains(err.Error(), errLong.Error()) {
+					if strings.Contains(err.Error(), errTooLong.Error()) {
 						continue
 					}
 					t.Fatal(err)
 				}
-				for _, l := range letters {
-					checkLetter(t, a, l)
+				for _, m := range messages {
+					checkMessage(t, a, m)
 				}
 			}
 		}
 	})
 }
 
-func checkLetter(t *testing.T, a *mailAction, l mailMessage) {
+func checkMessage(t *testing.T, a *mailAction, m mailMessage) {
 	t.Helper()
-	if len(l.to) != 1 || l.to[0].Address != "a@example.org" {
-		t.Fatalf("goes to %v", l.to)
+	if len(m.to) != 1 || m.to[0].Address != "a@example.org" {
+		t.Fatalf("goes to %v", m.to)
 	}
-	for _, c := range strings.ReplaceAll(string(l.data), "\r\n", "") {
+	for _, c := range strings.ReplaceAll(string(m.data), "\r\n", "") {
 		if c == '\r' || c == '\n' {
-			t.Fatalf("a bare line break in %q", l.data)
+			t.Fatalf("a bare line break in %q", m.data)
 		}
 	}
-	m, err := mail.ReadMessage(strings.NewReader(string(l.data)))
+	parsed, err := mail.ReadMessage(strings.NewReader(string(m.data)))
 	if err != nil {
-		t.Fatalf("%v in %q", err, l.data)
+		t.Fatalf("%v in %q", err, m.data)
 	}
 	allowed := []string{
 		"From", "To", "Subject", "Date", "Message-Id", "Mime-Version", "Content-Type", "Content-Transfer-Encoding",
 		"Auto-Submitted", "X-Monitor-Incident", "X-Team",
 	}
-	for name, values := range m.Header {
+	for name, values := range parsed.Header {
 		if !slices.Contains(allowed, name) || len(values) != 1 {
-			t.Fatalf("header %s: %q in %q", name, values, l.data)
+			t.Fatalf("header %s: %q in %q", name, values, m.data)
 		}
 	}
-	to, err := m.Header.AddressList("To")
+	to, err := parsed.Header.AddressList("To")
 	if err != nil || len(to) != 1 || to[0].Address != "a@example.org" {
 		t.Fatalf("got To %v, %v", to, err)
 	}
-	from, err := m.Header.AddressList("From")
+	from, err := parsed.Header.AddressList("From")
 	if err != nil || len(from) != 1 || from[0].Address != a.from.Address {
 		t.Fatalf("got From %v, %v", from, err)
 	}
-	if id := m.Header.Get("Message-Id"); id != "<"+l.id+">" || strings.ContainsAny(l.id, "<> \t") {
+	if id := parsed.Header.Get("Message-Id"); id != "<"+m.id+">" || strings.ContainsAny(m.id, "<> \t") {
 		t.Fatalf("got Message-ID %q", id)
 	}
-	if got := subjectOf(t, m.Header); text.Line(got, 400) != got {
+	if got := subjectOf(t, parsed.Header); text.Line(got, 400) != got {
 		t.Fatalf("got subject %q", got)
 	}
-	if _, err := testkit.ReadBody(m); err != nil {
-		t.Fatalf("%v in %q", err, l.data)
+	if _, err := testkit.ReadBody(parsed); err != nil {
+		t.Fatalf("%v in %q", err, m.data)
 	}
 }

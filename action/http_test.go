@@ -22,7 +22,7 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// hook is a web server that keeps what it is sent.
+// hook is a web server that stores the requests it gets.
 type hook struct {
 	*httptest.Server
 	mu       sync.Mutex // guards all following fields
@@ -30,7 +30,7 @@ type hook struct {
 	bodies   []string
 }
 
-// newHook returns a server that answers with do after it kept the request.
+// newHook starts a server that stores each request and then runs do.
 func newHook(t *testing.T, do http.HandlerFunc) *hook {
 	t.Helper()
 	h := &hook{}
@@ -287,7 +287,7 @@ func TestHostileWebHookServersAreCutOff(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			var err error
-			quickest(t, 1500*time.Millisecond, func() { err = a.Notify(t.Context(), []Notification{testFail}) })
+			testkit.TakesAtMost(t, 1500*time.Millisecond, func() { err = a.Notify(t.Context(), []Notification{testFail}) })
 			if (err == nil) != c.fine {
 				t.Errorf("got %v", err)
 			}

@@ -21,60 +21,60 @@ import (
 const (
 	headerIncident = "X-Monitor-Incident"
 
-	// maxLetter bounds the body of a mail of several notices, in bytes; beyond
-	// it each notice gets one line in place of the user's template.
+	// maxMailBody bounds the body of a mail with several notifications, in bytes.
+	// Beyond it, one line for each notification replaces the user's template.
 	maxMailBody = 1 << 20
-	// maxIncidents is how many incidents the header of a mail names; the body
-	// names all.
+	// maxHeaderIncidents bounds the incidents in the header of a mail; the body lists
+	// all.
 	maxHeaderIncidents = 20
 )
 
-// letter is one mail: who gets it and what it says.
+// mailMessage is one mail and its recipients.
 type mailMessage struct {
-	id   string // Message-ID without its brackets
+	id   string // Message-ID without brackets
 	to   []*mail.Address
 	data []byte
 }
 
-// letters writes the mails of ns: recipients that are to hear the same share
-// one.
+// messages composes the mails for ns. Recipients of the same notifications share a
+// mail.
 func (a *mailAction) messages(ns []Notification) ([]mailMessage, error) {
 	type group struct {
-		to      []*mail.Address
-		notices []Notification
+		to            []*mail.Address
+		notifications []Notification
 	}
 	groups := map[string]*group{}
 	var order []string
 	for _, address := range a.recipients() {
-		var heard []Notification
+		var wanted []Notification
 		key := ""
 		for i, n := range ns {
 			if slices.Contains(a.to[n.Event], address) {
-				heard = append(heard, n)
+				wanted = append(wanted, n)
 				key += fmt.Sprint(i, " ")
 			}
 		}
-		if len(heard) == 0 {
+		if len(wanted) == 0 {
 			continue
 		}
 		if groups[key] == nil {
-			groups[key] = &group{notices: heard}
+			groups[key] = &group{notifications: wanted}
 			order = append(order, key)
 		}
 		groups[key].to = append(groups[key].to, address)
 	}
-	var ls []mailMessage
+	var messages []mailMessage
 	for _, key := range order {
-		l, err := a.message(groups[key].to, groups[key].notices)
+		m, err := a.message(groups[key].to, groups[key].notifications)
 		if err != nil {
 			return nil, err
 		}
-		ls = append(ls, l)
+		messages = append(messages, m)
 	}
-	return ls, nil
+	return messages, nil
 }
 
-// recipients returns everyone who hears of anything, each once.
+// recipients returns the recipients of all events, each once.
 func (a *mailAction) recipients() (all []*mail.Address) {
 	for _, e := range []Event{Init, Fail, Recover} {
 		for _, address := range a.to[e] {
@@ -86,7 +86,7 @@ func (a *mailAction) recipients() (all []*mail.Address) {
 	return all
 }
 
-// letter writes the mail of ns to some recipients.
+// message composes the mail of ns to some recipients.
 func (a *mailAction) message(to []*mail.Address, ns []Notification) (mailMessage, error) {
 	subject, err := a.subjectOf(ns)
 	if err != nil {
@@ -121,7 +121,7 @@ func (a *mailAction) message(to []*mail.Address, ns []Notification) (mailMessage
 	return l, nil
 }
 
-// incidents returns the ids of the incidents of ns, each once, in order.
+// incidents returns the incident ids of ns, each once, in order.
 func incidents(ns []Notification) (ids []string) {
 	seen := map[string]bool{}
 	for _, n := range ns {
@@ -151,7 +151,8 @@ func (a *mailAction) subjectOf(ns []Notification) (string, error) {
 // headerLine returns text as the value of a header.
 func headerLine(s string) string { return escapeEncodedWord(text.Line(s, 250)) }
 
-// plain makes sure that readers do not take text for an encoded word.
+// escapeEncodedWord keeps mail readers from decoding text as an encoded word of RFC
+// 2047.
 func escapeEncodedWord(text string) string { return strings.ReplaceAll(text, "=?", "= ?") }
 
 func (a *mailAction) bodyOf(ns []Notification) (string, error) {
@@ -184,7 +185,7 @@ func (a *mailAction) bodyOfOne(n Notification) (string, error) {
 	return text, nil
 }
 
-// list returns one line for each of several notices.
+// summaryList returns one line for each notification.
 func summaryList(ns []Notification) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s on %s\n\n", countSummary(ns), text.Line(ns[0].Host, 200))
@@ -195,11 +196,11 @@ func summaryList(ns []Notification) string {
 	return b.String()
 }
 
-// plainID is what may stand in a Message-ID as it is.
+// messageIDPattern matches what may be used in a Message-ID unquoted.
 var messageIDPattern = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$`)
 
-// messageID returns the id of a mail of ns: the same for the same notices in any
-// order, whenever and by whomever it is sent for this sender.
+// messageID returns the id of a mail of ns from this sender. It is the same for the
+// same notifications in any order and at any time.
 func (a *mailAction) messageID(ns []Notification) string {
 	_, domain, ok := strings.Cut(a.from.Address, "@")
 	if !ok || !messageIDPattern.MatchString(domain) {

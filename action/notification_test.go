@@ -58,7 +58,7 @@ func TestKeyNamesATransition(t *testing.T) {
 	for _, n := range []Notification{testInit, later, testFail, testRecover, testRepeat, again} {
 		key := n.Key()
 		if seen[key] || key != n.Key() {
-			t.Errorf("key %q is not of one notice only", key)
+			t.Errorf("key %q is not of one notification only", key)
 		}
 		seen[key] = true
 		n.Error, n.Version, n.Host = "other", "other", "other"

@@ -20,35 +20,35 @@ import (
 
 // notifyKeys are the keys of a notify action: the URL in one of three ways.
 type notifyKeys struct {
-	// URL names the service and whom to tell, such as
-	// "slack://hook:TOKEN@webhook" or "ntfy://ntfy.sh/TOPIC".
+	// URL names the service and the destination, such as "slack://hook:TOKEN@webhook"
+	// or "ntfy://ntfy.sh/TOPIC".
 	URL setting.Secret `toml:"url"`
-	// URLFile and URLEnv say where the URL is, in place of it.
+	// URLFile and URLEnv say where the URL is read from instead.
 	URLFile string `toml:"url_file"`
 	URLEnv  string `toml:"url_env"`
 }
 
 const (
-	// maxMessage bounds a message, in bytes: below what the services take
+	// maxMessage bounds a message, in bytes: below the limits of the services
 	// (Discord 2,000 characters, Telegram and Slack more).
 	maxMessage = 1900
-	// maxStuck bounds the calls of the library that outlived their attempt: it
-	// knows no deadline.
+	// maxCalls bounds the concurrent calls of the library, including those that
+	// outlive their attempt: it supports no deadline.
 	maxCalls = 3
 )
 
-// notifyAction tells a chat or push service.
+// notifyAction sends to a chat or push service.
 type notifyAction struct {
 	service string // the scheme of the URL
 	url     string
 	secrets *redactor
-	clients chan *notifyClient // one for each call of the library
-	send    func(s *notifyClient, message string, params types.Params) error
+	clients chan *notifyClient // the free ones of maxCalls
+	send    func(c *notifyClient, message string, params types.Params) error
 }
 
-// outlet is one way to the service, used by one call at a time. It is kept, because
-// some services of the library make an HTTP transport of their own, which holds a
-// connection and is never closed.
+// notifyClient is a client of the service, used by one call at a time. It is reused
+// because some services of the library create an HTTP transport that is never closed
+// and holds a connection.
 type notifyClient struct{ service types.Service }
 
 func newNotify(decode func(any) error, _ Env) (Action, error) {
@@ -75,7 +75,7 @@ func newNotify(decode func(any) error, _ Env) (Action, error) {
 	a.service, _, _ = strings.Cut(strings.ToLower(u.Scheme), "+")
 	a.secrets = secretsOf(u)
 	if a.service == "matrix" {
-		return a, nil // logs in when it is made
+		return a, nil // a login needs the network
 	}
 	if _, err := a.open(); err != nil {
 		return nil, err
@@ -83,8 +83,8 @@ func newNotify(decode func(any) error, _ Env) (Action, error) {
 	return a, nil
 }
 
-// secretsOf returns a redactor of all of a URL but its scheme: each service has
-// another place for its token.
+// secretsOf returns a redactor of every part of a URL but its scheme: each service
+// has its token in another part.
 func secretsOf(u *url.URL) *redactor {
 	list := []string{u.Host, u.Hostname(), u.Path, u.EscapedPath(), u.RawQuery, u.User.String(), u.User.Username(), u.Fragment, u.Opaque}
 	for _, values := range u.Query() {
@@ -97,10 +97,10 @@ func secretsOf(u *url.URL) *redactor {
 	return newRedactor(list...)
 }
 
-// open makes the service of the URL, which does no I/O but for matrix.
+// open creates the service of the URL. It does no I/O except for matrix.
 func (a *notifyAction) open() (types.Service, error) {
 	if a.service == "logger" {
-		return nil, errors.New("url: service \"logger\" tells nobody")
+		return nil, errors.New("url: service \"logger\" notifies nobody")
 	}
 	service, err := new(router.ServiceRouter).NewService(a.service)
 	if err != nil {
@@ -110,7 +110,7 @@ func (a *notifyAction) open() (types.Service, error) {
 	if err == nil && strings.Contains(u.Scheme, "+") {
 		custom, ok := service.(types.CustomURLService)
 		if !ok {
-			return nil, fmt.Errorf("url: service %q takes no URL of another scheme", a.service)
+			return nil, fmt.Errorf("url: service %q supports no URL of another scheme", a.service)
 		}
 		u, err = custom.GetConfigURLFromCustom(u)
 	}
@@ -123,15 +123,15 @@ func (a *notifyAction) open() (types.Service, error) {
 	return service, nil
 }
 
-// Groups tells that one message may list several notices, except where a service
-// keeps incidents itself.
+// Groups reports that one message may hold several notifications, unless the service
+// tracks incidents itself.
 func (a *notifyAction) Groups() bool { return !a.tracksIncidents() }
 
-// tracks reports whether the service knows incidents by our ids.
+// tracksIncidents reports whether the service identifies incidents by our ids.
 func (a *notifyAction) tracksIncidents() bool { return a.service == "pagerduty" }
 
-// pages reports whether every word to the service opens an incident there and
-// wakes somebody, so that a start is none for it.
+// opensIncidents reports whether every message opens an incident and pages somebody.
+// Such services get no Init.
 func (a *notifyAction) opensIncidents() bool {
 	return a.service == "pagerduty" || a.service == "opsgenie"
 }
@@ -139,12 +139,12 @@ func (a *notifyAction) opensIncidents() bool {
 // String names the action by its service.
 func (a *notifyAction) String() string { return "notify by " + a.service }
 
-// Deadline returns how long a service may take.
+// Deadline returns how long an attempt may take.
 func (a *notifyAction) Deadline() time.Duration { return DefaultTimeout }
 
-// Notify sends one message that lists ns. The library knows no context: a call
-// that outlives its attempt is left behind, and after maxStuck of them there
-// are no more attempts until one of them returns.
+// Notify sends one message that lists ns. The library supports no context: a call
+// that outlives its attempt is abandoned, and after maxCalls of them attempts fail
+// until one returns.
 func (a *notifyAction) Notify(ctx context.Context, ns []Notification) error {
 	if len(ns) == 0 {
 		return errNoNotification
@@ -155,22 +155,22 @@ func (a *notifyAction) Notify(ctx context.Context, ns []Notification) error {
 			return nil
 		}
 	}
-	var s *notifyClient
+	var c *notifyClient
 	select {
-	case s = <-a.clients:
+	case c = <-a.clients:
 	default:
-		return fmt.Errorf("notifying by %s: %d earlier attempts still wait for an answer", a.service, maxCalls)
+		return fmt.Errorf("notifying by %s: %d earlier attempts are still waiting for an answer", a.service, maxCalls)
 	}
 	done := make(chan error, 1)
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
-				s.service = nil
+				c.service = nil
 				done <- fmt.Errorf("panic: %T", p)
 			}
-			a.clients <- s
+			a.clients <- c
 		}()
-		done <- a.send(s, message(ns), a.params(ns[0]))
+		done <- a.send(c, message(ns), a.params(ns[0]))
 	}()
 	select {
 	case err := <-done:
@@ -183,18 +183,18 @@ func (a *notifyAction) Notify(ctx context.Context, ns []Notification) error {
 	}
 }
 
-// call sends a message by an outlet.
-func (a *notifyAction) call(s *notifyClient, message string, params types.Params) error {
-	if s.service == nil {
+// call sends a message by a client.
+func (a *notifyAction) call(c *notifyClient, message string, params types.Params) error {
+	if c.service == nil {
 		service, err := a.open()
 		if err != nil {
 			return err
 		}
-		s.service = service
+		c.service = service
 	}
-	err := s.service.Send(message, &params)
+	err := c.service.Send(message, &params)
 	if err != nil && a.service == "matrix" {
-		s.service = nil // logs in anew: what it was refused for may be its session
+		c.service = nil // the session may have ended: log in again
 	}
 	return err
 }
@@ -211,7 +211,7 @@ func (a *notifyAction) params(n Notification) types.Params {
 	return params
 }
 
-// judge makes an error permanent if it is an answer that will not change, and
+// classify makes an error permanent if a retry would get the same answer, and
 // unreachable if no connection was made.
 func classify(err error) error {
 	var answer jsonclient.Error
@@ -226,13 +226,13 @@ func classify(err error) error {
 	return err
 }
 
-// message returns ns as a message: failures first, so that they are told even if
-// not all fits.
+// message formats ns as one message, failures first, so that they are sent even if
+// not all notifications fit.
 func message(ns []Notification) string {
 	if len(ns) == 1 {
 		return fmt.Sprintf("%s (on %s)", summary(ns[0]), text.Line(ns[0].Host, 200))
 	}
-	text, told := fmt.Sprintf("%s on %s", countSummary(ns), text.Line(ns[0].Host, 200)), 0
+	text, listed := fmt.Sprintf("%s on %s", countSummary(ns), text.Line(ns[0].Host, 200)), 0
 	for _, event := range []Event{Fail, Repeat, Recover, Init} {
 		for _, n := range ns {
 			if n.Event != event {
@@ -240,10 +240,10 @@ func message(ns []Notification) string {
 			}
 			next := "\n" + summary(n)
 			if len(text)+len(next) > maxMessage {
-				return text + fmt.Sprintf("\n... and %d more", len(ns)-told)
+				return text + fmt.Sprintf("\n... and %d more", len(ns)-listed)
 			}
 			text += next
-			told++
+			listed++
 		}
 	}
 	return text

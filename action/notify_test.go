@@ -119,7 +119,7 @@ func TestNotifyGivesUpOnASilentService(t *testing.T) {
 			t.Errorf("got %v after %v, want an end at the deadline", err, time.Since(begin))
 		}
 	}
-	if err := r(); err == nil || !strings.Contains(err.Error(), "3 earlier attempts still wait") {
+	if err := r(); err == nil || !strings.Contains(err.Error(), "3 earlier attempts are still waiting") {
 		t.Errorf("got %v, want no further attempt", err)
 	}
 	close(release)
@@ -150,7 +150,7 @@ func TestNotifyKeepsIncidentsOfPagerDuty(t *testing.T) {
 	}
 }
 
-// A start, which has no end, would be an incident that stays open for ever.
+// An Init has no end, so it would open an incident that never closes.
 func TestNotifyPagesNobodyForAStart(t *testing.T) {
 	for _, url := range []string{"pagerduty:///eb243592faa24ba2a5511afdf565c889", "opsgenie://api.opsgenie.com/eb243592-faa2-4ba2-a551q-1afdf565c889"} {
 		a := build(t, "notify", fmt.Sprintf("url = %q", url)).(*notifyAction)
@@ -208,8 +208,8 @@ func TestPublishSendsTheNoticeAsAnEvent(t *testing.T) {
 	}
 }
 
-// Some services of the library open a connection of their own for each message if
-// they are made anew.
+// Some services of the library open a new connection for each message unless they are
+// reused.
 func TestNotifyKeepsItsConnections(t *testing.T) {
 	h := newHook(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"id": "1"}`) })
 	a := build(t, "notify", fmt.Sprintf("url = \"ntfy://%s/topic?scheme=http\"", strings.TrimPrefix(h.URL, "http://")))

@@ -12,10 +12,10 @@ import (
 	"github.com/microhq/monitor-srv/text"
 )
 
-// maxText bounds what one template makes of one notice, in bytes.
+// maxRendered bounds the output of one template for one notification, in bytes.
 const maxRendered = 64 << 10
 
-// stamp is a time that prints as RFC 3339 in UTC.
+// timestamp is a time that prints as RFC 3339 in UTC.
 type timestamp struct{ time.Time }
 
 func (s timestamp) String() string {
@@ -25,8 +25,8 @@ func (s timestamp) String() string {
 	return s.UTC().Format(time.RFC3339)
 }
 
-// templateData is what a template sees: values, and nothing that could do
-// something. The first seven fields are goma's.
+// templateData is what a template sees: values only, without methods that have
+// effects. The first seven fields are goma's.
 type templateData struct {
 	Monitor  string
 	Host     string
@@ -54,8 +54,8 @@ func newTemplateData(n Notification) templateData {
 	}
 }
 
-// parseTemplate reads the template of a key and tries it, so that a field that
-// does not exist is found when the definition is read.
+// parseTemplate parses the template of a key and renders it once, so that an unknown
+// field is an error when the definition is loaded.
 func parseTemplate(key, text string) (*template.Template, error) {
 	funcs := template.FuncMap{"json": toJSON}
 	t, err := template.New(key).Funcs(funcs).Option("missingkey=zero").Parse(text)
@@ -68,7 +68,7 @@ func parseTemplate(key, text string) (*template.Template, error) {
 	return t, nil
 }
 
-// toJSON returns v as JSON, for bodies that are.
+// toJSON is the template function json.
 func toJSON(v any) (string, error) {
 	if s, ok := v.(timestamp); ok {
 		v = s.String()
@@ -85,51 +85,51 @@ func render(t *template.Template, n Notification) (string, error) {
 	return b.String(), nil
 }
 
-// limitedBuffer takes maxText bytes and then fails.
+// limitedBuffer accepts maxRendered bytes and then fails.
 type limitedBuffer struct{ bytes.Buffer }
 
-var errLong = fmt.Errorf("longer than %d bytes", maxRendered)
+var errTooLong = fmt.Errorf("the output is longer than %d bytes", maxRendered)
 
 func (b *limitedBuffer) Write(p []byte) (int, error) {
 	if b.Len()+len(p) > maxRendered {
-		return 0, errLong
+		return 0, errTooLong
 	}
 	return b.Buffer.Write(p)
 }
 
-// summary returns a notice as one line for people, without its host.
+// summary returns a notification as one line of text, without its host.
 func summary(n Notification) string {
 	name := text.Line(n.Monitor, 200)
-	var says string
+	var line string
 	switch n.Event {
 	case Recover:
-		says = fmt.Sprintf("RECOVERED %s after %v", name, n.Duration.Round(time.Second))
+		line = fmt.Sprintf("RECOVERED %s after %v", name, n.Duration.Round(time.Second))
 	case Init:
-		says = fmt.Sprintf("STARTED %s", name)
+		line = fmt.Sprintf("STARTED %s", name)
 	case Repeat:
-		says = fmt.Sprintf("STILL FAILING %s: %s", name, failureReason(n))
+		line = fmt.Sprintf("STILL FAILING %s: %s", name, failureReason(n))
 	default:
-		says = fmt.Sprintf("FAILED %s: %s", name, failureReason(n))
+		line = fmt.Sprintf("FAILED %s: %s", name, failureReason(n))
 	}
 	if n.Incident != "" {
-		says += " [" + text.Line(n.Incident, 100) + "]"
+		line += " [" + text.Line(n.Incident, 100) + "]"
 	}
-	return says
+	return line
 }
 
-// cause returns what a failure is about.
+// failureReason returns the error or the value, and since when it fails.
 func failureReason(n Notification) string {
-	says := "value " + n.value()
+	line := "value " + n.value()
 	if n.Error != "" {
-		says = text.Line(n.Error, 300)
+		line = text.Line(n.Error, 300)
 	}
 	if !n.Since.IsZero() {
-		says += " since " + timestamp{n.Since}.String()
+		line += " since " + timestamp{n.Since}.String()
 	}
-	return says
+	return line
 }
 
-// counts returns how many notices there are of each event, for people.
+// countSummary returns how many notifications there are of each event, as text.
 func countSummary(ns []Notification) string {
 	var failed, recovered, repeated, started int
 	for _, n := range ns {
@@ -156,4 +156,4 @@ func countSummary(ns []Notification) string {
 	return strings.Join(parts, ", ")
 }
 
-var errNoNotification = errors.New("no notice given")
+var errNoNotification = errors.New("no notification given")

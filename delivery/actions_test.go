@@ -16,7 +16,7 @@ import (
 func TestOtherReceiversAreNotifiedWhileAProgramHangsOrCrashes(t *testing.T) {
 	file, mark := filepath.Join(t.TempDir(), "runs"), fmt.Sprint("TEST_MARK=hangs-", os.Getpid())
 	d, stop := deliver(t, Options{Stop: 100 * time.Millisecond})
-	hangs := d.Add("hangs", makeAction(t, "exec", testkit.ShellKeys(testkit.ClingingScript(file))+"env = [\""+mark+"\"]"))
+	hangs := d.Add("hangs", makeAction(t, "exec", testkit.ShellKeys(testkit.UnstoppableScript(file))+"env = [\""+mark+"\"]"))
 	crashes := d.Add("crashes", makeAction(t, "exec", testkit.ShellKeys("kill -SEGV $$")))
 	well := d.Add("well", makeAction(t, "exec", "command = \"true\""))
 	hangs.Enqueue(sampleFail)
@@ -31,18 +31,18 @@ func TestOtherReceiversAreNotifiedWhileAProgramHangsOrCrashes(t *testing.T) {
 	if s := crashes.Status(); !strings.Contains(s.LastError, "signal 11") {
 		t.Errorf("got %+v, want the signal that ended the program", s)
 	}
-	if n := len(testkit.ProcessesCarrying(t, mark)); n < 4 || hangs.Status().Delivered != 0 {
+	if n := len(testkit.ProcessesWithEnv(t, mark)); n < 4 || hangs.Status().Delivered != 0 {
 		t.Errorf("%d processes hang, want 4 at least; %+v", n, hangs.Status())
 	}
 	if _, err := stop(); err != nil {
 		t.Log(err) // the killed program
 	}
-	testkit.Until(t, func() bool { return len(testkit.ProcessesCarrying(t, mark)) == 0 })
+	testkit.Until(t, func() bool { return len(testkit.ProcessesWithEnv(t, mark)) == 0 })
 }
 
 // Faults: T43.
 func TestOneMailPerIncidentAfterTheServerReturns(t *testing.T) {
-	for _, stage := range testkit.Stages {
+	for _, stage := range testkit.SMTPStages {
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
 			s := testkit.NewBadSMTPServer(t, stage, "hang", "AUTH PLAIN")
@@ -51,10 +51,10 @@ func TestOneMailPerIncidentAfterTheServerReturns(t *testing.T) {
 			r := d.Add("mail", a)
 			r.Enqueue(sampleFail)
 			testkit.Until(t, func() bool { return r.Status().Failures >= 2 })
-			early := s.Taken()
+			early := s.Received()
 			s.Heal()
 			testkit.Until(t, func() bool { return r.Status().Delivered == 1 })
-			mails := s.Taken()
+			mails := s.Received()
 			if want := len(early) + 1; len(mails) > want || (stage != "." && len(mails) != 1) {
 				t.Errorf("%d mails, of which %d before the server healed", len(mails), len(early))
 			}
@@ -76,7 +76,7 @@ func TestMailQueueOfTwoThousandIsDelivered(t *testing.T) {
 		r.Enqueue(action.Notification{Monitor: fmt.Sprint("m", i), Host: "host1", Event: action.Fail, Incident: fmt.Sprint("INC", i), Time: time.Now()})
 	}
 	testkit.Until(t, func() bool { return r.Status().Delivered == 2000 })
-	mails := box.Taken()
+	mails := box.Received()
 	if len(mails) > 2 {
 		t.Errorf("%d mails, want at most 2", len(mails))
 	}

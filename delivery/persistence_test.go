@@ -205,15 +205,15 @@ func TestRetryAfterDataSendsTheSameMail(t *testing.T) {
 	for i := range 3 {
 		r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint("INC", i)))
 	}
-	testkit.Until(t, func() bool { return len(s.Taken()) >= 2 })
+	testkit.Until(t, func() bool { return len(s.Received()) >= 2 })
 	for i := range 3 {
 		r.Enqueue(recovery(fmt.Sprint("m", i), fmt.Sprint("INC", i)))
 	}
-	testkit.Until(t, func() bool { return len(s.Taken()) >= 4 })
+	testkit.Until(t, func() bool { return len(s.Received()) >= 4 })
 	s.Heal()
 	testkit.Until(t, func() bool { return r.Status().Delivered == 6 })
 	texts := map[string]string{}
-	for _, m := range s.Taken() {
+	for _, m := range s.Received() {
 		_, id, _ := strings.Cut(m, "Message-ID: ")
 		id, _, _ = strings.Cut(id, "\r\n")
 		if before, ok := texts[id]; ok && before != m {

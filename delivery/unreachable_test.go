@@ -90,7 +90,7 @@ var fastRetries = Options{MinBackoff: 20 * time.Millisecond, MaxBackoff: 50 * ti
 // A mail server is down, or asks to retry later at some stage, while several monitors
 // fail. Once it works, each failure is in one mail. Faults: T43.
 func TestReturningMailServerGetsEachIncidentOnce(t *testing.T) {
-	for _, stage := range append([]string{"connect"}, testkit.Stages...) {
+	for _, stage := range append([]string{"connect"}, testkit.SMTPStages...) {
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
 			if stage == "EHLO" {
@@ -113,11 +113,11 @@ func TestReturningMailServerGetsEachIncidentOnce(t *testing.T) {
 			if stage != "EHLO" {
 				testkit.Until(t, func() bool { return r.Status().Failures >= 3 })
 			}
-			early := len(s.Taken())
+			early := len(s.Received())
 			heal()
 			testkit.Until(t, func() bool { return r.Status().Delivered == open })
 			count := map[string]int{}
-			for _, m := range s.Taken()[early:] {
+			for _, m := range s.Received()[early:] {
 				for i := range open {
 					if id := fmt.Sprint("INC", i); strings.Contains(m, id) {
 						count[id]++
@@ -141,7 +141,7 @@ func values(m map[string]int) (vs []int) {
 
 // The server answers 554 at each stage. Faults: T43.
 func TestPermanentRefusalIsCountedAndNotRetried(t *testing.T) {
-	for _, stage := range testkit.Stages {
+	for _, stage := range testkit.SMTPStages {
 		if stage == "EHLO" {
 			continue // it goes on with HELO
 		}
@@ -158,7 +158,7 @@ func TestPermanentRefusalIsCountedAndNotRetried(t *testing.T) {
 			other.Monitor, other.Incident = "other", "02DEF"
 			r.Enqueue(other)
 			testkit.Until(t, func() bool { return r.Status().Delivered == 1 })
-			mails := s.Taken()
+			mails := s.Received()
 			if st := r.Status(); st.Attempts != 2 || st.Retried != 0 || strings.Contains(mails[len(mails)-1], "01ABC") {
 				t.Errorf("got %+v, and last\n%s", st, mails[len(mails)-1])
 			}
@@ -176,14 +176,14 @@ func TestStrippedSTARTTLSSendsNothingInClearText(t *testing.T) {
 	r.Enqueue(sampleFail)
 	testkit.Until(t, func() bool { return r.Status().Retried >= 3 })
 	s.Mu.Lock()
-	if len(s.Mails) != 0 || len(s.Login) != 0 {
-		t.Errorf("in the clear %q was sent, and %q", s.Login, s.Mails)
+	if len(s.Mails) != 0 || len(s.Logins) != 0 {
+		t.Errorf("in the clear %q was sent, and %q", s.Logins, s.Mails)
 	}
 	s.Mu.Unlock()
 	box := testkit.NewMailbox(t, "starttls")
-	d.Add("mail", makeAction(t, "mail", testkit.MailKeys(box.Addr, keys+fmt.Sprintf("ca_file = %q", box.CaFile))))
+	d.Add("mail", makeAction(t, "mail", testkit.MailKeys(box.Addr, keys+fmt.Sprintf("ca_file = %q", box.CAFile))))
 	testkit.Until(t, func() bool { return r.Status().Delivered == 1 })
-	if mails := box.Taken(); len(mails) != 1 || !mails[0].TLS {
+	if mails := box.Received(); len(mails) != 1 || !mails[0].TLS {
 		t.Errorf("got %+v", mails)
 	}
 }
