@@ -137,7 +137,7 @@ func (f *fleet) Checks(ctx context.Context, service, check, node string) ([]prob
 			reported, silent = c.Reported, true
 		}
 		checks = append(checks, probe.Check{
-			Node: c.GetService().GetId(), Status: checkStatus(reported), Age: age(c.Received), Silent: silent, Error: c.Error,
+			Node: c.GetService().GetId(), Status: checkStatus(reported), Age: age(c.Received), Stale: silent, Error: c.Error,
 		})
 	}
 	return checks, err

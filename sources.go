@@ -103,7 +103,7 @@ func (s eventSource) Checks(_ context.Context, service, check, node string) ([]p
 		}
 		silent := c.Missing || c.Status != c.Reported
 		checks = append(checks, probe.Check{
-			Node: c.Node, Status: checkStatus(c.Reported), Age: c.Age, Silent: silent, Error: c.Proto().Error,
+			Node: c.Node, Status: checkStatus(c.Reported), Age: c.Age, Stale: silent, Error: c.Proto().Error,
 		})
 	}
 	return checks, err
@@ -140,7 +140,7 @@ func (s statsSource) Stats(_ context.Context, service string) ([]probe.NodeStats
 func nodeStats(p *healthpb.Stats, node string, age, interval time.Duration) probe.NodeStats {
 	cpu, run, disk := p.GetCpu(), p.GetRuntime(), p.GetDisk()
 	out := probe.NodeStats{
-		Node: node, Age: age, Silent: age > interval+max(interval/2, 2*time.Second),
+		Node: node, Age: age, Stale: age > interval+max(interval/2, 2*time.Second),
 		MaxRSS: p.GetMemory().GetMaxRss(), InBlock: disk.GetInBlock(), OuBlock: disk.GetOuBlock(),
 		NumThreads: run.GetNumThreads(), HeapTotal: run.GetHeapTotal(), HeapInUse: run.GetHeapInUse(),
 		UserTime: cpu.GetUserTime(), SystemTime: cpu.GetSystemTime(),

@@ -135,9 +135,9 @@ func TestHTTPKeysAreChecked(t *testing.T) {
 	const u = `url = "http://h.example/"` + "\n"
 	for text, want := range map[string]string{
 		"":                                           "url: this key is required",
-		`url = "h.example"`:                          "url: not a URL",
-		`url = "ftp://h.example/"`:                   "url: not a URL",
-		`url = "http://user:pa ss@h.example/%"`:      "url: not a URL",
+		`url = "h.example"`:                          "url: not an http or https URL",
+		`url = "ftp://h.example/"`:                   "url: not an http or https URL",
+		`url = "http://user:pa ss@h.example/%"`:      "url: not an http or https URL",
 		`url = "http://127.1/"`:                      `host "127.1"`,
 		u + `measure = "age"`:                        `measure: "age" is unknown`,
 		u + `measure = "cert_days"`:                  "measure: cert_days needs",

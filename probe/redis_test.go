@@ -74,10 +74,10 @@ func TestRedisVillains(t *testing.T) {
 	for text, want := range map[string]string{
 		"$4000000000\r\n":                "larger than 64 KiB",
 		"$9223372036854775807\r\n":       "larger than 64 KiB",
-		"$99999999999999999999\r\n":      "not one of Redis",
+		"$99999999999999999999\r\n":      "not a Redis reply",
 		"$-1\r\n":                        "nil",
-		"HTTP/1.1 400\r\n":               "not one of Redis",
-		"\r\n":                           "not one of Redis",
+		"HTTP/1.1 400\r\n":               "not a Redis reply",
+		"\r\n":                           "not a Redis reply",
 		"+" + strings.Repeat("x", 1<<20): "larger than 64 KiB",
 		"-ERR " + strings.Repeat("y", 999) + "\r\n": "the server answered",
 	} {

@@ -91,7 +91,7 @@ func TestMySQLProbeAgainstMariaDB(t *testing.T) {
 	})
 	t.Run("a server that cannot end a query", func(t *testing.T) {
 		p := sqlProbeOf(t, "mysql", dsn, "SELECT 100 FROM (SELECT SLEEP(10)) AS sub")
-		p.(*bounded).kind.(*mysqlProbe).limits = limitNone
+		p.(*checkedProbe).kind.(*mysqlProbe).limits = limitNone
 		timesOut(t, p)
 		left := sqlProbeOf(t, "mysql", dsn, running)
 		eventually(t, 2*time.Second, "the query is ended", func() bool { return ok(t, left).Value == 0 })

@@ -47,7 +47,7 @@ func TestTCPConversation(t *testing.T) {
 	}
 	ok(t, tcpProbeOf(t, mail, `expect = "^220 "`))
 	ok(t, tcpProbeOf(t, mail, `send = "EHLO me\r\nQUIT\r\n"`, `expect = "221 bye"`))
-	fails(t, tcpProbeOf(t, mail, `send = "QUIT\r\n"`, `expect = "554"`), `received "220 mail.example ESMTP" and the end, want "554"`)
+	fails(t, tcpProbeOf(t, mail, `send = "QUIT\r\n"`, `expect = "554"`), `received "220 mail.example ESMTP" before the connection was closed, want "554"`)
 	err := timesOut(t, tcpProbeOf(t, mail, `expect = "554"`))
 	if !strings.Contains(err.Error(), `received "220 mail.example ESMTP", want "554"`) {
 		t.Errorf("error %q, want what was received", err)

@@ -69,14 +69,14 @@ func TestPrintable(t *testing.T) {
 }
 
 func TestHideKeepsTheKindOfError(t *testing.T) {
-	err := hide(fmt.Errorf("as %s%%40x: %w", "canary", context.DeadlineExceeded), "canary@x", "", "as")
+	err := redact(fmt.Errorf("as %s%%40x: %w", "canary", context.DeadlineExceeded), "canary@x", "", "as")
 	if got := err.Error(); got != "as <secret>: context deadline exceeded" {
 		t.Errorf("error %q", got)
 	}
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Error("the kind of error is lost")
 	}
-	if hide(nil, "x") != nil {
+	if redact(nil, "x") != nil {
 		t.Error("an error was made of none")
 	}
 }
