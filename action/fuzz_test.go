@@ -14,6 +14,7 @@ import (
 
 // For any notification, a mail has our headers only, goes to our recipients only, and
 // can be parsed.
+// Faults: T48.
 func FuzzMailMessage(f *testing.F) {
 	f.Add("db", "host1", "no answer", "01ABC", "fail", 1.5, int64(0))
 	f.Add("db\r\nBcc: x@y.z", "h\n\nforged", "{{.Host}}\r\n.\r\nMAIL FROM:<x>", "01\r\nX-Evil: 1", "recover", math.NaN(), int64(-1))

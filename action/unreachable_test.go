@@ -12,7 +12,8 @@ import (
 )
 
 // Attempts fail at each point. Only those that cannot have been delivered are
-// Unreachable. Faults: T43.
+// Unreachable.
+// Faults: T43.
 func TestOnlyReceiversThatGotNothingAreUnreachable(t *testing.T) {
 	closed, _ := testkit.RefusingAddress(t)
 	silent := testkit.ServeConns(t, func(c net.Conn) { testkit.ReadHTTPRequest(c) })
@@ -46,7 +47,8 @@ func TestOnlyReceiversThatGotNothingAreUnreachable(t *testing.T) {
 }
 
 // The connection breaks after one of two mails was accepted. Its recipient must get
-// no second copy, so the error is not Unreachable. Faults: T43.
+// no second copy, so the error is not Unreachable.
+// Faults: T43.
 func TestMailAcceptedByOneOfTwoIsNotUnreachable(t *testing.T) {
 	s := testkit.NewBadSMTPServer(t, "MAIL", "drop")
 	s.FailAfter = 1

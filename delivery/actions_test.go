@@ -90,7 +90,8 @@ func TestMailQueueOfTwoThousandIsDelivered(t *testing.T) {
 	}
 }
 
-// No secret of any key appears in errors, logs or the status. Faults: G28, T44, I10.
+// No secret of any key appears in errors, logs or the status.
+// Faults: G28, T44, I10.
 func TestSecretsOfActionsAppearNowhere(t *testing.T) {
 	const canary = "canary-5ecret"
 	refused := "127.0.0.1:1"

@@ -9,7 +9,8 @@ import (
 )
 
 // Any file with correct checksums is read without a panic. What was read can be
-// written and read again. Faults: T21.
+// written and read again.
+// Faults: T21.
 func FuzzLedger(f *testing.F) {
 	whole, err := encodeSnapshot(snapshotOf(4))
 	if err != nil {

@@ -64,7 +64,8 @@ func numberOf(t *testing.T, k Snapshot) int {
 }
 
 // The process is killed at each step of a write: the next one reads either the old or
-// the new snapshot. Faults: T22.
+// the new snapshot.
+// Faults: T22.
 func TestLedgerSurvivesAKillAtEveryStep(t *testing.T) {
 	for cut := 1; ; cut++ {
 		d := testkit.NewMemDisk()
@@ -87,7 +88,8 @@ func TestLedgerSurvivesAKillAtEveryStep(t *testing.T) {
 }
 
 // The power fails at a random step: a successful write is never lost, and no write is
-// read in part. Faults: T23.
+// read in part.
+// Faults: T23.
 func TestPowerFailureLosesNoPendingNotification(t *testing.T) {
 	for seed := range uint64(2000) {
 		random := rand.New(rand.NewPCG(seed, 1))
@@ -146,7 +148,8 @@ func contains[T any](list []T, v T) bool {
 }
 
 // Every bit is flipped, the file is cut at every byte, and random bytes are changed:
-// all that is read was written, and an error reports what is missing. Faults: T21.
+// all that is read was written, and an error reports what is missing.
+// Faults: T21.
 func TestDamagedLedgerIsNeverMisread(t *testing.T) {
 	want := snapshotOf(4)
 	whole, err := encodeSnapshot(want)
@@ -205,7 +208,8 @@ func TestDamagedLedgerIsNeverMisread(t *testing.T) {
 }
 
 // Repeated starts with damaged files read all intact records, log what is lost, and
-// retain three damaged files. Faults: T21.
+// retain three damaged files.
+// Faults: T21.
 func TestDamagedLedgersAreSetAside(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, ledgerName)
@@ -266,7 +270,8 @@ func runLedger(t *testing.T, d state.Disk, log *slog.Logger) *Ledger {
 }
 
 // With a disk whose fsync takes 2 s, as on NFS, the first notification waits for a
-// second and the others not at all, until the disk is fast again. Faults: T24.
+// second and the others not at all, until the disk is fast again.
+// Faults: T24.
 func TestSlowDiskDelaysANotificationByASecondAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
@@ -309,7 +314,8 @@ func TestSlowDiskDelaysANotificationByASecondAtMost(t *testing.T) {
 }
 
 // While the disk is full, nobody waits for it and the file stays as it is. The next
-// write succeeds once there is space. Faults: T20.
+// write succeeds once there is space.
+// Faults: T20.
 func TestFullDiskDelaysNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
@@ -353,7 +359,8 @@ func TestFullDiskDelaysNothing(t *testing.T) {
 	})
 }
 
-// The ledger is on a real file system that is full. Faults: T20.
+// The ledger is on a real file system that is full.
+// Faults: T20.
 func TestLedgerSurvivesAFullTmpfs(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: a full disk; only root may mount one")
@@ -430,7 +437,8 @@ func TestLedgerStopsWithItsLastState(t *testing.T) {
 }
 
 // Run is stopped during a write, after another change: the last write has that
-// change. Faults: G14.
+// change.
+// Faults: G14.
 func TestLedgerWritesItsLastStateAtAStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := testkit.NewMemDisk()

@@ -82,7 +82,8 @@ func keys(ns []action.Notification) (all []string) {
 	return all
 }
 
-// Every notification is persisted before it is sent. Faults: T49.
+// Every notification is persisted before it is sent.
+// Faults: T49.
 func TestNothingIsSentBeforeItIsPersisted(t *testing.T) {
 	for _, group := range []bool{false, true} {
 		t.Run(fmt.Sprint("group ", group), func(t *testing.T) {
@@ -196,7 +197,8 @@ func TestGroupKeepsItsKeyAfterAKill(t *testing.T) {
 }
 
 // A real SMTP server gets the whole mail and never answers. The retry sends the same
-// mail; later failures go into another one. Faults: T43.
+// mail; later failures go into another one.
+// Faults: T43.
 func TestRetryAfterDataSendsTheSameMail(t *testing.T) {
 	s := testkit.NewBadSMTPServer(t, ".", "hang")
 	a := actionWithDeadline{makeAction(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nfail_to = [\"b@example.org\"]")), 200 * time.Millisecond}
@@ -232,7 +234,8 @@ func TestRetryAfterDataSendsTheSameMail(t *testing.T) {
 }
 
 // A stop while a frozen group fails makes one attempt and returns, with more
-// notifications pending behind the group. Faults: G14.
+// notifications pending behind the group.
+// Faults: G14.
 func TestStopBehindAFrozenGroupEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(true, failUntil(time.Hour))
@@ -254,7 +257,8 @@ func TestStopBehindAFrozenGroupEnds(t *testing.T) {
 }
 
 // A group that may have been delivered stays frozen when a retry finds the receiver
-// unreachable. Faults: T43.
+// unreachable.
+// Faults: T43.
 func TestFrozenGroupStaysFrozenAfterAMissedRetry(t *testing.T) {
 	b := newQueue(10, 10)
 	b.add(parseAll("m", "fail:1")[0], time.Now(), 0)
@@ -307,7 +311,8 @@ func TestNotificationsOfAnAbsentReceiverAreRetainedForADay(t *testing.T) {
 }
 
 // Adding a receiver with restored notifications counts as a change, so that a
-// snapshot made meanwhile is replaced. Faults: T49.
+// snapshot made meanwhile is replaced.
+// Faults: T49.
 func TestAddedReceiverCountsAsAChange(t *testing.T) {
 	k := &persister{}
 	d := NewDeliverer(Options{Persister: k})

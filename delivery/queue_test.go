@@ -299,7 +299,8 @@ func checkQueue(t failer, b *queue) {
 }
 
 // A receiver that accepts and refuses at random gets the incidents in order, no
-// recovery without its failure, and in the end the newest state. Faults: T45, I6.
+// recovery without its failure, and in the end the newest state.
+// Faults: T45, I6.
 func TestQueueSurvivesFaultsInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := newQueue(6, 3)

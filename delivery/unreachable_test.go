@@ -16,7 +16,8 @@ import (
 
 // A receiver is unreachable for up to a day: connections are refused, or hang for the
 // whole deadline of an attempt. Whenever it returns, it is notified within a minute,
-// once. Faults: T43.
+// once.
+// Faults: T43.
 func TestReturningReceiverIsNotifiedWithinAMinute(t *testing.T) {
 	for name, hang := range map[string]time.Duration{"refused": 0, "times out": action.DefaultTimeout} {
 		for _, group := range []bool{false, true} {
@@ -88,7 +89,8 @@ func TestReceiversThatAnswerKeepTheLongBackoff(t *testing.T) {
 var fastRetries = Options{MinBackoff: 20 * time.Millisecond, MaxBackoff: 50 * time.Millisecond, Window: 50 * time.Millisecond}
 
 // A mail server is down, or asks to retry later at some stage, while several monitors
-// fail. Once it works, each failure is in one mail. Faults: T43.
+// fail. Once it works, each failure is in one mail.
+// Faults: T43.
 func TestReturningMailServerGetsEachIncidentOnce(t *testing.T) {
 	for _, stage := range append([]string{"connect"}, testkit.SMTPStages...) {
 		t.Run(stage, func(t *testing.T) {
@@ -139,7 +141,8 @@ func values(m map[string]int) (vs []int) {
 	return vs
 }
 
-// The server answers 554 at each stage. Faults: T43.
+// The server answers 554 at each stage.
+// Faults: T43.
 func TestPermanentRefusalIsCountedAndNotRetried(t *testing.T) {
 	for _, stage := range testkit.SMTPStages {
 		if stage == "EHLO" {
@@ -167,7 +170,8 @@ func TestPermanentRefusalIsCountedAndNotRetried(t *testing.T) {
 }
 
 // An attacker removes STARTTLS from the offer: nothing is sent unencrypted, and
-// everything once it is offered again. Faults: T43.
+// everything once it is offered again.
+// Faults: T43.
 func TestStrippedSTARTTLSSendsNothingInClearText(t *testing.T) {
 	s := testkit.NewBadSMTPServer(t, "", "", "AUTH PLAIN")
 	const keys = "to = [\"a@example.org\"]\ntls = \"starttls\"\nuser = \"user\"\npassword = \"s3cret-password\"\n"
@@ -190,7 +194,8 @@ func TestStrippedSTARTTLSSendsNothingInClearText(t *testing.T) {
 
 // A receiver is down for hours while a few monitors flap: the queue stays bounded,
 // drops are counted, and in the end the newest state of each is delivered, and no
-// recovery without its failure. Faults: T45.
+// recovery without its failure.
+// Faults: T45.
 func TestReceiverQueueIsBounded(t *testing.T) {
 	for _, group := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -238,7 +243,8 @@ func TestReceiverQueueIsBounded(t *testing.T) {
 }
 
 // A receiver that groups fails in every way: it gets all notifications once, in
-// messages at least 10 s apart. Faults: T47.
+// messages at least 10 s apart.
+// Faults: T47.
 func TestGroupsAreSpacedThroughFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(true, func(ctx context.Context, n int, _ []action.Notification) error {
@@ -278,8 +284,8 @@ func TestGroupsAreSpacedThroughFaults(t *testing.T) {
 	})
 }
 
-// After a retry, each message of failures is sent 10 s after the one before. Faults:
-// T47.
+// After a retry, each message of failures is sent 10 s after the one before.
+// Faults: T47.
 func TestQuietGroupsAreSpacedAfterARetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(true, func(_ context.Context, n int, _ []action.Notification) error {

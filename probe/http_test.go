@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// site serves what goma's documentation and its tests speak of.
+// site serves the pages that goma's documentation and tests use.
 func site(tb testing.TB) *httptest.Server {
 	tb.Helper()
 	mux := http.NewServeMux()
@@ -103,7 +103,7 @@ func TestHTTPUserAndPasswordInURL(t *testing.T) {
 	ok(t, httpProbeOf(t, s.URL+"/is/Authorization/Bearer abc", `bearer_env = "PROBE_TEST_BEARER"`))
 }
 
-// TestLowerCaseMethodIsAccepted is the sample of goma's documentation.
+// The method is that of the sample in goma's documentation.
 // Faults: G43.
 func TestLowerCaseMethodIsAccepted(t *testing.T) {
 	s := site(t)
@@ -235,10 +235,10 @@ func TestHTTPClientCertificate(t *testing.T) {
 	fails(t, httpProbeOf(t, s.URL, fmt.Sprintf("tls = { ca_file = %q }", ca)), "certificate")
 }
 
-// TestClosedProbesLeaveNothingBehind registers and unregisters 200 probes.
+// 200 probes are registered and unregistered.
 // Faults: G24, I3.
 func TestClosedProbesLeaveNothingBehind(t *testing.T) {
-	// The collector would close what was forgotten.
+	// A garbage collection would close leaked files.
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	s := site(t)
 	ok(t, httpProbeOf(t, s.URL+"/status/200"))

@@ -12,7 +12,7 @@ import (
 )
 
 // TestPing needs CAP_NET_RAW, which root has, or a ping_group_range that includes
-// this group: a container and a build machine have one of them.
+// this group.
 func TestPing(t *testing.T) {
 	p := build(t, "ping", `host = "127.0.0.1"`, Env{})
 	begin := time.Now()

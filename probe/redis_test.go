@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func redisProbeOf(tb testing.TB, address string, keys ...string) Probe {
@@ -15,7 +17,7 @@ func redisProbeOf(tb testing.TB, address string, keys ...string) Probe {
 	return build(tb, "redis", "address = "+strconv.Quote(address)+"\n"+strings.Join(keys, "\n"), Env{})
 }
 
-// redisServer starts a real server with a password and returns its address.
+// redisServer starts a Redis server with a password and returns its address.
 func redisServer(tb testing.TB) string {
 	tb.Helper()
 	program := needProgram(tb, "redis-server")
@@ -63,9 +65,9 @@ func TestRedisServer(t *testing.T) {
 	fails(t, redisProbeOf(t, address, password, `command = "GET word"`, "parse = true"), `the answer is not a decimal number: "abc"`)
 }
 
-func TestRedisVillains(t *testing.T) {
+func TestRedisProbeRefusesMalformedReplies(t *testing.T) {
 	answer := func(text string) string {
-		return serve(t, func(c net.Conn) {
+		return testkit.ServeConns(t, func(c net.Conn) {
 			io.WriteString(c, text)
 			io.Copy(io.Discard, c)
 		})

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// fakeCaller is a registry and the services in it.
+// fakeCaller is a registry with services.
 type fakeCaller struct {
 	nodes []Node
 	call  func(ctx context.Context, c Call) (json.RawMessage, error)
@@ -183,7 +183,7 @@ func TestStatsMetrics(t *testing.T) {
 	refused(t, "stats", "service = \"shop\"\nmetric = \"heap_in_use\"\n"+hello, Env{Stats: source})
 }
 
-// broken measures what no kind may pass on.
+// broken returns results that no kind may return.
 type broken struct {
 	result Result
 	err    error

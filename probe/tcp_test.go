@@ -12,12 +12,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// mailServer speaks as much of SMTP as a probe needs.
+// mailServer is as much of an SMTP server as a probe needs.
 func mailServer(tb testing.TB) string {
 	tb.Helper()
-	return serve(tb, func(c net.Conn) {
+	return testkit.ServeConns(tb, func(c net.Conn) {
 		io.WriteString(c, "220 mail.example ESMTP\r\n")
 		br := bufio.NewReader(c)
 		for {
@@ -86,10 +88,10 @@ func TestTCPWithTLS(t *testing.T) {
 
 // Faults: T36.
 func TestTCPProbesSurviveHostileServers(t *testing.T) {
-	silence := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	silence := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
 	timesOut(t, tcpProbeOf(t, silence, `expect = "x"`))
 	timesOut(t, tcpProbeOf(t, silence, "tls = {}"))
-	endless := serve(t, func(c net.Conn) {
+	endless := testkit.ServeConns(t, func(c net.Conn) {
 		for {
 			if _, err := io.WriteString(c, strings.Repeat("y", 4096)); err != nil {
 				return
@@ -104,7 +106,7 @@ func TestTCPProbesSurviveHostileServers(t *testing.T) {
 }
 
 func TestTCPTellsNoSecret(t *testing.T) {
-	address := serve(t, func(c net.Conn) {
+	address := testkit.ServeConns(t, func(c net.Conn) {
 		io.ReadFull(c, make([]byte, len("canary-sent")))
 		io.WriteString(c, "canary-reply\n")
 	})

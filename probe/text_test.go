@@ -10,12 +10,14 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// TestTheCauseOfATimeoutIsTold gives the deadline a cause, as the scheduler does.
-func TestTheCauseOfATimeoutIsTold(t *testing.T) {
-	silence := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
-	hello := serve(t, func(c net.Conn) {
+// The deadline has a cause, as those of the scheduler have.
+func TestTheCauseOfATimeoutIsReported(t *testing.T) {
+	silence := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	hello := testkit.ServeConns(t, func(c net.Conn) {
 		io.WriteString(c, "hello\n")
 		io.Copy(io.Discard, c)
 	})
