@@ -29,7 +29,7 @@ func TestProbesNeverWaitForTheDisk(t *testing.T) {
 		}
 		l := startInstance(t, d, files.String())
 		var latest atomic.Int64 // how long the last notice waited
-		l.setDeliver(func(_ context.Context, ns []action.Notice) error {
+		l.setDeliver(func(_ context.Context, ns []action.Notification) error {
 			if late := int64(time.Since(ns[0].Time)); late > latest.Load() {
 				latest.Store(late)
 			}
@@ -60,7 +60,7 @@ func TestProbesNeverWaitForTheDisk(t *testing.T) {
 					}
 				}
 			}
-			if late := time.Duration(latest.Load()); late > delivery.LedgerPatience+10*time.Millisecond {
+			if late := time.Duration(latest.Load()); late > delivery.LedgerTimeout+10*time.Millisecond {
 				t.Errorf("fsync takes %v: a notice was told %v late", slow, late)
 			}
 			// Three failures and three recoveries each, but for what is under way.
@@ -68,13 +68,13 @@ func TestProbesNeverWaitForTheDisk(t *testing.T) {
 				t.Errorf("fsync takes %v: %d notices are told in two minutes", slow, n)
 			}
 			l.mu.Unlock()
-			if l.ledger.State().OK {
+			if l.ledger.Health().OK {
 				t.Error("the ledger says that all is well")
 			}
 		}
 		d.Set(nil, 0)
 		time.Sleep(11 * time.Minute)
-		if !l.ledger.State().OK {
+		if !l.ledger.Health().OK {
 			t.Error("the disk is quick again, and the ledger says it is not")
 		}
 		l.stop()
@@ -134,7 +134,7 @@ func TestKillLosesNoNotification(t *testing.T) {
 				for i := range n {
 					files.WriteString(strings.Replace(monitorFor(fmt.Sprint("m", i), "ops"), "interval = 10", "interval = 1", 1))
 				}
-				slowly := func(context.Context, []action.Notice) error { time.Sleep(500 * time.Millisecond); return nil }
+				slowly := func(context.Context, []action.Notification) error { time.Sleep(500 * time.Millisecond); return nil }
 				l := startInstance(t, d, files.String())
 				l.setDeliver(slowly)
 				time.Sleep(15 * time.Second)
@@ -186,7 +186,7 @@ func TestLedgerStateIsConsistent(t *testing.T) {
 	p := first.pipeline
 	first.mu.Unlock()
 	last.mu.Lock() // stops the collection behind the first monitor
-	collected := make(chan delivery.Kept, 1)
+	collected := make(chan delivery.Snapshot, 1)
 	go func() { collected <- ledgerState(g, d) }()
 	for g.verdictMu.TryRLock() { // until it has begun
 		g.verdictMu.RUnlock()
@@ -205,13 +205,13 @@ func TestLedgerStateIsConsistent(t *testing.T) {
 	k := <-collected
 	<-failed
 	told := 0
-	for _, b := range k.Owed {
-		told += len(b.Notices)
+	for _, b := range k.Pending {
+		told += len(b.Notifications)
 	}
 	if len(k.Incidents) != told {
 		t.Errorf("%d incidents and %d notices are kept", len(k.Incidents), told)
 	}
-	if k := ledgerState(g, d); len(k.Incidents) != 1 || len(k.Owed) != 1 {
+	if k := ledgerState(g, d); len(k.Incidents) != 1 || len(k.Pending) != 1 {
 		t.Errorf("afterwards %+v is kept", k)
 	}
 }
@@ -222,7 +222,7 @@ func TestLedgerStateIsConsistent(t *testing.T) {
 // Faults: G36.
 func TestLedgerStateHasAnIncidentBeingResumed(t *testing.T) {
 	l, _ := delivery.OpenLedgerOn(testkit.NewMemDisk(), "/state", discardLog)
-	d := delivery.NewDeliverer(delivery.Options{Keeper: l})
+	d := delivery.NewDeliverer(delivery.Options{Persister: l})
 	cfg := builtinGroup().cfg
 	cfg.Log, cfg.Delivery = discardLog, testDelivery{d, action.Builtin()}
 	g := NewGroup(cfg)
@@ -238,7 +238,7 @@ func TestLedgerStateHasAnIncidentBeingResumed(t *testing.T) {
 	g.Resume([]Incident{{Monitor: "a", ID: "1", Since: time.Now()}})
 	other := g.lookup("z")
 	other.mu.Lock() // stops the collection between monitors and what waits
-	collected := make(chan delivery.Kept, 1)
+	collected := make(chan delivery.Snapshot, 1)
 	go func() { collected <- ledgerState(g, d) }()
 	for g.verdictMu.TryRLock() { // until it has begun
 		g.verdictMu.RUnlock()
