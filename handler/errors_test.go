@@ -75,7 +75,7 @@ func TestRequestsThatCannotBeDecodedAreExplainedInPlainWords(t *testing.T) {
 		{"HealthChecks", `{"statuses": ["x"]}`, "statuses: want a list, each of it one of UNKNOWN (0), OK (1), ERROR (2), WARNING (3), have [\"x\"]"},
 		{"Register", `{"definition": {"name": "a"}}`, `definition: want a string, have {"name": "a"}`},
 	} {
-		code, detail := p.status(t, c.method, c.request, bearer("admin-token-long"))
+		code, detail := answerOf(t, p, c.method, c.request, bearer("admin-token-long"))
 		if code != 400 || detail != c.want {
 			t.Errorf("%s %s: got %d %s, want 400 %s", c.method, c.request, code, detail, c.want)
 		}
@@ -110,7 +110,7 @@ func TestStuckMonitorsAreStoppedByRPCAtOnce(t *testing.T) {
 		}
 		defer conn.Close()
 		begin := time.Now()
-		code, detail := p.status(t, method, fmt.Sprintf(`{"id": %d}`, registered.Monitor.Id), bearer("operator-token-long"))
+		code, detail := answerOf(t, p, method, fmt.Sprintf(`{"id": %d}`, registered.Monitor.Id), bearer("operator-token-long"))
 		if took := time.Since(begin); code != 200 || took > 2*time.Second {
 			t.Errorf("%s: %d %s after %v, want 200 within 2s", method, code, detail, took)
 		}

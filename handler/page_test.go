@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
@@ -124,11 +125,11 @@ func TestWalkingPagesShowsNoEntryTwiceWhileEntriesChange(t *testing.T) {
 	next := 1000
 	nodes := walk(t, m, 7, func() {
 		for range 10 { // new ones on both sides of the cursor, and changed ones
-			front := ofNode(next, typicalCheck())
+			front := ofNode(next, eventtest.Check())
 			front.Service.Nodes[0].Id = fmt.Sprint("a-", next)
-			changed := ofNode(next%500, typicalCheck())
+			changed := ofNode(next%500, eventtest.Check())
 			changed.Timestamp, changed.Status = 1763760000+int64(next), 1
-			v.feedMessages(t, front, ofNode(next, typicalCheck()), changed)
+			v.feedMessages(t, front, ofNode(next, eventtest.Check()), changed)
 			next++
 		}
 	})
@@ -173,7 +174,7 @@ func FuzzPagingOverRPC(f *testing.F) {
 
 // largest is a check as large as one gets.
 func largest(i int) *healthpb.HealthCheck {
-	c := ofNode(i, typicalCheck())
+	c := ofNode(i, eventtest.Check())
 	long := strings.Repeat("x", health.MaxText)
 	c.Description, c.Error = long, long
 	c.Results = make(map[string]string)
@@ -198,7 +199,7 @@ func TestAnswersAreBoundedAndStillComplete(t *testing.T) {
 			if contentType == "built" {
 				err = v.monitor().HealthChecks(t.Context(), req, rsp)
 			} else {
-				rsp, err = p.client(contentType).HealthChecks(t.Context(), req, p.at())
+				rsp, err = p.Client(contentType).HealthChecks(t.Context(), req, p.At())
 			}
 			if err != nil {
 				t.Fatalf("%s: %v", contentType, err)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/microhq/monitor-srv/health"
 	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
@@ -88,7 +89,7 @@ type publisher struct {
 func newPublisher(b broker.Broker, contentType string) *publisher {
 	p := &publisher{client: client.NewClient(client.Broker(b)), contentType: contentType}
 	for i := range 1000 {
-		p.checks = append(p.checks, ofNode(i, typicalCheck()))
+		p.checks = append(p.checks, ofNode(i, eventtest.Check()))
 	}
 	return p
 }

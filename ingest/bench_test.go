@@ -11,87 +11,47 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"github.com/microhq/monitor-srv/store"
 	"github.com/microhq/monitor-srv/wire"
 )
 
-// typicalCheck is an event of 234 bytes with 5 results, the size that the
-// figures of 2016 publishers were taken with.
-func typicalCheck() *healthpb.HealthCheck {
-	return &healthpb.HealthCheck{
-		Id:          "go.micro.healthcheck.pong",
-		Description: "a check of the pong dependency",
-		Timestamp:   1763760000,
-		Interval:    10,
-		Ttl:         3600,
-		Service: &healthpb.Service{Name: "go.micro.srv.pong", Version: "1.0.0", Nodes: []*healthpb.Node{
-			{Id: "go.micro.srv.pong-6fb2a1c4"},
-		}},
-		Status: healthpb.HealthCheck_ERROR,
-		Results: map[string]string{
-			"msg": "no answer", "foo": "bar", "latency": "12.5ms", "tries": "3", "peer": "10.0.0.17:9090",
-		},
-		Error: "connection refused",
-	}
-}
-
-func wireOf(tb testing.TB, m proto.Message) []byte {
-	tb.Helper()
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return b
-}
-
 // BenchmarkDecode decodes and validates a typical event.
 func BenchmarkDecode(b *testing.B) {
-	wire := wireOf(b, typicalCheck())
+	wire := eventtest.Wire(b, eventtest.Check())
 	b.Logf("event of %d bytes", len(wire))
 	b.Run("ours", func(b *testing.B) {
 		d := newDecoder()
-		cpuOf(b, func() {
+		testkit.MeasureCPU(b, func() {
 			if rej := d.decode(store.KindCheck, wire); rej.reason != accepted {
 				b.Fatal(rej)
 			}
 		})
 	})
 	b.Run("protobuf", func(b *testing.B) {
-		cpuOf(b, func() {
+		testkit.MeasureCPU(b, func() {
 			if err := proto.Unmarshal(wire, new(healthpb.HealthCheck)); err != nil {
 				b.Fatal(err)
 			}
 		})
 	})
-	text := encoded(b, stock.NewCodec, typicalCheck())
+	text := eventtest.Encoded(b, stock.NewCodec, eventtest.Check())
 	b.Run("json", func(b *testing.B) {
 		d := newDecoder()
-		cpuOf(b, func() {
+		testkit.MeasureCPU(b, func() {
 			if rej := d.decodeJSON(store.KindCheck, text); rej.reason != accepted {
 				b.Fatal(rej)
 			}
 		})
 	})
 	b.Run("protojson", func(b *testing.B) {
-		cpuOf(b, func() {
+		testkit.MeasureCPU(b, func() {
 			if err := protojson.Unmarshal(text, new(healthpb.HealthCheck)); err != nil {
 				b.Fatal(err)
 			}
 		})
 	})
-}
-
-// cpuOf runs op in the loop of a benchmark and reports the time that the process
-// had on all cores for each, which says more than the clock on a shared machine.
-func cpuOf(b *testing.B, op func()) {
-	b.Helper()
-	b.ReportAllocs()
-	begin := testkit.CPUTime(b)
-	for b.Loop() {
-		op()
-	}
-	b.ReportMetric(float64(testkit.CPUTime(b)-begin)/float64(b.N), "cpu-ns/op")
 }
 
 // roomy is a store without caps in the way.
@@ -102,10 +62,10 @@ func roomy() *store.Store {
 // eventsOf returns a function that gives the wire bytes of a typical event, each
 // time as of another of so many nodes, in an order that no cache foresees.
 func eventsOf(b *testing.B, nodes int) func() []byte {
-	m := typicalCheck()
+	m := eventtest.Check()
 	m.Interval = 3600 // nothing falls silent while it runs
 	m.Service.Nodes[0].Id = "go.micro.srv.pong-0000000"
-	wire := wireOf(b, m)
+	wire := eventtest.Wire(b, m)
 	at := bytes.Index(wire, []byte("-0000000")) + 1
 	i := 0
 	return func() []byte {
@@ -187,14 +147,14 @@ func BenchmarkEventToState(b *testing.B) {
 			for range nodes {
 				take()
 			}
-			cpuOf(b, take)
+			testkit.MeasureCPU(b, take)
 		})
 		b.Run(fmt.Sprintf("raw/%d", nodes), func(b *testing.B) {
 			next, raw := eventsOf(b, nodes), &rawMap{held: make(map[string][]byte)}
 			for range nodes {
 				raw.take(next())
 			}
-			cpuOf(b, func() { raw.take(next()) })
+			testkit.MeasureCPU(b, func() { raw.take(next()) })
 		})
 		if nodes > 10000 {
 			continue
@@ -204,7 +164,7 @@ func BenchmarkEventToState(b *testing.B) {
 			for range nodes {
 				old.take(b, next())
 			}
-			cpuOf(b, func() { old.take(b, next()) })
+			testkit.MeasureCPU(b, func() { old.take(b, next()) })
 		})
 	}
 }
@@ -216,7 +176,7 @@ func BenchmarkReceive(b *testing.B) {
 	events := NewEvents(Config{Store: roomy()})
 	batch := make([]*item, 0, batchCount)
 	n := 0
-	cpuOf(b, func() {
+	testkit.MeasureCPU(b, func() {
 		events.receive(store.KindCheck, protobuf, next())
 		if n++; n%batchCount == 0 {
 			batch = events.queue.take(batch)

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
@@ -34,10 +35,10 @@ func TestEventsWithoutIdentityAreRejected(t *testing.T) {
 		want reason
 	}{
 		"empty":                  {nil, noService},
-		"no service":             {wireOf(t, &healthpb.HealthCheck{Id: "x"}), noService},
-		"empty service":          {wireOf(t, &healthpb.HealthCheck{Id: "x", Service: &healthpb.Service{}}), noService},
-		"no nodes":               {wireOf(t, &healthpb.HealthCheck{Id: "x", Service: &healthpb.Service{Name: "s"}}), noNode},
-		"nil node":               {wireOf(t, &healthpb.HealthCheck{Id: "x", Service: &healthpb.Service{Name: "s", Nodes: []*healthpb.Node{nil}}}), noNode},
+		"no service":             {eventtest.Wire(t, &healthpb.HealthCheck{Id: "x"}), noService},
+		"empty service":          {eventtest.Wire(t, &healthpb.HealthCheck{Id: "x", Service: &healthpb.Service{}}), noService},
+		"no nodes":               {eventtest.Wire(t, &healthpb.HealthCheck{Id: "x", Service: &healthpb.Service{Name: "s"}}), noNode},
+		"nil node":               {eventtest.Wire(t, &healthpb.HealthCheck{Id: "x", Service: &healthpb.Service{Name: "s", Nodes: []*healthpb.Node{nil}}}), noNode},
 		"no id":                  {identityOf("s", "1", "n", ""), noID},
 		"long name":              {identityOf(long[:129], "1", "n", "x"), badIdentity},
 		"longest name":           {identityOf(long[:128], "1", "n", "x"), accepted},
@@ -74,7 +75,7 @@ func TestStatusAndStatsWithoutServiceOrNodesAreRejected(t *testing.T) {
 			store.KindStats:  &healthpb.Stats{Service: service},
 		} {
 			d := newDecoder()
-			if got := d.decode(kind, wireOf(t, m)); got.reason != want {
+			if got := d.decode(kind, eventtest.Wire(t, m)); got.reason != want {
 				t.Errorf("%T with service %v: %v, want %v", m, service, got, want)
 			}
 		}
@@ -82,18 +83,18 @@ func TestStatusAndStatsWithoutServiceOrNodesAreRejected(t *testing.T) {
 }
 
 func TestNodeKeepsAddressAndMetadata(t *testing.T) {
-	m := typicalCheck()
+	m := eventtest.Check()
 	m.Service.Nodes[0].Address = "10.0.0.7:8080"
 	m.Service.Nodes[0].Metadata = map[string]string{"zone": "a", "bad": "\u00e9"}
 	d := newDecoder()
-	if rej := d.decode(store.KindCheck, wireOf(t, m)); rej.reason != accepted {
+	if rej := d.decode(store.KindCheck, eventtest.Wire(t, m)); rej.reason != accepted {
 		t.Fatal(rej)
 	}
 	if diff := cmp.Diff(proto.Message(m), message(t, &d.event), protocmp.Transform()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	m.Service.Nodes[0].Address = "bad\naddress"
-	if rej := d.decode(store.KindCheck, wireOf(t, m)); rej.reason != accepted || len(d.event.Address) > 0 {
+	if rej := d.decode(store.KindCheck, eventtest.Wire(t, m)); rej.reason != accepted || len(d.event.Address) > 0 {
 		t.Errorf("%v with address %q, want none", rej, d.event.Address)
 	}
 	if !d.repairs.has(repairAddress) {
@@ -102,7 +103,7 @@ func TestNodeKeepsAddressAndMetadata(t *testing.T) {
 }
 
 func TestMetadataOfANodeIsBounded(t *testing.T) {
-	c := typicalCheck()
+	c := eventtest.Check()
 	c.Service.Nodes[0].Metadata = map[string]string{"a": "short", "b": strings.Repeat("x", 2*maxMetadata)}
 	v := newView()
 	v.feedMessages(t, c)
