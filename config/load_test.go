@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/monitor"
 )
 
@@ -303,10 +304,7 @@ labels = { team = "shops", runbook = "https://wiki.example.org/shops" }
   window = 3
 `, i, i)
 	}
-	file := filepath.Join(t.TempDir(), "a.toml")
-	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := testkit.NewFile(t, "a.toml", text.String())
 	var set monitor.Set
 	problems := Load(&set, nil, file)
 	if len(set.Monitors) != n || len(problems) != 0 {

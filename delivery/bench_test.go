@@ -3,11 +3,11 @@ package delivery
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // BenchmarkEnqueue measures Enqueue on a receiver that is down, so that nothing but
@@ -109,7 +109,7 @@ func failing(n int) Snapshot {
 func BenchmarkLedgerWrite(b *testing.B) {
 	for _, n := range []int{1, 100, 2000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			l, _ := OpenLedger(b.TempDir(), slog.New(slog.DiscardHandler))
+			l, _ := OpenLedger(b.TempDir(), testkit.QuietLog())
 			k := failing(n)
 			b.ReportAllocs()
 			for b.Loop() {

@@ -3,7 +3,6 @@ package handler
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	merrors "go-micro.dev/v4/errors"
 
 	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/monitor"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
@@ -35,7 +35,7 @@ func TestErrorsOfChangesHaveTheCodesOfREST(t *testing.T) {
 		store.ErrNotFound:               404,
 		errors.New("anything else"):     500,
 	} {
-		e := merrors.FromError(rpcError(slog.New(slog.DiscardHandler), fmt.Errorf("registering: %w", err)))
+		e := merrors.FromError(rpcError(testkit.QuietLog(), fmt.Errorf("registering: %w", err)))
 		if e.Code != want || e.Id != errorID {
 			t.Errorf("%v: got %d of %q, want %d", err, e.Code, e.Id, want)
 		}

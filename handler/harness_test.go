@@ -3,7 +3,6 @@ package handler
 import (
 	"context"
 	"errors"
-	"os"
 	"testing"
 
 	"go-micro.dev/v4/broker"
@@ -94,9 +93,6 @@ func serve(tb testing.TB, m *Monitor, opts ...server.Option) *rpctest.Port {
 
 func read(tb testing.TB, name string) string {
 	tb.Helper()
-	b, err := os.ReadFile(name)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	b := testkit.ReadFile(tb, name)
 	return string(b)
 }

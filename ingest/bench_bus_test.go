@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -62,7 +61,7 @@ func connect(tb testing.TB, b broker.Broker) broker.Broker {
 // runEvents subscribes and runs Events until the test ends.
 func runEvents(tb testing.TB, b broker.Broker, p Putter) *Events {
 	tb.Helper()
-	events := NewEvents(Config{Store: p, Log: slog.New(slog.DiscardHandler)})
+	events := NewEvents(Config{Store: p, Log: testkit.QuietLog()})
 	if err := events.Subscribe(b); err != nil {
 		tb.Fatal(err)
 	}

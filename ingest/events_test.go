@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -205,7 +204,7 @@ func TestLargestEventIsTaken(t *testing.T) {
 func TestRejectionsAreLoggedOnceInTenSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		events := NewEvents(Config{Store: &putter{}, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		events := NewEvents(Config{Store: &putter{}, Log: testkit.InfoTo(&log)})
 		lines := func() int { return strings.Count(log.String(), "\n") }
 		for range 25 {
 			for range 100 {

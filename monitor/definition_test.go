@@ -3,8 +3,6 @@ package monitor
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"runtime"
 	"strings"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // Faults: G6.
@@ -266,10 +265,7 @@ func mistakes() map[string]struct{ text, want string } {
 func TestCommonMistakesAreExplained(t *testing.T) {
 	for name, slip := range mistakes() {
 		t.Run(name, func(t *testing.T) {
-			file := filepath.Join(t.TempDir(), "a.toml")
-			if err := os.WriteFile(file, []byte(slip.text), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			file := testkit.NewFile(t, "a.toml", slip.text)
 			set, problems := loadFiles(file)
 			problems = append(problems, builtinGroup().Apply(set, problems)...)
 			var said []string

@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -54,7 +54,7 @@ func TestRegisterTextTellsWhetherTheMonitorExisted(t *testing.T) {
 		}{}
 		return nil, decode(&c)
 	}
-	b := NewGroup(Config{Probes: map[string]probe.Kind{"tcp": tcp}, Log: slog.New(slog.DiscardHandler)})
+	b := NewGroup(Config{Probes: map[string]probe.Kind{"tcp": tcp}, Log: testkit.QuietLog()})
 	c := access.Caller{Role: access.Operator, Owner: "operator:1"}
 	text := `{"name": "a", "probe": {"type": "tcp", "address": "h:1"}}`
 	for i, want := range []Registered{{ID: 1, Name: "a"}, {ID: 1, Name: "a", Existed: true}} {
@@ -88,7 +88,7 @@ func TestStartOfWhatCannotBeBuiltIsAnErrorOfTheDefinition(t *testing.T) {
 		}
 		return nil, nil
 	}
-	b := NewGroup(Config{Probes: map[string]probe.Kind{"tcp": tcp}, Recorder: noRecorder{}, Log: slog.New(slog.DiscardHandler)})
+	b := NewGroup(Config{Probes: map[string]probe.Kind{"tcp": tcp}, Recorder: noRecorder{}, Log: testkit.QuietLog()})
 	c := access.Caller{Role: access.Operator}
 	if _, err := b.RegisterText(access.Policy{}, c, `{"name": "a", "probe": {"type": "tcp"}}`); err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -202,7 +202,7 @@ func TestLatenessOfTheLastMinute(t *testing.T) {
 func TestFailuresAndRecoveriesAreLogged(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		var buf bytes.Buffer
-		b.log = slog.New(slog.NewTextHandler(&buf, nil))
+		b.log = testkit.InfoTo(&buf)
 		logged := func() string {
 			synctest.Wait() // so that nobody writes meanwhile
 			return buf.String()
@@ -243,7 +243,7 @@ func TestFailuresAndRecoveriesAreLogged(t *testing.T) {
 func TestRemovedFailingMonitorIsLogged(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		var buf bytes.Buffer
-		b.log = slog.New(slog.NewTextHandler(&buf, nil))
+		b.log = testkit.InfoTo(&buf)
 		b.setProbe(func(_ context.Context, name string) (probe.Result, error) {
 			if name == "bad" {
 				return probe.Result{}, errDown

@@ -24,6 +24,8 @@ import (
 
 	"github.com/BurntSushi/toml"
 	"go.uber.org/goleak"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func TestMain(m *testing.M) {
@@ -177,9 +179,7 @@ func certificate(tb testing.TB, notAfter time.Time) (tls.Certificate, string) {
 		tb.Fatal(err)
 	}
 	file := filepath.Join(tb.TempDir(), "ca.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
-		tb.Fatal(err)
-	}
+	testkit.WriteFile(tb, file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
 }
 
@@ -188,10 +188,7 @@ func certificate(tb testing.TB, notAfter time.Time) (tls.Certificate, string) {
 func rss(tb testing.TB) int {
 	tb.Helper()
 	runtime.GC()
-	data, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		tb.Fatal(err)
-	}
+	data := testkit.ReadFile(tb, "/proc/self/statm")
 	var size, resident int
 	if _, err := fmt.Sscan(string(data), &size, &resident); err != nil {
 		tb.Fatal(err)
@@ -233,9 +230,7 @@ func pemFiles(tb testing.TB, cert tls.Certificate) (certFile, keyFile string) {
 		certFile: {Type: "CERTIFICATE", Bytes: cert.Certificate[0]},
 		keyFile:  {Type: "PRIVATE KEY", Bytes: key},
 	} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			tb.Fatal(err)
-		}
+		testkit.WriteFile(tb, file, pem.EncodeToMemory(block))
 	}
 	return certFile, keyFile
 }

@@ -3,14 +3,13 @@ package service
 import (
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/monitor"
 )
 
@@ -68,9 +67,7 @@ func TestSettingErrorIsWordedByWhoeverSetsIt(t *testing.T) {
 
 func write(t *testing.T, file, text string) {
 	t.Helper()
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteFile(t, file, text)
 }
 
 // TestSecretsAreTakenAlsoWithoutADirectoryOfMonitors rotates a token of a monitor
@@ -78,7 +75,7 @@ func write(t *testing.T, file, text string) {
 func TestSecretsAreTakenAlsoWithoutADirectoryOfMonitors(t *testing.T) {
 	t.Parallel()
 	var said strings.Builder
-	log := slog.New(slog.NewTextHandler(&said, nil))
+	log := testkit.InfoTo(&said)
 	token := filepath.Join(t.TempDir(), "token")
 	write(t, token, "first")
 	group, _ := newGroup(groupConfig{recorder: discard{}, log: log})
@@ -104,7 +101,7 @@ func TestFilesFailFromTheFirstProblemToTheLast(t *testing.T) {
 	file := filepath.Join(dir, "a.toml")
 	const text = "[[monitor]]\nname = \"a\"\nprobe = { type = \"tcp\", address = \"127.0.0.1:1\" }\n"
 	write(t, file, text)
-	log := slog.New(slog.DiscardHandler)
+	log := testkit.QuietLog()
 	group, _ := newGroup(groupConfig{recorder: discard{}, log: log})
 	f := newFiles(dir, group, nil, log)
 	defer f.close()

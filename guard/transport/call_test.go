@@ -3,7 +3,6 @@ package transport_test
 import (
 	"bytes"
 	"io"
-	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -158,7 +157,7 @@ func TestTransportSocket(t *testing.T) {
 func TestTransportRefusesEvents(t *testing.T) {
 	testkit.NoLeaks(t)
 	var log testkit.LogBuffer
-	s, tr := serveGuarded(t, guardtransport.Config{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	s, tr := serveGuarded(t, guardtransport.Config{Log: testkit.InfoTo(&log)})
 	for _, header := range []map[string]string{
 		{"Micro-Topic": "sample.topic"},
 		{"micro-topic": "sample.topic", "Micro-Id": "1"},
