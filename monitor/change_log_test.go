@@ -13,13 +13,14 @@ import (
 	"github.com/microhq/monitor-srv/probe"
 )
 
-// Failures and recoveries are in the log, once each, and not too many.
+// TestFailuresAndRecoveriesAreLogged expects one line for each, and a limit when
+// many monitors fail.
 func TestFailuresAndRecoveriesAreLogged(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		var buf bytes.Buffer
 		b.log = slog.New(slog.NewTextHandler(&buf, nil))
 		logged := func() string {
-			synctest.Wait() // so that nobody writes meanwhile
+			synctest.Wait() // no writes meanwhile
 			return buf.String()
 		}
 		b.setProbe(down)
@@ -49,12 +50,12 @@ func TestFailuresAndRecoveriesAreLogged(t *testing.T) {
 		b.setProbe(up)
 		time.Sleep(time.Minute)
 		if got := logged(); !strings.Contains(got, "not_logged_before=19") {
-			t.Errorf("it is not told how many were not logged:\n%.3000s", got)
+			t.Errorf("the number of suppressed lines is not logged:\n%.3000s", got)
 		}
 	})
 }
 
-// Of a monitor that goes while it fails nobody is told, but the log says so.
+// TestRemovedFailingMonitorIsLogged expects a log line and no notification.
 func TestRemovedFailingMonitorIsLogged(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		var buf bytes.Buffer
@@ -78,7 +79,7 @@ func TestRemovedFailingMonitorIsLogged(t *testing.T) {
 		defer b.mu.Unlock()
 		for _, n := range b.notifications {
 			if n.Event == "recover" {
-				t.Errorf("told %+v", n)
+				t.Errorf("notified %+v", n)
 			}
 		}
 	})

@@ -53,7 +53,8 @@ func TestValueFilters(t *testing.T) {
 	}
 }
 
-// Inputs and results are one letter per probe: f for failing, o for OK.
+// TestVerdictFilters writes inputs and results as one letter per probe: f is
+// failing, o is OK.
 func TestVerdictFilters(t *testing.T) {
 	for _, c := range []struct{ kind, keys, in, want string }{
 		{"consecutive", "", "ffofffofoo", "oooooffffo"},

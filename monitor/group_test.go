@@ -31,7 +31,7 @@ func TestStopKeepsTheIncident(t *testing.T) {
 		b.setProbe(up)
 		time.Sleep(11 * time.Second)
 		if got, want := b.events(), "m:init m:fail m:init m:recover"; got != want {
-			t.Errorf("told %s, want %s", got, want)
+			t.Errorf("notified %s, want %s", got, want)
 		}
 	})
 }
@@ -40,10 +40,10 @@ func TestStopKeepsTheIncident(t *testing.T) {
 func TestReloadKeepsUnchangedMonitors(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		b.setProbe(down)
-		b.apply(t, "a.toml", monitorTOML("same", "interval = 5")+monitorTOML("changes", "interval = 5")+monitorTOML("goes", "interval = 5"))
+		b.apply(t, "a.toml", monitorTOML("same", "interval = 5")+monitorTOML("changes", "interval = 5")+monitorTOML("removed", "interval = 5"))
 		time.Sleep(11 * time.Second)
 		before := b.List(Filter{})
-		b.apply(t, "a.toml", monitorTOML("changes", "interval = 7")+monitorTOML("same", "interval = 5")+monitorTOML("comes", "interval = 5"))
+		b.apply(t, "a.toml", monitorTOML("changes", "interval = 7")+monitorTOML("same", "interval = 5")+monitorTOML("added", "interval = 5"))
 		after := b.List(Filter{})
 		if len(after) != 3 || after[0].Name != "same" || after[0].Probes != before[0].Probes || !after[0].NextProbe.Equal(before[0].NextProbe) {
 			t.Errorf("after: %+v", after)
@@ -51,10 +51,10 @@ func TestReloadKeepsUnchangedMonitors(t *testing.T) {
 		if after[1].Name != "changes" || after[1].ID != before[1].ID || after[1].Interval != 7*time.Second || !after[1].Failing {
 			t.Errorf("changes: %+v", after[1])
 		}
-		if after[2].Name != "comes" || after[2].ID != 4 {
-			t.Errorf("comes: %+v", after[2])
+		if after[2].Name != "added" || after[2].ID != 4 {
+			t.Errorf("added: %+v", after[2])
 		}
-		// A file that cannot be read leaves its monitors running.
+		// The monitors of an invalid file keep running.
 		if p := b.apply(t, "a.toml", "[[monitor]"); len(p) != 1 {
 			t.Errorf("problems %v", p)
 		}
@@ -65,7 +65,7 @@ func TestReloadKeepsUnchangedMonitors(t *testing.T) {
 		b.setProbe(up)
 		time.Sleep(20 * time.Second)
 		if got := strings.Count(b.events(), "same:"); got != 3 {
-			t.Errorf("same was told of %d times: %s", got, b.events())
+			t.Errorf("%d notifications of same: %s", got, b.events())
 		}
 		if got := strings.Count(b.events(), "changes:fail"); got != 1 {
 			t.Errorf("changes failed %d times: %s", got, b.events())
