@@ -67,13 +67,11 @@ const otherUser = 54321
 func (d *configDir) load() (monitors int, problems string) {
 	d.t.Helper()
 	var set monitor.Set
-	problems := Load(&set, nil, d.dir)
 	var all []string
-	for _, p := range problems {
+	for _, p := range Load(&set, nil, d.dir) {
 		all = append(all, strings.ReplaceAll(p.Error(), d.dir, "DIR"))
 	}
-	problems = strings.Join(all, "\n")
-	return len(set.Monitors), strings.ReplaceAll(problems, "owner "+userName(uint32(os.Geteuid())), "owner US")
+	return len(set.Monitors), strings.ReplaceAll(strings.Join(all, "\n"), "owner "+userName(uint32(os.Geteuid())), "owner US")
 }
 
 // TestGuardedFilesRunCommands has files, directories and links that only root and
