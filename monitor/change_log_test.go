@@ -3,7 +3,6 @@ package monitor
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -38,11 +37,7 @@ func TestFailuresAndRecoveriesAreLogged(t *testing.T) {
 			}
 		}
 		b.setProbe(down)
-		var all strings.Builder
-		for i := range 2000 {
-			all.WriteString(monitorTOML(fmt.Sprint("n", i), "interval = 60"))
-		}
-		b.apply(t, "b.toml", all.String())
+		b.apply(t, "b.toml", manyMonitors(2000, "interval = 60"))
 		time.Sleep(50 * time.Second)
 		if n := strings.Count(logged(), "monitor is failing"); n > maxChangeLines {
 			t.Errorf("%d lines in a minute", n)

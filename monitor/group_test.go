@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -88,11 +87,7 @@ func TestExecCap(t *testing.T) {
 			mu.Unlock()
 			return probe.Result{}, nil
 		})
-		var all strings.Builder
-		for i := range 100 {
-			all.WriteString(strings.ReplaceAll(monitorTOML(fmt.Sprintf("m%d", i), "interval = 60"), "[monitor.probe]\ntype = \"fake\"", "[monitor.probe]\ntype = \"exec\""))
-		}
-		b.mustApply(t, all.String())
+		b.mustApply(t, strings.ReplaceAll(manyMonitors(100, "interval = 60"), "[monitor.probe]\ntype = \"fake\"", "[monitor.probe]\ntype = \"exec\""))
 		time.Sleep(30 * time.Second)
 		mu.Lock()
 		defer mu.Unlock()

@@ -168,6 +168,18 @@ func TestKillLosesNoNotification(t *testing.T) {
 	}
 }
 
+// startCollecting runs ledgerState in the background. It returns once that holds
+// verdictMu.
+func startCollecting(g *Group, d *delivery.Deliverer) <-chan delivery.Kept {
+	collected := make(chan delivery.Kept, 1)
+	go func() { collected <- ledgerState(g, d) }()
+	for g.verdictMu.TryRLock() {
+		g.verdictMu.RUnlock()
+		runtime.Gosched()
+	}
+	return collected
+}
+
 // TestLedgerStateIsConsistent lets a monitor fail while the state is collected. The
 // state has both its incident and its notification, or neither.
 // Faults: G36.
@@ -186,12 +198,7 @@ func TestLedgerStateIsConsistent(t *testing.T) {
 	p := first.pipeline
 	first.mu.Unlock()
 	last.mu.Lock() // blocks the collection after the first monitor
-	collected := make(chan delivery.Kept, 1)
-	go func() { collected <- ledgerState(g, d) }()
-	for g.verdictMu.TryRLock() { // until it has started
-		g.verdictMu.RUnlock()
-		runtime.Gosched()
-	}
+	collected := startCollecting(g, d)
 	failed := make(chan struct{})
 	go func() {
 		defer close(failed)
@@ -237,12 +244,7 @@ func TestLedgerStateHasAnIncidentBeingResumed(t *testing.T) {
 	g.Resume([]Incident{{Monitor: "a", ID: "1", Since: time.Now()}})
 	other := g.lookup("z")
 	other.mu.Lock() // blocks the collection after the absent monitors
-	collected := make(chan delivery.Kept, 1)
-	go func() { collected <- ledgerState(g, d) }()
-	for g.verdictMu.TryRLock() { // until it has started
-		g.verdictMu.RUnlock()
-		runtime.Gosched()
-	}
+	collected := startCollecting(g, d)
 	for range 1000 {
 		runtime.Gosched()
 	}

@@ -15,12 +15,8 @@ import (
 // Faults: G37.
 func TestFirstProbesAreSpreadAndPhasesHold(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
-		var all strings.Builder
 		const n = 500
-		for i := range n {
-			all.WriteString(monitorTOML(fmt.Sprintf("m%d", i), "interval = 20"))
-		}
-		b.mustApply(t, all.String())
+		b.mustApply(t, manyMonitors(n, "interval = 20"))
 		time.Sleep(99 * time.Second)
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -154,12 +150,8 @@ func TestPhaseHoldsWhileConfirming(t *testing.T) {
 // Faults: T17.
 func TestFrozenProcessMakesNoBurst(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
-		var all strings.Builder
 		const n = 200
-		for i := range n {
-			all.WriteString(monitorTOML(fmt.Sprintf("m%d", i), "interval = 20"))
-		}
-		b.apply(t, "a.toml", all.String())
+		b.mustApply(t, manyMonitors(n, "interval = 20"))
 		time.Sleep(61 * time.Second)
 		b.stop() // the scheduler does not run for five minutes
 		b.mu.Lock()
