@@ -38,8 +38,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"--client_request_timeout=0s", "--client_request_timeout 0s is out of range: give more than 0"},
 		{"--allow_targets=10.0.0.1", "--allow_targets \"10.0.0.1\" is not a network: give one such as 10.1.0.0/16"},
 		{"--server_metadata=x", "--server_metadata \"x\" is not a pair: give KEY=VALUE"},
-		{"--registry_address=http://a:b:c", "reading --registry_address=\"http://a:b:c\": it is no host and port"},
-		{"--broker=nats --broker_address=http://x", "reading --broker_address=\"http://x\": scheme \"http\" is not known"},
+		{"--registry_address=http://a:b:c", "--registry_address: registry address \"http://a:b:c\": it is not host:port: give host:port"},
+		{"--broker=nats --broker_address=http://x", "--broker_address: broker address \"http://x\": unknown scheme \"http\": give host:port"},
 	} {
 		stdout, stderr, code := monitorSrv(t, "", strings.Fields(c.args)...)
 		if code != ExitUsage || !strings.Contains(stderr, "monitor-srv: "+c.want) {

@@ -24,7 +24,7 @@ func statusOf(s healthpb.HealthCheck_Status) probe.CheckStatus {
 func nodeStats(p *healthpb.Stats, node string, age, interval time.Duration) probe.NodeStats {
 	cpu, run, disk := p.GetCpu(), p.GetRuntime(), p.GetDisk()
 	out := probe.NodeStats{
-		Node: node, Age: age, Silent: age > interval+max(interval/2, 2*time.Second),
+		Node: node, Age: age, Stale: age > interval+max(interval/2, 2*time.Second),
 		MaxRSS: p.GetMemory().GetMaxRss(), InBlock: disk.GetInBlock(), OuBlock: disk.GetOuBlock(),
 		NumThreads: run.GetNumThreads(), HeapTotal: run.GetHeapTotal(), HeapInUse: run.GetHeapInUse(),
 		UserTime: cpu.GetUserTime(), SystemTime: cpu.GetSystemTime(),

@@ -31,7 +31,7 @@ func TestLocalShowsWhatServicesPublished(t *testing.T) {
 	put("b", "disk", healthpb.HealthCheck_WARNING)
 	l := NewLocal(s)
 	got, err := l.Checks(t.Context(), "shop", "db", "")
-	if err != nil || len(got) != 2 || got[0].Node != "a" || got[0].Status != probe.CheckOK || got[1].Status != probe.CheckError || got[1].Silent {
+	if err != nil || len(got) != 2 || got[0].Node != "a" || got[0].Status != probe.CheckOK || got[1].Status != probe.CheckError || got[1].Stale {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if got, err = l.Checks(t.Context(), "shop", "", "b"); err != nil || len(got) != 2 {
@@ -51,10 +51,10 @@ func TestStatsOfANode(t *testing.T) {
 		{Method: "Shop.Buy", Success: &healthpb.Metrics{Count: 3, Mean: 2}},
 		{Method: "Bank.Pay", Side: healthpb.Endpoint_CLIENT},
 	}}, "a", 16*time.Second, 10*time.Second)
-	if got.Node != "a" || !got.Silent || len(got.Endpoints) != 1 || got.Endpoints[0].Method != "Shop.Buy" || got.Endpoints[0].Success.Count != 3 {
+	if got.Node != "a" || !got.Stale || len(got.Endpoints) != 1 || got.Endpoints[0].Method != "Shop.Buy" || got.Endpoints[0].Success.Count != 3 {
 		t.Errorf("got %+v", got)
 	}
-	if nodeStats(&healthpb.Stats{}, "a", 15*time.Second, 10*time.Second).Silent {
+	if nodeStats(&healthpb.Stats{}, "a", 15*time.Second, 10*time.Second).Stale {
 		t.Error("silent within the grace")
 	}
 }

@@ -29,7 +29,7 @@ func (l Local) Checks(_ context.Context, service, check, node string) ([]probe.C
 		}
 		silent := c.Missing || c.Status != c.Reported
 		checks = append(checks, probe.Check{
-			Node: c.Node, Status: statusOf(c.Reported), Age: c.Age, Silent: silent, Error: c.Proto().Error,
+			Node: c.Node, Status: statusOf(c.Reported), Age: c.Age, Stale: silent, Error: c.Proto().Error,
 		})
 	}
 	return checks, err

@@ -129,7 +129,7 @@ func (r *Remote) Checks(ctx context.Context, service, check, node string) ([]pro
 			reported, silent = c.Reported, true
 		}
 		checks = append(checks, probe.Check{
-			Node: c.GetService().GetId(), Status: statusOf(reported), Age: ageOf(c.Received), Silent: silent, Error: c.Error,
+			Node: c.GetService().GetId(), Status: statusOf(reported), Age: ageOf(c.Received), Stale: silent, Error: c.Error,
 		})
 	}
 	return checks, err

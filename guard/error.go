@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+
+	"github.com/microhq/monitor-srv/text"
 )
 
 // maxErrorText bounds the text of an error in bytes. It has to fit into a log line
@@ -30,18 +32,7 @@ func Redact(text string) string {
 // ErrorText returns the text of err as one line without secrets and control
 // characters. It cuts long texts.
 func ErrorText(err error) string {
-	text := Redact(err.Error())
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, text)
-	text = strings.Join(strings.Fields(text), " ")
-	if len(text) > maxErrorText {
-		text = strings.ToValidUTF8(text[:maxErrorText], "") + "..."
-	}
-	return text
+	return text.Line(Redact(err.Error()), maxErrorText)
 }
 
 // rewordedError is an error with another text.

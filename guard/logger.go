@@ -9,12 +9,14 @@ import (
 	"strings"
 
 	"go-micro.dev/v4/logger"
+
+	"github.com/microhq/monitor-srv/loglimit"
 )
 
 // microLogger is a logger of go-micro that writes to slog.
 type microLogger struct {
 	to    *slog.Logger
-	limit *LogLimit
+	limit *loglimit.Limiter
 	opts  logger.Options
 }
 
@@ -27,7 +29,7 @@ func NewLogger(to *slog.Logger) logger.Logger {
 	if to == nil {
 		to = slog.Default()
 	}
-	return &microLogger{to: to, limit: &LogLimit{}}
+	return &microLogger{to: to, limit: &loglimit.Limiter{}}
 }
 
 // Init applies options. Only fields have an effect: slog has the level and the

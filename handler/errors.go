@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 
 	merrors "go-micro.dev/v4/errors"
 
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/store"
+	"github.com/microhq/monitor-srv/text"
 )
 
 // errorID is the id of all errors of Monitor.
@@ -29,11 +29,7 @@ func badArgument(field, format string, args ...any) error {
 // cut to what a header of the answer may hold.
 func shorten(err error) string {
 	const enough = 512
-	text := err.Error()
-	if len(text) > enough {
-		return strings.ToValidUTF8(text[:enough], "") + "..."
-	}
-	return text
+	return text.Clip(err.Error(), enough, "...")
 }
 
 // rpcError turns an error of this package, of the store or of a change into one

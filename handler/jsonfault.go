@@ -10,6 +10,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/microhq/monitor-srv/text"
 )
 
 // jsonFault returns why raw cannot be decoded into msg: the field, or "request" if
@@ -55,11 +57,8 @@ func fieldNames(fields protoreflect.FieldDescriptors) string {
 
 // excerpt cuts a value to a readable length.
 func excerpt(raw []byte) string {
-	const enough = 40
-	if len(raw) > enough {
-		return strings.ToValidUTF8(string(raw[:enough]), "") + "..."
-	}
-	return string(raw)
+	const enough, mark = 40, "..."
+	return text.Clip(string(raw), enough+len(mark), mark)
 }
 
 // expectedValue describes the values of a field of a request.

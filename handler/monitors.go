@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"strings"
 	"time"
 
 	"go-micro.dev/v4/metadata"
@@ -14,6 +13,7 @@ import (
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/setting"
 	"github.com/microhq/monitor-srv/store"
+	"github.com/microhq/monitor-srv/text"
 )
 
 // Monitors lists the monitors of this instance, by id.
@@ -170,7 +170,7 @@ func infoMessage(i monitor.Info) *monitorpb.MonitorInfo {
 	return &monitorpb.MonitorInfo{
 		Id: i.ID, Name: i.Name, Running: i.Running, Failing: i.Failing,
 		State: monitorpb.MonitorInfo_State(i.State),
-		Value: finite(i.Value), Error: valid(i.Error), Detail: valid(i.Detail),
+		Value: finite(i.Value), Error: text.Valid(i.Error), Detail: text.Valid(i.Detail),
 		Since: unix(i.Since), LastProbe: unix(i.LastProbe), NextProbe: unix(i.NextProbe),
 		Interval: i.Interval.Seconds(), Timeout: i.Timeout.Seconds(),
 		Min: i.Thresholds.Min, Max: i.Thresholds.Max,
@@ -186,8 +186,6 @@ func finite(v float64) float64 {
 	}
 	return v
 }
-
-func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
 func unix(t time.Time) int64 {
 	if t.IsZero() {

@@ -23,14 +23,14 @@ import (
 type bench struct {
 	*Group
 	mu            sync.Mutex
-	probe         probeFunc                                    // guarded by mu
-	starts        map[string][]time.Time                       // guarded by mu
-	closed        map[string]int                               // guarded by mu
-	notifications []action.Notice                              // guarded by mu
-	results       []Result                                     // guarded by mu
-	deliver       func(context.Context, []action.Notice) error // guarded by mu
-	messages      int                                          // guarded by mu; calls of actions
-	notified      map[string]string                            // guarded by mu; by receiver
+	probe         probeFunc                                          // guarded by mu
+	starts        map[string][]time.Time                             // guarded by mu
+	closed        map[string]int                                     // guarded by mu
+	notifications []action.Notification                              // guarded by mu
+	results       []Result                                           // guarded by mu
+	deliver       func(context.Context, []action.Notification) error // guarded by mu
+	messages      int                                                // guarded by mu; calls of actions
+	notified      map[string]string                                  // guarded by mu; by receiver
 	began         time.Time
 	stop          func()
 
@@ -74,7 +74,7 @@ type fakeAction struct {
 
 func (a *fakeAction) Groups() bool { return a.Group }
 
-func (a *fakeAction) Notify(ctx context.Context, ns []action.Notice) error {
+func (a *fakeAction) Notify(ctx context.Context, ns []action.Notification) error {
 	a.b.mu.Lock()
 	f := a.b.deliver
 	a.b.mu.Unlock()
@@ -136,7 +136,7 @@ func newBench(t *testing.T, journal *Journal, options delivery.Options) *bench {
 	return b
 }
 
-func (b *bench) ledgerState() delivery.Kept { return ledgerState(b.Group, b.Deliverer) }
+func (b *bench) ledgerState() delivery.Snapshot { return ledgerState(b.Group, b.Deliverer) }
 
 func (b *bench) apply(t *testing.T, file, text string) []*document.Problem {
 	t.Helper()
@@ -158,7 +158,7 @@ func (b *bench) setProbe(f probeFunc) {
 
 // setDeliver sets a function that runs before each notification is recorded; nil is
 // none.
-func (b *bench) setDeliver(f func(context.Context, []action.Notice) error) {
+func (b *bench) setDeliver(f func(context.Context, []action.Notification) error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.deliver = f
@@ -171,7 +171,7 @@ func (b *bench) events() string {
 	return strings.Join(eventsOf(b.notifications), " ")
 }
 
-func eventsOf(ns []action.Notice) []string {
+func eventsOf(ns []action.Notification) []string {
 	var events []string
 	for _, n := range ns {
 		events = append(events, fmt.Sprintf("%s:%s", n.Monitor, n.Event))
@@ -187,7 +187,7 @@ func (b *bench) notifiedTo(to string) string {
 
 func (b *bench) receiverNames() []string {
 	var names []string
-	for _, s := range b.Deliverer.State() {
+	for _, s := range b.Deliverer.Status() {
 		names = append(names, s.Receiver)
 	}
 	return names

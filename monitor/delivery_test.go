@@ -35,7 +35,7 @@ func (d testDelivery) Add(name string, a Action) Receiver {
 func (d testDelivery) Remove(name string) int { return len(d.Deliverer.Remove(name)) }
 
 func (d testDelivery) Knowing(monitor, incident string) (all []Receiver) {
-	for _, r := range d.Deliverer.Knowing(monitor, incident) {
+	for _, r := range d.Deliverer.Notified(monitor, incident) {
 		all = append(all, testReceiver{r})
 	}
 	return all
@@ -43,25 +43,25 @@ func (d testDelivery) Knowing(monitor, incident string) (all []Receiver) {
 
 type testReceiver struct{ *delivery.Receiver }
 
-func (r testReceiver) Pending() int { return r.State().Depth }
+func (r testReceiver) Pending() int { return r.Status().Depth }
 
 func (r testReceiver) Enqueue(c Change) {
-	r.Receiver.Enqueue(action.Notice{
+	r.Receiver.Enqueue(action.Notification{
 		Monitor: c.Monitor, Host: "here", Event: action.Event(c.Event), Value: c.Value, Error: c.Error,
 		Time: c.Time, Labels: c.Labels, Incident: c.Incident, Seq: c.Seq, Since: c.Since, Duration: c.Duration, Failures: c.Failures,
 	})
 }
 
 // ledgerState returns what a ledger writes for a Group and its receivers.
-func ledgerState(g *Group, d *delivery.Deliverer) (k delivery.Kept) {
-	for _, i := range g.Incidents(func() { k.Owed = d.Pending() }) {
+func ledgerState(g *Group, d *delivery.Deliverer) (k delivery.Snapshot) {
+	for _, i := range g.Incidents(func() { k.Pending = d.Pending() }) {
 		k.Incidents = append(k.Incidents, delivery.Incident(i))
 	}
 	return k
 }
 
 // resumeLedger resumes the result of ledgerState after a restart.
-func resumeLedger(g *Group, d *delivery.Deliverer, k delivery.Kept) {
+func resumeLedger(g *Group, d *delivery.Deliverer, k delivery.Snapshot) {
 	d.Resume(k)
 	var open []Incident
 	for _, i := range k.Incidents {

@@ -29,10 +29,10 @@ func (l *instance) kill() *testkit.MemDisk {
 }
 
 // sent returns all notifications except those of Init.
-func (l *instance) sent() (ns []action.Notice) {
+func (l *instance) sent() (ns []action.Notification) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(l.notifications), func(n action.Notice) bool { return n.Event == action.Init })
+	return slices.DeleteFunc(slices.Clone(l.notifications), func(n action.Notification) bool { return n.Event == action.Init })
 }
 
 func (l *instance) sentEvents() string {
@@ -51,20 +51,20 @@ func startInstance(t *testing.T, d *testkit.MemDisk, files string) *instance {
 	l, retained := delivery.OpenLedgerOn(d, "/state", discardLog)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	b := newBench(t, j, delivery.Options{Keeper: l})
+	b := newBench(t, j, delivery.Options{Persister: l})
 	b.mustApply(t, files)
 	resumeLedger(b.Group, b.Deliverer, retained)
 	wg.Go(func() { _ = l.Run(ctx, b.ledgerState) })
-	b.setDeliver(func(_ context.Context, ns []action.Notice) error { return checkPersisted(d, ns) })
+	b.setDeliver(func(_ context.Context, ns []action.Notification) error { return checkPersisted(d, ns) })
 	return &instance{b, d, l, sync.OnceFunc(func() { b.stop(); cancel(); wg.Wait() })}
 }
 
 // checkPersisted panics unless the incidents of the notifications are on the disk.
-func checkPersisted(d *testkit.MemDisk, ns []action.Notice) error {
+func checkPersisted(d *testkit.MemDisk, ns []action.Notification) error {
 	_, k := delivery.OpenLedgerOn(d.Killed(), "/state", discardLog)
 	for _, n := range ns {
-		if n.Event != action.Init && !slices.ContainsFunc(k.Owed, func(b delivery.Backlog) bool {
-			return slices.ContainsFunc(b.Notices, func(p action.Notice) bool { return p.Incident == n.Incident })
+		if n.Event != action.Init && !slices.ContainsFunc(k.Pending, func(b delivery.Pending) bool {
+			return slices.ContainsFunc(b.Notifications, func(p action.Notification) bool { return p.Incident == n.Incident })
 		}) {
 			panic(fmt.Sprintf("%s of %s is sent before it is persisted", n.Event, n.Monitor))
 		}

@@ -21,7 +21,7 @@ import (
 // Faults: G7, G16.
 func TestReceiverThatIsDownAtStartBlocksNoMonitor(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
-		b.setDeliver(func(context.Context, []action.Notice) error { return errors.New("no connection") })
+		b.setDeliver(func(context.Context, []action.Notification) error { return errors.New("no connection") })
 		b.apply(t, "a.toml", monitorTOML("m", "interval = 5"))
 		time.Sleep(21 * time.Second)
 		if i := b.List(Filter{})[0]; !i.Running || i.Probes < 4 || i.State != OK {
@@ -43,7 +43,7 @@ func TestReceiverThatIsDownAtStartBlocksNoMonitor(t *testing.T) {
 // Faults: G8.
 func TestSlowActionDelaysNoProbe(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
-		b.setDeliver(func(ctx context.Context, _ []action.Notice) error {
+		b.setDeliver(func(ctx context.Context, _ []action.Notification) error {
 			<-ctx.Done() // 30 s
 			return ctx.Err()
 		})

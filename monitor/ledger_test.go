@@ -29,7 +29,7 @@ func TestProbesNeverWaitForTheDisk(t *testing.T) {
 		}
 		l := startInstance(t, d, files.String())
 		var latest atomic.Int64 // delay of the latest notification
-		l.setDeliver(func(_ context.Context, ns []action.Notice) error {
+		l.setDeliver(func(_ context.Context, ns []action.Notification) error {
 			if late := int64(time.Since(ns[0].Time)); late > latest.Load() {
 				latest.Store(late)
 			}
@@ -60,7 +60,7 @@ func TestProbesNeverWaitForTheDisk(t *testing.T) {
 					}
 				}
 			}
-			if late := time.Duration(latest.Load()); late > delivery.LedgerPatience+10*time.Millisecond {
+			if late := time.Duration(latest.Load()); late > delivery.LedgerTimeout+10*time.Millisecond {
 				t.Errorf("fsync takes %v: a notification was %v late", slow, late)
 			}
 			// Three failures and three recoveries each, except those in progress.
@@ -68,13 +68,13 @@ func TestProbesNeverWaitForTheDisk(t *testing.T) {
 				t.Errorf("fsync takes %v: %d notifications in two minutes", slow, n)
 			}
 			l.mu.Unlock()
-			if l.ledger.State().OK {
+			if l.ledger.Health().OK {
 				t.Error("the ledger state is OK")
 			}
 		}
 		d.Set(nil, 0)
 		time.Sleep(11 * time.Minute)
-		if !l.ledger.State().OK {
+		if !l.ledger.Health().OK {
 			t.Error("the disk is fast again, and the ledger state is not OK")
 		}
 		l.stop()
@@ -134,7 +134,7 @@ func TestKillLosesNoNotification(t *testing.T) {
 				for i := range n {
 					files.WriteString(strings.Replace(monitorFor(fmt.Sprint("m", i), "ops"), "interval = 10", "interval = 1", 1))
 				}
-				slowly := func(context.Context, []action.Notice) error { time.Sleep(500 * time.Millisecond); return nil }
+				slowly := func(context.Context, []action.Notification) error { time.Sleep(500 * time.Millisecond); return nil }
 				l := startInstance(t, d, files.String())
 				l.setDeliver(slowly)
 				time.Sleep(15 * time.Second)
@@ -170,8 +170,8 @@ func TestKillLosesNoNotification(t *testing.T) {
 
 // startCollecting runs ledgerState in the background. It returns once that holds
 // verdictMu.
-func startCollecting(g *Group, d *delivery.Deliverer) <-chan delivery.Kept {
-	collected := make(chan delivery.Kept, 1)
+func startCollecting(g *Group, d *delivery.Deliverer) <-chan delivery.Snapshot {
+	collected := make(chan delivery.Snapshot, 1)
 	go func() { collected <- ledgerState(g, d) }()
 	for g.verdictMu.TryRLock() {
 		g.verdictMu.RUnlock()
@@ -212,13 +212,13 @@ func TestLedgerStateIsConsistent(t *testing.T) {
 	k := <-collected
 	<-failed
 	pending := 0
-	for _, b := range k.Owed {
-		pending += len(b.Notices)
+	for _, b := range k.Pending {
+		pending += len(b.Notifications)
 	}
 	if len(k.Incidents) != pending {
 		t.Errorf("%d incidents and %d pending notifications", len(k.Incidents), pending)
 	}
-	if k := ledgerState(g, d); len(k.Incidents) != 1 || len(k.Owed) != 1 {
+	if k := ledgerState(g, d); len(k.Incidents) != 1 || len(k.Pending) != 1 {
 		t.Errorf("afterwards %+v", k)
 	}
 }
@@ -228,7 +228,7 @@ func TestLedgerStateIsConsistent(t *testing.T) {
 // Faults: G36.
 func TestLedgerStateHasAnIncidentBeingResumed(t *testing.T) {
 	l, _ := delivery.OpenLedgerOn(testkit.NewMemDisk(), "/state", discardLog)
-	d := delivery.NewDeliverer(delivery.Options{Keeper: l})
+	d := delivery.NewDeliverer(delivery.Options{Persister: l})
 	cfg := builtinGroup().cfg
 	cfg.Log, cfg.Delivery = discardLog, testDelivery{d, action.Builtin()}
 	g := NewGroup(cfg)

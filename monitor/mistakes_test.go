@@ -34,7 +34,7 @@ func mistakes() map[string]struct{ text, want string } {
 		"a receiver":        {shop + shopProbe + "[[monitor.actions]]\nreceiver = \"opps\"\n[[receiver]]\nname = \"ops\"\ntype = \"publish\"\n", `6: monitor "shop": receiver "opps" is not defined in any file; did you mean "ops"?`},
 		"a wrong receiver":  {shop + shopProbe + "[[monitor.actions]]\nreceiver = \"ops\"\n[[receiver]]\nname = \"ops\"\ntype = \"publihs\"\n", "10: receiver \"ops\": unknown type of action \"publihs\"; did you mean \"publish\"?\n6: monitor \"shop\": receiver \"ops\" is not available: its [[receiver]] is invalid"},
 		"window":            {shop + shopProbe + "[monitor.filter]\ntype = \"average\"\nwindow = 0\n", `8: monitor "shop": filter average: window is 0: give 1 to 10000`},
-		"a URL":             {shop + "[monitor.probe]\ntype = \"http\"\nurl = \"shop.example.org\"\n", `5: monitor "shop": probe http: url: not a URL of http or https, such as https://host:port/path`},
+		"a URL":             {shop + "[monitor.probe]\ntype = \"http\"\nurl = \"shop.example.org\"\n", `5: monitor "shop": probe http: url: not an http or https URL such as https://host:port/path`},
 		"a regexp":          {shop + shopProbe + "expect_body = \"(ok\"\n", `6: monitor "shop": probe http: expect_body: error parsing regexp: missing closing ): ` + "`(ok`"},
 		"a certificate":     {shop + shopProbe + "[monitor.probe.tls]\ncert_file = \"/x\"\n", `7: monitor "shop": probe http: tls: give both cert_file and key_file, or none`},
 		"a file":            {shop + shopProbe + "bearer_file = \"/nonexistent\"\n", `6: monitor "shop": probe http: reading bearer_file: open /nonexistent: no such file or directory`},

@@ -102,7 +102,7 @@ func TestChangedActionIsNotifiedOfTheOpenIncident(t *testing.T) {
 
 func TestPendingNotificationOutlivesItsMonitor(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
-		b.setDeliver(func(context.Context, []action.Notice) error { return errors.New("no connection") })
+		b.setDeliver(func(context.Context, []action.Notification) error { return errors.New("no connection") })
 		b.setProbe(down)
 		b.apply(t, "a.toml", monitorWithActions("m", inlineAction("x")))
 		time.Sleep(15 * time.Second)

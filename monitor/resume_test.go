@@ -47,7 +47,7 @@ func TestUnchangedIncidentsSendNothingAfterAKill(t *testing.T) {
 			t.Fatalf("notified %s, want %s", got, want)
 		}
 		for _, n := range l.sent() {
-			i := slices.IndexFunc(first, func(f action.Notice) bool { return f.Monitor == n.Monitor })
+			i := slices.IndexFunc(first, func(f action.Notification) bool { return f.Monitor == n.Monitor })
 			truth := n.Time.Sub(first[i].Time)
 			if n.Incident != first[i].Incident || n.Duration-truth > time.Second || truth-n.Duration > time.Second || n.Duration < 5*time.Hour {
 				t.Errorf("recovery %+v of %+v", n, first[i])
@@ -72,7 +72,7 @@ func TestPendingNotificationsAreSentAfterAKill(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				files := opsReceiver + monitorFor("a", "ops")
 				l := startInstance(t, testkit.NewMemDisk(), files)
-				l.setDeliver(func(context.Context, []action.Notice) error { return errors.New("unavailable") })
+				l.setDeliver(func(context.Context, []action.Notification) error { return errors.New("unavailable") })
 				l.setProbe(down)
 				time.Sleep(time.Minute)
 				d := l.kill()
@@ -175,11 +175,11 @@ func TestAbsentMonitorsAreForgottenAfterADay(t *testing.T) {
 		d = l.kill() // the absence does not start again
 		l = startInstance(t, d, monitorFor("b"))
 		time.Sleep(3 * time.Hour)
-		if k := l.ledgerState(); len(k.Incidents) != 1 || len(k.Owed) != 1 {
+		if k := l.ledgerState(); len(k.Incidents) != 1 || len(k.Pending) != 1 {
 			t.Errorf("after 23 hours %+v, want all", k)
 		}
 		time.Sleep(2 * time.Hour)
-		if k := l.ledgerState(); len(k.Incidents) != 0 || len(k.Owed) != 0 {
+		if k := l.ledgerState(); len(k.Incidents) != 0 || len(k.Pending) != 0 {
 			t.Errorf("after 25 hours %+v", k)
 		}
 		l.stop()

@@ -85,9 +85,9 @@ func (w *simulation) runInstance(t *testing.T, files string, do func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.disk.Set(nil, time.Duration(w.random.IntN(4))*100*time.Millisecond) // two writes within LedgerPatience
+	w.disk.Set(nil, time.Duration(w.random.IntN(4))*100*time.Millisecond) // two writes within LedgerTimeout
 	ledger, retained := delivery.OpenLedgerOn(w.disk, "/state", discardLog)
-	b := newBench(t, journal, delivery.Options{Keeper: ledger, MaxBackoff: 20 * time.Second, Stop: 2 * time.Second})
+	b := newBench(t, journal, delivery.Options{Persister: ledger, MaxBackoff: 20 * time.Second, Stop: 2 * time.Second})
 	b.kinds["fallible"] = func(decode func(any) error, _ action.Env) (action.Action, error) {
 		a := &flakyAction{simulation: w}
 		return a, decode(a)
@@ -193,7 +193,7 @@ func (a *flakyAction) Groups() bool { return a.Group }
 
 var errNotDelivered = errors.New("not taken")
 
-func (a *flakyAction) Notify(ctx context.Context, ns []action.Notice) error {
+func (a *flakyAction) Notify(ctx context.Context, ns []action.Notification) error {
 	const (
 		unreachable = iota + 1
 		refused
@@ -231,7 +231,7 @@ func (a *flakyAction) outcome(kinds int) int {
 }
 
 // keysOf returns the keys of all notifications except Init, which may vary.
-func keysOf(ns []action.Notice) []string {
+func keysOf(ns []action.Notification) []string {
 	var keys []string
 	for _, n := range ns {
 		if n.Event != action.Init {

@@ -13,7 +13,7 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// fakeDNS answers over UDP and TCP on one port and returns its address.
+// fakeDNS starts a name server on UDP and TCP and returns its address.
 func fakeDNS(tb testing.TB, handle dns.HandlerFunc) string {
 	tb.Helper()
 	l := testkit.Listen(tb)
@@ -41,7 +41,7 @@ func startDNS(tb testing.TB, s *dns.Server) {
 	})
 }
 
-// answerA answers every question with one address.
+// answerA answers every query with one address.
 func answerA(address string) dns.HandlerFunc {
 	return func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg).SetReply(q)
@@ -60,7 +60,7 @@ func dnsProbeOf(tb testing.TB, server string, keys ...string) Probe {
 	return build(tb, "dns", "name = \"www.example\"\nserver = "+strconv.Quote(server)+"\n"+strings.Join(keys, "\n"), Env{})
 }
 
-// answers answers every question with these records.
+// answers answers every query with these records.
 func answers(records ...string) dns.HandlerFunc {
 	return func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg).SetReply(q)
@@ -122,7 +122,7 @@ func TestDNSKeysAreChecked(t *testing.T) {
 	}
 }
 
-// rawUDP answers each packet with those that reply makes of it.
+// rawUDP answers each packet with the messages that reply returns.
 func rawUDP(tb testing.TB, reply func(q *dns.Msg) []*dns.Msg) string {
 	tb.Helper()
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")

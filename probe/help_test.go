@@ -2,12 +2,21 @@ package probe
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log"
+	"math/big"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -15,8 +24,6 @@ import (
 
 	"github.com/BurntSushi/toml"
 	"go.uber.org/goleak"
-
-	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func TestMain(m *testing.M) {
@@ -29,7 +36,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// decodeTOML returns a strict decoder of a table.
+// decodeTOML returns the decode function of a TOML text. Unknown keys are errors.
 func decodeTOML(text string) func(any) error {
 	return func(target any) error {
 		meta, err := toml.Decode(text, target)
@@ -37,7 +44,7 @@ func decodeTOML(text string) func(any) error {
 			return err
 		}
 		for _, key := range meta.Undecoded() {
-			// The library does not count what goes into a field of type any.
+			// The library does not report keys of a field of type any as decoded.
 			if key[0] != "expect_json" {
 				return fmt.Errorf("%v: unknown key", key)
 			}
@@ -46,7 +53,7 @@ func decodeTOML(text string) func(any) error {
 	}
 }
 
-// build makes a probe that is closed with the test.
+// build makes a probe that is closed at the end of the test.
 func build(tb testing.TB, kind, text string, env Env) Probe {
 	tb.Helper()
 	p, err := New(Builtin(), kind, decodeTOML(text), env)
@@ -61,7 +68,7 @@ func build(tb testing.TB, kind, text string, env Env) Probe {
 	return p
 }
 
-// refused returns the error of making a probe, which there must be.
+// refused makes a probe, which must fail, and returns the error.
 func refused(tb testing.TB, kind, text string, env Env) error {
 	tb.Helper()
 	p, err := New(Builtin(), kind, decodeTOML(text), env)
@@ -72,7 +79,7 @@ func refused(tb testing.TB, kind, text string, env Env) error {
 	return err
 }
 
-// run probes once with a deadline.
+// run probes once with a timeout.
 func run(tb testing.TB, p Probe, timeout time.Duration) (Result, error) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
@@ -80,7 +87,7 @@ func run(tb testing.TB, p Probe, timeout time.Duration) (Result, error) {
 	return p.Probe(ctx)
 }
 
-// ok probes once and fails the test on an error.
+// ok probes once and ends the test on an error.
 func ok(tb testing.TB, p Probe) Result {
 	tb.Helper()
 	r, err := run(tb, p, 10*time.Second)
@@ -90,7 +97,7 @@ func ok(tb testing.TB, p Probe) Result {
 	return r
 }
 
-// fails probes once and returns the error, which must hold want.
+// fails probes once, which must fail with an error that contains want.
 func fails(tb testing.TB, p Probe, want string) (Result, error) {
 	tb.Helper()
 	r, err := run(tb, p, 10*time.Second)
@@ -103,7 +110,7 @@ func fails(tb testing.TB, p Probe, want string) (Result, error) {
 	return r, err
 }
 
-// timesOut probes with a short deadline and checks that it is obeyed.
+// timesOut probes with a short timeout and checks that the probe respects it.
 func timesOut(tb testing.TB, p Probe) error {
 	tb.Helper()
 	const timeout = 300 * time.Millisecond
@@ -122,42 +129,62 @@ func timesOut(tb testing.TB, p Probe) error {
 	return err
 }
 
-// slack is for a machine that is busy with other tests, and for -race.
+// slack is the extra time for busy machines and for -race.
 const slack = 500 * time.Millisecond
 
-// serve handles each connection of a new listener and returns its address. The
-// connections are closed with the test.
-func serve(tb testing.TB, handle func(net.Conn)) string {
+// listen opens a listener on a free loopback port that is closed at the end of the
+// test.
+func listen(tb testing.TB) net.Listener {
 	tb.Helper()
-	l := testkit.Listen(tb)
-	conns := make(chan net.Conn, 1000)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			conns <- c
-			go func() {
-				handle(c)
-				c.Close()
-			}()
-		}
-	}()
-	tb.Cleanup(func() {
-		l.Close()
-		<-done
-		close(conns)
-		for c := range conns {
-			c.Close()
-		}
-	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { l.Close() })
+	return l
+}
+
+// freePort returns an address on which nothing listens.
+func freePort(tb testing.TB) string {
+	tb.Helper()
+	l := listen(tb)
+	defer l.Close()
 	return l.Addr().String()
 }
 
-// rss returns the resident memory of this process in bytes after a collection.
+// certificate makes a certificate for 127.0.0.1 and localhost and writes its
+// authority to a file.
+func certificate(tb testing.TB, notAfter time.Time) (tls.Certificate, string) {
+	tb.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(1),
+		Subject:               pkix.Name{CommonName: "test"},
+		NotBefore:             time.Now().Add(-48 * time.Hour),
+		NotAfter:              notAfter,
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
+		DNSNames:              []string{"localhost"},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	file := filepath.Join(tb.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
+}
+
+// rss returns the resident memory of this process after a garbage collection, in
+// bytes.
 func rss(tb testing.TB) int {
 	tb.Helper()
 	runtime.GC()
@@ -172,5 +199,43 @@ func rss(tb testing.TB) int {
 	return resident * os.Getpagesize()
 }
 
-// quietLog drops what servers say of the villains that talk to them.
+// eventually waits at most d for a condition.
+func eventually(tb testing.TB, d time.Duration, what string, cond func() bool) {
+	tb.Helper()
+	deadline := time.Now().Add(d)
+	for !cond() {
+		if time.Now().After(deadline) {
+			tb.Fatalf("not within %v: %s", d, what)
+		}
+		runtime.Gosched()
+		waitALittle()
+	}
+}
+
+func waitALittle() {
+	t := time.NewTimer(2 * time.Millisecond)
+	<-t.C
+}
+
+// quietLog discards what servers log about malformed requests.
 func quietLog() *log.Logger { return log.New(io.Discard, "", 0) }
+
+// pemFiles writes a certificate and its key to files.
+func pemFiles(tb testing.TB, cert tls.Certificate) (certFile, keyFile string) {
+	tb.Helper()
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	dir := tb.TempDir()
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for file, block := range map[string]*pem.Block{
+		certFile: {Type: "CERTIFICATE", Bytes: cert.Certificate[0]},
+		keyFile:  {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return certFile, keyFile
+}

@@ -17,8 +17,8 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// serverWord makes the test binary an HTTP server, so that its work is not
-// counted as ours.
+// serverWord makes the test binary an HTTP server, so that the CPU time of the server
+// is not counted.
 const serverWord = "a-server-to-be-probed"
 
 func runServer() {
@@ -36,7 +36,7 @@ func runServer() {
 	os.Exit(1)
 }
 
-// otherProcess starts the server and returns its URL.
+// otherProcess starts that server and returns its URL.
 func otherProcess(tb testing.TB) string {
 	tb.Helper()
 	server := exec.Command(os.Args[0], serverWord)

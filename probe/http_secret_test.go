@@ -62,7 +62,7 @@ func TestHTTPRestrictedTellsNothingOfTheBody(t *testing.T) {
 			t.Errorf("%s: %q or %q tells of the body", key, err, r.Detail)
 		}
 	}
-	address := serve(t, func(c net.Conn) {
+	address := testkit.ServeConns(t, func(c net.Conn) {
 		io.WriteString(c, "SSH-2.0-canary\r\n")
 		io.Copy(io.Discard, c)
 	})
@@ -98,7 +98,7 @@ func TestHTTPProxies(t *testing.T) {
 	if _, err := run(t, build(t, "http", "url = \"http://far.invalid/\"", env), 2*time.Second); err == nil || through.Load() != nil {
 		t.Error("a restricted probe went through the proxy of the environment")
 	}
-	bad := strings.Replace(testkit.FreeAddress(t), "127", "http://canary:canary-password@127", 1)
+	bad := strings.Replace(freePort(t), "127", "http://canary:canary-password@127", 1)
 	_, err := fails(t, httpProbeOf(t, "http://far.example/x", "proxy = "+strconv.Quote(bad)), "refused")
 	if strings.Contains(err.Error(), "canary") {
 		t.Errorf("a secret of the proxy is in %q", err)
@@ -107,9 +107,9 @@ func TestHTTPProxies(t *testing.T) {
 
 // Faults: G28.
 func TestURLsAndHeadersStaySecret(t *testing.T) {
-	port := testkit.FreeAddress(t)
-	hang := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
-	garbage := serve(t, func(c net.Conn) { io.WriteString(c, "canary-echo\n") })
+	port := freePort(t)
+	hang := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	garbage := testkit.ServeConns(t, func(c net.Conn) { io.WriteString(c, "canary-echo\n") })
 	secrets := []string{`header = { X-Key = "canary-header" }`, `body = "canary-body"`, `bearer = "canary-bearer"`, `method = "POST"`}
 	for _, host := range []string{port, hang, garbage, "canary.invalid:1"} {
 		p := httpProbeOf(t, "http://"+host+"/path?token=canary-query#canary-fragment", secrets...)

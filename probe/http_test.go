@@ -21,7 +21,7 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// site serves what goma's documentation and its tests speak of.
+// site serves the pages that goma's documentation and tests use.
 func site(tb testing.TB) *httptest.Server {
 	tb.Helper()
 	mux := http.NewServeMux()
@@ -105,7 +105,7 @@ func TestHTTPUserAndPasswordInURL(t *testing.T) {
 	ok(t, httpProbeOf(t, s.URL+"/is/Authorization/Bearer abc", `bearer_env = "PROBE_TEST_BEARER"`))
 }
 
-// TestLowerCaseMethodIsAccepted is the sample of goma's documentation.
+// The method is that of the sample in goma's documentation.
 // Faults: G43.
 func TestLowerCaseMethodIsAccepted(t *testing.T) {
 	s := site(t)
@@ -137,9 +137,9 @@ func TestHTTPKeysAreChecked(t *testing.T) {
 	const u = `url = "http://h.example/"` + "\n"
 	for text, want := range map[string]string{
 		"":                                           "url: this key is required",
-		`url = "h.example"`:                          "url: not a URL",
-		`url = "ftp://h.example/"`:                   "url: not a URL",
-		`url = "http://user:pa ss@h.example/%"`:      "url: not a URL",
+		`url = "h.example"`:                          "url: not an http or https URL",
+		`url = "ftp://h.example/"`:                   "url: not an http or https URL",
+		`url = "http://user:pa ss@h.example/%"`:      "url: not an http or https URL",
 		`url = "http://127.1/"`:                      `host "127.1"`,
 		u + `measure = "age"`:                        `measure: "age" is unknown`,
 		u + `measure = "cert_days"`:                  "measure: cert_days needs",
@@ -237,10 +237,10 @@ func TestHTTPClientCertificate(t *testing.T) {
 	fails(t, httpProbeOf(t, s.URL, fmt.Sprintf("tls = { ca_file = %q }", ca)), "certificate")
 }
 
-// TestClosedProbesLeaveNothingBehind registers and unregisters 200 probes.
+// 200 probes are registered and unregistered.
 // Faults: G24, I3.
 func TestClosedProbesLeaveNothingBehind(t *testing.T) {
-	// The collector would close what was forgotten.
+	// A garbage collection would close leaked files.
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	s := site(t)
 	ok(t, httpProbeOf(t, s.URL+"/status/200"))

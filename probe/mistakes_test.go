@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,12 +15,12 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// mistake is what somebody does wrong, and what is to be told of it.
+// mistake is a wrong configuration and a part of the error that it must cause.
 type mistake struct{ keys, want string }
 
-// tellsMistakes has each mistake told: where, in which step and why, in few words
-// and without a secret.
-func tellsMistakes(t *testing.T, kind string, mistakes map[string]mistake) {
+// checkMistakes checks the errors of mistakes: they say where, in which step and why,
+// and contain no secret.
+func checkMistakes(t *testing.T, kind string, mistakes map[string]mistake) {
 	t.Helper()
 	for name, m := range mistakes {
 		// As whoever runs probes does it.
@@ -39,15 +38,15 @@ func tellsMistakes(t *testing.T, kind string, mistakes map[string]mistake) {
 	}
 }
 
-// sqlMistakes are those that can be made with every kind of database at address,
-// and more, whose keys are a dsn.
+// sqlMistakes checks mistakes that are possible with every database at address, and
+// more.
 func sqlMistakes(t *testing.T, kind, dsn, address string, more map[string]mistake) {
 	t.Helper()
 	keys := func(old, text string) string {
 		return "query = \"SELECT 1\"\ndsn = \"" + strings.Replace(dsn, old, text, 1) + "\""
 	}
-	silent := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
-	closed := testkit.FreeAddress(t)
+	silent := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	closed := freePort(t)
 	all := map[string]mistake{
 		"another port":  {keys(address, closed), closed + ": connecting: dial tcp " + closed + ": connect: connection refused"},
 		"silence":       {keys(address, silent), silent + ": connecting: no answer in time"},
@@ -60,7 +59,7 @@ func sqlMistakes(t *testing.T, kind, dsn, address string, more map[string]mistak
 		m.keys = "query = \"SELECT 1\"\ndsn = \"" + m.keys + "\""
 		all[name] = m
 	}
-	tellsMistakes(t, kind, all)
+	checkMistakes(t, kind, all)
 }
 
 func mariaDBMistakes(t *testing.T, dsn string) {
@@ -81,24 +80,24 @@ func postgreSQLMistakes(t *testing.T, dsn string) {
 	})
 }
 
-// Redis with TLS only, and what is done wrong with and without.
+// A Redis server with TLS only.
 func TestRedisServerWithTLS(t *testing.T) {
 	program := needProgram(t, "redis-server")
-	pair, ca := testkit.SelfSigned(t, time.Now().Add(time.Hour))
-	cert, key := testkit.PEMFiles(t, filepath.Join(t.TempDir(), "cert"), pair)
-	address := testkit.FreeAddress(t)
+	pair, ca := certificate(t, time.Now().Add(time.Hour))
+	cert, key := pemFiles(t, pair)
+	address := freePort(t)
 	_, port, _ := net.SplitHostPort(address)
 	startServer(t, exec.Command(program, "--port", "0", "--tls-port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir(),
 		"--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", ca, "--tls-auth-clients", "no"))
 	trusted := "address = \"" + address + "\"\n[tls]\nca_file = \"" + ca + "\"\n"
 	ready := build(t, "redis", trusted, Env{})
-	testkit.Eventually(t, 30*time.Second, "redis-server answers", func() bool {
+	eventually(t, 30*time.Second, "redis-server answers", func() bool {
 		_, err := run(t, ready, time.Second)
 		return err == nil
 	})
-	silent := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
-	closed := testkit.FreeAddress(t)
-	tellsMistakes(t, "redis", map[string]mistake{
+	silent := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	closed := freePort(t)
+	checkMistakes(t, "redis", map[string]mistake{
 		"no TLS":         {"address = \"" + address + "\"", address + ": running PING: "},
 		"not trusted":    {"address = \"" + address + "\"\n[tls]", address + ": tls handshake: tls: failed to verify certificate: x509: certificate signed by unknown authority"},
 		"another name":   {trusted + "server_name = \"other\"", "certificate is valid for localhost, not other"},
@@ -108,14 +107,14 @@ func TestRedisServerWithTLS(t *testing.T) {
 	})
 }
 
-// What the reason says does not change with the port that we happen to have.
+// The error does not contain the local port, which changes with each probe.
 func TestReasonsStayTheSame(t *testing.T) {
-	resets := serve(t, func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); c.Close() })
+	resets := testkit.ServeConns(t, func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); c.Close() })
 	for kind, keys := range map[string]string{
 		"redis": "address = \"" + resets + "\"",
 		"tcp":   "address = \"" + resets + "\"\nexpect = \"x\"",
 		"http":  "url = \"http://" + resets + "/\"",
-		"dns":   "server = \"" + testkit.FreeAddress(t) + "\"\nname = \"a\"",
+		"dns":   "server = \"" + freePort(t) + "\"\nname = \"a\"",
 	} {
 		p := build(t, kind, keys, Env{})
 		_, first := fails(t, p, "")
@@ -125,25 +124,25 @@ func TestReasonsStayTheSame(t *testing.T) {
 	}
 }
 
-// The server asked is told, and no number of answers where there was none.
+// The error contains the name server, and no number of answers if there was none.
 func TestDNSTellsWhomItAsked(t *testing.T) {
-	server := testkit.FreeAddress(t)
+	server := freePort(t)
 	r, _ := fails(t, build(t, "dns", "server = \""+server+"\"\nname = \"www.example\"", Env{}), "www.example A of "+server+": waiting for the answer: ")
 	if r.Detail != "" {
 		t.Errorf("detail %q although nothing was answered", r.Detail)
 	}
 }
 
-// A name of a user is no secret where no password is given with it.
+// A user name without a password is not a secret.
 // Faults: G28.
 func TestUserNamesAreShown(t *testing.T) {
-	_, err := fails(t, sqlProbeOf(t, "postgres", "postgres://monitor@"+testkit.FreeAddress(t)+"/monitor?application_name=monitor", "SELECT 1"), "connection refused")
+	_, err := fails(t, sqlProbeOf(t, "postgres", "postgres://monitor@"+freePort(t)+"/monitor?application_name=monitor", "SELECT 1"), "connection refused")
 	if strings.Contains(err.Error(), "<secret>") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// As with goma, an empty method is no method given.
+// As with goma, an empty method is the default.
 func TestEmptyMethodIsGET(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {

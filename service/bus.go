@@ -19,7 +19,7 @@ import (
 func NewRegistry(cfg RegistryConfig, heartbeat time.Duration, log *slog.Logger) (*guardregistry.Registry, error) {
 	reg, err := guardregistry.ByName(cfg.Name, cfg.Address, guardregistry.Config{Logger: log, Heartbeat: heartbeat})
 	if err != nil {
-		return nil, sourced(RegistryAddress, err)
+		return nil, addressError(RegistryAddress, cfg.Address, err)
 	}
 	return reg, nil
 }
@@ -31,7 +31,7 @@ func NewBroker(cfg BrokerConfig, name string, reg registry.Registry, log *slog.L
 		Config: guardbroker.Config{Logger: log}, Address: cfg.Address, Registry: reg, ClientName: name,
 	})
 	if err != nil {
-		return nil, sourced(BrokerAddress, err)
+		return nil, addressError(BrokerAddress, cfg.Address, err)
 	}
 	return b, nil
 }
@@ -47,10 +47,13 @@ func NewClient(reg registry.Registry, retries int, log *slog.Logger) client.Clie
 	)
 }
 
-// sourced is an error about a setting that says itself where its value comes from,
-// which may be a variable of the environment.
-func sourced(s Setting, err error) error {
-	return &SettingError{Setting: s, format: "%v", args: []any{err}}
+// addressError is an error about the address of a registry or broker. Without an
+// address in the setting, the error names the variable that the value comes from.
+func addressError(s Setting, address string, err error) error {
+	if address == "" {
+		return &SettingError{Setting: s, format: "%v", args: []any{err}}
+	}
+	return invalid(s, ": %v", err)
 }
 
 // QuietFramework sends to log what go-micro's registries and caches can only write to

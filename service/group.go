@@ -39,7 +39,7 @@ func newGroup(cfg groupConfig) (*monitor.Group, *delivery.Deliverer) {
 	}
 	options := delivery.Options{Log: cfg.log, Stop: deliverTimeout}
 	if cfg.state.ledger != nil {
-		options.Keeper = cfg.state.ledger
+		options.Persister = cfg.state.ledger
 	}
 	deliverer := delivery.NewDeliverer(options)
 	return monitor.NewGroup(monitor.Config{

@@ -51,7 +51,7 @@ func newMonitors(cfg monitorsConfig) (*monitors, error) {
 
 // runState keeps what must survive a restart.
 func (m *monitors) runState(ctx context.Context) error {
-	return m.state.run(ctx, func() delivery.Kept { return receivers.Kept(m.group, m.deliverer) })
+	return m.state.run(ctx, func() delivery.Snapshot { return receivers.Snapshot(m.group, m.deliverer) })
 }
 
 func (m *monitors) components() []component {

@@ -15,10 +15,10 @@ import (
 // stateDir is the state directory: the journal of registered monitors, and the ledger
 // of open failures and pending notifications. Its zero value keeps nothing.
 type stateDir struct {
-	journal *monitor.Journal // nil: none
-	ledger  *delivery.Ledger // nil: none
-	kept    delivery.Kept    // in the ledger, by the run before
-	lock    *os.File         // held on the directory; nil: none
+	journal *monitor.Journal  // nil: none
+	ledger  *delivery.Ledger  // nil: none
+	kept    delivery.Snapshot // in the ledger, by the run before
+	lock    *os.File          // held on the directory; nil: none
 }
 
 // openState opens and locks a state directory, which it creates if it is not there:
@@ -65,7 +65,7 @@ func lockDir(dir string) (*os.File, error) {
 }
 
 // run writes down what pending returns whenever it changes, until ctx ends.
-func (s stateDir) run(ctx context.Context, pending func() delivery.Kept) error {
+func (s stateDir) run(ctx context.Context, pending func() delivery.Snapshot) error {
 	if s.ledger == nil {
 		<-ctx.Done()
 		return nil
@@ -79,7 +79,7 @@ func (s stateDir) components() []component {
 	}
 	return []component{{
 		name: "state", description: "pending notifications are written to disk",
-		look: func() condition { return condition(s.ledger.State()) },
+		look: func() condition { return condition(s.ledger.Health()) },
 	}}
 }
 

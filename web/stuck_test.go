@@ -33,7 +33,7 @@ type stuckAction struct {
 	once    *sync.Once
 }
 
-func (a stuckAction) Notify(context.Context, []action.Notice) error {
+func (a stuckAction) Notify(context.Context, []action.Notification) error {
 	a.once.Do(func() { close(a.entered) })
 	<-a.release
 	return nil

@@ -15,6 +15,7 @@ import (
 	"go-micro.dev/v4/broker"
 
 	"github.com/microhq/monitor-srv/guard"
+	"github.com/microhq/monitor-srv/loglimit"
 )
 
 // maxTopics bounds the subscriptions of one Broker. A process has a handful.
@@ -64,7 +65,7 @@ type Broker struct {
 	cfg      Config
 	conn     *connection // nil if the inner broker cannot lose its connection
 	state    *guard.StateTracker
-	limit    guard.LogLimit
+	limit    loglimit.Limiter
 	counters counters
 	wake     chan struct{} // wakes Run; has room for one
 	slots    chan struct{} // one per Publish in flight
@@ -218,7 +219,7 @@ func (b *Broker) Subscriptions() []SubscriptionState {
 	return states
 }
 
-// warn logs a failure, each message per topic at most once in guard.LogInterval.
+// warn logs a failure, each message per topic at most once in loglimit.DefaultEvery.
 func (b *Broker) warn(msg, topic string, err error) {
 	suppressed, ok := b.limit.Allow(msg + "\x00" + topic)
 	if !ok {

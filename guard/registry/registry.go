@@ -15,6 +15,7 @@ import (
 	"go-micro.dev/v4/registry"
 
 	"github.com/microhq/monitor-srv/guard"
+	"github.com/microhq/monitor-srv/loglimit"
 )
 
 // Limits of a Registry. A process registers a handful of nodes and watches a
@@ -99,9 +100,10 @@ var (
 type Registry struct {
 	cfg    Config
 	state  *guard.StateTracker
-	wake   chan struct{} // wakes Run; has room for one
-	slots  chan struct{} // one per query in flight
-	opened chan struct{} // closed when inner is set
+	limit  loglimit.Limiter // of the log lines about it
+	wake   chan struct{}    // wakes Run; has room for one
+	slots  chan struct{}    // one per query in flight
+	opened chan struct{}    // closed when inner is set
 	tasks  sync.WaitGroup
 
 	mu      sync.Mutex
@@ -110,7 +112,6 @@ type Registry struct {
 	entries map[string]*entry // guarded by mu; by node id
 	watches map[*watch]bool   // guarded by mu
 	pingErr error             // guarded by mu; of the last health check
-	logged  time.Time         // guarded by mu; when a reason was logged last
 	closed  bool              // guarded by mu; DeregisterAll was called
 	ended   bool              // guarded by mu; Run has ended
 }

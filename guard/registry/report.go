@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/microhq/monitor-srv/guard"
 )
@@ -32,7 +31,7 @@ func (r *Registry) firstError() error {
 }
 
 // report records the state. It logs every change between available and unavailable,
-// and a new reason at most once in guard.LogInterval.
+// and a new reason at most once in loglimit.DefaultEvery.
 func (r *Registry) report(err error) {
 	if err != nil {
 		err = r.cfg.wrap(err)
@@ -46,18 +45,8 @@ func (r *Registry) report(err error) {
 		return
 	}
 	reason := r.state.State().Reason
-	if r.mayLog(changed, reason != before) {
+	_, due := r.limit.Allow("")
+	if changed || reason != before && due {
 		r.cfg.Logger.Warn("registry is unavailable", "reason", reason)
 	}
-}
-
-// mayLog reports whether a reason is to be logged now.
-func (r *Registry) mayLog(changed, newReason bool) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	ok := changed || (newReason && time.Since(r.logged) > guard.LogInterval)
-	if ok {
-		r.logged = time.Now()
-	}
-	return ok
 }

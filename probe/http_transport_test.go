@@ -9,10 +9,12 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// TestLaneKeepsItsConnection counts the connections that probes make.
-func TestLaneKeepsItsConnection(t *testing.T) {
+// The test counts the connections of several probes.
+func TestHTTPTransportReusesItsConnection(t *testing.T) {
 	var conns atomic.Int32
 	var answer atomic.Pointer[func(http.ResponseWriter, *http.Request)]
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*answer.Load())(w, r) }))
@@ -54,14 +56,13 @@ func TestLaneKeepsItsConnection(t *testing.T) {
 	}
 }
 
-// TestLaneSurvivesAServerThatClosesIdleConnections closes each connection after
-// its answer without saying so.
-func TestLaneSurvivesAServerThatClosesIdleConnections(t *testing.T) {
+// The server closes each connection after its response without announcing it.
+func TestHTTPTransportSurvivesServersThatCloseIdleConnections(t *testing.T) {
 	for name, closeEarly := range map[string]bool{"before the next request": true, "as the next request arrives": false} {
 		t.Run(name, func(t *testing.T) {
 			var conns atomic.Int32
 			closed := make(chan struct{}, 100)
-			address := serve(t, func(c net.Conn) {
+			address := testkit.ServeConns(t, func(c net.Conn) {
 				conns.Add(1)
 				br := bufio.NewReader(c)
 				if _, err := http.ReadRequest(br); err != nil {
@@ -90,11 +91,10 @@ func TestLaneSurvivesAServerThatClosesIdleConnections(t *testing.T) {
 	}
 }
 
-// TestLaneNeverTakesALateLeftoverForAnAnswer sends more than was asked for once
-// the answer has been taken.
-func TestLaneNeverTakesALateLeftoverForAnAnswer(t *testing.T) {
+// The server sends more bytes after its response was read.
+func TestHTTPTransportIgnoresLateUnsolicitedBytes(t *testing.T) {
 	taken, late := make(chan struct{}), make(chan struct{})
-	address := serve(t, func(c net.Conn) {
+	address := testkit.ServeConns(t, func(c net.Conn) {
 		if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
 			return
 		}
@@ -114,9 +114,9 @@ func TestLaneNeverTakesALateLeftoverForAnAnswer(t *testing.T) {
 	}
 }
 
-// TestLaneNeverTakesALeftoverForAnAnswer sends more than was asked for.
-func TestLaneNeverTakesALeftoverForAnAnswer(t *testing.T) {
-	address := serve(t, func(c net.Conn) {
+// The server sends more bytes than its response.
+func TestHTTPTransportIgnoresUnsolicitedBytes(t *testing.T) {
+	address := testkit.ServeConns(t, func(c net.Conn) {
 		br := bufio.NewReader(c)
 		for {
 			if _, err := http.ReadRequest(br); err != nil {

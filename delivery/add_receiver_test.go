@@ -10,12 +10,12 @@ import (
 	"github.com/microhq/monitor-srv/action"
 )
 
-// stopping starts to stop a Deliverer that has one attempt under way, which takes
-// three seconds, and returns it with a channel that tells when Run has ended.
+// stopping stops a Deliverer with one attempt in flight that takes three seconds.
+// When Run returns, it sends to ended how long stopping took.
 func stopping(t *testing.T) (d *Deliverer, ended chan time.Duration) {
 	t.Helper()
 	d, stop := deliver(t, Options{})
-	slow := newFake(false, func(context.Context, int, []action.Notice) error { time.Sleep(3 * time.Second); return nil })
+	slow := newFake(false, func(context.Context, int, []action.Notification) error { time.Sleep(3 * time.Second); return nil })
 	d.Add("slow", slow).Enqueue(fail("m", "1"))
 	synctest.Wait()
 	ended = make(chan time.Duration, 1)
@@ -30,15 +30,14 @@ func stopping(t *testing.T) (d *Deliverer, ended chan time.Duration) {
 	return d, ended
 }
 
-// A receiver that is added while the program stops is tried as all others are:
-// once, at once, and it does not put off the end.
+// A receiver added during a stop is tried once, at once, and does not delay the end.
 func TestReceiverAddedWhileDrainingIsTriedOnce(t *testing.T) {
 	for _, group := range []bool{false, true} {
 		t.Run(fmt.Sprint("group ", group), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d, ended := stopping(t)
 				time.Sleep(time.Second)
-				f := newFake(group, down(time.Hour))
+				f := newFake(group, failUntil(time.Hour))
 				r := d.Add("late", f)
 				r.Enqueue(fail("m", "2"))
 				if took := <-ended; took != 3*time.Second {
@@ -47,24 +46,24 @@ func TestReceiverAddedWhileDrainingIsTriedOnce(t *testing.T) {
 				if at := f.starts(); len(at) != 1 || at[0] != 0 {
 					t.Errorf("attempts at %v, want one at once", at)
 				}
-				if owed := d.Pending(); len(owed) != 2 || owed[0].Receiver != "late" || words(owed[0].Notices) != "fail:2" {
-					t.Errorf("owed %+v, want what could not be told", owed)
+				if pending := d.Pending(); len(pending) != 2 || pending[0].Receiver != "late" || formatAll(pending[0].Notifications) != "fail:2" {
+					t.Errorf("pending %+v, want what was not delivered", pending)
 				}
 			})
 		})
 	}
 }
 
-// What a receiver owes from an earlier run is told even if the receiver comes only
-// now, as does one that the reloaded configuration brings just before the end.
-func TestReceiverAddedWhileDrainingTellsWhatWasRestored(t *testing.T) {
+// Restored notifications are sent even if a reload adds their receiver just before
+// the end.
+func TestReceiverAddedWhileDrainingGetsWhatWasRestored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDeliverer(Options{})
-		d.Restore([]Backlog{{Receiver: "late", Notices: []action.Notice{fail("m", "1")}}})
+		d.Restore([]Pending{{Receiver: "late", Notifications: []action.Notification{fail("m", "1")}}})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- d.Run(ctx) }()
-		slow := newFake(false, func(context.Context, int, []action.Notice) error { time.Sleep(3 * time.Second); return nil })
+		slow := newFake(false, func(context.Context, int, []action.Notification) error { time.Sleep(3 * time.Second); return nil })
 		d.Add("slow", slow).Enqueue(fail("m", "2"))
 		synctest.Wait()
 		cancel()
@@ -74,13 +73,13 @@ func TestReceiverAddedWhileDrainingTellsWhatWasRestored(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
-		if told, _ := f.taken(); words(told) != "fail:1" {
-			t.Errorf("told %q, want what was restored", words(told))
+		if delivered, _ := f.taken(); formatAll(delivered) != "fail:1" {
+			t.Errorf("delivered %q, want what was restored", formatAll(delivered))
 		}
 	})
 }
 
-func TestReceiverAddedAfterTheEndOnlyKeeps(t *testing.T) {
+func TestReceiverAddedAfterTheEndOnlyQueues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, ended := stopping(t)
 		<-ended
@@ -90,45 +89,45 @@ func TestReceiverAddedAfterTheEndOnlyKeeps(t *testing.T) {
 		if _, calls := f.taken(); len(calls) != 0 {
 			t.Errorf("%d attempts after the end, want none", len(calls))
 		}
-		if owed := d.Pending(); len(owed) != 2 || owed[0].Receiver != "late" || words(owed[0].Notices) != "fail:2" {
-			t.Errorf("owed %+v, want the notice that came too late", owed)
+		if pending := d.Pending(); len(pending) != 2 || pending[0].Receiver != "late" || formatAll(pending[0].Notifications) != "fail:2" {
+			t.Errorf("pending %+v, want the notification that came too late", pending)
 		}
 	})
 }
 
-// Most receivers come while the Deliverer runs, with the files that are read again
-// and the monitors that are registered: nothing of a stop holds for them.
+// Most receivers are added while the Deliverer runs, by a reload or a registration.
+// They are retried as usual.
 func TestReceiverAddedWhileRunningIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, _ := deliver(t, Options{})
 		synctest.Wait()
-		f := newFake(false, down(time.Hour))
+		f := newFake(false, failUntil(time.Hour))
 		d.Add("r", f).Enqueue(fail("m", "1"))
 		time.Sleep(2 * time.Hour)
-		told, calls := f.taken()
-		if words(told) != "fail:1" {
-			t.Errorf("told %q, want the failure", words(told))
+		delivered, calls := f.taken()
+		if formatAll(delivered) != "fail:1" {
+			t.Errorf("delivered %q, want the failure", formatAll(delivered))
 		}
 		checkBackoff(t, calls)
 	})
 }
 
-func TestReceiverThatGoesIsAChange(t *testing.T) {
-	k := &keeper{}
-	d := NewDeliverer(Options{Keeper: k})
+func TestRemovedReceiverCountsAsAChange(t *testing.T) {
+	k := &persister{}
+	d := NewDeliverer(Options{Persister: k})
 	k.from = d
 	d.Add("r", newFake(false, nil)).Enqueue(fail("m", "1"))
 	before := k.Changed()
-	if untold := d.Remove("r"); words(untold) != "fail:1" {
-		t.Errorf("untold %q, want the failure", words(untold))
+	if undelivered := d.Remove("r"); formatAll(undelivered) != "fail:1" {
+		t.Errorf("undelivered %q, want the failure", formatAll(undelivered))
 	}
 	if k.Changed() == before+1 {
-		t.Error("it counts as no change: what is written down still owes it")
+		t.Error("it is not counted as a change: the notification stays persisted")
 	}
 	before = k.Changed()
 	d.Remove("r")
 	if k.Changed() != before+1 {
-		t.Error("the going of one that was not there counts as a change")
+		t.Error("removing an unknown receiver is counted as a change")
 	}
 }
 

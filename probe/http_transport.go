@@ -18,65 +18,65 @@ import (
 )
 
 const (
-	// idleLimit is how long a connection may lie idle and be used again, and
-	// ageLimit how long it is used at all: a new one shows whether the target
-	// still accepts one, what its name means now and which certificate it has.
+	// idleLimit is how long an idle connection may be reused; ageLimit is how long a
+	// connection may be used at all. A new connection shows whether the target still
+	// accepts one, what its name resolves to and which certificate it has.
 	idleLimit = 30 * time.Second
 	ageLimit  = time.Minute
 )
 
-// lane sends requests over HTTP/1.1, one at a time, and keeps one connection
-// between them. It works on its caller's goroutine, which costs about half of
-// what http.Transport costs with two goroutines for each connection, and it holds
-// no buffer between requests. What goes through a proxy is left to an
-// http.Transport.
-type lane struct {
+// httpTransport sends requests over HTTP/1.1, one at a time, and reuses one
+// connection. It works on the goroutine of the caller, which costs about half of
+// http.Transport with two goroutines for each connection. It holds no buffers between
+// requests. Requests through a proxy use an http.Transport.
+type httpTransport struct {
 	dial    dialFunc
 	network string
-	// tls is nil for the defaults.
+	// tls is nil for the default configuration.
 	tls     *tls.Config
 	buffers *buffers
-	// proxy tells which proxy to use for a URL, if any; nil means none ever.
+	// proxy returns the proxy for a URL, or nil; a nil function means none for any
+	// URL.
 	proxy func(*url.URL) (*url.URL, error)
-	// proxied is made when the first request goes through a proxy.
-	proxied *http.Transport
+	// proxyTransport is created by the first request through a proxy.
+	proxyTransport *http.Transport
 
-	// answered is the answer to the next request, which was sent before, or nil.
-	answered *http.Response
-	// watch measures the probe that is going on.
-	watch *stopwatch
-	// idle is the connection that is kept, or nil.
-	idle *laneConn
-	// began is when the last probe began, and gap how long after the one before.
+	// prefetched is the response to the next request, which was sent already, or nil.
+	prefetched *http.Response
+	// stopwatch measures the current probe.
+	stopwatch *stopwatch
+	// idle is the connection that may be reused, or nil.
+	idle *httpConn
+	// began is when the current probe began, and gap the time since the previous one.
 	began time.Time
 	gap   time.Duration
 }
 
-// laneConn is a connection to one scheme, host and port.
-type laneConn struct {
+// httpConn is a connection to one scheme, host and port.
+type httpConn struct {
 	net.Conn
 	raw    net.Conn // below TLS
 	state  *tls.ConnectionState
 	target string
 	opened time.Time
-	// used is when the last answer ended, zero before the first.
+	// used is when the last response ended; zero before the first.
 	used time.Time
 }
 
-// start begins a probe.
-func (l *lane) start() {
+// startProbe begins a probe.
+func (l *httpTransport) startProbe() {
 	now := time.Now()
 	if !l.began.IsZero() {
 		l.gap = now.Sub(l.began)
 	}
 	l.began = now
-	l.watch = startStopwatch()
+	l.stopwatch = startStopwatch()
 }
 
 // RoundTrip implements http.RoundTripper.
-func (l *lane) RoundTrip(req *http.Request) (*http.Response, error) {
-	if resp := l.answered; resp != nil {
-		l.answered = nil
+func (l *httpTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if resp := l.prefetched; resp != nil {
+		l.prefetched = nil
 		return resp, nil
 	}
 	if l.proxy != nil {
@@ -85,7 +85,7 @@ func (l *lane) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, errors.New("the URL of the proxy is not valid")
 		}
 		if proxy != nil {
-			return l.viaProxy(req)
+			return l.sendViaProxy(req)
 		}
 	}
 	if c := l.take(req); c != nil {
@@ -107,13 +107,13 @@ func (l *lane) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // viaProxy sends a request through a proxy.
-func (l *lane) viaProxy(req *http.Request) (*http.Response, error) {
-	if l.proxied == nil {
+func (l *httpTransport) sendViaProxy(req *http.Request) (*http.Response, error) {
+	if l.proxyTransport == nil {
 		config, err := l.config()
 		if err != nil {
 			return nil, err
 		}
-		l.proxied = &http.Transport{
+		l.proxyTransport = &http.Transport{
 			Proxy:                  func(r *http.Request) (*url.URL, error) { return l.proxy(r.URL) },
 			DialContext:            func(ctx context.Context, _, a string) (net.Conn, error) { return l.dial(ctx, l.network, a) },
 			TLSClientConfig:        config,
@@ -123,37 +123,37 @@ func (l *lane) viaProxy(req *http.Request) (*http.Response, error) {
 			MaxResponseHeaderBytes: maxHeader,
 		}
 	}
-	return l.proxied.RoundTrip(req.WithContext(l.watch.tracing(req.Context())))
+	return l.proxyTransport.RoundTrip(req.WithContext(l.stopwatch.tracing(req.Context())))
 }
 
-// config returns a configuration for TLS of the caller's own.
-func (l *lane) config() (*tls.Config, error) {
+// config returns a copy of the TLS configuration.
+func (l *httpTransport) config() (*tls.Config, error) {
 	if l.tls == nil {
 		return setting.TLS{}.Config()
 	}
 	return l.tls.Clone(), nil
 }
 
-// take returns the connection that is kept if the request may use it, and
-// closes it otherwise.
-func (l *lane) take(req *http.Request) *laneConn {
+// take returns the idle connection if the request may use it, and closes it
+// otherwise.
+func (l *httpTransport) take(req *http.Request) *httpConn {
 	c := l.idle
 	l.idle = nil
 	if c == nil {
 		return nil
 	}
 	fresh := time.Since(c.used) < idleLimit && time.Since(c.opened) < ageLimit
-	if !fresh || c.target != targetOf(req.URL) || !repeatable(req.Method) || !quiet(c.raw) {
+	if !fresh || c.target != targetOf(req.URL) || !retriable(req.Method) || !idleAndOpen(c.raw) {
 		_ = c.Close()
 		return nil
 	}
 	return c
 }
 
-// keep takes a connection whose last answer has been read to its end.
-func (l *lane) keep(c *laneConn) {
+// keep makes a connection idle after its last response was read completely.
+func (l *httpTransport) keep(c *httpConn) {
 	if l.gap >= idleLimit {
-		// It would be too old for the next probe.
+		// It would be idle for too long at the next probe.
 		_ = c.Close()
 		return
 	}
@@ -164,20 +164,20 @@ func (l *lane) keep(c *laneConn) {
 	l.idle = c
 }
 
-// close closes the connections that are kept.
-func (l *lane) close() {
+// close closes the idle connections.
+func (l *httpTransport) close() {
 	if l.idle != nil {
 		_ = l.idle.Close()
 		l.idle = nil
 	}
-	if l.proxied != nil {
-		l.proxied.CloseIdleConnections()
+	if l.proxyTransport != nil {
+		l.proxyTransport.CloseIdleConnections()
 	}
 }
 
-// repeatable reports whether a request may be sent again when a kept connection
-// gave no answer to it. Others get a new connection each.
-func repeatable(method string) bool {
+// retriable reports whether a request may be repeated if a reused connection was
+// closed without a response. Other requests get a new connection each.
+func retriable(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
 		return true
@@ -185,9 +185,9 @@ func repeatable(method string) bool {
 	return false
 }
 
-// quiet reports whether a connection is open and nothing waits to be read, which
+// idleAndOpen reports whether a connection is open and has no unread bytes, which
 // would belong to no request.
-func quiet(c net.Conn) bool {
+func idleAndOpen(c net.Conn) bool {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
 		return false
@@ -205,8 +205,8 @@ func quiet(c net.Conn) bool {
 	return still
 }
 
-// open connects to where the request goes.
-func (l *lane) open(req *http.Request) (*laneConn, error) {
+// open connects to the target of the request.
+func (l *httpTransport) open(req *http.Request) (*httpConn, error) {
 	if s := req.URL.Scheme; s != "http" && s != "https" {
 		return nil, fmt.Errorf("scheme %q: want http or https", printable(s))
 	}
@@ -214,14 +214,14 @@ func (l *lane) open(req *http.Request) (*laneConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.watch.restart()
-	ctx := l.watch.resolving(req.Context())
+	l.stopwatch.restart()
+	ctx := l.stopwatch.resolving(req.Context())
 	raw, err := l.dial(ctx, l.network, net.JoinHostPort(host, portOf(req.URL)))
 	if err != nil {
 		return nil, err
 	}
-	l.watch.lap(phaseConnect)
-	c := &laneConn{Conn: raw, raw: raw, target: targetOf(req.URL), opened: time.Now()}
+	l.stopwatch.lap(phaseConnect)
+	c := &httpConn{Conn: raw, raw: raw, target: targetOf(req.URL), opened: time.Now()}
 	if req.URL.Scheme == "https" {
 		config, err := l.config()
 		if err == nil {
@@ -231,12 +231,12 @@ func (l *lane) open(req *http.Request) (*laneConn, error) {
 			_ = raw.Close()
 			return nil, err
 		}
-		l.watch.lap(phaseTLS)
+		l.stopwatch.lap(phaseTLS)
 	}
 	return c, nil
 }
 
-func (c *laneConn) handshake(ctx context.Context, config *tls.Config, host string) error {
+func (c *httpConn) handshake(ctx context.Context, config *tls.Config, host string) error {
 	config.ServerName = cmp.Or(config.ServerName, host)
 	secure := tls.Client(c.raw, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
@@ -249,7 +249,7 @@ func (c *laneConn) handshake(ctx context.Context, config *tls.Config, host strin
 
 func targetOf(u *url.URL) string { return u.Scheme + "://" + u.Hostname() + " " + portOf(u) }
 
-// portOf returns the port that a URL means.
+// portOf returns the port of a URL, by default that of its scheme.
 func portOf(u *url.URL) string {
 	if u.Scheme == "https" {
 		return cmp.Or(u.Port(), "443")
@@ -257,13 +257,13 @@ func portOf(u *url.URL) string {
 	return cmp.Or(u.Port(), "80")
 }
 
-// asciiHost returns the form of a host's name that DNS and certificates use.
+// asciiHost returns a host name in the form that DNS and certificates use.
 func asciiHost(host string) (string, error) {
 	for _, r := range host {
 		if r >= 0x80 {
 			ascii, err := idna.Lookup.ToASCII(host)
 			if err != nil {
-				return "", fmt.Errorf("host %q: not an international name", printable(host))
+				return "", fmt.Errorf("host %q: not a valid internationalized name", printable(host))
 			}
 			return ascii, nil
 		}

@@ -15,25 +15,25 @@ const (
 	maxRestrictedReason = 256
 )
 
-// bounded keeps the promises of Probe and Result for every kind.
-type bounded struct {
+// checkedProbe enforces the contract of Probe and Result for every kind.
+type checkedProbe struct {
 	kind       Probe
 	restricted bool
 }
 
-// keepPromises returns a kind whose probes keep the promises of Probe.
-func keepPromises(kind Kind) Kind {
+// checked returns a kind whose probes are checkedProbes.
+func checked(kind Kind) Kind {
 	return func(decode func(any) error, env Env) (Probe, error) {
 		p, err := kind(decode, env)
 		if err != nil {
 			return nil, err
 		}
-		return &bounded{p, env.Restricted}, nil
+		return &checkedProbe{p, env.Restricted}, nil
 	}
 }
 
 // Probe measures.
-func (b *bounded) Probe(ctx context.Context) (Result, error) {
+func (b *checkedProbe) Probe(ctx context.Context) (Result, error) {
 	r, err := b.kind.Probe(ctx)
 	r.Detail = printable(r.Detail)
 	if err == nil {
@@ -47,8 +47,8 @@ func (b *bounded) Probe(ctx context.Context) (Result, error) {
 	return r, b.reason(err)
 }
 
-// reason returns an error whose text is one line within the limit.
-func (b *bounded) reason(err error) error {
+// reason returns err with a text of one line within the limit.
+func (b *checkedProbe) reason(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -59,11 +59,12 @@ func (b *bounded) reason(err error) error {
 	if text = oneLine(text, limit); text == err.Error() {
 		return err
 	}
-	return &redacted{text, err}
+	return &redactedError{text, err}
 }
 
-// withoutOurPort returns the text of an error without our own end of a connection.
-// Its port is another each time, and a reason that stays should read the same.
+// withoutOurPort returns the text of an error without the local address of a
+// connection. Its port changes with each probe, and the reason of a lasting failure
+// should not.
 func withoutOurPort(err error) string {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Source == nil || op.Addr == nil {
@@ -74,8 +75,8 @@ func withoutOurPort(err error) string {
 	return strings.ReplaceAll(err.Error(), op.Error(), theirs.Error())
 }
 
-// withoutAddresses returns the text of an error without what it tells of how
-// names are resolved here: the addresses behind them and the servers asked.
+// withoutAddresses returns the text of an error without resolved addresses and DNS
+// servers, which an operator may not see.
 func withoutAddresses(err error) string {
 	text := err.Error()
 	var op *net.OpError
@@ -89,5 +90,5 @@ func withoutAddresses(err error) string {
 	return text
 }
 
-// Close closes the probe of the kind.
-func (b *bounded) Close() error { return b.kind.Close() }
+// Close closes the probe.
+func (b *checkedProbe) Close() error { return b.kind.Close() }

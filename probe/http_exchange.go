@@ -12,44 +12,44 @@ import (
 )
 
 const (
-	// maxHeader bounds the header of an answer, in bytes.
+	// maxHeader bounds the header of a response, in bytes.
 	maxHeader = 256 << 10
-	// maxInterim bounds the interim answers (1xx) before the one that counts.
+	// maxInterim bounds the interim responses (1xx) before the final one.
 	maxInterim = 5
 )
 
 var (
-	// errStale says that a kept connection gave no answer at all: the target
-	// closed it just before it saw the request.
+	// errStale means that the target closed a reused connection without a response,
+	// just before it got the request.
 	errStale    = errors.New("the kept connection was closed")
 	errHeader   = fmt.Errorf("the header is larger than %d KiB", maxHeader>>10)
 	errNotHTTP  = errors.New("the answer is not HTTP/1.1")
 	errNoAnswer = errors.New("the connection was closed before the answer was complete")
 )
 
-// exchange is one request and its answer. It is the body of the answer too: when
-// that is closed, the connection is kept or closed.
+// exchange is one request and its response. It is also the body of the response: its
+// Close makes the connection idle or closes it.
 type exchange struct {
-	lane *lane
-	conn *laneConn
-	// stop ends the watch over the context, and is false if that has ended.
+	transport *httpTransport
+	conn      *httpConn
+	// stop stops watching the context. It returns false if that has ended.
 	stop func() bool
 	in   headerReader
 	br   *bufio.Reader
 
 	body io.ReadCloser
-	// whole is set once the body has been read to its end.
+	// whole is set once the body was read completely.
 	whole  bool
 	keep   bool
 	closed bool
 }
 
-// exchange sends a request and reads the header of its answer.
-func (l *lane) exchange(req *http.Request, c *laneConn) (*http.Response, error) {
+// exchange sends a request and reads the header of the response.
+func (l *httpTransport) exchange(req *http.Request, c *httpConn) (*http.Response, error) {
 	ctx := req.Context()
 	deadline, _ := ctx.Deadline()
 	_ = c.SetDeadline(deadline)
-	x := &exchange{lane: l, conn: c, in: headerReader{r: c, left: maxHeader}}
+	x := &exchange{transport: l, conn: c, in: headerReader{r: c, left: maxHeader}}
 	x.stop = context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	x.br = l.buffers.reader(&x.in)
 	resp, err := x.ask(req)
@@ -70,9 +70,9 @@ func (l *lane) exchange(req *http.Request, c *laneConn) (*http.Response, error) 
 
 // ask writes the request and reads the header.
 func (x *exchange) ask(req *http.Request) (*http.Response, error) {
-	x.lane.watch.restart()
-	bw := x.lane.buffers.writer(x.conn)
-	defer x.lane.buffers.giveWriter(bw)
+	x.transport.stopwatch.restart()
+	bw := x.transport.buffers.writer(x.conn)
+	defer x.transport.buffers.giveWriter(bw)
 	if err := req.Write(bw); err != nil {
 		return nil, err
 	}
@@ -80,17 +80,17 @@ func (x *exchange) ask(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if _, err := x.br.Peek(1); err != nil {
-		return nil, complete(err)
+		return nil, explainEOF(err)
 	}
-	x.lane.watch.lap(phaseFirstByte)
+	x.transport.stopwatch.lap(phaseFirstByte)
 	for range maxInterim + 1 {
 		resp, err := http.ReadResponse(x.br, req)
 		switch {
 		case x.in.err != nil && err != nil:
-			return nil, complete(x.in.err)
+			return nil, explainEOF(x.in.err)
 		case err != nil:
-			// The text of this error shows what was read, which the one who sees
-			// it may not be meant to see.
+			// The text of this error contains what was read, which the reader of the
+			// error may not be allowed to see.
 			return nil, errNotHTTP
 		case resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols:
 			x.in.left = -1
@@ -100,15 +100,15 @@ func (x *exchange) ask(req *http.Request) (*http.Response, error) {
 	return nil, fmt.Errorf("more than %d interim answers", maxInterim)
 }
 
-// complete gives the end of a connection words.
-func complete(err error) error {
+// explainEOF replaces the end of a connection by a clearer error.
+func explainEOF(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errNoAnswer
 	}
 	return err
 }
 
-// closedByPeer reports whether an error says that the other side has closed.
+// closedByPeer reports whether the peer closed the connection.
 func closedByPeer(err error) bool {
 	return errors.Is(err, errNoAnswer) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
@@ -123,33 +123,33 @@ func (x *exchange) Read(b []byte) (int, error) {
 	case errors.Is(err, io.EOF):
 		x.whole = true
 	case err != nil:
-		err = complete(err)
+		err = explainEOF(err)
 	}
 	return n, err
 }
 
-// Close keeps the connection if all of the answer and nothing else was read.
+// Close makes the connection idle if exactly the response was read.
 func (x *exchange) Close() error {
 	if x.closed {
 		return nil
 	}
 	x.closed = true
 	if x.stop() && x.keep && x.whole && x.br.Buffered() == 0 {
-		x.lane.keep(x.conn)
+		x.transport.keep(x.conn)
 	} else {
 		_ = x.conn.Close()
 	}
-	x.lane.buffers.giveReader(x.br)
+	x.transport.buffers.giveReader(x.br)
 	return nil
 }
 
-// headerReader bounds what is read while a header is expected.
+// headerReader bounds what is read of a header.
 type headerReader struct {
 	r io.Reader
-	// left is how many bytes may be read, or -1 for any number.
+	// left is how many bytes may be read; -1 for no bound.
 	left  int
 	count int64
-	// err is the last error of r, or of the bound.
+	// err is the last error of r or of the bound.
 	err error
 }
 

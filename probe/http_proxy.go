@@ -11,27 +11,27 @@ import (
 	"github.com/microhq/monitor-srv/setting"
 )
 
-// connectBy makes the lane that requests go through.
-func (p *httpProbe) connectBy(env Env, buffers *buffers) error {
-	p.lane = &lane{dial: env.dialer(), network: "tcp" + p.config.IP, buffers: buffers}
-	p.client = &http.Client{Transport: p.lane, CheckRedirect: p.redirect}
+// setTransport sets the transport and the client that requests use.
+func (p *httpProbe) setTransport(env Env, buffers *buffers) error {
+	p.transport = &httpTransport{dial: env.dialer(), network: "tcp" + p.config.IP, buffers: buffers}
+	p.client = &http.Client{Transport: p.transport, CheckRedirect: p.redirect}
 	if p.config.TLS != (setting.TLS{}) {
 		config, err := p.config.TLS.Config()
 		if err != nil {
 			return fmt.Errorf("tls: %w", err)
 		}
-		p.lane.tls = config
+		p.transport.tls = config
 	}
 	proxy, err := proxyOf(p.config.Proxy.Reveal(), env)
 	if err != nil {
 		return fmt.Errorf("proxy: %w", err)
 	}
-	p.lane.proxy = proxy
+	p.transport.proxy = proxy
 	return nil
 }
 
-// proxyOf returns how to find the proxy for a URL: the one that is configured, or
-// those of the environment; nil if there is none.
+// proxyOf returns the function that finds the proxy for a URL: the configured proxy,
+// or those of the environment. It returns nil if there is none.
 func proxyOf(configured string, env Env) (func(*url.URL) (*url.URL, error), error) {
 	if env.Restricted {
 		return nil, nil
@@ -47,11 +47,11 @@ func proxyOf(configured string, env Env) (func(*url.URL) (*url.URL, error), erro
 	return c.ProxyFunc(), nil
 }
 
-// parseProxy reads the URL of a proxy, which may hold a password.
+// parseProxy parses the URL of a proxy, which may hold a password.
 func parseProxy(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" {
 		return nil, errors.New("not a URL such as http://host:port")
 	}
-	return u, oneOf("scheme", u.Scheme, "http", "https", "socks5", "socks5h")
+	return u, checkOneOf("scheme", u.Scheme, "http", "https", "socks5", "socks5h")
 }

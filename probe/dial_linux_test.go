@@ -16,9 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestRestrictedProbeIsRefusedByAHostWithAPublicAddress runs itself again in a
-// network of its own, whose only address is a public one, with something that
-// listens there: an operator's probe does not reach it, an administrator's does.
+// The test runs itself in a network namespace whose only address is public. An
+// operator's probe must not reach a listener there; an administrator's probe must.
 func TestRestrictedProbeIsRefusedByAHostWithAPublicAddress(t *testing.T) {
 	const inside = "TEST_IN_A_NETWORK_OF_ITS_OWN"
 	if os.Getenv(inside) == "" {

@@ -12,7 +12,7 @@ import (
 // dialFunc opens a connection, as net.Dialer.DialContext does.
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// dialer returns how a probe opens its connections.
+// dialer returns the function by which a probe opens connections.
 func (e Env) dialer() dialFunc {
 	if e.Restricted {
 		return e.guardedDialer(nil).DialContext
@@ -23,15 +23,15 @@ func (e Env) dialer() dialFunc {
 	return plainDial
 }
 
-// plainDial makes its dialer for each connection: between two, a probe holds
-// none.
+// plainDial creates a dialer for each connection, so that a probe holds none in
+// between.
 func plainDial(ctx context.Context, network, address string) (net.Conn, error) {
 	return (&net.Dialer{KeepAlive: -1}).DialContext(ctx, network, address)
 }
 
-// guardedDialer returns a dialer that looks at each address it is about to
-// connect to, after the name was resolved: what a name meant when it was checked
-// earlier may not be what it means now.
+// guardedDialer returns a dialer that checks each address right before it connects,
+// after the name was resolved. A check at registration would not be enough: a name
+// may resolve to another address later.
 func (e Env) guardedDialer(r *net.Resolver) *net.Dialer {
 	return &net.Dialer{
 		KeepAlive: -1,
@@ -46,10 +46,10 @@ func (e Env) guardedDialer(r *net.Resolver) *net.Dialer {
 	}
 }
 
-// checkTarget refuses an address that a restricted probe may not reach.
+// checkTarget refuses addresses that a restricted probe may not reach.
 func (e Env) checkTarget(addr netip.Addr) error { return e.checkTargetOn(net.InterfaceAddrs, addr) }
 
-// checkTargetOn is checkTarget on a host that has the addresses of interfaces.
+// checkTargetOn is checkTarget for a host with the addresses of interfaces.
 func (e Env) checkTargetOn(interfaces func() ([]net.Addr, error), addr netip.Addr) error {
 	if !e.Restricted {
 		return nil
@@ -68,8 +68,8 @@ func (e Env) checkTargetOn(interfaces func() ([]net.Addr, error), addr netip.Add
 	return nil
 }
 
-// public reports whether an address is one of the public internet. An address
-// that carries one of IPv4 in it is as public as that.
+// public reports whether an address belongs to the public internet. An address with
+// an embedded IPv4 address is as public as that one.
 func public(addr netip.Addr) bool {
 	inside := func(p netip.Prefix) bool { return p.Contains(addr) }
 	if addr.Is4() {
@@ -78,12 +78,12 @@ func public(addr netip.Addr) bool {
 	if inner, ok := embedded(addr); ok {
 		return public(inner)
 	}
-	// Only 2000::/3 has been given out.
+	// Only 2000::/3 is allocated.
 	return netip.MustParsePrefix("2000::/3").Contains(addr) && !slices.ContainsFunc(privateIPv6(), inside)
 }
 
-// privateIPv4 are the networks that are not globally reachable, from IANA's
-// registry of special-purpose addresses, with multicast and what is reserved.
+// privateIPv4 returns the networks that are not globally reachable, from IANA's
+// registry of special-purpose addresses, and multicast and reserved ones.
 func privateIPv4() []netip.Prefix {
 	return prefixes(
 		"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
@@ -92,7 +92,7 @@ func privateIPv4() []netip.Prefix {
 	)
 }
 
-// privateIPv6 are those within 2000::/3.
+// privateIPv6 returns those within 2000::/3.
 func privateIPv6() []netip.Prefix {
 	return prefixes("2001::/23", "2001:db8::/32", "3fff::/20")
 }
@@ -105,8 +105,8 @@ func prefixes(texts ...string) []netip.Prefix {
 	return list
 }
 
-// embedded returns the address of IPv4 that a gateway would take from one of
-// IPv6: NAT64 (64:ff9b::/96), 6to4 (2002::/16), mapped and compatible ones.
+// embedded returns the IPv4 address that a gateway would extract from an IPv6
+// address: NAT64 (64:ff9b::/96), 6to4 (2002::/16), mapped and compatible addresses.
 func embedded(addr netip.Addr) (netip.Addr, bool) {
 	b := addr.As16()
 	switch {
@@ -120,8 +120,8 @@ func embedded(addr netip.Addr) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// ownAddress reports whether one of the host's interfaces has the address, or the
-// one of IPv4 that it carries. If that cannot be told, it says so of every address.
+// ownAddress reports whether an interface of this host has the address, or its
+// embedded IPv4 address. If the interfaces cannot be listed, it reports true.
 func ownAddress(interfaces func() ([]net.Addr, error), addr netip.Addr) bool {
 	same := []netip.Addr{addr}
 	if inner, ok := embedded(addr); addr.Is6() && ok {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// fakeCaller is a registry and the services in it.
+// fakeCaller is a registry with services.
 type fakeCaller struct {
 	nodes []Node
 	call  func(ctx context.Context, c Call) (json.RawMessage, error)
@@ -104,7 +104,7 @@ func (f fakeEvents) Checks(_ context.Context, service, check, node string) ([]Ch
 
 func TestEventValues(t *testing.T) {
 	at := func(node string, s CheckStatus, silent bool) Check {
-		return Check{Node: node, Status: s, Age: 7 * time.Second, Silent: silent, Error: "because"}
+		return Check{Node: node, Status: s, Age: 7 * time.Second, Stale: silent, Error: "because"}
 	}
 	for name, c := range map[string]struct {
 		events  fakeEvents
@@ -116,13 +116,13 @@ func TestEventValues(t *testing.T) {
 		"ok":              {fakeEvents{at("a", CheckOK, false)}, "", 0, false, ""},
 		"warning":         {fakeEvents{at("a", CheckWarning, false)}, "", 0.5, true, ""},
 		"error":           {fakeEvents{at("a", CheckError, false)}, "", 1, false, ""},
-		"unknown":         {fakeEvents{at("a", CheckUnknown, false)}, "", 1, false, "its publisher says UNKNOWN"},
-		"silent":          {fakeEvents{at("a", CheckOK, true)}, "", 1, false, "silent for 7s"},
+		"unknown":         {fakeEvents{at("a", CheckUnknown, false)}, "", 1, false, "the publisher reports UNKNOWN"},
+		"silent":          {fakeEvents{at("a", CheckOK, true)}, "", 1, false, "no report for 7s"},
 		"never":           {nil, "", 1, false, "never published"},
 		"worst":           {fakeEvents{at("a", CheckOK, false), at("b", CheckError, false), at("c", CheckWarning, false)}, "", 1, false, ""},
 		"one has gone":    {fakeEvents{at("a", CheckOK, false), at("b", CheckError, true)}, "", 0, false, ""},
 		"the named":       {fakeEvents{at("a", CheckOK, false), at("b", CheckError, false)}, `node = "a"`, 0, false, ""},
-		"the named, gone": {fakeEvents{at("a", CheckOK, false), at("b", CheckError, true)}, `node = "b"`, 1, false, "silent"},
+		"the named, gone": {fakeEvents{at("a", CheckOK, false), at("b", CheckError, true)}, `node = "b"`, 1, false, "no report"},
 		"another service": {fakeEvents{at("a", CheckOK, false)}, `node = "z"`, 1, false, "never published"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -157,7 +157,7 @@ func TestStatsMetrics(t *testing.T) {
 		{Node: "b", HeapInUse: 300, UserTime: 1e9, Endpoints: []EndpointStats{
 			{"Say.Hello", RequestStats{Count: 100, Mean: 2 * second}, RequestStats{}, RequestStats{}},
 		}},
-		{Node: "gone", Silent: true, HeapInUse: 9999},
+		{Node: "gone", Stale: true, HeapInUse: 9999},
 	}
 	hello := `endpoint = "Say.Hello"`
 	for _, c := range []struct {
@@ -173,8 +173,8 @@ func TestStatsMetrics(t *testing.T) {
 			t.Errorf("%s %s = %v, want %v", c.metric, c.keys, r.Value, c.want)
 		}
 	}
-	silent := fakeStats{{Node: "a", Silent: true, Age: time.Minute}}
-	fails(t, build(t, "stats", "service = \"shop\"\nmetric = \"count\"", Env{Stats: silent}), "silent for 1m0s")
+	silent := fakeStats{{Node: "a", Stale: true, Age: time.Minute}}
+	fails(t, build(t, "stats", "service = \"shop\"\nmetric = \"count\"", Env{Stats: silent}), "no report for 1m0s")
 	fails(t, build(t, "stats", "service = \"shop\"\nmetric = \"count\"", Env{Stats: fakeStats{}}), "never published")
 	err := refused(t, "stats", "service = \"shop\"\nmetric = \"cont\"", Env{Stats: source})
 	if !strings.Contains(err.Error(), `metric: "cont" is unknown; known are count, dropped, error_ratio`) {
@@ -183,7 +183,7 @@ func TestStatsMetrics(t *testing.T) {
 	refused(t, "stats", "service = \"shop\"\nmetric = \"heap_in_use\"\n"+hello, Env{Stats: source})
 }
 
-// broken measures what no kind may pass on.
+// broken returns results that no kind may return.
 type broken struct {
 	result Result
 	err    error
@@ -203,7 +203,7 @@ func TestEveryKindKeepsItsPromises(t *testing.T) {
 		"NaN with an error": {result: Result{Value: zero / zero}, err: errors.New("x")},
 		"long":              {result: Result{Detail: long}, err: errors.New(long)},
 	} {
-		kind := keepPromises(func(func(any) error, Env) (Probe, error) { return b, nil })
+		kind := checked(func(func(any) error, Env) (Probe, error) { return b, nil })
 		for restricted, limit := range map[bool]int{true: maxRestrictedReason, false: maxReason} {
 			p, err := kind(nil, Env{Restricted: restricted})
 			if err != nil {

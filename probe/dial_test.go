@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// hostWith returns the interfaces of a host that has the given networks.
+// hostWith returns the interfaces of a host in the given networks.
 func hostWith(tb testing.TB, networks ...string) func() ([]net.Addr, error) {
 	tb.Helper()
 	var addrs []net.Addr
@@ -22,8 +22,8 @@ func hostWith(tb testing.TB, networks ...string) func() ([]net.Addr, error) {
 	return func() ([]net.Addr, error) { return addrs, nil }
 }
 
-// A service on a public address must not be probed by what its operators register:
-// what listens there may trust whoever comes from the host itself.
+// Operators must not probe the service's own host, even on a public address: what
+// listens there may trust local connections.
 func TestRestrictedProbeMayNotReachAPublicAddressOfItsHost(t *testing.T) {
 	interfaces := hostWith(t, "127.0.0.1/8", "93.184.216.34/24", "2606:4700::99/64")
 	env := Env{Restricted: true}
@@ -104,7 +104,8 @@ func TestAllowedNetworkCoversAddressesWithAZone(t *testing.T) {
 	}
 }
 
-// What is not an address and a port, as the path of a socket, cannot be judged.
+// A target that is not an address and a port, such as the path of a socket, cannot be
+// checked.
 func TestGuardedDialerRefusesWhatItCannotJudge(t *testing.T) {
 	control := Env{Restricted: true}.guardedDialer(nil).ControlContext
 	for _, address := range []string{"/run/docker.sock", "@abstract", "", "1.1.1.1", "example.org:80"} {

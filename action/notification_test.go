@@ -15,7 +15,7 @@ import (
 
 // Faults: G45.
 func TestNoticeSurvivesJSONWithTimesInUTC(t *testing.T) {
-	for _, n := range []Notice{testInit, testFail, testRecover, testRepeat, {}} {
+	for _, n := range []Notification{testInit, testFail, testRecover, testRepeat, {}} {
 		n.Labels = map[string]string{"team": "infra"}
 		b, err := json.Marshal(n)
 		if err != nil {
@@ -24,7 +24,7 @@ func TestNoticeSurvivesJSONWithTimesInUTC(t *testing.T) {
 		if strings.Contains(string(b), "+09:00") {
 			t.Errorf("a time is not in UTC: %s", b)
 		}
-		var got Notice
+		var got Notification
 		if err := json.Unmarshal(b, &got); err != nil {
 			t.Fatal(err)
 		}
@@ -38,11 +38,11 @@ func TestNoticeWithoutNumberIsStillJSON(t *testing.T) {
 	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 		n := testFail
 		n.Value = v
-		b, err := json.Marshal([]Notice{n, testFail})
+		b, err := json.Marshal([]Notification{n, testFail})
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got []Notice
+		var got []Notification
 		if err := json.Unmarshal(b, &got); err != nil || !math.IsNaN(got[0].Value) || got[1].Value != 1.5 {
 			t.Errorf("got %v, %v", got, err)
 		}
@@ -55,10 +55,10 @@ func TestKeyNamesATransition(t *testing.T) {
 	later := testInit
 	later.Time = later.Time.Add(time.Nanosecond)
 	seen := map[string]bool{}
-	for _, n := range []Notice{testInit, later, testFail, testRecover, testRepeat, again} {
+	for _, n := range []Notification{testInit, later, testFail, testRecover, testRepeat, again} {
 		key := n.Key()
 		if seen[key] || key != n.Key() {
-			t.Errorf("key %q is not of one notice only", key)
+			t.Errorf("key %q is not of one notification only", key)
 		}
 		seen[key] = true
 		n.Error, n.Version, n.Host = "other", "other", "other"

@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// Event is what a notice tells of its monitor.
+// Event is the kind of a notification.
 type Event string
 
-// The events. Init, Fail and Recover are goma's.
+// The events. Init, Fail and Recover are those of goma.
 const (
-	// Init tells that the monitor starts. It is passed on as best one can.
+	// Init says that the monitor starts. It is best effort.
 	Init Event = "init"
-	// Fail tells that an incident began.
+	// Fail says that an incident began.
 	Fail Event = "fail"
-	// Recover tells that the incident is over.
+	// Recover says that the incident is over.
 	Recover Event = "recover"
-	// Repeat reminds of an incident that goes on.
+	// Repeat is a reminder of an open incident.
 	Repeat Event = "repeat"
 )
 
-// goma returns the event as goma's receivers know it: a reminder is a failure.
+// goma returns the event as receivers of goma know it: a reminder is a failure.
 func (e Event) goma() string {
 	if e == Repeat {
 		return string(Fail)
@@ -31,34 +31,35 @@ func (e Event) goma() string {
 	return string(e)
 }
 
-// Notice is one thing to tell. It is never changed once it is handed over.
-type Notice struct {
-	// Monitor is the name of the monitor, Host the machine it runs on.
+// Notification is one message to a receiver. It is not modified after it was
+// enqueued.
+type Notification struct {
+	// Monitor is the name of the monitor; Host is the machine it runs on.
 	Monitor, Host string
 	Event         Event
-	// Incident is the id of the incident, empty for Init only.
+	// Incident is the id of the incident; empty for Init.
 	Incident string
-	// Seq orders the notices of a monitor.
+	// Seq orders the notifications of a monitor.
 	Seq int64
-	// Value is the judged value. It is NaN if there is none.
+	// Value is the judged value, NaN if there is none.
 	Value float64
-	// Error is why the probe failed, or which threshold its value is beyond; empty
-	// on Init and Recover.
+	// Error is why the probe failed, or which threshold its value exceeds; empty for
+	// Init and Recover.
 	Error string
-	// Since is when the incident began, Time when the event happened.
+	// Since is when the incident began; Time is when the event happened.
 	Since, Time time.Time
-	// Duration is how long the failure lasted, on Recover.
+	// Duration is the length of the incident, for Recover.
 	Duration time.Duration
-	// Version is that of this program.
+	// Version is the version of this program.
 	Version string
 	Labels  map[string]string
 	// Failures counts the failed probes of the incident so far.
 	Failures int
 }
 
-// Key names the notice among all of all time: a copy of it has the same key.
-// It holds letters, digits, '-' and what the id of the incident holds.
-func (n Notice) Key() string {
+// Key identifies the notification; a copy has the same key. It holds letters, digits,
+// '-' and the characters of the incident id.
+func (n Notification) Key() string {
 	switch n.Event {
 	case Init:
 		return fmt.Sprintf("%s-%s-%d", n.Monitor, n.Event, n.Time.UnixNano())
@@ -68,14 +69,15 @@ func (n Notice) Key() string {
 	return n.Incident + "-" + string(n.Event)
 }
 
-// seconds returns the duration in whole seconds, as goma gives it.
-func (n Notice) seconds() int { return int(n.Duration / time.Second) }
+// seconds returns the duration in whole seconds, as goma sends it.
+func (n Notification) seconds() int { return int(n.Duration / time.Second) }
 
-// value returns the value as goma writes it.
-func (n Notice) value() string { return strconv.FormatFloat(n.Value, 'g', -1, 64) }
+// value returns the value as goma formats it.
+func (n Notification) value() string { return strconv.FormatFloat(n.Value, 'g', -1, 64) }
 
-// wire is a notice as JSON: no number that JSON lacks, and times in UTC.
-type wire struct {
+// notificationJSON is a Notification in JSON, with finite numbers only and times in
+// UTC.
+type notificationJSON struct {
 	Monitor  string            `json:"monitor"`
 	Host     string            `json:"host,omitempty"`
 	Event    Event             `json:"event"`
@@ -91,10 +93,10 @@ type wire struct {
 	Failures int               `json:"failures,omitempty"`
 }
 
-// MarshalJSON writes the notice with times in UTC and the duration in seconds. A
-// value that is not a finite number is left out.
-func (n Notice) MarshalJSON() ([]byte, error) {
-	w := wire{
+// MarshalJSON encodes times in UTC and the duration in seconds. A value that is not
+// finite is left out.
+func (n Notification) MarshalJSON() ([]byte, error) {
+	w := notificationJSON{
 		Monitor: n.Monitor, Host: n.Host, Event: n.Event, Incident: n.Incident, Seq: n.Seq, Error: n.Error,
 		Since: n.Since.UTC(), Time: n.Time.UTC(), Duration: n.Duration.Seconds(),
 		Version: n.Version, Labels: n.Labels, Failures: n.Failures,
@@ -105,13 +107,13 @@ func (n Notice) MarshalJSON() ([]byte, error) {
 	return json.Marshal(w)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote. An absent value becomes NaN.
-func (n *Notice) UnmarshalJSON(b []byte) error {
-	var w wire
+// UnmarshalJSON decodes what MarshalJSON encoded. An absent value becomes NaN.
+func (n *Notification) UnmarshalJSON(b []byte) error {
+	var w notificationJSON
 	if err := json.Unmarshal(b, &w); err != nil {
-		return fmt.Errorf("reading a notice: %w", err)
+		return fmt.Errorf("decoding a notification: %w", err)
 	}
-	*n = Notice{
+	*n = Notification{
 		Monitor: w.Monitor, Host: w.Host, Event: w.Event, Incident: w.Incident, Seq: w.Seq, Error: w.Error,
 		Since: w.Since, Time: w.Time, Duration: time.Duration(w.Duration * float64(time.Second)),
 		Version: w.Version, Labels: w.Labels, Failures: w.Failures, Value: math.NaN(),
