@@ -14,34 +14,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/test/program"
 )
 
-// serial makes the tokens by which tests find the processes of their runs.
+// serial numbers the tokens that identify the processes of a test.
 var serial atomic.Int64
 
-// token returns a NAME=VALUE pair that no other process holds.
+// token returns a NAME=VALUE pair that no other process has.
 func token() string {
 	return fmt.Sprintf("TEST_TOKEN=%d-%d", os.Getpid(), serial.Add(1))
 }
 
-// holders returns the processes whose environment holds the token.
-func holders(tb testing.TB, token string) (pids []string) {
-	tb.Helper()
-	files, err := filepath.Glob("/proc/[0-9]*/environ")
-	if err != nil || len(files) == 0 {
-		tb.Fatalf("no processes in /proc: %v", err)
-	}
-	for _, file := range files {
-		env, err := os.ReadFile(file)
-		if err == nil && bytes.Contains(env, []byte(token+"\x00")) {
-			pids = append(pids, filepath.Base(filepath.Dir(file)))
-		}
-	}
-	return pids
-}
-
-// eventually polls until ok or the time is up, and reports which.
+// eventually polls until ok returns true, at most for d, and returns its last result.
 func eventually(d time.Duration, ok func() bool) bool {
 	for end := time.Now().Add(d); ; time.Sleep(5 * time.Millisecond) {
 		if ok() {
@@ -53,7 +38,7 @@ func eventually(d time.Duration, ok func() bool) bool {
 	}
 }
 
-// children counts the children of this process, zombies included.
+// children counts the children of this process, including zombies.
 func children(tb testing.TB) int {
 	tb.Helper()
 	files, _ := filepath.Glob("/proc/self/task/*/children")
@@ -131,7 +116,7 @@ func TestReasonOfAFailedCommandIsKept(t *testing.T) {
 	}
 }
 
-// stubborn are scripts that do all they can to outlive their deadline.
+// stubborn are scripts that try to outlive their deadline.
 var stubborn = map[string]string{
 	"ignores TERM":       `trap '' TERM; while :; do sleep 100; done`,
 	"forks, keeps":       `sleep 100 & sleep 100`,
@@ -143,21 +128,6 @@ var stubborn = map[string]string{
 	"setsid tree":        `setsid sh -c 'setsid sleep 100 & sleep 100 & sleep 100' & sleep 100`,
 	"stopped":            `kill -STOP $$`,
 	"exits at TERM only": `setsid sleep 100 & trap 'exit 0' TERM; while :; do sleep 0.01; done`,
-}
-
-// quickest fails the test if do takes longer than it may, three times: on a busy
-// machine one time says little.
-func quickest(t *testing.T, limit time.Duration, do func()) {
-	t.Helper()
-	var took time.Duration
-	for range 3 {
-		begin := time.Now()
-		do()
-		if took = time.Since(begin); took <= limit {
-			return
-		}
-	}
-	t.Errorf("took %v, want at most %v", took, limit)
 }
 
 // Faults: T30.
@@ -187,8 +157,8 @@ func TestNothingOutlivesTheDeadlineOfACommand(t *testing.T) {
 			if out.Unkillable || took > deadline+1500*time.Millisecond {
 				t.Errorf("said to be unkillable: %v; took %v, want at most 1.8 s", out.Unkillable, took)
 			}
-			if !eventually(2*time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
-				t.Errorf("survivors: %v", holders(t, tok))
+			if !eventually(2*time.Second, func() bool { return len(testkit.ProcessesWithEnv(t, tok+"\x00")) == 0 }) {
+				t.Errorf("survivors: %v", testkit.ProcessesWithEnv(t, tok+"\x00"))
 			}
 		})
 	}
@@ -215,7 +185,7 @@ func TestGrandchildHoldingStdoutDelaysNothing(t *testing.T) {
 	if took := time.Since(begin); took > 20*time.Second {
 		t.Errorf("took %v although the command ended at once", took)
 	}
-	if !eventually(time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
+	if !eventually(time.Second, func() bool { return len(testkit.ProcessesWithEnv(t, tok+"\x00")) == 0 }) {
 		t.Error("the background process lives on")
 	}
 }
@@ -228,7 +198,7 @@ func TestDaemonHoldingStdoutDelaysNothingAndLives(t *testing.T) {
 	if took := time.Since(begin); err != nil || took > 20*time.Second {
 		t.Errorf("took %v, %v, although the command ended at once", took, err)
 	}
-	killHolders(t, tok, 1)
+	killProcessesWithEnv(t, tok, 1)
 }
 
 func TestBackgroundIsLeftAloneWhenAskedFor(t *testing.T) {
@@ -238,13 +208,14 @@ func TestBackgroundIsLeftAloneWhenAskedFor(t *testing.T) {
 	if _, err := Run(t.Context(), spec); err != nil {
 		t.Fatal(err)
 	}
-	killHolders(t, tok, 1)
+	killProcessesWithEnv(t, tok, 1)
 }
 
-// killHolders kills the processes that hold the token and checks their number.
-func killHolders(t *testing.T, tok string, want int) {
+// killProcessesWithEnv kills the processes that hold the token and checks their
+// number.
+func killProcessesWithEnv(t *testing.T, tok string, want int) {
 	t.Helper()
-	pids := holders(t, tok)
+	pids := testkit.ProcessesWithEnv(t, tok+"\x00")
 	if len(pids) != want {
 		t.Errorf("got survivors %v, want %d", pids, want)
 	}
@@ -267,8 +238,8 @@ func TestNoOrphansAfterTimeouts(t *testing.T) {
 			t.Error("got no error")
 		}
 	}
-	if !eventually(2*time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
-		t.Errorf("survivors: %v", holders(t, tok))
+	if !eventually(2*time.Second, func() bool { return len(testkit.ProcessesWithEnv(t, tok+"\x00")) == 0 }) {
+		t.Errorf("survivors: %v", testkit.ProcessesWithEnv(t, tok+"\x00"))
 	}
 }
 
@@ -283,7 +254,7 @@ func TestCancelEndsARunWithoutDeadline(t *testing.T) {
 	}
 }
 
-// TestProcessesRunningAtTheDeadlineAreGone knows that what it looks for was there.
+// The test waits until the processes run, so that it cannot miss them.
 // Faults: T30.
 func TestProcessesRunningAtTheDeadlineAreGone(t *testing.T) {
 	late := errors.New("the deadline")
@@ -319,8 +290,8 @@ func TestProcessesRunningAtTheDeadlineAreGone(t *testing.T) {
 	t.Errorf("took %v after the deadline, want at most 1.5 s", took)
 }
 
-// run30 runs a command of the thousand: one in ten forks, moves to another session
-// and is killed at its deadline, others fail or cannot be started.
+// run30 runs one of a thousand commands: one in ten forks, moves to another session
+// and is killed at its deadline; others fail or cannot be started.
 func run30(ctx context.Context, i int, tok string) error {
 	switch i % 10 {
 	case 0:
@@ -371,8 +342,8 @@ func TestThousandRunsLeaveNothingBehind(t *testing.T) {
 	if n := openFiles(t); n > files {
 		t.Errorf("%d open files, %d before", n, files)
 	}
-	if !eventually(2*time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
-		t.Errorf("survivors: %v", holders(t, tok))
+	if !eventually(2*time.Second, func() bool { return len(testkit.ProcessesWithEnv(t, tok+"\x00")) == 0 }) {
+		t.Errorf("survivors: %v", testkit.ProcessesWithEnv(t, tok+"\x00"))
 	}
 }
 
@@ -401,7 +372,7 @@ func TestCommandsThatCannotStartGiveTheReason(t *testing.T) {
 	}{
 		"missing":      {Spec{Path: dir + "/none"}, "no such file or directory"},
 		"not in PATH":  {Spec{Path: "no-such-command"}, "not found in PATH"},
-		"a line":       {Spec{Path: "ls -l /"}, "no such file or directory; arguments are no part of a command"},
+		"a line":       {Spec{Path: "ls -l /"}, "no such file or directory; give arguments in the key args"},
 		"empty":        {Spec{}, "no command given"},
 		"no exec bit":  {Spec{Path: plain}, "permission denied"},
 		"a directory":  {Spec{Path: dir}, "permission denied"},

@@ -21,7 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// guardianWord makes this binary a guardian: it gets no variables.
+// guardianWord makes the test binary a guardian process. It gets no variables.
 const guardianWord = "guardian"
 
 func guardian() int {
@@ -36,7 +36,7 @@ func selfGuardian(log *slog.Logger) *Guardian {
 	return NewGuardian(GuardianConfig{Path: "/proc/self/exe", Args: []string{guardianWord}, Log: log})
 }
 
-// runGuardian returns a guardian that runs until the test ends.
+// runGuardian returns a Guardian that runs until the end of the test.
 func runGuardian(tb testing.TB) *Guardian {
 	tb.Helper()
 	g := selfGuardian(nil)
@@ -52,8 +52,8 @@ func runGuardian(tb testing.TB) *Guardian {
 	return g
 }
 
-// guarded runs commands under a guardian until it is killed: first the scripts of
-// TEST_BACKGROUND, each to its end, then TEST_RUNS times that of TEST_SCRIPT.
+// guarded runs commands with a Guardian until it is killed: first the scripts in
+// TEST_BACKGROUND, each to its end, then TEST_SCRIPT for TEST_RUNS times.
 func guarded() {
 	ctx := context.Background()
 	g := selfGuardian(slog.New(slog.NewTextHandler(os.Stderr, nil)))
@@ -81,8 +81,8 @@ func guarded() {
 // word returns an argument of sleep that no other process has.
 func word() string { return fmt.Sprintf("1000.%07d%03d", os.Getpid(), serial.Add(1)) }
 
-// having returns the processes with the word in their arguments, and how many of
-// them are programs called sleep.
+// having returns the processes with the word in their arguments, and how many of them
+// are sleep.
 func having(tb testing.TB, word string) (pids []int, sleeps int) {
 	tb.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -106,7 +106,7 @@ func having(tb testing.TB, word string) (pids []int, sleeps int) {
 	return pids, sleeps
 }
 
-// ownGuardian returns the guardian of a process, or 0.
+// ownGuardian returns the guardian process of a process, or 0.
 func ownGuardian(tb testing.TB, pid int) int {
 	tb.Helper()
 	for _, child := range childrenOf(pid) {
@@ -130,8 +130,8 @@ func childrenOf(pid int) (pids []int) {
 	return pids
 }
 
-// startGuarded starts a process that runs commands under a guardian, and waits
-// until there are as many sleeps as wanted.
+// startGuarded starts a process that runs commands with a Guardian, and waits for the
+// expected number of sleeps.
 func startGuarded(t *testing.T, word string, sleeps int, env ...string) *exec.Cmd {
 	t.Helper()
 	cmd := self(t, "guarded", env...)
@@ -158,10 +158,9 @@ func startGuarded(t *testing.T, word string, sleeps int, env ...string) *exec.Cm
 	return cmd
 }
 
-// tree is a script that starts 7 sleeps in all the ways to be left alone: as
-// children and grandchildren, deaf to SIGTERM, in other sessions, forked twice and
-// adopted by another process, and without the mark but in the group. Two of them
-// are the programs of a shell.
+// tree is a script that starts 7 sleeps in all ways to escape: as children and
+// grandchildren, ignoring SIGTERM, in other sessions, as daemons, and without the
+// mark but in the group. Two of them are programs of a shell.
 func tree(word string) string {
 	return strings.ReplaceAll(`
 		(sleep N; true) &
@@ -233,7 +232,7 @@ func TestUnrelatedProcessesSurvive(t *testing.T) {
 	}
 }
 
-// alive reports whether a process is there and no zombie.
+// alive reports whether a process exists and is not a zombie.
 func alive(pid int) bool {
 	_, ok := statOf(pid)
 	return ok
@@ -269,7 +268,7 @@ func TestGuardianIgnoresSignalsAndInheritsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := word()
-	// The process gets the socket as a careless parent leaves it: to be inherited.
+	// The process inherits the socket, as if a parent had not set close-on-exec.
 	fd, err := syscall.Dup(int(f.Fd()))
 	if err != nil {
 		t.Fatal(err)
@@ -279,7 +278,7 @@ func TestGuardianIgnoresSignalsAndInheritsNothing(t *testing.T) {
 	t.Setenv("SECRET_OF_THE_DAEMON", "canary")
 	cmd := startGuarded(t, w, 1, "TEST_RUNS=1", "TEST_SCRIPT=sleep "+w)
 	guard := ownGuardian(t, cmd.Process.Pid)
-	// It has set itself up once it has its name.
+	// It sets its name when it is ready.
 	if !eventually(20*time.Second, func() bool {
 		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", guard))
 		return string(name) == "monitor-guard\n"
@@ -404,34 +403,34 @@ func TestCommandsRunWithoutAGuardian(t *testing.T) {
 // Faults: T34.
 func TestOnlyAGuardianProcessGuards(t *testing.T) {
 	out, err := exec.Command("/proc/self/exe", guardianWord).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "only the service itself starts this") {
+	if err == nil || !strings.Contains(string(out), "this process is started by the service only") {
 		t.Errorf("got %v, %s", err, out)
 	}
 }
 
 func TestTableHoldsWhatRuns(t *testing.T) {
-	var tab table
-	if place := tab.take("before it is open"); place != nowhere {
-		t.Errorf("got place %d of no table", place)
+	var tab runTable
+	if slot := tab.take("before it is open"); slot != noSlot {
+		t.Errorf("got slot %d of no table", slot)
 	}
 	if err := tab.open(); err != nil {
 		t.Fatal(err)
 	}
 	defer tab.close()
 	key := func(i int) string { return fmt.Sprintf("%016x", i) }
-	var places []int
-	for i := range maxPlaces {
-		places = append(places, tab.take(key(i)))
-		tab.write(places[i], key(i), 1000+i)
+	var slots []int
+	for i := range maxSlots {
+		slots = append(slots, tab.take(key(i)))
+		tab.write(slots[i], key(i), 1000+i)
 	}
-	if place := tab.take(key(maxPlaces)); place != nowhere {
-		t.Errorf("got place %d of a full table", place)
+	if slot := tab.take(key(maxSlots)); slot != noSlot {
+		t.Errorf("got slot %d of a full table", slot)
 	}
-	for _, place := range places[3:] {
-		tab.free(place)
+	for _, slot := range slots[3:] {
+		tab.free(slot)
 	}
-	tab.free(nowhere)
-	tab.write(nowhere, key(0), 1)
+	tab.free(noSlot)
+	tab.write(noSlot, key(0), 1)
 	again := tab.take(key(5000)) // its group is not known yet
 	c, err := readTable(tab.file)
 	if err != nil {
@@ -444,13 +443,14 @@ func TestTableHoldsWhatRuns(t *testing.T) {
 	if session, err := unix.Getsid(0); err != nil || c.session != session {
 		t.Errorf("got session %d, want %d, %v", c.session, session, err)
 	}
-	if !slices.Contains(places, again) {
-		t.Errorf("got the new place %d while others are free", again)
+	if !slices.Contains(slots, again) {
+		t.Errorf("got the new slot %d while others are free", again)
 	}
 }
 
-// A group is killed once: its number may be given to another one of the session as
-// soon as it is empty, such as a job of the shell that started us.
+// A group is killed only once: the kernel may give its number to another group of the
+// session as soon as it is empty, such as a job of the shell that started this
+// process.
 // Faults: T34.
 func TestGuardianKillsAGroupOnce(t *testing.T) {
 	t.Parallel()
@@ -476,9 +476,10 @@ func TestGuardianKillsAGroupOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Until it is waited for, the first one keeps its number for the second.
+	// The first process is not waited for, so that it keeps its number for the
+	// second.
 	group, firstAnswers := start(0)
-	c, struck := current{session: session, groups: map[int]bool{group: true}}, make(map[int]bool)
+	c, struck := tableContent{session: session, groups: map[int]bool{group: true}}, make(map[int]bool)
 	if !firstAnswers() || c.kill(struck) == 0 || firstAnswers() {
 		t.Fatal("the group is not killed")
 	}
@@ -489,7 +490,7 @@ func TestGuardianKillsAGroupOnce(t *testing.T) {
 	}
 }
 
-// In a namespace of its own, a process may be of a session that is not there: 0.
+// In a PID namespace, the session of a process may be outside: 0.
 // Faults: T34.
 func TestGuardianWorksWithoutASession(t *testing.T) {
 	t.Parallel()
