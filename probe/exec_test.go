@@ -239,7 +239,7 @@ func TestOutputOfExecProbesIsBounded(t *testing.T) {
 	}
 }
 
-// TestForkBombIsKilled runs one as a user of its own with a limit of processes,
+// TestForkBombIsKilled runs one as another user with a limit of processes,
 // which needs root.
 // Faults: T32.
 func TestForkBombIsKilled(t *testing.T) {

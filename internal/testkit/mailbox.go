@@ -26,6 +26,9 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
+// maxMail bounds what is read of a mail, in bytes.
+const maxMail = 64 << 20
+
 // ReceivedMail is one mail that a Mailbox accepted.
 type ReceivedMail struct {
 	From string
@@ -89,7 +92,7 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 }
 
 func (s *session) Data(r io.Reader) error {
-	text, err := io.ReadAll(r)
+	text, err := io.ReadAll(io.LimitReader(r, maxMail))
 	if err != nil {
 		return err
 	}
@@ -176,6 +179,6 @@ func ReadBody(m *mail.Message) (string, error) {
 	if m.Header.Get("Content-Transfer-Encoding") == "quoted-printable" {
 		r = quotedprintable.NewReader(r)
 	}
-	b, err := io.ReadAll(r)
+	b, err := io.ReadAll(io.LimitReader(r, maxMail))
 	return strings.ReplaceAll(string(b), "\r\n", "\n"), err
 }
