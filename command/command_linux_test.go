@@ -26,18 +26,6 @@ func token() string {
 	return fmt.Sprintf("TEST_TOKEN=%d-%d", os.Getpid(), serial.Add(1))
 }
 
-// eventually polls until ok returns true, at most for d, and returns its last result.
-func eventually(d time.Duration, ok func() bool) bool {
-	for end := time.Now().Add(d); ; time.Sleep(5 * time.Millisecond) {
-		if ok() {
-			return true
-		}
-		if time.Now().After(end) {
-			return false
-		}
-	}
-}
-
 // children counts the children of this process, including zombies.
 func children(tb testing.TB) int {
 	tb.Helper()
@@ -51,15 +39,6 @@ func children(tb testing.TB) int {
 		n += len(bytes.Fields(b))
 	}
 	return n
-}
-
-func openFiles(tb testing.TB) int {
-	tb.Helper()
-	names, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return len(names)
 }
 
 // sh returns the spec of a shell script.
@@ -157,7 +136,7 @@ func TestNothingOutlivesTheDeadlineOfACommand(t *testing.T) {
 			if out.Unkillable || took > deadline+1500*time.Millisecond {
 				t.Errorf("said to be unkillable: %v; took %v, want at most 1.8 s", out.Unkillable, took)
 			}
-			if !eventually(2*time.Second, func() bool { return len(testkit.ProcessesWithEnv(t, tok+"\x00")) == 0 }) {
+			if !testkit.Within(2*time.Second, func() bool { return len(testkit.ProcessesWithEnv(t, tok+"\x00")) == 0 }) {
 				t.Errorf("survivors: %v", testkit.ProcessesWithEnv(t, tok+"\x00"))
 			}
 		})
@@ -185,7 +164,7 @@ func TestGrandchildHoldingStdoutDelaysNothing(t *testing.T) {
 	if took := time.Since(begin); took > 20*time.Second {
 		t.Errorf("took %v although the command ended at once", took)
 	}
-	if !eventually(time.Second, func() bool { return len(testkit.ProcessesWithEnv(t, tok+"\x00")) == 0 }) {
+	if !testkit.Within(time.Second, func() bool { return len(testkit.ProcessesWithEnv(t, tok+"\x00")) == 0 }) {
 		t.Error("the background process lives on")
 	}
 }
@@ -238,7 +217,7 @@ func TestNoOrphansAfterTimeouts(t *testing.T) {
 			t.Error("got no error")
 		}
 	}
-	if !eventually(2*time.Second, func() bool { return len(testkit.ProcessesWithEnv(t, tok+"\x00")) == 0 }) {
+	if !testkit.Within(2*time.Second, func() bool { return len(testkit.ProcessesWithEnv(t, tok+"\x00")) == 0 }) {
 		t.Errorf("survivors: %v", testkit.ProcessesWithEnv(t, tok+"\x00"))
 	}
 }
@@ -267,7 +246,7 @@ func TestProcessesRunningAtTheDeadlineAreGone(t *testing.T) {
 			_, err := Run(ctx, sh("trap '' TERM\n"+tree(w)))
 			done <- err
 		}()
-		if !eventually(30*time.Second, func() bool { _, n := having(t, w); return n == treeSleeps }) {
+		if !testkit.Within(30*time.Second, func() bool { _, n := having(t, w); return n == treeSleeps }) {
 			t.Error("the processes do not run")
 		}
 		begin := time.Now()
@@ -276,7 +255,7 @@ func TestProcessesRunningAtTheDeadlineAreGone(t *testing.T) {
 			t.Errorf("got %v, want the deadline", err)
 		}
 		took = time.Since(begin)
-		if !eventually(2*time.Second, func() bool { pids, _ := having(t, w); return len(pids) == 0 }) {
+		if !testkit.Within(2*time.Second, func() bool { pids, _ := having(t, w); return len(pids) == 0 }) {
 			pids, _ := having(t, w)
 			t.Errorf("survivors: %v", pids)
 			for _, pid := range pids {
@@ -334,15 +313,15 @@ func TestThousandRunsLeaveNothingBehind(t *testing.T) {
 		wg.Wait()
 	}
 	thousand(100)
-	files := openFiles(t)
+	files := testkit.OpenFiles(t)
 	thousand(1000)
 	if n := children(t); n != 0 {
 		t.Errorf("%d children or zombies left", n)
 	}
-	if n := openFiles(t); n > files {
+	if n := testkit.OpenFiles(t); n > files {
 		t.Errorf("%d open files, %d before", n, files)
 	}
-	if !eventually(2*time.Second, func() bool { return len(testkit.ProcessesWithEnv(t, tok+"\x00")) == 0 }) {
+	if !testkit.Within(2*time.Second, func() bool { return len(testkit.ProcessesWithEnv(t, tok+"\x00")) == 0 }) {
 		t.Errorf("survivors: %v", testkit.ProcessesWithEnv(t, tok+"\x00"))
 	}
 }
@@ -383,7 +362,7 @@ func TestCommandsThatCannotStartGiveTheReason(t *testing.T) {
 		"no directory": {Spec{Path: "true", Dir: dir + "/none"}, "no such file or directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			files := openFiles(t)
+			files := testkit.OpenFiles(t)
 			out, err := Run(t.Context(), c.spec)
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), fmt.Sprintf("%q", c.spec.Path)) {
 				t.Errorf("got %v, want the command and %q", err, c.want)
@@ -391,7 +370,7 @@ func TestCommandsThatCannotStartGiveTheReason(t *testing.T) {
 			if out.ExitCode != -1 {
 				t.Errorf("got exit code %d, want -1", out.ExitCode)
 			}
-			if n := openFiles(t); n > files {
+			if n := testkit.OpenFiles(t); n > files {
 				t.Errorf("%d open files, %d before", n, files)
 			}
 			if n := children(t); n != 0 {

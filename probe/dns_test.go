@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // fakeDNS starts a name server on UDP and TCP and returns its address.
 func fakeDNS(tb testing.TB, handle dns.HandlerFunc) string {
 	tb.Helper()
-	l := listen(tb)
+	l := testkit.Listen(tb)
 	pc, err := net.ListenPacket("udp", l.Addr().String())
 	if err != nil {
 		tb.Fatal(err)

@@ -30,7 +30,7 @@ func grpcServer(tb testing.TB, register func(*grpc.Server), options ...grpc.Serv
 	tb.Helper()
 	s := grpc.NewServer(options...)
 	register(s)
-	l := listen(tb)
+	l := testkit.Listen(tb)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -60,7 +60,7 @@ func TestGRPCHealth(t *testing.T) {
 }
 
 func TestGRPCWithTLS(t *testing.T) {
-	cert, ca := certificate(t, time.Now().Add(time.Hour))
+	cert, ca := testkit.SelfSigned(t, time.Now().Add(time.Hour))
 	address := grpcServer(t, func(s *grpc.Server) { grpc_health_v1.RegisterHealthServer(s, health.NewServer()) },
 		grpc.Creds(credentials.NewServerTLSFromCert(&cert)))
 	ok(t, grpcProbeOf(t, address, fmt.Sprintf("tls = { ca_file = %q }", ca)))
@@ -133,5 +133,5 @@ func TestGRPCProbesSurviveHostileServers(t *testing.T) {
 		})
 	}
 	timesOut(t, grpcProbeOf(t, raw("")))
-	fails(t, grpcProbeOf(t, freePort(t)), "connection refused")
+	fails(t, grpcProbeOf(t, testkit.FreeAddress(t)), "connection refused")
 }

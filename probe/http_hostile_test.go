@@ -192,7 +192,7 @@ func TestHTTPErrorsHaveWords(t *testing.T) {
 	fails(t, httpProbeOf(t, "http://"+short), "the connection was closed before the answer was complete")
 	none := testkit.ServeConns(t, func(c net.Conn) { http.ReadRequest(bufio.NewReader(c)) })
 	fails(t, httpProbeOf(t, "http://"+none), "the connection was closed before the answer was complete")
-	fails(t, httpProbeOf(t, "http://"+freePort(t)), "connection refused")
+	fails(t, httpProbeOf(t, "http://"+testkit.FreeAddress(t)), "connection refused")
 	_, err := fails(t, httpProbeOf(t, "http://no-such-host.invalid/?q=1"), "no such host")
 	if text := err.Error(); strings.Contains(text, "q=1") || strings.Count(text, "http://") > 1 {
 		t.Errorf("error %q, want the URL once and without its query", text)
@@ -220,7 +220,7 @@ func TestTarpitsDelayNoOtherProbe(t *testing.T) {
 	}
 	defer bad.Wait()
 	defer cancel()
-	eventually(t, 60*time.Second, "all tarpits hold a probe", func() bool { return caught.Load() == tarpits })
+	testkit.Eventually(t, 60*time.Second, "all tarpits hold a probe", func() bool { return caught.Load() == tarpits })
 	s := site(t)
 	for range 500 {
 		begin := time.Now()

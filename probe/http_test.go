@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // site serves the pages that goma's documentation and tests use.
@@ -195,7 +197,7 @@ func TestHTTPLatencyAndPhases(t *testing.T) {
 
 func TestHTTPCertificates(t *testing.T) {
 	serveTLS := func(notAfter time.Time) (string, string) {
-		cert, ca := certificate(t, notAfter)
+		cert, ca := testkit.SelfSigned(t, notAfter)
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 		s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
 		s.Config.ErrorLog = quietLog()
@@ -218,7 +220,7 @@ func TestHTTPCertificates(t *testing.T) {
 }
 
 func TestHTTPClientCertificate(t *testing.T) {
-	cert, ca := certificate(t, time.Now().Add(time.Hour))
+	cert, ca := testkit.SelfSigned(t, time.Now().Add(time.Hour))
 	pool := x509.NewCertPool()
 	pem, err := os.ReadFile(ca)
 	if err != nil {
@@ -230,7 +232,7 @@ func TestHTTPClientCertificate(t *testing.T) {
 	s.Config.ErrorLog = quietLog()
 	s.StartTLS()
 	defer s.Close()
-	certFile, keyFile := pemFiles(t, cert)
+	certFile, keyFile := testkit.PEMFiles(t, filepath.Join(t.TempDir(), "cert"), cert)
 	ok(t, httpProbeOf(t, s.URL, fmt.Sprintf("tls = { ca_file = %q, cert_file = %q, key_file = %q }", ca, certFile, keyFile)))
 	fails(t, httpProbeOf(t, s.URL, fmt.Sprintf("tls = { ca_file = %q }", ca)), "certificate")
 }
@@ -242,7 +244,7 @@ func TestClosedProbesLeaveNothingBehind(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	s := site(t)
 	ok(t, httpProbeOf(t, s.URL+"/status/200"))
-	goroutines, files := runtime.NumGoroutine(), openFiles(t)
+	goroutines, files := runtime.NumGoroutine(), testkit.OpenFiles(t)
 	for range 200 {
 		p, err := New(Builtin(), "http", decodeTOML("url = "+strconv.Quote(s.URL+"/status/200")), Env{})
 		if err != nil {
@@ -251,8 +253,8 @@ func TestClosedProbesLeaveNothingBehind(t *testing.T) {
 		ok(t, p)
 		p.Close()
 	}
-	eventually(t, 5*time.Second, "no goroutine and no file is left", func() bool {
-		return runtime.NumGoroutine() <= goroutines+5 && openFiles(t) <= files+5
+	testkit.Eventually(t, 5*time.Second, "no goroutine and no file is left", func() bool {
+		return runtime.NumGoroutine() <= goroutines+5 && testkit.OpenFiles(t) <= files+5
 	})
 }
 

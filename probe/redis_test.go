@@ -21,14 +21,14 @@ func redisProbeOf(tb testing.TB, address string, keys ...string) Probe {
 func redisServer(tb testing.TB) string {
 	tb.Helper()
 	program := needProgram(tb, "redis-server")
-	_, port, err := net.SplitHostPort(freePort(tb))
+	_, port, err := net.SplitHostPort(testkit.FreeAddress(tb))
 	if err != nil {
 		tb.Fatal(err)
 	}
 	startServer(tb, exec.Command(program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", tb.TempDir(), "--requirepass", "canary-password"))
 	address := "127.0.0.1:" + port
 	ready := redisProbeOf(tb, address, `password = "canary-password"`)
-	eventually(tb, 30*time.Second, "redis-server answers", func() bool {
+	testkit.Eventually(tb, 30*time.Second, "redis-server answers", func() bool {
 		_, err := run(tb, ready, time.Second)
 		return err == nil
 	})

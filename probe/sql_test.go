@@ -29,7 +29,7 @@ func mariaDB(tb testing.TB) string {
 	dir := serverDir(tb)
 	data, socket := filepath.Join(dir, "data"), filepath.Join(dir, "s")
 	mustRun(tb, asPlainUser(tb, exec.Command(install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db")))
-	_, port, err := net.SplitHostPort(freePort(tb))
+	_, port, err := net.SplitHostPort(testkit.FreeAddress(tb))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func postgreSQL(tb testing.TB) string {
 		tb.Fatal(err)
 	}
 	mustRun(tb, asPlainUser(tb, exec.Command(install, "-D", data, "-U", "monitor", "--pwfile="+password, "-A", "scram-sha-256", "--no-sync", "--locale=C", "-E", "UTF8")))
-	_, port, err := net.SplitHostPort(freePort(tb))
+	_, port, err := net.SplitHostPort(testkit.FreeAddress(tb))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func postgreSQL(tb testing.TB) string {
 func awaitSQL(tb testing.TB, kind, dsn string) {
 	tb.Helper()
 	ready := sqlProbeOf(tb, kind, dsn, "SELECT 1")
-	eventually(tb, 60*time.Second, kind+" answers", func() bool {
+	testkit.Eventually(tb, 60*time.Second, kind+" answers", func() bool {
 		_, err := run(tb, ready, 2*time.Second)
 		return err == nil
 	})
@@ -96,7 +96,7 @@ func TestMySQLProbeAgainstMariaDB(t *testing.T) {
 		p.(*checkedProbe).kind.(*mysqlProbe).limits = limitNone
 		timesOut(t, p)
 		left := sqlProbeOf(t, "mysql", dsn, running)
-		eventually(t, 2*time.Second, "the query is ended", func() bool { return ok(t, left).Value == 0 })
+		testkit.Eventually(t, 2*time.Second, "the query is ended", func() bool { return ok(t, left).Value == 0 })
 	})
 }
 
@@ -163,7 +163,7 @@ func sqlServerTests(t *testing.T, kind, dsn string, d sqlDialect) {
 		p := probeOf(d.sleep)
 		timesOut(t, p)
 		running := probeOf(d.running)
-		eventually(t, 3*time.Second, "the query is ended", func() bool { return ok(t, running).Value == 0 })
+		testkit.Eventually(t, 3*time.Second, "the query is ended", func() bool { return ok(t, running).Value == 0 })
 	})
 	t.Run("one connection", func(t *testing.T) {
 		p := probeOf(d.connection)
@@ -291,7 +291,7 @@ func TestPostgreSQLProbeRefusesHugeMessages(t *testing.T) {
 
 // Faults: G28.
 func TestDSNsStaySecret(t *testing.T) {
-	port := freePort(t)
+	port := testkit.FreeAddress(t)
 	for name, c := range map[string]struct{ kind, dsn string }{
 		"mysql":          {"mysql", "user:canary-pass@tcp(" + port + ")/d"},
 		"mysql, unknown": {"mysql", "user:canary-pass@tcp(canary-pass.invalid:1)/d"},

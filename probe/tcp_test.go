@@ -58,12 +58,12 @@ func TestTCPConversation(t *testing.T) {
 	if r.Value <= 0 || r.Value > 5 || len(r.Phases) == 0 || r.Phases[0].Name != "connect" {
 		t.Errorf("latency %v, phases %v", r.Value, r.Phases)
 	}
-	fails(t, tcpProbeOf(t, freePort(t)), "connection refused")
+	fails(t, tcpProbeOf(t, testkit.FreeAddress(t)), "connection refused")
 }
 
 func TestTCPWithTLS(t *testing.T) {
-	cert, ca := certificate(t, time.Now().Add(30*24*time.Hour))
-	l := tls.NewListener(listen(t), &tls.Config{Certificates: []tls.Certificate{cert}})
+	cert, ca := testkit.SelfSigned(t, time.Now().Add(30*24*time.Hour))
+	l := tls.NewListener(testkit.Listen(t), &tls.Config{Certificates: []tls.Certificate{cert}})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

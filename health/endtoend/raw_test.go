@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/internal/testkit/natstest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
@@ -85,7 +86,7 @@ func subscribeRaw(t *testing.T, b broker.Broker) <-chan *broker.Message {
 }
 
 func TestRawEventOfTheDocsOverNATS(t *testing.T) {
-	server := startNATS(t)
+	server := natstest.Start(t, nil).URL()
 	heard := subscribeRaw(t, natsbroker.NewBroker(broker.Addrs(server)))
 	conn, err := nats.Connect(server)
 	if err != nil {
