@@ -246,7 +246,7 @@ func TestProcessesRunningAtTheDeadlineAreGone(t *testing.T) {
 			_, err := Run(ctx, sh("trap '' TERM\n"+tree(w)))
 			done <- err
 		}()
-		if !testkit.Within(30*time.Second, func() bool { _, n := having(t, w); return n == treeSleeps }) {
+		if !testkit.Within(30*time.Second, func() bool { _, n := testkit.ProcessesWithArg(t, w); return n == treeSleeps }) {
 			t.Error("the processes do not run")
 		}
 		begin := time.Now()
@@ -255,8 +255,8 @@ func TestProcessesRunningAtTheDeadlineAreGone(t *testing.T) {
 			t.Errorf("got %v, want the deadline", err)
 		}
 		took = time.Since(begin)
-		if !testkit.Within(2*time.Second, func() bool { pids, _ := having(t, w); return len(pids) == 0 }) {
-			pids, _ := having(t, w)
+		if !testkit.Within(2*time.Second, func() bool { pids, _ := testkit.ProcessesWithArg(t, w); return len(pids) == 0 }) {
+			pids, _ := testkit.ProcessesWithArg(t, w)
 			t.Errorf("survivors: %v", pids)
 			for _, pid := range pids {
 				_ = syscall.Kill(pid, syscall.SIGKILL)

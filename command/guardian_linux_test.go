@@ -83,31 +83,6 @@ func guarded() {
 // word returns an argument of sleep that no other process has.
 func word() string { return fmt.Sprintf("1000.%07d%03d", os.Getpid(), serial.Add(1)) }
 
-// having returns the processes with the word in their arguments, and how many of them
-// are sleep.
-func having(tb testing.TB, word string) (pids []int, sleeps int) {
-	tb.Helper()
-	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil || len(files) == 0 {
-		tb.Fatalf("no processes in /proc: %v", err)
-	}
-	for _, file := range files {
-		args, err := os.ReadFile(file)
-		if err != nil || !bytes.Contains(args, []byte(word)) {
-			continue
-		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		if err != nil {
-			tb.Fatal(err)
-		}
-		pids = append(pids, pid)
-		if string(args) == "sleep\x00"+word+"\x00" {
-			sleeps++
-		}
-	}
-	return pids, sleeps
-}
-
 // ownGuardian returns the guardian process of a process, or 0.
 func ownGuardian(tb testing.TB, pid int) int {
 	tb.Helper()
@@ -148,13 +123,13 @@ func startGuarded(t *testing.T, word string, sleeps int, env ...string) *exec.Cm
 		if t.Failed() {
 			t.Logf("it wrote: %s", said.Bytes())
 		}
-		pids, _ := having(t, word)
+		pids, _ := testkit.ProcessesWithArg(t, word)
 		for _, pid := range pids {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	})
-	if !testkit.Within(30*time.Second, func() bool { _, n := having(t, word); return n == sleeps }) {
-		_, n := having(t, word)
+	if !testkit.Within(30*time.Second, func() bool { _, n := testkit.ProcessesWithArg(t, word); return n == sleeps }) {
+		_, n := testkit.ProcessesWithArg(t, word)
 		t.Fatalf("%d of %d processes run", n, sleeps)
 	}
 	return cmd
@@ -186,9 +161,9 @@ func TestProcessesStartedByCommandsDieWithTheService(t *testing.T) {
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		gone := func() bool { pids, _ := having(t, w); return len(pids) == 0 }
+		gone := func() bool { pids, _ := testkit.ProcessesWithArg(t, w); return len(pids) == 0 }
 		if !testkit.Within(10*time.Second, gone) {
-			pids, sleeps := having(t, w)
+			pids, sleeps := testkit.ProcessesWithArg(t, w)
 			t.Fatalf("%d processes live on, of which %d sleep", len(pids), sleeps)
 		}
 		if took = time.Since(begin); took <= time.Second {
@@ -219,17 +194,17 @@ func TestUnrelatedProcessesSurvive(t *testing.T) {
 	if !testkit.Within(20*time.Second, func() bool { return !alive(guard) }) {
 		t.Error("the guardian lives on")
 	}
-	if pids, _ := having(t, w); len(pids) != 0 {
+	if pids, _ := testkit.ProcessesWithArg(t, w); len(pids) != 0 {
 		t.Errorf("survivors of a run: %v", pids)
 	}
-	pids, sleeps := having(t, left)
+	pids, sleeps := testkit.ProcessesWithArg(t, left)
 	for _, pid := range pids {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	if sleeps != 2 {
 		t.Errorf("%d of what a command left in the background live, want 2", sleeps)
 	}
-	if _, sleeps := having(t, other); sleeps != 1 {
+	if _, sleeps := testkit.ProcessesWithArg(t, other); sleeps != 1 {
 		t.Error("a process of somebody else is gone")
 	}
 }
@@ -252,8 +227,8 @@ func TestGuardianIsRestarted(t *testing.T) {
 		t.Fatal("there is no guardian again")
 	}
 	_ = cmd.Process.Kill()
-	if !testkit.Within(10*time.Second, func() bool { pids, _ := having(t, w); return len(pids) == 0 }) {
-		pids, _ := having(t, w)
+	if !testkit.Within(10*time.Second, func() bool { pids, _ := testkit.ProcessesWithArg(t, w); return len(pids) == 0 }) {
+		pids, _ := testkit.ProcessesWithArg(t, w)
 		t.Errorf("survivors: %v", pids)
 	}
 }
@@ -353,7 +328,7 @@ func TestGuardianKillsLeftoversAtAStop(t *testing.T) {
 		_, err := Run(context.Background(), spec)
 		ended <- err
 	}()
-	if !testkit.Within(20*time.Second, func() bool { _, n := having(t, w); return n == 1 }) {
+	if !testkit.Within(20*time.Second, func() bool { _, n := testkit.ProcessesWithArg(t, w); return n == 1 }) {
 		t.Fatal("the command does not run")
 	}
 	cancel()
