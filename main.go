@@ -14,8 +14,8 @@ import (
 	"syscall"
 )
 
-// version is set by the linker; see the Makefile.
-var version = "dev"
+// version is set by the linker; see the Makefile and programVersion.
+var version = unversioned
 
 // Exit codes of every command.
 const (
@@ -31,6 +31,7 @@ func main() {
 	if isGuardian(os.Args) {
 		os.Exit(guardCommands(os.Stderr))
 	}
+	version = programVersion(version)
 	boundForeignBodies()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	// A second signal ends the process at once.

@@ -1,16 +1,18 @@
+//go:build go1.25
+
 package health
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
-	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 
 	healthpb "github.com/microhq/monitor-srv/proto/health"
@@ -79,8 +81,8 @@ func TestClipResults(t *testing.T) {
 		"\uFFFD":                       "\uFFFD",
 		CutMark:                        "1 more left out",
 	}
-	if diff := cmp.Diff(want, got); diff != "" || !cut {
-		t.Errorf("results (-want +got), cut %v:\n%s", cut, diff)
+	if !maps.Equal(got, want) || !cut {
+		t.Errorf("results %.200q, cut %v, want %.200q", got, cut, want)
 	}
 
 	big := map[string]string{}

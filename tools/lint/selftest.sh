@@ -10,8 +10,10 @@ module=github.com/microhq/monitor-srv
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-cp "$root/.golangci.yml" "$root/go.mod" "$root/go.sum" "$work"
+cp "$root/.golangci.yml" "$root"/go.{work,work.sum,mod,sum} "$work"
 cp -r "$root/proto" "$work"
+mkdir "$work/health"
+cp "$root"/health/go.{mod,sum} "$work/health"
 
 names=() wants=() # the planted files, and what must be said about each
 
@@ -28,13 +30,21 @@ plant() {
 # imports FOLDER PATH WANT plants one import.
 imports() { plant "$1" "$3" "import _ \"$2\""; }
 
+# test_imports FOLDER PATH WANT plants one import in a test.
+test_imports() {
+	imports "$@"
+	local file=${names[-1]}
+	mv "$work/$file" "$work/${file%.go}_test.go"
+	names[-1]=${file%.go}_test.go
+}
+
 # calls FOLDER PACKAGE CODE WANT plants one statement that uses a package.
 calls() { plant "$1" "$4" "import \"$2\"
 
 func planted${#names[@]}() { $3 }"; }
 
 for p in health store command setting probe action monitor handler web guard; do
-	mkdir "$work/$p"
+	mkdir -p "$work/$p"
 	printf '// Package %s is there to be imported.\npackage %s\n' "$p" "$p" >"$work/$p/doc.go"
 done
 printf 'package main\n\nfunc main() {}\n' >"$work/main.go"
@@ -44,6 +54,14 @@ imports health   go-micro.dev/v4/broker             "of go-micro it may import t
 imports health   $module/store                      "of ours it may import proto/health only"
 imports health   github.com/nats-io/nats.go         "of ours it may import proto/health only"
 imports health   golang.org/x/sync/errgroup         "it brings no dependency of its own"
+test_imports health go.uber.org/goleak              "the requirements of a library reach its users"
+test_imports health github.com/google/go-cmp/cmp    "the requirements of a library reach its users"
+test_imports health google.golang.org/protobuf/testing/protocmp "the requirements of a library reach its users"
+test_imports health go-micro.dev/v4                 "the requirements of a library reach its users"
+test_imports health $module/store                  "the requirements of a library reach its users"
+test_imports proto  $module/store                   "the requirements of a library reach its users"
+test_imports health go-micro.dev/v4/broker          ""
+test_imports store  go.uber.org/goleak              ""
 imports health   $module/proto/health               ""
 imports health   go-micro.dev/v4/client             ""
 imports health   go-micro.dev/v4/server             ""
@@ -85,7 +103,7 @@ calls web    io       '_, _ = io.ReadAll(nil)'                       "nothing un
 calls web    io       '_, _ = io.ReadAll(io.LimitReader(nil, 1))'    ""
 calls web    os       'os.Exit(1)'                                   "only main exits"
 
-(cd "$work" && GOLANGCI_LINT_CACHE="$work/.cache" "$linter" run --enable-only depguard,forbidigo ./... >report 2>&1) && {
+(cd "$work" && GOLANGCI_LINT_CACHE="$work/.cache" "$linter" run --enable-only depguard,forbidigo ./... ./health/... ./proto/... >report 2>&1) && {
 	echo "lint-selftest: the linter found nothing wrong with ${#names[@]} planted files" >&2
 	exit 1
 }
