@@ -34,7 +34,8 @@ func main() {
 	flag.StringVar(&c.tree, "tree", ".", "the root `folder` of the repository")
 	flag.StringVar(&c.rev, "rev", "HEAD", "the `revision` to check")
 	flag.StringVar(&c.version, "version", "", "the `version` to give it (default: what go.mod requires of our modules)")
-	flag.StringVar(&c.dir, "dir", "bin/release-check", "the `folder` for the proxy, the programs and the module cache")
+	// The underscore hides the sources in it from the go command.
+	flag.StringVar(&c.dir, "dir", "bin/_release-check", "the `folder` for the proxy, the programs and the module cache")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := c.run(ctx, os.Stdout)
@@ -68,7 +69,7 @@ func (c *check) prepare(ctx context.Context, out io.Writer) error {
 	}
 	c.dir = dir
 	// Modules of ours from an earlier run have the same version and other content.
-	for _, old := range []string{"proxy", "source", "without", "with", "bin", "modcache/github.com/microhq", "modcache/cache/download/github.com/microhq"} {
+	for _, old := range []string{"proxy", "source", "without", "with", "oldest", "bin", "modcache/github.com/microhq", "modcache/cache/download/github.com/microhq"} {
 		if err := os.RemoveAll(filepath.Join(dir, old)); err != nil {
 			return err
 		}
