@@ -131,7 +131,7 @@ func TestTimestampsOfAReporterNeverGoBack(t *testing.T) {
 		r := newTestReporter(b)
 		r.Check("a", "", fine)
 		ahead := time.Now().Unix() + 3600
-		if got := r.stamps.after(ahead); got != ahead { // what was sent before the clock was set
+		if got := r.timestamps.after(ahead); got != ahead { // what was sent before the clock was set
 			t.Fatalf("stamp %d, want %d", got, ahead)
 		}
 		mustStart(t, r)
@@ -162,7 +162,7 @@ func TestTimestampsOfAReporterNeverGoBack(t *testing.T) {
 				t.Errorf("stats have timestamp %d, want %d", s.GetTimestamp(), ahead)
 			}
 		}
-		if got := r.stamps.after(ahead + 7); got != ahead+7 {
+		if got := r.timestamps.after(ahead + 7); got != ahead+7 {
 			t.Errorf("stamp %d once the clock has caught up, want %d", got, ahead+7)
 		}
 	})
