@@ -9,7 +9,7 @@ import (
 
 // Limits of a check. The monitoring service has the same limits.
 const (
-	// MaxChecks is the number of checks of one Reporter.
+	// MaxChecks is the greatest number of checks of one Reporter.
 	MaxChecks = 200
 	// MinInterval is the shortest interval of a check and of a Reporter.
 	MinInterval = time.Second

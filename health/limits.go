@@ -39,31 +39,31 @@ const (
 // longer is truncated and ends with CutMark; a name or an id that is longer is
 // refused.
 const (
-	// MaxEventSize is the size of an encoded event in bytes.
+	// MaxEventSize is the greatest size of an encoded event in bytes.
 	MaxEventSize = 256 << 10
 
-	// MaxServiceName is the length of the name of a service in bytes.
+	// MaxServiceName is the greatest length of the name of a service in bytes.
 	MaxServiceName = 128
-	// MaxVersion is the length of the version of a service in bytes.
+	// MaxVersion is the greatest length of the version of a service in bytes.
 	MaxVersion = 128
-	// MaxNodeID is the length of the id of a node in bytes.
+	// MaxNodeID is the greatest length of the id of a node in bytes.
 	MaxNodeID = 256
-	// MaxCheckID is the length of the id of a check in bytes.
+	// MaxCheckID is the greatest length of the id of a check in bytes.
 	MaxCheckID = 256
 
-	// MaxResults is the number of results of a check.
+	// MaxResults is the greatest number of results of a check.
 	MaxResults = 64
-	// MaxResultKey is the length of the key of a result in bytes.
+	// MaxResultKey is the greatest length of the key of a result in bytes.
 	MaxResultKey = 128
-	// MaxResultValue is the length of the value of a result in bytes.
+	// MaxResultValue is the greatest length of the value of a result in bytes.
 	MaxResultValue = 4 << 10
-	// MaxResultsTotal is the length of all keys and values of a check in bytes.
+	// MaxResultsTotal is the greatest length of all keys and values of a check in bytes.
 	MaxResultsTotal = 32 << 10
-	// MaxText is the length in bytes of a description, of an error and of the text
+	// MaxText is the greatest length in bytes of a description, of an error and of the text
 	// of a status (WithInfo).
 	MaxText = 4 << 10
 
-	// MaxEndpoints is the number of endpoints in one Stats message, including
+	// MaxEndpoints is the greatest number of endpoints in one Stats message, including
 	// OtherEndpoints.
 	MaxEndpoints = 512
 	// OtherEndpoints is the method under which the endpoints beyond MaxEndpoints are

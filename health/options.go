@@ -12,8 +12,8 @@ import (
 // Defaults of a Reporter.
 const (
 	// DefaultInterval is the time between two statuses, two stats and two runs of a
-	// check. The monitoring service takes a node for UNKNOWN when it has heard
-	// nothing for one and a half intervals: 15 s.
+	// check. The monitoring service shows a node as UNKNOWN that has published nothing
+	// for one and a half intervals: 15 s.
 	DefaultInterval = 10 * time.Second
 	// DefaultTTL is the time after which a node or a check that publishes nothing is
 	// missing. Until then it is listed as UNKNOWN.
