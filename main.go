@@ -6,49 +6,37 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/microhq/monitor-srv/cli"
+	"github.com/microhq/monitor-srv/command"
+	"github.com/microhq/monitor-srv/service"
 )
 
 // version is set by the linker; see the Makefile and programVersion.
 var version = unversioned
 
-// Exit codes of every command.
-const (
-	exitFine   = 0
-	exitFailed = 1
-	exitUsage  = 2
-)
-
-// usageError is an error in the command line itself.
-type usageError struct{ error }
-
 func main() {
-	if isGuardian(os.Args) {
-		os.Exit(guardCommands(os.Stderr))
+	if command.IsGuardian(os.Args) {
+		os.Exit(guard())
 	}
-	version = programVersion(version)
-	boundForeignBodies()
+	service.BoundResponses()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(cli.Run(ctx, os.Args, cli.Process{
+		Version: programVersion(version), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+	}))
 }
 
-// run runs one command line and returns the exit code.
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	err := newApp(stdin, stdout, stderr).RunContext(ctx, args)
-	if err == nil {
-		return exitFine
+// guard is all that the guardian process does: it reads no flag and opens nothing.
+func guard() int {
+	if err := command.Guard(); err != nil {
+		fmt.Fprintf(os.Stderr, "monitor-srv: %v\n", err)
+		return cli.ExitFailed
 	}
-	fmt.Fprintf(stderr, "monitor-srv: %v\n", err)
-	var usage usageError
-	if errors.As(err, &usage) {
-		return exitUsage
-	}
-	return exitFailed
+	return cli.ExitOK
 }

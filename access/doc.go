@@ -1,8 +1,8 @@
-// Package access says who may do what: roles, the tokens that carry them, and
-// the policy by which both doors of the service, HTTP and RPC, judge a call.
+// Package access decides who may do what: it defines the roles, the tokens that carry
+// them and the policy for calls over HTTP and RPC.
 //
-// A door takes the token out of what the client sent (Bearer), and asks the
-// Policy whether the token's role is enough (Allow) and, if a monitor is to be
-// registered, whether that role may have such a one (Permit). The errors are a
-// closed set, which each door maps to its own codes.
+// A server takes the token from the request (Bearer) and asks the Policy whether the
+// role of the token is sufficient (Allow) and, for a registration, whether the role
+// may register such a monitor (Permit). The errors are a closed set, which each
+// server maps to its codes.
 package access

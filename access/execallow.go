@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// ExecAllow is a list of commands with all their arguments.
+// ExecAllow is a list of allowed commands with all their arguments.
 type ExecAllow struct{ entries [][]string }
 
-// LoadExecAllow reads a list of commands: one a line, an absolute path and then
-// the exact arguments, parted by blanks. An argument that holds blanks or quotes
-// stands in double quotes, with the escapes of Go. Empty lines and lines that
-// begin with # say nothing. An empty list allows nothing. A file that group or
-// others may write is refused.
+// LoadExecAllow reads a list of commands, one per line: an absolute path and the
+// exact arguments, separated by spaces or tabs. An argument that contains spaces or
+// quotes is written in double quotes, with the escapes of Go. Empty lines and lines
+// that start with # are ignored. An empty list allows nothing. A file that group or
+// others may write is rejected.
 func LoadExecAllow(file string) (*ExecAllow, error) {
-	text, err := readPrivate(file, 0o022)
+	text, err := readRestricted(file, 0o022)
 	if err == nil {
 		var list *ExecAllow
 		if list, err = parseExecAllow(text); err == nil {
@@ -28,21 +28,15 @@ func LoadExecAllow(file string) (*ExecAllow, error) {
 	return nil, fmt.Errorf("reading the list of commands %q: %w", file, err)
 }
 
-// Permits reports whether argv is an entry of the list, word for word.
+// Permits reports whether argv equals an entry of the list.
 func (l *ExecAllow) Permits(argv []string) bool {
 	return slices.ContainsFunc(l.entries, func(e []string) bool { return slices.Equal(e, argv) })
 }
 
 func parseExecAllow(text string) (*ExecAllow, error) {
 	list := new(ExecAllow)
-	number := 0
-	for line := range strings.Lines(text) {
-		number++
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		argv, err := words(line)
+	for number, line := range lines(text) {
+		argv, err := splitWords(line)
 		if err == nil {
 			err = checkPath(argv[0])
 		}
@@ -54,16 +48,16 @@ func parseExecAllow(text string) (*ExecAllow, error) {
 	return list, nil
 }
 
-// checkPath refuses a path that names a file by way of something else.
+// checkPath rejects relative paths and paths with "." or ".." elements.
 func checkPath(path string) error {
 	if !filepath.IsAbs(path) || filepath.Clean(path) != path || path == "/" {
-		return fmt.Errorf("the command %q is not an absolute path, or holds . or .. as a part", path)
+		return fmt.Errorf("the command %q is not an absolute path, or contains . or .. elements", path)
 	}
 	return nil
 }
 
-// words splits a line, which is not blank.
-func words(line string) ([]string, error) {
+// splitWords splits a line that is not empty.
+func splitWords(line string) ([]string, error) {
 	var all []string
 	for line != "" {
 		word, rest, err := firstWord(line)
@@ -71,7 +65,7 @@ func words(line string) ([]string, error) {
 			return nil, err
 		}
 		if strings.ContainsRune(word, 0) {
-			return nil, errors.New("a word holds the byte 0, which no argument can")
+			return nil, errors.New("an argument contains a NUL byte")
 		}
 		all = append(all, word)
 		line = strings.TrimLeft(rest, " \t")
@@ -85,17 +79,17 @@ func firstWord(line string) (word, rest string, err error) {
 			line, rest = line[:i], line[i:]
 		}
 		if strings.ContainsRune(line, '"') {
-			return "", "", fmt.Errorf("a quote within the word %q: put the whole word in quotes", line)
+			return "", "", fmt.Errorf("a quote within the word %q: quote the whole word", line)
 		}
 		return line, rest, nil
 	}
 	quoted, err := strconv.QuotedPrefix(line)
 	if err != nil {
-		return "", "", fmt.Errorf("the quotes of %q do not close", line)
+		return "", "", fmt.Errorf("unclosed quotes in %q", line)
 	}
 	rest = line[len(quoted):]
 	if rest != "" && rest[0] != ' ' && rest[0] != '\t' {
-		return "", "", fmt.Errorf("after the quotes of %s a blank is missing", quoted)
+		return "", "", fmt.Errorf("missing space after %s", quoted)
 	}
 	word, err = strconv.Unquote(quoted)
 	if err != nil {

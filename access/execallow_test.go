@@ -6,10 +6,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func TestExecAllowFile(t *testing.T) {
-	list, err := LoadExecAllow(write(t, `# checks
+	list, err := LoadExecAllow(testkit.TempFile(t, `# checks
 /bin/true
 /usr/bin/check_disk -w 10% -p "/srv/a b"
 	/bin/echo ""	"say \"hi\"\n" it's
@@ -38,7 +40,7 @@ func TestExecAllowFile(t *testing.T) {
 }
 
 func TestEmptyExecAllowPermitsNothing(t *testing.T) {
-	list, err := LoadExecAllow(write(t, "", 0o600))
+	list, err := LoadExecAllow(testkit.TempFile(t, "", 0o600))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,26 +55,26 @@ func TestBadExecAllowFiles(t *testing.T) {
 	for text, want := range map[string]string{
 		"true":                            `line 1: the command "true" is not an absolute path`,
 		"/bin/true\n./x":                  "line 2",
-		"/bin/../sbin/x":                  "or holds . or .. as a part",
+		"/bin/../sbin/x":                  "or contains . or .. elements",
 		"/bin//true":                      "absolute path",
 		"/":                               "absolute path",
-		`/bin/echo a"b"`:                  "put the whole word in quotes",
-		`/bin/echo "a`:                    "do not close",
-		`/bin/echo "a"b`:                  "a blank is missing",
-		`/bin/echo "\x00"`:                "the byte 0",
-		"\"/bin/echo\nx\" y":              "do not close",
+		`/bin/echo a"b"`:                  "quote the whole word",
+		`/bin/echo "a`:                    "unclosed quotes",
+		`/bin/echo "a"b`:                  "missing space",
+		`/bin/echo "\x00"`:                "NUL byte",
+		"\"/bin/echo\nx\" y":              "unclosed quotes",
 		`"" x`:                            "absolute path",
-		`/bin/echo "` + "\xff" + `" "\q"`: "do not close",
+		`/bin/echo "` + "\xff" + `" "\q"`: "unclosed quotes",
 	} {
-		_, err := LoadExecAllow(write(t, text, 0o600))
+		_, err := LoadExecAllow(testkit.TempFile(t, text, 0o600))
 		wantError(t, err, "reading the list of commands", want)
 	}
-	_, err := LoadExecAllow(write(t, "/bin/true", 0o664))
-	wantError(t, err, "mode 0664", "chmod 0644 heals it")
+	_, err := LoadExecAllow(testkit.TempFile(t, "/bin/true", 0o664))
+	wantError(t, err, "mode 0664", "run chmod 0644 to fix it")
 }
 
-// FuzzExecAllow reads a list and asks for a command: it may be permitted only if
-// it is an entry, as a second, simpler writing of the list says.
+// FuzzExecAllow compares Permits with a simpler implementation: a command is permitted
+// only if it is an entry of the list.
 // Faults: T73.
 func FuzzExecAllow(f *testing.F) {
 	f.Add("/bin/true", "/bin/true")
@@ -81,12 +83,12 @@ func FuzzExecAllow(f *testing.F) {
 	f.Add("/bin/sh -c \"id\"", "/bin/sh\n-c\nid;reboot")
 	f.Add("/bin/echo \"\"", "/bin/echo\n")
 	f.Add("/bin/echo", "/bin/echo\n")
-	f.Fuzz(func(t *testing.T, text, asked string) {
+	f.Fuzz(func(t *testing.T, text, command string) {
 		list, err := parseExecAllow(text)
 		if err != nil {
 			return
 		}
-		argv := strings.Split(asked, "\n")
+		argv := strings.Split(command, "\n")
 		entry := slices.ContainsFunc(list.entries, func(e []string) bool {
 			return strconv.Itoa(len(e))+" "+strings.Join(quoted(e), " ") == strconv.Itoa(len(argv))+" "+strings.Join(quoted(argv), " ")
 		})
@@ -95,13 +97,13 @@ func FuzzExecAllow(f *testing.F) {
 		}
 		for _, e := range list.entries {
 			if !strings.HasPrefix(e[0], "/") {
-				t.Fatalf("entry %q is no absolute path", e)
+				t.Fatalf("entry %q is not an absolute path", e)
 			}
 			again, err := parseExecAllow(strings.Join(quoted(e), " "))
 			if err != nil || len(again.entries) != 1 || !slices.Equal(again.entries[0], e) {
 				t.Fatalf("entry %q written again reads %v, %v", e, again, err)
 			}
-			if !list.Permits(e) || list.Permits(append(slices.Clone(e), "x", "y", "z", asked, text, "more")) {
+			if !list.Permits(e) || list.Permits(append(slices.Clone(e), "x", "y", "z", command, text, "more")) {
 				t.Fatalf("entry %q: itself refused or more permitted", e)
 			}
 		}

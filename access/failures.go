@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// Limits of guessing.
+// Limits of guessing tokens.
 const (
-	// maxFailures a minute are let pass from one address, then all it asks for
-	// with a token is refused.
+	// maxFailures per failureWindow are allowed from one address. After that, all its
+	// calls with a token are refused.
 	maxFailures   = 5
 	failureWindow = time.Minute
-	// maxAddresses bounds the memory, at about 200 bytes each. Who commands more
-	// addresses than these is let guess at the pace of the network, against
-	// tokens that no such pace finds.
+	// maxAddresses bounds the memory, at about 200 bytes per address. A client with
+	// more addresses is limited by the network only, which is too slow to guess a
+	// token.
 	maxAddresses = 4096
-	// bits6 is the length of the network that one customer of IPv6 has at least.
-	bits6 = 64
+	// ipv6PrefixBits is the smallest network that an IPv6 customer is assigned.
+	ipv6PrefixBits = 64
 )
 
 // failures counts wrong tokens by address. The zero value is ready.
@@ -33,10 +33,10 @@ type recent struct {
 	next int
 }
 
-// newest returns when the last failure was.
+// newest returns the time of the last failure.
 func (r *recent) newest() time.Time { return r.at[(r.next+maxFailures-1)%maxFailures] }
 
-// wait returns how long the address is refused from now on, or 0.
+// wait returns the time for which the address is refused from now on, or 0.
 func (f *failures) wait(a netip.Addr, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -66,8 +66,8 @@ func (f *failures) add(a netip.Addr, now time.Time) {
 	r.next = (r.next + 1) % maxFailures
 }
 
-// makeRoom forgets the addresses whose last failure is a minute old, or the one
-// whose last failure is the oldest. f.mu is held.
+// makeRoom removes the addresses whose failures have expired, or else the one whose
+// last failure is the oldest. f.mu is held.
 func (f *failures) makeRoom(now time.Time) {
 	var oldest netip.Addr
 	var when time.Time
@@ -84,15 +84,15 @@ func (f *failures) makeRoom(now time.Time) {
 	}
 }
 
-// Source returns what a client at "IP:port" is counted by: its address, or for
-// IPv6 its network, because that is what one customer has to himself. All clients
-// without a proper address share the zero one.
+// Source returns the address that failures of a client at "IP:port" are counted for:
+// its IP, or the /64 network for IPv6. Clients without a valid address share the zero
+// one.
 func Source(remoteAddr string) netip.Addr {
 	a := ipOf(remoteAddr)
 	if a.Is4() || !a.IsValid() {
 		return a
 	}
-	p, err := a.Prefix(bits6)
+	p, err := a.Prefix(ipv6PrefixBits)
 	if err != nil {
 		return a
 	}

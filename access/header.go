@@ -5,13 +5,12 @@ import (
 	"strings"
 )
 
-// maxHeader bounds the Authorization header that is looked at, in bytes. A token
-// of a file is never longer than a line of it.
+// maxHeader bounds the size of an Authorization header, in bytes. It has room for
+// the longest token in both schemes.
 const maxHeader = 4 << 10
 
-// Bearer returns the token of an Authorization header: that of "Bearer TOKEN",
-// or the password of "Basic BASE64", whatever the user is called. It is empty if
-// the header holds none.
+// Bearer returns the token of an Authorization header: that of "Bearer TOKEN", or the
+// password of "Basic BASE64" with any user name. It is empty if there is none.
 func Bearer(header string) string {
 	if len(header) > maxHeader {
 		return ""
@@ -33,14 +32,13 @@ func Bearer(header string) string {
 	return ""
 }
 
-// password returns the password of Basic credentials if a token file could hold
-// it.
+// password returns the password of Basic credentials if it is a valid token.
 func password(credentials string) string {
-	plain, err := base64.StdEncoding.Strict().DecodeString(credentials)
+	decoded, err := base64.StdEncoding.Strict().DecodeString(credentials)
 	if err != nil {
 		return ""
 	}
-	_, token, ok := strings.Cut(string(plain), ":")
+	_, token, ok := strings.Cut(string(decoded), ":")
 	if !ok || checkToken(token) != nil {
 		return ""
 	}

@@ -39,8 +39,8 @@ func TestBearerReadsBothSchemes(t *testing.T) {
 	}
 }
 
-// FuzzAuthHeader checks what is read from a header against net/http's own reader
-// of Basic, and that every proper token comes through both schemes unchanged.
+// FuzzAuthHeader compares Bearer with the Basic parser of net/http, and checks that
+// both schemes return every valid token unchanged.
 // Faults: T69.
 func FuzzAuthHeader(f *testing.F) {
 	const own = "all~of!it~for+ever"
@@ -54,11 +54,11 @@ func FuzzAuthHeader(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	known := &Tokens{held: tokens}
+	known := &Tokens{stored: tokens}
 	f.Fuzz(func(t *testing.T, header, token string) {
 		got := Bearer(header)
 		if got != "" && checkToken(got) != nil {
-			t.Fatalf("%q yields %q, which no file can hold", header, got)
+			t.Fatalf("%q yields %q, which is not a valid token", header, got)
 		}
 		if got != "" && !strings.EqualFold(header[:min(len(header), 7)], "Bearer ") {
 			r := &http.Request{Header: http.Header{"Authorization": {strings.TrimRight(header, " ")}}}

@@ -1,35 +1,22 @@
 package access
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-const fixture = `# tokens of the tests
+const tokenFile = `# tokens of the tests
 viewer:look-and-see-all
 
 operator:drive:now-and-then
 admin: all~of!it~for+ever
 `
 
-// write returns the path of a new file with the text and the mode.
-func write(t testing.TB, text string, mode os.FileMode) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(file, mode); err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
-
 func load(t testing.TB) *Tokens {
 	t.Helper()
-	tokens, err := Load(write(t, fixture, 0o600))
+	tokens, err := Load(testkit.TempFile(t, tokenFile, 0o600))
 	if err != nil {
 		t.Fatal(err)
 	}

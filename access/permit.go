@@ -8,51 +8,51 @@ import (
 // kindExec is the kind of probe and action that runs commands.
 const kindExec = "exec"
 
-// Wish is what of a definition decides who may register it.
-type Wish struct {
+// Registration holds the properties of a definition on which the permission to
+// register it depends.
+type Registration struct {
 	// Probe is the kind of the probe.
 	Probe string
-	// Actions are the kinds of the actions that are written out. Actions that
-	// name a receiver are not among them: everybody may have those.
+	// Actions are the kinds of the inline actions. Actions that name a receiver are
+	// not included: every role may use them.
 	Actions []string
-	// Commands are those of the kind exec, of probe and actions.
+	// Commands are those of exec probes and actions.
 	Commands []Command
 }
 
-// Command is one that a definition would have run.
+// Command is a command that a definition runs.
 type Command struct {
-	// Argv is the command and its arguments; nil if the definition does not say
-	// them properly.
+	// Argv is the command and its arguments. It is nil if the definition is invalid.
 	Argv []string
-	// Altered is set if the definition also gives the command variables or a
-	// directory, which change what it does.
-	Altered bool
+	// CustomEnv is true if the definition also sets environment variables or the
+	// directory of the command, which can change its effect.
+	CustomEnv bool
 }
 
-// operatorProbes are the kinds that only dial where the guard of probes lets
-// them.
+// operatorProbes are the kinds that only open connections to addresses that probes
+// of operators may reach.
 func operatorProbes() []string { return []string{"dns", "grpc", "http", "ping", "tcp"} }
 
-// Permit returns nil if a caller with the role may register the wish, else an
-// ErrForbidden with the reason. An operator may probe by dns, grpc, http, ping
-// and tcp, and act through receivers. An admin may all else, but exec only as
-// ExecAPI and ExecAllow say.
-func (p Policy) Permit(role Role, w Wish) error {
+// Permit returns nil if a caller with the role may register the definition, else an
+// ErrForbidden with the reason. An operator may use the probes dns, grpc, http, ping
+// and tcp, and receivers as actions. An admin may use everything, but exec only within
+// the limits of ExecAPI and ExecAllow.
+func (p Policy) Permit(role Role, r Registration) error {
 	if err := Enough(role, Operator); err != nil {
 		return err
 	}
 	if role < Admin {
-		if !slices.Contains(operatorProbes(), w.Probe) {
-			return forbid("an operator may register probes of the types %s, not %.40q", strings.Join(operatorProbes(), ", "), w.Probe)
+		if !slices.Contains(operatorProbes(), r.Probe) {
+			return forbid("an operator may register probes of the types %s, not %.40q", strings.Join(operatorProbes(), ", "), r.Probe)
 		}
-		if len(w.Actions) > 0 {
-			return forbid("an operator may have actions only by the name of a receiver of a local file: receiver = %q", "NAME")
+		if len(r.Actions) > 0 {
+			return forbid("an operator may use only actions that name a receiver of a local file: receiver = %q", "NAME")
 		}
 		return nil
 	}
 	exec := false
-	for _, kind := range append([]string{w.Probe}, w.Actions...) {
-		if err := plain(kind); err != nil {
+	for _, kind := range append([]string{r.Probe}, r.Actions...) {
+		if err := checkKindName(kind); err != nil {
 			return err
 		}
 		exec = exec || kind == kindExec
@@ -60,15 +60,15 @@ func (p Policy) Permit(role Role, w Wish) error {
 	if !exec {
 		return nil
 	}
-	return p.permitExec(w.Commands)
+	return p.permitExec(r.Commands)
 }
 
-// plain refuses a kind that is not written as every kind is. It takes no part in
-// finding exec, but nothing that reads like it gets any further.
-func plain(kind string) error {
+// checkKindName rejects names that no kind can have, in case some later code reads
+// one of them as exec.
+func checkKindName(kind string) error {
 	for _, r := range kind {
 		if (r < 'a' || r > 'z') && (r < '0' || r > '9') {
-			return forbid("the type %.40q is not written in small letters", kind)
+			return forbid("the type %.40q contains characters other than lower case letters and digits", kind)
 		}
 	}
 	return nil
@@ -82,14 +82,14 @@ func (p Policy) permitExec(commands []Command) error {
 		return nil
 	}
 	if len(commands) == 0 {
-		return forbid("the command is not known")
+		return forbid("the definition has no valid command")
 	}
 	for _, c := range commands {
-		if c.Altered {
-			return forbid("a command of the list of allowed ones runs without env, pass_env and dir of its own")
+		if c.CustomEnv {
+			return forbid("an allowed command must not have the keys env, pass_env and dir (--exec_allow)")
 		}
 		if !p.ExecAllow.Permits(c.Argv) {
-			return forbid("the command is not, with exactly these arguments, in the list of allowed ones (--exec_allow)")
+			return forbid("the command with exactly these arguments is not in the list of allowed commands (--exec_allow)")
 		}
 	}
 	return nil

@@ -13,43 +13,43 @@ func TestPermitTable(t *testing.T) {
 	command := func(argv ...string) []Command { return []Command{{Argv: argv}} }
 	closed, open, narrow := Policy{}, Policy{ExecAPI: true}, Policy{ExecAPI: true, ExecAllow: list}
 	for _, c := range []struct {
-		name   string
-		policy Policy
-		role   Role
-		wish   Wish
-		ok     bool
+		name         string
+		policy       Policy
+		role         Role
+		registration Registration
+		ok           bool
 	}{
-		{"nobody", open, None, Wish{Probe: "tcp"}, false},
-		{"viewer", open, Viewer, Wish{Probe: "tcp"}, false},
-		{"operator http", closed, Operator, Wish{Probe: "http"}, true},
-		{"operator tcp", closed, Operator, Wish{Probe: "tcp"}, true},
-		{"operator dns", closed, Operator, Wish{Probe: "dns"}, true},
-		{"operator grpc", closed, Operator, Wish{Probe: "grpc"}, true},
-		{"operator ping", closed, Operator, Wish{Probe: "ping"}, true},
-		{"operator mysql", open, Operator, Wish{Probe: "mysql"}, false},
-		{"operator postgres", open, Operator, Wish{Probe: "postgres"}, false},
-		{"operator redis", open, Operator, Wish{Probe: "redis"}, false},
-		{"operator rpc", open, Operator, Wish{Probe: "rpc"}, false},
-		{"operator unknown", open, Operator, Wish{Probe: "HTTP"}, false},
-		{"operator exec", open, Operator, Wish{Probe: "exec", Commands: command("/bin/true")}, false},
-		{"operator writes an action", open, Operator, Wish{Probe: "tcp", Actions: []string{"http"}}, false},
-		{"admin mysql", closed, Admin, Wish{Probe: "mysql", Actions: []string{"mail", "http"}}, true},
-		{"admin unknown word", closed, Admin, Wish{Probe: "nosuch"}, true},
-		{"admin exec, closed", closed, Admin, Wish{Probe: "exec", Commands: command("/bin/true")}, false},
-		{"admin exec action, closed", closed, Admin, Wish{Probe: "tcp", Actions: []string{"mail", "exec"}, Commands: command("/bin/true")}, false},
-		{"admin exec, open", open, Admin, Wish{Probe: "exec", Commands: command("id")}, true},
-		{"admin exec, listed", narrow, Admin, Wish{Probe: "exec", Commands: command("/bin/true")}, true},
-		{"admin exec, more arguments", narrow, Admin, Wish{Probe: "exec", Commands: command("/bin/true", "x")}, false},
-		{"admin exec, fewer arguments", narrow, Admin, Wish{Probe: "exec", Commands: command("/usr/bin/check", "-w")}, false},
-		{"admin exec, other path to it", narrow, Admin, Wish{Probe: "exec", Commands: command("true")}, false},
-		{"admin exec, unclean path", narrow, Admin, Wish{Probe: "exec", Commands: command("/bin/../bin/true")}, false},
-		{"admin exec, not said", narrow, Admin, Wish{Probe: "exec"}, false},
-		{"admin exec, not said properly", narrow, Admin, Wish{Probe: "exec", Commands: []Command{{}}}, false},
-		{"admin exec, second not listed", narrow, Admin, Wish{Probe: "exec", Actions: []string{"exec"}, Commands: append(command("/bin/true"), command("/bin/sh")...)}, false},
-		{"admin exec, with variables", narrow, Admin, Wish{Probe: "exec", Commands: []Command{{Argv: []string{"/bin/true"}, Altered: true}}}, false},
-		{"admin tcp, narrow", narrow, Admin, Wish{Probe: "tcp"}, true},
+		{"nobody", open, None, Registration{Probe: "tcp"}, false},
+		{"viewer", open, Viewer, Registration{Probe: "tcp"}, false},
+		{"operator http", closed, Operator, Registration{Probe: "http"}, true},
+		{"operator tcp", closed, Operator, Registration{Probe: "tcp"}, true},
+		{"operator dns", closed, Operator, Registration{Probe: "dns"}, true},
+		{"operator grpc", closed, Operator, Registration{Probe: "grpc"}, true},
+		{"operator ping", closed, Operator, Registration{Probe: "ping"}, true},
+		{"operator mysql", open, Operator, Registration{Probe: "mysql"}, false},
+		{"operator postgres", open, Operator, Registration{Probe: "postgres"}, false},
+		{"operator redis", open, Operator, Registration{Probe: "redis"}, false},
+		{"operator rpc", open, Operator, Registration{Probe: "rpc"}, false},
+		{"operator unknown", open, Operator, Registration{Probe: "HTTP"}, false},
+		{"operator exec", open, Operator, Registration{Probe: "exec", Commands: command("/bin/true")}, false},
+		{"operator writes an action", open, Operator, Registration{Probe: "tcp", Actions: []string{"http"}}, false},
+		{"admin mysql", closed, Admin, Registration{Probe: "mysql", Actions: []string{"mail", "http"}}, true},
+		{"admin unknown word", closed, Admin, Registration{Probe: "nosuch"}, true},
+		{"admin exec, closed", closed, Admin, Registration{Probe: "exec", Commands: command("/bin/true")}, false},
+		{"admin exec action, closed", closed, Admin, Registration{Probe: "tcp", Actions: []string{"mail", "exec"}, Commands: command("/bin/true")}, false},
+		{"admin exec, open", open, Admin, Registration{Probe: "exec", Commands: command("id")}, true},
+		{"admin exec, listed", narrow, Admin, Registration{Probe: "exec", Commands: command("/bin/true")}, true},
+		{"admin exec, more arguments", narrow, Admin, Registration{Probe: "exec", Commands: command("/bin/true", "x")}, false},
+		{"admin exec, fewer arguments", narrow, Admin, Registration{Probe: "exec", Commands: command("/usr/bin/check", "-w")}, false},
+		{"admin exec, other path to it", narrow, Admin, Registration{Probe: "exec", Commands: command("true")}, false},
+		{"admin exec, unclean path", narrow, Admin, Registration{Probe: "exec", Commands: command("/bin/../bin/true")}, false},
+		{"admin exec, not said", narrow, Admin, Registration{Probe: "exec"}, false},
+		{"admin exec, not said properly", narrow, Admin, Registration{Probe: "exec", Commands: []Command{{}}}, false},
+		{"admin exec, second not listed", narrow, Admin, Registration{Probe: "exec", Actions: []string{"exec"}, Commands: append(command("/bin/true"), command("/bin/sh")...)}, false},
+		{"admin exec, with variables", narrow, Admin, Registration{Probe: "exec", Commands: []Command{{Argv: []string{"/bin/true"}, CustomEnv: true}}}, false},
+		{"admin tcp, narrow", narrow, Admin, Registration{Probe: "tcp"}, true},
 	} {
-		err := c.policy.Permit(c.role, c.wish)
+		err := c.policy.Permit(c.role, c.registration)
 		if c.ok && err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
@@ -66,7 +66,7 @@ func TestNoSpellingOfExecIsPermitted(t *testing.T) {
 		"еxec", "ｅｘｅｃ", "exéc", "exe\u0441", "𝐞xec", "exec\u0301", "exec/", "./exec", "e-xec",
 	} {
 		for _, role := range []Role{Operator, Admin} {
-			for _, w := range []Wish{{Probe: kind}, {Probe: "tcp", Actions: []string{kind}}} {
+			for _, w := range []Registration{{Probe: kind}, {Probe: "tcp", Actions: []string{kind}}} {
 				if err := (Policy{}).Permit(role, w); !errors.Is(err, ErrForbidden) {
 					t.Errorf("%v, %+v: got %v, want %v", role, w, err, ErrForbidden)
 				}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-const here = "127.0.0.1:40000"
+const localClient = "127.0.0.1:40000"
 
 func TestAllowTable(t *testing.T) {
 	for _, c := range []struct {
@@ -25,7 +25,7 @@ func TestAllowTable(t *testing.T) {
 	} {
 		for _, insecure := range []bool{false, true} {
 			p := Policy{Tokens: load(t), Insecure: insecure}
-			if err := p.Allow(c.need, c.token, here); !errors.Is(err, c.want) {
+			if err := p.Allow(c.need, c.token, localClient); !errors.Is(err, c.want) {
 				t.Errorf("token %q, need %v, insecure %v: got %v, want %v", c.token, c.need, insecure, err, c.want)
 			}
 		}
@@ -35,11 +35,11 @@ func TestAllowTable(t *testing.T) {
 func TestAllowWithoutTokenFile(t *testing.T) {
 	for _, need := range []Role{Viewer, Operator, Admin} {
 		for _, token := range []string{"", "any"} {
-			if err := (Policy{}).Allow(need, token, here); !errors.Is(err, ErrNoToken) {
+			if err := (Policy{}).Allow(need, token, localClient); !errors.Is(err, ErrNoToken) {
 				t.Errorf("need %v: got %v, want %v", need, err, ErrNoToken)
 			}
 			for remote, want := range map[string]error{
-				here: nil, "[::1]:5": nil, "127.9.9.9:1": nil, "[::ffff:127.0.0.1]:7": nil,
+				localClient: nil, "[::1]:5": nil, "127.9.9.9:1": nil, "[::ffff:127.0.0.1]:7": nil,
 				"192.0.2.1:80": ErrForbidden, "[2001:db8::1]:80": ErrForbidden, "": ErrForbidden, "localhost:80": ErrForbidden, "@": ErrForbidden,
 			} {
 				if err := (Policy{Insecure: true}).Allow(need, token, remote); !errors.Is(err, want) {
@@ -57,7 +57,7 @@ func TestFiveWrongTokensAMinuteAreTheLastFromAnAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := Policy{Tokens: load(t)}
 		for i := range maxFailures {
-			if err := p.Allow(Viewer, fmt.Sprint("guess", i), here); !errors.Is(err, ErrUnauthorized) {
+			if err := p.Allow(Viewer, fmt.Sprint("guess", i), localClient); !errors.Is(err, ErrUnauthorized) {
 				t.Fatalf("guess %d: %v", i, err)
 			}
 			time.Sleep(2 * time.Second)
@@ -74,18 +74,18 @@ func TestFiveWrongTokensAMinuteAreTheLastFromAnAddress(t *testing.T) {
 		if err := p.Allow(Viewer, "look-and-see-all", "127.0.0.2:5"); err != nil {
 			t.Errorf("another address: %v", err)
 		}
-		if err := p.Allow(None, "", here); err != nil {
+		if err := p.Allow(None, "", localClient); err != nil {
 			t.Errorf("what needs no role: %v", err)
 		}
 		time.Sleep(many.Wait)
-		if err := p.Allow(Viewer, "look-and-see-all", here); err != nil {
+		if err := p.Allow(Viewer, "look-and-see-all", localClient); err != nil {
 			t.Errorf("a minute after the first wrong one: %v", err)
 		}
 		// The other four still count: one more wrong one is the fifth.
-		if err := p.Allow(Viewer, "guess", here); !errors.Is(err, ErrUnauthorized) {
+		if err := p.Allow(Viewer, "guess", localClient); !errors.Is(err, ErrUnauthorized) {
 			t.Errorf("got %v, want %v", err, ErrUnauthorized)
 		}
-		if err := p.Allow(Viewer, "look-and-see-all", here); !errors.Is(err, ErrTooMany) {
+		if err := p.Allow(Viewer, "look-and-see-all", localClient); !errors.Is(err, ErrTooMany) {
 			t.Errorf("got %v, want %v", err, ErrTooMany)
 		}
 	})
@@ -94,10 +94,10 @@ func TestFiveWrongTokensAMinuteAreTheLastFromAnAddress(t *testing.T) {
 func TestCallsWithoutATokenLockNobodyOut(t *testing.T) {
 	p := Policy{Tokens: load(t)}
 	for range 100 {
-		if err := p.Allow(Admin, "", here); !errors.Is(err, ErrUnauthorized) {
+		if err := p.Allow(Admin, "", localClient); !errors.Is(err, ErrUnauthorized) {
 			t.Fatal(err)
 		}
-		if err := p.Allow(Admin, "look-and-see-all", here); !errors.Is(err, ErrForbidden) {
+		if err := p.Allow(Admin, "look-and-see-all", localClient); !errors.Is(err, ErrForbidden) {
 			t.Fatal(err)
 		}
 	}
@@ -138,9 +138,8 @@ func TestMemoryOfFailuresIsBounded(t *testing.T) {
 	})
 }
 
-// TestWrongAndMissingTokensTakeTheSameTime compares means over many calls.
-// The failure of the wrong one is counted under ever new addresses, the most
-// costly way.
+// TestWrongAndMissingTokensTakeTheSameTime compares the means of many calls. Each
+// wrong token comes from a new address, which is the most expensive case.
 // Faults: T69.
 func TestWrongAndMissingTokensTakeTheSameTime(t *testing.T) {
 	const rounds, calls = 5, 1000
@@ -164,7 +163,7 @@ func TestWrongAndMissingTokensTakeTheSameTime(t *testing.T) {
 	t.Logf("mean difference %v", time.Duration(best))
 }
 
-func TestOwnersAreToldApartWithoutTheirTokens(t *testing.T) {
+func TestOwnersDifferAndDoNotRevealTokens(t *testing.T) {
 	p := Policy{Tokens: load(t)}
 	all := map[string]bool{}
 	for _, c := range []struct {

@@ -1,22 +1,21 @@
 package access
 
-// Role says how much a caller may do. Each role may all that the ones before it
-// may.
+// Role is the set of permissions of a caller. Each role includes the ones before it.
 type Role uint8
 
 const (
-	// None is the role of a caller without a token that is known.
+	// None is the role of a caller without a known token.
 	None Role = iota
-	// Viewer may read where reading needs a token.
+	// Viewer may read, where reading requires a token.
 	Viewer
-	// Operator may start and stop, and register and unregister monitors of the
-	// kinds that Permit names.
+	// Operator may start, stop and unregister monitors, and register those that Permit
+	// allows.
 	Operator
-	// Admin may everything, but for exec, which Policy.ExecAPI rules.
+	// Admin may do everything, except that Policy.ExecAPI governs exec.
 	Admin
 )
 
-// String returns the name that a token file gives the role, or "none".
+// String returns the name of the role in a token file, or "none".
 func (r Role) String() string {
 	switch r {
 	case Viewer:
@@ -29,7 +28,7 @@ func (r Role) String() string {
 	return "none"
 }
 
-// roleNamed returns the role that a token file names, or None.
+// roleNamed returns the role with a name, or None.
 func roleNamed(name string) Role {
 	for _, r := range []Role{Viewer, Operator, Admin} {
 		if r.String() == name {

@@ -7,28 +7,27 @@ import (
 	"strings"
 )
 
-// Site is what the headers of a call tell of where it came from.
+// Site holds the headers of a call that browsers use to say where it came from.
 type Site struct {
-	// Host is whom the caller believes to speak to, as "host" or "host:port".
+	// Host is the server that the caller addressed, as "host" or "host:port".
 	Host string
 	// Origin and FetchSite are the headers Origin and Sec-Fetch-Site, which only
 	// browsers send.
 	Origin, FetchSite string
 }
 
-// CheckSite returns an ErrForbidden if a change may be asked for by a page in
-// somebody's browser. It holds for callers without a token: no page has one of
-// ours to send. A page of another site sends its Origin, and if it has its own
-// name resolve to our address (DNS rebinding), that name as Host.
+// CheckSite returns an ErrForbidden if a change may come from a web page in a browser.
+// It applies if there are no tokens, because a page has no token. A page of another
+// site sends its Origin. With DNS rebinding, it sends its own name as Host.
 func (p Policy) CheckSite(s Site) error {
 	if p.Tokens != nil {
 		return nil
 	}
 	if s.Origin != "" || s.FetchSite != "" && s.FetchSite != "none" {
-		return forbid("without tokens (--token_file FILE) no web page may make changes: the call has the header Origin or Sec-Fetch-Site")
+		return forbid("without a token file (--token_file FILE) web pages may not make changes: the call has the header Origin or Sec-Fetch-Site")
 	}
 	if s.Host != "" && !p.ownHost(s.Host) {
-		return forbid("this service is not known as %.100q: call it at localhost or an address, or have the name allowed (--http_host)", s.Host)
+		return forbid("this service is not known as %.100q: use localhost or an address, or allow the name (--http_host)", s.Host)
 	}
 	return nil
 }
@@ -47,11 +46,11 @@ func (p Policy) ownHost(text string) bool {
 	})
 }
 
-// maxHost is the length of the longest name of DNS.
+// maxHost is the length of the longest DNS name.
 const maxHost = 255
 
-// HostOf returns the host of "host", "host:port", "[IPv6]" or "[IPv6]:port" in
-// lower case, an address as netip writes it.
+// HostOf returns the host of "host", "host:port", "[IPv6]" or "[IPv6]:port" in lower
+// case. Addresses are normalized by netip.
 func HostOf(text string) (string, bool) {
 	host := text
 	if h, port, err := net.SplitHostPort(text); err == nil {
@@ -67,7 +66,7 @@ func HostOf(text string) (string, bool) {
 	if host == "" || len(host) > maxHost || strings.ContainsAny(host, "[]/\\@ ?#%") {
 		return "", false
 	}
-	// Brackets are there for what holds colons, and for nothing else.
+	// Brackets are for hosts with colons only.
 	if strings.HasPrefix(text, "[") != strings.Contains(host, ":") {
 		return "", false
 	}

@@ -46,8 +46,7 @@ func TestWebPagesChangeNothingWithoutTokens(t *testing.T) {
 		if err := open.CheckSite(c.site); (err == nil) != c.ok || err != nil && !errors.Is(err, ErrForbidden) {
 			t.Errorf("%+v: got %v, want it allowed: %v", c.site, err, c.ok)
 		}
-		// Who has a token is no page, and may come through a gateway that passes
-		// such headers on.
+		// A caller with a token is not a web page. A gateway may forward such headers.
 		if err := closed.CheckSite(c.site); err != nil {
 			t.Errorf("%+v with tokens: %v", c.site, err)
 		}
@@ -56,7 +55,7 @@ func TestWebPagesChangeNothingWithoutTokens(t *testing.T) {
 	wantError(t, open.CheckSite(Site{Origin: "http://evil.example"}), "(--token_file FILE)")
 }
 
-// FuzzSite lets in only hosts that net/netip or a plain list know.
+// FuzzSite checks that only addresses and the configured names are accepted.
 // Faults: T70.
 func FuzzSite(f *testing.F) {
 	for _, host := range []string{"localhost:1", "127.0.0.1", "[::1]:80", "mon.example", "evil.example", "127.0.0.1%00", "[127.0.0.1]", "::1", "LOCALHOST"} {
@@ -73,7 +72,7 @@ func FuzzSite(f *testing.F) {
 		}
 		name = strings.ToLower(strings.Trim(name, "[]"))
 		if _, err := netip.ParseAddr(name); err != nil && name != "localhost" && name != "mon.example" {
-			t.Fatalf("the foreign host %q is let in", host)
+			t.Fatalf("the foreign host %q is accepted", host)
 		}
 	})
 }

@@ -9,36 +9,36 @@ import (
 	"sync"
 )
 
-// Bounds of a token file.
+// Limits of a token file.
 const (
 	maxTokens     = 1000
 	maxTokenBytes = 1024
-	// minTokenBytes keeps out what a dictionary finds: 16 random hexadecimal digits
-	// are 64 bits, out of reach of guesses over the network.
+	// minTokenBytes excludes passwords of dictionaries. 16 random hexadecimal digits are
+	// 64 bits, too many to guess over a network.
 	minTokenBytes = 16
 )
 
-// Tokens are the tokens of a file, of which only SHA-256 sums are kept, and the
-// failures of those who tried others. Its methods may be called at any time.
+// Tokens are the SHA-256 sums of the tokens of a file, and the failures of clients
+// with wrong tokens. Its methods may be called concurrently.
 type Tokens struct {
 	file     string
 	failures failures
 
-	mu   sync.RWMutex
-	held []held // guarded by mu; replaced, never changed
+	mu     sync.RWMutex
+	stored []storedToken // guarded by mu; replaced, never changed
 }
 
-// held is one token that is known.
-type held struct {
+// storedToken is a known token.
+type storedToken struct {
 	sum  [sha256.Size]byte
 	role Role
 }
 
-// Load reads a token file: one "role:token" a line, with the roles viewer,
-// operator and admin; empty lines and lines that begin with # say nothing. A file
-// that anybody but its owner may read or write is refused, unless it is root's and its
-// group, of which this process has to be, may read it. So is one without a token, or
-// with one of less than 16 bytes. No error tells a token.
+// Load reads a token file: one "role:token" per line, with the roles viewer, operator
+// and admin. Empty lines and lines that start with # are ignored. It rejects a file
+// that users other than its owner may access; a file of root may be readable by a
+// group of this process. It also rejects a file without tokens or with a token of less
+// than 16 bytes. No error contains a token.
 func Load(file string) (*Tokens, error) {
 	t := &Tokens{file: file}
 	if err := t.Reload(); err != nil {
@@ -47,9 +47,9 @@ func Load(file string) (*Tokens, error) {
 	return t, nil
 }
 
-// Reload reads the file again. If that fails, the tokens stay as they are.
+// Reload reads the file again. If that fails, the old tokens stay valid.
 func (t *Tokens) Reload() error {
-	text, err := readPrivate(t.file, 0o077)
+	text, err := readRestricted(t.file, 0o077)
 	if err != nil {
 		return fmt.Errorf("reading the token file %q: %w", t.file, err)
 	}
@@ -59,15 +59,15 @@ func (t *Tokens) Reload() error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.held = all
+	t.stored = all
 	return nil
 }
 
-// Role returns the role of a token, or None if it is not known. It takes the
-// same time for every token.
+// Role returns the role of a token, or None if it is unknown. It takes the same time
+// for every token.
 func (t *Tokens) Role(token string) Role {
 	t.mu.RLock()
-	all := t.held
+	all := t.stored
 	t.mu.RUnlock()
 	sum := sha256.Sum256([]byte(token))
 	role := int(None)
@@ -78,29 +78,23 @@ func (t *Tokens) Role(token string) Role {
 	return Role(role)
 }
 
-// String tells how many tokens are held, and none of them.
+// String returns the number of tokens.
 func (t *Tokens) String() string {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return fmt.Sprintf("%d tokens", len(t.held))
+	return fmt.Sprintf("%d tokens", len(t.stored))
 }
 
-func parseTokens(text string) ([]held, error) {
-	var all []held
+func parseTokens(text string) ([]storedToken, error) {
+	var all []storedToken
 	known := make(map[[sha256.Size]byte]int)
-	number := 0
-	for line := range strings.Lines(text) {
-		number++
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
+	for number, line := range lines(text) {
 		h, err := parseToken(line)
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", number, err)
 		}
 		if first, ok := known[h.sum]; ok {
-			return nil, fmt.Errorf("line %d: the token of line %d again: give each role a token of its own", number, first)
+			return nil, fmt.Errorf("line %d: same token as in line %d: give each role a different token", number, first)
 		}
 		known[h.sum] = number
 		if all = append(all, h); len(all) > maxTokens {
@@ -108,30 +102,30 @@ func parseTokens(text string) ([]held, error) {
 		}
 	}
 	if len(all) == 0 {
-		return nil, errors.New("it holds no token: give one role:token a line")
+		return nil, errors.New("it contains no token: give one role:token per line")
 	}
 	return all, nil
 }
 
-// parseToken reads "role:token". What is not a role may be a token that somebody
-// forgot to give one, so it is not told.
-func parseToken(line string) (held, error) {
+// parseToken reads "role:token". Its errors do not quote an invalid role, which may be
+// a token without a role.
+func parseToken(line string) (storedToken, error) {
 	name, token, ok := strings.Cut(line, ":")
 	role := roleNamed(strings.TrimSpace(name))
 	if !ok || role == None {
-		return held{}, errors.New("want role:token, where role is viewer, operator or admin")
+		return storedToken{}, errors.New("want role:token, where role is viewer, operator or admin")
 	}
 	token = strings.TrimSpace(token)
 	if err := checkToken(token); err != nil {
-		return held{}, err
+		return storedToken{}, err
 	}
 	if len(token) < minTokenBytes {
-		return held{}, fmt.Errorf("the token is shorter than %d bytes, and could be guessed: make one by \"openssl rand -hex 32\"", minTokenBytes)
+		return storedToken{}, fmt.Errorf("the token is shorter than %d bytes and could be guessed: create one with \"openssl rand -hex 32\"", minTokenBytes)
 	}
-	return held{sha256.Sum256([]byte(token)), role}, nil
+	return storedToken{sha256.Sum256([]byte(token)), role}, nil
 }
 
-// checkToken refuses what a header could not carry unchanged.
+// checkToken rejects tokens that a header cannot carry unchanged.
 func checkToken(token string) error {
 	switch {
 	case token == "":
@@ -141,7 +135,7 @@ func checkToken(token string) error {
 	}
 	for i := range len(token) {
 		if token[i] <= ' ' || token[i] > '~' {
-			return errors.New("the token holds a blank or something else than printable ASCII")
+			return errors.New("the token contains a space or a character that is not printable ASCII")
 		}
 	}
 	return nil

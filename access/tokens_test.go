@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func TestTokensCarryTheirRoles(t *testing.T) {
@@ -38,28 +40,28 @@ func TestBadTokenFilesAreRefusedWithPlaceAndRemedy(t *testing.T) {
 		text string
 		want string
 	}{
-		"empty":              {"", "it holds no token: give one role:token a line"},
-		"comments only":      {"# admin:x\n\n", "it holds no token"},
+		"empty":              {"", "it contains no token: give one role:token per line"},
+		"comments only":      {"# admin:x\n\n", "it contains no token"},
 		"no role":            {"viewer:a-good-long-token\n" + secret + "\n", "line 2: want role:token"},
 		"unknown role":       {"root:" + secret, "line 1: want role:token, where role is viewer, operator or admin"},
 		"the role none":      {"none:" + secret, "line 1: want role:token"},
 		"role in capitals":   {"Admin:" + secret, "line 1: want role:token"},
 		"secret with colon":  {secret + ":more", "line 1: want role:token"},
 		"no token":           {"admin:", "line 1: the token is missing"},
-		"too short":          {"viewer:" + secret + "\nadmin:" + secret[:15] + "\n", "line 2: the token is shorter than 16 bytes, and could be guessed: make one by \"openssl rand -hex 32\""},
-		"blank in token":     {"admin:" + secret + " " + secret, "line 1: the token holds a blank"},
-		"not ASCII":          {"admin:" + secret + "é", "something else than printable ASCII"},
-		"control character":  {"admin:" + secret + "\x01x", "something else than printable ASCII"},
+		"too short":          {"viewer:" + secret + "\nadmin:" + secret[:15] + "\n", "line 2: the token is shorter than 16 bytes and could be guessed: create one with \"openssl rand -hex 32\""},
+		"blank in token":     {"admin:" + secret + " " + secret, "line 1: the token contains a space"},
+		"not ASCII":          {"admin:" + secret + "é", "not printable ASCII"},
+		"control character":  {"admin:" + secret + "\x01x", "not printable ASCII"},
 		"too long":           {"admin:" + strings.Repeat("k", maxTokenBytes+1), "longer than 1024 bytes"},
-		"same token twice":   {"viewer:" + secret + "\nadmin:" + secret, "line 2: the token of line 1 again"},
+		"same token twice":   {"viewer:" + secret + "\nadmin:" + secret, "line 2: same token as in line 1"},
 		"too many":           {manyTokens(maxTokens + 1), "line 1001: more than 1000 tokens"},
 		"larger than a file": {strings.Repeat("# comment\n", maxFile/10+1), "larger than 1048576 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Load(write(t, c.text, 0o600))
+			_, err := Load(testkit.TempFile(t, c.text, 0o600))
 			wantError(t, err, "reading the token file", c.want)
 			if strings.Contains(err.Error(), secret[:15]) {
-				t.Errorf("error %q tells the token", err)
+				t.Errorf("error %q contains the token", err)
 			}
 		})
 	}
@@ -75,11 +77,11 @@ func manyTokens(n int) string {
 
 func TestTokenFileOfOthersIsRefused(t *testing.T) {
 	for _, mode := range []os.FileMode{0o640, 0o604, 0o620, 0o602, 0o610, 0o777} {
-		_, err := Load(write(t, fixture, mode))
-		wantError(t, err, "group or others may use it", fmt.Sprintf("mode %04o", mode), fmt.Sprintf("chmod %04o heals it", mode&^0o077))
+		_, err := Load(testkit.TempFile(t, tokenFile, mode))
+		wantError(t, err, "group or others may access it", fmt.Sprintf("mode %04o", mode), fmt.Sprintf("run chmod %04o to fix it", mode&^0o077))
 	}
 	for _, mode := range []os.FileMode{0o600, 0o400, 0o700} {
-		if _, err := Load(write(t, fixture, mode)); err != nil {
+		if _, err := Load(testkit.TempFile(t, tokenFile, mode)); err != nil {
 			t.Errorf("mode %04o: %v", mode, err)
 		}
 	}
@@ -116,7 +118,7 @@ func underlying(err error) error {
 }
 
 func TestReloadTakesNewTokensAndKeepsOldOnesOnError(t *testing.T) {
-	file := write(t, "admin:an-old-one-of-25-bytes", 0o600)
+	file := testkit.TempFile(t, "admin:an-old-one-of-25-bytes", 0o600)
 	tokens, err := Load(file)
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +137,7 @@ func TestReloadTakesNewTokensAndKeepsOldOnesOnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := tokens.Role("an-old-one-of-25-bytes"); got != None {
-		t.Errorf("a token that is gone: got %v, want none", got)
+		t.Errorf("a removed token: got %v, want none", got)
 	}
 	if got := tokens.Role("a-new-one-of-25-bytes"); got != Viewer {
 		t.Errorf("a new token: got %v, want viewer", got)
@@ -148,7 +150,7 @@ func TestNoTokenIsPrinted(t *testing.T) {
 	for _, text := range []string{tokens.String(), fmt.Sprint(tokens), fmt.Sprintf("%v %+v %#v", tokens, Policy{Tokens: tokens}, tokens)} {
 		for _, secret := range []string{"look-and-see-all", "drive", "all~of!it~for+ever"} {
 			if strings.Contains(text, secret) {
-				t.Errorf("%q is told in %q", secret, text)
+				t.Errorf("%q contains the token %q", text, secret)
 			}
 		}
 	}

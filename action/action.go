@@ -10,26 +10,26 @@ import (
 )
 
 const (
-	// DefaultTimeout is the deadline of one attempt where a kind sets none.
+	// DefaultTimeout is the deadline of an attempt if a kind sets none.
 	DefaultTimeout = 30 * time.Second
 	// MaxTimeout is the longest deadline that a kind may set.
 	MaxTimeout = 10 * time.Minute
 )
 
-// An Action passes notices on, once: whether to try again is decided by who
-// calls it. It is safe for several calls at a time.
+// An Action sends notifications. It makes single attempts; its caller retries. It is
+// safe for concurrent use.
 type Action interface {
-	// Notify makes one attempt within the deadline of ctx. It gets one notice,
-	// or several in order if the action is a Grouper. A *Permanent error says
-	// that trying again is of no use, a *RetryAfter when to try again, an
-	// *Unreachable that nobody heard anything, any other error that it may work
-	// later. No error tells a secret.
-	Notify(ctx context.Context, ns []Notice) error
+	// Notify makes one attempt within the deadline of ctx. It gets one notification,
+	// or several in order if the action is a Grouper. The error is a *Permanent if a
+	// retry cannot succeed, a *RetryAfter if the receiver said when to retry, an
+	// *Unreachable if nothing can have been delivered, and any other error if a retry
+	// may succeed. No error contains a secret.
+	Notify(ctx context.Context, ns []Notification) error
 }
 
-// A Grouper is an Action that may take several notices in one attempt.
+// A Grouper is an Action that may send several notifications in one attempt.
 type Grouper interface {
-	// Groups reports whether it does.
+	// Groups reports whether this action does.
 	Groups() bool
 }
 
@@ -39,19 +39,19 @@ type Deadliner interface {
 	Deadline() time.Duration
 }
 
-// Env is what actions get from the program.
+// Env is what actions need from the program.
 type Env struct {
-	// Host is the name of this machine. Empty means "localhost".
+	// Host is the name of this machine; "localhost" if empty.
 	Host string
-	// Version is that of the program.
+	// Version is the version of the program.
 	Version string
-	// Log takes what a user asked to see. Nil means nothing is logged.
+	// Log receives what the key debug of an action asks for. Nil discards it.
 	Log *slog.Logger
-	// Publish sends an event to a topic of the bus. Nil means there is no bus:
-	// publish actions can be checked but not run.
+	// Publish sends an event to a topic of the bus. With nil, publish actions can be
+	// checked but not run.
 	Publish func(ctx context.Context, topic string, header map[string]string, body []byte) error
-	// Guardian kills the programs of exec actions if this process is killed; nil
-	// means that nobody does.
+	// Guardian kills the programs of exec actions if this process is killed. Nil
+	// means that nothing does.
 	Guardian *command.Guardian
 }
 
@@ -69,14 +69,13 @@ func (e Env) host() string {
 	return e.Host
 }
 
-// Kind makes an action of one kind. It fills in its defaults, calls decode with
-// a pointer to its struct of keys, checks them and reads the files they name; it
-// does no other I/O. No error tells a secret.
+// Kind makes an action of one kind. It sets its defaults, calls decode with a pointer
+// to its struct of keys, checks them and reads the files they name. It does no other
+// I/O. No error contains a secret.
 type Kind func(decode func(any) error, env Env) (Action, error)
 
-// Builtin returns the kinds of this package by the name that "type" gives them,
-// in a map of the caller's own. All exec actions made from one map share its
-// bound on programs at a time.
+// Builtin returns the kinds of this package by their names in the key "type", in a
+// new map. All exec actions made from one map share its limit of concurrent programs.
 func Builtin() map[string]Kind {
 	slots := make(chan struct{}, maxPrograms)
 	return map[string]Kind{
@@ -90,37 +89,37 @@ func Builtin() map[string]Kind {
 	}
 }
 
-// Permanent is an error that trying again does not mend.
+// Permanent is an error that a retry cannot fix.
 type Permanent struct{ Err error }
 
 func (p *Permanent) Error() string { return p.Err.Error() }
 
-// Unwrap returns the error itself.
+// Unwrap returns p.Err.
 func (p *Permanent) Unwrap() error { return p.Err }
 
-// RetryAfter is an error of a receiver that said when to try again.
+// RetryAfter is an error of a receiver that said when to retry.
 type RetryAfter struct {
-	// After is how long to wait at least, from now.
+	// After is the shortest time to wait from now.
 	After time.Duration
 	Err   error
 }
 
 func (r *RetryAfter) Error() string { return r.Err.Error() }
 
-// Unwrap returns the error itself.
+// Unwrap returns r.Err.
 func (r *RetryAfter) Unwrap() error { return r.Err }
 
-// Unreachable is an error of an attempt that came to nobody: no connection was
-// made, or it broke before the receiver could have taken anything. Looking again
-// soon is cheap and tells nobody twice. An answer, whatever it says, is not one.
+// Unreachable is an error of an attempt that cannot have been delivered: no
+// connection was made, or it broke before the receiver could accept anything. A quick
+// retry is cheap and notifies nobody twice. An answer of any kind is not Unreachable.
 type Unreachable struct{ Err error }
 
 func (u *Unreachable) Error() string { return u.Err.Error() }
 
-// Unwrap returns the error itself.
+// Unwrap returns u.Err.
 func (u *Unreachable) Unwrap() error { return u.Err }
 
-// checkTimeout returns the timeout of one attempt: the default in place of zero.
+// checkTimeout returns the timeout of one attempt, with the default in place of zero.
 func checkTimeout(d time.Duration) (time.Duration, error) {
 	switch {
 	case d == 0:

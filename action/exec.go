@@ -17,13 +17,13 @@ import (
 
 // execKeys are the keys of an exec action; all of them are goma's.
 type execKeys struct {
-	// Command is the program to run: a path, or a name to look up. Required. It is
-	// run again, later, if it does not exit with 0.
+	// Command is the program to run: a path, or a name to look up in PATH. Required.
+	// It is retried unless it exits with 0.
 	Command string `toml:"command"`
 	// Args are its arguments.
 	Args []string `toml:"args"`
-	// Env holds NAME=VALUE pairs that the program sees besides PATH, HOME, USER,
-	// LANG, TZ, LC_* and the variables of the notice.
+	// Env holds NAME=VALUE pairs that the program sees in addition to PATH, HOME,
+	// USER, LANG, TZ, LC_* and the variables of the notification.
 	Env []setting.Secret `toml:"env"`
 	// Timeout is how long the program may run; 30 s, at most 10 min.
 	Timeout setting.Duration `toml:"timeout"`
@@ -31,20 +31,20 @@ type execKeys struct {
 	Debug bool `toml:"debug"`
 }
 
-// execAction runs a program for each notice.
+// execAction runs a program for each notification.
 type execAction struct {
 	command string
 	args    []string
 	env     []string
 	timeout time.Duration
-	debug   *slog.Logger // nil if not asked for
+	debug   *slog.Logger // nil unless the key debug is set
 	secrets *redactor
-	slots   chan struct{} // one for each program that runs
+	slots   chan struct{} // holds an element for each running program
 	guard   *command.Guardian
 }
 
-// maxPrograms bounds the programs that exec actions run at a time: when all
-// monitors fail together, the machine has to stay usable.
+// maxPrograms bounds the concurrent programs of exec actions, so that the machine
+// stays usable when all monitors fail together.
 const maxPrograms = 16
 
 func newExec(decode func(any) error, env Env, slots chan struct{}) (Action, error) {
@@ -72,7 +72,7 @@ func newExec(decode func(any) error, env Env, slots chan struct{}) (Action, erro
 		a.env = append(a.env, pair.Reveal())
 		secrets = append(secrets, value)
 	}
-	a.secrets = newRedactor(long(secrets)...)
+	a.secrets = newRedactor(longSecrets(secrets)...)
 	if keys.Debug {
 		a.debug = env.log()
 	}
@@ -81,8 +81,8 @@ func newExec(decode func(any) error, env Env, slots chan struct{}) (Action, erro
 
 func hasNUL(s string) bool { return strings.Contains(s, "\x00") }
 
-// Deadline returns how long an attempt may take, which includes to wait for other
-// programs to end.
+// Deadline returns the deadline of an attempt. It includes the time to wait for a
+// slot.
 func (a *execAction) Deadline() time.Duration { return MaxTimeout }
 
 // String names the action without its arguments, which may hold secrets.
@@ -90,11 +90,11 @@ func (a *execAction) String() string {
 	return fmt.Sprintf("exec %s (+%d args)", a.command, len(a.args))
 }
 
-// Notify runs the program. What it leaves running when it ends in time lives
-// on, as with goma.
-func (a *execAction) Notify(ctx context.Context, ns []Notice) error {
+// Notify runs the program. If it ends in time, the processes that it leaves running
+// live on, as with goma.
+func (a *execAction) Notify(ctx context.Context, ns []Notification) error {
 	if len(ns) == 0 {
-		return errNoNotice
+		return errNoNotification
 	}
 	select {
 	case a.slots <- struct{}{}:
@@ -107,12 +107,12 @@ func (a *execAction) Notify(ctx context.Context, ns []Notice) error {
 	out, err := command.Run(ctx, command.Spec{
 		Path:       a.command,
 		Args:       a.args,
-		Env:        append(slices.Clone(a.env), variables(ns[0])...),
+		Env:        append(slices.Clone(a.env), environment(ns[0])...),
 		Background: true,
 		Guardian:   a.guard,
 	})
 	if a.debug != nil {
-		a.debug.Info("an action printed", "action", a.String(), "monitor", ns[0].Monitor, "event", ns[0].Event,
+		a.debug.Info("action ran", "action", a.String(), "monitor", ns[0].Monitor, "event", ns[0].Event,
 			"exit", out.ExitCode, "stdout", a.secrets.text(string(out.Stdout)), "stderr", a.secrets.text(string(out.Stderr)))
 	}
 	if err != nil {
@@ -121,9 +121,9 @@ func (a *execAction) Notify(ctx context.Context, ns []Notice) error {
 	return nil
 }
 
-// variables returns what a program learns of a notice. Value is there on failure
-// and duration on recovery only, as with goma.
-func variables(n Notice) []string {
+// environment returns the variables for a notification. As with goma, the value is
+// set on failure only and the duration on recovery only.
+func environment(n Notification) []string {
 	var vars []string
 	add := func(name, value string) {
 		vars = append(vars, name+"="+strings.ReplaceAll(value, "\x00", ""))
@@ -145,12 +145,12 @@ func variables(n Notice) []string {
 	add("MONITOR_HOST", n.Host)
 	add("MONITOR_INCIDENT", n.Incident)
 	add("MONITOR_ERROR", text.Lines(n.Error[:min(len(n.Error), maxVariable)]))
-	add("MONITOR_SINCE", stamp{n.Since}.String())
-	add("MONITOR_TIME", stamp{n.Time}.String())
+	add("MONITOR_SINCE", timestamp{n.Since}.String())
+	add("MONITOR_TIME", timestamp{n.Time}.String())
 	add("MONITOR_SEQ", strconv.FormatInt(n.Seq, 10))
 	add("MONITOR_FAILURES", strconv.Itoa(n.Failures))
 	return vars
 }
 
-// maxVariable bounds the text of a probe's error in a variable, in bytes.
+// maxVariable bounds the error of a probe in a variable, in bytes.
 const maxVariable = 4 << 10

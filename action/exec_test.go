@@ -17,30 +17,30 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// The notices that tests send.
+// The notifications that tests send.
 var (
 	testSince = time.Date(2026, 11, 21, 10, 0, 0, 0, time.FixedZone("JST", 9*3600))
-	testFail  = Notice{
+	testFail  = Notification{
 		Monitor: "db", Host: "host1", Event: Fail, Incident: "01ABC", Seq: 7, Value: 1.5, Error: "no answer",
 		Since: testSince, Time: testSince, Version: "1.2.3", Failures: 3,
 	}
-	testRecover = Notice{
+	testRecover = Notification{
 		Monitor: "db", Host: "host1", Event: Recover, Incident: "01ABC", Seq: 8, Value: 0.25,
 		Since: testSince, Time: testSince.Add(90500 * time.Millisecond), Duration: 90500 * time.Millisecond, Version: "1.2.3",
 	}
-	testInit   = Notice{Monitor: "db", Host: "host1", Event: Init, Time: testSince, Version: "1.2.3"}
-	testRepeat = Notice{
+	testInit   = Notification{Monitor: "db", Host: "host1", Event: Init, Time: testSince, Version: "1.2.3"}
+	testRepeat = Notification{
 		Monitor: "db", Host: "host1", Event: Repeat, Incident: "01ABC", Seq: 9, Value: 2, Since: testSince,
 		Time: testSince.Add(time.Hour), Version: "1.2.3", Failures: 60,
 	}
 )
 
-// seen sends one notice and returns the variables that the program saw.
-func seen(t *testing.T, n Notice, keys string) map[string]string {
+// seen sends one notification and returns the variables that the program saw.
+func seen(t *testing.T, n Notification, keys string) map[string]string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "env")
 	a := build(t, "exec", testkit.ShellKeys("cat /proc/self/environ > "+file)+keys)
-	if err := a.Notify(t.Context(), []Notice{n}); err != nil {
+	if err := a.Notify(t.Context(), []Notification{n}); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(file)
@@ -58,7 +58,7 @@ func seen(t *testing.T, n Notice, keys string) map[string]string {
 // Faults: G47.
 func TestVariablesOfProgramsAreTheDocumentedOnes(t *testing.T) {
 	for name, c := range map[string]struct {
-		n    Notice
+		n    Notification
 		want map[string]string
 		none []string
 	}{
@@ -125,7 +125,7 @@ func TestExecFailureTellsWhyWithoutArguments(t *testing.T) {
 		"env":     {testkit.ShellKeys("echo $TOKEN >&2; exit 1") + "env = [\"TOKEN=canary-in-env\"]", "running exec /bin/sh (+2 args): exit status 1: <secret>"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := build(t, "exec", c.keys).Notify(t.Context(), []Notice{testFail})
+			err := build(t, "exec", c.keys).Notify(t.Context(), []Notification{testFail})
 			if err == nil || err.Error() != c.want {
 				t.Errorf("got %v, want %s", err, c.want)
 			}
@@ -143,7 +143,7 @@ func TestDebugLogsOutputAndNeverPanics(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := a.Notify(t.Context(), []Notice{testFail}); (err == nil) != (exit == "0") {
+		if err := a.Notify(t.Context(), []Notification{testFail}); (err == nil) != (exit == "0") {
 			t.Errorf("exit %s: got %v", exit, err)
 		}
 		if text := log.String(); !strings.Contains(text, "to out") || !strings.Contains(text, "to err <secret>") || !strings.Contains(text, "exit="+exit) {
@@ -155,47 +155,25 @@ func TestDebugLogsOutputAndNeverPanics(t *testing.T) {
 // Faults: T46.
 func TestProgramThatNeverEndsIsKilled(t *testing.T) {
 	file, mark := filepath.Join(t.TempDir(), "runs"), fmt.Sprint("TEST_MARK=never-ends-", os.Getpid())
-	a := build(t, "exec", testkit.ShellKeys(testkit.ClingingScript(file))+"env = [\""+mark+"\"]\ntimeout = \"500ms\"")
+	a := build(t, "exec", testkit.ShellKeys(testkit.UnstoppableScript(file))+"env = [\""+mark+"\"]\ntimeout = \"500ms\"")
 	var err error
-	quickest(t, 2*time.Second, func() { err = a.Notify(t.Context(), []Notice{testFail}) })
+	testkit.TakesAtMost(t, 2*time.Second, func() { err = a.Notify(t.Context(), []Notification{testFail}) })
 	if err == nil || !strings.Contains(err.Error(), "killed after") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := os.Stat(file); err != nil {
 		t.Errorf("the program did not get to start others: %v", err)
 	}
-	testkit.Until(t, func() bool { return len(testkit.ProcessesCarrying(t, mark)) == 0 })
-}
-
-// quickest fails the test if do takes longer than it may, three times: on a busy
-// machine one time says little.
-func quickest(t *testing.T, limit time.Duration, do func()) {
-	t.Helper()
-	var took time.Duration
-	for range 3 {
-		begin := time.Now()
-		do()
-		if took = time.Since(begin); took <= limit {
-			return
-		}
-	}
-	t.Errorf("took %v, want at most %v", took, limit)
+	testkit.Until(t, func() bool { return len(testkit.ProcessesWithEnv(t, mark)) == 0 })
 }
 
 func TestExecBackgroundLivesOnAsWithGoma(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "done")
 	a := build(t, "exec", testkit.ShellKeys("(sleep 0.3; touch "+file+") >/dev/null 2>&1 &"))
-	if err := a.Notify(t.Context(), []Notice{testFail}); err != nil {
+	if err := a.Notify(t.Context(), []Notification{testFail}); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Stat(file); err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatal("what the program left in the background did not end")
-		}
-	}
+	testkit.Until(t, func() bool { _, err := os.Stat(file); return err == nil })
 }
 
 // Faults: T46.
@@ -209,7 +187,7 @@ func TestProgramsOfAllReceiversAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		running.Go(func() {
-			if err := a.Notify(t.Context(), []Notice{testFail}); err != nil {
+			if err := a.Notify(t.Context(), []Notification{testFail}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -12,8 +12,8 @@ import (
 	"github.com/microhq/monitor-srv/text"
 )
 
-// Whatever a notice holds, a mail has one block of our headers, reaches our
-// recipients only, and says what it should.
+// For any notification, a mail has our headers only, goes to our recipients only, and
+// can be parsed.
 // Faults: T48.
 func FuzzMailMessage(f *testing.F) {
 	f.Add("db", "host1", "no answer", "01ABC", "fail", 1.5, int64(0))
@@ -29,7 +29,7 @@ func FuzzMailMessage(f *testing.F) {
 		actions = append(actions, build(f, "mail", testkit.MailKeys("localhost:25", text)).(*mailAction))
 	}
 	f.Fuzz(func(t *testing.T, monitor, host, fault, incident, event string, value float64, at int64) {
-		n := Notice{
+		n := Notification{
 			Monitor: monitor, Host: host, Event: Event(event), Incident: incident, Value: value, Error: fault, Version: host,
 			Time: time.Unix(at%(1<<33), 0), Since: time.Unix(0, at), Labels: map[string]string{"x": fault, monitor: host},
 		}
@@ -39,60 +39,60 @@ func FuzzMailMessage(f *testing.F) {
 			n.Event = Fail
 		}
 		for _, a := range actions {
-			for _, ns := range [][]Notice{{n}, {n, testFail, n}} {
-				letters, err := a.letters(ns)
+			for _, ns := range [][]Notification{{n}, {n, testFail, n}} {
+				messages, err := a.messages(ns)
 				if err != nil {
-					if strings.Contains(err.Error(), errLong.Error()) {
+					if strings.Contains(err.Error(), errTooLong.Error()) {
 						continue
 					}
 					t.Fatal(err)
 				}
-				for _, l := range letters {
-					checkLetter(t, a, l)
+				for _, m := range messages {
+					checkMessage(t, a, m)
 				}
 			}
 		}
 	})
 }
 
-func checkLetter(t *testing.T, a *mailAction, l letter) {
+func checkMessage(t *testing.T, a *mailAction, m mailMessage) {
 	t.Helper()
-	if len(l.to) != 1 || l.to[0].Address != "a@example.org" {
-		t.Fatalf("goes to %v", l.to)
+	if len(m.to) != 1 || m.to[0].Address != "a@example.org" {
+		t.Fatalf("goes to %v", m.to)
 	}
-	for _, c := range strings.ReplaceAll(string(l.text), "\r\n", "") {
+	for _, c := range strings.ReplaceAll(string(m.data), "\r\n", "") {
 		if c == '\r' || c == '\n' {
-			t.Fatalf("a bare line break in %q", l.text)
+			t.Fatalf("a bare line break in %q", m.data)
 		}
 	}
-	m, err := mail.ReadMessage(strings.NewReader(string(l.text)))
+	parsed, err := mail.ReadMessage(strings.NewReader(string(m.data)))
 	if err != nil {
-		t.Fatalf("%v in %q", err, l.text)
+		t.Fatalf("%v in %q", err, m.data)
 	}
 	allowed := []string{
 		"From", "To", "Subject", "Date", "Message-Id", "Mime-Version", "Content-Type", "Content-Transfer-Encoding",
 		"Auto-Submitted", "X-Monitor-Incident", "X-Team",
 	}
-	for name, values := range m.Header {
+	for name, values := range parsed.Header {
 		if !slices.Contains(allowed, name) || len(values) != 1 {
-			t.Fatalf("header %s: %q in %q", name, values, l.text)
+			t.Fatalf("header %s: %q in %q", name, values, m.data)
 		}
 	}
-	to, err := m.Header.AddressList("To")
+	to, err := parsed.Header.AddressList("To")
 	if err != nil || len(to) != 1 || to[0].Address != "a@example.org" {
 		t.Fatalf("got To %v, %v", to, err)
 	}
-	from, err := m.Header.AddressList("From")
+	from, err := parsed.Header.AddressList("From")
 	if err != nil || len(from) != 1 || from[0].Address != a.from.Address {
 		t.Fatalf("got From %v, %v", from, err)
 	}
-	if id := m.Header.Get("Message-Id"); id != "<"+l.id+">" || strings.ContainsAny(l.id, "<> \t") {
+	if id := parsed.Header.Get("Message-Id"); id != "<"+m.id+">" || strings.ContainsAny(m.id, "<> \t") {
 		t.Fatalf("got Message-ID %q", id)
 	}
-	if got := subjectOf(t, m.Header); text.Line(got, 400) != got {
+	if got := subjectOf(t, parsed.Header); text.Line(got, 400) != got {
 		t.Fatalf("got subject %q", got)
 	}
-	if _, err := testkit.ReadBody(m); err != nil {
-		t.Fatalf("%v in %q", err, l.text)
+	if _, err := testkit.ReadBody(parsed); err != nil {
+		t.Fatalf("%v in %q", err, m.data)
 	}
 }

@@ -20,14 +20,14 @@ import (
 
 // httpKeys are the keys of an http action; down to timeout they are goma's.
 type httpKeys struct {
-	// URLInit, URLFail and URLRecover are where to send each event. Without a
-	// URL the event is not sent. Reminders go where failures go.
+	// URLInit, URLFail and URLRecover are the targets of each event. An event without
+	// a URL is not sent. Reminders go to URLFail.
 	URLInit    setting.Secret `toml:"url_init"`
 	URLFail    setting.Secret `toml:"url_fail"`
 	URLRecover setting.Secret `toml:"url_recover"`
 	// Method is GET, or POST if there is a body.
 	Method string `toml:"method"`
-	// Agent is the User-Agent; monitor-srv/VERSION.
+	// Agent is the User-Agent; default monitor-srv/VERSION.
 	Agent string `toml:"agent"`
 	// Header adds headers to the request.
 	Header map[string]setting.Secret `toml:"header"`
@@ -38,23 +38,23 @@ type httpKeys struct {
 
 	// Body is a template that replaces the form.
 	Body string `toml:"body"`
-	// ContentType is that of the body; application/json.
+	// ContentType is the media type of the body; default application/json.
 	ContentType string `toml:"content_type"`
-	// Incident adds the fields incident and error to the form; true.
+	// Incident adds the fields incident and error to the form; default true.
 	Incident bool `toml:"incident"`
-	// TLS says whom to trust and who we are.
+	// TLS holds the trusted authorities and the client certificate.
 	TLS setting.TLS `toml:"tls"`
 }
 
-// methods are those a request may have.
+// methods are the allowed request methods.
 var methods = [...]string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 
-// httpAction sends each notice to a URL.
+// httpAction sends each notification to a URL.
 type httpAction struct {
 	urls     map[Event]*url.URL
 	method   string
 	header   http.Header
-	host     string // in place of the URL's, if set
+	host     string // replaces the host of the URL, if set
 	params   map[string]string
 	timeout  time.Duration
 	body     *template.Template // nil for a form
@@ -104,10 +104,10 @@ func (a *httpAction) setURLs(keys httpKeys) error {
 		}
 		u, err := url.Parse(k.text.Reveal())
 		if err != nil {
-			return fmt.Errorf("%s is not a URL", k.key) // the error would tell it
+			return fmt.Errorf("%s is not a URL", k.key) // the error would contain the URL
 		}
 		if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return fmt.Errorf("%s is not a URL of a web server: give http:// or https:// and a host", k.key)
+			return fmt.Errorf("%s is not an HTTP URL: give http:// or https:// and a host", k.key)
 		}
 		a.urls[k.event] = u
 	}
@@ -123,7 +123,7 @@ func (a *httpAction) setURLs(keys httpKeys) error {
 func (a *httpAction) setBody(keys httpKeys) (err error) {
 	if keys.Body == "" {
 		if keys.ContentType != "" {
-			return errors.New("content_type is of no use without body")
+			return errors.New("content_type requires body")
 		}
 		return nil
 	}
@@ -165,16 +165,16 @@ func (a *httpAction) setHeader(keys httpKeys) error {
 	}
 	for name, values := range a.header {
 		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(values[0]) {
-			return fmt.Errorf("header %q is not a header, or its value has control characters", name)
+			return fmt.Errorf("header %q is not a valid header name, or its value has control characters", name)
 		}
 	}
 	if a.host != "" && !httpguts.ValidHostHeader(a.host) {
-		return errors.New("header \"Host\" is not a host")
+		return errors.New("header \"Host\" is not a valid host")
 	}
 	return nil
 }
 
-// secrets returns a redactor of all that may be secret in keys.
+// secrets returns a redactor of everything in keys that may be secret.
 func (keys httpKeys) secrets() *redactor {
 	var list, passwords []string
 	for _, text := range []setting.Secret{keys.URLInit, keys.URLFail, keys.URLRecover} {
@@ -185,7 +185,7 @@ func (keys httpKeys) secrets() *redactor {
 		if password, ok := u.User.Password(); ok {
 			passwords = append(passwords, password)
 		}
-		// A webhook's path is its password.
+		// The path of a webhook is its password.
 		list = append(list, u.User.Username(), u.RawQuery, u.Path, u.EscapedPath())
 		for _, values := range u.Query() {
 			list = append(list, values...)
@@ -196,7 +196,7 @@ func (keys httpKeys) secrets() *redactor {
 			list = append(list, value.Reveal())
 		}
 	}
-	return newRedactor(append(passwords, long(list)...)...)
+	return newRedactor(append(passwords, longSecrets(list)...)...)
 }
 
 // Deadline returns the timeout of a request.
@@ -212,14 +212,14 @@ func (a *httpAction) String() string {
 	return fmt.Sprintf("http %s %s", a.method, strings.Join(slices.Compact(hosts), " "))
 }
 
-// inQuery reports whether the form goes into the URL.
+// inQuery reports whether the form is sent in the URL.
 func (a *httpAction) inQuery() bool {
 	return a.method == http.MethodGet || a.method == http.MethodHead
 }
 
-// newClient returns a client that follows redirects as goma's did, but takes
-// nothing of ours to another host. It keeps a few connections for a few seconds,
-// so that it needs no closing.
+// newClient returns a client that follows redirects as goma did, but sends headers
+// and credentials to the first host only. It keeps a few idle connections for 10 s,
+// so it needs no closing.
 func newClient(conf *tls.Config, own http.Header) *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
@@ -229,7 +229,7 @@ func newClient(conf *tls.Config, own http.Header) *http.Client {
 			MaxIdleConnsPerHost:    10,
 			IdleConnTimeout:        10 * time.Second,
 			TLSHandshakeTimeout:    DefaultTimeout,
-			MaxResponseHeaderBytes: maxAnswer,
+			MaxResponseHeaderBytes: maxResponse,
 		},
 		CheckRedirect: func(req *http.Request, via []*http.Request) error {
 			return checkRedirect(req, via, own)
@@ -246,7 +246,7 @@ func checkRedirect(req *http.Request, via []*http.Request, own http.Header) erro
 		return &Permanent{fmt.Errorf("more than %d redirects", maxRedirects)}
 	}
 	if req.Response.StatusCode == http.StatusMovedPermanently && req.Method != via[0].Method {
-		return &Permanent{fmt.Errorf("moved to %s://%s: give the new URL, for a redirect loses the notice", req.URL.Scheme, text.Line(req.URL.Host, 100))}
+		return &Permanent{fmt.Errorf("moved to %s://%s: give the new URL, because a redirect loses the request body", req.URL.Scheme, text.Line(req.URL.Host, 100))}
 	}
 	if req.URL.Scheme != "https" && (req.URL.Scheme != "http" || last.Scheme == "https") {
 		return &Permanent{fmt.Errorf("redirected from %s to %s", last.Scheme, text.Line(req.URL.Scheme, 20))}
@@ -255,7 +255,7 @@ func checkRedirect(req *http.Request, via []*http.Request, own http.Header) erro
 		return nil
 	}
 	if req.Body != nil && req.Body != http.NoBody {
-		return &Permanent{fmt.Errorf("redirected with its body to another host, %s: give that URL if it is right", text.Line(req.URL.Host, 100))}
+		return &Permanent{fmt.Errorf("redirected with its body to another host, %s: give the URL of that host if it is trusted", text.Line(req.URL.Host, 100))}
 	}
 	for name := range own {
 		if name != "User-Agent" {
@@ -268,10 +268,10 @@ func checkRedirect(req *http.Request, via []*http.Request, own http.Header) erro
 	return nil
 }
 
-// Notify sends the first notice.
-func (a *httpAction) Notify(ctx context.Context, ns []Notice) error {
+// Notify sends the first notification.
+func (a *httpAction) Notify(ctx context.Context, ns []Notification) error {
 	if len(ns) == 0 {
-		return errNoNotice
+		return errNoNotification
 	}
 	u := a.urls[ns[0].Event]
 	if u == nil {

@@ -16,12 +16,12 @@ import (
 	"github.com/microhq/monitor-srv/text"
 )
 
-// maxAnswer bounds what is read of an answer, and of its headers, in bytes. It
-// is read only so that the connection can be used again.
-const maxAnswer = 64 << 10
+// maxResponse bounds what is read of a response body, and of its header, in bytes.
+// The body is read so that the connection can be reused.
+const maxResponse = 64 << 10
 
-// send makes one request of a notice.
-func (a *httpAction) send(ctx context.Context, u *url.URL, n Notice) error {
+// send sends a notification in one request.
+func (a *httpAction) send(ctx context.Context, u *url.URL, n Notification) error {
 	req, err := a.request(ctx, u, n)
 	if err != nil {
 		return &Permanent{err}
@@ -30,9 +30,9 @@ func (a *httpAction) send(ctx context.Context, u *url.URL, n Notice) error {
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
 	resp, err := a.client.Do(req.WithContext(httptrace.WithClientTrace(ctx, trace)))
 	if err != nil {
-		var told *url.Error
-		if errors.As(err, &told) {
-			err = told.Err // without the URL
+		var withURL *url.Error
+		if errors.As(err, &withURL) {
+			err = withURL.Err
 		}
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
@@ -43,23 +43,23 @@ func (a *httpAction) send(ctx context.Context, u *url.URL, n Notice) error {
 		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode >= 200 && resp.StatusCode < 300 && (resp.ContentLength < 0 || resp.ContentLength > maxAnswer) {
-		return nil // what an endless body says is of no interest
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 && (resp.ContentLength < 0 || resp.ContentLength > maxResponse) {
+		return nil // the body is too long to reuse the connection
 	}
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	return verdict(resp, text.Line(string(body), 200))
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
+	return statusError(resp, text.Line(string(body), 200))
 }
 
-// request makes the request: the form in the query or as the body, or what the
-// user's template makes.
-func (a *httpAction) request(ctx context.Context, u *url.URL, n Notice) (*http.Request, error) {
+// request makes the request: with the form in the query or in the body, or with the
+// rendered template.
+func (a *httpAction) request(ctx context.Context, u *url.URL, n Notification) (*http.Request, error) {
 	target := *u
 	var body string
 	switch {
 	case a.body != nil:
 		text, err := render(a.body, n)
 		if err != nil {
-			return nil, fmt.Errorf("making the body: %w", err)
+			return nil, fmt.Errorf("rendering the body: %w", err)
 		}
 		body = text
 	case a.inQuery():
@@ -77,10 +77,10 @@ func (a *httpAction) request(ctx context.Context, u *url.URL, n Notice) (*http.R
 			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		}
 	}
-	req.Header.Set("Idempotency-Key", token(n.Key()))
-	req.Header.Set("X-Monitor-Event", token(string(n.Event)))
+	req.Header.Set("Idempotency-Key", headerToken(n.Key()))
+	req.Header.Set("X-Monitor-Event", headerToken(string(n.Event)))
 	if n.Incident != "" {
-		req.Header.Set("X-Monitor-Incident", token(n.Incident))
+		req.Header.Set("X-Monitor-Incident", headerToken(n.Incident))
 	}
 	if a.host != "" {
 		req.Host = a.host
@@ -88,8 +88,9 @@ func (a *httpAction) request(ctx context.Context, u *url.URL, n Notice) (*http.R
 	return req, nil
 }
 
-// form returns the fields of a notice, over those of the URL and the user's.
-func (a *httpAction) form(u *url.URL, n Notice) url.Values {
+// form returns the fields of a notification. They replace those of the URL and of
+// params.
+func (a *httpAction) form(u *url.URL, n Notification) url.Values {
 	form := u.Query()
 	for name, value := range a.params {
 		form.Set(name, value)
@@ -113,8 +114,9 @@ func (a *httpAction) form(u *url.URL, n Notice) url.Values {
 	return form
 }
 
-// verdict judges an answer by its status; text is the start of its body.
-func verdict(resp *http.Response, text string) error {
+// statusError returns an error for a status code other than 2xx; text is the start of
+// the body.
+func statusError(resp *http.Response, text string) error {
 	code := resp.StatusCode
 	err := errors.New(strings.TrimSuffix(fmt.Sprintf("answered %d %s: %s", code, http.StatusText(code), text), ": "))
 	switch {
@@ -129,7 +131,7 @@ func verdict(resp *http.Response, text string) error {
 	return &Permanent{err}
 }
 
-// retryAfter reads the header of that name: seconds, or a date.
+// retryAfter parses a Retry-After header: seconds, or a date.
 func retryAfter(text string, now time.Time) (time.Duration, bool) {
 	if seconds, err := strconv.ParseUint(text, 10, 32); err == nil {
 		return time.Duration(seconds) * time.Second, true
@@ -140,9 +142,9 @@ func retryAfter(text string, now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-// token returns text as the value of a header: printable ASCII without spaces,
+// headerToken returns text as the value of a header: printable ASCII without spaces,
 // other bytes as '_', at most 200 bytes.
-func token(text string) string {
+func headerToken(text string) string {
 	b := []byte(text[:min(len(text), 200)])
 	for i, c := range b {
 		if c <= ' ' || c > '~' {

@@ -22,7 +22,7 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// hook is a web server that keeps what it is sent.
+// hook is a web server that stores the requests it gets.
 type hook struct {
 	*httptest.Server
 	mu       sync.Mutex // guards all following fields
@@ -30,7 +30,7 @@ type hook struct {
 	bodies   []string
 }
 
-// newHook returns a server that answers with do after it kept the request.
+// newHook starts a server that stores each request and then runs do.
 func newHook(t *testing.T, do http.HandlerFunc) *hook {
 	t.Helper()
 	h := &hook{}
@@ -65,10 +65,10 @@ func (h *hook) count() int {
 	return len(h.requests)
 }
 
-func sendAll(t *testing.T, a Action, ns ...Notice) {
+func sendAll(t *testing.T, a Action, ns ...Notification) {
 	t.Helper()
 	for _, n := range ns {
-		if err := a.Notify(t.Context(), []Notice{n}); err != nil {
+		if err := a.Notify(t.Context(), []Notification{n}); err != nil {
 			t.Errorf("%s: %v", n.Event, err)
 		}
 	}
@@ -77,7 +77,7 @@ func sendAll(t *testing.T, a Action, ns ...Notice) {
 func TestHTTPFormIsGomas(t *testing.T) {
 	h := newHook(t, nil)
 	for name, c := range map[string]struct {
-		n    Notice
+		n    Notification
 		keys string
 		want url.Values
 	}{
@@ -202,7 +202,7 @@ func TestHTTPStatusDecidesWhetherToRetry(t *testing.T) {
 				_, _ = io.WriteString(w, "because\nof this")
 			}
 		})
-		err := build(t, "http", fmt.Sprintf("url_fail = %q", h.URL)).Notify(t.Context(), []Notice{testFail})
+		err := build(t, "http", fmt.Sprintf("url_fail = %q", h.URL)).Notify(t.Context(), []Notification{testFail})
 		if ok := code < 300; (err == nil) != ok {
 			t.Errorf("%d: got %v", code, err)
 			continue
@@ -287,7 +287,7 @@ func TestHostileWebHookServersAreCutOff(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			var err error
-			quickest(t, 1500*time.Millisecond, func() { err = a.Notify(t.Context(), []Notice{testFail}) })
+			testkit.TakesAtMost(t, 1500*time.Millisecond, func() { err = a.Notify(t.Context(), []Notification{testFail}) })
 			if (err == nil) != c.fine {
 				t.Errorf("got %v", err)
 			}
@@ -340,7 +340,7 @@ func TestRedirectsTakeNoSecretsToOtherHosts(t *testing.T) {
 		t.Run(fmt.Sprint(c.method, c.code, c.err), func(t *testing.T) {
 			target, code = c.target, c.code
 			before := other.count()
-			err := build(t, "http", fmt.Sprintf(keys, c.method, withUser)).Notify(t.Context(), []Notice{testFail})
+			err := build(t, "http", fmt.Sprintf(keys, c.method, withUser)).Notify(t.Context(), []Notification{testFail})
 			if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
 				t.Errorf("got %v, want %q", err, c.err)
 			}
@@ -379,18 +379,18 @@ func TestRedirectFromTLSToClearTextIsRefused(t *testing.T) {
 	secure.StartTLS()
 	defer secure.Close()
 	a := build(t, "http", fmt.Sprintf("url_fail = %q\n[tls]\ninsecure_skip_verify = true", secure.URL))
-	if err := a.Notify(t.Context(), []Notice{testFail}); err == nil || !strings.Contains(err.Error(), "redirected from https to http") || clear.count() != 0 {
+	if err := a.Notify(t.Context(), []Notification{testFail}); err == nil || !strings.Contains(err.Error(), "redirected from https to http") || clear.count() != 0 {
 		t.Errorf("got %v and %d requests", err, clear.count())
 	}
 	b := build(t, "http", fmt.Sprintf("url_fail = %q", secure.URL))
-	if err := b.Notify(t.Context(), []Notice{testFail}); err == nil || !strings.Contains(err.Error(), "certificate") {
+	if err := b.Notify(t.Context(), []Notification{testFail}); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("got %v, want a complaint about the certificate", err)
 	}
 }
 
 func TestHTTPErrorTellsTheHostOnly(t *testing.T) {
 	a := build(t, "http", "url_fail = \"http://user:pass@127.0.0.1:1/path?query\"")
-	err := a.Notify(t.Context(), []Notice{testFail})
+	err := a.Notify(t.Context(), []Notification{testFail})
 	if want := "sending GET to http://127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -405,7 +405,7 @@ func TestSuccessWithASlowBodyIsSuccessAtOnce(t *testing.T) {
 	})
 	a := build(t, "http", fmt.Sprintf("url_fail = \"http://%s\"\ntimeout = 20", addr))
 	begin := time.Now()
-	if err := a.Notify(t.Context(), []Notice{testFail}); err != nil || time.Since(begin) > 10*time.Second {
+	if err := a.Notify(t.Context(), []Notification{testFail}); err != nil || time.Since(begin) > 10*time.Second {
 		t.Errorf("got %v after %v", err, time.Since(begin))
 	}
 }
@@ -414,7 +414,7 @@ func TestHTTPStopsWithItsContext(t *testing.T) {
 	addr := testkit.ServeConns(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	ctx, cancel := context.WithCancelCause(t.Context())
 	time.AfterFunc(50*time.Millisecond, func() { cancel(errors.New("the program stops")) })
-	err := build(t, "http", fmt.Sprintf("url_fail = \"http://%s\"", addr)).Notify(ctx, []Notice{testFail})
+	err := build(t, "http", fmt.Sprintf("url_fail = \"http://%s\"", addr)).Notify(ctx, []Notification{testFail})
 	if err == nil || !strings.HasSuffix(err.Error(), "the program stops") {
 		t.Errorf("got %v", err)
 	}

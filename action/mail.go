@@ -24,8 +24,8 @@ import (
 type mailKeys struct {
 	// From is the sender. Required.
 	From string `toml:"from"`
-	// To gets every event; InitTo, FailTo and RecoverTo get one each. Reminders
-	// go where failures go. Without an address for an event no mail is sent.
+	// To receives every event; InitTo, FailTo and RecoverTo receive one each.
+	// Reminders go to FailTo. For an event without an address no mail is sent.
 	To        []string `toml:"to"`
 	InitTo    []string `toml:"init_to"`
 	FailTo    []string `toml:"fail_to"`
@@ -33,32 +33,32 @@ type mailKeys struct {
 	// Subject and Body are templates.
 	Subject string `toml:"subject"`
 	Body    string `toml:"body"`
-	// Server is HOST:PORT; localhost:25.
+	// Server is HOST:PORT; default localhost:25.
 	Server string `toml:"server"`
-	// User and Password log in, if the server asks for it.
+	// User and Password are sent if the server offers authentication.
 	User     string         `toml:"user"`
 	Password setting.Secret `toml:"password"`
-	// Header adds headers that begin with X-.
+	// Header adds headers whose names begin with X-.
 	Header map[string]string `toml:"header"`
-	// Bcc leaves out the header To.
+	// Bcc omits the header To.
 	Bcc bool `toml:"bcc"`
 
-	// PasswordFile and PasswordEnv say where the password is, in place of it.
+	// PasswordFile and PasswordEnv say where the password is read from instead.
 	PasswordFile string `toml:"password_file"`
 	PasswordEnv  string `toml:"password_env"`
-	// TLS is "starttls" (must be offered), "tls" (from the first byte) or "none".
-	// Without it, port 465 means "tls", and elsewhere STARTTLS is used if it is
-	// offered, as goma did.
+	// TLS is "starttls" (required), "tls" (from the first byte) or "none". Without
+	// it, port 465 means "tls"; on other ports STARTTLS is used if it is offered, as
+	// goma did.
 	TLS string `toml:"tls"`
-	// CAFile, ServerName and InsecureSkipVerify say whom to trust.
+	// CAFile, ServerName and InsecureSkipVerify control how the server is verified.
 	CAFile             string `toml:"ca_file"`
 	ServerName         string `toml:"server_name"`
 	InsecureSkipVerify bool   `toml:"insecure_skip_verify"`
 }
 
 const (
-	// The subject of a failure is goma's; the others begin with the same words, and
-	// tell bad news from good without opening the mail.
+	// The subject of a failure is goma's. The others begin with the same words and
+	// end with the event.
 	defaultSubject = `alert from {{ .Monitor }} on {{ .Host }}{{if ne .Event "fail"}}: {{ .Event }}{{end}}`
 
 	defaultBody = `Monitor: {{ .Monitor }}
@@ -74,38 +74,38 @@ Incident: {{ .Incident }}
 {{end}}{{range $name, $text := .Labels}}{{ $name }}: {{ $text }}
 {{end}}`
 
-	// mailTimeout is how long a whole conversation with a server may take.
+	// mailTimeout bounds an SMTP session.
 	mailTimeout = 30 * time.Second
 )
 
-// ownHeader is what a user may call a header.
-var ownHeader = regexp.MustCompile(`(?i)^X-[a-z0-9-]+$`)
+// customHeaderName matches the header names that users may set.
+var customHeaderName = regexp.MustCompile(`(?i)^X-[a-z0-9-]+$`)
 
-// mailAction sends mails, several notices in one.
+// mailAction sends mails. One mail may hold several notifications.
 type mailAction struct {
-	from       *mail.Address
-	to         map[Event][]*mail.Address
-	subject    *template.Template
-	body       *template.Template
-	ownSubject bool // the subject is the user's
-	ownBody    bool // the body is the user's
-	header     map[string]string
-	bcc        bool
-	host       string // ours
-	user, pass string
-	server     server
-	secrets    *redactor
-	log        *slog.Logger
-	timeout    time.Duration
+	from          *mail.Address
+	to            map[Event][]*mail.Address
+	subject       *template.Template
+	body          *template.Template
+	customSubject bool // subject is not the default
+	customBody    bool // body is not the default
+	header        map[string]string
+	bcc           bool
+	host          string // name of this machine
+	user, pass    string
+	server        mailServer
+	secrets       *redactor
+	log           *slog.Logger
+	timeout       time.Duration
 
-	mu   sync.Mutex          // guards the following field
-	done map[string][]string // who needs no mail of an id any more, while others do
+	mu        sync.Mutex          // guards the following field
+	delivered map[string][]string // recipients that have the mail of an id or are refused, while others need a retry
 }
 
-// server is how to reach a mail server.
-type server struct {
+// mailServer is the address of a mail server and how to use TLS with it.
+type mailServer struct {
 	host, port string
-	mode       string // of TLS: starttls, tls, none, or empty for STARTTLS if offered
+	mode       string // starttls, tls, none, or empty for STARTTLS if offered
 	tls        *tls.Config
 }
 
@@ -116,7 +116,7 @@ func newMail(decode func(any) error, env Env) (Action, error) {
 	}
 	a := &mailAction{
 		header: keys.Header, bcc: keys.Bcc, host: text.Line(env.host(), 200), user: keys.User, log: env.log(), timeout: mailTimeout,
-		ownSubject: keys.Subject != defaultSubject, ownBody: keys.Body != defaultBody,
+		customSubject: keys.Subject != defaultSubject, customBody: keys.Body != defaultBody,
 	}
 	for _, step := range []func(mailKeys) error{a.setAddresses, a.setTexts, a.setServer} {
 		if err := step(keys); err != nil {
@@ -128,7 +128,7 @@ func newMail(decode func(any) error, env Env) (Action, error) {
 		return nil, err
 	}
 	if keys.User == "" && !pass.IsZero() {
-		return nil, errors.New("password is of no use without user")
+		return nil, errors.New("password requires user")
 	}
 	a.pass = pass.Reveal()
 	a.secrets = newRedactor(a.pass)
@@ -180,11 +180,11 @@ func (a *mailAction) setTexts(keys mailKeys) (err error) {
 		return err
 	}
 	for name, value := range keys.Header {
-		if !ownHeader.MatchString(name) {
+		if !customHeaderName.MatchString(name) {
 			return fmt.Errorf("header %q must begin with X- and hold letters, digits and '-' only", name)
 		}
 		if strings.EqualFold(name, headerIncident) || text.Line(value, len(value)) != value {
-			return fmt.Errorf("header %q is ours, or its value is not one printable line", name)
+			return fmt.Errorf("header %q is reserved, or its value is not one printable line", name)
 		}
 	}
 	return nil
@@ -195,7 +195,7 @@ func (a *mailAction) setServer(keys mailKeys) error {
 	if err != nil || host == "" || port == "" {
 		return fmt.Errorf("server: %q is not HOST:PORT", keys.Server)
 	}
-	switch port { // names that not every system knows
+	switch port { // service names that /etc/services may lack
 	case "smtp", "mail":
 		port = "25"
 	case "submission":
@@ -217,14 +217,14 @@ func (a *mailAction) setServer(keys mailKeys) error {
 	if conf.ServerName == "" {
 		conf.ServerName = host
 	}
-	a.server = server{host: host, port: port, mode: mode, tls: conf}
+	a.server = mailServer{host: host, port: port, mode: mode, tls: conf}
 	return nil
 }
 
-// Groups tells that one mail may list several notices.
+// Groups reports that one mail may hold several notifications.
 func (a *mailAction) Groups() bool { return true }
 
-// Deadline returns how long the conversation with the server may take.
+// Deadline returns how long an SMTP session may take.
 func (a *mailAction) Deadline() time.Duration { return a.timeout }
 
 // String names the action by its server.
@@ -232,23 +232,23 @@ func (a *mailAction) String() string {
 	return "mail by " + net.JoinHostPort(a.server.host, a.server.port)
 }
 
-// Notify sends each recipient one mail that tells of all notices meant for it.
-// Recipients that are to hear the same get the same mail. Those that got theirs
-// in an attempt that failed later are left out of the next.
-func (a *mailAction) Notify(ctx context.Context, ns []Notice) error {
+// Notify sends each recipient one mail with all notifications for it. Recipients of
+// the same notifications share a mail. After a failed attempt, the next one leaves
+// out the recipients that already have their mail.
+func (a *mailAction) Notify(ctx context.Context, ns []Notification) error {
 	if len(ns) == 0 {
-		return errNoNotice
+		return errNoNotification
 	}
-	letters, err := a.letters(ns)
+	messages, err := a.messages(ns)
 	if err != nil {
-		return &Permanent{fmt.Errorf("writing a mail: %w", err)}
+		return &Permanent{fmt.Errorf("composing a mail: %w", err)}
 	}
-	if len(letters) == 0 {
+	if len(messages) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, a.timeout, fmt.Errorf("no answer within %v", a.timeout))
 	defer cancel()
-	if err := a.deliver(ctx, letters); err != nil {
+	if err := a.sendAll(ctx, messages); err != nil {
 		return fmt.Errorf("sending a mail by %s: %w", net.JoinHostPort(a.server.host, a.server.port), a.secrets.err(err))
 	}
 	return nil

@@ -20,75 +20,76 @@ import (
 )
 
 const (
-	// maxReplies bounds what a server may say in a conversation, in bytes.
-	maxReplies = 1 << 20
-	// quitTime is how long a server may take for its farewell.
-	quitTime = time.Second
+	// maxReplyBytes bounds all replies of a server in one session.
+	maxReplyBytes = 1 << 20
+	// quitTimeout bounds the reply to QUIT.
+	quitTimeout = time.Second
 )
 
-// deliver sends letters in one conversation. A recipient that needs no mail of
-// an id any more is remembered until an attempt succeeds as a whole, so that
-// none gets a second copy because another was not reached.
-func (a *mailAction) deliver(ctx context.Context, letters []letter) error {
+// sendAll sends messages in one SMTP session. Until an attempt succeeds as a whole,
+// it remembers the recipients that need no mail of an id any more, so that nobody
+// gets a second copy because another recipient failed.
+func (a *mailAction) sendAll(ctx context.Context, messages []mailMessage) error {
 	a.mu.Lock()
-	before := a.done
+	earlier := a.delivered
 	a.mu.Unlock()
-	done := map[string][]string{}
-	err := a.converse(ctx, letters, before, done)
+	delivered := map[string][]string{}
+	err := a.converse(ctx, messages, earlier, delivered)
 	if ctx.Err() != nil && err != nil {
-		err = sameKind(err, context.Cause(ctx))
+		err = withCause(err, context.Cause(ctx))
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.done = nil
+	a.delivered = nil
 	var permanent *Permanent
 	if err != nil && !errors.As(err, &permanent) {
-		a.done = done
+		a.delivered = delivered
 	}
 	return err
 }
 
-// converse holds the conversation. It adds to done who needs no mail any more.
-func (a *mailAction) converse(ctx context.Context, letters []letter, before, done map[string][]string) error {
-	for _, l := range letters {
-		done[l.id] = before[l.id]
+// converse runs the session. It adds to delivered the recipients that need no mail
+// any more.
+func (a *mailAction) converse(ctx context.Context, messages []mailMessage, earlier, delivered map[string][]string) error {
+	for _, m := range messages {
+		delivered[m.id] = earlier[m.id]
 	}
 	conn, err := a.server.dial(ctx)
 	if err != nil {
-		return silence(err)
+		return connectionError(err)
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	client, err := a.greet(conn)
+	client, err := a.startSession(conn)
 	if err != nil {
-		return reply(err)
+		return stepError(err)
 	}
 	var later, refused []error
-	for _, l := range letters {
-		err := a.post(client, l, done)
+	for _, m := range messages {
+		err := a.sendOne(client, m, delivered)
 		var permanent *Permanent
 		switch {
 		case errors.As(err, &permanent):
 			refused = append(refused, err)
-			done[l.id] = addresses(l.to)
+			delivered[m.id] = addresses(m.to)
 		case err != nil:
 			later = append(later, err)
 		}
 	}
 	if len(later) == 0 {
-		_ = conn.SetDeadline(time.Now().Add(quitTime))
+		_ = conn.SetDeadline(time.Now().Add(quitTimeout))
 		_ = client.Quit()
 	}
 	switch {
-	case len(later) > 0 && slices.ContainsFunc(letters, func(l letter) bool { return len(done[l.id]) > 0 }):
-		return errors.New(later[0].Error()) // some have theirs: this is a retry of the rest
+	case len(later) > 0 && slices.ContainsFunc(messages, func(m mailMessage) bool { return len(delivered[m.id]) > 0 }):
+		return errors.New(later[0].Error()) // not Unreachable: some recipients have their mail
 	case len(later) > 0:
 		return later[0]
-	case len(refused) == len(letters):
+	case len(refused) == len(messages):
 		return refused[0]
 	case len(refused) > 0:
-		a.log.Error("a mail server refuses a mail and takes others", "server", a.String(), "error", a.secrets.err(refused[0]))
+		a.log.Error("the mail server refused one of several mails", "server", a.String(), "error", a.secrets.err(refused[0]))
 	}
 	return nil
 }
@@ -100,21 +101,21 @@ func addresses(list []*mail.Address) (texts []string) {
 	return texts
 }
 
-// post sends one letter to those of its recipients that still need it. If some
-// are refused, the others get it nevertheless.
-func (a *mailAction) post(client *smtp.Client, l letter, done map[string][]string) error {
-	rest := slices.DeleteFunc(addresses(l.to), func(to string) bool { return slices.Contains(done[l.id], to) })
+// sendOne sends one mail to those of its recipients that still need it. It sends it
+// even if some of them are refused.
+func (a *mailAction) sendOne(client *smtp.Client, m mailMessage, delivered map[string][]string) error {
+	rest := slices.DeleteFunc(addresses(m.to), func(to string) bool { return slices.Contains(delivered[m.id], to) })
 	if len(rest) == 0 {
 		return nil
 	}
 	client.SkipSMTPUTF8(isASCII(a.from.Address) && isASCII(strings.Join(rest, "")))
 	if err := client.Mail("<" + a.from.Address + ">"); err != nil {
-		return reply(err)
+		return stepError(err)
 	}
 	var accepted []string
 	var later, refused error
 	for _, to := range rest {
-		err := reply(client.Rcpt("<" + to + ">"))
+		err := stepError(client.Rcpt("<" + to + ">"))
 		var permanent *Permanent
 		switch {
 		case err == nil:
@@ -129,12 +130,12 @@ func (a *mailAction) post(client *smtp.Client, l letter, done map[string][]strin
 		_ = client.Reset()
 		return cmp.Or(later, refused)
 	}
-	if err := data(client, l.text); err != nil {
+	if err := sendData(client, m.data); err != nil {
 		return err
 	}
-	done[l.id] = append(slices.Clone(done[l.id]), accepted...)
+	delivered[m.id] = append(slices.Clone(delivered[m.id]), accepted...)
 	if later == nil && refused != nil {
-		a.log.Error("a mail server refuses a recipient and takes others", "server", a.String(), "error", a.secrets.err(refused))
+		a.log.Error("the mail server refused one of several recipients", "server", a.String(), "error", a.secrets.err(refused))
 	}
 	return later
 }
@@ -143,40 +144,39 @@ func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r > '~' }) < 0
 }
 
-// data sends the text of a mail. Silence after the whole text is no sign that the
-// server did not take it: a slow one may have, so it is not asked again as soon
-// as one that is not there.
-func data(client *smtp.Client, text []byte) error {
+// sendData sends the content of a mail. If the connection fails after the whole
+// content, a slow server may have accepted the mail, so the error is not Unreachable.
+func sendData(client *smtp.Client, text []byte) error {
 	w, err := client.Data()
 	if err != nil {
-		return reply(err)
+		return stepError(err)
 	}
 	if _, err := w.Write(text); err != nil {
-		return reply(err)
+		return stepError(err)
 	}
-	return answer(w.Close())
+	return replyError(w.Close())
 }
 
-// reply judges an error of a step that hands over no mail: by the answer of the
-// server, or its silence.
-func reply(err error) error { return silence(answer(err)) }
+// stepError classifies an error of a step before the content is sent: by the reply of
+// the server or as a connection error.
+func stepError(err error) error { return connectionError(replyError(err)) }
 
-// answer makes an error of a server permanent if the server says so.
-func answer(err error) error {
-	var told *textproto.Error
-	if !errors.As(err, &told) {
+// replyError returns a permanent error for a 5xx reply, and other errors as they are.
+func replyError(err error) error {
+	var reply *textproto.Error
+	if !errors.As(err, &reply) {
 		return err
 	}
-	said := strings.Replace(err.Error(), told.Error(), fmt.Sprint(told.Code, " ", told.Msg), 1)
+	said := strings.Replace(err.Error(), reply.Error(), fmt.Sprint(reply.Code, " ", reply.Msg), 1)
 	err = errors.New(text.Line(said, 300))
-	if told.Code >= 500 {
+	if reply.Code >= 500 {
 		return &Permanent{err}
 	}
 	return err
 }
 
-// silence makes an error unreachable if it is one of the connection.
-func silence(err error) error {
+// connectionError makes an error of the connection Unreachable.
+func connectionError(err error) error {
 	var broken net.Error
 	if errors.As(err, &broken) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return &Unreachable{err}
@@ -184,8 +184,8 @@ func silence(err error) error {
 	return err
 }
 
-// sameKind returns cause, unreachable if err is.
-func sameKind(err, cause error) error {
+// withCause returns cause, as Unreachable if err is.
+func withCause(err, cause error) error {
 	var unreachable *Unreachable
 	if errors.As(err, &unreachable) {
 		return &Unreachable{cause}
@@ -193,33 +193,33 @@ func sameKind(err, cause error) error {
 	return cause
 }
 
-// dial connects to the server, by TLS from the first byte if so wanted.
-func (s server) dial(ctx context.Context) (net.Conn, error) {
+// dial connects to the server, with TLS from the first byte if the mode is tls.
+func (s mailServer) dial(ctx context.Context) (net.Conn, error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(s.host, s.port))
 	if err != nil {
 		return nil, err
 	}
-	conn = &boundedConn{Conn: conn, left: maxReplies}
+	conn = &boundedConn{Conn: conn, left: maxReplyBytes}
 	if s.mode != "tls" {
 		return conn, nil
 	}
 	secure := tls.Client(conn, s.tls)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
-		return nil, fmt.Errorf("beginning TLS: %w", err)
+		return nil, fmt.Errorf("starting TLS: %w", err)
 	}
 	return secure, nil
 }
 
-// greet begins the conversation up to the login.
-func (a *mailAction) greet(conn net.Conn) (*smtp.Client, error) {
+// startSession starts the session, up to and including the login.
+func (a *mailAction) startSession(conn net.Conn) (*smtp.Client, error) {
 	client, err := smtp.NewClient(conn, a.server.host)
 	if err != nil {
 		return nil, err
 	}
 	name := a.host
-	if !plainID.MatchString(name) {
+	if !messageIDPattern.MatchString(name) {
 		name = "localhost"
 	}
 	if err := client.Hello(name); err != nil {
@@ -228,19 +228,19 @@ func (a *mailAction) greet(conn net.Conn) (*smtp.Client, error) {
 	if mode := a.server.mode; mode == "" || mode == "starttls" {
 		offered, _ := client.Extension("STARTTLS")
 		if !offered && mode == "starttls" {
-			return nil, errors.New("the server offers no STARTTLS")
+			return nil, errors.New("the server does not offer STARTTLS")
 		}
 		if offered {
 			if err := client.StartTLS(a.server.tls); err != nil {
-				return nil, fmt.Errorf("beginning TLS: %w", err)
+				return nil, fmt.Errorf("starting TLS: %w", err)
 			}
 		}
 	}
 	return client, a.login(client)
 }
 
-// login logs in if there is a user and the server knows how. It sends no
-// password in the clear but to this machine, or if TLS was turned off.
+// login logs in if there is a user and the server offers authentication. It sends no
+// password unencrypted, except to localhost or if TLS was turned off.
 func (a *mailAction) login(client *smtp.Client) error {
 	offered, list := client.Extension("AUTH")
 	if a.user == "" || !offered {
@@ -270,10 +270,10 @@ func (a *mailAction) login(client *smtp.Client) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("the server offers no way to log in that we know: %s", text.Line(list, 100))
+	return fmt.Errorf("the server offers no supported authentication: %s", text.Line(list, 100))
 }
 
-// boundedConn is a connection on which the other side may say only so much.
+// boundedConn limits the bytes read from a connection.
 type boundedConn struct {
 	net.Conn
 	left int
@@ -281,7 +281,7 @@ type boundedConn struct {
 
 func (c *boundedConn) Read(b []byte) (int, error) {
 	if c.left <= 0 {
-		return 0, fmt.Errorf("the server said more than %d bytes", maxReplies)
+		return 0, fmt.Errorf("the server sent more than %d bytes", maxReplyBytes)
 	}
 	n, err := c.Conn.Read(b[:min(len(b), c.left)])
 	c.left -= n

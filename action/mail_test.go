@@ -36,7 +36,7 @@ recover_to = ["recover@example.org"]
 [header]
 X-Team = "infra"`))
 	for _, c := range []struct {
-		n    Notice
+		n    Notification
 		to   []string
 		id   string
 		body []string
@@ -55,10 +55,10 @@ X-Team = "infra"`))
 		if c.n.Event != Init {
 			c.body = append(c.body, "Since: 2026-11-21T01:00:00Z")
 		}
-		if err := a.Notify(t.Context(), []Notice{c.n}); err != nil {
+		if err := a.Notify(t.Context(), []Notification{c.n}); err != nil {
 			t.Fatal(err)
 		}
-		mails := box.Taken()
+		mails := box.Received()
 		m := mails[len(mails)-1]
 		h, body := m.Parse(t)
 		if m.From != "monitor@example.org" || !slices.Equal(m.To, c.to) {
@@ -95,7 +95,7 @@ body = "{{.Monitor}} {{.Date}} {{.Date.Year}} {{.Duration}}s {{.Labels.team}}"`)
 	n := testRecover
 	n.Labels = map[string]string{"team": "infra"}
 	sendAll(t, a, n)
-	m := box.Taken()[0]
+	m := box.Received()[0]
 	h, body := m.Parse(t)
 	if h.Get("To") != "" || h.Get("Bcc") != "" || len(m.To) != 2 {
 		t.Errorf("got To %q, Bcc %q, sent to %q", h.Get("To"), h.Get("Bcc"), m.To)
@@ -138,23 +138,23 @@ func TestMailByTLSAndLogin(t *testing.T) {
 		"tls, unknown authority":    {"tls", "tls = \"tls\"", false, "", "certificate"},
 		"tls, other name":           {"tls", "tls = \"tls\"\nca_file = CA\nserver_name = \"other\"", false, "", "certificate"},
 		"starttls, unknown":         {"starttls", "", false, "", "certificate"},
-		"starttls not offered":      {"none", "tls = \"starttls\"", false, "", "the server offers no STARTTLS"},
+		"starttls not offered":      {"none", "tls = \"starttls\"", false, "", "the server does not offer STARTTLS"},
 		"wrong password":            {"starttls", "ca_file = CA\nuser = \"user\"\npassword = \"canary-password\"", false, "", "logging in by PLAIN"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			box := testkit.NewMailbox(t, c.server)
-			keys := strings.NewReplacer("CA", fmt.Sprintf("%q", box.CaFile), "FILE", fmt.Sprintf("%q", password)).Replace(c.keys)
-			err := build(t, "mail", testkit.MailKeys(box.Addr, to+keys)).Notify(t.Context(), []Notice{testFail})
+			keys := strings.NewReplacer("CA", fmt.Sprintf("%q", box.CAFile), "FILE", fmt.Sprintf("%q", password)).Replace(c.keys)
+			err := build(t, "mail", testkit.MailKeys(box.Addr, to+keys)).Notify(t.Context(), []Notification{testFail})
 			if c.want != "" {
-				if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "canary") || len(box.Taken()) != 0 {
-					t.Errorf("got %v and %d mails, want %q", err, len(box.Taken()), c.want)
+				if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "canary") || len(box.Received()) != 0 {
+					t.Errorf("got %v and %d mails, want %q", err, len(box.Received()), c.want)
 				}
 				return
 			}
-			if err != nil || len(box.Taken()) != 1 {
-				t.Fatalf("got %v and %d mails", err, len(box.Taken()))
+			if err != nil || len(box.Received()) != 1 {
+				t.Fatalf("got %v and %d mails", err, len(box.Received()))
 			}
-			if m := box.Taken()[0]; m.TLS != c.tls || m.User != c.user {
+			if m := box.Received()[0]; m.TLS != c.tls || m.User != c.user {
 				t.Errorf("got TLS %v, user %q, want %v, %q", m.TLS, m.User, c.tls, c.user)
 			}
 		})
@@ -173,11 +173,11 @@ func TestPasswordIsNotSentInClearText(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := a.greet(conn); err == nil || !strings.Contains(err.Error(), "unencrypted") {
+	if _, err := a.startSession(conn); err == nil || !strings.Contains(err.Error(), "unencrypted") {
 		t.Errorf("got %v, want a refusal to log in without TLS", err)
 	}
-	if len(s.Login) != 0 {
-		t.Errorf("the server heard %q", s.Login)
+	if len(s.Logins) != 0 {
+		t.Errorf("the server heard %q", s.Logins)
 	}
 }
 
@@ -186,13 +186,13 @@ func TestMailLogsInByWhatIsOffered(t *testing.T) {
 		s := testkit.NewBadSMTPServer(t, "", "", offer)
 		a := build(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"s3cret-password\""))
 		sendAll(t, a, testFail)
-		if len(s.Login) != 1 || !strings.HasPrefix(s.Login[0], want) {
-			t.Errorf("%s: got %q, want %s", offer, s.Login, want)
+		if len(s.Logins) != 1 || !strings.HasPrefix(s.Logins[0], want) {
+			t.Errorf("%s: got %q, want %s", offer, s.Logins, want)
 		}
 	}
 	s := testkit.NewBadSMTPServer(t, "", "", "AUTH GSSAPI")
 	a := build(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"s3cret-password\""))
-	if err := a.Notify(t.Context(), []Notice{testFail}); err == nil || !strings.Contains(err.Error(), "no way to log in that we know: GSSAPI") {
+	if err := a.Notify(t.Context(), []Notification{testFail}); err == nil || !strings.Contains(err.Error(), "no supported authentication: GSSAPI") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -202,7 +202,7 @@ func TestWholeSMTPConversationHasADeadline(t *testing.T) {
 	if d := build(t, "mail", testkit.MailKeys("localhost:25", "")).(Deadliner).Deadline(); d != 30*time.Second {
 		t.Errorf("got a deadline of %v, want 30s", d)
 	}
-	for _, stage := range testkit.Stages {
+	for _, stage := range testkit.SMTPStages {
 		for _, fault := range []string{"hang", "flood", "drip", "drop"} {
 			t.Run(stage+" "+fault, func(t *testing.T) {
 				t.Parallel()
@@ -210,7 +210,7 @@ func TestWholeSMTPConversationHasADeadline(t *testing.T) {
 				a := build(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"canary-password\"")).(*mailAction)
 				a.timeout = 300 * time.Millisecond
 				var err error
-				quickest(t, time.Second, func() { err = a.Notify(t.Context(), []Notice{testFail}) })
+				testkit.TakesAtMost(t, time.Second, func() { err = a.Notify(t.Context(), []Notification{testFail}) })
 				var permanent *Permanent
 				if err == nil || errors.As(err, &permanent) || strings.Contains(err.Error(), "canary") {
 					t.Errorf("got %T %v, want an error that may pass", err, err)
@@ -225,10 +225,10 @@ func TestWholeSMTPConversationHasADeadline(t *testing.T) {
 
 // Faults: G15.
 func TestEndlessSMTPReplyIsCutOff(t *testing.T) {
-	for _, stage := range testkit.Stages {
+	for _, stage := range testkit.SMTPStages {
 		s := testkit.NewBadSMTPServer(t, stage, "flood", "AUTH PLAIN")
 		a := build(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"p\""))
-		if err := a.Notify(t.Context(), []Notice{testFail}); err == nil || !strings.Contains(err.Error(), "said more than 1048576 bytes") {
+		if err := a.Notify(t.Context(), []Notification{testFail}); err == nil || !strings.Contains(err.Error(), "sent more than 1048576 bytes") {
 			t.Errorf("%s: got %v", stage, err)
 		}
 	}
@@ -236,12 +236,12 @@ func TestEndlessSMTPReplyIsCutOff(t *testing.T) {
 
 // Faults: T43.
 func TestSMTPReplyDecidesWhetherToRetry(t *testing.T) {
-	for _, stage := range testkit.Stages {
+	for _, stage := range testkit.SMTPStages {
 		for answer, permanent := range map[string]bool{"421 closing": false, "451 later": false, "500 what": true, "554 no": true} {
 			t.Run(stage+" "+answer, func(t *testing.T) {
 				s := testkit.NewBadSMTPServer(t, stage, answer, "AUTH PLAIN")
 				a := build(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"canary-password\""))
-				err := a.Notify(t.Context(), []Notice{testFail})
+				err := a.Notify(t.Context(), []Notification{testFail})
 				if stage == "EHLO" { // it goes on with HELO
 					if err != nil {
 						t.Errorf("got %v", err)
@@ -261,8 +261,8 @@ func TestMailIsTakenEvenIfTheFarewellHangs(t *testing.T) {
 	s := testkit.NewBadSMTPServer(t, "QUIT", "hang")
 	begin := time.Now()
 	sendAll(t, build(t, "mail", testkit.MailKeys(s.Addr, `to = ["a@example.org"]`)), testFail)
-	if took := time.Since(begin); took > 15*time.Second || len(s.Taken()) != 1 {
-		t.Errorf("took %v, %d mails, want one well within the deadline of 30 s", took, len(s.Taken()))
+	if took := time.Since(begin); took > 15*time.Second || len(s.Received()) != 1 {
+		t.Errorf("took %v, %d mails, want one well within the deadline of 30 s", took, len(s.Received()))
 	}
 }
 
@@ -277,7 +277,7 @@ func TestMailToSomeWhenOthersAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	sendAll(t, a, testFail)
-	if mails := box.Taken(); len(mails) != 1 || !slices.Equal(mails[0].To, []string{"a@example.org"}) {
+	if mails := box.Received(); len(mails) != 1 || !slices.Equal(mails[0].To, []string{"a@example.org"}) {
 		t.Errorf("got %+v, want a mail to the one that is taken", mails)
 	}
 	if !strings.Contains(log.String(), "gone@example.org") {
@@ -285,7 +285,7 @@ func TestMailToSomeWhenOthersAreRefused(t *testing.T) {
 	}
 	box.Refuse["a@example.org"] = &testkit.NoUser
 	var permanent *Permanent
-	if err := a.Notify(t.Context(), []Notice{testFail}); !errors.As(err, &permanent) {
+	if err := a.Notify(t.Context(), []Notification{testFail}); !errors.As(err, &permanent) {
 		t.Errorf("got %v, want it permanent when nobody is taken", err)
 	}
 }
@@ -294,7 +294,7 @@ func TestMailNobodyGetsASecondCopyBecauseOfAnother(t *testing.T) {
 	box := testkit.NewMailbox(t, "none")
 	box.Refuse["grey@example.org"] = &testkit.GreyListed
 	a := build(t, "mail", testkit.MailKeys(box.Addr, "to = [\"grey@example.org\", \"a@example.org\"]\nrecover_to = [\"b@example.org\"]"))
-	ns := []Notice{testFail, testRecover}
+	ns := []Notification{testFail, testRecover}
 	var permanent *Permanent
 	if err := a.Notify(t.Context(), ns); err == nil || errors.As(err, &permanent) {
 		t.Fatalf("got %v, want an error that may pass", err)
@@ -304,7 +304,7 @@ func TestMailNobodyGetsASecondCopyBecauseOfAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := map[string]int{}
-	for _, m := range box.Taken() {
+	for _, m := range box.Received() {
 		for _, to := range m.To {
 			got[to]++
 		}
@@ -312,8 +312,8 @@ func TestMailNobodyGetsASecondCopyBecauseOfAnother(t *testing.T) {
 	if len(got) != 3 || got["a@example.org"] != 1 || got["b@example.org"] != 1 || got["grey@example.org"] != 1 {
 		t.Errorf("got mails %v, want one each", got)
 	}
-	if err := a.Notify(t.Context(), ns); err != nil || len(box.Taken()) != 5 {
-		t.Errorf("got %v and %d mails: what was sent long ago must not be remembered", err, len(box.Taken()))
+	if err := a.Notify(t.Context(), ns); err != nil || len(box.Received()) != 5 {
+		t.Errorf("got %v and %d mails: what was sent long ago must not be remembered", err, len(box.Received()))
 	}
 }
 
@@ -321,7 +321,7 @@ func TestMailNobodyGetsASecondCopyBecauseOfAnother(t *testing.T) {
 func TestMailListsWholeGroup(t *testing.T) {
 	box := testkit.NewMailbox(t, "none")
 	a := build(t, "mail", testkit.MailKeys(box.Addr, "to = [\"a@example.org\", \"A@example.org\"]\nrecover_to = [\"b@example.org\"]"))
-	var ns []Notice
+	var ns []Notification
 	for i := range 2000 {
 		n := testFail
 		n.Monitor, n.Incident = fmt.Sprint("monitor-", i), fmt.Sprint("INC", i)
@@ -331,7 +331,7 @@ func TestMailListsWholeGroup(t *testing.T) {
 	if err := a.Notify(t.Context(), ns); err != nil {
 		t.Fatal(err)
 	}
-	mails := box.Taken()
+	mails := box.Received()
 	if len(mails) != 2 {
 		t.Fatalf("%d mails, want 2: one with all, one with the recovery", len(mails))
 	}
@@ -356,10 +356,10 @@ func TestMailListsWholeGroup(t *testing.T) {
 func TestCustomTemplatesListWholeGroup(t *testing.T) {
 	box := testkit.NewMailbox(t, "none")
 	a := build(t, "mail", testkit.MailKeys(box.Addr, "to = [\"a@example.org\"]\nsubject = \"{{.Monitor}} {{.Event}}\"\nbody = \"<{{.Monitor}} {{.Event}}>\""))
-	if err := a.Notify(t.Context(), []Notice{testFail, testRecover, testRepeat}); err != nil {
+	if err := a.Notify(t.Context(), []Notification{testFail, testRecover, testRepeat}); err != nil {
 		t.Fatal(err)
 	}
-	h, body := box.Taken()[0].Parse(t)
+	h, body := box.Received()[0].Parse(t)
 	if got := subjectOf(t, h); got != "db fail (and 2 more)" {
 		t.Errorf("got subject %q", got)
 	}
@@ -367,7 +367,7 @@ func TestCustomTemplatesListWholeGroup(t *testing.T) {
 		t.Errorf("got body %q", got)
 	}
 	big := build(t, "mail", testkit.MailKeys(box.Addr, "to = [\"a@example.org\"]\nbody = '{{.Monitor}}{{printf \"%30000d\" .Seq}}'"))
-	var ns []Notice
+	var ns []Notification
 	for i := range 100 {
 		n := testFail
 		n.Incident = fmt.Sprint("INC", i)
@@ -376,9 +376,9 @@ func TestCustomTemplatesListWholeGroup(t *testing.T) {
 	if err := big.Notify(t.Context(), ns); err != nil {
 		t.Fatal(err)
 	}
-	_, body = box.Taken()[1].Parse(t)
+	_, body = box.Received()[1].Parse(t)
 	if len(body) > 100_000 || strings.Count(body, "[INC") != 100 {
-		t.Errorf("got %d bytes with %d notices, want the short list", len(body), strings.Count(body, "[INC"))
+		t.Errorf("got %d bytes with %d notifications, want the short list", len(body), strings.Count(body, "[INC"))
 	}
 }
 
@@ -390,10 +390,10 @@ func TestNamesCannotForgeMails(t *testing.T) {
 	n.Monitor, n.Host, n.Error, n.Incident, n.Version = evil, evil, evil, "01\r\nX-Evil: 1", evil
 	a := build(t, "mail", testkit.MailKeys(box.Addr, "to = [\"a@example.org\"]"))
 	sendAll(t, a, n)
-	if err := a.Notify(t.Context(), []Notice{n, testFail}); err != nil {
+	if err := a.Notify(t.Context(), []Notification{n, testFail}); err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range box.Taken() {
+	for _, m := range box.Received() {
 		h, body := m.Parse(t)
 		checkHeader(t, h)
 		if !slices.Equal(m.To, []string{"a@example.org"}) {

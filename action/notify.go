@@ -20,36 +20,36 @@ import (
 
 // notifyKeys are the keys of a notify action: the URL in one of three ways.
 type notifyKeys struct {
-	// URL names the service and whom to tell, such as
-	// "slack://hook:TOKEN@webhook" or "ntfy://ntfy.sh/TOPIC".
+	// URL names the service and the destination, such as "slack://hook:TOKEN@webhook"
+	// or "ntfy://ntfy.sh/TOPIC".
 	URL setting.Secret `toml:"url"`
-	// URLFile and URLEnv say where the URL is, in place of it.
+	// URLFile and URLEnv say where the URL is read from instead.
 	URLFile string `toml:"url_file"`
 	URLEnv  string `toml:"url_env"`
 }
 
 const (
-	// maxMessage bounds a message, in bytes: below what the services take
+	// maxMessage bounds a message, in bytes: below the limits of the services
 	// (Discord 2,000 characters, Telegram and Slack more).
 	maxMessage = 1900
-	// maxStuck bounds the calls of the library that outlived their attempt: it
-	// knows no deadline.
-	maxStuck = 3
+	// maxCalls bounds the concurrent calls of the library, including those that
+	// outlive their attempt: it supports no deadline.
+	maxCalls = 3
 )
 
-// notifyAction tells a chat or push service.
+// notifyAction sends to a chat or push service.
 type notifyAction struct {
 	service string // the scheme of the URL
 	url     string
 	secrets *redactor
-	outlets chan *outlet // one for each call of the library
-	send    func(s *outlet, message string, params types.Params) error
+	clients chan *notifyClient // the free ones of maxCalls
+	send    func(c *notifyClient, message string, params types.Params) error
 }
 
-// outlet is one way to the service, used by one call at a time. It is kept, because
-// some services of the library make an HTTP transport of their own, which holds a
-// connection and is never closed.
-type outlet struct{ service types.Service }
+// notifyClient is a client of the service, used by one call at a time. It is reused
+// because some services of the library create an HTTP transport that is never closed
+// and holds a connection.
+type notifyClient struct{ service types.Service }
 
 func newNotify(decode func(any) error, _ Env) (Action, error) {
 	var keys notifyKeys
@@ -63,9 +63,9 @@ func newNotify(decode func(any) error, _ Env) (Action, error) {
 	if text.IsZero() {
 		return nil, errors.New("url is missing: give url, url_file or url_env")
 	}
-	a := &notifyAction{url: strings.TrimSpace(text.Reveal()), outlets: make(chan *outlet, maxStuck)}
-	for range maxStuck {
-		a.outlets <- new(outlet)
+	a := &notifyAction{url: strings.TrimSpace(text.Reveal()), clients: make(chan *notifyClient, maxCalls)}
+	for range maxCalls {
+		a.clients <- new(notifyClient)
 	}
 	a.send = a.call
 	u, err := url.Parse(a.url)
@@ -75,7 +75,7 @@ func newNotify(decode func(any) error, _ Env) (Action, error) {
 	a.service, _, _ = strings.Cut(strings.ToLower(u.Scheme), "+")
 	a.secrets = secretsOf(u)
 	if a.service == "matrix" {
-		return a, nil // logs in when it is made
+		return a, nil // a login needs the network
 	}
 	if _, err := a.open(); err != nil {
 		return nil, err
@@ -83,24 +83,24 @@ func newNotify(decode func(any) error, _ Env) (Action, error) {
 	return a, nil
 }
 
-// secretsOf returns a redactor of all of a URL but its scheme: each service has
-// another place for its token.
+// secretsOf returns a redactor of every part of a URL but its scheme: each service
+// has its token in another part.
 func secretsOf(u *url.URL) *redactor {
 	list := []string{u.Host, u.Hostname(), u.Path, u.EscapedPath(), u.RawQuery, u.User.String(), u.User.Username(), u.Fragment, u.Opaque}
 	for _, values := range u.Query() {
 		list = append(list, values...)
 	}
-	list = long(list)
+	list = longSecrets(list)
 	if password, ok := u.User.Password(); ok {
 		list = append(list, password)
 	}
 	return newRedactor(list...)
 }
 
-// open makes the service of the URL, which does no I/O but for matrix.
+// open creates the service of the URL. It does no I/O except for matrix.
 func (a *notifyAction) open() (types.Service, error) {
 	if a.service == "logger" {
-		return nil, errors.New("url: service \"logger\" tells nobody")
+		return nil, errors.New("url: service \"logger\" notifies nobody")
 	}
 	service, err := new(router.ServiceRouter).NewService(a.service)
 	if err != nil {
@@ -110,7 +110,7 @@ func (a *notifyAction) open() (types.Service, error) {
 	if err == nil && strings.Contains(u.Scheme, "+") {
 		custom, ok := service.(types.CustomURLService)
 		if !ok {
-			return nil, fmt.Errorf("url: service %q takes no URL of another scheme", a.service)
+			return nil, fmt.Errorf("url: service %q supports no URL of another scheme", a.service)
 		}
 		u, err = custom.GetConfigURLFromCustom(u)
 	}
@@ -123,57 +123,59 @@ func (a *notifyAction) open() (types.Service, error) {
 	return service, nil
 }
 
-// Groups tells that one message may list several notices, except where a service
-// keeps incidents itself.
-func (a *notifyAction) Groups() bool { return !a.tracks() }
+// Groups reports that one message may hold several notifications, unless the service
+// tracks incidents itself.
+func (a *notifyAction) Groups() bool { return !a.tracksIncidents() }
 
-// tracks reports whether the service knows incidents by our ids.
-func (a *notifyAction) tracks() bool { return a.service == "pagerduty" }
+// tracksIncidents reports whether the service identifies incidents by our ids.
+func (a *notifyAction) tracksIncidents() bool { return a.service == "pagerduty" }
 
-// pages reports whether every word to the service opens an incident there and
-// wakes somebody, so that a start is none for it.
-func (a *notifyAction) pages() bool { return a.service == "pagerduty" || a.service == "opsgenie" }
+// opensIncidents reports whether every message opens an incident and pages somebody.
+// Such services get no Init.
+func (a *notifyAction) opensIncidents() bool {
+	return a.service == "pagerduty" || a.service == "opsgenie"
+}
 
 // String names the action by its service.
 func (a *notifyAction) String() string { return "notify by " + a.service }
 
-// Deadline returns how long a service may take.
+// Deadline returns how long an attempt may take.
 func (a *notifyAction) Deadline() time.Duration { return DefaultTimeout }
 
-// Notify sends one message that lists ns. The library knows no context: a call
-// that outlives its attempt is left behind, and after maxStuck of them there
-// are no more attempts until one of them returns.
-func (a *notifyAction) Notify(ctx context.Context, ns []Notice) error {
+// Notify sends one message that lists ns. The library supports no context: a call
+// that outlives its attempt is abandoned, and after maxCalls of them attempts fail
+// until one returns.
+func (a *notifyAction) Notify(ctx context.Context, ns []Notification) error {
 	if len(ns) == 0 {
-		return errNoNotice
+		return errNoNotification
 	}
-	if a.pages() {
-		ns = slices.DeleteFunc(slices.Clone(ns), func(n Notice) bool { return n.Event == Init })
+	if a.opensIncidents() {
+		ns = slices.DeleteFunc(slices.Clone(ns), func(n Notification) bool { return n.Event == Init })
 		if len(ns) == 0 {
 			return nil
 		}
 	}
-	var s *outlet
+	var c *notifyClient
 	select {
-	case s = <-a.outlets:
+	case c = <-a.clients:
 	default:
-		return fmt.Errorf("notifying by %s: %d earlier attempts still wait for an answer", a.service, maxStuck)
+		return fmt.Errorf("notifying by %s: %d earlier attempts are still waiting for an answer", a.service, maxCalls)
 	}
 	done := make(chan error, 1)
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
-				s.service = nil
+				c.service = nil
 				done <- fmt.Errorf("panic: %T", p)
 			}
-			a.outlets <- s
+			a.clients <- c
 		}()
-		done <- a.send(s, message(ns), a.params(ns[0]))
+		done <- a.send(c, message(ns), a.params(ns[0]))
 	}()
 	select {
 	case err := <-done:
 		if err != nil {
-			return fmt.Errorf("notifying by %s: %w", a.service, a.secrets.err(judge(err)))
+			return fmt.Errorf("notifying by %s: %w", a.service, a.secrets.err(classify(err)))
 		}
 		return nil
 	case <-ctx.Done():
@@ -181,37 +183,37 @@ func (a *notifyAction) Notify(ctx context.Context, ns []Notice) error {
 	}
 }
 
-// call sends a message by an outlet.
-func (a *notifyAction) call(s *outlet, message string, params types.Params) error {
-	if s.service == nil {
+// call sends a message by a client.
+func (a *notifyAction) call(c *notifyClient, message string, params types.Params) error {
+	if c.service == nil {
 		service, err := a.open()
 		if err != nil {
 			return err
 		}
-		s.service = service
+		c.service = service
 	}
-	err := s.service.Send(message, &params)
+	err := c.service.Send(message, &params)
 	if err != nil && a.service == "matrix" {
-		s.service = nil // logs in anew: what it was refused for may be its session
+		c.service = nil // the session may have ended: log in again
 	}
 	return err
 }
 
 // params returns what a service needs besides the message.
-func (a *notifyAction) params(n Notice) types.Params {
-	if !a.tracks() || n.Incident == "" {
+func (a *notifyAction) params(n Notification) types.Params {
+	if !a.tracksIncidents() || n.Incident == "" {
 		return types.Params{}
 	}
-	params := types.Params{"dedup_key": token(n.Incident), "source": text.Line(n.Host, 200), "action": "trigger"}
+	params := types.Params{"dedup_key": headerToken(n.Incident), "source": text.Line(n.Host, 200), "action": "trigger"}
 	if n.Event == Recover {
 		params["action"] = "resolve"
 	}
 	return params
 }
 
-// judge makes an error permanent if it is an answer that will not change, and
+// classify makes an error permanent if a retry would get the same answer, and
 // unreachable if no connection was made.
-func judge(err error) error {
+func classify(err error) error {
 	var answer jsonclient.Error
 	if errors.As(err, &answer) && answer.StatusCode >= 400 && answer.StatusCode < 500 &&
 		answer.StatusCode != 408 && answer.StatusCode != 429 {
@@ -224,13 +226,13 @@ func judge(err error) error {
 	return err
 }
 
-// message returns ns as a message: failures first, so that they are told even if
-// not all fits.
-func message(ns []Notice) string {
+// message formats ns as one message, failures first, so that they are sent even if
+// not all notifications fit.
+func message(ns []Notification) string {
 	if len(ns) == 1 {
 		return fmt.Sprintf("%s (on %s)", summary(ns[0]), text.Line(ns[0].Host, 200))
 	}
-	text, told := fmt.Sprintf("%s on %s", counts(ns), text.Line(ns[0].Host, 200)), 0
+	text, listed := fmt.Sprintf("%s on %s", countSummary(ns), text.Line(ns[0].Host, 200)), 0
 	for _, event := range []Event{Fail, Repeat, Recover, Init} {
 		for _, n := range ns {
 			if n.Event != event {
@@ -238,10 +240,10 @@ func message(ns []Notice) string {
 			}
 			next := "\n" + summary(n)
 			if len(text)+len(next) > maxMessage {
-				return text + fmt.Sprintf("\n... and %d more", len(ns)-told)
+				return text + fmt.Sprintf("\n... and %d more", len(ns)-listed)
 			}
 			text += next
-			told++
+			listed++
 		}
 	}
 	return text

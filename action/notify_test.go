@@ -37,14 +37,14 @@ func TestNotifyTellsAService(t *testing.T) {
 			t.Errorf("%s does not group", c.keys)
 		}
 		for _, n := range []struct {
-			ns   []Notice
+			ns   []Notification
 			want string
 		}{
-			{[]Notice{testFail}, "FAILED db: no answer since 2026-11-21T01:00:00Z [01ABC] (on host1)"},
-			{[]Notice{testRecover}, "RECOVERED db after 1m31s [01ABC] (on host1)"},
-			{[]Notice{testRepeat}, "STILL FAILING db: value 2 since 2026-11-21T01:00:00Z [01ABC] (on host1)"},
-			{[]Notice{testInit}, "STARTED db (on host1)"},
-			{[]Notice{testRecover, testFail}, "1 failed, 1 recovered on host1\nFAILED db: no answer since 2026-11-21T01:00:00Z [01ABC]\nRECOVERED db after 1m31s [01ABC]"},
+			{[]Notification{testFail}, "FAILED db: no answer since 2026-11-21T01:00:00Z [01ABC] (on host1)"},
+			{[]Notification{testRecover}, "RECOVERED db after 1m31s [01ABC] (on host1)"},
+			{[]Notification{testRepeat}, "STILL FAILING db: value 2 since 2026-11-21T01:00:00Z [01ABC] (on host1)"},
+			{[]Notification{testInit}, "STARTED db (on host1)"},
+			{[]Notification{testRecover, testFail}, "1 failed, 1 recovered on host1\nFAILED db: no answer since 2026-11-21T01:00:00Z [01ABC]\nRECOVERED db after 1m31s [01ABC]"},
 		} {
 			if err := a.Notify(t.Context(), n.ns); err != nil {
 				t.Fatalf("%s: %v", c.keys, err)
@@ -59,7 +59,7 @@ func TestNotifyTellsAService(t *testing.T) {
 
 // Faults: T47.
 func TestNotifyListsWhatFitsAndCountsTheRest(t *testing.T) {
-	var ns []Notice
+	var ns []Notification
 	for i := range 2000 {
 		n := testRecover
 		n.Monitor, n.Incident = fmt.Sprint("monitor-", i), fmt.Sprint("R", i)
@@ -88,7 +88,7 @@ func TestNotifyJudgesAnswers(t *testing.T) {
 			_, _ = io.WriteString(w, `not JSON`)
 		})
 		a := build(t, "notify", fmt.Sprintf("url = \"ntfy://user:canary-password@%s/canary-topic?scheme=http\"", strings.TrimPrefix(h.URL, "http://")))
-		err := a.Notify(t.Context(), []Notice{testFail})
+		err := a.Notify(t.Context(), []Notification{testFail})
 		var p *Permanent
 		if err == nil || errors.As(err, &p) != permanent {
 			t.Errorf("%d: got %T %v, want permanent %v", code, err, err, permanent)
@@ -111,15 +111,15 @@ func TestNotifyGivesUpOnASilentService(t *testing.T) {
 	r := func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		return a.Notify(ctx, []Notice{testFail})
+		return a.Notify(ctx, []Notification{testFail})
 	}
-	for range maxStuck {
+	for range maxCalls {
 		begin := time.Now()
 		if err := r(); err == nil || time.Since(begin) > time.Second || strings.Contains(err.Error(), "canary") {
 			t.Errorf("got %v after %v, want an end at the deadline", err, time.Since(begin))
 		}
 	}
-	if err := r(); err == nil || !strings.Contains(err.Error(), "3 earlier attempts still wait") {
+	if err := r(); err == nil || !strings.Contains(err.Error(), "3 earlier attempts are still waiting") {
 		t.Errorf("got %v, want no further attempt", err)
 	}
 	close(release)
@@ -128,11 +128,11 @@ func TestNotifyGivesUpOnASilentService(t *testing.T) {
 
 func TestNotifyPanicIsAnError(t *testing.T) {
 	a := build(t, "notify", `url = "discord://token@id"`).(*notifyAction)
-	a.send = func(*outlet, string, types.Params) error { panic("canary") }
-	if err := a.Notify(t.Context(), []Notice{testFail}); err == nil || strings.Contains(err.Error(), "canary") {
+	a.send = func(*notifyClient, string, types.Params) error { panic("canary") }
+	if err := a.Notify(t.Context(), []Notification{testFail}); err == nil || strings.Contains(err.Error(), "canary") {
 		t.Errorf("got %v", err)
 	}
-	testkit.Until(t, func() bool { return len(a.outlets) == maxStuck })
+	testkit.Until(t, func() bool { return len(a.clients) == maxCalls })
 }
 
 func TestNotifyKeepsIncidentsOfPagerDuty(t *testing.T) {
@@ -141,7 +141,7 @@ func TestNotifyKeepsIncidentsOfPagerDuty(t *testing.T) {
 		t.Error("incidents of PagerDuty are grouped")
 	}
 	var got []types.Params
-	a.send = func(_ *outlet, _ string, params types.Params) error { got = append(got, params); return nil }
+	a.send = func(_ *notifyClient, _ string, params types.Params) error { got = append(got, params); return nil }
 	sendAll(t, a, testFail, testRepeat, testRecover)
 	for i, want := range []string{"trigger", "trigger", "resolve"} {
 		if got[i]["dedup_key"] != "01ABC" || got[i]["action"] != want {
@@ -150,17 +150,17 @@ func TestNotifyKeepsIncidentsOfPagerDuty(t *testing.T) {
 	}
 }
 
-// A start, which has no end, would be an incident that stays open for ever.
+// An Init has no end, so it would open an incident that never closes.
 func TestNotifyPagesNobodyForAStart(t *testing.T) {
 	for _, url := range []string{"pagerduty:///eb243592faa24ba2a5511afdf565c889", "opsgenie://api.opsgenie.com/eb243592-faa2-4ba2-a551q-1afdf565c889"} {
 		a := build(t, "notify", fmt.Sprintf("url = %q", url)).(*notifyAction)
 		var got []string
-		a.send = func(_ *outlet, text string, _ types.Params) error { got = append(got, text); return nil }
+		a.send = func(_ *notifyClient, text string, _ types.Params) error { got = append(got, text); return nil }
 		sendAll(t, a, testInit)
 		if len(got) != 0 {
 			t.Errorf("%s is told %q of a start", a, got)
 		}
-		if err := a.Notify(t.Context(), []Notice{testInit, testFail}); err != nil || len(got) != 1 || strings.Contains(got[0], "STARTED") || !strings.Contains(got[0], "FAILED") {
+		if err := a.Notify(t.Context(), []Notification{testInit, testFail}); err != nil || len(got) != 1 || strings.Contains(got[0], "STARTED") || !strings.Contains(got[0], "FAILED") {
 			t.Errorf("%s: got %v, %q, want the failure only", a, err, got)
 		}
 	}
@@ -197,19 +197,19 @@ func TestPublishSendsTheNoticeAsAnEvent(t *testing.T) {
 			t.Errorf("got %s", e.body)
 		}
 		fault = errors.New("no broker")
-		if err := a.Notify(t.Context(), []Notice{testFail}); !errors.Is(err, fault) {
+		if err := a.Notify(t.Context(), []Notification{testFail}); !errors.Is(err, fault) {
 			t.Errorf("got %v, want it to be tried again", err)
 		}
 		fault = nil
 	}
 	var permanent *Permanent
-	if err := build(t, "publish", ``).Notify(t.Context(), []Notice{testFail}); !errors.As(err, &permanent) {
+	if err := build(t, "publish", ``).Notify(t.Context(), []Notification{testFail}); !errors.As(err, &permanent) {
 		t.Errorf("got %v without a bus", err)
 	}
 }
 
-// Some services of the library open a connection of their own for each message if
-// they are made anew.
+// Some services of the library open a new connection for each message unless they are
+// reused.
 func TestNotifyKeepsItsConnections(t *testing.T) {
 	h := newHook(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"id": "1"}`) })
 	a := build(t, "notify", fmt.Sprintf("url = \"ntfy://%s/topic?scheme=http\"", strings.TrimPrefix(h.URL, "http://")))
@@ -222,7 +222,7 @@ func TestNotifyKeepsItsConnections(t *testing.T) {
 	for _, r := range h.requests {
 		from[r.RemoteAddr]++
 	}
-	if len(h.requests) != 20 || len(from) > maxStuck {
-		t.Errorf("%d messages over the connections %v, want 20 over at most %d", len(h.requests), from, maxStuck)
+	if len(h.requests) != 20 || len(from) > maxCalls {
+		t.Errorf("%d messages over the connections %v, want 20 over at most %d", len(h.requests), from, maxCalls)
 	}
 }

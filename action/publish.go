@@ -9,16 +9,16 @@ import (
 	"github.com/microhq/monitor-srv/text"
 )
 
-// DefaultTopic is where a publish action sends notices if it names no topic.
+// DefaultTopic is the topic of publish actions that name none.
 const DefaultTopic = "micro.monitor.transition"
 
 // publishKeys are the keys of a publish action.
 type publishKeys struct {
-	// Topic is where the event goes; micro.monitor.transition.
+	// Topic is where the event is published; micro.monitor.transition.
 	Topic string `toml:"topic"`
 }
 
-// publishAction sends each notice as an event on the bus.
+// publishAction publishes each notification as an event on the bus.
 type publishAction struct {
 	topic   string
 	publish func(ctx context.Context, topic string, header map[string]string, body []byte) error
@@ -38,13 +38,13 @@ func newPublish(decode func(any) error, env Env) (Action, error) {
 // String names the action.
 func (a *publishAction) String() string { return "publish to " + a.topic }
 
-// Notify publishes the first notice as JSON.
-func (a *publishAction) Notify(ctx context.Context, ns []Notice) error {
+// Notify publishes the first notification as JSON.
+func (a *publishAction) Notify(ctx context.Context, ns []Notification) error {
 	if len(ns) == 0 {
-		return errNoNotice
+		return errNoNotification
 	}
 	if a.publish == nil {
-		return &Permanent{errors.New("publishing: this program has no bus")}
+		return &Permanent{errors.New("publishing: this process is not connected to a bus")}
 	}
 	body, err := json.Marshal(ns[0])
 	if err != nil {
@@ -52,8 +52,8 @@ func (a *publishAction) Notify(ctx context.Context, ns []Notice) error {
 	}
 	header := map[string]string{
 		"Content-Type":       "application/json",
-		"Idempotency-Key":    token(ns[0].Key()),
-		"X-Monitor-Incident": token(ns[0].Incident),
+		"Idempotency-Key":    headerToken(ns[0].Key()),
+		"X-Monitor-Incident": headerToken(ns[0].Incident),
 	}
 	if err := a.publish(ctx, a.topic, header, body); err != nil {
 		return fmt.Errorf("publishing to %q: %w", a.topic, err)

@@ -9,20 +9,20 @@ import (
 	"strings"
 )
 
-// mask stands for a secret in an error.
+// mask replaces a secret in an error.
 const mask = "<secret>"
 
-// maskRun is how many bytes of a secret may not survive together.
+// maskRun is the number of consecutive bytes of a secret that no text may contain.
 const maskRun = 6
 
 // redactor removes secrets from texts. The zero value removes nothing.
 type redactor struct {
-	runs  map[string]bool // every run of maskRun bytes of a long secret
-	short []string        // secrets that are shorter, longest first
+	runs  map[string]bool // all substrings of maskRun bytes of longer secrets
+	short []string        // shorter secrets, longest first
 }
 
-// newRedactor returns a redactor of secrets and of the forms in which they
-// appear in URLs, quotes and authentication.
+// newRedactor returns a redactor of secrets, also in the forms in which they appear
+// in URLs, quoted strings and basic authentication.
 func newRedactor(secrets ...string) *redactor {
 	r := &redactor{runs: map[string]bool{}}
 	for _, s := range secrets {
@@ -40,9 +40,9 @@ func newRedactor(secrets ...string) *redactor {
 	return r
 }
 
-// long returns those of texts that are long enough to be secrets. Short ones, such
-// as the value of a flag, would mask half of an error.
-func long(texts []string) []string {
+// longSecrets returns the texts that are long enough to be secrets. Masking short
+// ones, such as the value of a flag, would make errors unreadable.
+func longSecrets(texts []string) []string {
 	return slices.DeleteFunc(texts, func(s string) bool { return len(s) < maskRun })
 }
 
@@ -58,7 +58,7 @@ func (r *redactor) add(form string) {
 	}
 }
 
-// text returns s with a mask in place of every stretch that a secret holds.
+// text returns s with every part of a secret replaced by the mask.
 func (r *redactor) text(s string) string {
 	hidden := make([]bool, len(s))
 	found := false
@@ -98,8 +98,8 @@ func (r *redactor) text(s string) string {
 	return b.String()
 }
 
-// err returns err with its text redacted. What it wraps is kept only as far as
-// the deliverer needs it: *Permanent, *RetryAfter and *Unreachable.
+// err returns err with a redacted text. Of the wrapped errors, only those that
+// delivery needs are retained: *Permanent, *RetryAfter and *Unreachable.
 func (r *redactor) err(err error) error {
 	if err == nil {
 		return nil

@@ -47,8 +47,8 @@ func TestRedactorKeepsWhatTheDelivererNeeds(t *testing.T) {
 	}
 }
 
-// No six bytes of a secret survive, however a text holds it, and what has
-// nothing of it stays.
+// In no form does a text keep six bytes of a secret, and a text without them stays as
+// it is.
 // Faults: T44.
 func FuzzRedact(f *testing.F) {
 	for _, s := range []string{"s3cret-token", "<secret>", "aaaaaaa", "p w/d+&=\"\\\n", "\xff\xfe\xfd\xfc\xfb\xfa", "short", "ünïcödé"} {

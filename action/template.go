@@ -12,32 +12,32 @@ import (
 	"github.com/microhq/monitor-srv/text"
 )
 
-// maxText bounds what one template makes of one notice, in bytes.
-const maxText = 64 << 10
+// maxRendered bounds the output of one template for one notification, in bytes.
+const maxRendered = 64 << 10
 
-// stamp is a time that prints as RFC 3339 in UTC.
-type stamp struct{ time.Time }
+// timestamp is a time that prints as RFC 3339 in UTC.
+type timestamp struct{ time.Time }
 
-func (s stamp) String() string {
+func (s timestamp) String() string {
 	if s.IsZero() {
 		return ""
 	}
 	return s.UTC().Format(time.RFC3339)
 }
 
-// templateData is what a template sees: values, and nothing that could do
-// something. The first seven fields are goma's.
+// templateData is what a template sees: values only, without methods that have
+// effects. The first seven fields are goma's.
 type templateData struct {
 	Monitor  string
 	Host     string
-	Date     stamp
+	Date     timestamp
 	Event    string
 	Value    float64
 	Duration int // seconds
 	Version  string
 
-	Time     stamp
-	Since    stamp
+	Time     timestamp
+	Since    timestamp
 	Incident string
 	Error    string
 	Seq      int64
@@ -45,92 +45,92 @@ type templateData struct {
 	Labels   map[string]string
 }
 
-func dataOf(n Notice) templateData {
+func newTemplateData(n Notification) templateData {
 	return templateData{
-		Monitor: n.Monitor, Host: n.Host, Date: stamp{n.Time}, Event: string(n.Event), Value: n.Value,
+		Monitor: n.Monitor, Host: n.Host, Date: timestamp{n.Time}, Event: string(n.Event), Value: n.Value,
 		Duration: n.seconds(), Version: n.Version,
-		Time: stamp{n.Time}, Since: stamp{n.Since}, Incident: n.Incident, Error: n.Error,
+		Time: timestamp{n.Time}, Since: timestamp{n.Since}, Incident: n.Incident, Error: n.Error,
 		Seq: n.Seq, Failures: n.Failures, Labels: n.Labels,
 	}
 }
 
-// parseTemplate reads the template of a key and tries it, so that a field that
-// does not exist is found when the definition is read.
+// parseTemplate parses the template of a key and renders it once, so that an unknown
+// field is an error when the definition is loaded.
 func parseTemplate(key, text string) (*template.Template, error) {
 	funcs := template.FuncMap{"json": toJSON}
 	t, err := template.New(key).Funcs(funcs).Option("missingkey=zero").Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
-	if _, err := render(t, Notice{}); err != nil {
+	if _, err := render(t, Notification{}); err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	return t, nil
 }
 
-// toJSON returns v as JSON, for bodies that are.
+// toJSON is the template function json.
 func toJSON(v any) (string, error) {
-	if s, ok := v.(stamp); ok {
+	if s, ok := v.(timestamp); ok {
 		v = s.String()
 	}
 	b, err := json.Marshal(v)
 	return string(b), err
 }
 
-func render(t *template.Template, n Notice) (string, error) {
+func render(t *template.Template, n Notification) (string, error) {
 	var b limitedBuffer
-	if err := t.Execute(&b, dataOf(n)); err != nil {
+	if err := t.Execute(&b, newTemplateData(n)); err != nil {
 		return "", err
 	}
 	return b.String(), nil
 }
 
-// limitedBuffer takes maxText bytes and then fails.
+// limitedBuffer accepts maxRendered bytes and then fails.
 type limitedBuffer struct{ bytes.Buffer }
 
-var errLong = fmt.Errorf("longer than %d bytes", maxText)
+var errTooLong = fmt.Errorf("the output is longer than %d bytes", maxRendered)
 
 func (b *limitedBuffer) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > maxText {
-		return 0, errLong
+	if b.Len()+len(p) > maxRendered {
+		return 0, errTooLong
 	}
 	return b.Buffer.Write(p)
 }
 
-// summary returns a notice as one line for people, without its host.
-func summary(n Notice) string {
+// summary returns a notification as one line of text, without its host.
+func summary(n Notification) string {
 	name := text.Line(n.Monitor, 200)
-	var says string
+	var line string
 	switch n.Event {
 	case Recover:
-		says = fmt.Sprintf("RECOVERED %s after %v", name, n.Duration.Round(time.Second))
+		line = fmt.Sprintf("RECOVERED %s after %v", name, n.Duration.Round(time.Second))
 	case Init:
-		says = fmt.Sprintf("STARTED %s", name)
+		line = fmt.Sprintf("STARTED %s", name)
 	case Repeat:
-		says = fmt.Sprintf("STILL FAILING %s: %s", name, cause(n))
+		line = fmt.Sprintf("STILL FAILING %s: %s", name, failureReason(n))
 	default:
-		says = fmt.Sprintf("FAILED %s: %s", name, cause(n))
+		line = fmt.Sprintf("FAILED %s: %s", name, failureReason(n))
 	}
 	if n.Incident != "" {
-		says += " [" + text.Line(n.Incident, 100) + "]"
+		line += " [" + text.Line(n.Incident, 100) + "]"
 	}
-	return says
+	return line
 }
 
-// cause returns what a failure is about.
-func cause(n Notice) string {
-	says := "value " + n.value()
+// failureReason returns the error or the value, and since when it fails.
+func failureReason(n Notification) string {
+	line := "value " + n.value()
 	if n.Error != "" {
-		says = text.Line(n.Error, 300)
+		line = text.Line(n.Error, 300)
 	}
 	if !n.Since.IsZero() {
-		says += " since " + stamp{n.Since}.String()
+		line += " since " + timestamp{n.Since}.String()
 	}
-	return says
+	return line
 }
 
-// counts returns how many notices there are of each event, for people.
-func counts(ns []Notice) string {
+// countSummary returns how many notifications there are of each event, as text.
+func countSummary(ns []Notification) string {
 	var failed, recovered, repeated, started int
 	for _, n := range ns {
 		switch n.Event {
@@ -156,4 +156,4 @@ func counts(ns []Notice) string {
 	return strings.Join(parts, ", ")
 }
 
-var errNoNotice = errors.New("no notice given")
+var errNoNotification = errors.New("no notification given")

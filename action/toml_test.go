@@ -8,10 +8,10 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// testEnv is what actions of tests get.
+// testEnv is the environment of all actions in tests.
 var testEnv = Env{Host: "host1", Version: "1.2.3"}
 
-// build makes an action of a kind from a text.
+// build makes an action of a kind from TOML keys.
 func build(tb testing.TB, kind, text string) Action {
 	tb.Helper()
 	a, err := Builtin()[kind](testkit.DecodeTOML(text), testEnv)
@@ -30,16 +30,16 @@ func TestBadKeysAreRefusedWithAReason(t *testing.T) {
 		{"exec", "command = \"x\"\ntimeout = 601", "timeout 10m1s is out of range: give at most 10m0s"},
 		{"exec", "command = \"x\"\ntimeout = -1", "out of range"},
 		{"http", ``, "no URL given: give url_fail, url_recover or url_init"},
-		{"http", `url_fail = "ftp://example.org"`, "url_fail is not a URL of a web server: give http:// or https:// and a host"},
-		{"http", `url_fail = "/path"`, "url_fail is not a URL of a web server: give http:// or https:// and a host"},
+		{"http", `url_fail = "ftp://example.org"`, "url_fail is not an HTTP URL: give http:// or https:// and a host"},
+		{"http", `url_fail = "/path"`, "url_fail is not an HTTP URL: give http:// or https:// and a host"},
 		{"http", `url_fail = "http://canary-secret@ho st"`, "url_fail is not a URL"},
 		{"http", "url_fail = \"http://x\"\nmethod = \"fetch\"", `unknown method "fetch": give one of DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT`},
 		{"http", "url_fail = \"http://x\"\nmethod = \"get\"\nbody = \"x\"", "a request of method GET has no body: give method POST, PUT or PATCH"},
 		{"http", "url_fail = \"http://x\"\nbody = \"{{.NoSuch}}\"", "can't evaluate field NoSuch"},
-		{"http", "url_fail = \"http://x\"\ncontent_type = \"text/plain\"", "content_type is of no use without body"},
-		{"http", "url_fail = \"http://x\"\n[header]\n\"X A\" = \"b\"", `header "X A" is not a header`},
-		{"http", "url_fail = \"http://x\"\n[header]\nX-A = \"canary\\r\\nEvil: 1\"", `header "X-A" is not a header, or its value has control characters`},
-		{"http", "url_fail = \"http://x\"\n[header]\nHost = \"a b\"", `header "Host" is not a host`},
+		{"http", "url_fail = \"http://x\"\ncontent_type = \"text/plain\"", "content_type requires body"},
+		{"http", "url_fail = \"http://x\"\n[header]\n\"X A\" = \"b\"", `header "X A" is not a valid header name`},
+		{"http", "url_fail = \"http://x\"\n[header]\nX-A = \"canary\\r\\nEvil: 1\"", `header "X-A" is not a valid header name, or its value has control characters`},
+		{"http", "url_fail = \"http://x\"\n[header]\nHost = \"a b\"", `header "Host" is not a valid host`},
 		{"http", "url_fail = \"http://x\"\n[tls]\nca_file = \"/no/such/file\"", "tls: reading ca_file: open /no/such/file: no such file or directory"},
 		{"mail", ``, "from is missing: give the address of the sender"},
 		{"mail", `from = "no address"`, `from: "no address" is not an address`},
@@ -49,18 +49,18 @@ func TestBadKeysAreRefusedWithAReason(t *testing.T) {
 		{"mail", "from = \"a@b.c\"\nbody = \"{{.NoSuch}}\"", "can't evaluate field NoSuch"},
 		{"mail", "from = \"a@b.c\"\nserver = \"localhost\"", `server: "localhost" is not HOST:PORT`},
 		{"mail", "from = \"a@b.c\"\ntls = \"yes\"", `tls: unknown mode "yes": give starttls, tls or none`},
-		{"mail", "from = \"a@b.c\"\npassword = \"canary\"", "password is of no use without user"},
+		{"mail", "from = \"a@b.c\"\npassword = \"canary\"", "password requires user"},
 		{"mail", "from = \"a@b.c\"\nuser = \"u\"\npassword = \"canary\"\npassword_env = \"X\"", "give only one of password, password_file and password_env"},
 		{"mail", "from = \"a@b.c\"\n[header]\nReply-To = \"x@y.z\"", `header "Reply-To" must begin with X- and hold letters, digits and '-' only`},
 		{"mail", "from = \"a@b.c\"\n[header]\n\"X-A: b\\r\\nX-C\" = \"d\"", `must begin with X-`},
-		{"mail", "from = \"a@b.c\"\n[header]\nX-A = \"b\\r\\nEvil: 1\"", `header "X-A" is ours, or its value is not one printable line`},
-		{"mail", "from = \"a@b.c\"\n[header]\nx-monitor-incident = \"b\"", `header "x-monitor-incident" is ours, or its value is not one printable line`},
+		{"mail", "from = \"a@b.c\"\n[header]\nX-A = \"b\\r\\nEvil: 1\"", `header "X-A" is reserved, or its value is not one printable line`},
+		{"mail", "from = \"a@b.c\"\n[header]\nx-monitor-incident = \"b\"", `header "x-monitor-incident" is reserved, or its value is not one printable line`},
 		{"notify", ``, "url is missing: give url, url_file or url_env"},
 		{"notify", `url = "canary"`, `url is not a URL such as "slack://hook:TOKEN@webhook"`},
 		{"notify", `url = "nosuch://canary"`, `url: unknown service "nosuch"`},
-		{"notify", `url = "logger://"`, `url: service "logger" tells nobody`},
+		{"notify", `url = "logger://"`, `url: service "logger" notifies nobody`},
 		{"notify", `url = "slack://canary-too-short"`, `url: service "slack": `},
-		{"notify", `url = "slack+http://x/"`, `url: service "slack" takes no URL of another scheme`},
+		{"notify", `url = "slack+http://x/"`, `url: service "slack" supports no URL of another scheme`},
 		{"notify", `url_env = "NO_SUCH_VARIABLE"`, `url_env: variable "NO_SUCH_VARIABLE" is not set`},
 		{"notify", `url_file = "/no/such/file"`, "reading url_file: open /no/such/file: no such file or directory"},
 		{"publish", `topic = ""`, `topic "" is not one printable word: leave it out for "micro.monitor.transition"`},

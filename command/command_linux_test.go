@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/test/program"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // serial makes the tokens by which tests find the processes of their runs.
@@ -41,18 +43,6 @@ func holders(tb testing.TB, token string) (pids []string) {
 	return pids
 }
 
-// eventually polls until ok or the time is up, and reports which.
-func eventually(d time.Duration, ok func() bool) bool {
-	for end := time.Now().Add(d); ; time.Sleep(5 * time.Millisecond) {
-		if ok() {
-			return true
-		}
-		if time.Now().After(end) {
-			return false
-		}
-	}
-}
-
 // children counts the children of this process, zombies included.
 func children(tb testing.TB) int {
 	tb.Helper()
@@ -66,15 +56,6 @@ func children(tb testing.TB) int {
 		n += len(bytes.Fields(b))
 	}
 	return n
-}
-
-func openFiles(tb testing.TB) int {
-	tb.Helper()
-	names, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return len(names)
 }
 
 // sh returns the spec of a shell script.
@@ -187,7 +168,7 @@ func TestNothingOutlivesTheDeadlineOfACommand(t *testing.T) {
 			if out.Unkillable || took > deadline+1500*time.Millisecond {
 				t.Errorf("said to be unkillable: %v; took %v, want at most 1.8 s", out.Unkillable, took)
 			}
-			if !eventually(2*time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
+			if !testkit.Within(2*time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
 				t.Errorf("survivors: %v", holders(t, tok))
 			}
 		})
@@ -215,7 +196,7 @@ func TestGrandchildHoldingStdoutDelaysNothing(t *testing.T) {
 	if took := time.Since(begin); took > 20*time.Second {
 		t.Errorf("took %v although the command ended at once", took)
 	}
-	if !eventually(time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
+	if !testkit.Within(time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
 		t.Error("the background process lives on")
 	}
 }
@@ -267,7 +248,7 @@ func TestNoOrphansAfterTimeouts(t *testing.T) {
 			t.Error("got no error")
 		}
 	}
-	if !eventually(2*time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
+	if !testkit.Within(2*time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
 		t.Errorf("survivors: %v", holders(t, tok))
 	}
 }
@@ -296,7 +277,7 @@ func TestProcessesRunningAtTheDeadlineAreGone(t *testing.T) {
 			_, err := Run(ctx, sh("trap '' TERM\n"+tree(w)))
 			done <- err
 		}()
-		if !eventually(30*time.Second, func() bool { _, n := having(t, w); return n == treeSleeps }) {
+		if !testkit.Within(30*time.Second, func() bool { _, n := having(t, w); return n == treeSleeps }) {
 			t.Error("the processes do not run")
 		}
 		begin := time.Now()
@@ -305,7 +286,7 @@ func TestProcessesRunningAtTheDeadlineAreGone(t *testing.T) {
 			t.Errorf("got %v, want the deadline", err)
 		}
 		took = time.Since(begin)
-		if !eventually(2*time.Second, func() bool { pids, _ := having(t, w); return len(pids) == 0 }) {
+		if !testkit.Within(2*time.Second, func() bool { pids, _ := having(t, w); return len(pids) == 0 }) {
 			pids, _ := having(t, w)
 			t.Errorf("survivors: %v", pids)
 			for _, pid := range pids {
@@ -363,15 +344,15 @@ func TestThousandRunsLeaveNothingBehind(t *testing.T) {
 		wg.Wait()
 	}
 	thousand(100)
-	files := openFiles(t)
+	files := testkit.OpenFiles(t)
 	thousand(1000)
 	if n := children(t); n != 0 {
 		t.Errorf("%d children or zombies left", n)
 	}
-	if n := openFiles(t); n > files {
+	if n := testkit.OpenFiles(t); n > files {
 		t.Errorf("%d open files, %d before", n, files)
 	}
-	if !eventually(2*time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
+	if !testkit.Within(2*time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
 		t.Errorf("survivors: %v", holders(t, tok))
 	}
 }
@@ -412,7 +393,7 @@ func TestCommandsThatCannotStartGiveTheReason(t *testing.T) {
 		"no directory": {Spec{Path: "true", Dir: dir + "/none"}, "no such file or directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			files := openFiles(t)
+			files := testkit.OpenFiles(t)
 			out, err := Run(t.Context(), c.spec)
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), fmt.Sprintf("%q", c.spec.Path)) {
 				t.Errorf("got %v, want the command and %q", err, c.want)
@@ -420,7 +401,7 @@ func TestCommandsThatCannotStartGiveTheReason(t *testing.T) {
 			if out.ExitCode != -1 {
 				t.Errorf("got exit code %d, want -1", out.ExitCode)
 			}
-			if n := openFiles(t); n > files {
+			if n := testkit.OpenFiles(t); n > files {
 				t.Errorf("%d open files, %d before", n, files)
 			}
 			if n := children(t); n != 0 {

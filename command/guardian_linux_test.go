@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // guardianWord makes this binary a guardian: it gets no variables.
@@ -151,7 +153,7 @@ func startGuarded(t *testing.T, word string, sleeps int, env ...string) *exec.Cm
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	})
-	if !eventually(30*time.Second, func() bool { _, n := having(t, word); return n == sleeps }) {
+	if !testkit.Within(30*time.Second, func() bool { _, n := having(t, word); return n == sleeps }) {
 		_, n := having(t, word)
 		t.Fatalf("%d of %d processes run", n, sleeps)
 	}
@@ -186,7 +188,7 @@ func TestProcessesStartedByCommandsDieWithTheService(t *testing.T) {
 			t.Fatal(err)
 		}
 		gone := func() bool { pids, _ := having(t, w); return len(pids) == 0 }
-		if !eventually(10*time.Second, gone) {
+		if !testkit.Within(10*time.Second, gone) {
 			pids, sleeps := having(t, w)
 			t.Fatalf("%d processes live on, of which %d sleep", len(pids), sleeps)
 		}
@@ -215,7 +217,7 @@ func TestUnrelatedProcessesSurvive(t *testing.T) {
 	}
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
-	if !eventually(20*time.Second, func() bool { return !alive(guard) }) {
+	if !testkit.Within(20*time.Second, func() bool { return !alive(guard) }) {
 		t.Error("the guardian lives on")
 	}
 	if pids, _ := having(t, w); len(pids) != 0 {
@@ -247,11 +249,11 @@ func TestGuardianIsRestarted(t *testing.T) {
 	_ = syscall.Kill(first, syscall.SIGTERM) // as to all processes of a service
 	_ = syscall.Kill(first, syscall.SIGKILL)
 	next := 0
-	if !eventually(20*time.Second, func() bool { next = ownGuardian(t, cmd.Process.Pid); return next != first && next != 0 }) {
+	if !testkit.Within(20*time.Second, func() bool { next = ownGuardian(t, cmd.Process.Pid); return next != first && next != 0 }) {
 		t.Fatal("there is no guardian again")
 	}
 	_ = cmd.Process.Kill()
-	if !eventually(10*time.Second, func() bool { pids, _ := having(t, w); return len(pids) == 0 }) {
+	if !testkit.Within(10*time.Second, func() bool { pids, _ := having(t, w); return len(pids) == 0 }) {
 		pids, _ := having(t, w)
 		t.Errorf("survivors: %v", pids)
 	}
@@ -280,7 +282,7 @@ func TestGuardianIgnoresSignalsAndInheritsNothing(t *testing.T) {
 	cmd := startGuarded(t, w, 1, "TEST_RUNS=1", "TEST_SCRIPT=sleep "+w)
 	guard := ownGuardian(t, cmd.Process.Pid)
 	// It has set itself up once it has its name.
-	if !eventually(20*time.Second, func() bool {
+	if !testkit.Within(20*time.Second, func() bool {
 		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", guard))
 		return string(name) == "monitor-guard\n"
 	}) {
@@ -316,7 +318,7 @@ func TestGuardianLivesAsLongAsCommandsMayRun(t *testing.T) {
 	if guard := ownGuardian(t, os.Getpid()); guard != 0 {
 		t.Errorf("there is a guardian %d before the first command", guard)
 	}
-	files := openFiles(t)
+	files := testkit.OpenFiles(t)
 	if _, err := Run(t.Context(), Spec{Path: "true", Guardian: g}); err != nil {
 		t.Fatal(err)
 	}
@@ -330,7 +332,7 @@ func TestGuardianLivesAsLongAsCommandsMayRun(t *testing.T) {
 	if n := children(t); n != 0 {
 		t.Errorf("%d children are left", n)
 	}
-	if n := openFiles(t); n > files+1 { // the runtime may open one to wait for files
+	if n := testkit.OpenFiles(t); n > files+1 { // the runtime may open one to wait for files
 		t.Errorf("%d open files, %d before", n, files)
 	}
 	if _, err := Run(t.Context(), Spec{Path: "true", Guardian: g}); err != nil {
@@ -352,7 +354,7 @@ func TestGuardianKillsLeftoversAtAStop(t *testing.T) {
 		_, err := Run(context.Background(), spec)
 		ended <- err
 	}()
-	if !eventually(20*time.Second, func() bool { _, n := having(t, w); return n == 1 }) {
+	if !testkit.Within(20*time.Second, func() bool { _, n := having(t, w); return n == 1 }) {
 		t.Fatal("the command does not run")
 	}
 	cancel()
@@ -387,7 +389,7 @@ func TestCommandsRunWithoutAGuardian(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if !eventually(20*time.Second, func() bool { b, _ := os.ReadFile(tries); return len(b) >= c.tries }) {
+			if !testkit.Within(20*time.Second, func() bool { b, _ := os.ReadFile(tries); return len(b) >= c.tries }) {
 				t.Errorf("it is not tried %d times", c.tries)
 			}
 			cancel()

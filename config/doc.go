@@ -1,4 +1,4 @@
-// Package config reads the directory of files: which files there are, who may change
-// them, and what they hold. It hands each section to the part of the program that it
-// concerns.
+// Package config reads the directory of configuration files, checks who may change
+// them and watches them for changes. It passes each section to the decoder of the
+// package that defines it.
 package config

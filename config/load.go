@@ -13,21 +13,19 @@ import (
 	"github.com/microhq/monitor-srv/document"
 )
 
-// Bounds of what is read.
 const (
-	// MaxDocument is the size of the largest document that is read, in bytes. A
-	// monitor takes 110 to 400 of them, so 10,000 fit.
+	// MaxDocument is the largest size of a document, in bytes. A monitor takes 110 to
+	// 400 bytes, so that 10,000 monitors fit.
 	MaxDocument = 4 << 20
 	maxFiles    = 10_000
 )
 
-// LoadFiles reads documents from files and, sorted by name, from the files *.toml of
-// directories, and from stdin for the path "-" unless it is nil. It hands all that
-// is readable to decoder and returns all that is wrong: one bad definition spoils no
-// other.
+// Load passes the documents at the paths to decoder and returns all problems. For a
+// directory it reads the files *.toml, sorted by name. For "-" it reads stdin, unless
+// that is nil. An invalid definition affects no other.
 func Load(decoder document.Decoder, stdin io.Reader, paths ...string) []*document.Problem {
 	var problems []*document.Problem
-	l := loader{decoder: decoder, watchman: newWatchman(), told: make(map[*exposure]bool)}
+	l := loader{decoder: decoder, ownerChecker: newOwnerChecker(), warned: make(map[*insecurePath]bool)}
 	for _, path := range paths {
 		if path == "-" && stdin != nil {
 			text, err := ReadText(stdin)
@@ -38,7 +36,7 @@ func Load(decoder document.Decoder, stdin io.Reader, paths ...string) []*documen
 			problems = append(problems, document.Read(decoder, stdinName, text, nil)...)
 			continue
 		}
-		files, err := filesOf(path)
+		files, err := listFiles(path)
 		if err != nil {
 			problems = append(problems, &document.Problem{File: path, Err: err})
 		}
@@ -51,10 +49,10 @@ func Load(decoder document.Decoder, stdin io.Reader, paths ...string) []*documen
 	return problems
 }
 
-// stdinName is what standard input is called in problems.
+// stdinName is the File of problems of standard input.
 const stdinName = "standard input"
 
-func filesOf(path string) ([]string, error) {
+func listFiles(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	if err != nil || !info.IsDir() {
 		return []string{path}, nil // a missing file is reported when it is read
@@ -70,16 +68,16 @@ func filesOf(path string) ([]string, error) {
 		}
 	}
 	if len(files) > maxFiles {
-		return files[:maxFiles], fmt.Errorf("holds %d files: only the first %d are read", len(files), maxFiles)
+		return files[:maxFiles], fmt.Errorf("contains %d files: only the first %d are read", len(files), maxFiles)
 	}
 	return files, nil
 }
 
-// loader reads files.
+// loader reads files, and warns once of each insecure path.
 type loader struct {
 	decoder document.Decoder
-	*watchman
-	told map[*exposure]bool
+	*ownerChecker
+	warned map[*insecurePath]bool
 }
 
 func (l loader) load(file string) []*document.Problem {
@@ -87,34 +85,34 @@ func (l loader) load(file string) []*document.Problem {
 	if err != nil {
 		return []*document.Problem{{File: file, Err: err}}
 	}
-	exposed := l.directories(file)
-	if e := l.file(file, info); e != nil {
-		exposed = append([]*exposure{e}, exposed...)
+	insecure := l.checkDirectories(file)
+	if p := l.checkFile(file, info); p != nil {
+		insecure = append([]*insecurePath{p}, insecure...)
 	}
 	var problems []*document.Problem
-	for _, e := range exposed {
-		if !l.told[e] {
-			problems = append(problems, e.warning())
+	for _, p := range insecure {
+		if !l.warned[p] {
+			problems = append(problems, p.warning())
 		}
-		l.told[e] = true
+		l.warned[p] = true
 	}
 	var noCommands error
-	if len(exposed) > 0 {
-		noCommands = exposed[0].refusal()
+	if len(insecure) > 0 {
+		noCommands = insecure[0].refusal()
 	}
 	return append(problems, document.Read(l.decoder, file, text, noCommands)...)
 }
 
 func readDocument(file string) (string, fs.FileInfo, error) {
-	// Without O_NONBLOCK a pipe in the directory would be waited on.
+	// O_NONBLOCK: opening a named pipe must not block.
 	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return "", nil, cause(err)
+		return "", nil, withoutPath(err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return "", nil, cause(err)
+		return "", nil, withoutPath(err)
 	}
 	if !info.Mode().IsRegular() {
 		return "", nil, errors.New("not a regular file")
@@ -123,20 +121,20 @@ func readDocument(file string) (string, fs.FileInfo, error) {
 	return text, info, err
 }
 
-// ReadText reads as much as a document may hold.
+// ReadText reads a document of at most MaxDocument bytes.
 func ReadText(r io.Reader) (string, error) {
 	text, err := io.ReadAll(io.LimitReader(r, MaxDocument+1))
 	if err != nil {
-		return "", cause(err)
+		return "", withoutPath(err)
 	}
 	if len(text) > MaxDocument {
-		return "", fmt.Errorf("larger than %d MiB, the most that is read: split it", MaxDocument>>20)
+		return "", fmt.Errorf("larger than the limit of %d MiB: split it", MaxDocument>>20)
 	}
 	return string(text), nil
 }
 
-// cause drops the path that the place of the problem names already.
-func cause(err error) error {
+// withoutPath removes the path, which the File of the problem names.
+func withoutPath(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		return fmt.Errorf("cannot %s it: %w", p.Op, p.Err)

@@ -14,76 +14,74 @@ import (
 	"github.com/microhq/monitor-srv/document"
 )
 
-// Whoever may change a file of monitors, or put another in its place, could run
-// commands as this program. So a file, the directories through which it is found
-// from the directory that is read on, and its links must be root's or our own,
-// and nobody else may write them.
+// Whoever can change or replace a configuration file could run commands as the user
+// of this process. So a file, its links and the directories on the way to it, from
+// the configured directory on, must belong to root or that user, and nobody else may
+// write them.
 
-// maxLinks bounds the links that lead to one file, as the kernel does.
+// maxLinks bounds the symbolic links on the way to a file, as the kernel does.
 const maxLinks = 40
 
-// readOnlyMount is the flag of a mount that nobody can write through: ST_RDONLY,
-// elsewhere known as MNT_RDONLY.
+// readOnlyMount is the flag of a read-only mount: ST_RDONLY or MNT_RDONLY.
 const readOnlyMount = 1
 
-// exposure is a file or directory that others than root and our user may change.
-type exposure struct {
+// insecurePath is a file or directory that users other than root and ours can change.
+type insecurePath struct {
 	path string
 	// kind is "file", "directory" or "link".
 	kind string
-	// before and after the word for what it is say what is wrong with it; remedy
-	// is the command that heals it.
-	before, after, remedy string
+	// reason is the sentence about it, with %s for the subject. remedy is the command
+	// that fixes it.
+	reason, remedy string
 }
 
-// watchman looks for exposures. It remembers the directories that it judged.
-type watchman struct {
+// ownerChecker finds insecure paths. It caches the result for directories.
+type ownerChecker struct {
 	uid  uint32 // of this program
-	dirs map[string]*exposure
+	dirs map[string]*insecurePath
 }
 
-func newWatchman() *watchman {
-	return &watchman{uid: uint32(os.Geteuid()), dirs: make(map[string]*exposure)}
+func newOwnerChecker() *ownerChecker {
+	return &ownerChecker{uid: uint32(os.Geteuid()), dirs: make(map[string]*insecurePath)}
 }
 
-// directories returns the exposed ones of the directories through which a file
-// is found: its own, and where it is a link those that the link leads through. It
-// ends where there is nothing: reading the file tells of that.
-func (w *watchman) directories(file string) []*exposure {
+// checkDirectories returns the insecure directories and links on the way to a file.
+// It ignores paths that do not exist, which reading the file reports.
+func (c *ownerChecker) checkDirectories(file string) []*insecurePath {
 	given := filepath.Dir(file)
 	dir, err := filepath.Abs(given)
 	if err != nil {
 		return nil
 	}
-	// What is above the directory is not judged, but a link may lead there by "..".
+	// Directories above the given one are not checked unless a link leads there.
 	if above, err := filepath.EvalSymlinks(filepath.Dir(dir)); err == nil {
 		dir = filepath.Join(above, filepath.Base(dir))
 	}
-	walk := &walk{watchman: w, given: given, from: dir, dir: dir, todo: []string{filepath.Base(file)}}
+	walk := &pathWalk{ownerChecker: c, given: given, absolute: dir, dir: dir, remaining: []string{filepath.Base(file)}}
 	if info, err := os.Lstat(dir); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		walk.dir, walk.todo = filepath.Dir(dir), append([]string{filepath.Base(dir)}, walk.todo...)
+		walk.dir, walk.remaining = filepath.Dir(dir), append([]string{filepath.Base(dir)}, walk.remaining...)
 	} else {
 		walk.enter(dir)
 	}
 	walk.run()
-	return walk.found
+	return walk.insecure
 }
 
-// walk goes the way to one file.
-type walk struct {
-	*watchman
-	given string   // the directory of the file, as its author knows it
-	from  string   // the same as an absolute path
-	dir   string   // where it stands; no link leads there
-	todo  []string // the names to go on with
-	links int
-	found []*exposure
+// pathWalk resolves the path of one file and checks each step.
+type pathWalk struct {
+	*ownerChecker
+	given     string   // the directory of the file, as configured
+	absolute  string   // the same as an absolute path
+	dir       string   // the current directory, without links
+	remaining []string // the names that are not resolved yet
+	links     int
+	insecure  []*insecurePath
 }
 
-func (w *walk) run() {
-	for len(w.todo) > 0 {
-		name := w.todo[0]
-		w.todo = w.todo[1:]
+func (w *pathWalk) run() {
+	for len(w.remaining) > 0 {
+		name := w.remaining[0]
+		w.remaining = w.remaining[1:]
 		switch name {
 		case "", ".":
 			continue
@@ -106,80 +104,79 @@ func (w *walk) run() {
 	}
 }
 
-func (w *walk) follow(link string, info fs.FileInfo) bool {
+func (w *pathWalk) follow(link string, info fs.FileInfo) bool {
 	target, err := os.Readlink(link)
 	if w.links++; err != nil || w.links > maxLinks {
 		return false
 	}
-	w.add(w.owned(w.shown(link), info))
+	w.add(w.checkOwner(w.displayPath(link), info))
 	w.enter(w.dir)
 	if filepath.IsAbs(target) {
 		w.enter("/")
 	}
-	w.todo = append(strings.Split(target, "/"), w.todo...)
+	w.remaining = append(strings.Split(target, "/"), w.remaining...)
 	return true
 }
 
-// enter goes into a directory and judges it.
-func (w *walk) enter(dir string) {
+// enter changes to a directory and checks it.
+func (w *pathWalk) enter(dir string) {
 	w.dir = dir
-	e, known := w.dirs[dir]
+	p, known := w.dirs[dir]
 	if !known {
 		if info, err := os.Lstat(dir); err == nil {
-			e = w.directory(dir, w.shown(dir), info)
+			p = w.checkDirectory(dir, w.displayPath(dir), info)
 		}
-		w.dirs[dir] = e
+		w.dirs[dir] = p
 	}
-	w.add(e)
+	w.add(p)
 }
 
-// shown returns a path as the author of the file knows it.
-func (w *walk) shown(path string) string {
-	if rest, ok := strings.CutPrefix(path, w.from); ok && (rest == "" || rest[0] == '/') {
+// displayPath returns a path relative to the directory as configured.
+func (w *pathWalk) displayPath(path string) string {
+	if rest, ok := strings.CutPrefix(path, w.absolute); ok && (rest == "" || rest[0] == '/') {
 		return filepath.Join(w.given, rest)
 	}
 	return path
 }
 
-func (w *walk) add(e *exposure) {
-	if e != nil && !slices.Contains(w.found, e) {
-		w.found = append(w.found, e)
+func (w *pathWalk) add(p *insecurePath) {
+	if p != nil && !slices.Contains(w.insecure, p) {
+		w.insecure = append(w.insecure, p)
 	}
 }
 
-// directory judges a directory. In one with the sticky bit, such as /tmp, nobody
-// can replace the files of others; what they add belongs to them. Kubernetes
-// mounts its directories with mode 0777, and files of any mode, read-only.
-func (w *watchman) directory(dir, shown string, info fs.FileInfo) *exposure {
-	e := w.owned(shown, info)
-	if e != nil || info.Mode()&fs.ModeSticky != 0 || info.Mode().Perm()&0o022 == 0 || onReadOnlyMount(dir) {
-		return e
+// checkDirectory checks a directory. In a directory with the sticky bit, such as
+// /tmp, users cannot replace the files of others, and own what they add. Kubernetes
+// mounts directories with mode 0777 read-only.
+func (c *ownerChecker) checkDirectory(dir, shown string, info fs.FileInfo) *insecurePath {
+	p := c.checkOwner(shown, info)
+	if p != nil || info.Mode()&fs.ModeSticky != 0 || info.Mode().Perm()&0o022 == 0 || onReadOnlyMount(dir) {
+		return p
 	}
-	return writable(shown, "directory", info)
+	return writablePath(shown, "directory", info)
 }
 
-// file judges a file that was read.
-func (w *watchman) file(path string, info fs.FileInfo) *exposure {
-	e := w.owned(path, info)
-	if e == nil && info.Mode().Perm()&0o022 != 0 && !onReadOnlyMount(path) {
-		e = writable(path, "file", info)
+// checkFile checks an open file.
+func (c *ownerChecker) checkFile(path string, info fs.FileInfo) *insecurePath {
+	p := c.checkOwner(path, info)
+	if p == nil && info.Mode().Perm()&0o022 != 0 && !onReadOnlyMount(path) {
+		p = writablePath(path, "file", info)
 	}
-	return e
+	return p
 }
 
-func writable(path, kind string, info fs.FileInfo) *exposure {
-	return &exposure{
+func writablePath(path, kind string, info fs.FileInfo) *insecurePath {
+	return &insecurePath{
 		path: path, kind: kind,
-		before: "group or others may write ",
-		after:  fmt.Sprintf(" (mode %04o, owner %s)", info.Mode().Perm(), userName(ownerOf(info))),
+		reason: fmt.Sprintf("group or others may write %%s (mode %04o, owner %s)", info.Mode().Perm(), userName(ownerOf(info))),
 		remedy: "chmod go-w " + path,
 	}
 }
 
-// owned judges the owner.
-func (w *watchman) owned(path string, info fs.FileInfo) *exposure {
+// checkOwner checks the owner only.
+func (c *ownerChecker) checkOwner(path string, info fs.FileInfo) *insecurePath {
 	uid := ownerOf(info)
-	if uid == 0 || uid == w.uid {
+	if uid == 0 || uid == c.uid {
 		return nil
 	}
 	kind, chown := "file", "chown"
@@ -189,14 +186,13 @@ func (w *watchman) owned(path string, info fs.FileInfo) *exposure {
 	case info.Mode()&fs.ModeSymlink != 0:
 		kind, chown = "link", "chown -h"
 	}
-	whoMay := "not root"
-	if w.uid != 0 {
-		whoMay = "neither root nor " + userName(w.uid) + ", who runs this"
+	want := "not root"
+	if c.uid != 0 {
+		want = "neither root nor " + userName(c.uid) + ", the user of this process"
 	}
-	return &exposure{
+	return &insecurePath{
 		path: path, kind: kind,
-		before: "the owner of ",
-		after:  fmt.Sprintf(" is %s, %s", userName(uid), whoMay),
+		reason: fmt.Sprintf("the owner of %%s is %s, %s", userName(uid), want),
 		remedy: fmt.Sprintf("%s root %s", chown, path),
 	}
 }
@@ -208,7 +204,7 @@ func ownerOf(info fs.FileInfo) uint32 {
 	return 0
 }
 
-// userName returns the name of a user, or the number of one without a name.
+// userName returns the name of a user, or the id of one without a name.
 func userName(uid uint32) string {
 	id := strconv.FormatUint(uint64(uid), 10)
 	if u, err := user.LookupId(id); err == nil {
@@ -222,23 +218,27 @@ func onReadOnlyMount(path string) bool {
 	return syscall.Statfs(path, &st) == nil && st.Flags&readOnlyMount != 0
 }
 
-// warning tells of it where it is, once.
-func (e *exposure) warning() *document.Problem {
-	whose := "its exec probes and actions"
-	if e.kind != "file" {
-		whose = "exec probes and actions of files that are found through it"
+// warning returns the problem of the path itself, with the remedy.
+func (p *insecurePath) warning() *document.Problem {
+	refused := "its exec probes and actions"
+	if p.kind != "file" {
+		refused = "exec probes and actions of files found through it"
 	}
 	return &document.Problem{
-		File: e.path, Warning: true,
-		Err: fmt.Errorf("%sthe %s%s: %s are refused; %q heals it", e.before, e.kind, e.after, whose, e.remedy),
+		File: p.path, Warning: true,
+		Err: fmt.Errorf("%s: %s are refused; to fix it, run %q", p.describe("the "+p.kind), refused, p.remedy),
 	}
 }
 
-// refusal says why a command is refused.
-func (e *exposure) refusal() error {
-	what := "the " + e.kind
-	if e.kind != "file" {
-		what += " " + e.path
+// refusal returns the error for each command of the files behind the path.
+func (p *insecurePath) refusal() error {
+	subject := "the " + p.kind
+	if p.kind != "file" {
+		subject += " " + p.path
 	}
-	return fmt.Errorf("exec is refused: %s%s%s", e.before, what, e.after)
+	return fmt.Errorf("exec is refused: %s", p.describe(subject))
+}
+
+func (p *insecurePath) describe(subject string) string {
+	return strings.Replace(p.reason, "%s", subject, 1)
 }

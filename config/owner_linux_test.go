@@ -14,10 +14,10 @@ func TestFilesOfReadOnlyMountsRunCommands(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED, NOT PROVEN: only root may mount")
 	}
-	g := newGuarded(t)
+	g := newConfigDir(t)
 	g.file("a.toml", 0o666)
 	g.chmod("", 0o777)
-	if n, said := g.loads(); n != 0 || said == "" {
+	if n, said := g.load(); n != 0 || said == "" {
 		t.Errorf("before it is mounted: %d monitors, %s", n, said)
 	}
 	// The mount is seen by this thread only, which ends with the test.
@@ -25,11 +25,11 @@ func TestFilesOfReadOnlyMountsRunCommands(t *testing.T) {
 	if err := syscall.Unshare(syscall.CLONE_NEWNS); err != nil {
 		t.Skipf("SKIPPED, NOT PROVEN: this root may not mount: %v", err)
 	}
-	g.fine(syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""))
-	g.fine(syscall.Mount(g.dir, g.dir, "", syscall.MS_BIND, ""))
-	g.fine(syscall.Mount("", g.dir, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
-	n, said := g.loads()
-	g.fine(syscall.Unmount(g.dir, 0))
+	g.must(syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""))
+	g.must(syscall.Mount(g.dir, g.dir, "", syscall.MS_BIND, ""))
+	g.must(syscall.Mount("", g.dir, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	n, said := g.load()
+	g.must(syscall.Unmount(g.dir, 0))
 	if n != 1 || said != "" {
 		t.Errorf("%d monitors: %s", n, said)
 	}

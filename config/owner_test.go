@@ -11,7 +11,7 @@ import (
 )
 
 // guarded is a directory with one file that runs a command.
-type guarded struct {
+type configDir struct {
 	t   *testing.T
 	dir string
 }
@@ -20,52 +20,52 @@ const commandFile = "[[monitor]]\nname = \"m\"\n[monitor.probe]\ntype = \"exec\"
 
 // newGuarded returns a directory of which nothing is wrong, but the file of
 // which is only made by file or link.
-func newGuarded(t *testing.T) *guarded {
+func newConfigDir(t *testing.T) *configDir {
 	t.Helper()
-	g := &guarded{t, filepath.Join(t.TempDir(), "conf")}
+	g := &configDir{t, filepath.Join(t.TempDir(), "conf")}
 	g.mkdir("", 0o755)
 	return g
 }
 
-func (g *guarded) fine(err error) {
+func (g *configDir) must(err error) {
 	g.t.Helper()
 	if err != nil {
 		g.t.Fatal(err)
 	}
 }
 
-func (g *guarded) path(name string) string { return filepath.Join(g.dir, name) }
+func (g *configDir) path(name string) string { return filepath.Join(g.dir, name) }
 
-func (g *guarded) chmod(name string, mode os.FileMode) {
+func (g *configDir) chmod(name string, mode os.FileMode) {
 	g.t.Helper()
-	g.fine(os.Chmod(g.path(name), mode))
+	g.must(os.Chmod(g.path(name), mode))
 }
 
-func (g *guarded) mkdir(name string, mode os.FileMode) {
+func (g *configDir) mkdir(name string, mode os.FileMode) {
 	g.t.Helper()
-	g.fine(os.Mkdir(g.path(name), 0o700))
+	g.must(os.Mkdir(g.path(name), 0o700))
 	g.chmod(name, mode)
 }
 
-func (g *guarded) file(name string, mode os.FileMode) {
+func (g *configDir) file(name string, mode os.FileMode) {
 	g.t.Helper()
-	g.fine(os.WriteFile(g.path(name), []byte(commandFile), 0o600))
+	g.must(os.WriteFile(g.path(name), []byte(commandFile), 0o600))
 	g.chmod(name, mode)
 }
 
-func (g *guarded) link(target, name string) { g.t.Helper(); g.fine(os.Symlink(target, g.path(name))) }
+func (g *configDir) link(target, name string) { g.t.Helper(); g.must(os.Symlink(target, g.path(name))) }
 
 // chown gives a file or link away, if the test may do that.
-func (g *guarded) chown(name string) {
+func (g *configDir) chown(name string) {
 	g.t.Helper()
-	g.fine(os.Lchown(g.path(name), stranger, -1))
+	g.must(os.Lchown(g.path(name), otherUser, -1))
 }
 
 // stranger is the id of a user who is neither root nor runs the test.
-const stranger = 54321
+const otherUser = 54321
 
 // loads reads the directory and returns all that is wrong, "DIR" for its path.
-func (g *guarded) loads() (monitors int, said string) {
+func (g *configDir) load() (monitors int, said string) {
 	g.t.Helper()
 	var set monitor.Set
 	problems := Load(&set, nil, g.dir)
@@ -80,28 +80,28 @@ func (g *guarded) loads() (monitors int, said string) {
 // What only root and our user may change runs commands, links included.
 // Faults: T74.
 func TestGuardedFilesRunCommands(t *testing.T) {
-	for name, make := range map[string]func(*guarded){
-		"a file":           func(g *guarded) { g.file("a.toml", 0o644) },
-		"a private one":    func(g *guarded) { g.file("a.toml", 0o400); g.chmod("", 0o700) },
-		"a shared sticky":  func(g *guarded) { g.file("a.toml", 0o644); g.chmod("", 0o777|os.ModeSticky) },
-		"a relative link":  func(g *guarded) { g.mkdir("sub", 0o755); g.file("sub/a", 0o644); g.link("./sub/../sub/a", "a.toml") },
-		"an absolute link": func(g *guarded) { g.file("a", 0o644); g.link(g.path("a"), "a.toml") },
-		"Kubernetes": func(g *guarded) {
+	for name, make := range map[string]func(*configDir){
+		"a file":           func(g *configDir) { g.file("a.toml", 0o644) },
+		"a private one":    func(g *configDir) { g.file("a.toml", 0o400); g.chmod("", 0o700) },
+		"a shared sticky":  func(g *configDir) { g.file("a.toml", 0o644); g.chmod("", 0o777|os.ModeSticky) },
+		"a relative link":  func(g *configDir) { g.mkdir("sub", 0o755); g.file("sub/a", 0o644); g.link("./sub/../sub/a", "a.toml") },
+		"an absolute link": func(g *configDir) { g.file("a", 0o644); g.link(g.path("a"), "a.toml") },
+		"Kubernetes": func(g *configDir) {
 			g.mkdir("..2026_01_01", 0o755)
 			g.file("..2026_01_01/a.toml", 0o644)
 			g.link("..2026_01_01", "..data")
 			g.link("..data/a.toml", "a.toml")
 		},
-		"a linked directory": func(g *guarded) {
-			g.fine(os.Rename(g.dir, g.dir+"-1"))
-			g.fine(os.Symlink("conf-1", g.dir))
+		"a linked directory": func(g *configDir) {
+			g.must(os.Rename(g.dir, g.dir+"-1"))
+			g.must(os.Symlink("conf-1", g.dir))
 			g.file("a.toml", 0o644)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newGuarded(t)
+			g := newConfigDir(t)
 			make(g)
-			if n, said := g.loads(); n != 1 || said != "" {
+			if n, said := g.load(); n != 1 || said != "" {
 				t.Errorf("%d monitors: %s", n, said)
 			}
 		})
@@ -111,55 +111,55 @@ func TestGuardedFilesRunCommands(t *testing.T) {
 // What others may write is read, but runs no command.
 // Faults: T74.
 func TestFilesThatOthersMayWriteRunNoCommand(t *testing.T) {
-	const through = "exec probes and actions of files that are found through it are refused"
+	const through = "exec probes and actions of files found through it are refused"
 	for name, c := range map[string]struct {
-		make func(*guarded)
+		make func(*configDir)
 		want string
 	}{
 		"the file": {
-			func(g *guarded) { g.chmod("a.toml", 0o664) },
-			`DIR/a.toml: warning: group or others may write the file (mode 0664, owner US): its exec probes and actions are refused; "chmod go-w DIR/a.toml" heals it
+			func(g *configDir) { g.chmod("a.toml", 0o664) },
+			`DIR/a.toml: warning: group or others may write the file (mode 0664, owner US): its exec probes and actions are refused; to fix it, run "chmod go-w DIR/a.toml"
 DIR/a.toml:1: monitor "m": exec is refused: group or others may write the file (mode 0664, owner US)`,
 		},
 		"the directory": {
-			func(g *guarded) { g.chmod("", 0o777) },
-			`DIR: warning: group or others may write the directory (mode 0777, owner US): ` + through + `; "chmod go-w DIR" heals it
+			func(g *configDir) { g.chmod("", 0o777) },
+			`DIR: warning: group or others may write the directory (mode 0777, owner US): ` + through + `; to fix it, run "chmod go-w DIR"
 DIR/a.toml:1: monitor "m": exec is refused: group or others may write the directory DIR (mode 0777, owner US)`,
 		},
 		"the target of a link": {
-			func(g *guarded) {
-				g.fine(os.Rename(g.path("a.toml"), g.path("target")))
+			func(g *configDir) {
+				g.must(os.Rename(g.path("a.toml"), g.path("target")))
 				g.chmod("target", 0o666)
 				g.link("target", "a.toml")
 			},
-			`DIR/a.toml: warning: group or others may write the file (mode 0666, owner US): its exec probes and actions are refused; "chmod go-w DIR/a.toml" heals it
+			`DIR/a.toml: warning: group or others may write the file (mode 0666, owner US): its exec probes and actions are refused; to fix it, run "chmod go-w DIR/a.toml"
 DIR/a.toml:1: monitor "m": exec is refused: group or others may write the file (mode 0666, owner US)`,
 		},
 		"the directory that a link leads through": {
-			func(g *guarded) {
+			func(g *configDir) {
 				g.mkdir("sub", 0o775)
 				g.mkdir("sub/inner", 0o755)
-				g.fine(os.Rename(g.path("a.toml"), g.path("sub/inner/a")))
+				g.must(os.Rename(g.path("a.toml"), g.path("sub/inner/a")))
 				g.link("sub/inner/a", "a.toml")
 			},
 			`DIR/a.toml:1: monitor "m": exec is refused: group or others may write the directory DIR/sub (mode 0775, owner US)
-DIR/sub: warning: group or others may write the directory (mode 0775, owner US): ` + through + `; "chmod go-w DIR/sub" heals it`,
+DIR/sub: warning: group or others may write the directory (mode 0775, owner US): ` + through + `; to fix it, run "chmod go-w DIR/sub"`,
 		},
 		"the directory in which the directory is a link": {
-			func(g *guarded) {
-				g.fine(os.Rename(g.dir, g.dir+"-1"))
-				g.fine(os.Symlink("conf-1", g.dir))
+			func(g *configDir) {
+				g.must(os.Rename(g.dir, g.dir+"-1"))
+				g.must(os.Symlink("conf-1", g.dir))
 				g.chmod("..", 0o777)
 			},
-			fmt.Sprintf(`DIR-PARENT: warning: group or others may write the directory (mode 0777, owner US): %s; "chmod go-w DIR-PARENT" heals it
+			fmt.Sprintf(`DIR-PARENT: warning: group or others may write the directory (mode 0777, owner US): %s; to fix it, run "chmod go-w DIR-PARENT"
 DIR/a.toml:1: monitor "m": exec is refused: group or others may write the directory DIR-PARENT (mode 0777, owner US)`, through),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newGuarded(t)
+			g := newConfigDir(t)
 			g.file("a.toml", 0o644)
 			c.make(g)
-			n, said := g.loads()
+			n, said := g.load()
 			if said = strings.ReplaceAll(said, filepath.Dir(g.dir), "DIR-PARENT"); n != 0 || said != c.want {
 				t.Errorf("%d monitors, said\n%s\nwant\n%s", n, said, c.want)
 			}
@@ -170,13 +170,13 @@ DIR/a.toml:1: monitor "m": exec is refused: group or others may write the direct
 // What is told of a directory is told once, and what runs no command runs.
 // Faults: T74.
 func TestExposedDirectoryIsReportedOnce(t *testing.T) {
-	g := newGuarded(t)
+	g := newConfigDir(t)
 	for i := range 3 {
 		text := strings.NewReplacer(`"m"`, fmt.Sprintf(`"m%d"`, i), `"exec"`, `"tcp"`, "command", "address").Replace(commandFile)
-		g.fine(os.WriteFile(g.path(fmt.Sprintf("%d.toml", i)), []byte(text), 0o600))
+		g.must(os.WriteFile(g.path(fmt.Sprintf("%d.toml", i)), []byte(text), 0o600))
 	}
 	g.chmod("", 0o777)
-	if n, said := g.loads(); n != 3 || strings.Count(said, "warning") != 1 || strings.Count(said, "\n") != 0 {
+	if n, said := g.load(); n != 3 || strings.Count(said, "warning") != 1 || strings.Count(said, "\n") != 0 {
 		t.Errorf("%d monitors: %s", n, said)
 	}
 }
@@ -188,43 +188,43 @@ func TestFilesOfOtherUsersRunNoCommand(t *testing.T) {
 		t.Skip("SKIPPED, NOT PROVEN: only root may give files to another user")
 	}
 	for name, c := range map[string]struct {
-		make func(*guarded)
+		make func(*configDir)
 		want string
 	}{
 		"the file": {
-			func(g *guarded) { g.chown("a.toml") },
-			`DIR/a.toml: warning: the owner of the file is user 54321, not root: its exec probes and actions are refused; "chown root DIR/a.toml" heals it
+			func(g *configDir) { g.chown("a.toml") },
+			`DIR/a.toml: warning: the owner of the file is user 54321, not root: its exec probes and actions are refused; to fix it, run "chown root DIR/a.toml"
 DIR/a.toml:1: monitor "m": exec is refused: the owner of the file is user 54321, not root`,
 		},
 		"the directory": {
-			func(g *guarded) { g.chown("") },
-			`DIR: warning: the owner of the directory is user 54321, not root: exec probes and actions of files that are found through it are refused; "chown root DIR" heals it
+			func(g *configDir) { g.chown("") },
+			`DIR: warning: the owner of the directory is user 54321, not root: exec probes and actions of files found through it are refused; to fix it, run "chown root DIR"
 DIR/a.toml:1: monitor "m": exec is refused: the owner of the directory DIR is user 54321, not root`,
 		},
 		"the link": {
-			func(g *guarded) {
-				g.fine(os.Rename(g.path("a.toml"), g.path("target")))
+			func(g *configDir) {
+				g.must(os.Rename(g.path("a.toml"), g.path("target")))
 				g.link("target", "a.toml")
 				g.chown("a.toml")
 			},
-			`DIR/a.toml: warning: the owner of the link is user 54321, not root: exec probes and actions of files that are found through it are refused; "chown -h root DIR/a.toml" heals it
+			`DIR/a.toml: warning: the owner of the link is user 54321, not root: exec probes and actions of files found through it are refused; to fix it, run "chown -h root DIR/a.toml"
 DIR/a.toml:1: monitor "m": exec is refused: the owner of the link DIR/a.toml is user 54321, not root`,
 		},
 		"the target": {
-			func(g *guarded) {
-				g.fine(os.Rename(g.path("a.toml"), g.path("target")))
+			func(g *configDir) {
+				g.must(os.Rename(g.path("a.toml"), g.path("target")))
 				g.link("target", "a.toml")
 				g.chown("target")
 			},
-			`DIR/a.toml: warning: the owner of the file is user 54321, not root: its exec probes and actions are refused; "chown root DIR/a.toml" heals it
+			`DIR/a.toml: warning: the owner of the file is user 54321, not root: its exec probes and actions are refused; to fix it, run "chown root DIR/a.toml"
 DIR/a.toml:1: monitor "m": exec is refused: the owner of the file is user 54321, not root`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newGuarded(t)
+			g := newConfigDir(t)
 			g.file("a.toml", 0o644)
 			c.make(g)
-			if n, said := g.loads(); n != 0 || said != c.want {
+			if n, said := g.load(); n != 0 || said != c.want {
 				t.Errorf("%d monitors, said\n%s\nwant\n%s", n, said, c.want)
 			}
 		})
@@ -234,15 +234,15 @@ DIR/a.toml:1: monitor "m": exec is refused: the owner of the file is user 54321,
 // Who is trusted besides root, as a user who is not root sees it.
 // Faults: T74.
 func TestTrustedOwners(t *testing.T) {
-	g := newGuarded(t)
+	g := newConfigDir(t)
 	g.file("a.toml", 0o644)
 	info, err := os.Lstat(g.path("a.toml"))
-	g.fine(err)
+	g.must(err)
 	owner := ownerOf(info)
 	for uid, trusted := range map[uint32]bool{owner: true, owner + 54321: owner == 0} {
-		w := newWatchman()
+		w := newOwnerChecker()
 		w.uid = uid
-		if e := w.file("a.toml", info); (e == nil) != trusted {
+		if e := w.checkFile("a.toml", info); (e == nil) != trusted {
 			t.Errorf("for user %d the owner %d is trusted: %v", uid, owner, e)
 		} else if e != nil && !strings.Contains(e.refusal().Error(), "neither root nor user") {
 			t.Error(e.refusal())
@@ -262,20 +262,20 @@ func TestLinksUpwardsAreFollowedAsTheKernelDoes(t *testing.T) {
 		{"../fine/a", 1, ""},
 		{"../../open/a", 0, "warning: group or others may write the directory (mode 0777"},
 	} {
-		g := newGuarded(t)
+		g := newConfigDir(t)
 		under := filepath.Join(filepath.Dir(g.dir), "real")
 		for _, dir := range []string{"", "inner", "inner/conf", "inner/fine", "open"} {
-			g.fine(os.Mkdir(filepath.Join(under, dir), 0o755))
+			g.must(os.Mkdir(filepath.Join(under, dir), 0o755))
 		}
 		for _, file := range []string{"inner/fine/a", "open/a"} {
-			g.fine(os.WriteFile(filepath.Join(under, file), []byte(commandFile), 0o600))
+			g.must(os.WriteFile(filepath.Join(under, file), []byte(commandFile), 0o600))
 		}
-		g.fine(os.Chmod(filepath.Join(under, "open"), 0o777))
+		g.must(os.Chmod(filepath.Join(under, "open"), 0o777))
 		alias := filepath.Join(filepath.Dir(g.dir), "alias")
-		g.fine(os.Symlink("real/inner", alias))
+		g.must(os.Symlink("real/inner", alias))
 		g.dir = filepath.Join(alias, "conf")
 		g.link(c.target, "a.toml")
-		if n, said := g.loads(); n != c.monitors || (said == "") != (c.want == "") || !strings.Contains(said, c.want) {
+		if n, said := g.load(); n != c.monitors || (said == "") != (c.want == "") || !strings.Contains(said, c.want) {
 			t.Errorf("%s: %d monitors, said %s", c.target, n, said)
 		}
 	}

@@ -16,45 +16,45 @@ import (
 func TestOtherReceiversAreNotifiedWhileAProgramHangsOrCrashes(t *testing.T) {
 	file, mark := filepath.Join(t.TempDir(), "runs"), fmt.Sprint("TEST_MARK=hangs-", os.Getpid())
 	d, stop := deliver(t, Options{Stop: 100 * time.Millisecond})
-	hangs := d.Add("hangs", makeAction(t, "exec", testkit.ShellKeys(testkit.ClingingScript(file))+"env = [\""+mark+"\"]"))
+	hangs := d.Add("hangs", makeAction(t, "exec", testkit.ShellKeys(testkit.UnstoppableScript(file))+"env = [\""+mark+"\"]"))
 	crashes := d.Add("crashes", makeAction(t, "exec", testkit.ShellKeys("kill -SEGV $$")))
 	well := d.Add("well", makeAction(t, "exec", "command = \"true\""))
 	hangs.Enqueue(sampleFail)
 	crashes.Enqueue(sampleFail)
-	testkit.Until(t, func() bool { _, err := os.Stat(file); return err == nil && crashes.State().Failures > 0 })
+	testkit.Until(t, func() bool { _, err := os.Stat(file); return err == nil && crashes.Status().Failures > 0 })
 	for i := range 5 {
 		n := sampleFail
 		n.Monitor = fmt.Sprint("db", i)
 		well.Enqueue(n)
-		testkit.Until(t, func() bool { return well.State().Delivered == uint64(i+1) })
+		testkit.Until(t, func() bool { return well.Status().Delivered == uint64(i+1) })
 	}
-	if s := crashes.State(); !strings.Contains(s.LastError, "signal 11") {
+	if s := crashes.Status(); !strings.Contains(s.LastError, "signal 11") {
 		t.Errorf("got %+v, want the signal that ended the program", s)
 	}
-	if n := len(testkit.ProcessesCarrying(t, mark)); n < 4 || hangs.State().Delivered != 0 {
-		t.Errorf("%d processes hang, want 4 at least; %+v", n, hangs.State())
+	if n := len(testkit.ProcessesWithEnv(t, mark)); n < 4 || hangs.Status().Delivered != 0 {
+		t.Errorf("%d processes hang, want 4 at least; %+v", n, hangs.Status())
 	}
 	if _, err := stop(); err != nil {
-		t.Log(err) // what was cut off
+		t.Log(err) // the killed program
 	}
-	testkit.Until(t, func() bool { return len(testkit.ProcessesCarrying(t, mark)) == 0 })
+	testkit.Until(t, func() bool { return len(testkit.ProcessesWithEnv(t, mark)) == 0 })
 }
 
 // Faults: T43.
 func TestOneMailPerIncidentAfterTheServerReturns(t *testing.T) {
-	for _, stage := range testkit.Stages {
+	for _, stage := range testkit.SMTPStages {
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
 			s := testkit.NewBadSMTPServer(t, stage, "hang", "AUTH PLAIN")
-			a := hurried{makeAction(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"p\"")), 100 * time.Millisecond}
+			a := actionWithDeadline{makeAction(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"p\"")), 100 * time.Millisecond}
 			d, _ := deliver(t, Options{MinBackoff: 20 * time.Millisecond, MaxBackoff: 50 * time.Millisecond, Window: 50 * time.Millisecond})
 			r := d.Add("mail", a)
 			r.Enqueue(sampleFail)
-			testkit.Until(t, func() bool { return r.State().Failures >= 2 })
-			early := s.Taken()
+			testkit.Until(t, func() bool { return r.Status().Failures >= 2 })
+			early := s.Received()
 			s.Heal()
-			testkit.Until(t, func() bool { return r.State().Delivered == 1 })
-			mails := s.Taken()
+			testkit.Until(t, func() bool { return r.Status().Delivered == 1 })
+			mails := s.Received()
 			if want := len(early) + 1; len(mails) > want || (stage != "." && len(mails) != 1) {
 				t.Errorf("%d mails, of which %d before the server healed", len(mails), len(early))
 			}
@@ -73,10 +73,10 @@ func TestMailQueueOfTwoThousandIsDelivered(t *testing.T) {
 	d, _ := deliver(t, Options{Window: 300 * time.Millisecond})
 	r := d.Add("ops", makeAction(t, "mail", testkit.MailKeys(box.Addr, `to = ["a@example.org"]`)))
 	for i := range 2000 {
-		r.Enqueue(action.Notice{Monitor: fmt.Sprint("m", i), Host: "host1", Event: action.Fail, Incident: fmt.Sprint("INC", i), Time: time.Now()})
+		r.Enqueue(action.Notification{Monitor: fmt.Sprint("m", i), Host: "host1", Event: action.Fail, Incident: fmt.Sprint("INC", i), Time: time.Now()})
 	}
-	testkit.Until(t, func() bool { return r.State().Delivered == 2000 })
-	mails := box.Taken()
+	testkit.Until(t, func() bool { return r.Status().Delivered == 2000 })
+	mails := box.Received()
 	if len(mails) > 2 {
 		t.Errorf("%d mails, want at most 2", len(mails))
 	}
@@ -90,7 +90,7 @@ func TestMailQueueOfTwoThousandIsDelivered(t *testing.T) {
 	}
 }
 
-// Secrets of every key appear in nothing that an action or the queue says.
+// No secret of any key appears in errors, logs or the status.
 // Faults: G28, T44, I10.
 func TestSecretsOfActionsAppearNowhere(t *testing.T) {
 	const canary = "canary-5ecret"
@@ -128,14 +128,14 @@ func TestSecretsOfActionsAppearNowhere(t *testing.T) {
 				d, stop := deliver(t, Options{Log: log, MinBackoff: time.Hour, MaxBackoff: time.Hour})
 				r := d.Add("r", a)
 				r.Enqueue(sampleFail)
-				testkit.Until(t, func() bool { return !r.State().LastFailure.IsZero() })
+				testkit.Until(t, func() bool { return !r.Status().LastFailure.IsZero() })
 				if _, err := stop(); err != nil {
 					t.Error(err)
 				}
-				fmt.Fprintf(&said, "%+v %+v\n", d.State(), d.Pending())
+				fmt.Fprintf(&said, "%+v %+v\n", d.Status(), d.Pending())
 			}
 			if said.Len() == 0 || strings.Contains(said.String(), canary) {
-				t.Errorf("a secret is told, or nothing at all:\n%s", &said)
+				t.Errorf("a secret is delivered, or nothing at all:\n%s", &said)
 			}
 		})
 	}

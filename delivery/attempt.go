@@ -15,151 +15,154 @@ import (
 	"github.com/microhq/monitor-srv/text"
 )
 
-// job is one attempt: the action and the threads it tells of.
-type job struct {
-	action   action.Action
-	threads  []*thread
-	notices  []action.Notice
-	from     *backlog
-	timeout  time.Duration
-	change   uint64 // of the Keeper, to be written down first
-	began    time.Time
-	failures int // of the receiver when the attempt began
+// attempt is one call of an action with notifications of some monitors.
+type attempt struct {
+	action        action.Action
+	queues        []*monitorQueue
+	notifications []action.Notification
+	queue         *queue
+	timeout       time.Duration
+	change        uint64 // the change that must be persisted before the call; 0 for none
+	began         time.Time
+	failures      int // consecutive failures of the receiver when the attempt was made
 }
 
-func (r *Receiver) job(ts []*thread) job {
-	j := job{action: r.action, threads: ts, from: r.backlog, timeout: r.d.opt.Timeout, failures: r.failures}
+func (r *Receiver) newAttempt(queues []*monitorQueue) attempt {
+	a := attempt{action: r.action, queues: queues, queue: r.queue, timeout: r.d.opt.Timeout, failures: r.failures}
 	if d, ok := r.action.(action.Deadliner); ok {
-		j.timeout = min(cmp.Or(d.Deadline(), j.timeout), action.MaxTimeout)
+		a.timeout = min(cmp.Or(d.Deadline(), a.timeout), action.MaxTimeout)
 	}
-	fresh := false
-	for _, t := range ts {
-		for _, e := range t.entries[:t.inFlight] {
-			j.notices = append(j.notices, e.Notice)
-			j.change = max(j.change, e.change)
-			fresh = fresh || t.frozen > 0 && t.fresh && e.Event != action.Init
+	newGroup := false
+	for _, q := range queues {
+		for _, e := range q.entries[:q.inFlight] {
+			a.notifications = append(a.notifications, e.Notification)
+			a.change = max(a.change, e.change)
+			newGroup = newGroup || q.frozen > 0 && q.newlyFrozen && e.Event != action.Init
 		}
 	}
-	if fresh {
-		j.change = r.d.Changed() // what belongs together is written down too
+	if newGroup {
+		a.change = r.d.Changed() // which notifications form the message is persisted too
 	}
-	return j
+	return a
 }
 
-// attempt makes one attempt, once what it tells is written down, and settles it.
-func (r *Receiver) attempt(ctx context.Context, j job) {
-	if j.change > 0 {
-		r.d.opt.Keeper.Await(ctx, j.change)
+// run waits until the notifications of an attempt are persisted, calls the action
+// and records the result.
+func (r *Receiver) run(ctx context.Context, a attempt) {
+	if a.change > 0 {
+		r.d.opt.Persister.Await(ctx, a.change)
 	}
-	j.began = time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, j.timeout, fmt.Errorf("no answer within %v", j.timeout))
+	a.began = time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, a.timeout, fmt.Errorf("no answer within %v", a.timeout))
 	defer cancel()
-	err := r.notify(ctx, j)
-	r.settle(j, err)
-	r.kick()
+	err := r.notify(ctx, a)
+	r.settle(a, err)
+	r.ensureLoop()
 }
 
-// notify calls the action; its panic is a failure.
-func (r *Receiver) notify(ctx context.Context, j job) (err error) {
+// notify calls the action. It turns a panic into an error.
+func (r *Receiver) notify(ctx context.Context, a attempt) (err error) {
 	defer func() {
 		p := recover()
 		if p == nil {
 			return
 		}
-		err = fmt.Errorf("panic: %T", p) // what else it says may hold a secret
+		err = fmt.Errorf("panic: %T", p) // its text may hold a secret
 		if fault, ok := p.(runtime.Error); ok {
 			err = fmt.Errorf("panic: %w", fault)
 		}
-		r.d.opt.Log.Error("an action panics", "receiver", r.name, "error", err, "stack", string(debug.Stack()))
+		r.d.opt.Log.Error("action panicked", "receiver", r.name, "error", err, "stack", string(debug.Stack()))
 	}()
-	return j.action.Notify(ctx, j.notices)
+	return a.action.Notify(ctx, a.notifications)
 }
 
-// settle takes in how an attempt went, and logs the first failure of a series
-// and its end, and refusals now and then.
-func (r *Receiver) settle(j job, err error) {
-	log := r.d.opt.Log.With("receiver", r.name, "notices", len(j.notices))
+// settle records the result of an attempt. Of a series of failures it logs the
+// first one and the end; it logs refusals once in Options.Window.
+func (r *Receiver) settle(a attempt, err error) {
+	log := r.d.opt.Log.With("receiver", r.name, "notices", len(a.notifications))
 	var permanent *action.Permanent
 	switch {
 	case err == nil:
-		if failures := r.record(j, delivered, nil); failures > 0 {
-			log.Info("a receiver takes notices again", "failures", failures)
+		if failures, _ := r.record(a, outcomeDelivered, nil); failures > 0 {
+			log.Info("notifications are delivered again", "failures", failures)
 		}
 	case errors.As(err, &permanent):
-		r.record(j, refused, err)
-		if r.mayLog(time.Now()) {
-			log.Error("a receiver refuses notices", "error", text.Line(err.Error(), maxReason))
+		r.record(a, outcomeRefused, err)
+		if r.mayLogRefusal(time.Now()) {
+			log.Error("notification refused, not retrying", "error", text.Line(err.Error(), maxErrorText))
 		}
 	default:
-		o := postponed
+		o := outcomeFailed
 		if errors.As(err, new(*action.Unreachable)) {
-			o = unheard
+			o = outcomeUnreachable
 		}
-		if failures := r.record(j, o, err); failures == 0 {
-			log.Warn("a receiver does not take notices", "error", text.Line(err.Error(), maxReason))
+		if failures, retryIn := r.record(a, o, err); failures == 0 {
+			log.Warn("notification failed, retrying", "error", text.Line(err.Error(), maxErrorText), "retry_in", retryIn.Round(time.Second))
 		}
 	}
 }
 
-// mayLog reports whether a refusal is to be logged: one in a window.
-func (r *Receiver) mayLog(now time.Time) bool {
+// mayLogRefusal reports whether a refusal may be logged: one in Options.Window.
+func (r *Receiver) mayLogRefusal(now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.logged.IsZero() && now.Sub(r.logged) < r.d.opt.Window {
+	if !r.refusalLoggedAt.IsZero() && now.Sub(r.refusalLoggedAt) < r.d.opt.Window {
 		return false
 	}
-	r.logged = now
+	r.refusalLoggedAt = now
 	return true
 }
 
-// record takes in how an attempt went and returns how many attempts in a row
-// had failed before.
-func (r *Receiver) record(j job, o outcome, err error) (failures int) {
+// record updates the receiver with the result of an attempt. It returns how many
+// attempts in a row had failed before, and how long the receiver waits before it
+// retries.
+func (r *Receiver) record(a attempt, o outcome, err error) (failures int, retryIn time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	failures = r.failures
 	now := time.Now()
 	if err != nil {
-		r.failure, r.reason = now, text.Line(err.Error(), maxReason)
+		r.lastFailure, r.lastError = now, text.Line(err.Error(), maxErrorText)
 	} else {
-		r.success = now
+		r.lastSuccess = now
 	}
 	r.failures = 0
-	if o == postponed || o == unheard {
+	if o == outcomeFailed || o == outcomeUnreachable {
 		r.retried++
-		// Attempts that were under way together count as one.
-		r.failures = max(failures, j.failures+1)
-		if until := r.until(now, j.began, err); r.failures > failures || until.After(r.pause) {
-			r.pause = until
+		// Concurrent attempts that fail count as one failure.
+		r.failures = max(failures, a.failures+1)
+		if retryAt := r.nextAttempt(now, a.began, err); r.failures > failures || retryAt.After(r.retryAt) {
+			r.retryAt = retryAt
 		}
-		r.window, r.urgent = time.Time{}, true
+		r.nextMessageAt, r.incidentWaiting = time.Time{}, true
 	}
-	for _, t := range j.threads {
-		j.from.settle(t, o)
+	for _, q := range a.queues {
+		a.queue.settle(q, o)
 	}
 	r.inFlight--
-	if o != postponed && slices.ContainsFunc(j.notices, func(n action.Notice) bool { return n.Event != action.Init }) {
+	if o != outcomeFailed && slices.ContainsFunc(a.notifications, func(n action.Notification) bool { return n.Event != action.Init }) {
 		r.d.Changed()
 	}
-	return failures
+	return failures, r.retryAt.Sub(now)
 }
 
-// until returns when to try again after an attempt that failed. One that nobody
-// heard is made again Options.MaxUnreachable after it began at the latest, so
-// that a receiver that is back is told within a minute, however long it was away.
-func (r *Receiver) until(now, began time.Time, err error) time.Time {
+// nextAttempt returns when to retry after a failed attempt. If the receiver was
+// unreachable, the next attempt begins at most Options.MaxUnreachable after the
+// failed one began, so that a receiver that returns is notified within a minute
+// after any outage.
+func (r *Receiver) nextAttempt(now, began time.Time, err error) time.Time {
 	opt := r.d.opt
-	until := now.Add(backoff(r.failures, opt.MinBackoff, opt.MaxBackoff))
+	at := now.Add(backoff(r.failures, opt.MinBackoff, opt.MaxBackoff))
 	var unreachable *action.Unreachable
 	if errors.As(err, &unreachable) {
 		latest := began.Add(backoff(r.failures, opt.MinBackoff, opt.MaxUnreachable))
-		return later(now.Add(opt.MinBackoff), earlier(until, latest))
+		return later(now.Add(opt.MinBackoff), earlier(at, latest))
 	}
 	var after *action.RetryAfter
 	if errors.As(err, &after) {
-		until = later(until, now.Add(min(after.After, opt.MaxRetryAfter)))
+		at = later(at, now.Add(min(after.After, opt.MaxRetryAfter)))
 	}
-	return until
+	return at
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -176,12 +179,12 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// maxReason bounds an error in State and in the log, in bytes.
-const maxReason = 500
+// maxErrorText bounds an error in ReceiverStatus and in the log, in bytes.
+const maxErrorText = 500
 
-// backoff returns how long to wait after so many failures in a row: doubled each
-// time, plus up to a quarter so that receivers do not keep step, within shortest
-// and longest.
+// backoff returns how long to wait after a number of consecutive failures. The
+// time doubles with each failure and has up to a quarter of jitter, so that
+// receivers do not retry at the same moment. It stays between shortest and longest.
 func backoff(failures int, shortest, longest time.Duration) time.Duration {
 	d := shortest
 	for range failures - 1 {

@@ -9,14 +9,14 @@ import (
 	"github.com/microhq/monitor-srv/action"
 )
 
-// BenchmarkEnqueue measures what a monitor pays for telling: into a receiver
-// that is down, so that all of it is the queue.
+// BenchmarkEnqueue measures Enqueue on a receiver that is down, so that nothing but
+// the queue is measured.
 func BenchmarkEnqueue(b *testing.B) {
 	d := NewDeliverer(Options{})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
-	r := d.Add("r", newFake(true, down(time.Hour)))
+	r := d.Add("r", newFake(true, failUntil(time.Hour)))
 	names := make([]string, 10_000)
 	for i := range names {
 		names[i] = fmt.Sprint("monitor-", i)
@@ -28,7 +28,7 @@ func BenchmarkEnqueue(b *testing.B) {
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		n := action.Notice{Monitor: names[i%len(names)], Event: action.Fail, Incident: ids[i/len(names)/2%len(ids)], Seq: int64(i)}
+		n := action.Notification{Monitor: names[i%len(names)], Event: action.Fail, Incident: ids[i/len(names)/2%len(ids)], Seq: int64(i)}
 		if i/len(names)%2 == 1 {
 			n.Event = action.Recover
 		}
@@ -41,15 +41,15 @@ func BenchmarkEnqueue(b *testing.B) {
 	}
 }
 
-// BenchmarkEnqueueToAttempt measures the time from the verdict to the start of
-// the action. Wanted are at most 50 ms.
+// BenchmarkEnqueueToAttempt measures the time from Enqueue to the call of the action.
+// The goal is at most 50 ms.
 func BenchmarkEnqueueToAttempt(b *testing.B) {
 	started := make(chan time.Time)
 	d := NewDeliverer(Options{})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
-	r := d.Add("r", newFake(false, func(context.Context, int, []action.Notice) error { started <- time.Now(); return nil }))
+	r := d.Add("r", newFake(false, func(context.Context, int, []action.Notification) error { started <- time.Now(); return nil }))
 	var sum, worst time.Duration
 	i := 0
 	for b.Loop() {
@@ -69,7 +69,7 @@ func BenchmarkEnqueueToAttempt(b *testing.B) {
 	}
 }
 
-// BenchmarkHandOver measures the least that this can take: waking a goroutine.
+// BenchmarkHandOver measures the lower bound of that: waking a goroutine.
 func BenchmarkHandOver(b *testing.B) {
 	verdicts, started := make(chan int), make(chan time.Time)
 	go func() {

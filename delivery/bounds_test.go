@@ -8,7 +8,7 @@ import (
 	"github.com/microhq/monitor-srv/action"
 )
 
-func TestReceiverKeepsAThousandNoticesOfWhatIsOver(t *testing.T) {
+func TestReceiverRetainsAThousandNotificationsOfOlderIncidents(t *testing.T) {
 	d := NewDeliverer(Options{})
 	r := d.Add("r", newFake(false, nil))
 	for i := range 1000 {
@@ -16,46 +16,45 @@ func TestReceiverKeepsAThousandNoticesOfWhatIsOver(t *testing.T) {
 		r.Enqueue(recovery("flaps", fmt.Sprint(i)))
 	}
 	// The newest incident does not count.
-	if s := r.State(); s.Depth != 1002 || s.Dropped != 998 {
+	if s := r.Status(); s.Depth != 1002 || s.Dropped != 998 {
 		t.Errorf("%d wait and %d were dropped, want 1002 and 998", s.Depth, s.Dropped)
 	}
 }
 
-func TestReceiverKnowsTwentyThousandMonitors(t *testing.T) {
+func TestReceiverRetainsTwentyThousandMonitors(t *testing.T) {
 	d := NewDeliverer(Options{})
 	r := d.Add("r", newFake(false, nil))
 	for i := range 20_001 {
 		r.Enqueue(fail(fmt.Sprint(i), "1"))
 	}
-	if s := r.State(); s.Depth != 20_000 || s.Dropped != 1 {
+	if s := r.Status(); s.Depth != 20_000 || s.Dropped != 1 {
 		t.Errorf("%d wait and %d were dropped, want 20000 and 1", s.Depth, s.Dropped)
 	}
 }
 
-// A monitor that comes back under its name, while something of its former life has
-// still to be told, is a monitor like any other: its new failure is remembered, so
-// that the recovery is told.
+// A monitor that is removed and registered again while notifications are pending is
+// remembered like any other, so its recovery is delivered.
 func TestMonitorThatComesBackIsRememberedAgain(t *testing.T) {
-	b := newBacklog(10, 10)
-	b.add(action.Notice{Monitor: "m", Event: action.Fail, Incident: "1"}, time.Now(), 0)
+	b := newQueue(10, 10)
+	b.add(action.Notification{Monitor: "m", Event: action.Fail, Incident: "1"}, time.Now(), 0)
 	b.forget("m")
-	for _, n := range notices("m", "recover:1 fail:2") {
+	for _, n := range parseAll("m", "recover:1 fail:2") {
 		b.add(n, time.Now(), 0)
 	}
-	var heard []action.Notice
+	var received []action.Notification
 	tell := func() {
 		for len(b.ready) > 0 {
 			for _, th := range b.take(1, false, time.Time{}) {
-				heard = append(heard, th.entries[0].Notice)
-				b.settle(th, delivered)
+				received = append(received, th.entries[0].Notification)
+				b.settle(th, outcomeDelivered)
 			}
 		}
 	}
 	tell()
-	b.add(action.Notice{Monitor: "m", Event: action.Recover, Incident: "2"}, time.Now(), 0)
+	b.add(action.Notification{Monitor: "m", Event: action.Recover, Incident: "2"}, time.Now(), 0)
 	tell()
-	if got, want := words(heard), "fail:1 recover:1 fail:2 recover:2"; got != want {
-		t.Errorf("heard %q, want %q", got, want)
+	if got, want := formatAll(received), "fail:1 recover:1 fail:2 recover:2"; got != want {
+		t.Errorf("received %q, want %q", got, want)
 	}
-	checkBacklog(t, b)
+	checkQueue(t, b)
 }

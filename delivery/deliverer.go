@@ -13,41 +13,41 @@ import (
 	"github.com/microhq/monitor-srv/action"
 )
 
-// Options are the numbers of a Deliverer. The zero value of each field means
-// its default.
+// Options configure a Deliverer. The zero value of each field means its default.
 type Options struct {
-	// Log takes what goes wrong, once per series of failures. Nil logs nothing.
+	// Log receives failures, once per series. Nil discards them.
 	Log *slog.Logger
 	// Timeout is the deadline of an attempt whose action sets none; 30 s.
 	Timeout time.Duration
-	// Window is the time between two messages of a receiver that groups; 10 s.
-	// The first message after a quiet time goes at once.
+	// Window is the shortest time between two messages of a receiver that groups; 10
+	// s. After a quiet period the first message is sent at once.
 	Window time.Duration
-	// MinBackoff and MaxBackoff are the shortest and the longest time between
-	// two attempts on a receiver that fails; 1 s and 5 min.
+	// MinBackoff and MaxBackoff bound the time between two attempts after a failure;
+	// 1 s and 5 min.
 	MinBackoff, MaxBackoff time.Duration
-	// MaxUnreachable is the longest time between the beginnings of two attempts
-	// on a receiver that is Unreachable; 45 s.
+	// MaxUnreachable bounds the time from the beginning of an attempt to the next one
+	// while the receiver is Unreachable; 45 s.
 	MaxUnreachable time.Duration
-	// MaxRetryAfter is the longest time that a receiver may ask for; 1 h.
+	// MaxRetryAfter bounds the delay that a receiver may request; 1 h.
 	MaxRetryAfter time.Duration
-	// MaxAge is how long a notice is tried; 24 h.
+	// MaxAge is how long delivery of a notification is tried; 24 h.
 	MaxAge time.Duration
-	// Concurrent bounds the attempts at a time on one receiver, each for another
+	// Concurrent bounds the concurrent attempts on one receiver, each for another
 	// monitor; 10.
 	Concurrent int
-	// History bounds the notices that wait in one receiver of incidents that are
-	// over and are not the newest of their monitor; 1,000. Beyond it, a
+	// History bounds the pending notifications of one receiver about incidents that
+	// are over and are not the newest of their monitor; 1,000. Beyond it, the
 	// monitor's oldest such incident is dropped, failure and recovery.
 	History int
-	// Monitors bounds the monitors that one receiver knows, having something
-	// to tell of them or having told of a failure; 20,000. Notices of others
-	// are dropped.
+	// Monitors bounds the monitors of one receiver that have pending notifications or
+	// an open incident of which it was notified; 20,000. Notifications of others are
+	// dropped.
 	Monitors int
-	// Stop is how long attempts go on once Run is to end; 7 s.
+	// Stop is how long attempts may go on after the context of Run ended; 7 s.
 	Stop time.Duration
-	// Keeper writes down what is owed. Nil means that nobody does.
-	Keeper Keeper
+	// Persister saves what is pending. Nil means that it is lost at the end of the
+	// process.
+	Persister Persister
 }
 
 func (o Options) withDefaults() Options {
@@ -68,11 +68,11 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// stopSlack is how long Run waits for attempts after it cancelled them: longer
-// than a program needs to be killed.
+// stopSlack is how long Run waits for attempts after it cancelled them: longer than
+// it takes to kill a program.
 const stopSlack = 2 * time.Second
 
-// phase is where the life of a Deliverer stands.
+// phase is a state in the life of a Deliverer.
 type phase int
 
 const (
@@ -82,19 +82,19 @@ const (
 	stopped
 )
 
-// A Deliverer passes notices to receivers. Its life: NewDeliverer, Restore if
-// there is something, Add for each receiver, then Run. It is safe for
-// concurrent use.
+// A Deliverer sends notifications to receivers. Its life: NewDeliverer, Restore if
+// anything was pending, Add for each receiver, then Run. It is safe for concurrent
+// use.
 type Deliverer struct {
 	opt Options
 
-	mu        sync.Mutex // guards all following fields; taken after a receiver's, never before
+	mu        sync.Mutex // guards all following fields; locked after a receiver's mutex, never before
 	receivers map[string]*Receiver
-	restored  map[string]Backlog // of receivers that were not added yet
+	restored  map[string]Pending // for receivers that were not added yet
 	phase     phase
-	attempts  context.Context // of all attempts, from Run on
-	loops     int             // that run
-	ended     chan struct{}   // closed when stopped
+	attempts  context.Context // parent of all attempts, set by Run
+	loops     int             // running
+	done      chan struct{}   // closed in phase stopped
 }
 
 // NewDeliverer returns a Deliverer without receivers.
@@ -102,35 +102,35 @@ func NewDeliverer(opt Options) *Deliverer {
 	return &Deliverer{
 		opt:       opt.withDefaults(),
 		receivers: map[string]*Receiver{},
-		restored:  map[string]Backlog{},
-		ended:     make(chan struct{}),
+		restored:  map[string]Pending{},
+		done:      make(chan struct{}),
 	}
 }
 
-// Add returns the receiver of a name, with a as its action. A receiver that
-// exists keeps what it has still to tell, which a is then told.
+// Add returns the receiver of a name, with a as its action. An existing receiver
+// keeps its pending notifications, which now go to a.
 func (d *Deliverer) Add(name string, a action.Action) *Receiver {
 	d.mu.Lock()
 	r := d.receivers[name]
 	if r == nil {
 		r = newReceiver(name, d)
-		r.backlog.draining = d.phase == draining
+		r.queue.draining = d.phase == draining
 		d.receivers[name] = r
 	}
-	saved, ok := d.restored[name]
+	pending, ok := d.restored[name]
 	delete(d.restored, name)
 	d.mu.Unlock()
-	r.set(a)
+	r.setAction(a)
 	if ok {
-		r.restore(saved)
-		d.Changed() // what was seen meanwhile lacks it
+		r.restore(pending)
+		d.Changed() // a snapshot made meanwhile lacks it
 	}
 	return r
 }
 
-// Remove forgets a receiver. What it had still to tell is returned and not told
-// any more, except for attempts under way.
-func (d *Deliverer) Remove(name string) (untold []action.Notice) {
+// Remove removes a receiver and returns its pending notifications. They are not sent
+// any more, except for those in flight.
+func (d *Deliverer) Remove(name string) (pending []action.Notification) {
 	d.mu.Lock()
 	r := d.receivers[name]
 	delete(d.receivers, name)
@@ -142,19 +142,19 @@ func (d *Deliverer) Remove(name string) (untold []action.Notice) {
 	return r.remove()
 }
 
-// Changed counts a change of something that the Keeper writes down together with
-// what is owed. It returns zero without a Keeper.
+// Changed counts a change of something that the Persister saves together with what is
+// pending. It returns zero without a Persister.
 func (d *Deliverer) Changed() uint64 {
-	if d.opt.Keeper == nil {
+	if d.opt.Persister == nil {
 		return 0
 	}
-	return d.opt.Keeper.Changed()
+	return d.opt.Persister.Changed()
 }
 
-// Run delivers until ctx ends. Then it makes one more attempt at whatever waits,
-// for Options.Stop at most, and returns when all attempts have ended. The error
-// is nil unless an attempt did not end although its context did; what is
-// untold then is in Pending. Run may be called once.
+// Run delivers until ctx ends. Then it makes one more attempt for everything pending,
+// for Options.Stop at most, and returns when all attempts have ended. What was not
+// delivered is in Pending. The error is nil unless an attempt ignores the end of its
+// context. Run may be called once.
 func (d *Deliverer) Run(ctx context.Context) error {
 	attempts, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
@@ -166,17 +166,17 @@ func (d *Deliverer) Run(ctx context.Context) error {
 	hard := time.NewTimer(d.opt.Stop)
 	defer hard.Stop()
 	select {
-	case <-d.ended:
+	case <-d.done:
 		return nil
 	case <-hard.C:
 	}
-	cancel(errors.New("the program stops"))
+	cancel(errors.New("the program is stopping"))
 	hard.Reset(stopSlack)
 	select {
-	case <-d.ended:
+	case <-d.done:
 		return nil
 	case <-hard.C:
-		return fmt.Errorf("stopping actions: %d receivers have attempts that do not end", d.running())
+		return fmt.Errorf("stopping delivery: attempts of %d receivers did not end within %v of being cancelled", d.running(), stopSlack)
 	}
 }
 
@@ -184,17 +184,17 @@ func (d *Deliverer) begin(attempts context.Context) error {
 	d.mu.Lock()
 	if d.phase != idle {
 		d.mu.Unlock()
-		return errors.New("running actions: already run")
+		return errors.New("running delivery: Run was called before")
 	}
 	d.phase, d.attempts = running, attempts
 	d.mu.Unlock()
 	for _, r := range d.all() {
-		r.kick()
+		r.ensureLoop()
 	}
 	return nil
 }
 
-// drain makes every receiver try at once what it has still to tell.
+// drain makes every receiver try everything pending at once.
 func (d *Deliverer) drain() {
 	d.mu.Lock()
 	d.phase = draining
@@ -207,17 +207,17 @@ func (d *Deliverer) drain() {
 	d.mu.Unlock()
 }
 
-// endLocked ends the life of d when it drains and nothing runs.
+// endLocked ends the life of d if it drains and no loop runs.
 func (d *Deliverer) endLocked() {
 	if d.phase == draining && d.loops == 0 {
 		d.phase = stopped
-		close(d.ended)
+		close(d.done)
 	}
 }
 
-// enter counts a loop that starts and returns the context of its attempts, or
-// nil if d does not run.
-func (d *Deliverer) enter() context.Context {
+// loopStarted counts a loop and returns the context of its attempts, or nil if d does
+// not run.
+func (d *Deliverer) loopStarted() context.Context {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.phase != running && d.phase != draining {
@@ -227,8 +227,8 @@ func (d *Deliverer) enter() context.Context {
 	return d.attempts
 }
 
-// leave counts a loop that ended.
-func (d *Deliverer) leave() {
+// loopEnded counts the end of a loop.
+func (d *Deliverer) loopEnded() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.loops--
@@ -253,12 +253,12 @@ func (d *Deliverer) all() []*Receiver {
 	return rs
 }
 
-// State returns the states of all receivers, ordered by name.
-func (d *Deliverer) State() []State {
+// Status returns the status of all receivers, ordered by name.
+func (d *Deliverer) Status() []ReceiverStatus {
 	rs := d.all()
-	states := make([]State, len(rs))
+	all := make([]ReceiverStatus, len(rs))
 	for i, r := range rs {
-		states[i] = r.State()
+		all[i] = r.Status()
 	}
-	return states
+	return all
 }

@@ -21,7 +21,7 @@ import (
 // Faults: G8.
 func TestEnqueueNeverWaitsAndAttemptsBeginAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, func(context.Context, int, []action.Notice) error { time.Sleep(time.Minute); return nil })
+		f := newFake(false, func(context.Context, int, []action.Notification) error { time.Sleep(time.Minute); return nil })
 		d, _ := deliver(t, Options{})
 		r := d.Add("slow", f)
 		for i := range 30 {
@@ -49,18 +49,18 @@ func TestEnqueueNeverWaitsAndAttemptsBeginAtOnce(t *testing.T) {
 // Faults: G9.
 func TestFailedAttemptsAreRetriedUntilDelivered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, down(time.Hour))
+		f := newFake(false, failUntil(time.Hour))
 		var log strings.Builder
 		d, _ := deliver(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 		r := d.Add("r", f)
 		r.Enqueue(fail("m", "1"))
 		time.Sleep(2 * time.Hour)
-		told, calls := f.taken()
-		if words(told) != "fail:1" {
-			t.Errorf("told %q, want the failure once", words(told))
+		delivered, calls := f.taken()
+		if formatAll(delivered) != "fail:1" {
+			t.Errorf("delivered %q, want the failure once", formatAll(delivered))
 		}
 		checkBackoff(t, calls)
-		s := r.State()
+		s := r.Status()
 		if s.Delivered != 1 || s.Failures != 0 || s.Retried != uint64(len(calls)-1) || s.LastError != "down" || s.Depth != 0 || s.Attempts != uint64(len(calls)) {
 			t.Errorf("got %+v", s)
 		}
@@ -86,18 +86,18 @@ func checkBackoff(t *testing.T, calls []call) {
 // Faults: G9.
 func TestAttemptsOfOneOutageCountOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, down(90*time.Second))
+		f := newFake(false, failUntil(90*time.Second))
 		d, _ := deliver(t, Options{})
 		r := d.Add("r", f)
 		for i := range 100 {
 			r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint(i)))
 		}
 		time.Sleep(3 * time.Minute)
-		told, calls := f.taken()
-		if len(told) != 100 {
-			t.Errorf("told %d, want 100", len(told))
+		delivered, calls := f.taken()
+		if len(delivered) != 100 {
+			t.Errorf("delivered %d, want 100", len(delivered))
 		}
-		if n := len(calls) - len(told); n > 10+7 {
+		if n := len(calls) - len(delivered); n > 10+7 {
 			t.Errorf("%d attempts failed in 90 s, want the first 10 and then one at a time", n)
 		}
 	})
@@ -112,7 +112,7 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 		{-time.Hour, time.Second, 1250 * time.Millisecond},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFake(false, func(_ context.Context, n int, _ []action.Notice) error {
+			f := newFake(false, func(_ context.Context, n int, _ []action.Notification) error {
 				if n == 1 {
 					return fmt.Errorf("answered: %w", &action.RetryAfter{After: c.after, Err: errors.New("too many")})
 				}
@@ -131,7 +131,7 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 // Faults: T43.
 func TestPermanentErrorsAreNotRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, func(_ context.Context, _ int, ns []action.Notice) error {
+		f := newFake(false, func(_ context.Context, _ int, ns []action.Notification) error {
 			if ns[0].Incident == "1" {
 				return fmt.Errorf("mail: %w", &action.Permanent{Err: errors.New("550 no such user")})
 			}
@@ -141,14 +141,14 @@ func TestPermanentErrorsAreNotRetried(t *testing.T) {
 		r := d.Add("r", f)
 		r.Enqueue(fail("m", "1"))
 		time.Sleep(time.Hour)
-		r.Enqueue(recovery("m", "1")) // nobody knows of the failure
+		r.Enqueue(recovery("m", "1")) // its failure was refused
 		r.Enqueue(fail("m", "2"))
 		time.Sleep(time.Hour)
-		told, calls := f.taken()
-		if words(told) != "fail:2" || len(calls) != 2 {
-			t.Errorf("told %q in %d attempts, want only the second failure in 2", words(told), len(calls))
+		delivered, calls := f.taken()
+		if formatAll(delivered) != "fail:2" || len(calls) != 2 {
+			t.Errorf("delivered %q in %d attempts, want only the second failure in 2", formatAll(delivered), len(calls))
 		}
-		if s := r.State(); s.Refused != 1 || s.Suppressed != 1 || s.Delivered != 1 || s.LastError != "mail: 550 no such user" {
+		if s := r.Status(); s.Refused != 1 || s.Suppressed != 1 || s.Delivered != 1 || s.LastError != "mail: 550 no such user" {
 			t.Errorf("got %+v", s)
 		}
 	})
@@ -158,14 +158,16 @@ func TestPermanentErrorsAreNotRetried(t *testing.T) {
 func TestRefusalsDoNotFloodTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		f := newFake(false, func(context.Context, int, []action.Notice) error { return &action.Permanent{Err: errors.New("404")} })
+		f := newFake(false, func(context.Context, int, []action.Notification) error {
+			return &action.Permanent{Err: errors.New("404")}
+		})
 		d, _ := deliver(t, Options{Log: testkit.LogTo(&log)})
 		r := d.Add("r", f)
 		for i := range 2000 {
 			r.Enqueue(fail(fmt.Sprint("m", i), "1"))
 			time.Sleep(30 * time.Millisecond)
 		}
-		if s := r.State(); s.Refused != 2000 {
+		if s := r.Status(); s.Refused != 2000 {
 			t.Errorf("got %+v", s)
 		}
 		if n := strings.Count(log.String(), "\n"); n < 1 || n > 7 {
@@ -178,22 +180,22 @@ func TestRefusalsDoNotFloodTheLog(t *testing.T) {
 func TestNewestStateOfAMonitorWins(t *testing.T) {
 	t.Run("one by one", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFake(false, down(20*time.Minute))
+			f := newFake(false, failUntil(20*time.Minute))
 			d, _ := deliver(t, Options{})
 			r := d.Add("r", f)
 			r.Enqueue(fail("m", "1"))
 			time.Sleep(10 * time.Minute)
-			r.Enqueue(action.Notice{Monitor: "m", Event: action.Repeat, Incident: "1"})
+			r.Enqueue(action.Notification{Monitor: "m", Event: action.Repeat, Incident: "1"})
 			r.Enqueue(recovery("m", "1"))
 			time.Sleep(time.Hour)
-			if told, _ := f.taken(); words(told) != "fail:1 recover:1" {
-				t.Errorf("told %q, want failure, then recovery", words(told))
+			if delivered, _ := f.taken(); formatAll(delivered) != "fail:1 recover:1" {
+				t.Errorf("delivered %q, want failure, then recovery", formatAll(delivered))
 			}
 		})
 	})
-	t.Run("grouped, nobody heard", func(t *testing.T) {
+	t.Run("grouped, nobody received", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFake(true, away(20*time.Minute))
+			f := newFake(true, unreachableUntil(20*time.Minute))
 			d, _ := deliver(t, Options{})
 			r := d.Add("r", f)
 			r.Enqueue(fail("m", "1"))
@@ -202,17 +204,17 @@ func TestNewestStateOfAMonitorWins(t *testing.T) {
 			r.Enqueue(fail("n", "2"))
 			time.Sleep(time.Hour)
 			_, calls := f.taken()
-			if last := calls[len(calls)-1]; last.err != nil || words(last.notices) != "fail:1 recover:1 fail:2" {
-				t.Errorf("told %q last, want one message telling all", words(last.notices))
+			if last := calls[len(calls)-1]; last.err != nil || formatAll(last.notifications) != "fail:1 recover:1 fail:2" {
+				t.Errorf("delivered %q last, want one message telling all", formatAll(last.notifications))
 			}
-			if s := r.State(); s.Delivered != 3 {
+			if s := r.Status(); s.Delivered != 3 {
 				t.Errorf("got %+v", s)
 			}
 		})
 	})
 	t.Run("grouped, may have been taken", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFake(true, down(20*time.Minute))
+			f := newFake(true, failUntil(20*time.Minute))
 			d, _ := deliver(t, Options{})
 			r := d.Add("r", f)
 			r.Enqueue(fail("m", "1"))
@@ -222,64 +224,64 @@ func TestNewestStateOfAMonitorWins(t *testing.T) {
 			time.Sleep(time.Hour)
 			_, calls := f.taken()
 			for _, c := range calls[:len(calls)-1] {
-				if words(c.notices) != "fail:1" {
-					t.Errorf("a retry tells %q, want it as it was", words(c.notices))
+				if formatAll(c.notifications) != "fail:1" {
+					t.Errorf("a retry sends %q, want it unchanged", formatAll(c.notifications))
 				}
 			}
-			if last := calls[len(calls)-1]; last.err != nil || words(last.notices) != "fail:2 recover:1" {
-				t.Errorf("told %q last, want the rest", words(last.notices))
+			if last := calls[len(calls)-1]; last.err != nil || formatAll(last.notifications) != "fail:2 recover:1" {
+				t.Errorf("delivered %q last, want the rest", formatAll(last.notifications))
 			}
 		})
 	})
-	t.Run("recovery while the failure is told", func(t *testing.T) {
+	t.Run("recovery while the failure is delivered", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFake(false, func(context.Context, int, []action.Notice) error { time.Sleep(25 * time.Second); return nil })
+			f := newFake(false, func(context.Context, int, []action.Notification) error { time.Sleep(25 * time.Second); return nil })
 			d, _ := deliver(t, Options{})
 			r := d.Add("r", f)
 			r.Enqueue(fail("m", "1"))
 			time.Sleep(time.Second)
 			r.Enqueue(recovery("m", "1"))
 			time.Sleep(time.Minute)
-			if told, _ := f.taken(); words(told) != "fail:1 recover:1" || f.most != 1 {
-				t.Errorf("told %q, %d at a time, want failure, then recovery", words(told), f.most)
+			if delivered, _ := f.taken(); formatAll(delivered) != "fail:1 recover:1" || f.most != 1 {
+				t.Errorf("delivered %q, %d at a time, want failure, then recovery", formatAll(delivered), f.most)
 			}
 		})
 	})
 }
 
-func TestRecoveryFollowsAReminderThatWasTheFirstWord(t *testing.T) {
+func TestRecoveryFollowsAReminderThatWasDeliveredFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(false, nil)
 		d, _ := deliver(t, Options{})
 		r := d.Add("added while it fails", f)
-		r.Enqueue(action.Notice{Monitor: "m", Event: action.Repeat, Incident: "1"})
+		r.Enqueue(action.Notification{Monitor: "m", Event: action.Repeat, Incident: "1"})
 		time.Sleep(time.Minute)
 		r.Enqueue(recovery("m", "1"))
 		time.Sleep(time.Minute)
-		if told, _ := f.taken(); words(told) != "repeat:1 recover:1" {
-			t.Errorf("told %q", words(told))
+		if delivered, _ := f.taken(); formatAll(delivered) != "repeat:1 recover:1" {
+			t.Errorf("delivered %q", formatAll(delivered))
 		}
 	})
 }
 
 // Faults: G7.
-func TestStartNoticeIsBestEffort(t *testing.T) {
+func TestInitNotificationIsBestEffort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, down(time.Minute))
+		f := newFake(false, failUntil(time.Minute))
 		d, _ := deliver(t, Options{})
 		r := d.Add("r", f)
-		r.Enqueue(action.Notice{Monitor: "waits", Event: action.Init})
-		r.Enqueue(action.Notice{Monitor: "fails", Event: action.Init})
+		r.Enqueue(action.Notification{Monitor: "waits", Event: action.Init})
+		r.Enqueue(action.Notification{Monitor: "fails", Event: action.Init})
 		time.Sleep(10 * time.Second)
 		r.Enqueue(fail("fails", "1"))
 		time.Sleep(10 * time.Minute)
-		told, _ := f.taken()
-		var of = map[string][]action.Notice{}
-		for _, n := range told {
+		delivered, _ := f.taken()
+		var of = map[string][]action.Notification{}
+		for _, n := range delivered {
 			of[n.Monitor] = append(of[n.Monitor], n)
 		}
-		if words(of["waits"]) != "init:" || words(of["fails"]) != "fail:1" {
-			t.Errorf("told %q and %q, want the start that nothing overtook, and the failure", words(of["waits"]), words(of["fails"]))
+		if formatAll(of["waits"]) != "init:" || formatAll(of["fails"]) != "fail:1" {
+			t.Errorf("delivered %q and %q, want the Init that nothing superseded, and the failure", formatAll(of["waits"]), formatAll(of["fails"]))
 		}
 	})
 }
@@ -287,7 +289,10 @@ func TestStartNoticeIsBestEffort(t *testing.T) {
 // Faults: T47.
 func TestManyFailuresInOneSecondAreGrouped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(true, func(context.Context, int, []action.Notice) error { time.Sleep(200 * time.Millisecond); return nil })
+		f := newFake(true, func(context.Context, int, []action.Notification) error {
+			time.Sleep(200 * time.Millisecond)
+			return nil
+		})
 		d, _ := deliver(t, Options{})
 		r := d.Add("ops", f)
 		for i := range 2000 {
@@ -295,9 +300,9 @@ func TestManyFailuresInOneSecondAreGrouped(t *testing.T) {
 			time.Sleep(500 * time.Microsecond)
 		}
 		time.Sleep(time.Minute)
-		told, _ := f.taken()
-		if len(told) != 2000 {
-			t.Errorf("told %d, want 2000", len(told))
+		delivered, _ := f.taken()
+		if len(delivered) != 2000 {
+			t.Errorf("delivered %d, want 2000", len(delivered))
 		}
 		checkSpacing(t, f.starts(), 10*time.Second)
 		if at := f.starts(); len(at) != 2 || at[0] > 50*time.Millisecond {
@@ -306,7 +311,7 @@ func TestManyFailuresInOneSecondAreGrouped(t *testing.T) {
 		if f.most != 1 {
 			t.Errorf("%d messages at a time, want 1", f.most)
 		}
-		if s := r.State(); s.Dropped != 0 || s.Delivered != 2000 {
+		if s := r.Status(); s.Dropped != 0 || s.Delivered != 2000 {
 			t.Errorf("got %+v", s)
 		}
 	})
@@ -324,16 +329,19 @@ func checkSpacing(t *testing.T, at []time.Duration, least time.Duration) {
 // Faults: T47.
 func TestUngroupedReceiverIsNotifiedOfEachFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, func(context.Context, int, []action.Notice) error { time.Sleep(100 * time.Millisecond); return nil })
+		f := newFake(false, func(context.Context, int, []action.Notification) error {
+			time.Sleep(100 * time.Millisecond)
+			return nil
+		})
 		d, _ := deliver(t, Options{})
 		r := d.Add("hook", f)
 		for i := range 2000 {
 			r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint(i)))
 		}
 		time.Sleep(time.Minute)
-		told, _ := f.taken()
-		if len(told) != 2000 || f.most != 10 {
-			t.Errorf("told %d, %d at a time, want 2000, 10", len(told), f.most)
+		delivered, _ := f.taken()
+		if len(delivered) != 2000 || f.most != 10 {
+			t.Errorf("delivered %d, %d at a time, want 2000, 10", len(delivered), f.most)
 		}
 	})
 }
@@ -359,7 +367,7 @@ func TestQuietReceiverIsNotifiedAtOnce(t *testing.T) {
 // Faults: T45.
 func TestSlowReceiverIsCutOffAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, func(ctx context.Context, n int, _ []action.Notice) error {
+		f := newFake(false, func(ctx context.Context, n int, _ []action.Notification) error {
 			if n > 3 {
 				return nil
 			}
@@ -370,27 +378,27 @@ func TestSlowReceiverIsCutOffAndBounded(t *testing.T) {
 		r := d.Add("tarpit", f)
 		r.Enqueue(fail("m", "1"))
 		time.Sleep(31 * time.Second)
-		if s := r.State(); s.LastError != "no answer within 30s" || s.Failures != 1 || s.Next.IsZero() {
+		if s := r.Status(); s.LastError != "no answer within 30s" || s.Failures != 1 || s.Next.IsZero() {
 			t.Errorf("got %+v", s)
 		}
 		time.Sleep(time.Hour)
-		if told, _ := f.taken(); words(told) != "fail:1" {
-			t.Errorf("told %q", words(told))
+		if delivered, _ := f.taken(); formatAll(delivered) != "fail:1" {
+			t.Errorf("delivered %q", formatAll(delivered))
 		}
 		f.deadline = 5 * time.Minute
 		f.started = 0
 		r.Enqueue(fail("n", "2"))
 		time.Sleep(4 * time.Minute)
-		if s := r.State(); s.InFlight != 1 {
+		if s := r.Status(); s.InFlight != 1 {
 			t.Errorf("got %+v, want the attempt under way for its own deadline", s)
 		}
 	})
 }
 
 // Faults: T45.
-func TestNoticesExpireAfterADay(t *testing.T) {
+func TestNotificationsExpireAfterADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, down(30*time.Hour))
+		f := newFake(false, failUntil(30*time.Hour))
 		d, _ := deliver(t, Options{})
 		r := d.Add("r", f)
 		r.Enqueue(fail("m", "1"))
@@ -399,10 +407,10 @@ func TestNoticesExpireAfterADay(t *testing.T) {
 		time.Sleep(24 * time.Hour)
 		r.Enqueue(recovery("m", "1"))
 		time.Sleep(time.Hour)
-		if told, _ := f.taken(); words(told) != "fail:2" {
-			t.Errorf("told %q, want only what was younger than a day", words(told))
+		if delivered, _ := f.taken(); formatAll(delivered) != "fail:2" {
+			t.Errorf("delivered %q, want only what was younger than a day", formatAll(delivered))
 		}
-		if s := r.State(); s.Expired != 1 || s.Suppressed != 1 || s.Depth != 0 {
+		if s := r.Status(); s.Expired != 1 || s.Suppressed != 1 || s.Depth != 0 {
 			t.Errorf("got %+v", s)
 		}
 	})
@@ -411,7 +419,7 @@ func TestNoticesExpireAfterADay(t *testing.T) {
 // Faults: G10, I1.
 func TestPanicOfAnActionFailsTheAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, func(_ context.Context, n int, ns []action.Notice) error {
+		f := newFake(false, func(_ context.Context, n int, ns []action.Notification) error {
 			switch n {
 			case 1:
 				panic("canary of a secret")
@@ -425,15 +433,15 @@ func TestPanicOfAnActionFailsTheAttempt(t *testing.T) {
 		r := d.Add("r", f)
 		r.Enqueue(fail("m", "1"))
 		time.Sleep(1500 * time.Millisecond)
-		if s := r.State(); !strings.Contains(s.LastError, "index out of range") {
+		if s := r.Status(); !strings.Contains(s.LastError, "index out of range") {
 			t.Errorf("got %+v", s)
 		}
 		time.Sleep(time.Minute)
-		if s := r.State(); s.Delivered != 1 || s.Retried != 2 {
+		if s := r.Status(); s.Delivered != 1 || s.Retried != 2 {
 			t.Errorf("got %+v", s)
 		}
 		if strings.Contains(log.String(), "canary") || !strings.Contains(log.String(), "deliverer_test.go") {
-			t.Errorf("want the stack and not the words of the panic in the log, got\n%s", &log)
+			t.Errorf("want the stack and not the text of the panic in the log, got\n%s", &log)
 		}
 	})
 }
@@ -447,37 +455,37 @@ func TestRecoveryIsSentExactlyOncePerIncident(t *testing.T) {
 		for i := range 5 {
 			id := fmt.Sprint(i)
 			r.Enqueue(fail("m", id))
-			r.Enqueue(action.Notice{Monitor: "m", Event: action.Init}) // the monitor is started again
+			r.Enqueue(action.Notification{Monitor: "m", Event: action.Init}) // the monitor is started again
 			r.Enqueue(fail("m", id))
 			r.Enqueue(recovery("m", id))
 			r.Enqueue(recovery("m", id))
 			time.Sleep(time.Second)
 		}
-		told, _ := f.taken()
-		told = slices.DeleteFunc(told, func(n action.Notice) bool { return n.Event == action.Init })
-		if got, want := words(told), "fail:0 recover:0 fail:1 recover:1 fail:2 recover:2 fail:3 recover:3 fail:4 recover:4"; got != want {
-			t.Errorf("told %q, want %q", got, want)
+		delivered, _ := f.taken()
+		delivered = slices.DeleteFunc(delivered, func(n action.Notification) bool { return n.Event == action.Init })
+		if got, want := formatAll(delivered), "fail:0 recover:0 fail:1 recover:1 fail:2 recover:2 fail:3 recover:3 fail:4 recover:4"; got != want {
+			t.Errorf("delivered %q, want %q", got, want)
 		}
 	})
 }
 
 // Faults: G14.
 func TestStopOfTheDelivererIsQuickAndLosesNothing(t *testing.T) {
-	hang := func(ctx context.Context, _ int, _ []action.Notice) error { <-ctx.Done(); return ctx.Err() }
+	hang := func(ctx context.Context, _ int, _ []action.Notification) error { <-ctx.Done(); return ctx.Err() }
 	for name, c := range map[string]struct {
 		group bool
-		do    func(context.Context, int, []action.Notice) error
+		do    func(context.Context, int, []action.Notification) error
 		took  time.Duration
 		left  int
 	}{
 		"healthy":            {false, nil, 0, 0},
 		"healthy, grouping":  {true, nil, 0, 0},
-		"slow":               {false, func(context.Context, int, []action.Notice) error { time.Sleep(time.Second); return nil }, 3 * time.Second, 0},
-		"down":               {false, down(time.Hour), 0, 21},
-		"down, grouping":     {true, down(time.Hour), 0, 21},
+		"slow":               {false, func(context.Context, int, []action.Notification) error { time.Sleep(time.Second); return nil }, 3 * time.Second, 0},
+		"down":               {false, failUntil(time.Hour), 0, 21},
+		"down, grouping":     {true, failUntil(time.Hour), 0, 21},
 		"hanging":            {false, hang, 7 * time.Second, 21},
 		"hanging, grouping":  {true, hang, 7 * time.Second, 21},
-		"deaf to its cancel": {false, func(context.Context, int, []action.Notice) error { time.Sleep(time.Minute); return nil }, 9 * time.Second, 21},
+		"deaf to its cancel": {false, func(context.Context, int, []action.Notification) error { time.Sleep(time.Minute); return nil }, 9 * time.Second, 21},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -498,14 +506,14 @@ func TestStopOfTheDelivererIsQuickAndLosesNothing(t *testing.T) {
 				}
 				left := 0
 				for _, b := range d.Pending() {
-					left += len(b.Notices)
+					left += len(b.Notifications)
 				}
-				told, _ := f.taken()
-				if left != c.left || left+len(told) != 21 {
-					t.Errorf("%d left and %d told, want %d left", left, len(told), c.left)
+				delivered, _ := f.taken()
+				if left != c.left || left+len(delivered) != 21 {
+					t.Errorf("%d left and %d delivered, want %d left", left, len(delivered), c.left)
 				}
 				r.Enqueue(fail("late", "1"))
-				if n := len(d.Pending()[0].Notices); n != left+1 {
+				if n := len(d.Pending()[0].Notifications); n != left+1 {
 					t.Errorf("%d left after a late one, want %d", n, left+1)
 				}
 				time.Sleep(time.Hour)
@@ -516,8 +524,8 @@ func TestStopOfTheDelivererIsQuickAndLosesNothing(t *testing.T) {
 
 func TestPendingIsRestored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, func(_ context.Context, _ int, ns []action.Notice) error {
-			if ns[0].Monitor == "told" {
+		f := newFake(false, func(_ context.Context, _ int, ns []action.Notification) error {
+			if ns[0].Monitor == "delivered" {
 				return nil
 			}
 			return errors.New("down")
@@ -525,11 +533,11 @@ func TestPendingIsRestored(t *testing.T) {
 		d, stop := deliver(t, Options{})
 		r := d.Add("r", f)
 		d.Add("idle", newFake(false, nil))
-		r.Enqueue(fail("told", "1"))
+		r.Enqueue(fail("delivered", "1"))
 		time.Sleep(time.Second)
-		r.Enqueue(fail("owed", "2"))
+		r.Enqueue(fail("pending", "2"))
 		time.Sleep(time.Minute)
-		r.Enqueue(recovery("owed", "2"))
+		r.Enqueue(recovery("pending", "2"))
 		if _, err := stop(); err != nil {
 			t.Fatal(err)
 		}
@@ -539,27 +547,27 @@ func TestPendingIsRestored(t *testing.T) {
 		}
 
 		time.Sleep(time.Hour)
-		var owed []Backlog
-		if err := json.Unmarshal(saved, &owed); err != nil {
+		var pending []Pending
+		if err := json.Unmarshal(saved, &pending); err != nil {
 			t.Fatal(err)
 		}
 		g := newFake(false, nil)
 		d = NewDeliverer(Options{})
-		d.Restore(owed)
+		d.Restore(pending)
 		r = d.Add("r", g)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go func() { _ = d.Run(ctx) }()
-		r.Enqueue(recovery("told", "1"))
+		r.Enqueue(recovery("delivered", "1"))
 		r.Enqueue(recovery("unknown", "3"))
 		time.Sleep(time.Minute)
-		told, _ := g.taken()
-		slices.SortStableFunc(told, func(a, b action.Notice) int { return strings.Compare(a.Monitor, b.Monitor) })
-		if got := words(told); got != "fail:2 recover:2 recover:1" {
-			t.Errorf("told %q, want what was owed and the recovery of what was told", got)
+		delivered, _ := g.taken()
+		slices.SortStableFunc(delivered, func(a, b action.Notification) int { return strings.Compare(a.Monitor, b.Monitor) })
+		if got := formatAll(delivered); got != "recover:1 fail:2 recover:2" {
+			t.Errorf("delivered %q, want the pending ones and the recovery of the delivered failure", got)
 		}
 		if len(d.Pending()) != 0 {
-			t.Errorf("still owed: %v", d.Pending())
+			t.Errorf("%v is still pending", d.Pending())
 		}
 		cancel()
 		synctest.Wait()
@@ -569,7 +577,7 @@ func TestPendingIsRestored(t *testing.T) {
 func TestReceiverKeepsItsQueueWhenItsActionChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, _ := deliver(t, Options{})
-		r := d.Add("r", newFake(false, down(24*time.Hour)))
+		r := d.Add("r", newFake(false, failUntil(24*time.Hour)))
 		r.Enqueue(fail("m", "1"))
 		time.Sleep(30 * time.Minute)
 		g := newFake(false, nil)
@@ -577,11 +585,11 @@ func TestReceiverKeepsItsQueueWhenItsActionChanges(t *testing.T) {
 			t.Error("the receiver is another one")
 		}
 		time.Sleep(time.Second)
-		if told, _ := g.taken(); words(told) != "fail:1" {
-			t.Errorf("told %q at once, want the failure", words(told))
+		if delivered, _ := g.taken(); formatAll(delivered) != "fail:1" {
+			t.Errorf("delivered %q at once, want the failure", formatAll(delivered))
 		}
-		if untold := d.Remove("r"); len(untold) != 0 || len(d.State()) != 0 {
-			t.Errorf("left: %v, %v", untold, d.State())
+		if undelivered := d.Remove("r"); len(undelivered) != 0 || len(d.Status()) != 0 {
+			t.Errorf("left: %v, %v", undelivered, d.Status())
 		}
 		if d.Remove("r") != nil {
 			t.Error("removed twice")
@@ -592,7 +600,7 @@ func TestReceiverKeepsItsQueueWhenItsActionChanges(t *testing.T) {
 func TestReceiversDoNotDisturbEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, _ := deliver(t, Options{})
-		slow := d.Add("a slow one", newFake(true, func(ctx context.Context, _ int, _ []action.Notice) error { <-ctx.Done(); return ctx.Err() }))
+		slow := d.Add("a slow one", newFake(true, func(ctx context.Context, _ int, _ []action.Notification) error { <-ctx.Done(); return ctx.Err() }))
 		f := newFake(false, nil)
 		quick := d.Add("quick", f)
 		for i := range 5 {
@@ -603,7 +611,7 @@ func TestReceiversDoNotDisturbEachOther(t *testing.T) {
 		if at := f.starts(); len(at) != 5 || at[4] != 4*time.Second {
 			t.Errorf("attempts at %v, want one each second", at)
 		}
-		if s := d.State(); len(s) != 2 || s[0].Receiver != "a slow one" || s[1].Delivered != 5 {
+		if s := d.Status(); len(s) != 2 || s[0].Receiver != "a slow one" || s[1].Delivered != 5 {
 			t.Errorf("got %+v", s)
 		}
 	})
@@ -619,10 +627,10 @@ func TestRunTwiceIsAnError(t *testing.T) {
 	})
 }
 
-func TestQueueWithoutRunKeeps(t *testing.T) {
+func TestNotificationsStayPendingWithoutRun(t *testing.T) {
 	d := NewDeliverer(Options{})
 	d.Add("r", newFake(false, nil)).Enqueue(fail("m", "1"))
-	if p := d.Pending(); len(p) != 1 || words(p[0].Notices) != "fail:1" {
+	if p := d.Pending(); len(p) != 1 || formatAll(p[0].Notifications) != "fail:1" {
 		t.Errorf("got %v", p)
 	}
 }

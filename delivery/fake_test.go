@@ -15,16 +15,16 @@ import (
 
 // call is one attempt that a fake action saw.
 type call struct {
-	at      time.Duration // since the fake was made
-	notices []action.Notice
-	err     error
+	at            time.Duration // since the fake was made
+	notifications []action.Notification
+	err           error
 }
 
-// fake is an action that does as told.
+// fake is an action that runs a function of the test.
 type fake struct {
 	group    bool
 	deadline time.Duration
-	do       func(ctx context.Context, n int, ns []action.Notice) error // n counts calls from 1
+	do       func(ctx context.Context, n int, ns []action.Notification) error // n counts calls from 1
 
 	mu      sync.Mutex // guards all following fields
 	begin   time.Time
@@ -34,14 +34,14 @@ type fake struct {
 	most    int // calls at a time
 }
 
-func newFake(group bool, do func(ctx context.Context, n int, ns []action.Notice) error) *fake {
+func newFake(group bool, do func(ctx context.Context, n int, ns []action.Notification) error) *fake {
 	return &fake{group: group, do: do, begin: time.Now()}
 }
 
 func (f *fake) Groups() bool            { return f.group }
 func (f *fake) Deadline() time.Duration { return f.deadline }
 
-func (f *fake) Notify(ctx context.Context, ns []action.Notice) error {
+func (f *fake) Notify(ctx context.Context, ns []action.Notification) error {
 	f.mu.Lock()
 	f.started++
 	n, at := f.started, time.Since(f.begin)
@@ -61,16 +61,16 @@ func (f *fake) Notify(ctx context.Context, ns []action.Notice) error {
 	return err
 }
 
-// taken returns what was told, in order, and all attempts.
-func (f *fake) taken() (told []action.Notice, calls []call) {
+// taken returns the delivered notifications, in order, and all attempts.
+func (f *fake) taken() (delivered []action.Notification, calls []call) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, c := range f.calls {
 		if c.err == nil {
-			told = append(told, c.notices...)
+			delivered = append(delivered, c.notifications...)
 		}
 	}
-	return told, slices.Clone(f.calls)
+	return delivered, slices.Clone(f.calls)
 }
 
 // starts returns when attempts began, in order.
@@ -84,10 +84,10 @@ func (f *fake) starts() []time.Duration {
 	return at
 }
 
-// down returns a script that fails until a time.
-func down(until time.Duration) func(context.Context, int, []action.Notice) error {
+// failUntil returns a function for newFake that fails for a while.
+func failUntil(until time.Duration) func(context.Context, int, []action.Notification) error {
 	begin := time.Now()
-	return func(context.Context, int, []action.Notice) error {
+	return func(context.Context, int, []action.Notification) error {
 		if time.Since(begin) < until {
 			return errors.New("down")
 		}
@@ -95,10 +95,10 @@ func down(until time.Duration) func(context.Context, int, []action.Notice) error
 	}
 }
 
-// away returns a script of a receiver that nobody reaches until a time.
-func away(until time.Duration) func(context.Context, int, []action.Notice) error {
-	do := down(until)
-	return func(ctx context.Context, n int, ns []action.Notice) error {
+// unreachableUntil returns a function for newFake that is unreachable for a while.
+func unreachableUntil(until time.Duration) func(context.Context, int, []action.Notification) error {
+	do := failUntil(until)
+	return func(ctx context.Context, n int, ns []action.Notification) error {
 		if err := do(ctx, n, ns); err != nil {
 			return fmt.Errorf("telling: %w", &action.Unreachable{Err: err})
 		}
@@ -106,8 +106,8 @@ func away(until time.Duration) func(context.Context, int, []action.Notice) error
 	}
 }
 
-// deliver runs a Deliverer in the background; stop ends it and returns what Run
-// returned and how long that took.
+// deliver runs a Deliverer in the background. stop ends it and returns how long that
+// took and the error of Run.
 func deliver(t *testing.T, opt Options) (d *Deliverer, stop func() (time.Duration, error)) {
 	t.Helper()
 	d = NewDeliverer(opt)
@@ -129,18 +129,18 @@ func deliver(t *testing.T, opt Options) (d *Deliverer, stop func() (time.Duratio
 	return d, stop
 }
 
-func fail(monitor, incident string) action.Notice {
-	return action.Notice{Monitor: monitor, Event: action.Fail, Incident: incident, Time: time.Now(), Value: 1}
+func fail(monitor, incident string) action.Notification {
+	return action.Notification{Monitor: monitor, Event: action.Fail, Incident: incident, Time: time.Now(), Value: 1}
 }
 
-func recovery(monitor, incident string) action.Notice {
-	return action.Notice{Monitor: monitor, Event: action.Recover, Incident: incident, Time: time.Now()}
+func recovery(monitor, incident string) action.Notification {
+	return action.Notification{Monitor: monitor, Event: action.Recover, Incident: incident, Time: time.Now()}
 }
 
-// The notifications of an incident of the monitor db, and its actions.
+// A failure of the monitor db.
 var (
 	sampleSince = time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
-	sampleFail  = action.Notice{
+	sampleFail  = action.Notification{
 		Monitor: "db", Host: "host1", Event: action.Fail, Incident: "01ABC", Seq: 7, Value: 1.5, Error: "no answer",
 		Since: sampleSince, Time: sampleSince, Version: "1.2.3", Failures: 3,
 	}
@@ -158,15 +158,15 @@ func makeAction(tb testing.TB, kind, keys string) action.Action {
 	return a
 }
 
-// hurried is an action with a deadline of a test's own.
-type hurried struct {
+// actionWithDeadline replaces the deadline of an action.
+type actionWithDeadline struct {
 	action.Action
 	deadline time.Duration
 }
 
-func (h hurried) Deadline() time.Duration { return h.deadline }
+func (h actionWithDeadline) Deadline() time.Duration { return h.deadline }
 
-func (h hurried) Groups() bool {
+func (h actionWithDeadline) Groups() bool {
 	g, ok := h.Action.(action.Grouper)
 	return ok && g.Groups()
 }

@@ -16,91 +16,89 @@ import (
 
 const (
 	ledgerName = "ledger"
-	// LedgerPatience is how long a notification waits to be written down. A disk that
-	// takes longer counts as one that fails.
-	LedgerPatience = time.Second
-	// ledgerRetry is how long after a write that failed, or took too long, the
-	// next one begins.
-	ledgerRetry = 2 * time.Second
-	// ledgerPause is the least time between two writes, and ledgerShare how many
-	// times as long as making the content took a pause is, up to
-	// ledgerLongest: when thousands of notices wait, making it again and again
-	// takes a fifth of a core.
-	ledgerPause   = 20 * time.Millisecond
-	ledgerShare   = 4
-	ledgerLongest = 300 * time.Millisecond
-	// ledgerQuiet is the least time between two lines of the log that tell of
-	// trouble.
-	ledgerQuiet = 30 * time.Second
+	// LedgerTimeout is how long a notification waits to be persisted. A disk that
+	// takes longer counts as failed.
+	LedgerTimeout = time.Second
+	// ledgerRetryInterval is the time between a write that failed, or took too long,
+	// and the next one.
+	ledgerRetryInterval = 2 * time.Second
+	// ledgerMinPause is the shortest pause between two writes. A pause lasts
+	// ledgerPauseFactor times as long as encoding the content took, up to
+	// ledgerMaxPause: with thousands of pending notifications, encoding then takes at
+	// most a fifth of a core.
+	ledgerMinPause    = 20 * time.Millisecond
+	ledgerPauseFactor = 4
+	ledgerMaxPause    = 300 * time.Millisecond
+	// ledgerLogInterval is the shortest time between two log lines about failed
+	// writes.
+	ledgerLogInterval = 30 * time.Second
 )
 
-// A Ledger keeps a Kept on disk, for the next run: a Keeper. One
-// goroutine writes; all that changed while it wrote goes into the next write, so
-// that many changes at a time cost no more than a few. Nobody waits for a disk
-// that fails: what is owed is told all the same, and after a sudden end perhaps
-// twice.
+// A Ledger is the Persister that saves a Snapshot in the state directory for the next
+// run. One goroutine writes. All changes made during a write go into the next one, so
+// many changes at once cost a few writes. Nobody waits for a disk that fails:
+// notifications are sent all the same, and after a sudden end perhaps sent again.
 type Ledger struct {
 	path string
 	disk state.Disk
 	log  *slog.Logger
-	wake chan struct{} // holds a token if something changed
+	wake chan struct{} // holds a token if something changed since the last write began
 
 	changes atomic.Uint64
 
-	mu      sync.Mutex // guards all that follows
-	written uint64     // changes up to this one are on disk
-	health  LedgerState
-	ended   bool
-	turn    chan struct{} // closed when one of the above changes, and made anew
-	logged  time.Time
+	mu       sync.Mutex // guards all following fields
+	written  uint64     // number of the last change on disk
+	health   LedgerHealth
+	stopped  bool
+	changed  chan struct{} // closed and replaced when one of the fields above changes
+	loggedAt time.Time
 }
 
-// LedgerState is how a Ledger does.
-type LedgerState struct {
-	// OK is set while what changes is written down in time.
+// LedgerHealth reports whether a Ledger can write.
+type LedgerHealth struct {
+	// OK is set while changes are persisted in time.
 	OK bool
-	// Since is when OK changed last.
+	// Since is when OK last changed.
 	Since time.Time
-	// Reason is why not.
+	// Reason is the last error while OK is not set.
 	Reason string
 }
 
-// OpenLedger reads what the run before has kept in a state directory, and returns
-// it with the Ledger that keeps it from now on. It never fails: a file that is
-// damaged is set aside and read as far as it is whole, and log says what is lost.
-func OpenLedger(dir string, log *slog.Logger) (*Ledger, Kept) {
+// OpenLedger reads the Snapshot of the previous run from a state directory and
+// returns it with the Ledger that replaces it. It never fails: it sets a damaged file
+// aside, reads all intact records, and logs what is lost.
+func OpenLedger(dir string, log *slog.Logger) (*Ledger, Snapshot) {
 	return OpenLedgerOn(state.OSDisk{}, dir, log)
 }
 
-// OpenLedgerOn is OpenLedger on another file system than that of the operating
-// system.
-func OpenLedgerOn(d state.Disk, dir string, log *slog.Logger) (*Ledger, Kept) {
+// OpenLedgerOn is OpenLedger on another disk than that of the operating system.
+func OpenLedgerOn(d state.Disk, dir string, log *slog.Logger) (*Ledger, Snapshot) {
 	l := &Ledger{
 		path: filepath.Join(dir, ledgerName), disk: d, log: log,
-		wake: make(chan struct{}, 1), turn: make(chan struct{}),
-		health: LedgerState{OK: true, Since: time.Now()},
+		wake: make(chan struct{}, 1), changed: make(chan struct{}),
+		health: LedgerHealth{OK: true, Since: time.Now()},
 	}
-	if err := d.Remove(l.path + ".new"); err != nil { // of a write that was cut short
-		log.Warn("tidying up the state directory", "err", err)
+	if err := d.Remove(l.path + ".new"); err != nil { // left by an interrupted write
+		log.Warn("removing an incomplete ledger failed", "err", err)
 	}
 	text, err := d.ReadFile(l.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return l, Kept{}
+		return l, Snapshot{}
 	}
 	if err != nil {
-		log.Error("what the last run kept cannot be read: open incidents begin anew, and what was not told is lost",
+		log.Error("cannot read the ledger: open incidents start over and pending notifications are lost",
 			"err", errors.Join(err, d.Rename(l.path, l.path+".corrupt-1")))
-		return l, Kept{}
+		return l, Snapshot{}
 	}
-	kept, err := decodeKept(text)
+	snapshot, err := decodeSnapshot(text)
 	if err != nil {
-		aside, failed := state.SetAside(d, l.path, text)
-		log.Error("what the last run kept is damaged; what is lost of it begins anew or is not told", "file", l.path, "aside", aside, "err", errors.Join(err, failed))
+		aside, asideErr := state.SetAside(d, l.path, text)
+		log.Error("the ledger is damaged: lost incidents start over, lost notifications are not sent", "file", l.path, "aside", aside, "err", errors.Join(err, asideErr))
 	}
-	return l, kept
+	return l, snapshot
 }
 
-// Changed implements Keeper.
+// Changed implements Persister.
 func (l *Ledger) Changed() uint64 {
 	n := l.changes.Add(1)
 	select {
@@ -110,55 +108,54 @@ func (l *Ledger) Changed() uint64 {
 	return n
 }
 
-// Await implements Keeper.
+// Await implements Persister.
 func (l *Ledger) Await(ctx context.Context, change uint64) {
-	patience := time.NewTimer(LedgerPatience)
-	defer patience.Stop()
+	timeout := time.NewTimer(LedgerTimeout)
+	defer timeout.Stop()
 	for {
 		l.mu.Lock()
-		done, turn := l.written >= change || !l.health.OK || l.ended, l.turn
+		done, changed := l.written >= change || !l.health.OK || l.stopped, l.changed
 		l.mu.Unlock()
 		if done {
 			return
 		}
 		select {
-		case <-turn:
+		case <-changed:
 		case <-ctx.Done():
 			return
-		case <-patience.C:
-			l.trouble(fmt.Sprintf("writing %q takes longer than %v", l.path, LedgerPatience))
+		case <-timeout.C:
+			l.markFailed(fmt.Sprintf("writing %q took longer than %v", l.path, LedgerTimeout))
 			return
 		}
 	}
 }
 
-// State returns how the Ledger does.
-func (l *Ledger) State() LedgerState {
+// Health returns whether the Ledger can write.
+func (l *Ledger) Health() LedgerHealth {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.health
 }
 
-// Run writes what snapshot returns whenever it changed, until ctx ends, and then
-// once more. Its error is that of the last write.
-func (l *Ledger) Run(ctx context.Context, snapshot func() Kept) error {
-	defer l.end()
+// Run writes what snapshot returns whenever something changed, and once more when ctx
+// ends. Its error is that of the last write.
+func (l *Ledger) Run(ctx context.Context, snapshot func() Snapshot) error {
+	defer l.stop()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		// Not before the pause is over; then at the next change, or if the last
-		// write was none.
+		// Wait for the pause to end, then for a change unless the last write failed.
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 		}
-		if l.State().OK {
+		if l.Health().OK {
 			select {
 			case <-l.wake:
 			case <-ctx.Done():
 			}
 		}
-		last := ctx.Err() != nil // before: what changes during a write is not in it
+		last := ctx.Err() != nil // read before the write, which lacks what changes meanwhile
 		pause, err := l.write(snapshot)
 		if last {
 			return err
@@ -168,35 +165,35 @@ func (l *Ledger) Run(ctx context.Context, snapshot func() Kept) error {
 }
 
 // write makes one write and returns how long to wait before the next.
-func (l *Ledger) write(snapshot func() Kept) (time.Duration, error) {
+func (l *Ledger) write(snapshot func() Snapshot) (time.Duration, error) {
 	change := l.changes.Load()
 	began := time.Now()
-	text, err := encodeKept(snapshot())
+	text, err := encodeSnapshot(snapshot())
 	took := time.Since(began)
 	if err == nil {
 		err = state.Replace(l.disk, l.path, text)
 	}
 	if err != nil {
-		err = fmt.Errorf("keeping what is owed: %w", err)
-		l.trouble(err.Error())
-		return ledgerRetry, err
+		err = fmt.Errorf("writing the ledger: %w", err)
+		l.markFailed(err.Error())
+		return ledgerRetryInterval, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.written = change
-	l.turnLocked()
-	if time.Since(began) > LedgerPatience {
-		return ledgerRetry, nil // whoever waited has told of it
+	l.wakeWaitersLocked()
+	if time.Since(began) > LedgerTimeout {
+		return ledgerRetryInterval, nil // the timeout of Await has reported it
 	}
 	if !l.health.OK {
-		l.log.Info("what is owed is written down again", "failing_for", time.Since(l.health.Since).Round(time.Second))
-		l.health = LedgerState{OK: true, Since: time.Now()}
+		l.log.Info("the ledger is written again", "failing_for", time.Since(l.health.Since).Round(time.Second))
+		l.health = LedgerHealth{OK: true, Since: time.Now()}
 	}
-	return min(max(ledgerPause, ledgerShare*took), ledgerLongest), nil
+	return min(max(ledgerMinPause, ledgerPauseFactor*took), ledgerMaxPause), nil
 }
 
-// trouble notes that writing fails, and lets go whoever waits for it.
-func (l *Ledger) trouble(reason string) {
+// markFailed records that writing fails and releases those who wait.
+func (l *Ledger) markFailed(reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -204,22 +201,22 @@ func (l *Ledger) trouble(reason string) {
 		l.health.OK, l.health.Since = false, now
 	}
 	l.health.Reason = reason
-	l.turnLocked()
-	if l.logged.IsZero() || now.Sub(l.logged) >= ledgerQuiet {
-		l.logged = now
-		l.log.Error("what is owed is not written down: after a sudden end it may be told twice or not at all", "err", reason)
+	l.wakeWaitersLocked()
+	if l.loggedAt.IsZero() || now.Sub(l.loggedAt) >= ledgerLogInterval {
+		l.loggedAt = now
+		l.log.Error("writing the ledger failed: after a crash notifications may be sent twice or not at all", "err", reason)
 	}
 }
 
-func (l *Ledger) end() {
+func (l *Ledger) stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ended = true
-	l.turnLocked()
+	l.stopped = true
+	l.wakeWaitersLocked()
 }
 
-// turnLocked wakes whoever waits. l.mu is held.
-func (l *Ledger) turnLocked() {
-	close(l.turn)
-	l.turn = make(chan struct{})
+// wakeWaitersLocked wakes those who wait in Await. l.mu is held.
+func (l *Ledger) wakeWaitersLocked() {
+	close(l.changed)
+	l.changed = make(chan struct{})
 }

@@ -13,55 +13,56 @@ import (
 	"github.com/microhq/monitor-srv/state"
 )
 
-// The file of a Ledger has one record a line, as JSON behind the checksum of its
-// bytes. The first says how many there are. A line that does not fit its
-// checksum is as good as not there; the others are.
+// The file of a Ledger has one JSON record a line, each after the checksum of its
+// bytes. The first record holds the number of the others. A line that does not match
+// its checksum is skipped; the others are read.
 
-// ledgerVersion is that of the file. Another one is not read.
+// ledgerVersion is the version of the file format. Files of other versions are not
+// read.
 const ledgerVersion = 1
 
-// ledgerRecord is one line: the head, an open incident, or something of a
-// receiver.
+// ledgerRecord is one line: the head, an open incident, or a part of what is pending
+// at a receiver.
 type ledgerRecord struct {
-	Head     *ledgerHead    `json:"head,omitempty"`
-	Incident *Incident      `json:"incident,omitempty"`
-	Receiver string         `json:"receiver,omitempty"`
-	Notice   *action.Notice `json:"notice,omitempty"`
-	// Tried belongs to Notice.
-	Tried bool `json:"tried,omitempty"`
-	// Monitor and Told are an incident whose failure was told.
-	Monitor string `json:"monitor,omitempty"`
-	Told    string `json:"told,omitempty"`
-	// Absent is that of the receiver.
+	Head         *ledgerHead          `json:"head,omitempty"`
+	Incident     *Incident            `json:"incident,omitempty"`
+	Receiver     string               `json:"receiver,omitempty"`
+	Notification *action.Notification `json:"notice,omitempty"`
+	// Attempted belongs to Notification.
+	Attempted bool `json:"tried,omitempty"`
+	// Monitor and Notified are an entry of Pending.Notified.
+	Monitor  string `json:"monitor,omitempty"`
+	Notified string `json:"told,omitempty"`
+	// Absent is Pending.Absent.
 	Absent time.Time `json:"absent,omitzero"`
 }
 
-// ledgerHead is the first line.
+// ledgerHead is the first record.
 type ledgerHead struct {
 	Version int `json:"version"`
 	Records int `json:"records"` // without the head
 }
 
-// encodeKept writes k as the content of a file.
-func encodeKept(k Kept) ([]byte, error) {
-	records := make([]ledgerRecord, 0, len(k.Incidents))
-	for _, i := range k.Incidents {
+// encodeSnapshot returns s as the content of a file.
+func encodeSnapshot(s Snapshot) ([]byte, error) {
+	records := make([]ledgerRecord, 0, len(s.Incidents))
+	for _, i := range s.Incidents {
 		records = append(records, ledgerRecord{Incident: &i})
 	}
-	for _, b := range k.Owed {
-		tried := make(map[string]bool, len(b.Tried))
-		for _, key := range b.Tried {
-			tried[key] = true
+	for _, p := range s.Pending {
+		attempted := make(map[string]bool, len(p.Attempted))
+		for _, key := range p.Attempted {
+			attempted[key] = true
 		}
-		for monitor, incident := range b.Told {
-			records = append(records, ledgerRecord{Receiver: b.Receiver, Monitor: monitor, Told: incident})
+		for monitor, incident := range p.Notified {
+			records = append(records, ledgerRecord{Receiver: p.Receiver, Monitor: monitor, Notified: incident})
 		}
-		for i := range b.Notices {
-			n := &b.Notices[i]
-			records = append(records, ledgerRecord{Receiver: b.Receiver, Notice: n, Tried: len(tried) > 0 && tried[n.Key()]})
+		for i := range p.Notifications {
+			n := &p.Notifications[i]
+			records = append(records, ledgerRecord{Receiver: p.Receiver, Notification: n, Attempted: len(attempted) > 0 && attempted[n.Key()]})
 		}
-		if !b.Absent.IsZero() {
-			records = append(records, ledgerRecord{Receiver: b.Receiver, Absent: b.Absent})
+		if !p.Absent.IsZero() {
+			records = append(records, ledgerRecord{Receiver: p.Receiver, Absent: p.Absent})
 		}
 	}
 	var text bytes.Buffer
@@ -75,37 +76,37 @@ func encodeKept(k Kept) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-// decodeKept reads what encodeKept wrote. Of a damaged file it returns the
-// records that are whole, and what is wrong.
-func decodeKept(text []byte) (Kept, error) {
+// decodeSnapshot reads what encodeSnapshot wrote. For a damaged file it returns the
+// intact records and an error that says what is lost.
+func decodeSnapshot(text []byte) (Snapshot, error) {
 	if len(text) > state.MaxSize {
-		return Kept{}, fmt.Errorf("larger than %d bytes", state.MaxSize)
+		return Snapshot{}, fmt.Errorf("the file is larger than %d bytes", state.MaxSize)
 	}
 	line, rest, _ := bytes.Cut(text, []byte("\n"))
 	first, ok := decodeRecord(line)
 	if ok && first.Head != nil && first.Head.Version != ledgerVersion {
-		return Kept{}, fmt.Errorf("version %d is not known", first.Head.Version)
+		return Snapshot{}, fmt.Errorf("unknown version %d", first.Head.Version)
 	}
-	var d keptDecoder
-	bad := 0
+	var d snapshotDecoder
+	damaged := 0
 	for line := range bytes.Lines(rest) {
 		r, ok := decodeRecord(bytes.TrimSuffix(line, []byte("\n")))
 		if !ok || !d.add(r) {
-			bad++
+			damaged++
 		}
 	}
 	switch {
 	case !ok || first.Head == nil:
-		return d.kept, fmt.Errorf("the first line is damaged: %d records could be read, how many there were is not known", d.read)
-	case bad > 0 || d.read != first.Head.Records:
-		return d.kept, fmt.Errorf("%d of %d records are lost", first.Head.Records-d.read, first.Head.Records)
+		return d.snapshot, fmt.Errorf("the first line is damaged: read %d records of an unknown number", d.read)
+	case damaged > 0 || d.read != first.Head.Records:
+		return d.snapshot, fmt.Errorf("%d of %d records are lost", first.Head.Records-d.read, first.Head.Records)
 	case !bytes.HasSuffix(text, []byte("\n")):
-		return d.kept, errors.New("its end is missing")
+		return d.snapshot, errors.New("the end of the file is missing")
 	}
-	return d.kept, nil
+	return d.snapshot, nil
 }
 
-// decodeRecord reads a line without its end.
+// decodeRecord reads a line without its newline.
 func decodeRecord(line []byte) (r ledgerRecord, ok bool) {
 	sum, raw, ok := bytes.Cut(line, []byte(" "))
 	if !ok || len(sum) != 8 {
@@ -118,18 +119,18 @@ func decodeRecord(line []byte) (r ledgerRecord, ok bool) {
 	return r, json.Unmarshal(raw, &r) == nil
 }
 
-// keptDecoder puts records together.
-type keptDecoder struct {
-	kept Kept
-	read int
-	at   map[string]int // in Owed, by receiver
+// snapshotDecoder assembles a Snapshot from records.
+type snapshotDecoder struct {
+	snapshot Snapshot
+	read     int
+	at       map[string]int // index into snapshot.Pending by receiver
 }
 
-// add takes a record and reports whether it is one.
-func (d *keptDecoder) add(r ledgerRecord) bool {
+// add adds a record. It reports whether the record is valid.
+func (d *snapshotDecoder) add(r ledgerRecord) bool {
 	switch {
 	case r.Incident != nil:
-		d.kept.Incidents = append(d.kept.Incidents, *r.Incident)
+		d.snapshot.Incidents = append(d.snapshot.Incidents, *r.Incident)
 	case r.Receiver != "":
 		d.receiver(r)
 	default:
@@ -139,26 +140,26 @@ func (d *keptDecoder) add(r ledgerRecord) bool {
 	return true
 }
 
-func (d *keptDecoder) receiver(r ledgerRecord) {
+func (d *snapshotDecoder) receiver(r ledgerRecord) {
 	i, ok := d.at[r.Receiver]
 	if !ok {
 		if d.at == nil {
 			d.at = make(map[string]int)
 		}
-		i = len(d.kept.Owed)
+		i = len(d.snapshot.Pending)
 		d.at[r.Receiver] = i
-		d.kept.Owed = append(d.kept.Owed, Backlog{Receiver: r.Receiver, Told: map[string]string{}})
+		d.snapshot.Pending = append(d.snapshot.Pending, Pending{Receiver: r.Receiver, Notified: map[string]string{}})
 	}
-	b := &d.kept.Owed[i]
+	p := &d.snapshot.Pending[i]
 	switch {
-	case r.Notice != nil:
-		b.Notices = append(b.Notices, *r.Notice)
-		if r.Tried {
-			b.Tried = append(b.Tried, r.Notice.Key())
+	case r.Notification != nil:
+		p.Notifications = append(p.Notifications, *r.Notification)
+		if r.Attempted {
+			p.Attempted = append(p.Attempted, r.Notification.Key())
 		}
-	case r.Told != "":
-		b.Told[r.Monitor] = r.Told
+	case r.Notified != "":
+		p.Notified[r.Monitor] = r.Notified
 	default:
-		b.Absent = r.Absent
+		p.Absent = r.Absent
 	}
 }

@@ -21,52 +21,50 @@ import (
 	"github.com/microhq/monitor-srv/state"
 )
 
-// slog.New(slog.DiscardHandler) is a log that nobody reads.
-
-// keptOf returns something to keep: the more, the higher its number.
-func keptOf(number int) Kept {
-	var k Kept
+// snapshotOf returns a snapshot that depends on number.
+func snapshotOf(number int) Snapshot {
+	var k Snapshot
 	at := time.Date(2026, 11, 21, 1, 0, 0, 0, time.UTC)
 	for i := range number%5 + 1 {
 		m := fmt.Sprint("m", i)
 		k.Incidents = append(k.Incidents, Incident{Monitor: m, ID: fmt.Sprint(number, "-", i), Since: at, Failures: i, Seq: int64(number)})
 	}
-	k.Owed = []Backlog{
+	k.Pending = []Pending{
 		{
-			Receiver: "ops", Told: map[string]string{"m0": fmt.Sprint(number, "-0")},
-			Notices: []action.Notice{
+			Receiver: "ops", Notified: map[string]string{"m0": fmt.Sprint(number, "-0")},
+			Notifications: []action.Notification{
 				{Monitor: "m1", Event: action.Fail, Incident: "1 <&> \u2028", Seq: int64(number), Since: at, Time: at, Value: 1.5, Labels: map[string]string{"team": "a"}},
 				{Monitor: "m1", Event: action.Recover, Incident: "1 <&> \u2028", Seq: 9, Since: at, Time: at.Add(time.Hour), Duration: 90 * time.Second},
 			},
-			Tried: []string{"1 <&> \u2028-fail"},
+			Attempted: []string{"1 <&> \u2028-fail"},
 		},
-		{Receiver: "gone", Told: map[string]string{}, Absent: at, Notices: []action.Notice{{Monitor: "m2", Event: action.Fail, Incident: "2", Time: at, Since: at}}},
+		{Receiver: "gone", Notified: map[string]string{}, Absent: at, Notifications: []action.Notification{{Monitor: "m2", Event: action.Fail, Incident: "2", Time: at, Since: at}}},
 	}
 	return k
 }
 
-// write makes one write of a number and reports whether it succeeded.
+// write writes snapshotOf(number) and reports whether that succeeded.
 func write(l *Ledger, number int) bool {
-	_, err := l.write(func() Kept { return keptOf(number) })
+	_, err := l.write(func() Snapshot { return snapshotOf(number) })
 	return err == nil
 }
 
-// numberOf returns the number of what was kept, -1 if nothing was, and fails
-// unless all of it is there.
-func numberOf(t *testing.T, k Kept) int {
+// numberOf returns the number of a snapshot, -1 if it is empty. It fails the test
+// unless the snapshot is complete.
+func numberOf(t *testing.T, k Snapshot) int {
 	t.Helper()
-	if len(k.Incidents) == 0 && len(k.Owed) == 0 {
+	if len(k.Incidents) == 0 && len(k.Pending) == 0 {
 		return -1
 	}
 	number := int(k.Incidents[0].Seq)
-	if want := keptOf(number); !reflect.DeepEqual(k, want) {
+	if want := snapshotOf(number); !reflect.DeepEqual(k, want) {
 		t.Fatalf("read %+v,\nwant %+v", k, want)
 	}
 	return number
 }
 
-// TestLedgerSurvivesAKillAtEveryStep ends the process at each step of a write: what
-// is read is all that was there before, or all that is new.
+// The process is killed at each step of a write: the next one reads either the old or
+// the new snapshot.
 // Faults: T22.
 func TestLedgerSurvivesAKillAtEveryStep(t *testing.T) {
 	for cut := 1; ; cut++ {
@@ -81,7 +79,7 @@ func TestLedgerSurvivesAKillAtEveryStep(t *testing.T) {
 			t.Fatalf("killed at step %d: read %d", cut, n)
 		}
 		if _, err := after.ReadFile(l.path + ".new"); err == nil {
-			t.Fatalf("killed at step %d: what was cut short is left", cut)
+			t.Fatalf("killed at step %d: the incomplete file is left", cut)
 		}
 		if whole {
 			return
@@ -89,8 +87,8 @@ func TestLedgerSurvivesAKillAtEveryStep(t *testing.T) {
 	}
 }
 
-// TestPowerFailureLosesNoPendingNotification fails the power at any moment: of
-// what was written down nothing is lost, and nothing is read in part.
+// The power fails at a random step: a successful write is never lost, and no write is
+// read in part.
 // Faults: T23.
 func TestPowerFailureLosesNoPendingNotification(t *testing.T) {
 	for seed := range uint64(2000) {
@@ -113,25 +111,25 @@ func TestPowerFailureLosesNoPendingNotification(t *testing.T) {
 	}
 }
 
-// subset tells whether k holds nothing that want does not.
-func subset(k, want Kept) bool {
+// subset reports whether everything in k is in want.
+func subset(k, want Snapshot) bool {
 	for _, i := range k.Incidents {
 		if !contains(want.Incidents, i) {
 			return false
 		}
 	}
-	for _, b := range k.Owed {
-		for _, w := range want.Owed {
+	for _, b := range k.Pending {
+		for _, w := range want.Pending {
 			if w.Receiver != b.Receiver {
 				continue
 			}
-			for m, told := range b.Told {
-				if w.Told[m] != told {
+			for m, delivered := range b.Notified {
+				if w.Notified[m] != delivered {
 					return false
 				}
 			}
-			for _, n := range b.Notices {
-				if !contains(w.Notices, n) {
+			for _, n := range b.Notifications {
+				if !contains(w.Notifications, n) {
 					return false
 				}
 			}
@@ -149,19 +147,19 @@ func contains[T any](list []T, v T) bool {
 	return false
 }
 
-// TestDamagedLedgerIsNeverMisread flips every bit, cuts at every byte
-// and writes junk: what is read was there, and what is missing is told.
+// Every bit is flipped, the file is cut at every byte, and random bytes are changed:
+// all that is read was written, and an error reports what is missing.
 // Faults: T21.
 func TestDamagedLedgerIsNeverMisread(t *testing.T) {
-	want := keptOf(4)
-	whole, err := encodeKept(want)
+	want := snapshotOf(4)
+	whole, err := encodeSnapshot(want)
 	if err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Count(string(whole), "\n")
 	check := func(what string, text []byte) (records int) {
 		t.Helper()
-		got, err := decodeKept(text)
+		got, err := decodeSnapshot(text)
 		if err == nil && !reflect.DeepEqual(got, want) {
 			t.Fatalf("%s: read %+v without an error", what, got)
 		}
@@ -169,8 +167,8 @@ func TestDamagedLedgerIsNeverMisread(t *testing.T) {
 			t.Fatalf("%s: read what was not written: %+v", what, got)
 		}
 		records = len(got.Incidents)
-		for _, b := range got.Owed {
-			records += len(b.Notices) + len(b.Told)
+		for _, b := range got.Pending {
+			records += len(b.Notifications) + len(b.Notified)
 		}
 		return records
 	}
@@ -194,28 +192,28 @@ func TestDamagedLedgerIsNeverMisread(t *testing.T) {
 		check("several bytes changed", junk)
 	}
 	swapped := strings.SplitAfter(string(whole), "\n")
-	if _, err := decodeKept([]byte(strings.Join(swapped[:lines-2], "") + swapped[lines-1])); err == nil {
-		t.Error("a line is missing, and nobody says so")
+	if _, err := decodeSnapshot([]byte(strings.Join(swapped[:lines-2], "") + swapped[lines-1])); err == nil {
+		t.Error("a line is missing, and no error reports it")
 	}
 	for _, text := range []string{"", "{}", "\n", "00000000 null\n", string(make([]byte, 1<<20)), strings.Replace(string(whole), `"version":1`, `"version":2`, 1)} {
-		if k, err := decodeKept([]byte(text)); err == nil || len(k.Incidents) == len(want.Incidents) && text == "" {
-			t.Errorf("%.30q is taken for a ledger", text)
+		if k, err := decodeSnapshot([]byte(text)); err == nil || len(k.Incidents) == len(want.Incidents) && text == "" {
+			t.Errorf("%.30q is read as a ledger", text)
 		}
 	}
 	head := fmt.Sprintf(`{"head":{"version":2,"records":%d}}`, lines-1)
 	newer := fmt.Sprintf("%08x %s\n", state.Checksum([]byte(head)), head) + strings.Join(swapped[1:], "")
-	if k, err := decodeKept([]byte(newer)); err == nil || len(k.Incidents) != 0 || !strings.Contains(err.Error(), "version 2") {
+	if k, err := decodeSnapshot([]byte(newer)); err == nil || len(k.Incidents) != 0 || !strings.Contains(err.Error(), "version 2") {
 		t.Errorf("a newer version: %+v, %v", k, err)
 	}
 }
 
-// TestDamagedLedgersAreSetAside starts with damaged files again and again: it
-// goes on with what is whole, says what is lost, and keeps three of them.
+// Repeated starts with damaged files read all intact records, log what is lost, and
+// retain three damaged files.
 // Faults: T21.
 func TestDamagedLedgersAreSetAside(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, ledgerName)
-	whole, err := encodeKept(keptOf(4))
+	whole, err := encodeSnapshot(snapshotOf(4))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +243,7 @@ func TestDamagedLedgersAreSetAside(t *testing.T) {
 			t.Errorf("read %+v of junk", k)
 		}
 	}
-	// A directory in its place cannot be read at all.
+	// A directory of that name cannot be read.
 	if err := errors.Join(os.Remove(path), os.MkdirAll(filepath.Join(path, "x"), 0o700)); err != nil {
 		t.Fatal(err)
 	}
@@ -265,17 +263,16 @@ func runLedger(t *testing.T, d state.Disk, log *slog.Logger) *Ledger {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = l.Run(ctx, func() Kept { return keptOf(1) })
+		_ = l.Run(ctx, func() Snapshot { return snapshotOf(1) })
 	}()
 	t.Cleanup(func() { cancel(); <-done })
 	return l
 }
 
-// TestSlowDiskDelaysANoticeByASecondAtMost has a disk whose fsync takes 2 s, as
-// NFS may: the first notice waits a second, the others not at all, until the disk
-// is quick again.
+// With a disk whose fsync takes 2 s, as on NFS, the first notification waits for a
+// second and the others not at all, until the disk is fast again.
 // Faults: T24.
-func TestSlowDiskDelaysANoticeByASecondAtMost(t *testing.T) {
+func TestSlowDiskDelaysANotificationByASecondAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		d := testkit.NewMemDisk()
@@ -285,12 +282,12 @@ func TestSlowDiskDelaysANoticeByASecondAtMost(t *testing.T) {
 			l.Await(t.Context(), l.Changed())
 			return time.Since(began)
 		}
-		if took := wait(); took > 2*ledgerPause || !l.State().OK {
-			t.Errorf("waited %v for a quick disk, %+v", took, l.State())
+		if took := wait(); took > 2*ledgerMinPause || !l.Health().OK {
+			t.Errorf("waited %v for a fast disk, %+v", took, l.Health())
 		}
 		d.Set(nil, 2*time.Second)
-		if took := wait(); took != LedgerPatience {
-			t.Errorf("waited %v, want %v", took, LedgerPatience)
+		if took := wait(); took != LedgerTimeout {
+			t.Errorf("waited %v, want %v", took, LedgerTimeout)
 		}
 		for range 600 { // a minute
 			if took := wait(); took != 0 {
@@ -298,7 +295,7 @@ func TestSlowDiskDelaysANoticeByASecondAtMost(t *testing.T) {
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		if s := l.State(); s.OK || !strings.Contains(s.Reason, "longer than 1s") {
+		if s := l.Health(); s.OK || !strings.Contains(s.Reason, "longer than 1s") {
 			t.Errorf("state %+v", s)
 		}
 		synctest.Wait()
@@ -306,18 +303,18 @@ func TestSlowDiskDelaysANoticeByASecondAtMost(t *testing.T) {
 			t.Errorf("%d lines in a minute:\n%s", n, &log)
 		}
 		d.Set(nil, 0)
-		time.Sleep(2*ledgerRetry + 2*time.Second)
-		if s := l.State(); !s.OK {
-			t.Errorf("state %+v although the disk is quick again", s)
+		time.Sleep(2*ledgerRetryInterval + 2*time.Second)
+		if s := l.Health(); !s.OK {
+			t.Errorf("state %+v although the disk is fast again", s)
 		}
-		if took := wait(); took > 2*ledgerPause {
+		if took := wait(); took > 2*ledgerMinPause {
 			t.Errorf("waited %v", took)
 		}
 	})
 }
 
-// TestFullDiskDelaysNothing has a disk that refuses: nobody waits for it, the
-// file stays as it was, and the next write after there is room succeeds.
+// While the disk is full, nobody waits for it and the file stays as it is. The next
+// write succeeds once there is space.
 // Faults: T20.
 func TestFullDiskDelaysNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -334,16 +331,16 @@ func TestFullDiskDelaysNothing(t *testing.T) {
 		for range 6000 {
 			began := time.Now()
 			l.Await(t.Context(), l.Changed())
-			if took := time.Since(began); took > 2*ledgerPause {
+			if took := time.Since(began); took > 2*ledgerMinPause {
 				t.Fatalf("waited %v", took)
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
 		now, files := d.Counts()
 		if n := now - steps; n > 35 {
-			t.Errorf("%d writes were tried in a minute, want one each %v", n, ledgerRetry)
+			t.Errorf("%d writes were tried in a minute, want one each %v", n, ledgerRetryInterval)
 		}
-		if s := l.State(); s.OK || !strings.Contains(s.Reason, "no space left") {
+		if s := l.Health(); s.OK || !strings.Contains(s.Reason, "no space left") {
 			t.Errorf("state %+v", s)
 		}
 		if after, err := d.ReadFile(l.path); err != nil || string(after) != string(before) || files != 1 {
@@ -354,15 +351,15 @@ func TestFullDiskDelaysNothing(t *testing.T) {
 			t.Errorf("%d lines in a minute:\n%s", n, &log)
 		}
 		d.Set(nil, 0)
-		time.Sleep(ledgerRetry + time.Millisecond)
+		time.Sleep(ledgerRetryInterval + time.Millisecond)
 		synctest.Wait()
-		if s := l.State(); !s.OK || !strings.Contains(log.String(), "written down again") {
+		if s := l.Health(); !s.OK || !strings.Contains(log.String(), "written again") {
 			t.Errorf("state %+v, logged\n%s", s, &log)
 		}
 	})
 }
 
-// TestLedgerSurvivesAFullTmpfs fills a real disk.
+// The ledger is on a real file system that is full.
 // Faults: T20.
 func TestLedgerSurvivesAFullTmpfs(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -385,20 +382,20 @@ func TestLedgerSurvivesAFullTmpfs(t *testing.T) {
 	if err := os.WriteFile(filler, make([]byte, 2<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("filling the disk: %v", err)
 	}
-	if write(l, 2) || l.State().OK {
+	if write(l, 2) || l.Health().OK {
 		t.Error("a full disk took a write")
 	}
 	if after, err := os.ReadFile(l.path); err != nil || string(after) != string(before) {
 		t.Errorf("the file holds %q, %v", after, err)
 	}
 	if _, k := OpenLedger(dir, slog.New(slog.DiscardHandler)); numberOf(t, k) != 1 {
-		t.Error("what was kept is lost")
+		t.Error("what was written is lost")
 	}
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
-	if !write(l, 3) || !l.State().OK {
-		t.Error("there is room again, and nothing is written")
+	if !write(l, 3) || !l.Health().OK {
+		t.Error("there is space again, and nothing is written")
 	}
 	if files, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(files) != 1 {
 		t.Errorf("there are %v", files)
@@ -408,8 +405,7 @@ func TestLedgerSurvivesAFullTmpfs(t *testing.T) {
 	}
 }
 
-// TestLedgerStopsWithItsLastState writes once more when it ends, and lets go
-// whoever waits.
+// Run writes once more before it returns, and releases those who wait.
 func TestLedgerStopsWithItsLastState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := testkit.NewMemDisk()
@@ -417,7 +413,7 @@ func TestLedgerStopsWithItsLastState(t *testing.T) {
 		number := 1
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- l.Run(ctx, func() Kept { return keptOf(number) }) }()
+		go func() { done <- l.Run(ctx, func() Snapshot { return snapshotOf(number) }) }()
 		synctest.Wait()
 		number = 2
 		cancel()
@@ -425,23 +421,23 @@ func TestLedgerStopsWithItsLastState(t *testing.T) {
 			t.Error(err)
 		}
 		if _, k := OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler)); numberOf(t, k) != 2 {
-			t.Error("the last state is not kept")
+			t.Error("the last snapshot is not written")
 		}
 		began := time.Now()
 		l.Await(t.Context(), l.Changed())
 		if time.Since(began) != 0 {
-			t.Error("waited for a ledger that has ended")
+			t.Error("waited for a stopped ledger")
 		}
 		d.Set(syscall.EIO, 0)
 		l, _ = OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler))
-		if err := l.Run(ctx, func() Kept { return keptOf(3) }); !errors.Is(err, syscall.EIO) {
+		if err := l.Run(ctx, func() Snapshot { return snapshotOf(3) }); !errors.Is(err, syscall.EIO) {
 			t.Errorf("got %v", err)
 		}
 	})
 }
 
-// TestLedgerWritesItsLastStateAtAStop stops it in the middle of a
-// write, when what was told last has just changed what is owed.
+// Run is stopped during a write, after another change: the last write has that
+// change.
 // Faults: G14.
 func TestLedgerWritesItsLastStateAtAStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -452,9 +448,9 @@ func TestLedgerWritesItsLastStateAtAStop(t *testing.T) {
 		number.Store(1)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- l.Run(ctx, func() Kept { return keptOf(int(number.Load())) }) }()
+		go func() { done <- l.Run(ctx, func() Snapshot { return snapshotOf(int(number.Load())) }) }()
 		l.Changed()
-		time.Sleep(50 * time.Millisecond) // it waits for the disk
+		time.Sleep(50 * time.Millisecond) // the write is in progress
 		number.Store(2)
 		l.Changed()
 		cancel()
@@ -462,7 +458,7 @@ func TestLedgerWritesItsLastStateAtAStop(t *testing.T) {
 			t.Error(err)
 		}
 		if _, k := OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler)); numberOf(t, k) != 2 {
-			t.Error("the last state is not kept")
+			t.Error("the last snapshot is not written")
 		}
 	})
 }

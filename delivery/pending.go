@@ -10,95 +10,95 @@ import (
 	"github.com/microhq/monitor-srv/action"
 )
 
-// A Keeper writes down what Pending returns, so that it survives the process: a
-// notice is written down before it is told, and that it was told soon after. Its
-// methods are safe for concurrent use.
-type Keeper interface {
-	// Changed counts a change of what is owed and returns its number, above
+// A Persister saves what Pending returns, so that it survives the process. A
+// notification is persisted before it is sent; that it was sent is persisted soon
+// after. The methods are safe for concurrent use.
+type Persister interface {
+	// Changed counts a change of what is pending and returns its number, above
 	// zero. It neither blocks nor calls the Deliverer: locks are held.
 	Changed() uint64
-	// Await returns when all changes up to one are written down. It gives up
-	// when ctx ends, and when writing fails or takes too long: being told
-	// matters more than being told once.
+	// Await returns when all changes up to the given one are persisted. It gives up
+	// when ctx ends and when writing fails or takes too long: sending a notification
+	// matters more than sending it only once.
 	Await(ctx context.Context, change uint64)
 }
 
-// Backlog is what a receiver owes: to be kept over a restart.
-type Backlog struct {
+// Pending is the part of a receiver's state that survives a restart.
+type Pending struct {
 	Receiver string `json:"receiver"`
-	// Notices are those not told yet, in order.
-	Notices []action.Notice `json:"notices,omitempty"`
-	// Told are the incidents whose failure was told and whose recovery was not,
-	// by monitor.
-	Told map[string]string `json:"told,omitempty"`
-	// Tried are the keys of notices that were in one message that may have been
-	// taken.
-	Tried []string `json:"tried,omitempty"`
-	// Absent is since when nobody has added the receiver, zero if it is there.
+	// Notifications are those not delivered yet, in order.
+	Notifications []action.Notification `json:"notices,omitempty"`
+	// Notified holds, by monitor, the incident whose failure was delivered and whose
+	// recovery was not.
+	Notified map[string]string `json:"told,omitempty"`
+	// Attempted are the keys of the notifications of a message that may have been
+	// delivered.
+	Attempted []string `json:"tried,omitempty"`
+	// Absent is since when the receiver has not been added; zero if it was.
 	Absent time.Time `json:"absent,omitzero"`
 }
 
-// Pending returns what each receiver owes, ordered by name; receivers that owe
-// nothing are left out. What is being told at the moment is included, and what
-// was restored for receivers that were not added yet, for Options.MaxAge. Starts
-// are not: whoever starts again tells that anew.
-func (d *Deliverer) Pending() []Backlog {
-	owed := d.absent(time.Now())
+// Pending returns what is pending at each receiver, ordered by name. Receivers
+// without pending notifications or open incidents are left out. Notifications in
+// flight are included, and so are those restored for receivers that were not added
+// yet, for Options.MaxAge. Init notifications are not: the next run sends new ones.
+func (d *Deliverer) Pending() []Pending {
+	all := d.absent(time.Now())
 	for _, r := range d.all() {
-		if b := r.pending(); len(b.Notices) > 0 || len(b.Told) > 0 {
-			owed = append(owed, b)
+		if p := r.pending(); len(p.Notifications) > 0 || len(p.Notified) > 0 {
+			all = append(all, p)
 		}
 	}
-	slices.SortFunc(owed, func(a, b Backlog) int { return cmp.Compare(a.Receiver, b.Receiver) })
-	return owed
+	slices.SortFunc(all, func(a, b Pending) int { return cmp.Compare(a.Receiver, b.Receiver) })
+	return all
 }
 
-// absent returns what was restored for receivers that are not there, and forgets
-// what is too old.
-func (d *Deliverer) absent(now time.Time) (owed []Backlog) {
+// absent returns what was restored for receivers that were not added yet, and
+// drops what is older than Options.MaxAge.
+func (d *Deliverer) absent(now time.Time) (all []Pending) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for name, b := range d.restored {
-		if now.Sub(b.Absent) > d.opt.MaxAge {
+	for name, p := range d.restored {
+		if now.Sub(p.Absent) > d.opt.MaxAge {
 			delete(d.restored, name)
 			continue
 		}
-		owed = append(owed, b)
+		all = append(all, p)
 	}
-	return owed
+	return all
 }
 
-// Knowing returns the receivers that were told of an incident of a monitor, or
-// will be, and not of its end, in no order.
-func (d *Deliverer) Knowing(monitor, incident string) []*Receiver {
+// Notified returns, in no order, the receivers that were notified of an incident
+// of a monitor, or will be, and have no recovery pending.
+func (d *Deliverer) Notified(monitor, incident string) []*Receiver {
 	d.mu.Lock()
 	all := slices.Collect(maps.Values(d.receivers))
 	d.mu.Unlock()
-	return slices.DeleteFunc(all, func(r *Receiver) bool { return !r.knows(monitor, incident) })
+	return slices.DeleteFunc(all, func(r *Receiver) bool { return !r.owesRecovery(monitor, incident) })
 }
 
-// Forget drops what all receivers remember of a monitor that is no more.
+// Forget drops what the receivers remember of a monitor that was removed.
 func (d *Deliverer) Forget(monitor string) {
 	for _, r := range d.all() {
 		r.Forget(monitor)
 	}
 }
 
-// Restore hands back what Pending returned, before Run. It returns what is owed
-// to receivers that were not added yet: whoever is not added within
-// Options.MaxAge is not told.
-func (d *Deliverer) Restore(owed []Backlog) (absent []Backlog) {
-	for _, b := range owed {
+// Restore takes back what Pending returned. Call it before Run. It returns what is
+// pending at receivers that were not added yet. They have Options.MaxAge to be
+// added; then it is dropped.
+func (d *Deliverer) Restore(pending []Pending) (absent []Pending) {
+	for _, p := range pending {
 		d.mu.Lock()
-		r := d.receivers[b.Receiver]
+		r := d.receivers[p.Receiver]
 		if r == nil {
-			b.Absent = cmp.Or(b.Absent, time.Now())
-			d.restored[b.Receiver] = b
-			absent = append(absent, b)
+			p.Absent = cmp.Or(p.Absent, time.Now())
+			d.restored[p.Receiver] = p
+			absent = append(absent, p)
 		}
 		d.mu.Unlock()
 		if r != nil {
-			r.restore(b)
+			r.restore(p)
 		}
 	}
 	return absent

@@ -10,197 +10,197 @@ import (
 	"github.com/microhq/monitor-srv/action"
 )
 
-// A Receiver is one place that notices go to, with a queue of its own. Make it
-// with Deliverer.Add.
+// A Receiver is one destination of notifications with its own queue. Create it with
+// Deliverer.Add.
 type Receiver struct {
 	name string
 	d    *Deliverer
 
-	mu       sync.Mutex // guards all following fields
-	action   action.Action
-	backlog  *backlog
-	looping  bool
-	removed  bool
-	wake     chan struct{} // holds a token if the loop has something new to see
-	inFlight int           // attempts
-	failures int           // attempts that failed since the last that did not
-	pause    time.Time     // no attempt before, because of failures
-	window   time.Time     // no attempt before, because of grouping
-	urgent   bool          // something else than starts may wait
-	company  time.Time     // until when starts alone wait for others
-	retried  uint64
-	attempts uint64
-	success  time.Time
-	failure  time.Time
-	reason   string
-	logged   time.Time // when a refusal was logged last
+	mu              sync.Mutex // guards all following fields
+	action          action.Action
+	queue           *queue
+	running         bool
+	removed         bool
+	wake            chan struct{} // holds a token if something changed for the loop
+	inFlight        int           // attempts in progress
+	failures        int           // consecutive failed attempts
+	retryAt         time.Time     // no attempt before: backoff
+	nextMessageAt   time.Time     // no attempt before: grouping
+	incidentWaiting bool          // a notification other than Init may be pending
+	initsUntil      time.Time     // until then a message of Init notifications only is held back
+	retried         uint64
+	attempts        uint64
+	lastSuccess     time.Time
+	lastFailure     time.Time
+	lastError       string
+	refusalLoggedAt time.Time
 }
 
 func newReceiver(name string, d *Deliverer) *Receiver {
 	return &Receiver{
 		name: name, d: d,
-		backlog: newBacklog(d.opt.History, d.opt.Monitors),
-		wake:    make(chan struct{}, 1),
+		queue: newQueue(d.opt.History, d.opt.Monitors),
+		wake:  make(chan struct{}, 1),
 	}
 }
 
 // Name returns the receiver's name.
 func (r *Receiver) Name() string { return r.name }
 
-// Enqueue takes a notice to be told. It never blocks on anything that is told,
-// and costs microseconds.
-func (r *Receiver) Enqueue(n action.Notice) {
+// Enqueue adds a notification to the queue. It takes microseconds and never waits for
+// an action.
+func (r *Receiver) Enqueue(n action.Notification) {
 	r.mu.Lock()
 	switch {
 	case r.removed:
-		r.backlog.count.Dropped++
+		r.queue.counts.Dropped++
 	case n.Event == action.Init:
 		now := time.Now()
-		r.backlog.add(n, now, 0)
-		if r.company.IsZero() {
-			r.company = now.Add(r.d.opt.Window)
+		r.queue.add(n, now, 0)
+		if r.initsUntil.IsZero() {
+			r.initsUntil = now.Add(r.d.opt.Window)
 		}
 	default:
-		r.urgent = true
-		// What counts as this change is seen by who looks after it was counted:
-		// the lock is held.
-		r.backlog.add(n, time.Now(), r.d.Changed())
+		r.incidentWaiting = true
+		// The lock is held, so whoever reads the queue after this change was counted
+		// sees it.
+		r.queue.add(n, time.Now(), r.d.Changed())
 	}
 	r.mu.Unlock()
-	r.kick()
+	r.ensureLoop()
 }
 
-// Forget drops what the receiver remembers of a monitor that is no more. What it
-// has still to be told of it stays.
+// Forget drops what the receiver remembers of a monitor that was removed. Its pending
+// notifications stay.
 func (r *Receiver) Forget(monitor string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.backlog.forget(monitor)
+	r.queue.forget(monitor)
 	r.d.Changed()
 }
 
-// knows reports whether an incident of a monitor was or will be told, and its end
-// will not.
-func (r *Receiver) knows(monitor, incident string) bool {
+// owesRecovery reports whether a failure of an incident was or will be delivered and
+// its recovery is not pending.
+func (r *Receiver) owesRecovery(monitor, incident string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := r.backlog.threads[monitor]
-	if t == nil {
+	m := r.queue.monitors[monitor]
+	if m == nil {
 		return false
 	}
-	failing, over := t.knows(incident)
-	return failing && !over
+	failure, recovery := m.coverage(incident)
+	return failure && !recovery
 }
 
-// set gives the receiver its action and lets that have a fresh start.
-func (r *Receiver) set(a action.Action) {
+// setAction replaces the action and resets the backoff.
+func (r *Receiver) setAction(a action.Action) {
 	r.mu.Lock()
 	r.action = a
 	r.failures = 0
 	r.mu.Unlock()
-	r.kick()
+	r.ensureLoop()
 }
 
-// remove ends the receiver and returns what it had still to tell.
-func (r *Receiver) remove() []action.Notice {
-	owed := r.pending()
+// remove ends the receiver and returns its pending notifications.
+func (r *Receiver) remove() []action.Notification {
+	pending := r.pending()
 	r.mu.Lock()
 	r.removed = true
-	b := newBacklog(r.backlog.history, r.backlog.limit)
-	b.count = r.backlog.count
-	r.backlog = b
+	q := newQueue(r.queue.maxOlder, r.queue.maxMonitors)
+	q.counts = r.queue.counts
+	r.queue = q
 	r.mu.Unlock()
-	r.kick()
-	return owed.Notices
+	r.ensureLoop()
+	return pending.Notifications
 }
 
-// drain makes the loop try at once what waits.
+// drain makes the loop try everything pending at once.
 func (r *Receiver) drain() {
 	r.mu.Lock()
-	r.backlog.draining = true
+	r.queue.draining = true
 	r.mu.Unlock()
-	r.kick()
+	r.ensureLoop()
 }
 
-// restore takes back what the receiver owed before a restart.
-func (r *Receiver) restore(b Backlog) {
+// restore takes back what was pending before a restart.
+func (r *Receiver) restore(p Pending) {
 	r.mu.Lock()
 	now := time.Now()
-	for monitor, incident := range b.Told {
-		r.backlog.remember(monitor, incident)
+	for monitor, incident := range p.Notified {
+		r.queue.restoreNotified(monitor, incident)
 	}
-	r.urgent = r.urgent || len(b.Notices) > 0
-	tried := make(map[string]bool, len(b.Tried))
-	for _, key := range b.Tried {
-		tried[key] = true
+	r.incidentWaiting = r.incidentWaiting || len(p.Notifications) > 0
+	attempted := make(map[string]bool, len(p.Attempted))
+	for _, key := range p.Attempted {
+		attempted[key] = true
 	}
-	for _, n := range b.Notices {
-		// The wall clock is all there is: trust it within what makes sense.
+	for _, n := range p.Notifications {
+		// The age is known by the wall clock only, which may have been set: bound it.
 		age := min(max(0, now.Sub(n.Time)), r.d.opt.MaxAge)
-		r.backlog.restore(n, now.Add(-age), len(tried) > 0 && tried[n.Key()])
+		r.queue.restore(n, now.Add(-age), len(attempted) > 0 && attempted[n.Key()])
 	}
 	r.mu.Unlock()
-	r.kick()
+	r.ensureLoop()
 }
 
-// pending returns what the receiver owes, in order of monitor and time.
-func (r *Receiver) pending() Backlog {
+// pending returns what is pending, ordered by monitor and time.
+func (r *Receiver) pending() Pending {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	b := Backlog{Receiver: r.name, Told: map[string]string{}}
-	for _, monitor := range slices.Sorted(maps.Keys(r.backlog.threads)) {
-		t := r.backlog.threads[monitor]
-		for i, e := range t.entries {
+	p := Pending{Receiver: r.name, Notified: map[string]string{}}
+	for _, monitor := range slices.Sorted(maps.Keys(r.queue.monitors)) {
+		m := r.queue.monitors[monitor]
+		for i, e := range m.entries {
 			if e.Event == action.Init {
 				continue
 			}
-			b.Notices = append(b.Notices, e.Notice)
-			if i < t.frozen {
-				b.Tried = append(b.Tried, e.Key())
+			p.Notifications = append(p.Notifications, e.Notification)
+			if i < m.frozen {
+				p.Attempted = append(p.Attempted, e.Key())
 			}
 		}
-		if t.told != "" {
-			b.Told[monitor] = t.told
+		if m.notified != "" {
+			p.Notified[monitor] = m.notified
 		}
 	}
-	return b
+	return p
 }
 
-// kick makes sure that a loop sees what changed, if there is work at all.
-func (r *Receiver) kick() {
+// ensureLoop wakes the loop, or starts it if it does not run and there is work.
+func (r *Receiver) ensureLoop() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.looping {
+	if r.running {
 		select {
 		case r.wake <- struct{}{}:
 		default:
 		}
 		return
 	}
-	if !r.backlog.waiting() {
+	if !r.queue.hasWork() {
 		return
 	}
-	if ctx := r.d.enter(); ctx != nil {
-		r.looping = true
+	if ctx := r.d.loopStarted(); ctx != nil {
+		r.running = true
 		go r.loop(ctx)
 	}
 }
 
-// loop makes attempts until there is nothing left to tell or, while stopping,
-// to try.
+// loop makes attempts until nothing is pending or, while draining, everything was
+// tried.
 func (r *Receiver) loop(ctx context.Context) {
-	defer r.d.leave()
-	var attempts sync.WaitGroup
-	defer attempts.Wait()
+	defer r.d.loopEnded()
+	var running sync.WaitGroup
+	defer running.Wait()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		jobs, wait, more := r.next(time.Now())
+		attempts, wait, more := r.next(time.Now())
 		if !more {
 			return
 		}
-		for _, j := range jobs {
-			attempts.Go(func() { r.attempt(ctx, j) })
+		for _, a := range attempts {
+			running.Go(func() { r.run(ctx, a) })
 		}
 		timer.Reset(wait)
 		select {
@@ -210,50 +210,50 @@ func (r *Receiver) loop(ctx context.Context) {
 	}
 }
 
-// next returns the attempts to make now, and how long to wait for something new
-// afterwards. It reports whether there is anything left to wait for; if not, the
-// loop is over.
-func (r *Receiver) next(now time.Time) (jobs []job, wait time.Duration, more bool) {
+// next returns the attempts to make now and how long to wait afterwards unless
+// something changes. If more is false, there is nothing left to wait for and the loop
+// ends.
+func (r *Receiver) next(now time.Time) (attempts []attempt, wait time.Duration, more bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.inFlight == 0 && !r.backlog.waiting() {
-		r.looping = false
+	if r.inFlight == 0 && !r.queue.hasWork() {
+		r.running = false
 		return nil, 0, false
 	}
-	wait = time.Hour // a kick comes before, if there is anything to do
-	if blocked := r.blocked(now); blocked > 0 {
-		return nil, blocked, true
+	wait = time.Hour // a change wakes the loop earlier
+	if delay := r.delay(now); delay > 0 {
+		return nil, delay, true
 	}
-	for _, j := range r.takeLocked(now) {
+	for _, a := range r.takeLocked(now) {
 		r.inFlight++
 		r.attempts++
-		jobs = append(jobs, j)
+		attempts = append(attempts, a)
 	}
-	if len(jobs) == 0 && r.inFlight == 0 {
-		wait = 0 // what waited has expired: look again
+	if len(attempts) == 0 && r.inFlight == 0 {
+		wait = 0 // everything taken had expired
 	}
-	return jobs, wait, true
+	return attempts, wait, true
 }
 
-// blocked returns how long no attempt may begin.
-func (r *Receiver) blocked(now time.Time) time.Duration {
-	if r.backlog.draining {
+// delay returns how long the next attempt must wait.
+func (r *Receiver) delay(now time.Time) time.Duration {
+	if r.queue.draining {
 		return 0
 	}
 	var until time.Time
 	if r.failures > 0 {
-		until = r.pause
+		until = r.retryAt
 	}
 	if !r.groups() {
 		return until.Sub(now)
 	}
-	if r.window.After(until) {
-		until = r.window
+	if r.nextMessageAt.After(until) {
+		until = r.nextMessageAt
 	}
-	// A message of starts, which nobody waits for, would put off the failure that
-	// is seen right after the start of the program.
-	if !r.urgent && r.company.After(until) {
-		until = r.company
+	// An Init is not urgent. A message with nothing else would delay a failure found
+	// right after the program started by Options.Window.
+	if !r.incidentWaiting && r.initsUntil.After(until) {
+		until = r.initsUntil
 	}
 	return until.Sub(now)
 }
@@ -263,30 +263,30 @@ func (r *Receiver) groups() bool {
 	return ok && g.Groups()
 }
 
-// takeLocked returns the jobs that may begin now.
-func (r *Receiver) takeLocked(now time.Time) []job {
+// takeLocked returns the attempts that may begin now.
+func (r *Receiver) takeLocked(now time.Time) []attempt {
 	oldest := now.Add(-r.d.opt.MaxAge)
 	if r.groups() {
 		if r.inFlight > 0 {
 			return nil
 		}
-		ts := r.backlog.take(len(r.backlog.ready), true, oldest)
-		if len(ts) == 0 {
+		monitors := r.queue.take(len(r.queue.ready), true, oldest)
+		if len(monitors) == 0 {
 			return nil
 		}
-		if slices.ContainsFunc(ts, (*thread).urgent) {
-			r.window = now.Add(r.d.opt.Window)
+		if slices.ContainsFunc(monitors, (*monitorQueue).hasIncident) {
+			r.nextMessageAt = now.Add(r.d.opt.Window)
 		}
-		r.urgent, r.company = slices.ContainsFunc(r.backlog.ready, (*thread).urgent), time.Time{}
-		return []job{r.job(ts)}
+		r.incidentWaiting, r.initsUntil = slices.ContainsFunc(r.queue.ready, (*monitorQueue).hasIncident), time.Time{}
+		return []attempt{r.newAttempt(monitors)}
 	}
 	limit := r.d.opt.Concurrent
-	if r.failures > 0 && !r.backlog.draining {
-		limit = 1 // to see whether it is back
+	if r.failures > 0 && !r.queue.draining {
+		limit = 1 // one attempt checks whether it recovered
 	}
-	var jobs []job
-	for _, t := range r.backlog.take(max(0, limit-r.inFlight), false, oldest) {
-		jobs = append(jobs, r.job([]*thread{t}))
+	var attempts []attempt
+	for _, m := range r.queue.take(max(0, limit-r.inFlight), false, oldest) {
+		attempts = append(attempts, r.newAttempt([]*monitorQueue{m}))
 	}
-	return jobs
+	return attempts
 }

@@ -8,104 +8,58 @@ import (
 	"math"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/microhq/monitor-srv/setting"
 )
 
-// A document, TOML or JSON, is first read into a tree of map[string]any, []any,
-// string, bool, int64 and float64, so that both mean the same. decodeTree then
-// moves a tree into typed structs, strictly.
-
-// place finds the line of a key by its path, such as "monitor.0.probe.url"; it
-// answers 0 if it does not know.
-type Lines func(path string) int
-
-// unmarshaler is implemented by types that read themselves from a tree.
+// unmarshaler is implemented by types that decode themselves from a value of a tree.
 type unmarshaler interface{ UnmarshalTOML(v any) error }
 
 // treeDecoder collects the errors of one table.
 type treeDecoder struct {
-	root string
-	line Lines
-	// outer is a struct with the keys of the table around this one, or nil.
-	outer any
-	errs  []error
+	root  string
+	lines Lines
+	// parent is a struct with the keys of the enclosing table, or nil.
+	parent any
+	errs   []error
 }
 
-// keyError is an error with the path and line of its key. The path begins with
-// root, which the reader knows already.
-type KeyError struct {
-	Path, root string
-	line       int
-	err        error
+// Decode decodes the table at path into the struct that target points to, by the
+// tag "toml" of its fields. Unknown keys, wrong types and numbers that are not finite
+// are errors. It returns all errors, joined.
+func Decode(tree map[string]any, path string, lines Lines, target any) error {
+	d := &treeDecoder{root: path, lines: lines}
+	return d.decode(tree, target)
 }
 
-// NewKeyError returns an error about the key at path, whose reader knows already
-// that it is below root.
-func NewKeyError(path, root string, lines Lines, err error) *KeyError {
-	return &KeyError{Path: path, root: root, line: lines(path), err: err}
-}
-
-func (e *KeyError) Error() string {
-	name := strings.TrimPrefix(strings.TrimPrefix(e.Path, e.root), ".")
-	if name == "" {
-		return e.err.Error()
-	}
-	var b strings.Builder
-	for i, part := range strings.Split(name, ".") {
-		switch _, err := strconv.Atoi(part); {
-		case err == nil && i > 0:
-			part = "[" + part + "]" // an element of a list, counted from 0
-		case i > 0:
-			part = "." + part
-		}
-		b.WriteString(part)
-	}
-	return fmt.Sprintf("%s: %v", &b, e.err)
-}
-
-func (e *KeyError) Unwrap() error { return e.err }
-
-// decodeTree moves the table at path into the struct that target points to, by
-// the tag "toml" of its fields. Unknown keys, wrong types and numbers that are
-// not finite are errors; all of them come together.
-func Decode(tree map[string]any, path string, line Lines, target any) error {
-	return decodeWithin(nil, tree, path, line, target)
-}
-
-// decodeWithin is decodeTree for a table in another one, whose keys are those of
-// the struct outer.
-func decodeWithin(outer any, tree map[string]any, path string, line Lines, target any) error {
-	d := &treeDecoder{root: path, line: line, outer: outer}
-	d.table(tree, path, reflect.ValueOf(target).Elem())
+func (d *treeDecoder) decode(tree map[string]any, target any) error {
+	d.table(tree, d.root, reflect.ValueOf(target).Elem())
 	return errors.Join(d.errs...)
 }
 
 func (d *treeDecoder) fail(path string, format string, args ...any) {
-	d.errs = append(d.errs, &KeyError{path, d.root, d.line(path), fmt.Errorf(format, args...)})
+	d.errs = append(d.errs, &KeyError{path, d.root, d.lines(path), fmt.Errorf(format, args...)})
 }
 
 func (d *treeDecoder) table(tree map[string]any, path string, v reflect.Value) {
 	d.fields(tree, path, fieldsOf(v))
 }
 
-// fields moves the keys of a table into the fields that read them.
+// fields decodes the keys of a table into the fields of the same key.
 func (d *treeDecoder) fields(tree map[string]any, path string, fields map[string]reflect.Value) {
 	for _, key := range slices.Sorted(maps.Keys(tree)) {
 		field, ok := fields[key]
 		if !ok {
-			d.fail(Join(path, key), "unknown key; %s", d.meant(key, fields))
+			d.fail(Join(path, key), "unknown key; %s", d.unknownKeyHint(key, fields))
 			continue
 		}
 		d.value(tree[key], Join(path, key), field)
 	}
 }
 
-// fieldsOf returns the fields of a struct by the key that each reads, those of
-// embedded structs included.
+// fieldsOf returns the fields of a struct and its embedded structs, by key.
 func fieldsOf(v reflect.Value) map[string]reflect.Value {
 	fields := make(map[string]reflect.Value)
 	for i := range v.NumField() {
@@ -127,7 +81,7 @@ func (d *treeDecoder) value(tree any, path string, v reflect.Value) {
 	if v.CanAddr() {
 		switch u := v.Addr().Interface().(type) {
 		case unmarshaler:
-			if want := wantedBy(u, tree); want != "" {
+			if want := expectedType(u, tree); want != "" {
 				d.fail(path, "want %s, have %s", want, kindOf(tree))
 			} else if err := u.UnmarshalTOML(tree); err != nil {
 				d.fail(path, "%w", err)
@@ -160,8 +114,8 @@ func (d *treeDecoder) value(tree any, path string, v reflect.Value) {
 	}
 }
 
-// wantedBy returns what a setting wants if tree is of no type that it takes.
-func wantedBy(u unmarshaler, tree any) string {
+// expectedType describes the types that a setting takes, if tree has another one.
+func expectedType(u unmarshaler, tree any) string {
 	_, text := tree.(string)
 	switch u.(type) {
 	case *setting.Duration:
@@ -266,10 +220,10 @@ func (d *treeDecoder) scalar(tree any, path string, v reflect.Value) {
 			return
 		}
 	}
-	d.fail(path, "want %s, have %s%s", kindOf(v.Interface()), kindOf(tree), quotes(v, tree))
+	d.fail(path, "want %s, have %s%s", kindOf(v.Interface()), kindOf(tree), quoteHint(v, tree))
 }
 
-// kindOf names the kind of a value as an author of documents knows it.
+// kindOf names the type of a value in the terms of TOML.
 func kindOf(v any) string {
 	if _, ok := v.(time.Time); ok {
 		return "a date"
@@ -291,11 +245,4 @@ func kindOf(v any) string {
 		return "nothing"
 	}
 	return fmt.Sprintf("a %T", v)
-}
-
-func Join(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "." + key
 }

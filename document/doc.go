@@ -1,5 +1,7 @@
-// Package document reads TOML and JSON strictly: into one kind of tree, with the
-// place of each key, and from there into the structs of whoever takes the keys.
-// What is wrong is reported all together, with its line and what was probably
-// meant.
+// Package document decodes TOML and JSON strictly.
+//
+// A document is read into a tree of map[string]any, []any, string, bool, int64 and
+// float64, so that both formats mean the same. Sections of the tree are decoded into
+// structs. All errors of a document are reported together, with lines and
+// suggestions.
 package document

@@ -7,20 +7,19 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// Document is a TOML text that was read.
+// Document is a parsed TOML text.
 type Document struct {
-	// File is its path, as problems name it; empty if it is no file.
+	// File is the path that problems name, or empty.
 	File string
-	// Tree holds its values: map[string]any, []any, string, bool, int64, float64,
-	// and the dates of TOML, which nobody takes.
+	// Tree holds the values. It may contain dates, which no key accepts.
 	Tree map[string]any
-	// Line finds the lines of its keys.
+	// Lines has the lines of the keys.
 	Lines Lines
-	// NoCommands is why nothing of it may run a command, or nil.
+	// NoCommands is the reason why the document may not run commands, or nil.
 	NoCommands error
 }
 
-// parseDocument reads the TOML text of a file.
+// Parse parses the TOML text of a file.
 func Parse(file, text string) (*Document, *Problem) {
 	tree := make(map[string]any)
 	if line, err := checkNesting(text); err != nil {
@@ -32,8 +31,8 @@ func Parse(file, text string) (*Document, *Problem) {
 	return &Document{File: file, Tree: plainTree(tree).(map[string]any), Lines: linesOf(text)}, nil
 }
 
-// Lists returns the lists of tables at the top of the document, of which only those
-// with the names may be there.
+// Lists returns the top-level lists of tables with the names. All other top-level
+// keys are errors.
 func (d *Document) Lists(names ...string) (map[string][]map[string]any, []*Problem) {
 	lists := make(map[string][]map[string]any)
 	fields := make(map[string]reflect.Value)
@@ -41,7 +40,7 @@ func (d *Document) Lists(names ...string) (map[string][]map[string]any, []*Probl
 	for i, name := range names {
 		fields[name] = reflect.ValueOf(&values[i]).Elem()
 	}
-	dec := &treeDecoder{line: d.Lines}
+	dec := &treeDecoder{lines: d.Lines}
 	dec.fields(d.Tree, "", fields)
 	for i, name := range names {
 		if values[i] != nil {
@@ -51,44 +50,19 @@ func (d *Document) Lists(names ...string) (map[string][]map[string]any, []*Probl
 	return lists, ProblemsOf(d.File, "", errors.Join(dec.errs...))
 }
 
-// plainTree turns what the TOML parser returns into the types of Tree.
-func plainTree(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		m := make(map[string]any, len(v))
-		for k, e := range v {
-			m[k] = plainTree(e)
-		}
-		return m
-	case []map[string]any:
-		l := make([]any, len(v))
-		for i, e := range v {
-			l[i] = plainTree(e)
-		}
-		return l
-	case []any:
-		l := make([]any, len(v))
-		for i, e := range v {
-			l[i] = plainTree(e)
-		}
-		return l
-	}
-	return v
-}
-
-// Decoder takes the sections of documents that concern one part of the program.
+// Decoder decodes some of the sections of documents.
 type Decoder interface {
 	// Sections returns the names of its lists of tables, such as "monitor".
 	Sections() []string
-	// Decode takes those of one document and returns what is wrong with them.
+	// Decode decodes its lists of one document and returns their errors.
 	Decode(doc *Document, lists map[string][]map[string]any) []*Problem
-	// Finish is called once after the last document and returns what is wrong with
-	// all of them together.
+	// Finish is called after the last document. It returns errors that concern
+	// several documents.
 	Finish() []*Problem
 }
 
-// Read hands the sections of a TOML text to decoder. noCommands is why nothing of it
-// may run a command, or nil.
+// Read parses a TOML text and passes its sections to decoder. noCommands is the
+// reason why the document may not run commands, or nil.
 func Read(decoder Decoder, file, text string, noCommands error) []*Problem {
 	doc, problem := Parse(file, text)
 	if problem != nil {

@@ -5,18 +5,29 @@ import (
 	"strings"
 )
 
-// linesOf finds the line of each table and key of a TOML text. It reads only
-// what it needs for that, headers and the keys at the start of a line, of a
-// text that the TOML parser has accepted; what it does not see, such as a key
-// within an inline table, has the line of the nearest key around it.
+// Lines returns the line of the key at a path such as "monitor.0.probe.url", or 0 if
+// it is unknown.
+type Lines func(path string) int
+
+// Join returns the path of a key in the table at path.
+func Join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// linesOf finds the lines of the tables and keys of a TOML text that the parser has
+// accepted. It looks at headers and at keys at the start of a line only. Any other
+// key, such as one of an inline table, gets the line of the nearest enclosing key.
 func linesOf(text string) Lines {
 	lines := make(map[string]int)
 	counts := make(map[string]int)
-	table, open := "", ""
+	table, delimiter := "", ""
 	for i, line := range strings.Split(text, "\n") {
-		if open != "" {
-			if strings.Contains(line, open) {
-				open = ""
+		if delimiter != "" {
+			if strings.Contains(line, delimiter) {
+				delimiter = ""
 			}
 			continue
 		}
@@ -24,22 +35,22 @@ func linesOf(text string) Lines {
 		switch {
 		case line == "" || line[0] == '#':
 		case strings.HasPrefix(line, "[["):
-			name := resolve(header(line, "]]"), counts)
+			name := resolvePath(headerName(line, "]]"), counts)
 			n := counts[name]
 			counts[name]++
 			table = Join(name, fmt.Sprint(n))
 			if n == 0 {
-				first(lines, name, i+1)
+				setLine(lines, name, i+1)
 			}
 			lines[table] = i + 1
 		case line[0] == '[':
-			table = resolve(header(line, "]"), counts)
-			first(lines, table, i+1)
+			table = resolvePath(headerName(line, "]"), counts)
+			setLine(lines, table, i+1)
 		default:
 			key, value, ok := strings.Cut(line, "=")
 			if ok {
-				first(lines, Join(table, plain(key)), i+1)
-				open = opened(value)
+				setLine(lines, Join(table, unquoteKey(key)), i+1)
+				delimiter = openDelimiter(value)
 			}
 		}
 	}
@@ -58,9 +69,8 @@ func linesOf(text string) Lines {
 	}
 }
 
-// first notes the line of a table or key, and of the tables around it that are
-// only there by its name.
-func first(lines map[string]int, path string, line int) {
+// setLine sets the line of a path, and of its parents that have none.
+func setLine(lines map[string]int, path string, line int) {
 	for path != "" && lines[path] == 0 {
 		lines[path] = line
 		i := max(0, strings.LastIndexByte(path, '.'))
@@ -68,14 +78,14 @@ func first(lines map[string]int, path string, line int) {
 	}
 }
 
-// header returns the dotted name of a table's header line.
-func header(line, end string) string {
+// headerName returns the dotted name in a header line.
+func headerName(line, end string) string {
 	name, _, _ := strings.Cut(strings.TrimLeft(line, "["), end)
-	return plain(name)
+	return unquoteKey(name)
 }
 
-// plain drops the quotes and blanks of a dotted key.
-func plain(key string) string {
+// unquoteKey removes the quotes and spaces of a dotted key.
+func unquoteKey(key string) string {
 	parts := strings.Split(key, ".")
 	for i, p := range parts {
 		parts[i] = strings.Trim(strings.TrimSpace(p), `"'`)
@@ -83,9 +93,9 @@ func plain(key string) string {
 	return strings.Join(parts, ".")
 }
 
-// resolve puts the number of the newest element behind each list in a dotted
-// name, as TOML does: [monitor.probe] is that of the last [[monitor]].
-func resolve(name string, counts map[string]int) string {
+// resolvePath inserts the index of the last element after each list in a dotted
+// name, as TOML does: [monitor.probe] belongs to the last [[monitor]].
+func resolvePath(name string, counts map[string]int) string {
 	parts := strings.Split(name, ".")
 	path := ""
 	for i, p := range parts {
@@ -97,9 +107,9 @@ func resolve(name string, counts map[string]int) string {
 	return path
 }
 
-// opened returns the delimiter of a string that begins in value and goes on in
-// later lines.
-func opened(value string) string {
+// openDelimiter returns the delimiter of a multi-line string that starts in value
+// and does not end there.
+func openDelimiter(value string) string {
 	for _, delimiter := range []string{`"""`, "'''"} {
 		if strings.Count(value, delimiter)%2 == 1 {
 			return delimiter

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// checkNesting refuses a TOML text that nests deeper than maxDepth, in brackets
-// or in dotted keys, and says in which line. The parser takes the square of the
-// depth in time. What the text means is left to the parser.
+// checkNesting rejects a TOML text that is nested deeper than maxDepth, by brackets
+// or dotted keys, and returns the line. The time of the parser grows with the square
+// of the depth.
 func checkNesting(text string) (line int, err error) {
 	line = 1
 	brackets, dots := 0, 0
@@ -34,13 +34,13 @@ func checkNesting(text string) (line int, err error) {
 			dots++
 		}
 		if brackets > maxDepth || dots > maxDepth {
-			return line, fmt.Errorf("it nests deeper than %d levels", maxDepth)
+			return line, fmt.Errorf("nested deeper than %d levels", maxDepth)
 		}
 	}
 	return 0, nil
 }
 
-// lengthTo returns the length of text before end, or of all of it.
+// lengthTo returns the length of text up to end, or of all of it.
 func lengthTo(text, end string) int {
 	if i := strings.Index(text, end); i >= 0 {
 		return i
@@ -48,14 +48,14 @@ func lengthTo(text, end string) int {
 	return len(text)
 }
 
-// lengthOfString returns the length of the string that text begins with, its
-// quotes included. One that is not closed ends with its line, or with the text
-// if it may have several lines.
+// lengthOfString returns the length of the string at the start of text, including
+// its quotes. An unclosed string ends with its line, an unclosed multi-line string
+// with the text.
 func lengthOfString(text string) int {
-	quote, many := text[:1], strings.Repeat(text[:1], 3)
+	quote, triple := text[:1], strings.Repeat(text[:1], 3)
 	end, last := quote, lengthTo(text, "\n")
-	if strings.HasPrefix(text, many) {
-		end, last = many, len(text)
+	if strings.HasPrefix(text, triple) {
+		end, last = triple, len(text)
 	}
 	for i := len(end); i < last; i++ {
 		switch {
@@ -63,8 +63,8 @@ func lengthOfString(text string) int {
 			i++
 		case strings.HasPrefix(text[i:], end):
 			n := i + len(end)
-			// A long string may end with quotes of its own, two at most.
-			for k := 0; k < 2 && end == many && strings.HasPrefix(text[n:], quote); k++ {
+			// A multi-line string may contain up to two quotes before its end.
+			for k := 0; k < 2 && end == triple && strings.HasPrefix(text[n:], quote); k++ {
 				n++
 			}
 			return n

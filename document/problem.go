@@ -8,19 +8,19 @@ import (
 	"strings"
 )
 
-// Problem is one thing wrong with a document.
+// Problem is an error or warning about a document.
 type Problem struct {
-	// File and Line say where; Line is 0 if it is not known.
+	// File and Line are the place. Line is 0 if it is unknown.
 	File string
 	Line int
-	// Monitor names the definition concerned, or is empty.
+	// Monitor is the name of the definition, or empty.
 	Monitor string
 	Err     error
-	// Warning is set if the definition runs all the same.
+	// Warning is true if the definition is used nevertheless.
 	Warning bool
 }
 
-// Error returns `FILE:LINE: monitor "NAME": what is wrong`.
+// Error returns `FILE:LINE: monitor "NAME": ERROR`.
 func (p *Problem) Error() string {
 	var b strings.Builder
 	b.WriteString(p.File)
@@ -53,7 +53,7 @@ func SortProblems(problems []*Problem) {
 	})
 }
 
-// problemsOf splits joined errors into problems with their lines.
+// ProblemsOf returns a problem for each of the joined errors, with its line.
 func ProblemsOf(file, monitor string, err error) []*Problem {
 	if err == nil {
 		return nil
@@ -67,35 +67,31 @@ func ProblemsOf(file, monitor string, err error) []*Problem {
 	}
 	p := &Problem{File: file, Monitor: monitor, Err: err}
 	var key *KeyError
-	var placed *PlacedError
+	var withLine *LineError
 	switch {
-	case errors.As(err, &placed):
-		p.Line = placed.line
+	case errors.As(err, &withLine):
+		p.Line = withLine.line
 	case errors.As(err, &key):
 		p.Line = key.line
 	}
 	return []*Problem{p}
 }
 
-// isError tells whether a problem keeps something from running.
+// IsError reports whether a problem is an error and not a warning.
 func IsError(p *Problem) bool { return !p.Warning }
 
-// maxProblems bounds what is reported of one document.
+// maxProblems bounds the problems that are reported for one document.
 const maxProblems = 1000
 
-// limitProblems returns the first problems of a document and counts the others.
+// LimitProblems returns the first maxProblems problems of a document and one that
+// counts the others.
 func LimitProblems(file string, problems []*Problem) []*Problem {
-	return atMost(maxProblems, file, problems)
-}
-
-// atMost keeps the first problems and counts the others.
-func atMost(n int, file string, problems []*Problem) []*Problem {
-	if len(problems) <= n {
+	if len(problems) <= maxProblems {
 		return problems
 	}
-	more := &Problem{
-		File: file, Warning: !slices.ContainsFunc(problems[n:], IsError),
-		Err: fmt.Errorf("further problems: %d", len(problems)-n),
-	}
-	return append(problems[:n:n], more)
+	first, others := problems[:maxProblems:maxProblems], problems[maxProblems:]
+	return append(first, &Problem{
+		File: file, Warning: !slices.ContainsFunc(others, IsError),
+		Err: fmt.Errorf("further problems: %d", len(others)),
+	})
 }

@@ -9,12 +9,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds how deep JSON may nest; a definition needs five levels.
+// maxDepth bounds the nesting of documents. A definition needs five levels.
 const maxDepth = 100
 
-// jsonTree reads one JSON object into the tree that TOML would give: numbers
-// without fraction and exponent are whole, a null says what an absent key says,
-// and what TOML refuses is refused, such as a key that is there twice.
+// ReadJSON reads one JSON object as the tree that the same TOML would give: numbers
+// without fraction and exponent are integers, null is an absent key, and a duplicate
+// key is an error.
 func ReadJSON(text string) (map[string]any, error) {
 	if !utf8.ValidString(text) {
 		return nil, errors.New("reading the JSON: not valid UTF-8")
@@ -33,7 +33,7 @@ func ReadJSON(text string) (map[string]any, error) {
 		return nil, fmt.Errorf("reading the JSON: want an object, have %s", kindOf(v))
 	}
 	if _, err := r.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("reading the JSON: more text follows the object")
+		return nil, errors.New("reading the JSON: unexpected text after the object")
 	}
 	return tree, nil
 }
@@ -42,7 +42,7 @@ type jsonReader struct{ *json.Decoder }
 
 func (r jsonReader) value(depth int) (any, error) {
 	if depth > maxDepth {
-		return nil, fmt.Errorf("it nests deeper than %d levels", maxDepth)
+		return nil, fmt.Errorf("nested deeper than %d levels", maxDepth)
 	}
 	t, err := r.Token()
 	if err != nil {
@@ -55,7 +55,7 @@ func (r jsonReader) value(depth int) (any, error) {
 		}
 		return r.list(depth)
 	case json.Number:
-		return number(t)
+		return jsonNumber(t)
 	}
 	return t, nil
 }
@@ -68,9 +68,9 @@ func (r jsonReader) object(depth int) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		key, _ := t.(string) // the decoder lets nothing else pass
+		key, _ := t.(string) // the json package accepts nothing else here
 		if seen[key] {
-			return nil, fmt.Errorf("the key %q is there twice", key)
+			return nil, fmt.Errorf("duplicate key %q", key)
 		}
 		seen[key] = true
 		v, err := r.value(depth + 1)
@@ -98,8 +98,8 @@ func (r jsonReader) list(depth int) (any, error) {
 	return l, err
 }
 
-// number returns an int64 or a finite float64.
-func number(n json.Number) (any, error) {
+// jsonNumber returns an int64 or a finite float64.
+func jsonNumber(n json.Number) (any, error) {
 	if !strings.ContainsAny(n.String(), ".eE") {
 		i, err := n.Int64()
 		if err != nil {

@@ -9,36 +9,37 @@ import (
 	"unicode"
 )
 
-// section is a table whose key "type" names a kind. Its other keys are decoded
-// by the kind.
+// Section is a table whose key "type" names a kind. The kind decodes the other keys.
 type Section struct {
 	Kind string
-	// receiver names a [[receiver]] in place of a kind.
+	// Receiver is the name of a [[receiver]], in place of a kind.
 	Receiver string
 	Tree     map[string]any
 	path     string
 	Lines    Lines
-	// outer is a struct with the keys of the table around this one, or nil.
-	outer any
-	// named are the files that its keys name, once it is packed.
-	named []string
+	// parent is a struct with the keys of the enclosing table, or nil.
+	parent any
+	// files are those that the keys of a compact section name.
+	files []string
 }
 
-// decode moves the keys of the section, except "type", into target.
+// Decode decodes the keys of the section, except "type", into the struct that target
+// points to.
 func (s Section) Decode(target any) error {
-	return decodeWithin(s.outer, s.Tree, s.path, s.Lines, target)
+	d := &treeDecoder{root: s.path, lines: s.Lines, parent: s.parent}
+	return d.decode(s.Tree, target)
 }
 
-// within returns the section as part of a table whose keys are those of the struct
-// outer, so that a key written below the wrong header is recognized.
-func (s Section) Within(outer any) Section {
-	s.outer = outer
+// WithParent returns the section as part of a table with the keys of the struct
+// parent, so that a key below the wrong header is recognized.
+func (s Section) WithParent(parent any) Section {
+	s.parent = parent
 	return s
 }
 
-// sectionOf takes the kind out of a table, which it keeps.
-func NewSection(tree map[string]any, path string, line Lines) (Section, error) {
-	s := Section{path: path, Lines: line, Tree: tree}
+// NewSection returns the section of a table. It removes "type" from tree.
+func NewSection(tree map[string]any, path string, lines Lines) (Section, error) {
+	s := Section{path: path, Lines: lines, Tree: tree}
 	if tree == nil {
 		return s, errors.New(`this table is required, with a key "type"`)
 	}
@@ -51,24 +52,25 @@ func NewSection(tree map[string]any, path string, line Lines) (Section, error) {
 	return s, nil
 }
 
-// actionOf takes the kind or the name of a receiver out of a table.
-func NewAction(tree map[string]any, path string, line Lines) (Section, error) {
+// NewActionSection returns the section of an action, which has a kind or names a
+// receiver.
+func NewActionSection(tree map[string]any, path string, lines Lines) (Section, error) {
 	if _, ok := tree["receiver"]; !ok {
-		return NewSection(tree, path, line)
+		return NewSection(tree, path, lines)
 	}
-	s := Section{path: path, Lines: line, Tree: tree}
+	s := Section{path: path, Lines: lines, Tree: tree}
 	if len(tree) > 1 {
-		return s, errors.New(`a "receiver" stands alone: its keys are those of its [[receiver]]`)
+		return s, errors.New(`"receiver" allows no other keys: set them in its [[receiver]]`)
 	}
 	name, ok := tree["receiver"].(string)
 	if !ok || name == "" {
-		return s, errors.New(`"receiver" wants the name of a [[receiver]]`)
+		return s, errors.New(`"receiver" must be the name of a [[receiver]]`)
 	}
 	s.Receiver = name
 	return s, nil
 }
 
-// take moves the text of a key into target and the key out of the section.
+// Take moves the string of a key from the section to target.
 func (s *Section) Take(key string, target *string) error {
 	v, ok := s.Tree[key]
 	if !ok {
@@ -83,9 +85,9 @@ func (s *Section) Take(key string, target *string) error {
 	return nil
 }
 
-// files returns the files that the keys of the section name, sorted by key.
+// Files returns the files that the keys of the section name, sorted by key.
 func (s Section) Files() []string {
-	files := s.named
+	files := s.files
 	tls, _ := s.Tree["tls"].(map[string]any)
 	for _, table := range []map[string]any{s.Tree, tls} {
 		for _, key := range slices.Sorted(maps.Keys(table)) {
@@ -97,26 +99,26 @@ func (s Section) Files() []string {
 	return files
 }
 
-// packed returns the section with its kind and its files only.
-func (s Section) Packed() Section {
-	return Section{Kind: s.Kind, Receiver: s.Receiver, named: s.Files()}
+// Compact returns the section with its kind and its files only.
+func (s Section) Compact() Section {
+	return Section{Kind: s.Kind, Receiver: s.Receiver, files: s.Files()}
 }
 
-// withoutLines returns the section with the line of its table for every key, so
-// that the lines of the whole document can be freed.
+// WithoutLines returns the section with the line of its table for every key, which
+// frees the lines of the document.
 func (s Section) WithoutLines() Section {
 	first := s.Lines(s.path)
 	s.Lines = func(string) int { return first }
 	return s
 }
 
-// lineOf returns the line of the key that the message of a kind begins with, or of
-// the section.
-func (s Section) lineOf(message string) int {
+// messageLine returns the line of the key that the error message of a kind starts
+// with, or of the section.
+func (s Section) messageLine(message string) int {
 	words := strings.FieldsFunc(message, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-	const first = 4 // "tls: reading ca_file" has the key as its third word
+	const most = 4 // the key is the third word of "tls: reading ca_file"
 	path, table := s.path, s.Tree
-	for _, word := range words[:min(first, len(words))] {
+	for _, word := range words[:min(most, len(words))] {
 		v, ok := table[word]
 		if !ok {
 			continue

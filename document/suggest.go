@@ -9,21 +9,20 @@ import (
 	"strings"
 )
 
-// oneOf says what could have been meant by a word that is not known: the known
-// one that is nearly the same, or else all of them.
+// Suggest returns a hint for an unknown word: a similar known word, or else all known
+// words.
 func Suggest(word string, known []string) string {
 	if near := Nearest(word, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	if len(known) == 0 {
-		return "known are none"
+		return "none are known"
 	}
 	return "known are " + strings.Join(known, ", ")
 }
 
-// nearest returns the known word that a slip of the pen turns into word, or "". A
-// slip is a letter too many, missing, wrong or swapped with the next, one in three
-// at most.
+// Nearest returns the known word that is most similar to word, or "". Up to a third
+// of the letters may be added, missing, wrong or swapped with the next one.
 func Nearest(word string, known []string) string {
 	const longest = 64
 	if len(word) > longest {
@@ -34,7 +33,7 @@ func Nearest(word string, known []string) string {
 		if len(k) > longest {
 			continue
 		}
-		n, short := distance(same(word), same(k)), min(len(word), len(k))
+		n, short := editDistance(normalizeWord(word), normalizeWord(k)), min(len(word), len(k))
 		if n <= max(1, short/3) && n < short && (best == "" || n < least) {
 			best, least = k, n
 		}
@@ -42,13 +41,13 @@ func Nearest(word string, known []string) string {
 	return best
 }
 
-// same makes words the same that differ in case and in how they are joined.
-func same(word string) string {
+// normalizeWord removes differences in case and separators.
+func normalizeWord(word string) string {
 	return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(word))
 }
 
-// distance counts the slips between two words.
-func distance(a, b string) int {
+// editDistance is the Damerau-Levenshtein distance with adjacent transpositions.
+func editDistance(a, b string) int {
 	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {
 		last[j] = j
@@ -71,20 +70,20 @@ func distance(a, b string) int {
 	return last[len(b)]
 }
 
-// meant says what an unknown key of a table could have been. What is written
-// below the header of a table belongs to that table, which is often forgotten.
-func (d *treeDecoder) meant(key string, fields map[string]reflect.Value) string {
-	if d.outer != nil {
-		if _, ofOuter := fieldsOf(reflect.ValueOf(d.outer))[key]; ofOuter {
+// unknownKeyHint returns a hint for an unknown key. A common mistake is a key of the
+// enclosing table below the header of this one.
+func (d *treeDecoder) unknownKeyHint(key string, fields map[string]reflect.Value) string {
+	if d.parent != nil {
+		if _, ofOuter := fieldsOf(reflect.ValueOf(d.parent))[key]; ofOuter {
 			list := headerOf(d.root)
 			list, _, _ = strings.Cut(list, ".")
-			return fmt.Sprintf("it is one of [[%s]]: write it above the first header below that", list)
+			return fmt.Sprintf("it is a key of [[%s]]: move it directly below that header", list)
 		}
 	}
 	return Suggest(key, slices.Sorted(maps.Keys(fields)))
 }
 
-// headerOf returns the name that a table of the path has in a header.
+// headerOf returns the header name of the table at a path.
 func headerOf(path string) string {
 	parts := slices.DeleteFunc(strings.Split(path, "."), func(part string) bool {
 		_, err := strconv.Atoi(part)
@@ -93,8 +92,8 @@ func headerOf(path string) string {
 	return strings.Join(parts, ".")
 }
 
-// quotes says what to do where only the quotes are wrong.
-func quotes(v reflect.Value, tree any) string {
+// quoteHint returns a hint if only the quotes of a value are wrong.
+func quoteHint(v reflect.Value, tree any) string {
 	text, isText := tree.(string)
 	_, notNumber := strconv.ParseFloat(text, 64)
 	switch {

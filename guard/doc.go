@@ -1,5 +1,9 @@
-// Package guard makes go-micro's stock parts safe to depend on: a registry that
-// never blocks its callers, a broker whose subscriptions hold, and a transport
-// that loses no answers and takes no unbounded requests. It knows nothing of
+// Package guard holds what its subpackages share: logging for go-micro, limits on
+// repeated log lines, the state of a component, error texts without secrets, and
+// retry delays.
+//
+// The subpackages make go-micro's stock parts safe to depend on. Package registry
+// never blocks its callers, package broker restores lost subscriptions, and package
+// transport answers every request and bounds its size. None of them knows about
 // health checks.
 package guard

@@ -9,29 +9,31 @@ import (
 	"strings"
 
 	"go-micro.dev/v4/logger"
+
+	"github.com/microhq/monitor-srv/loglimit"
 )
 
-// microLogger hands go-micro's lines to slog.
+// microLogger is a logger of go-micro that writes to slog.
 type microLogger struct {
 	to    *slog.Logger
-	limit *logLimit
+	limit *loglimit.Limiter
 	opts  logger.Options
 }
 
 // NewLogger returns a logger for go-micro that writes to to, or to slog.Default if
-// it is nil. Levels keep their meaning; slog alone decides which are written. The
-// same line is written at most once in ten seconds, with the count of those held
-// back meanwhile; lines that differ only in digits are the same. The user and
-// password of a URL are hidden. A fatal line is written and does not end the
-// process.
+// to is nil. It keeps the levels; slog decides which are written. It writes the same
+// line at most once in ten seconds, with the number of lines suppressed since. Lines
+// that differ only in digits are the same. Users and passwords of URLs are redacted.
+// A fatal line does not end the process.
 func NewLogger(to *slog.Logger) logger.Logger {
 	if to == nil {
 		to = slog.Default()
 	}
-	return &microLogger{to: to, limit: &logLimit{}}
+	return &microLogger{to: to, limit: &loglimit.Limiter{}}
 }
 
-// Init takes fields; the level and the output are slog's.
+// Init applies options. Only fields have an effect: slog has the level and the
+// output.
 func (l *microLogger) Init(opts ...logger.Option) error {
 	for _, o := range opts {
 		o(&l.opts)
@@ -39,7 +41,7 @@ func (l *microLogger) Init(opts ...logger.Option) error {
 	return nil
 }
 
-// Options answers the lowest level that slog writes, and the fields.
+// Options returns the fields and the lowest level that slog writes.
 func (l *microLogger) Options() logger.Options {
 	o := l.opts
 	o.Level = logger.FatalLevel
@@ -77,12 +79,12 @@ func (l *microLogger) Logf(level logger.Level, format string, v ...any) {
 	}
 }
 
-// String answers "slog".
+// String returns "slog".
 func (l *microLogger) String() string { return "slog" }
 
 func (l *microLogger) write(level slog.Level, line string) {
-	line = redact(strings.TrimSpace(line))
-	held, ok := l.limit.allow(level.String() + lineKey(line))
+	line = Redact(strings.TrimSpace(line))
+	suppressed, ok := l.limit.Allow(level.String() + lineKey(line))
 	if !ok {
 		return
 	}
@@ -90,8 +92,8 @@ func (l *microLogger) write(level slog.Level, line string) {
 	for _, name := range slices.Sorted(maps.Keys(l.opts.Fields)) {
 		attrs = append(attrs, fieldAttr(name, l.opts.Fields[name]))
 	}
-	if held > 0 {
-		attrs = append(attrs, slog.Int("suppressed", held))
+	if suppressed > 0 {
+		attrs = append(attrs, slog.Int("suppressed", suppressed))
 	}
 	l.to.LogAttrs(context.Background(), level, line, attrs...)
 }
@@ -99,19 +101,19 @@ func (l *microLogger) write(level slog.Level, line string) {
 func fieldAttr(name string, value any) slog.Attr {
 	switch v := value.(type) {
 	case string:
-		return slog.String(name, redact(v))
+		return slog.String(name, Redact(v))
 	case error:
-		return slog.String(name, redact(v.Error()))
+		return slog.String(name, Redact(v.Error()))
 	default:
 		return slog.Any(name, value)
 	}
 }
 
-// maxLineKey is how much of a line decides whether it is the same. In bytes.
+// maxLineKey bounds the part of a line that is compared with others, in bytes.
 const maxLineKey = 256
 
-// lineKey is the line with each run of digits as one mark, so that ports, ids and
-// times do not make a repeated line look new.
+// lineKey returns the line with each run of digits replaced by one "#", so that a
+// repeated line with another port, id or time is recognized.
 func lineKey(line string) string {
 	var key strings.Builder
 	digits := false
@@ -133,7 +135,7 @@ func lineKey(line string) string {
 	return key.String()
 }
 
-// slogLevel maps go-micro's levels; trace is below debug and fatal above error.
+// slogLevel maps go-micro's levels to slog's. Trace is below debug, fatal above error.
 func slogLevel(level logger.Level) slog.Level {
 	switch {
 	case level <= logger.TraceLevel:

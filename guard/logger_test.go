@@ -13,6 +13,7 @@ import (
 	"go-micro.dev/v4/logger"
 
 	"github.com/microhq/monitor-srv/guard"
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func TestLoggerMapsLevelsAndFields(t *testing.T) {
@@ -27,8 +28,8 @@ func TestLoggerMapsLevelsAndFields(t *testing.T) {
 		{logger.ErrorLevel, "level=ERROR"},
 		{logger.FatalLevel, "level=ERROR+4"},
 	} {
-		log := &regLog{}
-		l := guard.NewLogger(log.logger()).Fields(map[string]any{"b": 2, "a": errors.New("x")}).Fields(map[string]any{"c": "y"})
+		log := &testkit.LogBuffer{}
+		l := guard.NewLogger(log.Logger()).Fields(map[string]any{"b": 2, "a": errors.New("x")}).Fields(map[string]any{"c": "y"})
 		l.Logf(c.level, "port %d", 1)
 		l.Log(c.level, "two ", "words")
 		text := log.String()
@@ -49,7 +50,7 @@ func TestLoggerAnswersTheLevelOfSlog(t *testing.T) {
 		slog.LevelError:     logger.ErrorLevel,
 		slog.LevelError + 8: logger.FatalLevel,
 	} {
-		log := &regLog{}
+		log := &testkit.LogBuffer{}
 		l := guard.NewLogger(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: level})))
 		if got := l.Options().Level; got != want {
 			t.Errorf("slog %v: got %v, want %v", level, got, want)
@@ -77,8 +78,8 @@ func TestLoggerHidesSecretsOfURLs(t *testing.T) {
 		"redis+tls://:pw@h:1 and http://b":        "redis+tls://<secret>@h:1 and http://b",
 		"postgres://a:b@h/db,postgres://c:d@h/db": "postgres://<secret>@h/db", // more than needed, never less
 	} {
-		log := &regLog{}
-		l := guard.NewLogger(log.logger())
+		log := &testkit.LogBuffer{}
+		l := guard.NewLogger(log.Logger())
 		l.Logf(logger.InfoLevel, "%s", text)
 		l.Fields(map[string]any{"f": text, "e": errors.New(text)}).Log(logger.InfoLevel, "fields")
 		quoted := fmt.Sprintf("%q", want)
@@ -94,8 +95,8 @@ func TestLoggerHidesSecretsOfURLs(t *testing.T) {
 // Faults: I9.
 func TestLoggerHoldsBackRepeatedLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := &regLog{}
-		l := guard.NewLogger(log.logger())
+		log := &testkit.LogBuffer{}
+		l := guard.NewLogger(log.Logger())
 		for i := range 1000 {
 			l.Logf(logger.ErrorLevel, "dial 127.0.0.1:%d: refused", 1000+i)
 			l.Log(logger.ErrorLevel, "same")
@@ -125,7 +126,7 @@ func TestLoggerHoldsBackRepeatedLines(t *testing.T) {
 func TestLoggerBoundsDifferentLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines := 0
-		l := guard.NewLogger(slog.New(regCountHandler{&lines}))
+		l := guard.NewLogger(slog.New(countingHandler{&lines}))
 		word := func(i int) string {
 			return strings.Map(func(r rune) rune { return r - '0' + 'a' }, fmt.Sprint(i))
 		}
@@ -145,9 +146,9 @@ func TestLoggerBoundsDifferentLines(t *testing.T) {
 	})
 }
 
-type regCountHandler struct{ n *int }
+type countingHandler struct{ n *int }
 
-func (h regCountHandler) Enabled(context.Context, slog.Level) bool  { return true }
-func (h regCountHandler) Handle(context.Context, slog.Record) error { *h.n++; return nil }
-func (h regCountHandler) WithAttrs([]slog.Attr) slog.Handler        { return h }
-func (h regCountHandler) WithGroup(string) slog.Handler             { return h }
+func (h countingHandler) Enabled(context.Context, slog.Level) bool  { return true }
+func (h countingHandler) Handle(context.Context, slog.Record) error { *h.n++; return nil }
+func (h countingHandler) WithAttrs([]slog.Attr) slog.Handler        { return h }
+func (h countingHandler) WithGroup(string) slog.Handler             { return h }

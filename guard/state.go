@@ -5,43 +5,45 @@ import (
 	"time"
 )
 
-// State tells whether a part is well, and since when it is so.
+// State tells whether a component works, and since when.
 type State struct {
 	OK    bool
 	Since time.Time
-	// Reason says what is wrong, in one line without secrets; empty if OK.
+	// Reason says what is wrong, in one line without secrets. It is empty if OK.
 	Reason string
 }
 
-// health keeps a State. Its zero value is not usable; see newHealth.
-type health struct {
+// StateTracker holds the State of a component. Use NewStateTracker to make one.
+type StateTracker struct {
 	mu    sync.Mutex
 	state State // guarded by mu
 }
 
-func newHealth(reason string) *health {
-	return &health{state: State{Since: time.Now(), Reason: reason}}
+// NewStateTracker returns a tracker whose state is not OK, for this reason.
+func NewStateTracker(reason string) *StateTracker {
+	return &StateTracker{state: State{Since: time.Now(), Reason: reason}}
 }
 
-// set records that the part is well if err is nil, else what is wrong. Since
-// moves only when OK changes. It tells whether OK changed.
-func (h *health) set(err error) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+// Record sets the state to OK if err is nil, and otherwise to the error. It reports
+// whether OK changed; only then does Since change.
+func (t *StateTracker) Record(err error) (changed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	ok := err == nil
-	changed := ok != h.state.OK
+	changed = ok != t.state.OK
 	if changed {
-		h.state = State{OK: ok, Since: time.Now()}
+		t.state = State{OK: ok, Since: time.Now()}
 	}
-	h.state.Reason = ""
+	t.state.Reason = ""
 	if err != nil {
-		h.state.Reason = errorText(err)
+		t.state.Reason = ErrorText(err)
 	}
 	return changed
 }
 
-func (h *health) get() State {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.state
+// State returns the current state.
+func (t *StateTracker) State() State {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state
 }

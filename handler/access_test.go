@@ -246,7 +246,7 @@ func TestRequestsOfWebPagesChangeNothingByRPC(t *testing.T) {
 			"Register": definitionRequest(plainDefinition), "Verbosity": `{"level": "error"}`,
 			"Stop": `{"id": 1}`, "Start": `{"id": 1}`, "Unregister": `{"id": 1}`,
 		} {
-			if code, detail := p.status(t, method, request, header); code != 403 || !strings.Contains(detail, "no web page may make changes") {
+			if code, detail := p.status(t, method, request, header); code != 403 || !strings.Contains(detail, "web pages may not make changes") {
 				t.Errorf("%s with %v: %d %s", method, header, code, detail)
 			}
 		}

@@ -25,7 +25,7 @@ func BenchmarkAnswer(b *testing.B) {
 	m := fleet(b, 1000).monitor()
 	plain := &monitorpb.HealthChecksRequest{Limit: 100}
 	marked := &monitorpb.HealthChecksRequest{Limit: 100}
-	marked.ProtoReflect().SetUnknown(wireMark())
+	marked.ProtoReflect().SetUnknown(spliceMark())
 	of := func(contentType string) context.Context {
 		return metadata.NewContext(context.Background(), metadata.Metadata{"Content-Type": contentType})
 	}

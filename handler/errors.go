@@ -5,19 +5,18 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 
 	merrors "go-micro.dev/v4/errors"
 
-	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/store"
+	"github.com/microhq/monitor-srv/text"
 )
 
-// errorID is the id of all errors that Monitor answers with.
+// errorID is the id of all errors of Monitor.
 const errorID = "go.micro.srv.monitor"
 
-// argumentError says what is wrong with one field of a request.
+// argumentError is what is wrong with one field of a request.
 type argumentError struct{ field, problem string }
 
 func (e *argumentError) Error() string { return e.field + ": " + e.problem }
@@ -26,42 +25,40 @@ func badArgument(field, format string, args ...any) error {
 	return &argumentError{field, fmt.Sprintf(format, args...)}
 }
 
-// brief cuts what a caller may have sent to what one can read. An answer has it
-// in a header.
-func brief(err error) string {
+// shorten returns the text of an error, which may contain what the caller sent,
+// cut to what a header of the answer may hold.
+func shorten(err error) string {
 	const enough = 512
-	text := err.Error()
-	if len(text) > enough {
-		return strings.ToValidUTF8(text[:enough], "") + "..."
-	}
-	return text
+	return text.Clip(err.Error(), enough, "...")
 }
 
-// fail turns an error of this package or of the store into one that go-micro
-// carries to the caller. It is the only place that does. What the caller can
-// neither cause nor mend is logged and not told.
-func fail(log *slog.Logger, err error) error {
-	var argument *argumentError
+// rpcError turns an error of this package, of the store or of a change into one
+// that go-micro carries to the caller. Any other error is ours: it is logged, and
+// the caller gets 500 without details.
+func rpcError(log *slog.Logger, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &argument):
-		return merrors.BadRequest(errorID, "%s", brief(err))
 	case errors.Is(err, store.ErrBadCursor):
-		return merrors.BadRequest(errorID, "cursor: %s", brief(err))
-	case errors.Is(err, store.ErrNotFound), errors.Is(err, monitor.ErrNotFound):
-		return merrors.NotFound(errorID, "%s", brief(err))
-	case errors.Is(err, monitor.ErrExists), errors.Is(err, monitor.ErrFull):
-		return merrors.Conflict(errorID, "%s", brief(err))
-	case errors.Is(err, access.ErrUnauthorized):
-		return merrors.Unauthorized(errorID, "%s", brief(err))
-	case errors.Is(err, access.ErrNoToken), errors.Is(err, access.ErrForbidden):
-		return merrors.Forbidden(errorID, "%s", brief(err))
-	case errors.Is(err, access.ErrTooMany), errors.As(err, new(*monitor.RateError)):
-		return merrors.New(errorID, brief(err), http.StatusTooManyRequests)
-	case errors.Is(err, monitor.ErrJournal):
-		return merrors.New(errorID, brief(err), http.StatusInsufficientStorage)
+		err = badArgument("cursor", "%v", err)
+	case errors.Is(err, monitor.ErrInvalid):
+		err = badArgument("definition", "%v", err)
+	}
+	if code, known := statusCode(err); known {
+		return merrors.New(errorID, shorten(err), int32(code))
 	}
 	log.Error("answering failed", "error", err)
 	return merrors.InternalServerError(errorID, "internal error")
+}
+
+// statusCode returns the code of an error: for changes as REST has it, from the
+// table in package monitor.
+func statusCode(err error) (code int, known bool) {
+	switch {
+	case errors.As(err, new(*argumentError)):
+		return http.StatusBadRequest, true
+	case errors.Is(err, store.ErrNotFound):
+		return http.StatusNotFound, true
+	}
+	return monitor.StatusCode(err)
 }

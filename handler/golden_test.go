@@ -54,7 +54,7 @@ func goldenView(t testing.TB) *view {
 	v := newView()
 	for _, kind := range kinds {
 		body, contentType := oldEvent(t, kind, false)
-		v.feed(kind, contentType, body)
+		v.feed(t, busMessage(kind, contentType, body))
 	}
 	ping := typicalCheck()
 	ping.Id, ping.Status, ping.Error = "go.micro.healthcheck.ping", 1, ""
@@ -156,7 +156,7 @@ func TestStockClientsReadTheSame(t *testing.T) {
 
 func TestSplicedAnswerIsThatOfTheMessages(t *testing.T) {
 	v := goldenView(t)
-	wire, page, err := spliced(v.store, store.Query{})
+	wire, page, err := spliceChecks(v.store, store.Query{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package handler
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -19,6 +20,9 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/microhq/monitor-srv/guard"
+	guardtransport "github.com/microhq/monitor-srv/guard/transport"
+	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/ingest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
@@ -42,30 +46,54 @@ func TestMain(m *testing.M) {
 	)
 }
 
-// view is a store with the door in front of it. What is fed is in the store when
-// feed returns.
-type view struct {
-	store  *store.Store
-	events *Events
+// view is a store that is fed through package ingest. What is fed is in the store
+// when feed returns.
+type view struct{ store *store.Store }
+
+func newView() *view { return &view{store.New(store.Config{})} }
+
+func (v *view) feed(t testing.TB, messages ...*broker.Message) {
+	t.Helper()
+	bus := broker.NewMemoryBroker()
+	if err := bus.Connect(); err != nil {
+		t.Fatal(err)
+	}
+	events := ingest.NewEvents(ingest.Config{Store: v.store, Log: slog.New(slog.DiscardHandler)})
+	if err := events.Subscribe(bus); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range messages {
+		if err := bus.Publish(m.Header["Topic"], m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(events.Unsubscribe(), bus.Disconnect()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := events.Run(ctx); err != nil { // drains
+		t.Fatal(err)
+	}
 }
 
-func newView() *view { return newViewOf(store.Config{}) }
-
-func newViewOf(cfg store.Config) *view {
-	st := store.New(cfg)
-	return &view{st, NewEvents(EventsConfig{Store: st, Log: slog.New(slog.DiscardHandler)})}
+// topics of the bus by the kind of their events.
+var topics = map[store.Kind]string{
+	store.KindCheck: health.TopicHealthCheck, store.KindStatus: health.TopicStatus, store.KindStats: health.TopicStats,
 }
 
-func (v *view) feed(kind store.Kind, contentType string, body []byte) {
-	v.events.receive(kind, map[string]string{"Content-Type": contentType}, body)
-	v.events.put(v.events.queue.take(make([]*item, 0, batchCount)))
+// busMessage is an event as a broker delivers it.
+func busMessage(kind store.Kind, contentType string, body []byte) *broker.Message {
+	return &broker.Message{Header: map[string]string{"Topic": topics[kind], "Content-Type": contentType}, Body: body}
 }
 
 func (v *view) feedMessages(t testing.TB, messages ...proto.Message) {
 	t.Helper()
+	var all []*broker.Message
 	for _, m := range messages {
-		v.feed(kindOf(m), "application/protobuf", wireOf(t, m))
+		all = append(all, busMessage(kindOf(m), "application/protobuf", wireOf(t, m)))
 	}
+	v.feed(t, all...)
 }
 
 func kindOf(m proto.Message) store.Kind {
@@ -79,7 +107,7 @@ func kindOf(m proto.Message) store.Kind {
 }
 
 func (v *view) monitor() *Monitor {
-	return NewMonitor(MonitorConfig{Store: v.store, Instance: "monitor-1", Log: slog.New(slog.DiscardHandler)})
+	return NewMonitor(Config{Store: v.store, Instance: "monitor-1", Log: slog.New(slog.DiscardHandler)})
 }
 
 // port is a real server of go-micro behind the guarded transport.
@@ -97,7 +125,7 @@ func serve(tb testing.TB, m *Monitor, opts ...server.Option) *port {
 		server.Address("127.0.0.1:0"),
 		server.Registry(registry.NewMemoryRegistry()),
 		server.Broker(broker.NewMemoryBroker()),
-		server.Transport(guard.NewTransport(guard.TransportConfig{Log: quiet})),
+		server.Transport(guardtransport.New(guardtransport.Config{Log: quiet})),
 		server.Codec("application/json", JSONCodec()),
 		server.WithLogger(guard.NewLogger(quiet)),
 	}, opts...)...)

@@ -9,6 +9,7 @@ import (
 
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
+	"github.com/microhq/monitor-srv/wire"
 )
 
 // HealthChecks lists checks by service, version, node and id.
@@ -16,36 +17,32 @@ func (m *Monitor) HealthChecks(ctx context.Context, req *monitorpb.HealthChecksR
 	rsp.Instance, rsp.Started = m.instance, m.started
 	q, err := checkQuery(req)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
-	if takesWire(ctx, req) {
-		wire, page, err := spliced(m.store, q)
+	if acceptsSplice(ctx, req) {
+		encoded, page, err := spliceChecks(m.store, q)
 		if err != nil {
-			return fail(m.log, err)
+			return rpcError(m.log, err)
 		}
 		rsp.Total, rsp.Cursor = int64(page.Total), page.Next
-		rsp.ProtoReflect().SetUnknown(wire)
+		rsp.ProtoReflect().SetUnknown(encoded)
 		return nil
 	}
 	checks, page, err := messages(m.store.Checks, q, store.Check.Proto)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	rsp.HealthChecks, rsp.Total, rsp.Cursor = checks, int64(page.Total), page.Next
 	return nil
 }
 
-const (
-	// checksField is the number of healthChecks in the answer.
-	checksField = 1
-	// checkSize is about what a check with a few results takes on the wire.
-	checkSize = 384
-)
+// checkSize is about the encoded size of a check with a few results.
+const checkSize = 384
 
-// spliced returns the checks of a page as they stand in the answer. What the
-// store holds is nearly that already, so that an answer costs a tenth of what
-// building and encoding messages would.
-func spliced(st *store.Store, q store.Query) ([]byte, store.Page[store.Check], error) {
+// spliceChecks returns the checks of a page as they are encoded in the answer. The
+// store holds them almost encoded, so this costs a tenth of building and encoding
+// messages.
+func spliceChecks(st *store.Store, q store.Query) ([]byte, store.Page[store.Check], error) {
 	for {
 		page, err := st.Checks(q)
 		if err != nil {
@@ -54,7 +51,7 @@ func spliced(st *store.Store, q store.Query) ([]byte, store.Page[store.Check], e
 		b := make([]byte, 0, len(page.Items)*checkSize)
 		n := 0
 		for n < len(page.Items) && (n == 0 || len(b) <= maxAnswer) {
-			b = appendMessage(b, checksField, page.Items[n].AppendWire)
+			b = wire.AppendMessage(b, wire.HealthChecksResponseHealthChecks, page.Items[n].AppendWire)
 			n++
 		}
 		if n == len(page.Items) {
@@ -64,18 +61,18 @@ func spliced(st *store.Store, q store.Query) ([]byte, store.Page[store.Check], e
 	}
 }
 
-// takesWire reports whether the checks may be put into the answer as unknown
-// fields that hold their wire bytes. The protobuf codec writes such fields as
-// they are. The JSON codec of this package decodes them, and marks the request to
-// say so; go-micro's own would leave them out.
-func takesWire(ctx context.Context, req *monitorpb.HealthChecksRequest) bool {
+// acceptsSplice reports whether the checks may be put in the answer as unknown
+// fields with their wire bytes. The protobuf codec writes unknown fields as they
+// are. The JSON codec of this package decodes them, and marks the request to say so;
+// go-micro's JSON codec would omit them.
+func acceptsSplice(ctx context.Context, req *monitorpb.HealthChecksRequest) bool {
 	if ct, _ := metadata.Get(ctx, "Content-Type"); ct == "application/protobuf" {
 		return true
 	}
-	return bytes.Equal(req.ProtoReflect().GetUnknown(), wireMark())
+	return bytes.Equal(req.ProtoReflect().GetUnknown(), spliceMark())
 }
 
-// wireMark is an unknown field that no JSON request can hold.
-func wireMark() []byte {
-	return appendUint(nil, protowire.MaxValidNumber, 1)
+// spliceMark is an unknown field, which no JSON request can contain.
+func spliceMark() []byte {
+	return wire.AppendUint(nil, protowire.MaxValidNumber, 1)
 }

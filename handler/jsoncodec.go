@@ -11,15 +11,15 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
+	"github.com/microhq/monitor-srv/wire"
 )
 
-// JSONCodec returns a codec to be given to the server for application/json. It
-// reads and writes what go-micro's own does, to the byte, with two differences:
-// lists of checks are written straight from what the store holds, at a fraction
-// of the cost, and a request that cannot be decoded is answered with 400 and the
-// name of the field.
+// JSONCodec returns the server's codec for application/json. It reads and writes the
+// same bytes as go-micro's, with two differences: lists of checks are written from
+// the bytes in the store, at a fraction of the cost, and a request that cannot be
+// decoded is answered 400 with the name of the field.
 func JSONCodec() codec.NewCodec {
-	response := shapeOf((&monitorpb.HealthChecksResponse{}).ProtoReflect().Descriptor())
+	response := wire.NewTranscoder((&monitorpb.HealthChecksResponse{}).ProtoReflect().Descriptor())
 	return func(conn io.ReadWriteCloser) codec.Codec {
 		return &jsonCodec{Codec: stock.NewCodec(conn), conn: conn, response: response}
 	}
@@ -28,11 +28,10 @@ func JSONCodec() codec.NewCodec {
 type jsonCodec struct {
 	codec.Codec
 	conn     io.ReadWriteCloser
-	response *shape
+	response *wire.Transcoder
 }
 
-// maxRequest is far more than any request of this service has, and than the
-// transport lets through.
+// maxRequest is larger than any request that the transport accepts.
 const maxRequest = 1 << 20
 
 func (c *jsonCodec) ReadBody(body any) error {
@@ -45,15 +44,15 @@ func (c *jsonCodec) ReadBody(body any) error {
 		return err
 	}
 	if err := readStock(raw, msg); err != nil {
-		return merrors.BadRequest(errorID, "%s", brief(jsonFault(raw, msg, err)))
+		return merrors.BadRequest(errorID, "%s", shorten(jsonFault(raw, msg, err)))
 	}
 	if req, ok := msg.(*monitorpb.HealthChecksRequest); ok {
-		req.ProtoReflect().SetUnknown(wireMark())
+		req.ProtoReflect().SetUnknown(spliceMark())
 	}
 	return nil
 }
 
-// readStock reads the JSON of one message as go-micro does.
+// readStock decodes the JSON of one message as go-micro does.
 func readStock(raw []byte, msg proto.Message) error {
 	return stock.NewCodec(readOnly{bytes.NewReader(raw)}).ReadBody(msg)
 }
@@ -76,23 +75,23 @@ func (c *jsonCodec) Write(m *codec.Message, body any) error {
 	return err
 }
 
-// encode encodes an answer that holds wire bytes.
+// encode encodes an answer that has wire bytes.
 func (c *jsonCodec) encode(rsp *monitorpb.HealthChecksResponse) ([]byte, error) {
 	m := rsp.ProtoReflect()
 	checks := m.GetUnknown()
 	m.SetUnknown(nil)
-	wire, err := proto.MarshalOptions{}.MarshalAppend(checks, rsp)
+	encoded, err := proto.MarshalOptions{}.MarshalAppend(checks, rsp)
 	if err != nil {
 		return nil, err
 	}
-	if line, ok := c.response.append(make([]byte, 0, 2*len(wire)), wire); ok {
+	if line, ok := c.response.AppendJSON(make([]byte, 0, 2*len(encoded)), encoded); ok {
 		return append(line, '\n'), nil
 	}
-	// The wire bytes are of a form that only a full decoding understands.
-	plain := new(monitorpb.HealthChecksResponse)
-	if err := proto.Unmarshal(wire, plain); err != nil {
+	// The wire bytes have a form that the transcoder does not support.
+	decoded := new(monitorpb.HealthChecksResponse)
+	if err := proto.Unmarshal(encoded, decoded); err != nil {
 		return nil, err
 	}
-	line, err := json.Marshal(plain)
+	line, err := json.Marshal(decoded)
 	return append(line, '\n'), err
 }

@@ -10,16 +10,17 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/microhq/monitor-srv/text"
 )
 
-// jsonFault says in plain words why raw cannot be decoded into msg, as err says in
-// those of the decoder: the field, or "request" if it is none of them, and what is
-// wrong with it.
+// jsonFault returns why raw cannot be decoded into msg: the field, or "request" if
+// it is none, and what is wrong with it. err is the error of the decoder.
 func jsonFault(raw []byte, msg proto.Message, err error) error {
 	var members map[string]json.RawMessage
 	if wrong := json.Unmarshal(raw, &members); wrong != nil {
 		if json.Valid(raw) {
-			return badArgument("request", "want a JSON object, have %s", shown(raw))
+			return badArgument("request", "want a JSON object, have %s", excerpt(raw))
 		}
 		return badArgument("request", "reading the JSON: %v", wrong)
 	}
@@ -35,7 +36,7 @@ func jsonFault(raw []byte, msg proto.Message, err error) error {
 		}
 		one, wrong := json.Marshal(map[string]json.RawMessage{name: members[name]})
 		if wrong == nil && readStock(one, msg.ProtoReflect().New().Interface()) != nil {
-			return badArgument(name, "want %s, have %s", wantedOf(field), shown(members[name]))
+			return badArgument(name, "want %s, have %s", expectedValue(field), excerpt(members[name]))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
@@ -54,17 +55,14 @@ func fieldNames(fields protoreflect.FieldDescriptors) string {
 	return strings.Join(names, ", ")
 }
 
-// shown cuts a value to what one can read.
-func shown(raw []byte) string {
-	const enough = 40
-	if len(raw) > enough {
-		return strings.ToValidUTF8(string(raw[:enough]), "") + "..."
-	}
-	return string(raw)
+// excerpt cuts a value to a readable length.
+func excerpt(raw []byte) string {
+	const enough, mark = 40, "..."
+	return text.Clip(string(raw), enough+len(mark), mark)
 }
 
-// wantedOf says what a field of a request may hold.
-func wantedOf(field protoreflect.FieldDescriptor) string {
+// expectedValue describes the values of a field of a request.
+func expectedValue(field protoreflect.FieldDescriptor) string {
 	what := "a JSON object"
 	switch field.Kind() {
 	case protoreflect.StringKind:

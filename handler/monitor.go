@@ -11,37 +11,37 @@ import (
 	"github.com/microhq/monitor-srv/store"
 )
 
-// MonitorConfig configures a Monitor.
-type MonitorConfig struct {
-	// Store has the answers. Required.
+// Config of a Monitor.
+type Config struct {
+	// Store is where the answers come from. Required.
 	Store *store.Store
-	// Group runs the monitors that are defined here. Nil means there are none.
+	// Group runs the monitors of this instance. Nil means none.
 	Group *monitor.Group
-	// Policy says who may change them.
+	// Policy decides who may change monitors.
 	Policy access.Policy
-	// Level is the verbosity of the log. Required if there is a Group.
+	// Level is the verbosity of the log. Required with a Group.
 	Level *slog.LevelVar
-	// Instance is the node id of this instance, told in every answer, because
-	// replicas may know different things.
+	// Instance is the node id of this instance. Every answer has it, because replicas
+	// may have different views.
 	Instance string
-	// Log gets what callers are not told. slog.Default() if nil.
+	// Log gets internal errors, which callers do not see. slog.Default() if nil.
 	Log *slog.Logger
-	// MaxWaiting is how many calls of Watch may wait at once, 1,000 if zero. Calls
-	// beyond that are answered at once.
+	// MaxWaiting bounds the calls of Watch that wait, 1,000 if zero. Calls beyond
+	// that are answered immediately.
 	MaxWaiting int
 }
 
-// Monitor answers the calls of the service Monitor of proto/monitor, where its
-// methods are described. Those that read may be repeated; those that change
-// something want a token in the metadata Authorization.
+// Monitor implements the service Monitor of proto/monitor, where the methods are
+// described. Methods that change something need a token in the metadata
+// Authorization.
 //
-// An answer holds at most about 4 MiB of a list. If the entries of a page take
-// more, it ends early: whoever walks by offset goes on from as many as it got. One
-// entry is never cut, though a version may have thousands of nodes.
+// An answer contains at most about 4 MiB of a list. A page with larger entries ends
+// early: clients that page by offset continue after the entries they got. An entry is
+// never cut, although a version may have thousands of nodes.
 //
-// Its errors are those of go-micro, with the id go.micro.srv.monitor: 400 with
-// the name of the field for an argument that cannot be, 404 for a service, node
-// or check that is not known, and 500.
+// Errors are those of go-micro, with the id go.micro.srv.monitor: 400 with the name
+// of the field for an invalid argument, 404 for an unknown service, node, check or
+// monitor, the codes of monitor.StatusCode for changes, and 500.
 type Monitor struct {
 	store    *store.Store
 	instance string
@@ -57,7 +57,7 @@ type Monitor struct {
 var _ monitorpb.MonitorHandler = (*Monitor)(nil)
 
 // NewMonitor returns a Monitor.
-func NewMonitor(cfg MonitorConfig) *Monitor {
+func NewMonitor(cfg Config) *Monitor {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
@@ -76,12 +76,12 @@ func NewMonitor(cfg MonitorConfig) *Monitor {
 	}
 }
 
-// Services lists the versions of services that were heard of, with their nodes.
+// Services lists the known versions of services, with their nodes.
 func (m *Monitor) Services(_ context.Context, req *monitorpb.ServicesRequest, rsp *monitorpb.ServicesResponse) error {
 	rsp.Instance, rsp.Started = m.instance, m.started
 	limit, offset, err := pageOf(req.Limit, req.Offset)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	if limit == 0 {
 		limit = store.MaxLimit
@@ -89,18 +89,18 @@ func (m *Monitor) Services(_ context.Context, req *monitorpb.ServicesRequest, rs
 	q := store.Query{Service: req.Service, Limit: limit, Offset: offset}
 	services, page, err := messages(m.store.Services, q, store.Version.Proto)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	rsp.Services, rsp.Total = services, int64(page.Total)
 	return nil
 }
 
-// Status lists the state of versions, or of nodes if the request is verbose.
+// Status lists the status of versions, or of nodes if the request is verbose.
 func (m *Monitor) Status(_ context.Context, req *monitorpb.StatusRequest, rsp *monitorpb.StatusResponse) error {
 	rsp.Instance, rsp.Started = m.instance, m.started
 	q, err := nodeQuery(req)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	find := m.store.Summary
 	if req.Verbose {
@@ -108,22 +108,22 @@ func (m *Monitor) Status(_ context.Context, req *monitorpb.StatusRequest, rsp *m
 	}
 	statuses, page, err := messages(find, q, store.NodeStatus.Proto)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	rsp.Statuses, rsp.Total, rsp.Cursor = statuses, int64(page.Total), page.Next
 	return nil
 }
 
-// Stats lists the newest figures of each node.
+// Stats lists the newest stats of each node.
 func (m *Monitor) Stats(_ context.Context, req *monitorpb.StatsRequest, rsp *monitorpb.StatsResponse) error {
 	rsp.Instance, rsp.Started = m.instance, m.started
 	q, err := nodeQuery(req)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	stats, page, err := messages(m.store.Stats, q, store.NodeStats.Proto)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	rsp.Stats, rsp.Total, rsp.Cursor = stats, int64(page.Total), page.Next
 	return nil
@@ -137,12 +137,12 @@ func (m *Monitor) History(_ context.Context, req *monitorpb.HistoryRequest, rsp 
 		err = badArgument("before_seq", "%d is negative", req.BeforeSeq)
 	}
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	q := store.TransitionQuery{Service: req.Service, Node: req.Node, ID: req.Id, Limit: limit}
 	found, more, oldest, err := m.store.History(q, req.BeforeSeq)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	rsp.Transitions = transitions(found)
 	rsp.More, rsp.OldestSeq = more, oldest

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"strings"
 	"time"
 
 	"go-micro.dev/v4/metadata"
@@ -14,12 +13,10 @@ import (
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/setting"
 	"github.com/microhq/monitor-srv/store"
+	"github.com/microhq/monitor-srv/text"
 )
 
-// maxDefinition bounds a definition that is registered, in bytes.
-const maxDefinition = 64 << 10
-
-// Monitors lists the monitors defined here, by id.
+// Monitors lists the monitors of this instance, by id.
 func (m *Monitor) Monitors(_ context.Context, req *monitorpb.MonitorsRequest, rsp *monitorpb.MonitorsResponse) error {
 	rsp.Instance, rsp.Started = m.instance, m.started
 	limit, offset, err := pageOf(req.Limit, req.Offset)
@@ -27,7 +24,7 @@ func (m *Monitor) Monitors(_ context.Context, req *monitorpb.MonitorsRequest, rs
 		err = badArgument("state", "%d is not known", req.State)
 	}
 	if err != nil || m.group == nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	f := monitor.Filter{ID: req.Id, Name: req.Name}
 	if req.State != monitorpb.MonitorInfo_UNKNOWN {
@@ -48,70 +45,48 @@ func (m *Monitor) Monitors(_ context.Context, req *monitorpb.MonitorsRequest, rs
 
 // Register starts a monitor at run time.
 func (m *Monitor) Register(ctx context.Context, req *monitorpb.RegisterRequest, rsp *monitorpb.RegisterResponse) error {
-	who, err := m.caller(ctx, access.Operator)
+	c, err := m.caller(ctx, access.Operator)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
-	if len(req.Definition) > maxDefinition {
-		return fail(m.log, badArgument("definition", "longer than %d bytes", maxDefinition))
-	}
-	d, err := monitor.ParseOne(req.Definition)
+	registered, err := m.group.RegisterText(m.policy, c, req.Definition)
 	if err != nil {
-		return fail(m.log, badArgument("definition", "%v", err))
+		return rpcError(m.log, err)
 	}
-	if err := m.policy.Permit(who.role, d.Wish()); err != nil {
-		return fail(m.log, err)
+	if !registered.Existed {
+		m.log.Info("monitor registered", "monitor", registered.Name, "id", registered.ID, "role", c.Role, "client", c.Remote)
 	}
-	d.Trusted, d.Owner = who.role >= access.Admin, who.owner
-	id, err := m.group.Register(d)
-	if err != nil {
-		return fail(m.log, definitionError(err))
-	}
-	m.log.Info("a monitor was registered", "monitor", d.Name, "id", id, "role", who.role, "client", who.remote)
-	rsp.Monitor, err = m.info(id)
-	return fail(m.log, err)
+	rsp.Monitor, err = m.info(registered.ID)
+	return rpcError(m.log, err)
 }
 
-// definitionError makes what a kind finds wrong an error of the argument.
-func definitionError(err error) error {
-	if errors.As(err, new(*monitor.RateError)) {
-		return err
-	}
-	for _, ours := range []error{monitor.ErrExists, monitor.ErrFull, monitor.ErrJournal} {
-		if errors.Is(err, ours) {
-			return err
-		}
-	}
-	return badArgument("definition", "%v", err)
-}
-
-// Unregister ends a monitor for good.
+// Unregister removes a monitor.
 func (m *Monitor) Unregister(ctx context.Context, req *monitorpb.UnregisterRequest, _ *monitorpb.UnregisterResponse) error {
 	_, err := m.change(ctx, req.Id, "unregistered", (*monitor.Group).Unregister)
-	return fail(m.log, err)
+	return rpcError(m.log, err)
 }
 
-// Start starts a monitor that was stopped.
+// Start starts a stopped monitor.
 func (m *Monitor) Start(ctx context.Context, req *monitorpb.StartRequest, rsp *monitorpb.StartResponse) (err error) {
 	rsp.Monitor, err = m.change(ctx, req.Id, "started", (*monitor.Group).Start)
-	return fail(m.log, err)
+	return rpcError(m.log, err)
 }
 
 // Stop stops a monitor.
 func (m *Monitor) Stop(ctx context.Context, req *monitorpb.StopRequest, rsp *monitorpb.StopResponse) (err error) {
 	rsp.Monitor, err = m.change(ctx, req.Id, "stopped", (*monitor.Group).Stop)
-	return fail(m.log, err)
+	return rpcError(m.log, err)
 }
 
-// Verbosity tells the level of the log, or changes it.
+// Verbosity returns the level of the log, or changes it.
 func (m *Monitor) Verbosity(ctx context.Context, req *monitorpb.VerbosityRequest, rsp *monitorpb.VerbosityResponse) error {
 	if req.Level != "" {
-		who, err := m.caller(ctx, access.Admin)
+		c, err := m.caller(ctx, access.Admin)
 		if err != nil {
-			return fail(m.log, err)
+			return rpcError(m.log, err)
 		}
-		if err := m.setLevel(req.Level, who); err != nil {
-			return fail(m.log, err)
+		if err := m.setLevel(req.Level, c); err != nil {
+			return rpcError(m.log, err)
 		}
 	}
 	if m.level != nil {
@@ -120,49 +95,42 @@ func (m *Monitor) Verbosity(ctx context.Context, req *monitorpb.VerbosityRequest
 	return nil
 }
 
-func (m *Monitor) setLevel(name string, who caller) error {
+func (m *Monitor) setLevel(name string, c access.Caller) error {
 	level, err := setting.ParseLevel(name)
 	if err != nil {
 		return badArgument("level", "%v", err)
 	}
 	before := m.level.Level()
-	// Told before it is set, so that who silences the log is to be seen in it.
+	// Log with the lower level, so that the log shows who raised it.
 	m.level.Set(min(before, level))
-	m.log.Warn("the verbosity was changed", "from", setting.LevelName(before), "to", setting.LevelName(level), "role", who.role, "client", who.remote)
+	m.log.Warn("verbosity changed", "from", setting.LevelName(before), "to", setting.LevelName(level), "role", c.Role, "client", c.Remote)
 	m.level.Set(level)
 	return nil
 }
 
-// caller is who calls a method that changes something.
-type caller struct {
-	role   access.Role
-	owner  string // of what it registers
-	remote string
-}
-
-// caller returns who calls, or why it may not do what needs a role.
-func (m *Monitor) caller(ctx context.Context, need access.Role) (caller, error) {
+// caller returns who calls a method that changes something, or an error if the
+// caller does not have the role that the method needs.
+func (m *Monitor) caller(ctx context.Context, need access.Role) (access.Caller, error) {
 	header, _ := metadata.Get(ctx, "Authorization")
 	remote, _ := metadata.Get(ctx, "Remote")
 	token := access.Bearer(header)
-	role, err := m.policy.Identify(token, remote)
-	who := caller{role, m.policy.Owner(role, token), remote}
+	c, err := m.policy.Caller(token, remote)
 	if token != "" && errors.Is(err, access.ErrUnauthorized) {
-		m.log.Warn("a wrong token was given", "client", remote)
+		m.log.Warn("wrong token", "client", remote)
 	}
 	if err == nil {
 		err = m.policy.CheckSite(siteOf(ctx))
 	}
 	if err != nil {
-		return who, err
+		return c, err
 	}
 	if m.group == nil {
-		return who, access.ErrForbidden
+		return c, access.ErrForbidden
 	}
-	return who, access.Enough(role, need)
+	return c, access.Enough(c.Role, need)
 }
 
-// siteOf returns what the transport tells of where a call came from.
+// siteOf returns the headers that say where a call came from.
 func siteOf(ctx context.Context) access.Site {
 	host, _ := metadata.Get(ctx, "Host")
 	origin, _ := metadata.Get(ctx, "Origin")
@@ -170,22 +138,22 @@ func siteOf(ctx context.Context) access.Site {
 	return access.Site{Host: host, Origin: origin, FetchSite: site}
 }
 
-// change does something to one monitor for an operator; done says what.
+// change changes one monitor for an operator. done is the past participle for the log.
 func (m *Monitor) change(ctx context.Context, id int64, done string, do func(*monitor.Group, int64) error) (*monitorpb.MonitorInfo, error) {
-	who, err := m.caller(ctx, access.Operator)
+	c, err := m.caller(ctx, access.Operator)
 	if err != nil {
 		return nil, err
 	}
 	if id < 1 {
-		return nil, badArgument("id", "%d is no id of a monitor: they begin with 1", id)
+		return nil, badArgument("id", "%d is not an id of a monitor: ids begin with 1", id)
 	}
 	if err := do(m.group, id); err != nil {
 		return nil, err
 	}
-	m.log.Info("a monitor was "+done, "id", id, "role", who.role, "client", who.remote)
+	m.log.Info("monitor "+done, "id", id, "role", c.Role, "client", c.Remote)
 	info, err := m.group.Get(id)
 	if err != nil {
-		return nil, nil // it was unregistered, here or meanwhile
+		return nil, nil // unregistered, by this call or another one
 	}
 	return infoMessage(info), nil
 }
@@ -202,7 +170,7 @@ func infoMessage(i monitor.Info) *monitorpb.MonitorInfo {
 	return &monitorpb.MonitorInfo{
 		Id: i.ID, Name: i.Name, Running: i.Running, Failing: i.Failing,
 		State: monitorpb.MonitorInfo_State(i.State),
-		Value: finite(i.Value), Error: valid(i.Error), Detail: valid(i.Detail),
+		Value: finite(i.Value), Error: text.Valid(i.Error), Detail: text.Valid(i.Detail),
 		Since: unix(i.Since), LastProbe: unix(i.LastProbe), NextProbe: unix(i.NextProbe),
 		Interval: i.Interval.Seconds(), Timeout: i.Timeout.Seconds(),
 		Min: i.Thresholds.Min, Max: i.Thresholds.Max,
@@ -211,15 +179,13 @@ func infoMessage(i monitor.Info) *monitorpb.MonitorInfo {
 	}
 }
 
-// finite drops what JSON cannot carry.
+// finite returns 0 for values that JSON cannot represent.
 func finite(v float64) float64 {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return 0
 	}
 	return v
 }
-
-func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
 func unix(t time.Time) int64 {
 	if t.IsZero() {

@@ -11,8 +11,8 @@ import (
 	"github.com/microhq/monitor-srv/store"
 )
 
-// pageOf checks what a request says of its page. The limit stays 0 if the request
-// has none, and is cut to the largest one; the store cuts the offset.
+// pageOf checks limit and offset of a request. The limit is 0 if the request has
+// none, and at most store.MaxLimit.
 func pageOf(limit, offset int64) (int, int, error) {
 	if limit < 0 {
 		return 0, 0, badArgument("limit", "%d is negative", limit)
@@ -25,18 +25,17 @@ func pageOf(limit, offset int64) (int, int, error) {
 
 func clampLimit(limit uint64) int { return int(min(limit, store.MaxLimit)) }
 
-// clampOffset leaves room for a limit, so that their sum is no overflow.
+// clampOffset returns an offset to which a limit can be added without overflow.
 func clampOffset(offset uint64) int {
 	return int(min(offset, math.MaxInt-store.MaxLimit))
 }
 
-// maxAnswer is about how many bytes of a list an answer holds, so that a slow
-// client reads it within the five seconds after which go-micro gives up. A page
-// that would be larger ends early, with a cursor; a thousand checks as publishers
-// normally send them take a tenth of it.
+// maxAnswer is about how many bytes of a list an answer contains, so that a slow
+// client reads it within go-micro's timeout of five seconds. A larger page ends
+// early, with a cursor. A thousand typical checks take a tenth of it.
 const maxAnswer = 4 << 20
 
-// messages asks for a page and returns its items as messages.
+// messages queries a page and returns its items as messages.
 func messages[T any, M proto.Message](
 	find func(store.Query) (store.Page[T], error), q store.Query, message func(T) M,
 ) ([]M, store.Page[T], error) {
@@ -58,8 +57,7 @@ func messages[T any, M proto.Message](
 	}
 }
 
-// checkCursor refuses a cursor together with an offset: one of them would be
-// ignored.
+// checkCursor rejects a cursor with an offset, because one of them would be ignored.
 func checkCursor(cursor string, offset int) error {
 	if cursor != "" && offset > 0 {
 		return badArgument("offset", "cannot be combined with cursor")
@@ -67,7 +65,7 @@ func checkCursor(cursor string, offset int) error {
 	return nil
 }
 
-// nodePage is a request for one row a node.
+// nodePage is a request with one row per node in its answer.
 type nodePage interface {
 	GetService() string
 	GetId() string
@@ -106,22 +104,22 @@ func checkQuery(req *monitorpb.HealthChecksRequest) (store.Query, error) {
 		return q, err
 	}
 	var err error
-	if q.Statuses, err = wanted("status", req.Status, "statuses", req.Statuses); err != nil {
+	if q.Statuses, err = enumFilter("status", req.Status, "statuses", req.Statuses); err != nil {
 		return q, err
 	}
-	q.Sources, err = wanted("source", req.Source, "sources", req.Sources)
+	q.Sources, err = enumFilter("source", req.Source, "sources", req.Sources)
 	return q, err
 }
 
-// enum is a number that has names.
+// enum is a protobuf enum.
 type enum interface {
 	healthpb.HealthCheck_Status | healthpb.HealthCheck_Source
 	protoreflect.Enum
 }
 
-// wanted returns the values that a request names, each once: the single one
-// unless it is zero, and those of the list. All if there is none.
-func wanted[E enum](field string, single E, listField string, list []E) ([]E, error) {
+// enumFilter returns the values that a request selects, each once: the single one
+// unless it is zero, and those of the list. None means all.
+func enumFilter[E enum](field string, single E, listField string, list []E) ([]E, error) {
 	known := single.Descriptor().Values()
 	var set uint64
 	if single != 0 {

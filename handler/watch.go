@@ -9,24 +9,23 @@ import (
 )
 
 const (
-	// maxWait is below the five seconds after which go-micro's client gives up.
+	// maxWait in seconds is below the timeout of go-micro's client, five seconds.
 	maxWait = 4
-	// watchLimit is the limit of a request that has none.
+	// watchLimit is the limit of a request without one.
 	watchLimit = 100
 )
 
-// Watch answers with the transitions after since_seq at once, or with the next
-// one within wait seconds, or with none. A longer wait than four seconds counts
-// as four.
+// Watch returns the transitions after since_seq. If there are none, it waits for the
+// next one for at most wait seconds, and four.
 //
-// If since_seq comes from another instance, or from before the oldest transition
-// held, the answer says so by gap: the caller lists the state anew and goes on
+// The answer has gap set if since_seq comes from another instance or is older than
+// the oldest retained transition. The caller then lists the state again and continues
 // from seq.
 func (m *Monitor) Watch(ctx context.Context, req *monitorpb.WatchRequest, rsp *monitorpb.WatchResponse) error {
 	rsp.Instance, rsp.Started = m.instance, m.started
 	q, err := watchQuery(req)
 	if err != nil {
-		return fail(m.log, err)
+		return rpcError(m.log, err)
 	}
 	since := req.SinceSeq
 	if req.Instance != "" && req.Instance != m.instance {
@@ -46,8 +45,8 @@ func (m *Monitor) Watch(ctx context.Context, req *monitorpb.WatchRequest, rsp *m
 	}
 }
 
-// wait waits for a transition after since, and reports whether there is one. It
-// does not wait if too many others do.
+// wait waits for a transition after since, and reports whether there is one. It does
+// not wait if too many other calls do.
 func (m *Monitor) wait(ctx context.Context, since int64) bool {
 	if ctx.Err() != nil {
 		return false

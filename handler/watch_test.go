@@ -114,7 +114,7 @@ func TestWatchAnnouncesGaps(t *testing.T) {
 func TestWatchHasABoundedNumberOfWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newView()
-		m := NewMonitor(MonitorConfig{Store: v.store, Instance: "monitor-1", MaxWaiting: 2})
+		m := NewMonitor(Config{Store: v.store, Instance: "monitor-1", MaxWaiting: 2})
 		answers := make(chan time.Duration, 3)
 		start := time.Now()
 		for range 3 {

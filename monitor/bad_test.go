@@ -1,32 +1,22 @@
 package monitor
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/document"
-	"github.com/microhq/monitor-srv/probe"
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
-
-// builtinGroup returns a Group of the real kinds that never runs.
-func builtinGroup() *Group {
-	return NewGroup(Config{
-		Probes: probe.Builtin(), Delivery: newDeliveries(action.Builtin()), Recorder: nobody{},
-		MaxPerSecond: 1_000_000,
-	})
-}
-
-type nobody struct{}
-
-func (nobody) Record(Result) {}
 
 // TestBadFiles reads each file of testdata/bad, whose first comment lines hold
 // all that is to be said of it, in order, without the name of the file.
 func TestBadFiles(t *testing.T) {
-	copyOfTestdata(t)
+	useTestdataCopy(t)
 	files, err := filepath.Glob("testdata/bad/*.toml")
 	if err != nil || len(files) < 15 {
 		t.Fatalf("%d files, %v", len(files), err)
@@ -61,7 +51,7 @@ func TestBadFiles(t *testing.T) {
 
 // copyOfTestdata has the test work in a copy of testdata that nobody else may
 // write, whatever the umask was when it was checked out.
-func copyOfTestdata(t *testing.T) {
+func useTestdataCopy(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(filepath.Join(dir, "testdata"), os.DirFS("testdata")); err != nil {
@@ -81,4 +71,83 @@ func copyOfTestdata(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(dir)
+}
+
+// TestBadFilesOfADirectoryAffectNoOthers reads a directory with all that can be wrong
+// in one.
+// Faults: T74.
+func TestBadFilesOfADirectoryAffectNoOthers(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string, mode os.FileMode) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	monitor := func(name string) string {
+		return fmt.Sprintf("[[monitor]]\nname = %q\n[monitor.probe]\ntype = \"exec\"\ncommand = \"/bin/true\"\n", name)
+	}
+	for i := range 49 {
+		write(fmt.Sprintf("good%d.toml", i), monitor(fmt.Sprintf("good%d", i)), 0o644)
+	}
+	write("syntax.toml", "[[monitor", 0o644)
+	write("twice.toml", monitor("good7"), 0o644)
+	write("unknown.toml", monitor("u")+"agrs = []", 0o644)
+	write("writable.toml", monitor("w"), 0o666)
+	write("nan.toml", strings.Replace(monitor("n"), "\n[", "\nmin = nan\n[", 1), 0o644)
+	write("big.toml", strings.Repeat("#", 10<<20), 0o644)
+	write(".hidden.toml", "x", 0o644)
+	write("other.txt", "x", 0o644)
+	if err := os.Symlink("loop.toml", filepath.Join(dir, "loop.toml")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "dir.toml"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	testkit.MakeFIFO(t, filepath.Join(dir, "pipe.toml"))
+
+	g := builtinGroup()
+	set, problems := loadFiles(dir)
+	problems = append(problems, g.Apply(set, problems)...)
+	document.SortProblems(problems)
+	us, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range problems {
+		text := strings.TrimPrefix(p.Error(), dir+"/")
+		if strings.HasPrefix(text, "unknown.toml") {
+			text, _, _ = strings.Cut(text, ";")
+		}
+		text = strings.ReplaceAll(text, "owner "+us.Username, "owner USER")
+		got = append(got, strings.ReplaceAll(text, dir, "DIR"))
+	}
+	want := []string{
+		"big.toml: larger than the limit of 4 MiB: split it",
+		"dir.toml: not a regular file",
+		"loop.toml: cannot open it: too many levels of symbolic links",
+		`nan.toml:3: monitor "n": min: NaN is not a finite number`,
+		"pipe.toml: not a regular file",
+		"syntax.toml:1: expected '.' or ']' to end table name, but got '\\x00' instead: the header is not closed",
+		`twice.toml:1: monitor "good7": the name is already in use at DIR/good7.toml:1`,
+		`unknown.toml:6: monitor "u": probe exec: agrs: unknown key`,
+		"writable.toml: warning: group or others may write the file (mode 0666, owner USER): its exec probes and actions are refused; to fix it, run \"chmod go-w DIR/writable.toml\"",
+		`writable.toml:1: monitor "w": exec is refused: group or others may write the file (mode 0666, owner USER)`,
+	}
+	if g, w := strings.Join(got, "\n"), strings.Join(want, "\n"); g != w {
+		t.Errorf("got\n%s\nwant\n%s", g, w)
+	}
+	if n := len(g.List(Filter{})); n != 49 {
+		t.Errorf("%d monitors, want 49", n)
+	}
+	// A directory that cannot be read leaves all as it is.
+	again := g.Apply(Set{}, []*document.Problem{{File: dir, Err: errors.New("no")}})
+	if n := len(g.List(Filter{})); n != 49 || len(again) != 0 {
+		t.Errorf("%d monitors after the directory was gone, %v", n, again)
+	}
 }

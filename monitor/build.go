@@ -11,43 +11,44 @@ import (
 	"github.com/microhq/monitor-srv/probe"
 )
 
-// errReceiversOnly is what an operator is told who writes an action out.
+// errReceiversOnly is the error for an inline action in the definition of an
+// operator.
 var errReceiversOnly = errors.New("an action of a monitor that an operator registers must be the name of a [[receiver]] in a local file")
 
-// build makes the parts of a definition. Constructors of kinds do no I/O but
-// reading the files that their keys name. What it returns holds its receivers:
-// it is to be run, or given back by discard. g.changes is held.
-func (g *Group) build(d *Definition) (*parts, error) {
-	p, wanted, err := g.check(d)
+// build builds the pipeline of a definition and retains its receivers. The caller
+// runs the pipeline or discards it. Constructors of kinds read files, but open no
+// connections. g.configMu is held.
+func (g *Group) build(d *Definition) (*pipeline, error) {
+	p, specs, err := g.prepare(d)
 	if err != nil {
 		g.closeProbe(d.Name, p)
 		return nil, err
 	}
-	// Receivers change only once everything is known to be good.
-	for _, w := range wanted {
-		t := g.receivers.of(w)
-		if !slices.Contains(p.targets, t) {
-			p.targets = append(p.targets, t)
+	// Receivers are added only after all errors are known.
+	for _, spec := range specs {
+		t := g.receivers.resolve(spec)
+		if !slices.Contains(p.receivers, t) {
+			p.receivers = append(p.receivers, t)
 		}
 	}
-	g.receivers.hold(p.targets)
+	g.receivers.retain(p.receivers)
 	return p, nil
 }
 
-// discard gives back parts that were never run. g.changes is held.
-func (g *Group) discard(d *Definition, p *parts) {
+// discard closes a pipeline that was never run. g.configMu is held.
+func (g *Group) discard(d *Definition, p *pipeline) {
 	g.closeProbe(d.Name, p)
-	g.receivers.release(p.targets)
-	g.receivers.sweep(g.sorted())
+	g.receivers.release(p.receivers)
+	g.receivers.removeUnused(g.sorted())
 }
 
-// check makes the probe and the filter, and the actions that are not there yet.
-// What it made is to be closed also if it fails. Sections that are not there
-// were told of already. g.changes is held.
-func (g *Group) check(d *Definition) (*parts, []wanted, error) {
-	p := &parts{}
-	if d.Trusted { // others may name no files
-		p.secrets = g.secrets.of(d.probe)
+// prepare builds the probe, the filter and new actions, and changes nothing else.
+// The caller closes the probe even if prepare fails. Missing sections were reported
+// before. g.configMu is held.
+func (g *Group) prepare(d *Definition) (*pipeline, []receiverSpec, error) {
+	p := &pipeline{}
+	if d.Trusted { // others may not name files
+		p.fingerprint = g.readFiles.section(d.probe)
 	}
 	var errs []error
 	if d.probe.Kind != "" {
@@ -59,8 +60,8 @@ func (g *Group) check(d *Definition) (*parts, []wanted, error) {
 	if d.filter != nil && d.filter.Kind != "" {
 		errs = append(errs, p.setFilter(*d.filter))
 	}
-	targets, err := g.targets(d)
-	return p, targets, errors.Join(append(errs, err)...)
+	specs, err := g.resolveActions(d)
+	return p, specs, errors.Join(append(errs, err)...)
 }
 
 func (g *Group) newProbe(d *Definition) (probe.Probe, error) {
@@ -69,99 +70,103 @@ func (g *Group) newProbe(d *Definition) (probe.Probe, error) {
 	}
 	env := g.cfg.ProbeEnv
 	env.Restricted = !d.Trusted
-	wrong := document.NewSectionDecoder(d.probe, "probe")
-	p, err := probe.New(g.cfg.Probes, d.probe.Kind, wrong.Decode, env)
+	decoder := document.NewSectionDecoder(d.probe, "probe")
+	p, err := probe.New(g.cfg.Probes, d.probe.Kind, decoder.Decode, env)
 	if err != nil {
-		return nil, wrong.Explain(err)
+		return nil, decoder.Explain(err)
 	}
 	return p, nil
 }
 
-func (p *parts) setFilter(s document.Section) error {
+func (p *pipeline) setFilter(s document.Section) error {
 	kinds := filters()
 	kind, ok := kinds[s.Kind]
 	if !ok {
 		return document.UnknownKind(s, "filter", slices.Sorted(maps.Keys(kinds)))
 	}
-	wrong := document.NewSectionDecoder(s, "filter")
-	f, err := kind(wrong.Decode)
+	decoder := document.NewSectionDecoder(s, "filter")
+	f, err := kind(decoder.Decode)
 	if err != nil {
-		return wrong.Explain(fmt.Errorf("filter %s: %w", s.Kind, err))
+		return decoder.Explain(fmt.Errorf("filter %s: %w", s.Kind, err))
 	}
 	p.value, _ = f.(valueFilter)
 	p.verdict, _ = f.(verdictFilter)
 	return nil
 }
 
-// targets finds or makes the actions of a definition. g.changes is held.
-func (g *Group) targets(d *Definition) ([]wanted, error) {
-	var all []wanted
+// resolveActions returns the receivers of the actions of a definition. g.configMu
+// is held.
+func (g *Group) resolveActions(d *Definition) ([]receiverSpec, error) {
+	var specs []receiverSpec
 	var errs []error
 	for _, s := range d.actions {
 		if s.Receiver == "" && s.Kind == "" {
-			continue // told already
+			continue // reported before
 		}
-		w, err := g.target(d, s)
+		spec, err := g.resolveAction(d, s)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		all = append(all, w)
+		specs = append(specs, spec)
 	}
-	return all, errors.Join(errs...)
+	return specs, errors.Join(errs...)
 }
 
-func (g *Group) target(d *Definition, s document.Section) (wanted, error) {
+func (g *Group) resolveAction(d *Definition, s document.Section) (receiverSpec, error) {
 	if s.Receiver != "" {
-		if t := g.receivers.named(s.Receiver); t != nil {
-			return wanted{receiver: t}, nil
+		if t := g.receivers.lookup(s.Receiver); t != nil {
+			return receiverSpec{existing: t}, nil
 		}
-		return wanted{}, document.At(s, g.receivers.unknown(s.Receiver))
+		return receiverSpec{}, document.WithLine(s, g.receivers.unknown(s.Receiver))
 	}
 	if !d.Trusted {
-		return wanted{}, document.At(s, errReceiversOnly)
+		return receiverSpec{}, document.WithLine(s, errReceiversOnly)
 	}
-	name, err := g.receivers.nameOf(s)
+	name, err := g.receivers.inlineName(s)
 	if err != nil {
-		// A value that JSON cannot say is of no key's type: let the kind name it.
-		if _, wrong := g.newAction(s); wrong != nil {
-			return wanted{}, wrong
+		// No key of a kind takes a value that JSON cannot represent. The error of the
+		// kind names the key.
+		if _, kindErr := g.newAction(s); kindErr != nil {
+			return receiverSpec{}, kindErr
 		}
-		return wanted{}, document.At(s, fmt.Errorf("action %s: %w", s.Kind, err))
+		return receiverSpec{}, document.WithLine(s, fmt.Errorf("action %s: %w", s.Kind, err))
 	}
 	if t := g.receivers.inline[name]; t != nil {
-		return wanted{receiver: t}, nil
+		return receiverSpec{existing: t}, nil
 	}
-	m := made{s, g.secrets.of(s)} // before the action reads the files itself
+	// The fingerprint is older than what the action reads, so that a change in between
+	// is noticed.
+	source := actionSource{s, g.readFiles.section(s)}
 	a, err := g.newAction(s)
-	return wanted{name: name, action: a, made: m}, err
+	return receiverSpec{name: name, action: a, source: source}, err
 }
 
 func (g *Group) newAction(s document.Section) (Action, error) {
 	if kinds := g.cfg.Delivery.Kinds(); !slices.Contains(kinds, s.Kind) {
 		return nil, document.UnknownKind(s, "action", kinds)
 	}
-	wrong := document.NewSectionDecoder(s, "action")
-	a, err := g.cfg.Delivery.NewAction(s.Kind, wrong.Decode)
+	decoder := document.NewSectionDecoder(s, "action")
+	a, err := g.cfg.Delivery.NewAction(s.Kind, decoder.Decode)
 	if err != nil {
-		return nil, wrong.Explain(fmt.Errorf("action %s: %w", s.Kind, err))
+		return nil, decoder.Explain(fmt.Errorf("action %s: %w", s.Kind, err))
 	}
 	return a, nil
 }
 
-// closeAside gives back what a probe holds that has run, while the caller goes on:
-// no change waits for a target that takes its time to end a connection. g.changes
-// is held.
-func (g *Group) closeAside(name string, p *parts) {
+// closeInBackground closes a used probe. A target that is slow to end a connection
+// must not delay a change. g.configMu is held.
+func (g *Group) closeInBackground(name string, p *pipeline) {
 	if g.closed {
-		g.closeProbe(name, p) // nobody would wait for it
+		g.closeProbe(name, p) // Run does not wait for it any more
 		return
 	}
 	g.probing.Go(func() { g.closeProbe(name, p) })
 }
 
-// closeProbe gives back what a probe holds. A panic of its hurts nobody else.
-func (g *Group) closeProbe(name string, p *parts) {
+// closeProbe closes the probe of a pipeline, if any. A panic affects no other
+// monitor.
+func (g *Group) closeProbe(name string, p *pipeline) {
 	if p == nil || p.probe == nil {
 		return
 	}
@@ -171,6 +176,6 @@ func (g *Group) closeProbe(name string, p *parts) {
 		}
 	}()
 	if err := p.probe.Close(); err != nil {
-		g.log.Warn("closing a probe", "monitor", name, "err", err)
+		g.log.Warn("closing a probe failed", "monitor", name, "err", err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/microhq/monitor-srv/setting"
 )
 
-// Defaults and bounds of a definition. 60 s and 59 s are goma's.
+// Defaults and limits of a definition. The defaults are those of goma.
 const (
 	DefaultInterval = 60 * time.Second
 	DefaultTimeout  = 59 * time.Second
@@ -29,31 +29,32 @@ const (
 	maxActions    = 32
 )
 
-// Definition is one monitor as a document defines it, checked but for the kinds
-// of its probe, filter and actions, which check themselves when it is built.
+// Definition is the definition of one monitor. All its keys are checked, except
+// for those of the kinds of probe, filter and actions. The kinds check them when the
+// monitor is built.
 type Definition struct {
 	Name string
 	// Origin is "file:NAME.toml" or "api".
 	Origin string
-	// file is the path it was read from, text what was registered over the API.
+	// file is the path of its file, text what was registered over the API.
 	file, text string
-	// Interval between two probes, and the deadline of each.
+	// Interval is the time between two probes, Timeout the limit of each.
 	Interval, Timeout time.Duration
-	// RetryInterval replaces Interval while a change is being confirmed.
+	// RetryInterval replaces Interval while a change of state is being confirmed.
 	RetryInterval time.Duration
 	Thresholds    Thresholds
 	Labels        map[string]string
-	// Trusted is set unless an operator registered it over the API: then it
-	// dials only public addresses and acts only through receivers.
+	// Trusted is false if an operator registered it over the API. Then it dials
+	// public addresses only and has no inline actions.
 	Trusted bool
-	// Owner names who registered it over the API, for MaxOwned; empty if nobody
-	// can be told from others. It must not hold a secret.
+	// Owner identifies the caller that registered it over the API, see MaxOwned. It
+	// is empty if callers cannot be distinguished. It must not contain a secret.
 	Owner string
 
 	probe   document.Section
 	filter  *document.Section
 	actions []document.Section
-	// tree is the whole definition, or json is if it was packed.
+	// tree holds all keys, json the same in compact form. One of them is nil.
 	tree map[string]any
 	json []byte
 	line int
@@ -78,68 +79,73 @@ type definitionKeys struct {
 	Actions                []map[string]any  `toml:"actions"`
 }
 
-// define checks the table at path and returns its definition.
-func define(tree map[string]any, path string, line document.Lines) (*Definition, error) {
-	doc := definitionKeys{}
-	errs, wrongType := flat(document.Decode(tree, path, line, &doc))
+// newDefinition decodes and checks the table at path. The definition is not nil
+// even if it is invalid.
+func newDefinition(tree map[string]any, path string, lines document.Lines) (*Definition, error) {
+	keys := definitionKeys{}
+	errs, wrongType := keyErrors(document.Decode(tree, path, lines, &keys))
 	d := &Definition{
-		Name:     doc.Name,
-		Interval: duration(doc.Interval, DefaultInterval),
-		Labels:   doc.Labels,
+		Name:     keys.Name,
+		Interval: durationOr(keys.Interval, DefaultInterval),
+		Labels:   keys.Labels,
 		Thresholds: Thresholds{
-			Min: doc.Min, Max: doc.Max,
-			WarnMin: doc.WarnMin, WarnMax: doc.WarnMax,
-			FailuresBeforeAlert:    whole(doc.FailuresBeforeAlert, 1),
-			SuccessesBeforeRecover: whole(doc.SuccessesBeforeRecover, 1),
-			Repeat:                 time.Duration(doc.Repeat),
+			Min: keys.Min, Max: keys.Max,
+			WarnMin: keys.WarnMin, WarnMax: keys.WarnMax,
+			FailuresBeforeAlert:    intOr(keys.FailuresBeforeAlert, 1),
+			SuccessesBeforeRecover: intOr(keys.SuccessesBeforeRecover, 1),
+			Repeat:                 time.Duration(keys.Repeat),
 		},
 		tree: tree,
-		line: line(path),
+		line: lines(path),
 	}
-	d.Timeout = duration(doc.Timeout, min(DefaultTimeout, d.Interval))
-	d.RetryInterval = duration(doc.RetryInterval, d.Interval)
-	fail := func(key string, err error) {
-		// What has the wrong type is not also told to be missing.
+	d.Timeout = durationOr(keys.Timeout, min(DefaultTimeout, d.Interval))
+	d.RetryInterval = durationOr(keys.RetryInterval, d.Interval)
+	addError := func(key string, err error) {
+		// A value of the wrong type is not reported as missing too.
 		if at := document.Join(path, key); err != nil && !wrongType[at] {
-			errs = append(errs, document.NewKeyError(at, path, line, err))
+			errs = append(errs, document.NewKeyError(at, path, lines, err))
 		}
 	}
-	fail("name", checkName(d.Name))
-	fail("labels", checkLabels(d.Labels))
-	wrong := d.check()
-	for _, key := range slices.Sorted(maps.Keys(wrong)) {
-		fail(key, wrong[key])
+	addError("name", checkName(d.Name))
+	addError("labels", checkLabels(d.Labels))
+	numbers := d.checkNumbers()
+	for _, key := range slices.Sorted(maps.Keys(numbers)) {
+		addError(key, numbers[key])
 	}
-	var err error
-	inner := func(s document.Section) document.Section {
-		if path == "" { // the definition is a document of its own
-			return s
-		}
-		return s.Within(definitionKeys{})
-	}
-	d.probe, err = document.NewSection(doc.Probe, document.Join(path, "probe"), line)
-	d.probe = inner(d.probe)
-	fail("probe", err)
-	if doc.Filter != nil {
-		f, err := document.NewSection(doc.Filter, document.Join(path, "filter"), line)
-		fail("filter", err)
-		f = inner(f)
-		d.filter = &f
-	}
-	if len(doc.Actions) > maxActions {
-		fail("actions", fmt.Errorf("%d actions: give at most %d", len(doc.Actions), maxActions))
-	}
-	for i, tree := range doc.Actions {
-		key := fmt.Sprintf("actions.%d", i)
-		s, err := document.NewAction(tree, document.Join(path, key), line)
-		fail(key, err)
-		d.actions = append(d.actions, inner(s))
-	}
+	d.setSections(keys, path, lines, addError)
 	return d, errors.Join(errs...)
 }
 
-// flat returns the errors of decodeTree and the paths that they are about.
-func flat(err error) (errs []error, paths map[string]bool) {
+// setSections sets the probe, the filter and the actions.
+func (d *Definition) setSections(keys definitionKeys, path string, lines document.Lines, addError func(key string, err error)) {
+	nested := func(s document.Section) document.Section {
+		if path == "" { // the document is the definition, without [[monitor]]
+			return s
+		}
+		return s.WithParent(definitionKeys{})
+	}
+	s, err := document.NewSection(keys.Probe, document.Join(path, "probe"), lines)
+	addError("probe", err)
+	d.probe = nested(s)
+	if keys.Filter != nil {
+		s, err := document.NewSection(keys.Filter, document.Join(path, "filter"), lines)
+		addError("filter", err)
+		s = nested(s)
+		d.filter = &s
+	}
+	if len(keys.Actions) > maxActions {
+		addError("actions", fmt.Errorf("%d actions: give at most %d", len(keys.Actions), maxActions))
+	}
+	for i, tree := range keys.Actions {
+		key := fmt.Sprintf("actions.%d", i)
+		s, err := document.NewActionSection(tree, document.Join(path, key), lines)
+		addError(key, err)
+		d.actions = append(d.actions, nested(s))
+	}
+}
+
+// keyErrors splits the error of document.Decode and returns the paths of its keys.
+func keyErrors(err error) (errs []error, paths map[string]bool) {
 	paths = make(map[string]bool)
 	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		errs = many.Unwrap()
@@ -153,8 +159,8 @@ func flat(err error) (errs []error, paths map[string]bool) {
 	return errs, paths
 }
 
-// check returns what is wrong with the numbers, by key.
-func (d *Definition) check() map[string]error {
+// checkNumbers returns the errors of durations, thresholds and counts, by key.
+func (d *Definition) checkNumbers() map[string]error {
 	errs := make(map[string]error)
 	t := d.Thresholds
 	if d.Interval < MinInterval || d.Interval > MaxInterval {
@@ -165,7 +171,7 @@ func (d *Definition) check() map[string]error {
 		errs["retry_interval"] = fmt.Errorf("%v is out of range: give %v to the interval, %v", setting.Duration(d.RetryInterval), setting.Duration(MinInterval), setting.Duration(d.Interval))
 	}
 	if t.Min > t.Max {
-		errs["min"] = fmt.Errorf("%v is more than max, %v: every value would fail%s", t.Min, t.Max, d.without("max"))
+		errs["min"] = fmt.Errorf("%v is more than max, %v: every value would fail%s", t.Min, t.Max, d.missingHint("max"))
 	}
 	if t.WarnMin != nil && t.WarnMax != nil && *t.WarnMin > *t.WarnMax {
 		errs["warn_min"] = fmt.Errorf("%v is more than warn_max, %v: every value would be a warning", *t.WarnMin, *t.WarnMax)
@@ -181,16 +187,16 @@ func (d *Definition) check() map[string]error {
 	return errs
 }
 
-// without asks for a key if the definition has none.
-func (d *Definition) without(key string) string {
+// missingHint suggests to set a key that the definition does not set.
+func (d *Definition) missingHint(key string) string {
 	if _, given := d.tree[key]; given {
 		return ""
 	}
-	return "; give " + key + " too"
+	return "; set " + key + " too"
 }
 
-// checkName refuses names that a person could not read in a mail, or that a
-// process, a header or a label could not carry.
+// checkName rejects names that are ambiguous in mails and lists, or not allowed in
+// environment variables, headers and labels.
 func checkName(name string) error {
 	switch {
 	case name == "":
@@ -202,12 +208,11 @@ func checkName(name string) error {
 	}
 	for _, r := range name {
 		if !unicode.IsPrint(r) {
-			return fmt.Errorf("%q holds the character %U, which does not print", name, r)
+			return fmt.Errorf("%q contains the unprintable character %U", name, r)
 		}
 	}
 	if strings.Join(strings.Fields(name), " ") != name {
-		// Mails and lists would show two such names as one.
-		return fmt.Errorf("%q has a blank at an end, or two together", name)
+		return fmt.Errorf("%q has leading, trailing or repeated spaces", name)
 	}
 	return nil
 }
@@ -224,17 +229,16 @@ func checkLabels(labels map[string]string) error {
 	return nil
 }
 
-// duration takes zero for unset, as goma does and its client sends.
-func duration(d *setting.Duration, unset time.Duration) time.Duration {
+// durationOr treats 0 as unset, which goma's client sends.
+func durationOr(d *setting.Duration, unset time.Duration) time.Duration {
 	if d == nil || *d == 0 {
 		return unset
 	}
 	return time.Duration(*d)
 }
 
-// JSON returns the definition as the API takes it.
-// ParseOne reads it back as the same. It fails if the keys of a kind, which are
-// not checked yet, hold a date or a number that is not finite.
+// JSON returns the definition in the format of the API, which ParseOne reads back.
+// It fails if a key of a kind is a date or a number that is not finite.
 func (d *Definition) JSON() ([]byte, error) {
 	if d.json != nil {
 		return d.json, nil
@@ -242,15 +246,15 @@ func (d *Definition) JSON() ([]byte, error) {
 	return document.WriteJSON(d.tree)
 }
 
-// Line is the line of its file at which the definition begins.
+// Line returns the first line of the definition in its file.
 func (d *Definition) Line() int { return d.line }
 
-// RunsCommands tells whether its probe or one of its own actions runs commands.
-func (d *Definition) RunsCommands() bool { return len(d.Wish().Commands) > 0 }
+// RunsCommands reports whether the probe or an inline action runs commands.
+func (d *Definition) RunsCommands() bool { return len(d.Registration().Commands) > 0 }
 
-// boundless tells whether the value is one of the target's own and no threshold
-// was set for it: then any value but 0 fails, which is seldom meant.
-func (d *Definition) boundless() bool {
+// lacksBounds reports whether the probe measures something other than success and
+// the definition has no range for it. Then every value except 0 fails.
+func (d *Definition) lacksBounds() bool {
 	_, hasMin := d.tree["min"]
 	_, hasMax := d.tree["max"]
 	parse, _ := d.probe.Tree["parse"].(bool)
@@ -259,7 +263,7 @@ func (d *Definition) boundless() bool {
 	return !hasMin && !hasMax && (parse || query || measure != "" && measure != "status")
 }
 
-func whole(n *int, unset int) int {
+func intOr(n *int, unset int) int {
 	if n == nil {
 		return unset
 	}

@@ -2,11 +2,10 @@ package monitor
 
 import "time"
 
-// Event is what happened to a monitor.
+// Event is the reason for a notification about a monitor.
 type Event string
 
-// The events. A monitor that starts has no incident; Repeat is a reminder of a
-// failure that goes on.
+// The events. Init is the start of a monitor. Repeat is a reminder of a failure.
 const (
 	Init    Event = "init"
 	Fail    Event = "fail"
@@ -19,18 +18,17 @@ const (
 type Change struct {
 	Monitor string
 	Event   Event
-	// Value as filtered; Error is why the probe failed, or which threshold the
-	// value violates, and is empty unless the monitor fails.
+	// Value is the filtered value. Error is the error of the probe, or the threshold
+	// that the value violates. It is empty unless the monitor is failing.
 	Value float64
 	Error string
 	Time  time.Time
-	// Incident identifies the failure and its end. It is empty for Init, as are
-	// all fields below but Labels.
+	// Incident identifies a failure, its reminders and its recovery. For Init it and
+	// all fields below except Labels are zero.
 	Incident string
-	// Seq numbers the changes of one monitor from 1 on.
+	// Seq numbers the changes of one monitor, from 1.
 	Seq int64
-	// Since is when the incident began, and Duration how long it took, if it is
-	// over.
+	// Since is the start of the incident. Duration is set for Recover only.
 	Since    time.Time
 	Duration time.Duration
 	// Failures is the number of failed probes of the incident so far.
@@ -38,41 +36,40 @@ type Change struct {
 	Labels   map[string]string
 }
 
-// Action is what a receiver does with a Change. The Group only passes it on.
+// Action is what a receiver does with a Change. It is opaque to the Group.
 type Action any
 
-// Receiver is one destination. Two values are equal if they are the same
+// Receiver is a destination of notifications. Equal values are the same
 // destination.
 type Receiver interface {
 	Name() string
-	// Enqueue takes a change. It neither blocks nor calls the Group.
+	// Enqueue takes a change to deliver. It neither blocks nor calls the Group.
 	Enqueue(c Change)
-	// Forget drops what the receiver remembers of a monitor that was removed.
+	// Forget drops the receiver's state of a removed monitor.
 	Forget(monitor string)
-	// Pending is the number of changes that were not delivered yet.
+	// Pending returns the number of changes that are not delivered yet.
 	Pending() int
 }
 
-// Delivery makes receivers of the tables of actions. Its methods may be called
-// from several goroutines; except for NewAction they neither block nor call the
-// Group.
+// Delivery creates receivers. Its methods may be called concurrently. Except for
+// NewAction they neither block nor call the Group.
 type Delivery interface {
-	// Kinds returns the known kinds of actions, sorted.
+	// Kinds returns the kinds of actions, sorted.
 	Kinds() []string
-	// NewAction makes an action of a known kind. decode moves the keys of its
+	// NewAction creates an action of a known kind. decode decodes the keys of its
 	// table into a struct.
 	NewAction(kind string, decode func(target any) error) (Action, error)
-	// Add returns the receiver of a name, which from now on does what a does.
+	// Add adds a receiver that performs the action. If the name exists, Add replaces
+	// its action.
 	Add(name string, a Action) Receiver
-	// Remove removes a receiver and returns the number of changes that were not
-	// delivered.
+	// Remove removes a receiver and returns the number of changes that were pending.
 	Remove(name string) (pending int)
-	// Knowing returns the receivers that were or will be notified of an incident
-	// and not of its end.
+	// Knowing returns the receivers that were or will be notified of an incident, but
+	// not of its recovery.
 	Knowing(monitor, incident string) []Receiver
-	// Forget drops what all receivers remember of a monitor that was removed.
+	// Forget drops the state of all receivers of a removed monitor.
 	Forget(monitor string)
-	// Changed is called after each change of what Incidents returns, even if
-	// nobody is notified of it.
+	// Changed is called after each change of the result of Incidents, even if there
+	// are no receivers.
 	Changed()
 }

@@ -1,9 +1,8 @@
-// Package monitor runs monitors: it reads their definitions from TOML and JSON,
-// probes, filters and judges, and hands notices to the actions.
+// Package monitor runs monitors: it reads definitions from TOML and JSON, runs the
+// probes, applies filters and thresholds, and passes changes to receivers.
 //
-// A document is read into a Set by Load or Parse, all errors of all files at
-// once. A Group brings itself to a Set by Apply, and takes single definitions by
-// Register. Each monitor has one probe at a time, in a steady phase; its result
-// goes to the Recorder, and a change of its verdict to the receivers that its
-// actions name or write out.
+// A Set holds the monitors and receivers of files. Apply makes a Group run that
+// Set. Register adds single definitions at run time. A monitor runs one probe at a
+// time, at fixed ticks. Each result goes to the Recorder. A change of the verdict
+// goes to the receivers that the actions of the monitor name or define inline.
 package monitor

@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// valueFilter turns the newest value into the one to judge. It answers false
-// while it has too few values to tell. Failed probes never reach it.
+// valueFilter computes the value that the thresholds apply to. It returns false
+// while it has too few values. It never receives failed probes.
 type valueFilter interface {
 	value(v float64, at time.Time) (float64, bool)
 }
 
-// verdictFilter turns the newest verdict of the thresholds into the one to act
-// on. Failed probes reach it as failures.
+// verdictFilter computes from the latest verdicts whether the monitor fails. A
+// failed probe is a failure.
 type verdictFilter interface {
 	verdict(failed bool) bool
 }
 
-// maxWindow bounds the values a filter holds.
+// maxWindow bounds the number of values that a filter retains.
 const maxWindow = 10_000
 
 // filterKind builds a filter, which is a valueFilter or a verdictFilter.
@@ -29,16 +29,16 @@ type filterKind func(decode func(any) error) (any, error)
 func filters() map[string]filterKind {
 	return map[string]filterKind{
 		"average":     newAverage,
-		"median":      windowed(median),
-		"max":         windowed(slices.Max),
-		"min":         windowed(slices.Min),
+		"median":      newReduced(median),
+		"max":         newReduced(slices.Max),
+		"min":         newReduced(slices.Min),
 		"rate":        newRate,
 		"consecutive": newConsecutive,
 		"nofm":        newNofM,
 	}
 }
 
-// window holds the last values, oldest overwritten first.
+// window is a ring of the latest values.
 type window struct {
 	values []float64
 	next   int
@@ -58,20 +58,19 @@ func (w *window) add(v float64) []float64 {
 	if w.next == len(w.values) {
 		w.next, w.full = 0, true
 	}
-	return w.present()
+	return w.filled()
 }
 
-func (w *window) present() []float64 {
+func (w *window) filled() []float64 {
 	if w.full {
 		return w.values
 	}
 	return w.values[:w.next]
 }
 
-// average is goma's filter: the mean of the values in the window. While the
-// window fills, goma counted its empty places as init; here an init that the
-// document gives stands for one value that is there from the start, and
-// otherwise the mean is that of the values present.
+// average is goma's filter: the mean of the values in the window. goma counts the
+// empty places of a new window as init. Here init, if it is set, is one initial
+// value, and empty places do not count.
 type average struct{ w *window }
 
 func newAverage(decode func(any) error) (any, error) {
@@ -93,23 +92,23 @@ func newAverage(decode func(any) error) (any, error) {
 }
 
 func (f *average) value(v float64, _ time.Time) (float64, bool) {
-	present := f.w.add(v)
-	// Dividing first keeps the sum of large values finite.
-	n := float64(len(present))
+	values := f.w.add(v)
+	// Dividing before adding keeps the sum of large values finite.
+	n := float64(len(values))
 	var mean float64
-	for _, v := range present {
+	for _, v := range values {
 		mean += v / n
 	}
 	return mean, true
 }
 
-// reduced applies a function to the values in the window.
+// reduced applies a function such as the median to the values in the window.
 type reduced struct {
 	w      *window
 	reduce func([]float64) float64
 }
 
-func windowed(reduce func([]float64) float64) filterKind {
+func newReduced(reduce func([]float64) float64) filterKind {
 	return func(decode func(any) error) (any, error) {
 		c := struct {
 			Window int `toml:"window"`
@@ -139,8 +138,8 @@ func median(w []float64) float64 {
 	return s[m-1]/2 + s[m]/2
 }
 
-// rate is the change of the value per second since the probe before, negative
-// while the value falls. It tells nothing of the first value.
+// rate is the change of the value per second since the previous probe. It is
+// negative if the value falls. The first value has no rate.
 type rate struct {
 	last float64
 	at   time.Time
@@ -164,11 +163,11 @@ func (f *rate) value(v float64, at time.Time) (float64, bool) {
 }
 
 // consecutive fails after fail failures in a row and recovers after recover
-// successes in a row; in between it stays what it was.
+// successes in a row.
 type consecutive struct {
 	fail, recover int
 	failed        bool
-	row           int
+	streak        int
 }
 
 func newConsecutive(decode func(any) error) (any, error) {
@@ -187,16 +186,16 @@ func newConsecutive(decode func(any) error) (any, error) {
 
 func (f *consecutive) verdict(failed bool) bool {
 	if failed == f.failed {
-		f.row = 0
+		f.streak = 0
 		return f.failed
 	}
-	f.row++
+	f.streak++
 	need := f.fail
 	if f.failed {
 		need = f.recover
 	}
-	if f.row >= need {
-		f.failed, f.row = failed, 0
+	if f.streak >= need {
+		f.failed, f.streak = failed, 0
 	}
 	return f.failed
 }
@@ -229,8 +228,8 @@ func (f *nOfM) verdict(failed bool) bool {
 	f.last[f.next] = failed
 	f.next = (f.next + 1) % len(f.last)
 	count := 0
-	for _, bad := range f.last {
-		if bad {
+	for _, past := range f.last {
+		if past {
 			count++
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// build builds a filter of a kind from its keys in TOML.
+// buildFilter builds a filter of a kind from its keys in TOML.
 func buildFilter(t *testing.T, kind, keys string) (any, error) {
 	t.Helper()
 	set, problems := Parse("t.toml", "[[monitor]]\nname = \"m\"\n[monitor.probe]\ntype = \"x\"\n[monitor.filter]\ntype = \""+kind+"\"\n"+keys)
@@ -53,12 +53,13 @@ func TestValueFilters(t *testing.T) {
 	}
 }
 
+// Inputs and results are one letter per probe: f for failing, o for OK.
 func TestVerdictFilters(t *testing.T) {
 	for _, c := range []struct{ kind, keys, in, want string }{
-		{"consecutive", "", "bbgbbbgbgg", "gggggbbbbg"},
-		{"consecutive", "fail = 1\nrecover = 1", "bgb", "bgb"},
-		{"nofm", "n = 2\nm = 3", "bgbggg", "ggbggg"},
-		{"nofm", "n = 2\nm = 3", "bbgg", "gbbg"},
+		{"consecutive", "", "ffofffofoo", "oooooffffo"},
+		{"consecutive", "fail = 1\nrecover = 1", "fof", "fof"},
+		{"nofm", "n = 2\nm = 3", "fofooo", "oofooo"},
+		{"nofm", "n = 2\nm = 3", "ffoo", "offo"},
 	} {
 		t.Run(c.kind+" "+c.in, func(t *testing.T) {
 			f, err := buildFilter(t, c.kind, c.keys)
@@ -67,10 +68,10 @@ func TestVerdictFilters(t *testing.T) {
 			}
 			var got strings.Builder
 			for _, r := range c.in {
-				if f.(verdictFilter).verdict(r == 'b') {
-					got.WriteByte('b')
+				if f.(verdictFilter).verdict(r == 'f') {
+					got.WriteByte('f')
 				} else {
-					got.WriteByte('g')
+					got.WriteByte('o')
 				}
 			}
 			if got.String() != c.want {
@@ -89,14 +90,14 @@ func TestFilterSettingsAreChecked(t *testing.T) {
 		{"average", "init = nan", "init: NaN is not a finite number"},
 		{"consecutive", "fail = 0", "fail is 0 and recover 2: give 1 to 10000"},
 		{"nofm", "n = 4\nm = 3", "n must be at least 1 and at most m"},
-		{"rate", "window = 3", "window: unknown key; known are none"},
+		{"rate", "window = 3", "window: unknown key; none are known"},
 	} {
 		_, err := buildFilter(t, c.kind, c.keys)
 		if err == nil || err.Error() != c.want {
 			t.Errorf("%s %s: got %v, want %s", c.kind, c.keys, err, c.want)
 		}
 	}
-	// A whole number is a number, in both documents.
+	// An integer is accepted for a float.
 	if _, err := buildFilter(t, "average", "init = 0\nwindow = 3"); err != nil {
 		t.Error(err)
 	}
@@ -125,8 +126,8 @@ func FuzzThresholdFilter(f *testing.F) {
 		}
 		for _, v := range []float64{a, b, c} {
 			if math.IsNaN(v) || math.IsInf(v, 0) {
-				if (Thresholds{Min: -math.MaxFloat64, Max: math.MaxFloat64}).grade(v) != bad {
-					t.Fatalf("%v is not bad", v)
+				if (Thresholds{Min: -math.MaxFloat64, Max: math.MaxFloat64}).verdict(v) != Failing {
+					t.Fatalf("%v does not fail", v)
 				}
 				continue
 			}

@@ -15,7 +15,7 @@ import (
 )
 
 // seeds are definitions, one each.
-var seeds = []string{
+var seedDefinitions = []string{
 	"name = \"m\"\n[probe]\ntype = \"tcp\"\naddress = \"h:1\"",
 	"[[monitor]]\nname = \"m\"\ninterval = \"1m30s\"\nmin = 1\nmax = 2.0\nwarn_max = 1.5\nrepeat = 3600\n[monitor.probe]\ntype = \"http\"\nurl = \"http://h\"\nheader = { A = \"b\" }\n[monitor.filter]\ntype = \"average\"\nwindow = 3\n[[monitor.actions]]\nreceiver = \"ops\"\n[monitor.labels]\na = \"b\"",
 	"name = \"m\"\nprobe = { type = \"x\", a = [1, 2.0, [true, {}], \"\\u00e9\"], d = 2020-01-01, n = nan, big = 1e300, z = -0.0 }",
@@ -27,7 +27,7 @@ var seeds = []string{
 // addSeeds adds the seeds, and all files of testdata.
 func addSeeds(f *testing.F) {
 	f.Helper()
-	for _, s := range seeds {
+	for _, s := range seedDefinitions {
 		f.Add(s)
 	}
 	files, err := filepath.Glob("testdata/bad/*.toml")
@@ -44,7 +44,7 @@ func addSeeds(f *testing.F) {
 }
 
 // sameAgain marshals a definition and reads it back.
-func sameAgain(t *testing.T, d *Definition) {
+func checkRoundTrip(t *testing.T, d *Definition) {
 	t.Helper()
 	text, err := d.JSON()
 	if err != nil {
@@ -53,8 +53,8 @@ func sameAgain(t *testing.T, d *Definition) {
 		}
 		return
 	}
-	whole, err := d.packed().unpacked()
-	if err != nil || !equal(d, whole) || !d.says(whole) {
+	whole, err := d.compact().expand()
+	if err != nil || !sameDefinition(d, whole) || !d.sameKeys(whole) {
 		t.Fatalf("unpacked it is %+v (%v)\nwant %+v", whole, err, d)
 	}
 	if len(text) > MaxDefinition {
@@ -64,16 +64,16 @@ func sameAgain(t *testing.T, d *Definition) {
 	if err != nil {
 		t.Fatalf("%s is refused: %v", text, err)
 	}
-	if !equal(d, again) {
+	if !sameDefinition(d, again) {
 		t.Fatalf("%s\nis %+v\nwant %+v", text, again, d)
 	}
 }
 
 // equal compares what definitions mean.
-func equal(a, b *Definition) bool {
+func sameDefinition(a, b *Definition) bool {
 	return a.Name == b.Name && a.Interval == b.Interval && a.Timeout == b.Timeout && a.RetryInterval == b.RetryInterval &&
 		reflect.DeepEqual(a.Thresholds, b.Thresholds) && reflect.DeepEqual(a.Labels, b.Labels) &&
-		reflect.DeepEqual(a.tree, b.tree) && reflect.DeepEqual(a.Wish(), b.Wish())
+		reflect.DeepEqual(a.tree, b.tree) && reflect.DeepEqual(a.Registration(), b.Registration())
 }
 
 // hasNoJSON tells whether a tree holds what JSON cannot say.
@@ -111,9 +111,9 @@ func FuzzMonitorTOML(f *testing.F) {
 			}
 		}
 		for _, d := range set.Monitors {
-			sameAgain(t, d)
+			checkRoundTrip(t, d)
 			d.Trusted = false // so that no file is read
-			p, _, err := g.check(d)
+			p, _, err := g.prepare(d)
 			if err == nil && (p.probe == nil || d.Interval < MinInterval || d.Timeout > d.Interval) {
 				t.Errorf("accepted: %+v", d)
 			}
@@ -134,8 +134,8 @@ func FuzzMonitorJSON(f *testing.F) {
 		if d.Trusted || d.Origin != OriginAPI {
 			t.Errorf("trusted: %+v", d)
 		}
-		sameAgain(t, d)
-		p, _, _ := g.check(d)
+		checkRoundTrip(t, d)
+		p, _, _ := g.prepare(d)
 		g.closeProbe(d.Name, p)
 	})
 }
@@ -174,7 +174,7 @@ func FuzzTOMLJSONSame(f *testing.F) {
 		if (errA == nil) != (errB == nil) {
 			t.Fatalf("JSON %s: %v\nTOML %s: %v", asJSON, errA, asTOML.String(), errB)
 		}
-		if errA == nil && !equal(a, b) {
+		if errA == nil && !sameDefinition(a, b) {
 			t.Fatalf("JSON %s\nTOML %s\ngive %+v\nand  %+v", asJSON, asTOML.String(), a, b)
 		}
 	})

@@ -3,7 +3,6 @@ package monitor
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -14,18 +13,7 @@ import (
 	"github.com/microhq/monitor-srv/probe"
 )
 
-var (
-	// ErrNotFound says that no monitor has the id.
-	ErrNotFound = errors.New("not found")
-	// ErrExists says that the name is used by another monitor.
-	ErrExists = errors.New("the name is used already")
-	// ErrFull says that no more monitors may be registered at run time.
-	ErrFull = errors.New("too many monitors are registered")
-	// ErrJournal says that a change could not be written down.
-	ErrJournal = errors.New("the state directory cannot be written")
-)
-
-// Limits of registering at run time, those of the threat model.
+// Default limits of registration at run time.
 const (
 	DefaultMaxRegistered = 1000
 	DefaultMaxOwned      = 200
@@ -36,30 +24,32 @@ const (
 type Config struct {
 	Probes   map[string]probe.Kind
 	ProbeEnv probe.Env
-	// Delivery passes changes on to receivers, which the Group adds and removes.
+	// Delivery delivers changes to receivers, which the Group adds and removes.
 	Delivery Delivery
 	Recorder Recorder
-	// Journal keeps registered monitors over a restart; nil forgets them.
+	// Journal persists registered monitors; with nil they are lost at a restart.
 	Journal *Journal
-	// Caps bound how many probes of a kind run at once, unless they are zero; 16
-	// for exec if nil.
+	// Caps limit the concurrent probes of a kind; 0 is no limit. The default is 16
+	// for exec.
 	Caps map[string]int
-	// MaxRegistered bounds the monitors of Register; DefaultMaxRegistered if zero.
+	// MaxRegistered limits the registered monitors. The default is
+	// DefaultMaxRegistered.
 	MaxRegistered int
-	// MaxOwned bounds those of one Owner; DefaultMaxOwned if zero.
+	// MaxOwned limits the registered monitors of one Owner. The default is
+	// DefaultMaxOwned.
 	MaxOwned int
-	// MaxPerSecond bounds how many Register takes within a second;
-	// DefaultMaxPerSecond if zero.
+	// MaxPerSecond limits the registrations per second. The default is
+	// DefaultMaxPerSecond.
 	MaxPerSecond int
-	// Log is slog.Default() if nil.
+	// Log defaults to slog.Default().
 	Log *slog.Logger
 }
 
-// defaultExecCap bounds the commands that probes run at once.
+// defaultExecCap limits the commands that exec probes run at once.
 const defaultExecCap = 16
 
-// Group runs monitors: those of files, which Apply brings to what the files say,
-// and those registered at run time. Its methods may be called at any time.
+// Group runs monitors: those that Apply takes from files, and those that are
+// registered at run time. Its methods may be called concurrently.
 type Group struct {
 	cfg       Config
 	log       *slog.Logger
@@ -70,28 +60,28 @@ type Group struct {
 	workers   *workers
 	count     counts
 
-	// changes is held while the set of monitors is changed, also while kinds read
-	// files; mu is held for moments only, and taken after changes.
-	changes   sync.Mutex
-	receivers *receivers // guarded by changes
-	// dormant are the monitors of the journal that are not restored.
-	dormant []Saved // guarded by changes
-	lastID  int64   // guarded by changes
-	savedID int64   // guarded by changes; the last id in the journal
-	closed  bool    // guarded by changes
-	// secrets are the files that the change under way has read, secretFiles those
+	// configMu serializes changes of the set of monitors. It may be held while kinds
+	// read files. The order of locks is configMu, verdictMu, mu, runner.mu.
+	configMu  sync.Mutex
+	receivers *receivers // guarded by configMu
+	// unrestored are the journal's monitors that Restore has not started.
+	unrestored  []journalEntry // guarded by configMu
+	lastID      int64          // guarded by configMu
+	journaledID int64          // guarded by configMu; the last id in the journal
+	closed      bool           // guarded by configMu
+	// readFiles are the files that the current change has read, watchedFiles those
 	// of all changes before.
-	secrets, secretFiles fingerprints // guarded by changes
-	pace                 pace         // guarded by changes
+	readFiles, watchedFiles fingerprints // guarded by configMu
+	registerRate            rateLimiter  // guarded by configMu
 
-	// telling is held, for reading, while a change of a monitor is judged and
-	// handed to its receivers; taken before all other locks but changes.
-	telling sync.RWMutex
+	// verdictMu is read-locked from the verdict on a result until its change is
+	// enqueued at the receivers. Incidents locks it for writing.
+	verdictMu sync.RWMutex
 
 	mu     sync.Mutex
 	byID   map[int64]*runner   // guarded by mu
 	byName map[string]*runner  // guarded by mu
-	absent map[string]Incident // guarded by mu; of Resume, by monitor
+	absent map[string]Incident // guarded by mu; by monitor, see Resume
 }
 
 // NewGroup returns a Group without monitors.
@@ -128,31 +118,30 @@ func NewGroup(cfg Config) *Group {
 		}
 	}
 	if j := cfg.Journal; j != nil {
-		g.dormant, g.lastID, g.savedID = j.opened.Monitors, j.opened.LastID, j.opened.LastID
+		g.unrestored, g.lastID, g.journaledID = j.loaded.Monitors, j.loaded.LastID, j.loaded.LastID
 	}
 	return g
 }
 
-// Run probes until ctx ends, and returns when the last probe has ended and given
-// back what it held.
+// Run probes until ctx ends. It returns when all probes have ended and are closed.
 func (g *Group) Run(ctx context.Context) error {
 	err := g.scheduler.Run(ctx)
-	g.changes.Lock()
+	g.configMu.Lock()
 	for _, r := range g.sorted() {
 		r.stop()
 	}
 	g.closed = true
-	g.changes.Unlock()
+	g.configMu.Unlock()
 	g.probing.Wait()
 	g.workers.end()
 	return err
 }
 
-// acquire waits for a place among the probes of a kind. It fails if the monitor
-// is stopped meanwhile.
+// acquire waits for a slot of the kind. It fails if the monitor is stopped
+// meanwhile.
 func (g *Group) acquire(kind string, stopped <-chan struct{}) (release func(), ok bool) {
-	slot, bound := g.slots[kind]
-	if !bound {
+	slot, limited := g.slots[kind]
+	if !limited {
 		return func() {}, true
 	}
 	select {
@@ -168,22 +157,22 @@ func (g *Group) nextID() int64 {
 	return g.lastID
 }
 
-// enter lists a monitor.
-func (g *Group) enter(r *runner) {
+// add lists a monitor, and resumes its incident from before a restart.
+func (g *Group) add(r *runner) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.byID[r.id], g.byName[r.def.Name] = r, r
-	g.adopt(r)
+	g.resumeAbsent(r)
 }
 
 func (g *Group) newRunner(d *Definition, id int64) *runner {
-	r := &runner{id: id, def: d.packed(), group: g, judge: judge{t: d.Thresholds}, busy: new(atomic.Bool)}
-	r.job = newJob(d.Name, d.Interval, r.begin)
+	r := &runner{id: id, def: d.compact(), group: g, judge: judge{thresholds: d.Thresholds}, busy: new(atomic.Bool)}
+	r.job = newJob(d.Name, d.Interval, r.tick)
 	return r
 }
 
-// run starts a monitor unless the Group has ended. g.changes is held.
-func (g *Group) run(r *runner, p *parts) {
+// run starts a monitor unless the Group has ended. g.configMu is held.
+func (g *Group) run(r *runner, p *pipeline) {
 	if g.closed {
 		g.discard(r.def, p)
 		return
@@ -191,22 +180,22 @@ func (g *Group) run(r *runner, p *parts) {
 	r.start(p)
 }
 
-// remove ends a monitor for good. g.changes is held.
+// remove stops a monitor and deletes it. g.configMu is held.
 func (g *Group) remove(r *runner) {
 	r.stop()
-	g.logGone(r)
+	g.logRemoved(r)
 	g.mu.Lock()
 	delete(g.byID, r.id)
 	delete(g.byName, r.def.Name)
 	g.mu.Unlock()
-	for _, t := range r.abandon() {
+	for _, t := range r.detachReceivers() {
 		t.Forget(r.def.Name)
 	}
-	g.receivers.release(r.targets())
+	g.receivers.release(r.currentReceivers())
 	g.recorder.Record(Result{Name: r.def.Name, State: Stopped, At: time.Now()})
 }
 
-func (g *Group) named(name string) *runner {
+func (g *Group) lookup(name string) *runner {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.byName[name]

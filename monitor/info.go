@@ -6,43 +6,44 @@ import (
 	"time"
 )
 
-// Info is what is known of one monitor, as of when it was asked.
+// Info is a snapshot of one monitor.
 type Info struct {
-	// ID is from 1 on and never used again.
+	// ID is at least 1 and never reused.
 	ID   int64
 	Name string
-	// Running is false once the monitor was stopped; Failing tells whether an
-	// incident is open, also while it is stopped.
+	// Running is false while the monitor is stopped. Failing is true while an
+	// incident is open, even if the monitor is stopped.
 	Running, Failing bool
 	State            State
-	// Value is the last one, as filtered. Error says why the last probe failed, or
-	// which threshold its value is beyond, Detail what it saw.
+	// Value is the last filtered value. Error is the error of the last probe, or the
+	// threshold that its value violates. Detail is what the probe observed.
 	Value         float64
 	Error, Detail string
-	// Since is when State last changed; LastProbe and NextProbe are zero if there
-	// was or will be none.
+	// Since is the time of the last change of State. LastProbe and NextProbe are
+	// zero if there is none.
 	Since, LastProbe, NextProbe time.Time
 	Interval, Timeout           time.Duration
 	Thresholds                  Thresholds
-	// Probe and Filter are kinds; Actions are kinds and names of receivers.
+	// Probe and Filter are kinds. Actions are kinds and names of receivers.
 	Probe, Filter string
 	Actions       []string
 	// Origin is "file:NAME.toml" or "api".
 	Origin string
-	// Probes made, those that failed, and those that were missed because one ran
-	// longer than its interval or this process was too slow.
+	// Probes counts all probes, Failures the failed ones. Missed counts those that
+	// were skipped because one took longer than its interval or the process was
+	// overloaded.
 	Probes, Failures, Missed int64
 	Labels                   map[string]string
 }
 
-// Filter selects monitors; each field that is not zero must match.
+// Filter selects monitors that match all its fields which are not zero.
 type Filter struct {
 	ID    int64
 	Name  string
 	State *State
 }
 
-// List returns monitors by id.
+// List returns the monitors that match, ordered by id.
 func (g *Group) List(f Filter) []Info {
 	var list []Info
 	for _, r := range g.sorted() {
@@ -82,22 +83,21 @@ func (r *runner) info() Info {
 	i.Actions = slices.Clip(i.Actions)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	i.Running, i.Failing, i.State = r.parts != nil, r.judge.state == Failing, r.judge.state
+	i.Running, i.Failing, i.State = r.pipeline != nil, r.judge.state == Failing, r.judge.state
 	if !i.Running {
 		i.State = Stopped
 	}
 	i.Value, i.Since, i.LastProbe, i.Detail = r.value, r.since, r.lastProbe, r.detail
-	i.Probes, i.Failures, i.Missed = r.probes, r.failed, r.missed
+	i.Probes, i.Failures, i.Missed = r.probes, r.failedProbes, r.missed
 	switch {
 	case r.lastErr != nil:
 		i.Error = oneLine(r.lastErr.Error())
 	case !r.lastProbe.IsZero():
-		i.Error = r.def.Thresholds.wrong(r.value)
+		i.Error = r.def.Thresholds.violation(r.value)
 	}
 	return i
 }
 
-// oneLine keeps an error readable in a list.
 func oneLine(text string) string {
 	return strings.Join(strings.Fields(text), " ")
 }

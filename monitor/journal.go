@@ -14,51 +14,51 @@ import (
 
 const journalName = "monitors.json"
 
-// Journal keeps the monitors registered at run time in a file, so that they are
-// there after a restart. Each change replaces the whole file: written beside it,
-// synced and renamed, so that there is always one that is whole.
+// Journal persists the monitors registered at run time in one file. Each change
+// replaces the whole file: the new one is written beside it, synced and renamed, so
+// that a complete file exists at any time.
 type Journal struct {
 	dir  string
 	disk state.Disk
-	// opened is what it held when it was opened.
-	opened journalState
+	// loaded is the content of the file when it was opened.
+	loaded journalState
 }
 
-// Saved is one monitor in a Journal.
-type Saved struct {
+// journalEntry is one monitor in a Journal.
+type journalEntry struct {
 	ID int64 `json:"id"`
 	// Text is the definition as it was registered.
 	Text string `json:"text"`
-	// Trusted is that of the Definition.
-	Trusted bool `json:"trusted"`
-	// Owner is that of the Definition.
-	Owner string `json:"owner,omitempty"`
+	// Trusted and Owner are those of the Definition.
+	Trusted bool   `json:"trusted"`
+	Owner   string `json:"owner,omitempty"`
 }
 
-// journalState is what the file holds.
+// journalState is the content of the file.
 type journalState struct {
-	// LastID is the highest id ever given, so that none is given twice.
-	LastID   int64   `json:"last_id"`
-	Monitors []Saved `json:"monitors"`
-	// Key is what the names of receivers are made with.
+	// LastID is the highest id ever assigned, so that none is reused.
+	LastID   int64          `json:"last_id"`
+	Monitors []journalEntry `json:"monitors"`
+	// Key is the key of the hashes in the names of inline receivers.
 	Key []byte `json:"key"`
 }
 
-// journalFile guards the state by a checksum of its bytes.
+// journalFile protects the state with a checksum.
 type journalFile struct {
 	CRC32C uint32          `json:"crc32c"`
 	State  json.RawMessage `json:"state"`
 }
 
-// OpenJournal makes the directory, readable to us only, if it is not there, and
-// proves that it can be written. A file in it that is damaged is set aside; the
-// error that says so is a *DamagedError, and the journal is usable all the same.
-// So it is if the disk refuses although it took a journal before, as a full one
-// does: the error is an *UnwritableError, and until there is room again nothing
-// can be registered.
+// OpenJournal creates the directory with mode 0700 if it does not exist, and checks
+// that it is writable.
+//
+// A damaged file is set aside and reported by a *DamagedError. If an existing
+// journal can be read but not written, for example on a full disk, the error is an
+// *UnwritableError, and nothing can be registered until it is writable again. With
+// these two errors the returned journal is usable.
 func OpenJournal(dir string) (*Journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the state directory %q: %w", dir, err)
+		return nil, fmt.Errorf("creating the state directory %q: %w", dir, err)
 	}
 	return openJournalOn(state.OSDisk{}, dir)
 }
@@ -66,24 +66,24 @@ func OpenJournal(dir string) (*Journal, error) {
 func openJournalOn(d state.Disk, dir string) (*Journal, error) {
 	j := &Journal{dir: dir, disk: d}
 	text, err := d.ReadFile(j.path())
-	there := err == nil
+	exists := err == nil
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the journal: %w", err)
 	}
 	var damaged error
-	if there {
-		if j.opened, err = decodeJournal(text); err != nil {
-			kept, failed := state.SetAside(d, j.path(), text)
-			damaged = errors.Join(&DamagedError{Kept: kept, Err: err}, failed)
-			j.opened = journalState{}
+	if exists {
+		if j.loaded, err = decodeJournal(text); err != nil {
+			path, asideErr := state.SetAside(d, j.path(), text)
+			damaged = errors.Join(&DamagedError{Copy: path, Err: err}, asideErr)
+			j.loaded = journalState{}
 		}
 	}
-	if len(j.opened.Key) == 0 {
-		j.opened.Key = newKey()
+	if len(j.loaded.Key) == 0 {
+		j.loaded.Key = newKey()
 	}
-	err = j.save(j.opened)
+	err = j.save(j.loaded)
 	switch {
-	case err != nil && !there:
+	case err != nil && !exists:
 		return nil, err
 	case err != nil:
 		return j, errors.Join(damaged, &UnwritableError{err})
@@ -91,56 +91,56 @@ func openJournalOn(d state.Disk, dir string) (*Journal, error) {
 	return j, damaged
 }
 
-// A DamagedError tells that the journal could not be read and where it is kept;
-// Kept is empty if there was no room for a copy.
+// DamagedError says that the journal could not be decoded.
 type DamagedError struct {
-	Kept string
+	// Copy is the path of the damaged file, or empty if there is no room for a copy.
+	Copy string
 	Err  error
 }
 
 func (e *DamagedError) Error() string {
-	if e.Kept == "" {
-		return fmt.Sprintf("the journal of registered monitors is damaged, none is restored, and it could not be set aside: the next registration replaces it: %v", e.Err)
+	if e.Copy == "" {
+		return fmt.Sprintf("the journal of registered monitors is damaged: no monitor is restored, the file could not be set aside, and the next registration replaces it: %v", e.Err)
 	}
-	return fmt.Sprintf("the journal of registered monitors is damaged, none is restored; it was set aside as %q: %v", e.Kept, e.Err)
+	return fmt.Sprintf("the journal of registered monitors is damaged: no monitor is restored, the file was set aside as %q: %v", e.Copy, e.Err)
 }
 
-// Unwrap returns what was wrong with it.
+// Unwrap returns the error of decoding.
 func (e *DamagedError) Unwrap() error { return e.Err }
 
-// An UnwritableError tells that the journal was read and cannot be written.
+// UnwritableError says that the journal was read but cannot be written.
 type UnwritableError struct{ Err error }
 
 func (e *UnwritableError) Error() string {
 	return fmt.Sprintf("no monitor can be registered: %v", e.Err)
 }
 
-// Unwrap returns what the disk said.
+// Unwrap returns the error of the disk.
 func (e *UnwritableError) Unwrap() error { return e.Err }
 
 func (j *Journal) path() string { return filepath.Join(j.dir, journalName) }
 
 func decodeJournal(text []byte) (journalState, error) {
 	var file journalFile
-	var held journalState
+	var decoded journalState
 	if len(text) > state.MaxSize {
-		return held, fmt.Errorf("larger than %d bytes", state.MaxSize)
+		return decoded, fmt.Errorf("larger than %d bytes", state.MaxSize)
 	}
 	if err := json.Unmarshal(text, &file); err != nil {
-		return held, err
+		return decoded, err
 	}
 	if got := state.Checksum(file.State); got != file.CRC32C {
-		return held, fmt.Errorf("checksum is %08x, want %08x", got, file.CRC32C)
+		return decoded, fmt.Errorf("checksum is %08x, want %08x", got, file.CRC32C)
 	}
-	return held, json.Unmarshal(file.State, &held)
+	return decoded, json.Unmarshal(file.State, &decoded)
 }
 
-// save replaces the file. When it returns nil the state is on the disk.
-func (j *Journal) save(held journalState) error {
-	held.Key = j.opened.Key
-	raw, err := compact(held)
+// save replaces the file. After nil the state is durable.
+func (j *Journal) save(s journalState) error {
+	s.Key = j.loaded.Key
+	raw, err := marshal(s)
 	if err == nil {
-		raw, err = compact(journalFile{CRC32C: state.Checksum(raw), State: raw})
+		raw, err = marshal(journalFile{CRC32C: state.Checksum(raw), State: raw})
 	}
 	if err == nil {
 		err = state.Replace(j.disk, j.path(), raw)
@@ -151,9 +151,9 @@ func (j *Journal) save(held journalState) error {
 	return nil
 }
 
-// compact returns v as JSON in which no letter takes more than two bytes for each
-// of its own.
-func compact(v any) ([]byte, error) {
+// marshal returns v as JSON without HTML escapes, so that the text of a definition
+// takes at most twice its size.
+func marshal(v any) ([]byte, error) {
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)

@@ -1,7 +1,6 @@
 package monitor
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -11,180 +10,21 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/microhq/monitor-srv/internal/testkit"
-	"github.com/microhq/monitor-srv/probe"
 	"github.com/microhq/monitor-srv/state"
 )
-
-func anything(*Definition) error { return nil }
-
-func openJournal(t *testing.T, dir string) *Journal {
-	t.Helper()
-	j, err := OpenJournal(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return j
-}
-
-func register(t *testing.T, b *bench, name string) int64 {
-	t.Helper()
-	d, err := ParseOne(fmt.Sprintf(`{"name": %q, "probe": {"type": "fake", "name": %q}}`, name, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	id, err := b.Register(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
-
-func (b *bench) listed() string {
-	var all []string
-	for _, i := range b.List(Filter{}) {
-		all = append(all, fmt.Sprintf("%d:%s", i.ID, i.Name))
-	}
-	return strings.Join(all, " ")
-}
-
-// TestIDsAreNeverReused restarts with other files each time: neither a
-// registered monitor nor one of a file ever gets an id that another had.
-// Faults: G46.
-func TestIDsAreNeverReused(t *testing.T) {
-	dir := t.TempDir()
-	start := func(t *testing.T, files string) (*bench, func()) {
-		b, stop := newBenchWith(t, openJournal(t, dir))
-		// As the program does: files first.
-		if p := b.apply(t, "a.toml", files); len(p) > 0 {
-			t.Fatal(p[0])
-		}
-		if errs := b.Restore(anything); len(errs) > 0 {
-			t.Fatal(errs[0])
-		}
-		return b, stop
-	}
-	synctest.Test(t, func(t *testing.T) {
-		b, stop := start(t, text("f1", ""))
-		register(t, b, "r1")
-		if id := register(t, b, "r2"); id != 3 {
-			t.Errorf("id %d", id)
-		}
-		if err := b.Unregister(3); err != nil {
-			t.Fatal(err)
-		}
-		stop()
-		b, stop = start(t, text("f2", "")+text("f1", "")+text("f3", ""))
-		if got, want := b.listed(), "2:r1 4:f2 5:f1 6:f3"; got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-		stop()
-		b, stop = start(t, "")
-		if id := register(t, b, "r3"); id != 7 {
-			t.Errorf("id %d", id)
-		}
-		stop()
-	})
-}
-
-// TestUnrestoredRegistrationsAreKept restarts with less allowed, changes
-// something, and restarts with all allowed again.
-// Faults: G46.
-func TestUnrestoredRegistrationsAreKept(t *testing.T) {
-	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
-		b, stop := newBenchWith(t, openJournal(t, dir))
-		register(t, b, "r1")
-		register(t, b, "r2")
-		stop()
-		b, stop = newBenchWith(t, openJournal(t, dir))
-		no := errors.New("not any more")
-		errs := b.Restore(func(d *Definition) error {
-			if d.Name == "r1" {
-				return no
-			}
-			return nil
-		})
-		if len(errs) != 1 || !errors.Is(errs[0], no) || !strings.Contains(errs[0].Error(), "restoring monitor 1: ") {
-			t.Errorf("errors %v", errs)
-		}
-		register(t, b, "r3")
-		stop()
-		b, stop = newBenchWith(t, openJournal(t, dir))
-		if errs := b.Restore(anything); len(errs) > 0 {
-			t.Error(errs)
-		}
-		if got, want := b.listed(), "1:r1 2:r2 3:r3"; got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-		stop()
-		// One that can never be restored goes by its id.
-		b, stop = newBenchWith(t, openJournal(t, dir))
-		b.Restore(func(*Definition) error { return no })
-		for id := range int64(3) {
-			if err := b.Unregister(id + 1); err != nil {
-				t.Error(err)
-			}
-		}
-		if err := b.Unregister(1); !errors.Is(err, ErrNotFound) {
-			t.Errorf("got %v", err)
-		}
-		stop()
-		if left := openJournal(t, dir).opened.Monitors; len(left) != 0 {
-			t.Errorf("left %v", left)
-		}
-	})
-}
-
-// TestNothingRunsBeforeItIsWrittenDown registers while the disk refuses.
-// Faults: G46.
-func TestNothingRunsBeforeItIsWrittenDown(t *testing.T) {
-	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
-		b, stop := newBenchWith(t, openJournal(t, dir))
-		defer stop()
-		register(t, b, "r1")
-		// A directory in the place of the new file makes every write fail.
-		block := filepath.Join(dir, journalName+".new")
-		if err := os.MkdirAll(filepath.Join(block, "x"), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		d, err := ParseOne(`{"name": "r2", "probe": {"type": "fake", "name": "r2"}, "actions": [{"type": "fake"}]}`)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d.Trusted = true
-		if _, err := b.Register(d); !errors.Is(err, ErrJournal) {
-			t.Errorf("got %v", err)
-		}
-		if got := b.listed(); got != "1:r1" || len(b.receiverNames()) != 0 || b.closed["r2"] != 1 {
-			t.Errorf("listed %s, receivers %q, closed %v", got, b.receiverNames(), b.closed)
-		}
-		if err := b.Unregister(1); !errors.Is(err, ErrJournal) {
-			t.Errorf("got %v", err)
-		}
-		if err := os.RemoveAll(block); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := b.Register(d); err != nil {
-			t.Error(err)
-		}
-	})
-}
 
 // TestJournalSurvivesAKillAtEveryByte leaves the directory as a kill at each point
 // of a write leaves it: what is loaded is what was there before, or all that is new.
 // Faults: T22.
 func TestJournalSurvivesAKillAtEveryByte(t *testing.T) {
-	before := journalState{LastID: 1, Monitors: []Saved{{ID: 1, Text: "old <&> \u2028", Trusted: true}}}
-	after := journalState{LastID: 2, Monitors: []Saved{{ID: 1, Text: "old <&> \u2028", Trusted: true}, {ID: 2, Text: "new"}}}
+	before := journalState{LastID: 1, Monitors: []journalEntry{{ID: 1, Text: "old <&> \u2028", Trusted: true}}}
+	after := journalState{LastID: 2, Monitors: []journalEntry{{ID: 1, Text: "old <&> \u2028", Trusted: true}, {ID: 2, Text: "new"}}}
 	content := func(s journalState) []byte {
 		dir := t.TempDir()
 		j := openJournal(t, dir)
-		j.opened.Key = []byte("key")
+		j.loaded.Key = []byte("key")
 		if err := j.save(s); err != nil {
 			t.Fatal(err)
 		}
@@ -208,7 +48,7 @@ func TestJournalSurvivesAKillAtEveryByte(t *testing.T) {
 		if _, err := os.Stat(path + ".new"); !errors.Is(err, os.ErrNotExist) {
 			t.Fatalf("what a kill left is not tidied up: %v", err)
 		}
-		s := j.opened
+		s := j.loaded
 		s.Key = nil
 		return s
 	}
@@ -228,7 +68,7 @@ func TestJournalSurvivesAKillAtEveryByte(t *testing.T) {
 func TestDamagedJournalIsNeverMisread(t *testing.T) {
 	dir := t.TempDir()
 	j := openJournal(t, dir)
-	want := journalState{LastID: 12, Monitors: []Saved{{ID: 7, Text: `{"name":"m"}`}, {ID: 12, Text: "x", Trusted: true}}, Key: j.opened.Key}
+	want := journalState{LastID: 12, Monitors: []journalEntry{{ID: 7, Text: `{"name":"m"}`}, {ID: 12, Text: "x", Trusted: true}}, Key: j.loaded.Key}
 	if err := j.save(want); err != nil {
 		t.Fatal(err)
 	}
@@ -268,10 +108,10 @@ func TestDamagedJournalIsNeverMisread(t *testing.T) {
 	}
 	j, err = OpenJournal(dir)
 	var damaged *DamagedError
-	if !errors.As(err, &damaged) || j == nil || len(j.opened.Monitors) != 0 {
+	if !errors.As(err, &damaged) || j == nil || len(j.loaded.Monitors) != 0 {
 		t.Fatalf("got %v", err)
 	}
-	if kept, err := os.ReadFile(damaged.Kept); err != nil || string(kept) != string(whole[:len(whole)-1]) {
+	if kept, err := os.ReadFile(damaged.Copy); err != nil || string(kept) != string(whole[:len(whole)-1]) {
 		t.Errorf("kept %q, %v", kept, err)
 	}
 	openJournal(t, dir)
@@ -282,73 +122,8 @@ func TestJournalNeedsADirectory(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenJournal(filepath.Join(file, "state")); err == nil || !strings.Contains(err.Error(), "making the state directory") {
+	if _, err := OpenJournal(filepath.Join(file, "state")); err == nil || !strings.Contains(err.Error(), "creating the state directory") {
 		t.Errorf("got %v", err)
-	}
-}
-
-// TestRegisteredMonitorsAreBounded counts also those that were not restored.
-func TestRegisteredMonitorsAreBounded(t *testing.T) {
-	g := builtinGroup()
-	g.cfg.MaxRegistered = 2
-	g.dormant = []Saved{{ID: 1}}
-	for i, want := range []error{nil, ErrFull} {
-		d, err := ParseOne(fmt.Sprintf(`{"name": "m%d", "probe": {"type": "tcp", "address": "192.0.2.1:1"}}`, i))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := g.Register(d); !errors.Is(err, want) {
-			t.Errorf("monitor %d: %v", i, err)
-		}
-	}
-}
-
-func TestCounters(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b, stop := newBench(t)
-		defer stop()
-		b.apply(t, "a.toml", text("a", "interval = 1")+text("b", "interval = 1"))
-		b.answer(func(context.Context, string) (probe.Result, error) {
-			time.Sleep(1500 * time.Millisecond)
-			return probe.Result{}, errDown
-		})
-		time.Sleep(20*time.Second + 300*time.Millisecond)
-		if err := b.Stop(2); err != nil {
-			t.Fatal(err)
-		}
-		c := b.Counters()
-		if c.Monitors != 2 || c.Running != 1 || c.Probes < 16 || c.Failures != c.Probes || c.Missed < 12 {
-			t.Errorf("%+v", c)
-		}
-		b.apply(t, "a.toml", "")
-		time.Sleep(5 * time.Second)
-		if after := b.Counters(); after.Probes < c.Probes || after.Monitors != 0 || after.Probing != 0 {
-			t.Errorf("afterwards %+v", after)
-		}
-	})
-}
-
-func TestLatenessOfTheLastMinute(t *testing.T) {
-	l := lateness{since: time.Unix(0, 0)}
-	at := l.since
-	for i := range 1000 {
-		l.add(at, time.Duration(i)*time.Millisecond)
-	}
-	p99, most := l.last(at)
-	if p99 < 990*time.Millisecond || p99 > most || most != 999*time.Millisecond {
-		t.Errorf("p99 %v, max %v", p99, most)
-	}
-	at = at.Add(45 * time.Second)
-	l.add(at, time.Hour)
-	if _, most := l.last(at); most != time.Hour {
-		t.Errorf("max %v", most)
-	}
-	at = at.Add(25 * time.Second)
-	if p99, most := l.last(at); p99 < 50*time.Second || most != time.Hour {
-		t.Errorf("of one: %v, %v", p99, most)
-	}
-	if p99, most := l.last(at.Add(time.Minute)); p99 != 0 || most != 0 {
-		t.Errorf("of none: %v, %v", p99, most)
 	}
 }
 
@@ -378,7 +153,7 @@ func TestLargestJournalIsReadAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := strings.Repeat(letters, MaxDefinition/len(letters))
-		if err := j.save(journalState{LastID: 1, Monitors: []Saved{{ID: 1, Text: text, Trusted: true, Owner: "operator 0123456789abcdef"}}}); err != nil {
+		if err := j.save(journalState{LastID: 1, Monitors: []journalEntry{{ID: 1, Text: text, Trusted: true, Owner: "operator 0123456789abcdef"}}}); err != nil {
 			t.Fatal(err)
 		}
 		raw, err := d.ReadFile(j.path())
@@ -433,7 +208,7 @@ func TestJournalOnAFullTmpfsKeepsItsState(t *testing.T) {
 	}
 	// A start continues with the state there is.
 	j, err = OpenJournal(dir)
-	if j == nil || !errors.As(err, new(*UnwritableError)) || j.opened.LastID != 6 {
+	if j == nil || !errors.As(err, new(*UnwritableError)) || j.loaded.LastID != 6 {
 		t.Errorf("opening the journal on a full disk: %v", err)
 	}
 	if err := os.Remove(filler); err != nil {
@@ -467,8 +242,8 @@ func TestPowerFailureLosesNoRegistration(t *testing.T) {
 			}
 		}
 		again, err := openJournalOn(d.LostPower(random), "/state")
-		if err != nil || again.opened.LastID < saved || again.opened.LastID > begun {
-			t.Fatalf("seed %d: the journal is at %d, want %d to %d; %v", seed, again.opened.LastID, saved, begun, err)
+		if err != nil || again.loaded.LastID < saved || again.loaded.LastID > begun {
+			t.Fatalf("seed %d: the journal is at %d, want %d to %d; %v", seed, again.loaded.LastID, saved, begun, err)
 		}
 	}
 }

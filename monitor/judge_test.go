@@ -8,15 +8,16 @@ import (
 	"time"
 )
 
-// play feeds a judge one letter a second: g good, d doubtful, b bad. It returns
-// the state after each sample, with F, R or M before it for a change.
-func play(j *judge, samples string) string {
+// observeAll passes one verdict per second to a judge: o is OK, w is Warning, f is
+// Failing. It returns the state after each, with F, R or M in front for Fail, Recover
+// and Repeat, and ? behind while a change is being confirmed.
+func observeAll(j *judge, verdicts string) string {
 	at := time.Unix(0, 0)
 	var out []string
-	for _, r := range samples {
-		g := map[rune]grade{'g': good, 'd': doubtful, 'b': bad}[r]
-		c, confirming := j.sample(g, at)
-		word := map[change]string{unchanged: "", failed: "F", recovered: "R", reminded: "M"}[c] + j.state.String()[:2]
+	for _, r := range verdicts {
+		verdict := map[rune]State{'o': OK, 'w': Warning, 'f': Failing}[r]
+		event, confirming := j.observe(verdict, at)
+		word := map[Event]string{"": "", Fail: "F", Recover: "R", Repeat: "M"}[event] + j.state.String()[:2]
 		if confirming {
 			word += "?"
 		}
@@ -26,65 +27,59 @@ func play(j *judge, samples string) string {
 	return strings.Join(out, " ")
 }
 
-func TestJudge(t *testing.T) {
+func TestJudgeStates(t *testing.T) {
 	for _, c := range []struct {
 		alert, recover int
 		repeat         time.Duration
-		samples, want  string
+		verdicts, want string
 	}{
 		{1, 1, 0, "", ""},
-		{1, 1, 0, "gbbg", "OK FFA FA ROK"},
-		{1, 1, 0, "b", "FFA"},
-		{1, 1, 0, "dgd", "WA OK WA"},
-		{1, 1, 0, "bd", "FFA RWA"},
-		{3, 1, 0, "gbbgbbb", "OK OK? OK? OK OK? OK? FFA"},
-		{3, 1, 0, "bbb", "UN? UN? FFA"},
-		{2, 1, 0, "dbb", "WA WA? FFA"},
-		{1, 2, 0, "bgbgg", "FFA FA? FA FA? ROK"},
-		{1, 2, 0, "bgd", "FFA FA? RWA"},
-		{2, 2, 0, "bbggbbgg", "UN? FFA FA? ROK OK? FFA FA? ROK"},
-		{1, 1, 2 * time.Second, "bbbbbg", "FFA FA MFA FA MFA ROK"},
-		{1, 3, 2 * time.Second, "bggbggg", "FFA FA? FA? MFA FA? FA? ROK"},
+		{1, 1, 0, "offo", "OK FFA FA ROK"},
+		{1, 1, 0, "f", "FFA"},
+		{1, 1, 0, "wow", "WA OK WA"},
+		{1, 1, 0, "fw", "FFA RWA"},
+		{3, 1, 0, "offofff", "OK OK? OK? OK OK? OK? FFA"},
+		{3, 1, 0, "fff", "UN? UN? FFA"},
+		{2, 1, 0, "wff", "WA WA? FFA"},
+		{1, 2, 0, "fofoo", "FFA FA? FA FA? ROK"},
+		{1, 2, 0, "fow", "FFA FA? RWA"},
+		{2, 2, 0, "ffooffoo", "UN? FFA FA? ROK OK? FFA FA? ROK"},
+		{1, 1, 2 * time.Second, "fffffo", "FFA FA MFA FA MFA ROK"},
+		{1, 3, 2 * time.Second, "foofooo", "FFA FA? FA? MFA FA? FA? ROK"},
 	} {
-		name := fmt.Sprintf("alert %d recover %d repeat %v %s", c.alert, c.recover, c.repeat, c.samples)
+		name := fmt.Sprintf("alert %d recover %d repeat %v %s", c.alert, c.recover, c.repeat, c.verdicts)
 		t.Run(name, func(t *testing.T) {
-			j := &judge{t: Thresholds{FailuresBeforeAlert: c.alert, SuccessesBeforeRecover: c.recover, Repeat: c.repeat}}
-			if got := play(j, c.samples); got != c.want {
+			j := &judge{thresholds: Thresholds{FailuresBeforeAlert: c.alert, SuccessesBeforeRecover: c.recover, Repeat: c.repeat}}
+			if got := observeAll(j, c.verdicts); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
 	}
 }
 
-// A failure that is told is always ended by exactly one recovery before the
-// next, whatever the samples.
+// Whatever the verdicts, each Fail is followed by exactly one Recover before the next
+// Fail.
 // Faults: G5.
 func FuzzJudge(f *testing.F) {
 	f.Add(uint8(3), uint8(2), []byte("ggbbbggbgb"))
-	f.Fuzz(func(t *testing.T, alert, recover uint8, samples []byte) {
-		j := &judge{t: Thresholds{FailuresBeforeAlert: int(alert%5) + 1, SuccessesBeforeRecover: int(recover%5) + 1, Repeat: time.Second}}
+	f.Fuzz(func(t *testing.T, alert, recover uint8, results []byte) {
+		j := &judge{thresholds: Thresholds{FailuresBeforeAlert: int(alert%5) + 1, SuccessesBeforeRecover: int(recover%5) + 1, Repeat: time.Second}}
 		at := time.Unix(0, 0)
 		open := false
-		for _, b := range samples {
+		for _, b := range results {
 			at = at.Add(time.Duration(b) * time.Millisecond)
-			switch c, _ := j.sample(grade(b%3), at); c {
-			case failed:
-				if open {
-					t.Fatal("failed twice")
-				}
+			event, _ := j.observe([]State{OK, Warning, Failing}[b%3], at)
+			if wasOpen := event == Recover || event == Repeat; event != "" && open != wasOpen {
+				t.Fatalf("event %s, open incident %v", event, open)
+			}
+			switch event {
+			case Fail:
 				open = true
-			case recovered:
-				if !open {
-					t.Fatal("recovered without a failure")
-				}
+			case Recover:
 				open = false
-			case reminded:
-				if !open {
-					t.Fatal("reminded without a failure")
-				}
 			}
 			if open != (j.state == Failing) {
-				t.Fatalf("state is %v, failure told %v", j.state, open)
+				t.Fatalf("state %v, open incident %v", j.state, open)
 			}
 		}
 	})
@@ -92,20 +87,20 @@ func FuzzJudge(f *testing.F) {
 
 // Faults: G5.
 func TestNaNIsFailure(t *testing.T) {
-	wide := Thresholds{Min: -math.MaxFloat64, Max: math.MaxFloat64}
+	unbounded := Thresholds{Min: -math.MaxFloat64, Max: math.MaxFloat64}
 	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
-		if got := wide.grade(v); got != bad {
-			t.Errorf("grade(%v) = %v, want bad", v, got)
+		if got := unbounded.verdict(v); got != Failing {
+			t.Errorf("verdict(%v) = %v, want %v", v, got, Failing)
 		}
 	}
 }
 
-func TestGrade(t *testing.T) {
+func TestVerdictOfThresholds(t *testing.T) {
 	low, high := 2.0, 8.0
 	th := Thresholds{Min: 0, Max: 10, WarnMin: &low, WarnMax: &high}
-	for v, want := range map[float64]grade{-0.1: bad, 0: doubtful, 1.9: doubtful, 2: good, 8: good, 8.1: doubtful, 10: doubtful, 10.1: bad} {
-		if got := th.grade(v); got != want {
-			t.Errorf("grade(%v) = %v, want %v", v, got, want)
+	for v, want := range map[float64]State{-0.1: Failing, 0: Warning, 1.9: Warning, 2: OK, 8: OK, 8.1: Warning, 10: Warning, 10.1: Failing} {
+		if got := th.verdict(v); got != want {
+			t.Errorf("verdict(%v) = %v, want %v", v, got, want)
 		}
 	}
 }

@@ -77,13 +77,13 @@ func startSink(tb testing.TB) string {
 }
 
 // timed is a probe that keeps when it began.
-type timed struct {
+type timedProbe struct {
 	inner probe.Probe
 	l     *load
 	began []time.Time
 }
 
-func (p *timed) Probe(ctx context.Context) (probe.Result, error) {
+func (p *timedProbe) Probe(ctx context.Context) (probe.Result, error) {
 	p.began = append(p.began, time.Now())
 	now := p.l.running.Add(1)
 	defer p.l.running.Add(-1)
@@ -92,12 +92,12 @@ func (p *timed) Probe(ctx context.Context) (probe.Result, error) {
 	return p.inner.Probe(ctx)
 }
 
-func (p *timed) Close() error { return p.inner.Close() }
+func (p *timedProbe) Close() error { return p.inner.Close() }
 
 // load is a Group of many like monitors and what is measured of it.
 type load struct {
 	g             *Group
-	probes        []*timed
+	probes        []*timedProbe
 	running, most atomic.Int64
 	goroutines    int
 	cpu           time.Duration
@@ -113,11 +113,11 @@ func runLoad(tb testing.TB, n int, interval, lasts time.Duration, kind, keys str
 		if err != nil {
 			return nil, err
 		}
-		l.probes = append(l.probes, &timed{inner: p, l: l})
+		l.probes = append(l.probes, &timedProbe{inner: p, l: l})
 		return l.probes[len(l.probes)-1], nil
 	}
 	l.g = NewGroup(Config{
-		Probes: map[string]probe.Kind{kind: wrapped}, Delivery: newDeliveries(nil), Recorder: nobody{}, Log: slog.New(slog.DiscardHandler),
+		Probes: map[string]probe.Kind{kind: wrapped}, Delivery: newTestDelivery(nil), Recorder: noRecorder{}, Log: slog.New(slog.DiscardHandler),
 	})
 	var doc strings.Builder
 	for i := range n {
@@ -129,7 +129,7 @@ func runLoad(tb testing.TB, n int, interval, lasts time.Duration, kind, keys str
 		tb.Fatal(problems[0])
 	}
 	runtime.GC()
-	before := usage(tb)
+	before := cpuTime(tb)
 	ctx, cancel := context.WithTimeout(tb.Context(), lasts)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -140,14 +140,14 @@ func runLoad(tb testing.TB, n int, interval, lasts time.Duration, kind, keys str
 		<-tick.C
 		l.goroutines = max(l.goroutines, runtime.NumGoroutine())
 	}
-	l.rss = resident(tb)
+	l.rss = residentMemory(tb)
 	wg.Wait()
-	l.cpu = usage(tb) - before
+	l.cpu = cpuTime(tb) - before
 	return l
 }
 
 // usage returns the processor time of this process.
-func usage(tb testing.TB) time.Duration {
+func cpuTime(tb testing.TB) time.Duration {
 	tb.Helper()
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -157,7 +157,7 @@ func usage(tb testing.TB) time.Duration {
 }
 
 // resident returns the memory of this process in bytes.
-func resident(tb testing.TB) int64 {
+func residentMemory(tb testing.TB) int64 {
 	tb.Helper()
 	text, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
@@ -175,7 +175,7 @@ func (l *load) lateness() []time.Duration {
 	var all []time.Duration
 	for _, r := range l.g.sorted() {
 		for _, at := range l.probes[r.id-1].began {
-			all = append(all, at.Sub(r.origin)%r.def.Interval)
+			all = append(all, at.Sub(r.firstTick)%r.def.Interval)
 		}
 	}
 	slices.Sort(all)

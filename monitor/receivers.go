@@ -13,54 +13,53 @@ import (
 	"github.com/microhq/monitor-srv/document"
 )
 
-// maxRetired bounds the receivers that nobody uses and that still have something
-// to tell.
-const maxRetired = 100
+// maxDraining bounds the unused receivers that still have pending notifications.
+const maxDraining = 100
 
-// nameHash is the length of the hash in the name of a receiver, in bytes.
-const nameHash = 6
+// inlineHashSize is the length of the hash in the name of an inline receiver, in
+// bytes.
+const inlineHashSize = 6
 
-// receivers are those of files, by the name they have there, and those that
-// monitors wrote out. Monitors that wrote out the same action share a receiver,
-// so that they also share its grouping and its bounds.
+// receivers are those of files, by name, and those of inline actions. Monitors with
+// the same inline action share one receiver, and with it grouping and limits.
 type receivers struct {
 	delivery Delivery
 	log      *slog.Logger
 	key      []byte
 
-	files  map[string]*fileReceiver
-	inline map[string]Receiver
-	uses   map[Receiver]int // by monitors
-	made   map[Receiver]made
-	wrong  []string // receivers of files that were not taken, see Set
+	files   map[string]*fileReceiver
+	inline  map[string]Receiver
+	uses    map[Receiver]int // number of monitors
+	sources map[Receiver]actionSource
+	invalid []string // receivers of files that were rejected, see Set
 }
 
-// made is what the action of a receiver was made of: its section, and what stood
-// in the files that this names.
-type made struct {
-	section document.Section
-	secrets string
+// actionSource is what the action of a receiver was built from: a section, and the
+// fingerprint of the files that the section names.
+type actionSource struct {
+	section     document.Section
+	fingerprint string
 }
 
 // fileReceiver is a receiver of a file.
 type fileReceiver struct {
 	Receiver
 	def *ReceiverDefinition
-	// gone is set once no file defines it any more.
-	gone bool
+	// removed is true once no file defines the receiver any more.
+	removed bool
 }
 
 func newReceivers(cfg Config) *receivers {
 	key := newKey()
 	if cfg.Journal != nil {
-		key = cfg.Journal.opened.Key
+		key = cfg.Journal.loaded.Key
 	}
 	return &receivers{
 		delivery: cfg.Delivery, log: cfg.Log, key: key,
-		files:  make(map[string]*fileReceiver),
-		inline: make(map[string]Receiver),
-		uses:   make(map[Receiver]int),
-		made:   make(map[Receiver]made),
+		files:   make(map[string]*fileReceiver),
+		inline:  make(map[string]Receiver),
+		uses:    make(map[Receiver]int),
+		sources: make(map[Receiver]actionSource),
 	}
 }
 
@@ -70,31 +69,30 @@ func newKey() []byte {
 	return key
 }
 
-// wanted is a receiver that a definition needs: one that is there, or one to be
-// made of an action under a name.
-type wanted struct {
-	receiver Receiver
+// receiverSpec is a receiver that a definition needs: an existing one, or the name
+// and the action of a new inline one.
+type receiverSpec struct {
+	existing Receiver
 	name     string
 	action   Action
-	made     made
+	source   actionSource
 }
 
-// of returns the receiver that is wanted.
-func (r *receivers) of(w wanted) Receiver {
-	if w.receiver != nil {
-		return w.receiver
+// resolve returns the receiver of a spec, and adds it if it is new.
+func (r *receivers) resolve(spec receiverSpec) Receiver {
+	if spec.existing != nil {
+		return spec.existing
 	}
-	if r.inline[w.name] == nil {
-		t := r.delivery.Add(w.name, w.action)
-		r.inline[w.name], r.made[t] = t, made{w.made.section.WithoutLines(), w.made.secrets}
+	if r.inline[spec.name] == nil {
+		t := r.delivery.Add(spec.name, spec.action)
+		r.inline[spec.name], r.sources[t] = t, actionSource{spec.source.section.WithoutLines(), spec.source.fingerprint}
 	}
-	return r.inline[w.name]
+	return r.inline[spec.name]
 }
 
-// nameOf names the receiver of an action that a monitor wrote out, by its kind
-// and a hash of its keys. The hash has a key of its own: without it, a weak
-// password among the keys could be guessed from the name.
-func (r *receivers) nameOf(s document.Section) (string, error) {
+// inlineName names the receiver of an inline action by its kind and a keyed hash of
+// its keys. A hash without a key would allow guessing a weak password among them.
+func (r *receivers) inlineName(s document.Section) (string, error) {
 	text, err := document.WriteJSON(s.Tree)
 	if err != nil {
 		return "", err
@@ -102,113 +100,106 @@ func (r *receivers) nameOf(s document.Section) (string, error) {
 	mac := hmac.New(sha256.New, r.key)
 	_, _ = mac.Write([]byte(s.Kind + "\n"))
 	_, _ = mac.Write(text)
-	return s.Kind + "#" + hex.EncodeToString(mac.Sum(nil)[:nameHash]), nil
+	return s.Kind + "#" + hex.EncodeToString(mac.Sum(nil)[:inlineHashSize]), nil
 }
 
-// reserved tells whether a name looks like one that nameOf makes.
-func reserved(name string) bool {
+// isInlineName reports whether a name has the form of those of inlineName.
+func isInlineName(name string) bool {
 	_, hash, ok := strings.Cut(name, "#")
 	b, err := hex.DecodeString(hash)
-	return ok && err == nil && len(b) == nameHash
+	return ok && err == nil && len(b) == inlineHashSize
 }
 
-// named returns the receiver of a file, or nil if no file defines it.
-func (r *receivers) named(name string) Receiver {
-	if n := r.files[name]; n != nil && !n.gone {
-		return n.Receiver
+// lookup returns the receiver of a file, or nil if no file defines it.
+func (r *receivers) lookup(name string) Receiver {
+	if f := r.files[name]; f != nil && !f.removed {
+		return f.Receiver
 	}
 	return nil
 }
 
-// UnknownReceiverError is the name of a receiver that no file defines, or none
-// as it should be.
+// UnknownReceiverError says that no file defines a valid receiver of the name.
 type UnknownReceiverError struct {
 	Name string
-	// Meant is the one that was perhaps meant, or empty.
-	Meant string
-	// Wrong is set if a file does define it, wrongly.
-	Wrong bool
+	// Suggestion is a receiver with a similar name, or empty.
+	Suggestion string
+	// Invalid is true if a file defines the receiver with an error.
+	Invalid bool
 }
 
 func (e *UnknownReceiverError) Error() string {
-	if e.Wrong {
-		return fmt.Sprintf("receiver %q is not there: something is wrong with its [[receiver]]", e.Name)
+	if e.Invalid {
+		return fmt.Sprintf("receiver %q is not available: its [[receiver]] is invalid", e.Name)
 	}
-	if e.Meant != "" {
-		return fmt.Sprintf("receiver %q is not defined in any file; did you mean %q?", e.Name, e.Meant)
+	if e.Suggestion != "" {
+		return fmt.Sprintf("receiver %q is not defined in any file; did you mean %q?", e.Name, e.Suggestion)
 	}
-	return fmt.Sprintf("receiver %q is not defined in any file: a [[receiver]] of that name defines it", e.Name)
+	return fmt.Sprintf("receiver %q is not defined in any file: add a [[receiver]] with that name", e.Name)
 }
 
 func (r *receivers) unknown(name string) error {
 	var names []string
-	for known, n := range r.files {
-		if !n.gone {
+	for known, f := range r.files {
+		if !f.removed {
 			names = append(names, known)
 		}
 	}
-	return &UnknownReceiverError{Name: name, Meant: document.Nearest(name, names), Wrong: slices.Contains(r.wrong, name)}
+	return &UnknownReceiverError{Name: name, Suggestion: document.Nearest(name, names), Invalid: slices.Contains(r.invalid, name)}
 }
 
-// define takes the receiver of a file, with its new action and what stood in the
-// files that it read.
-func (r *receivers) define(d *ReceiverDefinition, a Action, secrets string) {
+// define adds the receiver of a file, or replaces its action.
+func (r *receivers) define(d *ReceiverDefinition, a Action, fingerprint string) {
 	t := r.delivery.Add(d.Name, a)
 	r.files[d.Name] = &fileReceiver{Receiver: t, def: d}
-	r.made[t] = made{d.action, secrets}
+	r.sources[t] = actionSource{d.action, fingerprint}
 }
 
-// hold counts a monitor that uses receivers, release one that does no more.
-func (r *receivers) hold(targets []Receiver) {
-	for _, t := range targets {
+// retain counts one more monitor that uses the receivers, release one less.
+func (r *receivers) retain(used []Receiver) {
+	for _, t := range used {
 		r.uses[t]++
 	}
 }
 
-func (r *receivers) release(targets []Receiver) {
-	for _, t := range targets {
+func (r *receivers) release(used []Receiver) {
+	for _, t := range used {
 		if r.uses[t]--; r.uses[t] <= 0 {
 			delete(r.uses, t)
 		}
 	}
 }
 
-// sweep takes away the receivers that nobody uses, once they have told what they
-// have to and no monitor owes them the end of an incident.
-func (r *receivers) sweep(monitors []*runner) {
-	retired := 0
-	keep := func(t Receiver) bool {
-		if r.uses[t] > 0 {
+// removeUnused removes the receivers that no monitor uses or has as a former one,
+// except for some with pending notifications.
+func (r *receivers) removeUnused(monitors []*runner) {
+	draining := 0
+	needed := func(t Receiver) bool {
+		if r.uses[t] > 0 || slices.ContainsFunc(monitors, func(m *runner) bool { return m.hasFormer(t) }) {
 			return true
 		}
-		for _, m := range monitors {
-			if m.owes(t) {
-				return true
-			}
-		}
-		if t.Pending() == 0 || retired >= maxRetired {
+		if t.Pending() == 0 || draining >= maxDraining {
 			return false
 		}
-		retired++
+		draining++
 		return true
 	}
 	for name, t := range r.inline {
-		if !keep(t) {
+		if !needed(t) {
 			delete(r.inline, name)
-			r.drop(t)
+			r.remove(t)
 		}
 	}
-	for name, n := range r.files {
-		if n.gone && !keep(n.Receiver) {
+	for name, f := range r.files {
+		if f.removed && !needed(f.Receiver) {
 			delete(r.files, name)
-			r.drop(n.Receiver)
+			r.remove(f.Receiver)
 		}
 	}
 }
 
-func (r *receivers) drop(t Receiver) {
-	delete(r.made, t)
+func (r *receivers) remove(t Receiver) {
+	delete(r.sources, t)
 	if pending := r.delivery.Remove(t.Name()); pending > 0 {
-		r.log.Warn("a receiver was removed with pending notifications, which are dropped", "receiver", t.Name(), "notices", pending)
+		r.log.Warn("dropped the pending notifications of a removed receiver", "receiver", t.Name(), "notices", pending)
 	}
 }

@@ -6,68 +6,38 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/microhq/monitor-srv/action"
 )
 
-// acting is a document of one monitor with actions of its own.
-func acting(name, actions string) string {
-	return fmt.Sprintf("[[monitor]]\nname = %q\ninterval = 10\n[monitor.probe]\ntype = \"fake\"\nname = %q\n%s", name, name, actions)
-}
-
-func toWhom(to string) string {
-	return fmt.Sprintf("[[monitor.actions]]\ntype = \"fake\"\nto = %q\n", to)
-}
-
-func (b *bench) toldTo(to string) string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return strings.TrimSpace(b.told[to])
-}
-
-func (b *bench) receiverNames() []string {
-	var names []string
-	for _, s := range b.Deliverer.State() {
-		names = append(names, s.Receiver)
-	}
-	return names
-}
-
 // TestEqualActionsShareAReceiver has 2,000 monitors with the same action
 // written out fail in the same second: they are told in few messages, all.
 // Faults: T47.
 func TestEqualActionsShareAReceiver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b, stop := newBench(t)
-		defer stop()
+	withBench(t, func(t *testing.T, b *bench) {
 		var all strings.Builder
 		const n = 2000
 		for i := range n {
-			all.WriteString(acting(fmt.Sprintf("m%d", i), toWhom("ops")+"group = true\n"))
+			all.WriteString(monitorWithActions(fmt.Sprintf("m%d", i), inlineAction("ops")+"group = true\n"))
 		}
 
-		if p := b.apply(t, "a.toml", all.String()); len(p) > 0 {
-			t.Fatal(p[0])
-		}
-		if names := b.receiverNames(); len(names) != 1 || !reserved(names[0]) || !strings.HasPrefix(names[0], "fake#") {
+		b.mustApply(t, all.String())
+		if names := b.receiverNames(); len(names) != 1 || !isInlineName(names[0]) || !strings.HasPrefix(names[0], "fake#") {
 			t.Fatalf("receivers %q", names)
 		}
 		time.Sleep(40 * time.Second)
-		b.answer(down)
+		b.setProbe(down)
 		b.mu.Lock()
-		b.calls, b.notices = 0, nil
+		b.messages, b.notifications = 0, nil
 		b.mu.Unlock()
 		time.Sleep(30 * time.Second)
 		b.mu.Lock()
-		if b.calls > 4 || len(b.notices) != n {
-			t.Errorf("%d failures told in %d messages within 30 s", len(b.notices), b.calls)
+		if b.messages > 4 || len(b.notifications) != n {
+			t.Errorf("%d failures told in %d messages within 30 s", len(b.notifications), b.messages)
 		}
 		b.mu.Unlock()
-		if p := b.apply(t, "a.toml", acting("m0", "")); len(p) > 0 {
-			t.Fatal(p[0])
-		}
+		b.mustApply(t, monitorWithActions("m0", ""))
 		if names := b.receiverNames(); len(names) != 1 {
 			t.Errorf("m0 owes the recovery; receivers %q", names)
 		}
@@ -79,79 +49,67 @@ func TestEqualActionsShareAReceiver(t *testing.T) {
 }
 
 func TestActionsThatDifferShareNoReceiver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b, stop := newBench(t)
-		defer stop()
-		doc := acting("a", toWhom("x")+toWhom("x")+toWhom("y")) + acting("b", toWhom("y"))
-		if p := b.apply(t, "a.toml", doc); len(p) > 0 {
-			t.Fatal(p[0])
-		}
+	withBench(t, func(t *testing.T, b *bench) {
+		doc := monitorWithActions("a", inlineAction("x")+inlineAction("x")+inlineAction("y")) + monitorWithActions("b", inlineAction("y"))
+		b.mustApply(t, doc)
 		if names := b.receiverNames(); len(names) != 2 {
 			t.Fatalf("receivers %q", names)
 		}
-		b.answer(down)
+		b.setProbe(down)
 		time.Sleep(15 * time.Second)
-		if x, y := b.toldTo("x"), b.toldTo("y"); x != "a:init a:fail" || !strings.Contains(y, "a:fail") || !strings.Contains(y, "b:fail") {
+		if x, y := b.notifiedTo("x"), b.notifiedTo("y"); x != "a:init a:fail" || !strings.Contains(y, "a:fail") || !strings.Contains(y, "b:fail") {
 			t.Errorf("x was told %q, y %q", x, y)
 		}
-		b.apply(t, "a.toml", acting("b", toWhom("y")))
+		b.apply(t, "a.toml", monitorWithActions("b", inlineAction("y")))
 		if names := b.receiverNames(); len(names) != 1 {
 			t.Errorf("receivers %q after the only monitor of x went", names)
 		}
 	})
 }
 
-// TestAChangedActionHearsOfTheOpenIncident changes the action of a failing
+// TestChangedActionIsNotifiedOfTheOpenIncident changes the action of a failing
 // monitor: the new receiver hears of the failure, both of its end.
-func TestAChangedActionHearsOfTheOpenIncident(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b, stop := newBench(t)
-		defer stop()
-		b.answer(down)
-		b.apply(t, "a.toml", acting("m", toWhom("old")))
+func TestChangedActionIsNotifiedOfTheOpenIncident(t *testing.T) {
+	withBench(t, func(t *testing.T, b *bench) {
+		b.setProbe(down)
+		b.apply(t, "a.toml", monitorWithActions("m", inlineAction("old")))
 		time.Sleep(15 * time.Second)
-		b.apply(t, "a.toml", acting("m", toWhom("new")))
+		b.apply(t, "a.toml", monitorWithActions("m", inlineAction("new")))
 		time.Sleep(15 * time.Second)
-		b.apply(t, "a.toml", acting("m", toWhom("newest")))
+		b.apply(t, "a.toml", monitorWithActions("m", inlineAction("newest")))
 		time.Sleep(15 * time.Second)
-		b.answer(up)
+		b.setProbe(up)
 		time.Sleep(15 * time.Second)
 		for _, who := range []string{"old", "new", "newest"} {
-			if got, want := b.toldTo(who), "m:init m:fail m:recover"; got != want {
+			if got, want := b.notifiedTo(who), "m:init m:fail m:recover"; got != want {
 				t.Errorf("%s was told %q, want %q", who, got, want)
 			}
 		}
 		b.mu.Lock()
-		for _, n := range b.notices {
-			if n.Event == action.Fail && n.Incident != b.notices[len(b.notices)-1].Incident {
+		for _, n := range b.notifications {
+			if n.Event == action.Fail && n.Incident != b.notifications[len(b.notifications)-1].Incident {
 				t.Errorf("another incident: %+v", n)
 			}
 		}
 		b.mu.Unlock()
 		// Any change lets the former receivers go.
-		b.apply(t, "a.toml", acting("m", toWhom("newest")))
+		b.apply(t, "a.toml", monitorWithActions("m", inlineAction("newest")))
 		if names := b.receiverNames(); len(names) != 1 {
 			t.Errorf("receivers %q", names)
 		}
 	})
 }
 
-func TestAnUntoldNoticeOutlivesItsMonitor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b, stop := newBench(t)
-		defer stop()
-		b.mu.Lock()
-		b.deliver = func(context.Context, []action.Notice) error { return errors.New("no connection") }
-		b.mu.Unlock()
-		b.answer(down)
-		b.apply(t, "a.toml", acting("m", toWhom("x")))
+func TestPendingNotificationOutlivesItsMonitor(t *testing.T) {
+	withBench(t, func(t *testing.T, b *bench) {
+		b.setDeliver(func(context.Context, []action.Notification) error { return errors.New("no connection") })
+		b.setProbe(down)
+		b.apply(t, "a.toml", monitorWithActions("m", inlineAction("x")))
 		time.Sleep(15 * time.Second)
 		b.apply(t, "a.toml", "")
-		b.mu.Lock()
-		b.deliver = nil
-		b.mu.Unlock()
+		b.setDeliver(nil)
 		time.Sleep(time.Minute)
-		if got := b.toldTo("x"); !strings.Contains(got, "m:fail") {
+		if got := b.notifiedTo("x"); !strings.Contains(got, "m:fail") {
 			t.Errorf("told %q", got)
 		}
 		b.apply(t, "a.toml", "")
@@ -161,34 +119,28 @@ func TestAnUntoldNoticeOutlivesItsMonitor(t *testing.T) {
 	})
 }
 
-const ops = "[[receiver]]\nname = \"ops\"\ntype = \"fake\"\nto = \"ops\"\n"
-
 // TestAReceiverThatIsUsedStays takes a [[receiver]] out of the files while a
 // monitor names it.
 func TestAReceiverThatIsUsedStays(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b, stop := newBench(t)
-		defer stop()
-		named := acting("m", "[[monitor.actions]]\nreceiver = \"ops\"\n")
-		if p := b.apply(t, "a.toml", ops+named); len(p) > 0 {
-			t.Fatal(p[0])
-		}
+	withBench(t, func(t *testing.T, b *bench) {
+		named := monitorWithActions("m", "[[monitor.actions]]\nreceiver = \"ops\"\n")
+		b.mustApply(t, opsReceiver+named)
 		time.Sleep(15 * time.Second)
 		p := b.apply(t, "a.toml", named)
-		want := `a.toml:7: monitor "m": receiver "ops" is not defined in any file; the monitor goes on with the one it had`
+		want := `a.toml:7: monitor "m": receiver "ops" is not defined in any file; the monitor keeps using the previous one`
 		if len(p) != 1 || p[0].Error() != want {
 			t.Errorf("got  %v\nwant %s", p, want)
 		}
 		p = b.apply(t, "a.toml", named+"# a new monitor\n"+strings.ReplaceAll(named, `"m"`, `"n"`))
-		if len(p) != 2 || !strings.HasSuffix(p[1].Error(), `monitor "n": receiver "ops" is not defined in any file: a [[receiver]] of that name defines it`) {
+		if len(p) != 2 || !strings.HasSuffix(p[1].Error(), `monitor "n": receiver "ops" is not defined in any file: add a [[receiver]] with that name`) {
 			t.Errorf("problems %v", p)
 		}
-		b.answer(down)
+		b.setProbe(down)
 		time.Sleep(15 * time.Second)
-		if got, want := b.toldTo("ops"), "m:init m:fail"; got != want {
+		if got, want := b.notifiedTo("ops"), "m:init m:fail"; got != want {
 			t.Errorf("told %q, want %q", got, want)
 		}
-		if p := b.apply(t, "a.toml", ops+named); len(p) > 0 || len(b.receiverNames()) != 1 {
+		if p := b.apply(t, "a.toml", opsReceiver+named); len(p) > 0 || len(b.receiverNames()) != 1 {
 			t.Errorf("back again: %v, %q", p, b.receiverNames())
 		}
 		b.apply(t, "a.toml", "")

@@ -7,122 +7,120 @@ import (
 	"time"
 )
 
-// Incident is one that is open.
+// Incident is an open incident of a monitor.
 type Incident struct {
 	Monitor string
-	// ID is that of every Change of it.
+	// ID is that of every Change of the incident.
 	ID       string
 	Since    time.Time
 	Failures int
 	Seq      int64
-	// Absent is since when there is no such monitor, zero if there is one.
+	// Absent is the time since which the monitor is not defined; zero if it is.
 	Absent time.Time
 }
 
-// maxAbsent is how long an open incident waits for its monitor, whose file may
-// be broken for the moment.
+// maxAbsent is how long an open incident is retained without its monitor, whose
+// file may be broken for the moment.
 const maxAbsent = 24 * time.Hour
 
-// Incidents returns the open incidents, ordered by monitor. While it runs no
-// change is judged or handed to a receiver; meanwhile is called at that moment,
-// so that what it collects belongs to the same state.
+// Incidents returns the open incidents, ordered by monitor. During the call no
+// result is judged and no change is enqueued at a receiver. It calls meanwhile at
+// that moment, so that what meanwhile collects is consistent with the incidents.
 func (g *Group) Incidents(meanwhile func()) []Incident {
-	g.telling.Lock()
-	defer g.telling.Unlock()
-	open, over := g.incidents(time.Now())
-	for _, monitor := range over {
+	g.verdictMu.Lock()
+	defer g.verdictMu.Unlock()
+	open, expired := g.incidents(time.Now())
+	for _, monitor := range expired {
 		g.cfg.Delivery.Forget(monitor)
 	}
 	meanwhile()
 	return open
 }
 
-// incidents returns the open incidents, ordered by monitor. over are the monitors
-// that were absent for too long.
-func (g *Group) incidents(now time.Time) (open []Incident, over []string) {
-	g.mu.Lock() // for both: an incident may go from one to the other
-	there := slices.Collect(maps.Values(g.byID))
+// incidents returns the open incidents, ordered by monitor, and the monitors that
+// were absent for too long.
+func (g *Group) incidents(now time.Time) (open []Incident, expired []string) {
+	g.mu.Lock() // for both maps: an incident may move from one to the other
+	runners := slices.Collect(maps.Values(g.byID))
 	for monitor, i := range g.absent {
 		if now.Sub(i.Absent) > maxAbsent {
 			delete(g.absent, monitor)
-			over = append(over, monitor)
+			expired = append(expired, monitor)
 			continue
 		}
 		open = append(open, i)
 	}
 	g.mu.Unlock()
-	for _, r := range there {
+	for _, r := range runners {
 		r.mu.Lock()
 		if r.judge.state == Failing {
-			open = append(open, Incident{Monitor: r.def.Name, ID: r.incident, Since: r.failedAt, Failures: r.failures, Seq: r.seq})
+			open = append(open, Incident{Monitor: r.def.Name, ID: r.incident, Since: r.failedAt, Failures: r.incidentFailures, Seq: r.seq})
 		}
 		r.mu.Unlock()
 	}
 	slices.SortFunc(open, func(a, b Incident) int { return cmp.Compare(a.Monitor, b.Monitor) })
-	return open, over
+	return open, expired
 }
 
-// Resume goes on with what Incidents returned before a restart. It is to be
-// called once, when the monitors of files and of the journal are there and the
-// receivers have what was pending for them, and before Run.
+// Resume continues the incidents that Incidents returned before a restart. It is
+// called once, before Run, after the monitors of files and of the journal were
+// added and the receivers have their pending notifications.
 //
-// A monitor goes on with its open incident whatever else of it has changed: a
-// receiver that was notified of the failure is not notified again and is notified
-// of its end, under the same id; one that was not is notified. So is a receiver
-// that the monitor no longer names, if a file still defines it. The incident of a
-// monitor that is not there waits for it for a day.
+// A monitor resumes its incident even if its definition has changed. Receivers that
+// were notified of the failure are notified of the recovery only, under the same
+// id. Receivers that were not are notified of the failure. A receiver that the
+// monitor no longer uses is notified of the recovery if a file still defines it.
+// The incident of an undefined monitor is retained for 24 hours.
 func (g *Group) Resume(open []Incident) {
 	now := time.Now()
-	g.changes.Lock()
-	defer g.changes.Unlock()
+	g.configMu.Lock()
+	defer g.configMu.Unlock()
 	for _, i := range open {
-		if r := g.named(i.Monitor); r != nil {
+		if r := g.lookup(i.Monitor); r != nil {
 			r.resume(i, now)
-			r.owe(g.cfg.Delivery.Knowing(i.Monitor, i.ID))
+			r.addFormer(g.cfg.Delivery.Knowing(i.Monitor, i.ID))
 			continue
 		}
-		g.log.Warn("an open incident waits for its monitor, which is not there; after a day it is dropped", "monitor", i.Monitor, "incident", i.ID)
+		g.log.Warn("the monitor of an open incident is not defined; the incident is dropped after 24 hours", "monitor", i.Monitor, "incident", i.ID)
 		i.Absent = cmp.Or(i.Absent, now)
 		g.mu.Lock()
 		g.absent[i.Monitor] = i
 		g.mu.Unlock()
 	}
-	g.cfg.Delivery.Changed() // since when a monitor is absent, if nothing else
+	g.cfg.Delivery.Changed() // Absent may be new
 }
 
-// adopt lets a monitor that appears go on with the incident that waits for it.
-// g.mu is held.
-func (g *Group) adopt(r *runner) {
+// resumeAbsent resumes the incident of a monitor that was absent. g.mu is held.
+func (g *Group) resumeAbsent(r *runner) {
 	if i, ok := g.absent[r.def.Name]; ok {
 		delete(g.absent, r.def.Name)
 		r.resume(i, time.Now())
-		r.owe(g.cfg.Delivery.Knowing(i.Monitor, i.ID))
-		g.cfg.Delivery.Changed() // it is absent no more
+		r.addFormer(g.cfg.Delivery.Knowing(i.Monitor, i.ID))
+		g.cfg.Delivery.Changed() // Absent is zero again
 	}
 }
 
-// resume opens an incident again. Receivers hear of the failure if they did not.
+// resume opens an incident from before a restart.
 func (r *runner) resume(i Incident, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.judge.state, r.judge.told = Failing, now
-	r.incident, r.failures, r.seq = i.ID, i.Failures, i.Seq
+	r.judge.state, r.judge.notifiedAt = Failing, now
+	r.incident, r.incidentFailures, r.seq = i.ID, i.Failures, i.Seq
 	r.failedAt = i.Since
 	if i.Since.After(now) { // the clock was set back
 		r.failedAt = now
 	}
 	r.since = r.failedAt
-	r.retell = true
+	r.renotify = true
 }
 
-// owe remembers receivers that were told of the open incident and are none of
-// r's own any more.
-func (r *runner) owe(told []Receiver) {
+// addFormer adds those of the receivers that the monitor does not use any more.
+func (r *runner) addFormer(notified []Receiver) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, t := range told {
-		if !slices.Contains(r.last, t) {
-			r.owed = append(r.owed, t)
+	for _, t := range notified {
+		if !slices.Contains(r.receivers, t) {
+			r.former = append(r.former, t)
 		}
 	}
 }

@@ -12,31 +12,30 @@ import (
 	"github.com/microhq/monitor-srv/probe"
 )
 
-// Result is what one probe of a monitor came to.
+// Result is the result of one probe of a monitor.
 type Result struct {
-	// Name of the monitor and the State it is judged to be after the probe.
+	// Name is the monitor, State its state after this result.
 	Name  string
 	State State
-	// Value as filtered; it means nothing if Err is set and the kind gives no
-	// value for that.
+	// Value is the filtered value. It is undefined if Err is set, unless the kind
+	// of probe defines a value for errors.
 	Value float64
-	// Err is why the probe itself failed. Wrong says which threshold the value of
-	// one that did not fail is beyond, and is empty if it is beyond none.
-	Err   error
-	Wrong string
-	// Detail is what the probe saw, for people.
+	// Err is the error of the probe. Violation describes the threshold that the
+	// value violates; it is empty if there is none or the probe failed.
+	Err       error
+	Violation string
+	// Detail is what the probe observed, as text for people.
 	Detail string
 	Phases []probe.Phase
-	// At is when the probe began, Took how long it ran.
+	// At is the start of the probe, Took its duration.
 	At   time.Time
 	Took time.Duration
-	// Interval to the next probe, at most.
+	// Interval is the longest time to the next probe.
 	Interval time.Duration
 }
 
-// Recorder takes every result, in order for each monitor, and as the last one
-// with the State Stopped when a monitor runs no more. It must neither block nor
-// call the Group.
+// Recorder receives every result, in order for each monitor. The last one has the
+// State Stopped when the monitor stops. It must neither block nor call the Group.
 type Recorder interface{ Record(r Result) }
 
 // runner runs one monitor.
@@ -46,102 +45,102 @@ type runner struct {
 	group *Group
 	job   *job
 
-	mu sync.Mutex // guards all that follows
-	// parts are there while the monitor runs.
-	parts *parts
-	// stopped is closed when the monitor is stopped; nil if its kind is not bound.
+	mu sync.Mutex // guards all fields below
+	// pipeline is nil while the monitor is stopped.
+	pipeline *pipeline
+	// stopped is closed when the monitor stops. It is nil if the number of
+	// concurrent probes of its kind is not limited.
 	stopped chan struct{}
-	// last are the receivers of the newest parts. owed are those of former
-	// definitions that were told of the open incident: they hear of its end too.
-	last, owed []Receiver
-	// inUse are the parts that a probe runs with now, perhaps older ones than
-	// parts. busy is set meanwhile, and shared with the runner that this one
-	// replaced, so that a monitor never has two probes at a time.
-	inUse *parts
+	// receivers are those of the newest pipeline, former those of older definitions
+	// that were notified of the open incident and still need its recovery.
+	receivers, former []Receiver
+	// inUse is the pipeline of the running probe, which may be older than pipeline.
+	// busy is true meanwhile. A runner shares it with the one it replaced, so that a
+	// monitor never has two probes at a time.
+	inUse *pipeline
 	busy  *atomic.Bool
-	// cancel ends the probe that runs; nil while none does.
+	// cancel ends the running probe; nil without one.
 	cancel context.CancelFunc
-	// origin is a point of the steady phase.
-	origin time.Time
-	// retell is set when receivers may have come that do not know of the open
+	// firstTick is the time that all ticks are multiples of the interval after.
+	firstTick time.Time
+	// renotify is true if there may be receivers that were not notified of the open
 	// incident.
-	retell bool
+	renotify bool
 
-	judge     judge
-	incident  string
-	failedAt  time.Time // monotonic
-	failures  int       // failed probes of the incident
-	seq       int64
-	since     time.Time
-	lastProbe time.Time
-	value     float64
-	lastErr   error
-	detail    string
+	judge            judge
+	incident         string
+	failedAt         time.Time // monotonic
+	incidentFailures int
+	seq              int64
+	since            time.Time
+	lastProbe        time.Time
+	value            float64
+	lastErr          error
+	detail           string
 
-	probes, failed, missed int64
+	probes, failedProbes, missed int64
 }
 
-// parts are what a definition is built into.
-type parts struct {
-	probe   probe.Probe
-	value   valueFilter
-	verdict verdictFilter
-	targets []Receiver
-	// secrets stands for what was in the files that the probe read, see
-	// fingerprints.
-	secrets string
+// pipeline is what a definition is built into.
+type pipeline struct {
+	probe     probe.Probe
+	value     valueFilter
+	verdict   verdictFilter
+	receivers []Receiver
+	// fingerprint is that of the files the probe has read, see fingerprints.
+	fingerprint string
 }
 
-// begin is called by the scheduler when a probe is due, late after due.
-func (r *runner) begin(due time.Time, late time.Duration) {
+// tick is called by the scheduler when a probe is due. late is the delay since due.
+func (r *runner) tick(due time.Time, late time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.parts == nil {
+	if r.pipeline == nil {
 		return
 	}
-	if r.origin.IsZero() {
-		r.origin = due
+	if r.firstTick.IsZero() {
+		r.firstTick = due
 	}
-	// The next tick is fixed before the probe runs, from a fixed origin, so that
-	// neither long probes nor retries move the phase.
-	next := r.tickAfter(due.Add(late))
-	r.miss(int64(next.Sub(r.tickAfter(due)) / r.def.Interval))
-	r.group.scheduler.at(r.job, next)
+	// The next tick depends on the first one alone, so that neither long probes nor
+	// retries shift the schedule.
+	next := r.nextTick(due.Add(late))
+	r.countMissed(int64(next.Sub(r.nextTick(due)) / r.def.Interval))
+	r.group.scheduler.schedule(r.job, next)
 	if !r.busy.CompareAndSwap(false, true) {
-		r.miss(1)
+		r.countMissed(1)
 		return
 	}
-	r.inUse = r.parts
+	r.inUse = r.pipeline
 	r.group.probing.Add(1)
-	p, stopped := r.parts, r.stopped
-	r.group.workers.run(func() { r.run(p, stopped, due) })
+	p, stopped := r.pipeline, r.stopped
+	r.group.workers.run(func() { r.runProbe(p, stopped, due) })
 }
 
-// miss counts probes that were not made. r.mu is held.
-func (r *runner) miss(n int64) {
+// countMissed counts skipped probes. r.mu is held.
+func (r *runner) countMissed(n int64) {
 	r.missed += n
 	r.group.count.missed.Add(n)
 }
 
-// tickAfter returns the first point of the steady phase after t.
-func (r *runner) tickAfter(t time.Time) time.Time {
-	n := t.Sub(r.origin)/r.def.Interval + 1
-	return r.origin.Add(n * r.def.Interval)
+// nextTick returns the first tick after t.
+func (r *runner) nextTick(t time.Time) time.Time {
+	n := t.Sub(r.firstTick)/r.def.Interval + 1
+	return r.firstTick.Add(n * r.def.Interval)
 }
 
-// run makes one probe, which was due at a time, and hands on what came of it. A
-// probe that was cut short by a stop says nothing about its target.
-func (r *runner) run(p *parts, stopped <-chan struct{}, due time.Time) {
+// runProbe runs one probe and evaluates its result. The result of a probe that is
+// interrupted by a stop is dropped: it says nothing about the target.
+func (r *runner) runProbe(p *pipeline, stopped <-chan struct{}, due time.Time) {
 	defer r.group.probing.Done()
 	release, ok := r.group.acquire(r.def.probe.Kind, stopped)
 	if !ok {
 		r.finish(p, nil)
 		return
 	}
-	ctx, cancel := within(context.Background(), r.deadline())
+	ctx, cancel := withProbeTimeout(context.Background(), r.deadline())
 	defer cancel()
 	var m *measurement
-	if r.cancels(p, cancel) {
+	if r.setCancel(p, cancel) {
 		r.group.count.began(due, time.Now())
 		measured := measure(ctx, p.probe)
 		m = &measured
@@ -151,25 +150,24 @@ func (r *runner) run(p *parts, stopped <-chan struct{}, due time.Time) {
 	r.finish(p, m)
 }
 
-// cancels has a stop of the monitor end the probe that is about to run, unless
-// it was stopped already.
-func (r *runner) cancels(p *parts, cancel context.CancelFunc) bool {
+// setCancel lets a stop of the monitor cancel the probe that is about to run. It
+// returns false if the monitor is stopped already.
+func (r *runner) setCancel(p *pipeline, cancel context.CancelFunc) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.parts != p {
+	if r.pipeline != p {
 		return false
 	}
 	r.cancel = cancel
 	return true
 }
 
-// deadline leaves a twentieth of the interval between the end of a probe and
-// the next one.
+// deadline leaves at least 5 % of the interval between two probes.
 func (r *runner) deadline() time.Duration {
 	return min(r.def.Timeout, r.def.Interval-r.def.Interval/20)
 }
 
-// measurement is one probe's answer.
+// measurement is what one run of a probe returned.
 type measurement struct {
 	probe.Result
 	err  error
@@ -177,17 +175,16 @@ type measurement struct {
 	took time.Duration
 }
 
-// noAnswer is why a probe ends at its deadline.
-type noAnswer time.Duration
+// timeoutError is the cause of a probe's expired context.
+type timeoutError time.Duration
 
-func (e noAnswer) Error() string { return fmt.Sprintf("no answer within %v", time.Duration(e)) }
+func (e timeoutError) Error() string { return fmt.Sprintf("no answer within %v", time.Duration(e)) }
 
-// within returns a context that ends after the time that a probe has.
-func within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, timeout, noAnswer(timeout))
+func withProbeTimeout(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, timeout, timeoutError(timeout))
 }
 
-// measure runs a probe. A panic is a failure of the probe.
+// measure runs a probe. A panic or a value that is not finite is an error.
 func measure(ctx context.Context, p probe.Probe) (m measurement) {
 	m.at = time.Now()
 	defer func() {

@@ -14,23 +14,21 @@ import (
 	"github.com/microhq/monitor-srv/probe"
 )
 
-// Kinds read the files that keys such as password_file and tls.ca_file name when
-// they make a probe or an action. When such a file has changed, only these are
-// made anew: their monitor keeps its state, its filter and its pace, their
-// receiver what it has to tell.
+// Kinds read the files that keys such as password_file and tls.ca_file name when a
+// probe or an action is built. When such a file changes, only these are rebuilt: the
+// monitor keeps its state, filter and ticks, the receiver its pending notifications.
 
-// maxFingerprint bounds what is looked at of a file, in bytes: more than a bundle
-// of all authorities has.
+// maxFingerprint bounds what is hashed of a file, in bytes. A bundle of all public
+// certificate authorities is smaller.
 const maxFingerprint = 1 << 20
 
-// fingerprints are hashes of the files that one reading of them found, so that
-// each is read once however many monitors name it. The hashes stay in memory and
-// are shown to nobody.
+// fingerprints are the hashes of files, by path. A file that several monitors name
+// is read once per change. The hashes never leave the process.
 type fingerprints map[string][sha256.Size]byte
 
-// of returns what stands for the contents of the files that a section names, or
-// "" if it names none. From nil it is "" too: what is unknown differs from all.
-func (f fingerprints) of(s document.Section) string {
+// section returns the hashes of the files that a section names. It is empty if the
+// section names none or f is nil.
+func (f fingerprints) section(s document.Section) string {
 	if f == nil {
 		return ""
 	}
@@ -42,14 +40,14 @@ func (f fingerprints) of(s document.Section) string {
 	return all.String()
 }
 
-// file returns the hash of a file. One that cannot be read has that of the error.
+// file returns the hash of a file, or of the error if the file cannot be read.
 func (f fingerprints) file(path string) [sha256.Size]byte {
 	sum, known := f[path]
 	if known {
 		return sum
 	}
 	h := sha256.New()
-	// Without O_NONBLOCK a pipe would be waited on.
+	// O_NONBLOCK: opening a named pipe must not block.
 	if file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0); err != nil {
 		fmt.Fprint(h, err)
 	} else {
@@ -62,140 +60,146 @@ func (f fingerprints) file(path string) [sha256.Size]byte {
 	return sum
 }
 
-// buildAlone is build outside of Apply: it notes the files that are read. One that
-// is known stays as it was read first: somebody may have to take what is new in it.
-// g.changes is held.
-func (g *Group) buildAlone(d *Definition) (*parts, error) {
-	g.secrets = make(fingerprints)
-	defer func() { g.secrets = nil }()
+// buildOne is build outside of Apply. It adds the files that are read to
+// watchedFiles. The hash of a file that is watched already stays, because others
+// may not use its new content yet. g.configMu is held.
+func (g *Group) buildOne(d *Definition) (*pipeline, error) {
+	g.readFiles = make(fingerprints)
+	defer func() { g.readFiles = nil }()
 	p, err := g.build(d)
-	if err == nil && len(g.secrets) > 0 {
-		files := maps.Clone(g.secrets) // SecretsChanged may look at the old ones
-		maps.Copy(files, g.secretFiles)
-		g.secretFiles = files
+	if err == nil && len(g.readFiles) > 0 {
+		files := maps.Clone(g.readFiles) // SecretsChanged may read the old map
+		maps.Copy(files, g.watchedFiles)
+		g.watchedFiles = files
 	}
 	return p, err
 }
 
-// RefreshSecrets takes what is new in the files of secrets and certificates, as
-// Apply does, and changes nothing else. It returns what kinds found wrong.
+// RefreshSecrets rebuilds the probes and actions whose files of secrets and
+// certificates have changed, as Apply does. It returns the errors of kinds.
 func (g *Group) RefreshSecrets() []*document.Problem {
-	g.changes.Lock()
-	defer g.changes.Unlock()
-	g.secrets = make(fingerprints)
-	found := g.refresh()
-	g.secrets, g.secretFiles = nil, g.secrets
+	g.configMu.Lock()
+	defer g.configMu.Unlock()
+	g.readFiles = make(fingerprints)
+	found := g.refreshFiles()
+	g.readFiles, g.watchedFiles = nil, g.readFiles
 	return found
 }
 
-// SecretsChanged tells whether one of the files of secrets and certificates that
-// monitors and receivers were made of has changed since, or since it was asked
-// last. Apply and RefreshSecrets take what is new.
+// SecretsChanged reports whether a file of secrets or certificates of a monitor or
+// receiver has changed since it was read, or since the last call. Apply and
+// RefreshSecrets apply the change.
 func (g *Group) SecretsChanged() bool {
-	g.changes.Lock()
-	before := g.secretFiles
-	g.changes.Unlock()
+	g.configMu.Lock()
+	before := g.watchedFiles
+	g.configMu.Unlock()
 	now := make(fingerprints, len(before))
 	for path := range before {
 		now.file(path)
 	}
-	g.changes.Lock()
-	defer g.changes.Unlock()
-	if !maps.Equal(before, g.secretFiles) {
-		return false // they were just read
+	g.configMu.Lock()
+	defer g.configMu.Unlock()
+	if !maps.Equal(before, g.watchedFiles) {
+		return false // read meanwhile by a change
 	}
-	g.secretFiles = now
+	g.watchedFiles = now
 	return !maps.Equal(before, now)
 }
 
-// refresh makes the probes and actions anew whose files have changed since they
-// were made. Where that fails, the old ones go on. g.changes is held.
-func (g *Group) refresh() []*document.Problem {
+// refreshFiles rebuilds the probes and actions whose files have changed. If that
+// fails, the old ones stay in use. g.configMu is held.
+func (g *Group) refreshFiles() []*document.Problem {
 	found := g.refreshReceivers()
 	for _, r := range g.sorted() {
-		now := g.secrets.of(r.def.probe)
-		if now == "" || !r.lacks(now) {
+		now := g.readFiles.section(r.def.probe)
+		if now == "" || !r.usesOtherSecrets(now) {
 			continue
 		}
-		whole, err := r.def.unpacked()
-		if err != nil {
-			found = append(found, document.ProblemsOf(r.def.file, r.def.Name, stale(err))...)
+		if err := g.rebuildProbe(r, now); err != nil {
+			found = append(found, document.ProblemsOf(r.def.file, r.def.Name, stillUsed(err))...)
 			continue
 		}
-		fresh, err := g.newProbe(whole)
-		if err != nil {
-			found = append(found, document.ProblemsOf(r.def.file, r.def.Name, stale(err))...)
-			continue
-		}
-		r.replace(fresh, now)
-		g.log.Info("the secrets of a monitor have changed", "monitor", r.def.Name)
+		g.log.Info("reloaded the secrets of a monitor", "monitor", r.def.Name)
 	}
 	return found
 }
 
-func stale(err error) error { return fmt.Errorf("%w; it goes on with the one it had", err) }
-
-// lacks tells whether the monitor runs with other secrets.
-func (r *runner) lacks(secrets string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.parts != nil && r.parts.secrets != secrets
+func (g *Group) rebuildProbe(r *runner, fingerprint string) error {
+	d, err := r.def.expand()
+	if err != nil {
+		return err
+	}
+	p, err := g.newProbe(d)
+	if err != nil {
+		return err
+	}
+	r.replaceProbe(p, fingerprint)
+	return nil
 }
 
-// replace goes on with another probe. What comes of one that runs is dropped.
-func (r *runner) replace(fresh probe.Probe, secrets string) {
+func stillUsed(err error) error { return fmt.Errorf("%w; the previous one stays in use", err) }
+
+// usesOtherSecrets reports whether the monitor runs with another fingerprint.
+func (r *runner) usesOtherSecrets(fingerprint string) bool {
 	r.mu.Lock()
-	old, inUse := r.parts, r.inUse
-	p := &parts{probe: fresh}
+	defer r.mu.Unlock()
+	return r.pipeline != nil && r.pipeline.fingerprint != fingerprint
+}
+
+// replaceProbe replaces the probe. The result of a running one is dropped.
+func (r *runner) replaceProbe(fresh probe.Probe, fingerprint string) {
+	r.mu.Lock()
+	old, inUse := r.pipeline, r.inUse
+	p := &pipeline{probe: fresh}
 	if old != nil {
 		*p = *old
-		p.probe, p.secrets = fresh, secrets
-		r.parts = p
+		p.probe, p.fingerprint = fresh, fingerprint
+		r.pipeline = p
 	}
 	r.mu.Unlock()
 	switch {
 	case old == nil:
-		r.group.closeAside(r.def.Name, p) // stopped meanwhile
+		r.group.closeInBackground(r.def.Name, p) // stopped meanwhile
 	case old != inUse:
-		r.group.closeAside(r.def.Name, old)
+		r.group.closeInBackground(r.def.Name, old)
 	}
 }
 
-// refreshReceivers gives receivers a new action where the files of the one they
-// have changed. g.changes is held.
+// refreshReceivers rebuilds the actions whose files have changed. g.configMu is
+// held.
 func (g *Group) refreshReceivers() []*document.Problem {
 	var found []*document.Problem
-	refresh := func(t Receiver, file, whose string) {
-		m := g.receivers.made[t]
-		now := g.secrets.of(m.section)
-		if now == "" || now == m.secrets {
+	refresh := func(t Receiver, file, owner string) {
+		source := g.receivers.sources[t]
+		now := g.readFiles.section(source.section)
+		if now == "" || now == source.fingerprint {
 			return
 		}
-		a, err := g.newAction(m.section)
+		a, err := g.newAction(source.section)
 		if err != nil {
-			found = append(found, document.ProblemsOf(file, "", fmt.Errorf("%s: %w", whose, stale(err)))...)
+			found = append(found, document.ProblemsOf(file, "", fmt.Errorf("%s: %w", owner, stillUsed(err)))...)
 			return
 		}
 		g.receivers.delivery.Add(t.Name(), a)
-		g.receivers.made[t] = made{m.section, now}
-		g.log.Info("the secrets of a receiver have changed", "receiver", t.Name())
+		g.receivers.sources[t] = actionSource{source.section, now}
+		g.log.Info("reloaded the secrets of a receiver", "receiver", t.Name())
 	}
 	for _, name := range slices.Sorted(maps.Keys(g.receivers.files)) {
-		n := g.receivers.files[name]
-		refresh(n.Receiver, n.def.file, fmt.Sprintf("receiver %q", name))
+		f := g.receivers.files[name]
+		refresh(f.Receiver, f.def.file, fmt.Sprintf("receiver %q", name))
 	}
 	for _, name := range slices.Sorted(maps.Keys(g.receivers.inline)) {
 		t := g.receivers.inline[name]
-		file, whose := g.userOf(t)
-		refresh(t, file, whose)
+		file, owner := g.firstUser(t)
+		refresh(t, file, owner)
 	}
 	return found
 }
 
-// userOf returns the first monitor that tells a receiver, and its file.
-func (g *Group) userOf(t Receiver) (file, monitor string) {
+// firstUser returns the first monitor that uses a receiver, and its file.
+func (g *Group) firstUser(t Receiver) (file, monitor string) {
 	for _, r := range g.sorted() {
-		if slices.Contains(r.targets(), t) {
+		if slices.Contains(r.currentReceivers(), t) {
 			return r.def.file, fmt.Sprintf("monitor %q", r.def.Name)
 		}
 	}

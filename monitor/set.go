@@ -10,19 +10,20 @@ import (
 	"github.com/microhq/monitor-srv/document"
 )
 
-// Set is what a number of documents define.
+// kindExec is the kind of probe and action that runs commands.
+const kindExec = "exec"
+
+// Set holds the monitors and receivers of documents.
 type Set struct {
 	Monitors  []*Definition
 	Receivers []*ReceiverDefinition
-	// broken are definitions with a problem already; they are built only to find
-	// all others.
-	broken []*Definition
-	// wrong are the names of receivers that are not among Receivers because
-	// something is wrong with them.
-	wrong []string
+	// invalid are definitions with an error. They are built once to find all others.
+	invalid []*Definition
+	// invalidReceivers are the names of receivers with an error.
+	invalidReceivers []string
 }
 
-// ReceiverDefinition is an action that monitors name.
+// ReceiverDefinition is a named action, which monitors refer to.
 type ReceiverDefinition struct {
 	Name, Origin string
 	file         string
@@ -33,112 +34,119 @@ type ReceiverDefinition struct {
 // Sections returns the names of the lists of tables that Decode takes.
 func (s *Set) Sections() []string { return []string{"monitor", "receiver"} }
 
-// Decode adds the monitors and receivers of a document, and returns what is wrong
-// with them. One that is wrong spoils no other.
+// Decode adds the monitors and receivers of a document and returns their errors. An
+// invalid one affects no other.
 func (s *Set) Decode(doc *document.Document, lists map[string][]map[string]any) []*document.Problem {
-	origin := "file:" + filepath.Base(doc.File)
 	var problems []*document.Problem
 	for i, tree := range lists["receiver"] {
-		r, err := receiverOf(tree, fmt.Sprintf("receiver.%d", i), doc.Lines)
-		r.Origin, r.file = origin, doc.File
-		problems = append(problems, document.ProblemsOf(doc.File, "", err)...)
-		switch {
-		case err != nil:
-			s.wrong = append(s.wrong, r.Name)
-		case doc.NoCommands != nil && r.action.Kind == kindExec:
-			s.wrong = append(s.wrong, r.Name)
-			problems = append(problems, &document.Problem{File: doc.File, Line: r.line, Err: fmt.Errorf("receiver %q: %w", r.Name, doc.NoCommands)})
-		default:
-			s.Receivers = append(s.Receivers, r)
-		}
+		problems = append(problems, s.decodeReceiver(doc, tree, fmt.Sprintf("receiver.%d", i))...)
 	}
 	for i, tree := range lists["monitor"] {
-		d, err := define(tree, fmt.Sprintf("monitor.%d", i), doc.Lines)
-		d.Origin, d.file, d.Trusted = origin, doc.File, true
-		problems = append(problems, document.ProblemsOf(doc.File, d.Name, err)...)
-		if err != nil {
-			s.broken = append(s.broken, d)
-			continue
-		}
-		problems = append(problems, d.warnings(fmt.Sprintf("monitor.%d.", i), doc)...)
-		if doc.NoCommands != nil && d.RunsCommands() {
-			s.broken = append(s.broken, d)
-			problems = append(problems, &document.Problem{File: doc.File, Line: d.line, Monitor: d.Name, Err: doc.NoCommands})
-			continue
-		}
-		s.Monitors = append(s.Monitors, d)
+		problems = append(problems, s.decodeMonitor(doc, tree, fmt.Sprintf("monitor.%d", i))...)
 	}
 	return problems
 }
 
-// warnings returns what is allowed and probably not meant. path is that of the
-// definition's keys in its document.
+func (s *Set) decodeReceiver(doc *document.Document, tree map[string]any, path string) []*document.Problem {
+	r, err := newReceiverDefinition(tree, path, doc.Lines)
+	r.Origin, r.file = originOf(doc), doc.File
+	switch {
+	case err != nil:
+		s.invalidReceivers = append(s.invalidReceivers, r.Name)
+		return document.ProblemsOf(doc.File, "", err)
+	case doc.NoCommands != nil && r.action.Kind == kindExec:
+		s.invalidReceivers = append(s.invalidReceivers, r.Name)
+		return []*document.Problem{{File: doc.File, Line: r.line, Err: fmt.Errorf("receiver %q: %w", r.Name, doc.NoCommands)}}
+	}
+	s.Receivers = append(s.Receivers, r)
+	return nil
+}
+
+func (s *Set) decodeMonitor(doc *document.Document, tree map[string]any, path string) []*document.Problem {
+	d, err := newDefinition(tree, path, doc.Lines)
+	d.Origin, d.file, d.Trusted = originOf(doc), doc.File, true
+	if err != nil {
+		s.invalid = append(s.invalid, d)
+		return document.ProblemsOf(doc.File, d.Name, err)
+	}
+	problems := d.warnings(path, doc)
+	if doc.NoCommands != nil && d.RunsCommands() {
+		s.invalid = append(s.invalid, d)
+		return append(problems, &document.Problem{File: doc.File, Line: d.line, Monitor: d.Name, Err: doc.NoCommands})
+	}
+	s.Monitors = append(s.Monitors, d)
+	return problems
+}
+
+func originOf(doc *document.Document) string { return "file:" + filepath.Base(doc.File) }
+
+// warnings returns valid settings that are probably mistakes. path is that of the
+// definition in its document.
 func (d *Definition) warnings(path string, doc *document.Document) []*document.Problem {
 	var problems []*document.Problem
 	warn := func(line int, err error) {
 		problems = append(problems, &document.Problem{File: doc.File, Line: line, Monitor: d.Name, Warning: true, Err: err})
 	}
-	wrong := d.Thresholds.pointless()
-	for _, key := range slices.Sorted(maps.Keys(wrong)) {
-		warn(doc.Lines(path+key), fmt.Errorf("%s: %w%s", key, wrong[key], d.without("max")))
+	thresholds := d.Thresholds.warnings()
+	for _, key := range slices.Sorted(maps.Keys(thresholds)) {
+		warn(doc.Lines(document.Join(path, key)), fmt.Errorf("%s: %w%s", key, thresholds[key], d.missingHint("max")))
 	}
-	if d.boundless() {
-		warn(d.line, errors.New("its probe gives a value, and neither min nor max says which values are good: every value but 0 fails"))
+	if d.lacksBounds() {
+		warn(d.line, errors.New("the probe returns a value, but neither min nor max is set: every value except 0 fails"))
 	}
 	return problems
 }
 
-// Finish drops every monitor and receiver whose name was used before, once all
-// documents are decoded.
+// Finish drops every monitor and receiver whose name is already in use. It is
+// called after the last Decode.
 func (s *Set) Finish() []*document.Problem {
 	var problems []*document.Problem
 	monitors := make(map[string]*Definition)
 	s.Monitors = slices.DeleteFunc(s.Monitors, func(d *Definition) bool {
-		first, ok := monitors[d.Name]
-		if !ok {
-			monitors[d.Name] = d
-			return false
+		first, duplicate := monitors[d.Name]
+		if duplicate {
+			problems = append(problems, &document.Problem{
+				File: d.file, Line: d.line, Monitor: d.Name,
+				Err: fmt.Errorf("%w at %s:%d", ErrExists, first.file, first.line),
+			})
+			return true
 		}
-		problems = append(problems, &document.Problem{
-			File: d.file, Line: d.line, Monitor: d.Name,
-			Err: fmt.Errorf("the name is used already at %s:%d", first.file, first.line),
-		})
-		return true
+		monitors[d.Name] = d
+		return false
 	})
 	receivers := make(map[string]*ReceiverDefinition)
 	s.Receivers = slices.DeleteFunc(s.Receivers, func(r *ReceiverDefinition) bool {
-		first, ok := receivers[r.Name]
-		if !ok {
-			receivers[r.Name] = r
-			return false
+		first, duplicate := receivers[r.Name]
+		if duplicate {
+			problems = append(problems, &document.Problem{
+				File: r.file, Line: r.line,
+				Err: fmt.Errorf("receiver %q: %w at %s:%d", r.Name, ErrExists, first.file, first.line),
+			})
+			return true
 		}
-		problems = append(problems, &document.Problem{
-			File: r.file, Line: r.line,
-			Err: fmt.Errorf("receiver %q: the name is used already at %s:%d", r.Name, first.file, first.line),
-		})
-		return true
+		receivers[r.Name] = r
+		return false
 	})
 	return problems
 }
 
-// kindExec is the kind of probe and action that runs commands.
-const kindExec = "exec"
-
-func receiverOf(tree map[string]any, path string, line document.Lines) (*ReceiverDefinition, error) {
-	r := &ReceiverDefinition{line: line(path)}
-	named := document.Section{Tree: maps.Clone(tree)}
-	err := named.Take("name", &r.Name)
+// newReceiverDefinition decodes the [[receiver]] at path. The definition is not nil
+// even if it is invalid.
+func newReceiverDefinition(tree map[string]any, path string, lines document.Lines) (*ReceiverDefinition, error) {
+	r := &ReceiverDefinition{line: lines(path)}
+	rest := document.Section{Tree: maps.Clone(tree)}
+	err := rest.Take("name", &r.Name)
 	switch {
 	case err != nil:
 	case checkName(r.Name) != nil:
 		err = fmt.Errorf("name: %w", checkName(r.Name))
-	case reserved(r.Name):
-		err = errors.New("name: names of this form are given to actions that monitors write out: choose another")
+	case isInlineName(r.Name):
+		err = errors.New("name: names of this form are reserved for inline actions: choose another")
 	}
-	var kind error
-	r.action, kind = document.NewSection(named.Tree, path, line)
-	if err = errors.Join(err, kind); err != nil {
-		err = document.NewKeyError(path, path, line, fmt.Errorf("receiver %q: %w", r.Name, err))
+	var kindErr error
+	r.action, kindErr = document.NewSection(rest.Tree, path, lines)
+	if err = errors.Join(err, kindErr); err != nil {
+		err = document.NewKeyError(path, path, lines, fmt.Errorf("receiver %q: %w", r.Name, err))
 	}
 	return r, err
 }

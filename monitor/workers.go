@@ -2,16 +2,16 @@ package monitor
 
 import "sync"
 
-// maxIdle bounds the goroutines that wait for the next probe, of which there are
-// some fifty in a slot at 1,000 probes a second.
+// maxIdle bounds the goroutines that wait for the next probe. About fifty start per
+// wake-up at 1,000 probes a second.
 const maxIdle = 64
 
-// workers run functions each on a goroutine, and keep some of these for the next:
-// a probe needs a larger stack than a goroutine begins with, and growing it takes
-// a fifth of the instructions of an HTTP probe.
+// workers run functions, each on a goroutine, and reuse up to maxIdle goroutines.
+// A probe needs a larger stack than a new goroutine has; growing it takes a fifth
+// of the instructions of an HTTP probe.
 type workers struct {
 	work chan func()
-	idle chan struct{} // a place for each that waits
+	idle chan struct{} // holds one token per waiting goroutine
 	done chan struct{}
 	all  sync.WaitGroup
 }
@@ -29,7 +29,7 @@ func (w *workers) run(f func()) {
 	}
 }
 
-// serve runs f, and then what comes next while it has a place to wait at.
+// serve runs f, then further functions until too many goroutines are idle.
 func (w *workers) serve(f func()) {
 	for {
 		f()
@@ -47,7 +47,7 @@ func (w *workers) serve(f func()) {
 	}
 }
 
-// end returns when all that runs has ended. It is called once.
+// end waits for all running functions. It is called once.
 func (w *workers) end() {
 	close(w.done)
 	w.all.Wait()

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// TestWorkersAreKeptAndBounded runs more at once than are kept, and then one after
+// TestWorkersAreReusedAndBounded runs more at once than are kept, and then one after
 // the other. If one were left at the end, the bubble would say so.
-func TestWorkersAreKeptAndBounded(t *testing.T) {
+func TestWorkersAreReusedAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 3 * maxIdle
 		w := newWorkers()

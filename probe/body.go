@@ -9,12 +9,12 @@ import (
 	"net/http"
 )
 
-// maxCompressed bounds what is read of a body as it was sent, in bytes. A body
-// that compresses to more than it is has something to hide.
+// maxCompressed bounds the compressed size of a body, in bytes. A body that does not
+// shrink by compression is not a normal one.
 const maxCompressed = 2 * maxBody
 
-// readBody reads a body of at most limit bytes to its end and returns its size.
-// The bytes themselves are returned only if wanted.
+// readBody reads a body of at most limit bytes and returns its size. It returns the
+// content only if wanted.
 func readBody(resp *http.Response, limit int64, wanted, unzip bool) (body []byte, size int64, err error) {
 	r := io.LimitReader(resp.Body, maxCompressed)
 	if unzip && resp.Header.Get("Content-Encoding") == "gzip" {
@@ -23,7 +23,7 @@ func readBody(resp *http.Response, limit int64, wanted, unzip bool) (body []byte
 			return nil, 0, nil
 		}
 		if err != nil {
-			return nil, 0, fmt.Errorf("unpacking the body: %w", err)
+			return nil, 0, fmt.Errorf("decompressing the body: %w", err)
 		}
 		r = zr
 	}

@@ -6,11 +6,11 @@ import (
 	"sync"
 )
 
-// bufferSize is the size of each buffer, enough for a usual header.
+// bufferSize is the size of each buffer: enough for a typical header.
 const bufferSize = 4 << 10
 
-// buffers lends buffers to the probes of one kind while they measure, so that
-// those that wait for their next turn hold none.
+// buffers pools the buffers of all probes of one kind, so that probes hold none
+// between measurements.
 type buffers struct{ readers, writers sync.Pool }
 
 func newBuffers() *buffers {
@@ -27,7 +27,7 @@ func (b *buffers) reader(r io.Reader) *bufio.Reader {
 	return br
 }
 
-// giveReader takes a buffer back.
+// giveReader returns a buffer to the pool.
 func (b *buffers) giveReader(br *bufio.Reader) {
 	br.Reset(nil)
 	b.readers.Put(br)
@@ -40,7 +40,7 @@ func (b *buffers) writer(w io.Writer) *bufio.Writer {
 	return bw
 }
 
-// giveWriter takes a buffer back, flushed or not.
+// giveWriter returns a buffer to the pool, flushed or not.
 func (b *buffers) giveWriter(bw *bufio.Writer) {
 	bw.Reset(nil)
 	b.writers.Put(bw)

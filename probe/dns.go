@@ -16,26 +16,27 @@ import (
 
 // dnsConfig holds the keys of the kind dns.
 type dnsConfig struct {
-	// Server to ask, host or host:port; the first of /etc/resolv.conf if empty.
+	// Server is the name server, host or host:port; default the first of
+	// /etc/resolv.conf.
 	Server string `toml:"server"`
-	// Name to ask for, always taken as a full one.
+	// Name is the queried name. It is always taken as fully qualified.
 	Name string `toml:"name"`
-	// Record is the type of record, as A, AAAA, MX or TXT.
+	// Record is the record type, such as A, AAAA, MX or TXT.
 	Record string `toml:"record"`
-	// Expect is a regular expression that one of the answers must match.
+	// Expect is a regular expression that at least one answer must match.
 	Expect string `toml:"expect"`
 	// Measure is status (0 if there is an answer and it is as expected), answers
-	// (how many there are) or latency in seconds.
+	// (their number) or latency in seconds.
 	Measure string `toml:"measure"`
 }
 
 const (
-	// udpSize is the largest answer asked for over UDP: what passes any network
-	// without being cut in pieces.
+	// udpSize is the largest answer requested over UDP. It fits any network without
+	// fragmentation.
 	udpSize = 1232
 	// maxShown is how many answers the detail shows.
 	maxShown = 5
-	// resolvConf names the servers of this host.
+	// resolvConf lists the name servers of this host.
 	resolvConf = "/etc/resolv.conf"
 )
 
@@ -64,7 +65,7 @@ func (p *dnsProbe) check() (err error) {
 		return err
 	}
 	if _, ok := dns.IsDomainName(c.Name); !ok {
-		return fmt.Errorf("name: %q is not a name of DNS", printable(c.Name))
+		return fmt.Errorf("name: %q is not a domain name", printable(c.Name))
 	}
 	p.name = dns.CanonicalName(c.Name)
 	if p.record, err = recordType(c.Record); err != nil {
@@ -78,7 +79,7 @@ func (p *dnsProbe) check() (err error) {
 	case p.restricted:
 		return errors.New("server: this key is required for a monitor registered with the role of an operator")
 	}
-	if err := oneOf("measure", c.Measure, "status", "answers", "latency"); err != nil {
+	if err := checkOneOf("measure", c.Measure, "status", "answers", "latency"); err != nil {
 		return err
 	}
 	if c.Expect != "" {
@@ -89,7 +90,8 @@ func (p *dnsProbe) check() (err error) {
 	return nil
 }
 
-// recordType returns the number of a type of record that can be asked for.
+// recordType returns the number of a record type. It refuses types that cannot be
+// queried.
 func recordType(name string) (uint16, error) {
 	t, ok := dns.StringToType[strings.ToUpper(name)]
 	switch t {
@@ -102,7 +104,7 @@ func recordType(name string) (uint16, error) {
 	return t, nil
 }
 
-// Probe asks the server.
+// Probe queries the name server.
 func (p *dnsProbe) Probe(ctx context.Context) (Result, error) {
 	begin := time.Now()
 	var r Result
@@ -117,7 +119,7 @@ func (p *dnsProbe) Probe(ctx context.Context) (Result, error) {
 	}
 	if err != nil {
 		r.Value = failedValue
-		return r, fmt.Errorf("%s %s of %s: %w", p.config.Name, strings.ToUpper(p.config.Record), server, ended(ctx, err))
+		return r, fmt.Errorf("%s %s of %s: %w", p.config.Name, strings.ToUpper(p.config.Record), server, withCause(ctx, err))
 	}
 	switch p.config.Measure {
 	case "answers":
@@ -128,8 +130,8 @@ func (p *dnsProbe) Probe(ctx context.Context) (Result, error) {
 	return r, nil
 }
 
-// judge returns an error for answers that are not as expected. None at all is
-// for the thresholds to judge where they are counted.
+// judge returns an error for unexpected answers. If answers are counted, none at all
+// is left to the thresholds.
 func (p *dnsProbe) judge(ctx context.Context, answers []string) error {
 	if p.expect != nil {
 		err := p.expect.matchAny(ctx, answers)
@@ -159,19 +161,19 @@ func (p *dnsProbe) detail(answers []string) string {
 	return text
 }
 
-// address returns the server to ask.
+// address returns the name server.
 func (p *dnsProbe) address() (string, error) {
 	if p.server != "" {
 		return p.server, nil
 	}
 	local, err := dns.ClientConfigFromFile(resolvConf)
 	if err != nil || len(local.Servers) == 0 {
-		return resolvConf, errors.New("no server in it: give the key server")
+		return resolvConf, errors.New("no name server found: give the key server")
 	}
 	return net.JoinHostPort(local.Servers[0], local.Port), nil
 }
 
-// answers asks for the records and returns their data, sorted.
+// answers queries the records and returns their data, sorted.
 func (p *dnsProbe) answers(ctx context.Context, server string) ([]string, error) {
 	query := new(dns.Msg).SetQuestion(p.name, p.record)
 	query.SetEdns0(udpSize, false)
@@ -199,11 +201,11 @@ func rcodeName(code int) string {
 	return fmt.Sprintf("code %d", code)
 }
 
-// exchange asks over UDP, and over TCP if the answer does not fit there.
+// exchange queries over UDP, and over TCP if the answer is truncated.
 func (p *dnsProbe) exchange(ctx context.Context, server string, query *dns.Msg) (*dns.Msg, error) {
 	packed, err := query.Pack()
 	if err != nil {
-		return nil, fmt.Errorf("packing the question: %w", err)
+		return nil, fmt.Errorf("encoding the question: %w", err)
 	}
 	reply, err := p.overUDP(ctx, server, packed, query)
 	if err != nil || !reply.Truncated {
@@ -212,8 +214,8 @@ func (p *dnsProbe) exchange(ctx context.Context, server string, query *dns.Msg) 
 	return p.overTCP(ctx, server, packed, query)
 }
 
-// overUDP waits for the answer to the question. What else arrives, it passes
-// over: anybody can send to an open port.
+// overUDP waits for the answer to the query. It ignores other packets, which anybody
+// can send to an open port.
 func (p *dnsProbe) overUDP(ctx context.Context, server string, packed []byte, query *dns.Msg) (*dns.Msg, error) {
 	conn, err := p.dial(ctx, "udp", server)
 	if err != nil {
@@ -261,8 +263,7 @@ func (p *dnsProbe) overTCP(ctx context.Context, server string, packed []byte, qu
 	return nil, errors.New("the answer over TCP is not one to the question")
 }
 
-// replyTo reads a packet and returns it if it is an answer to the query, else
-// nil.
+// replyTo returns the packet as a message if it is an answer to the query, else nil.
 func replyTo(query *dns.Msg, packet []byte) *dns.Msg {
 	reply := new(dns.Msg)
 	err := reply.Unpack(packet)
@@ -279,5 +280,5 @@ func replyTo(query *dns.Msg, packet []byte) *dns.Msg {
 	return reply
 }
 
-// Close does nothing: each probe has sockets of its own.
+// Close does nothing: each probe opens its own sockets.
 func (p *dnsProbe) Close() error { return nil }

@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// fakeDNS answers over UDP and TCP on one port and returns its address.
+// fakeDNS starts a name server on UDP and TCP and returns its address.
 func fakeDNS(tb testing.TB, handle dns.HandlerFunc) string {
 	tb.Helper()
-	l := listen(tb)
+	l := testkit.Listen(tb)
 	pc, err := net.ListenPacket("udp", l.Addr().String())
 	if err != nil {
 		tb.Fatal(err)
@@ -39,7 +41,7 @@ func startDNS(tb testing.TB, s *dns.Server) {
 	})
 }
 
-// answerA answers every question with one address.
+// answerA answers every query with one address.
 func answerA(address string) dns.HandlerFunc {
 	return func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg).SetReply(q)
@@ -58,7 +60,7 @@ func dnsProbeOf(tb testing.TB, server string, keys ...string) Probe {
 	return build(tb, "dns", "name = \"www.example\"\nserver = "+strconv.Quote(server)+"\n"+strings.Join(keys, "\n"), Env{})
 }
 
-// answers answers every question with these records.
+// answers answers every query with these records.
 func answers(records ...string) dns.HandlerFunc {
 	return func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg).SetReply(q)
@@ -120,7 +122,7 @@ func TestDNSKeysAreChecked(t *testing.T) {
 	}
 }
 
-// rawUDP answers each packet with those that reply makes of it.
+// rawUDP answers each packet with the messages that reply returns.
 func rawUDP(tb testing.TB, reply func(q *dns.Msg) []*dns.Msg) string {
 	tb.Helper()
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")

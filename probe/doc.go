@@ -1,16 +1,15 @@
-// Package probe holds the kinds of probes, a file for each.
+// Package probe holds the kinds of probes, one file each.
 //
 // The life of a probe:
 //
-//  1. New finds the kind by its name and hands it a function that decodes its
-//     table. The kind fills its defaults, decodes, checks, and returns a Probe.
-//     It opens nothing but the files that keys ending in _file name.
-//  2. Probe measures, one call at a time, and obeys the deadline of its context.
-//     It answers with a number or with an error, and an error is a failure, never
-//     a number that might lie within somebody's range.
-//  3. Close gives back what the probe held.
+//  1. New looks up the kind by name and passes it a function that decodes its keys.
+//     The kind sets its defaults, decodes, checks, and returns a Probe. It opens
+//     only files named by keys that end in _file.
+//  2. Probe measures, one call at a time, within the deadline of its context. It
+//     returns a number or an error. An error is a failure, never a number that
+//     might be in the expected range.
+//  3. Close releases what the probe holds.
 //
-// A probe that was registered over the API by an operator is Restricted: it
-// reaches public addresses only and tells nothing of what it read there but the
-// number.
+// A probe that an operator registered over the API is Restricted: it connects to
+// public addresses only, and shows no more of what it read than the number.
 package probe

@@ -1,21 +1,22 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 )
 
-// EventSource knows the health checks that services published.
+// EventSource provides the health checks that services published.
 type EventSource interface {
-	// Checks returns the newest report of the check by each node of the service,
-	// or by one node only if node is not empty. A check that nobody published has
-	// none, and that is no error.
+	// Checks returns the latest report of the check from each node of the service, or
+	// from one node if node is not empty. A check that was never published has none;
+	// that is not an error.
 	Checks(ctx context.Context, service, check, node string) ([]Check, error)
 }
 
-// CheckStatus is what a publisher says of a check.
+// CheckStatus is the published status of a check.
 type CheckStatus int
 
 // The statuses of a check, from best to worst.
@@ -26,7 +27,7 @@ const (
 	CheckUnknown
 )
 
-// String returns the name of the status as the bus knows it.
+// String returns the name of the status on the bus.
 func (s CheckStatus) String() string {
 	switch s {
 	case CheckOK:
@@ -39,24 +40,24 @@ func (s CheckStatus) String() string {
 	return "UNKNOWN"
 }
 
-// Check is the newest report of a check by one node.
+// Check is the latest report of a check from one node.
 type Check struct {
 	Node   string
 	Status CheckStatus
-	// Age is the time since the report arrived.
+	// Age is the time since the report was received.
 	Age time.Duration
-	// Silent is set if the next report is overdue.
-	Silent bool
-	// Error is what the publisher says is wrong.
+	// Stale is set if the next report is overdue.
+	Stale bool
+	// Error is the error that the publisher reported.
 	Error string
 }
 
 // eventConfig holds the keys of the kind event.
 type eventConfig struct {
-	// Service and Check name a health check that is published.
+	// Service and Check name a published health check.
 	Service string `toml:"service"`
 	Check   string `toml:"check"`
-	// Node whose report counts; the worst of all that report, if empty.
+	// Node is the node whose report counts; empty for the worst of all.
 	Node string `toml:"node"`
 }
 
@@ -70,13 +71,7 @@ func newEvent(decode func(any) error, env Env) (Probe, error) {
 	if err := decode(&c); err != nil {
 		return nil, err
 	}
-	if err := env.localOnly(); err != nil {
-		return nil, err
-	}
-	if err := required("service", c.Service); err != nil {
-		return nil, err
-	}
-	if err := required("check", c.Check); err != nil {
+	if err := cmp.Or(env.localOnly(), required("service", c.Service), required("check", c.Check)); err != nil {
 		return nil, err
 	}
 	if env.Events == nil {
@@ -85,8 +80,8 @@ func newEvent(decode func(any) error, env Env) (Probe, error) {
 	return &eventProbe{config: c, events: env.Events}, nil
 }
 
-// Probe looks at the newest reports. The value is 0 for OK, 0.5 for WARNING and 1
-// for ERROR. Silence and UNKNOWN are failures.
+// Probe evaluates the latest reports. The value is 0 for OK, 0.5 for WARNING and 1
+// for ERROR. Stale and UNKNOWN reports are failures.
 func (p *eventProbe) Probe(ctx context.Context) (Result, error) {
 	checks, err := p.events.Checks(ctx, p.config.Service, p.config.Check, p.config.Node)
 	if err == nil {
@@ -95,12 +90,12 @@ func (p *eventProbe) Probe(ctx context.Context) (Result, error) {
 			return p.result(worst, len(checks))
 		}
 	}
-	return Result{Value: failedValue}, fmt.Errorf("check %q of %s: %w", p.config.Check, p.config.Service, ended(ctx, err))
+	return Result{Value: failedValue}, fmt.Errorf("check %q of %s: %w", p.config.Check, p.config.Service, withCause(ctx, err))
 }
 
-// worstCheck returns the worst of the reports that are not overdue, or an error
-// if all are. A node that is gone for good is silent too, so one that is silent
-// counts only if no other reports, or if it was asked for by its name.
+// worstCheck returns the worst report that is not stale, or an error if all are
+// stale. A node that was shut down is stale too, so a stale report is ignored as long
+// as another node reports, unless its node was named.
 func worstCheck(checks []Check) (Check, error) {
 	if len(checks) == 0 {
 		return Check{}, errors.New("never published")
@@ -109,12 +104,12 @@ func worstCheck(checks []Check) (Check, error) {
 	youngest := checks[0].Age
 	for i, c := range checks {
 		youngest = min(youngest, c.Age)
-		if !c.Silent && (worst == nil || c.Status > worst.Status) {
+		if !c.Stale && (worst == nil || c.Status > worst.Status) {
 			worst = &checks[i]
 		}
 	}
 	if worst == nil {
-		return Check{}, fmt.Errorf("silent for %v", youngest.Round(time.Second))
+		return Check{}, fmt.Errorf("no report for %v", youngest.Round(time.Second))
 	}
 	return *worst, nil
 }
@@ -135,10 +130,10 @@ func (p *eventProbe) result(c Check, nodes int) (Result, error) {
 		r.Value = 1
 	default:
 		r.Value = failedValue
-		return r, fmt.Errorf("check %q of %s: its publisher says %v", p.config.Check, p.config.Service, c.Status)
+		return r, fmt.Errorf("check %q of %s: the publisher reports %v", p.config.Check, p.config.Service, c.Status)
 	}
 	return r, nil
 }
 
-// Close does nothing: what was published belongs to others.
+// Close does nothing: the probe holds nothing.
 func (p *eventProbe) Close() error { return nil }

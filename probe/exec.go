@@ -14,27 +14,27 @@ import (
 
 // execConfig holds the keys of the kind exec.
 type execConfig struct {
-	// Command is the program to run, a path or a name to look up in PATH.
+	// Command is the program to run: a path, or a name to look up in PATH.
 	Command string `toml:"command"`
 	// Args are its arguments.
 	Args []string `toml:"args"`
-	// Parse makes the number that the program prints the value; without it the
-	// value is 0 if the program succeeds.
+	// Parse makes the printed number the value. Without it the value is 0 if the
+	// program succeeds.
 	Parse bool `toml:"parse"`
 	// Errval is the value shown with parse when the probe fails.
 	Errval float64 `toml:"errval"`
-	// Env are variables for the program, each NAME=VALUE.
+	// Env adds variables to the environment of the program, each NAME=VALUE.
 	Env []string `toml:"env"`
-	// PassEnv names variables of the service that the program may see.
+	// PassEnv names variables of the service that are passed to the program.
 	PassEnv []string `toml:"pass_env"`
-	// Dir is the working directory; "/" if empty.
+	// Dir is the working directory; default "/".
 	Dir string `toml:"dir"`
 	// ExitCodes is "" or "nagios": 0 ok, 1 warning, 2 critical, 3 unknown.
 	ExitCodes string `toml:"exit_codes"`
 }
 
-// failedValue is the value that goma shows when a probe fails that does not
-// parse a number.
+// failedValue is the value shown for a failed probe that measures no number, as in
+// goma.
 const failedValue = 1
 
 type execProbe struct {
@@ -54,7 +54,8 @@ func newExec(decode func(any) error, env Env) (Probe, error) {
 	}
 	path := c.Command
 	if strings.Contains(path, "/") && c.Dir == "" {
-		// It means a file below the directory that the service was started in.
+		// A relative path is relative to the working directory of the service, as in
+		// a shell.
 		abs, err := filepath.Abs(path)
 		if err != nil {
 			return nil, fmt.Errorf("command: %w", err)
@@ -83,7 +84,7 @@ func (c *execConfig) check(env Env) error {
 	if err := finite("errval", c.Errval); err != nil {
 		return err
 	}
-	if err := oneOf("exit_codes", c.ExitCodes, "", "nagios"); err != nil {
+	if err := checkOneOf("exit_codes", c.ExitCodes, "", "nagios"); err != nil {
 		return err
 	}
 	if c.Dir != "" && !filepath.IsAbs(c.Dir) {
@@ -107,8 +108,7 @@ func (c *execConfig) check(env Env) error {
 	return nil
 }
 
-// secretVariables returns the values of the variables that are secrets by their
-// names.
+// secretVariables returns the values of the variables whose names suggest a secret.
 func secretVariables(env []string) []string {
 	var secrets []string
 	for _, pair := range env {
@@ -128,7 +128,7 @@ func secretVariables(env []string) []string {
 func (p *execProbe) Probe(ctx context.Context) (Result, error) {
 	out, err := command.Run(ctx, p.spec)
 	if out.Unkillable {
-		p.log.Warn("a part of a command could not be killed", "command", p.Command)
+		p.log.Warn("some processes of a command could not be killed", "command", p.Command)
 	}
 	r, err := p.judge(out, err)
 	if err != nil {
@@ -136,13 +136,14 @@ func (p *execProbe) Probe(ctx context.Context) (Result, error) {
 		if p.Parse {
 			r.Value = p.Errval
 		}
-		err = hide(fmt.Errorf("running %s: %w", p.shown(), err), p.secrets...)
+		err = redact(fmt.Errorf("running %s: %w", p.shown(), err), p.secrets...)
 	}
 	r.Detail = p.detail(out)
 	return r, err
 }
 
-// shown names the command for people. Arguments may hold secrets.
+// shown returns the command for errors, without the arguments, which may hold
+// secrets.
 func (p *execProbe) shown() string {
 	if len(p.Args) == 0 {
 		return fmt.Sprintf("%q", p.Command)
@@ -171,7 +172,7 @@ func (p *execProbe) judge(out command.Output, err error) (Result, error) {
 	return r, err
 }
 
-// number reads the value that the program printed.
+// number parses the printed number.
 func (p *execProbe) number(out command.Output) (float64, error) {
 	if out.StdoutSize > int64(len(out.Stdout)) {
 		return 0, fmt.Errorf("its output is %d bytes long, want a number", out.StdoutSize)
@@ -187,15 +188,15 @@ func (p *execProbe) number(out command.Output) (float64, error) {
 	return v, nil
 }
 
-// detail tells how the program ended and what it said: a plugin of Nagios speaks
-// on its standard output, all others complain on standard error.
+// detail returns how the program ended and what it printed: a Nagios plugin on
+// standard output, other programs on standard error.
 func (p *execProbe) detail(out command.Output) string {
 	text := fmt.Sprintf("exit %d", out.ExitCode)
 	switch {
 	case out.Signal != 0:
 		text = fmt.Sprintf("signal %d (%v)", int(out.Signal), out.Signal)
 	case out.ExitCode < 0:
-		text = "did not run to its end"
+		text = "did not finish"
 	}
 	if out.Unkillable {
 		text += ", could not be killed"
@@ -207,10 +208,10 @@ func (p *execProbe) detail(out command.Output) string {
 	if len(said) > 0 {
 		text += ": " + firstLine(said)
 	}
-	return printable(hide(errors.New(text), p.secrets...).Error())
+	return printable(redact(errors.New(text), p.secrets...).Error())
 }
 
-// Close does nothing: an exec probe holds nothing between its runs.
+// Close does nothing: an exec probe holds nothing between runs.
 func (p *execProbe) Close() error { return nil }
 
 var _ Probe = (*execProbe)(nil)

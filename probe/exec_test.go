@@ -18,10 +18,11 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/command"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/test/program"
 )
 
-// daemonWord makes the test binary a daemon with exec probes, to be killed.
+// daemonWord makes the test binary a daemon with exec probes that the test kills.
 const daemonWord = "a-daemon-to-be-killed"
 
 // script writes a shell script and returns its path.
@@ -38,28 +39,7 @@ func execProbeOf(tb testing.TB, command string, keys ...string) Probe {
 	return build(tb, "exec", "command = "+strconv.Quote(command)+"\n"+strings.Join(keys, "\n"), Env{})
 }
 
-// carrying returns the processes whose environment holds text.
-func carrying(tb testing.TB, text string) []int {
-	tb.Helper()
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var pids []int
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == os.Getpid() {
-			continue
-		}
-		env, err := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
-		if err == nil && strings.Contains(string(env), text) {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
-}
-
-// children returns the processes that are children of this one, zombies too.
+// children returns the children of this process, including zombies.
 func children(tb testing.TB) []string {
 	tb.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
@@ -201,7 +181,7 @@ func TestNoProcessOutlivesAnExecProbe(t *testing.T) {
 			if took > 1900*time.Millisecond+slack {
 				t.Errorf("took %v, want at most 0.4 + 1.5 s", took)
 			}
-			eventually(t, 2*time.Second, "no survivor", func() bool { return len(carrying(t, mark)) == 0 })
+			eventually(t, 2*time.Second, "no survivor", func() bool { return len(testkit.ProcessesWithEnv(t, mark)) == 0 })
 		})
 	}
 }
@@ -291,7 +271,7 @@ func TestForkBombIsKilled(t *testing.T) {
 			if took := time.Since(probed); took > time.Second+slack {
 				t.Errorf("another probe took %v meanwhile", took)
 			}
-			most = max(most, len(carrying(t, mark)))
+			most = max(most, len(testkit.ProcessesWithEnv(t, mark)))
 		}
 	}
 	if took := time.Since(begin); took > 2*time.Second+slack {
@@ -300,7 +280,7 @@ func TestForkBombIsKilled(t *testing.T) {
 	if most < 20 {
 		t.Errorf("%d processes at most were seen: that is no bomb", most)
 	}
-	eventually(t, 2*time.Second, "no survivor", func() bool { return len(carrying(t, mark)) == 0 })
+	eventually(t, 2*time.Second, "no survivor", func() bool { return len(testkit.ProcessesWithEnv(t, mark)) == 0 })
 }
 
 // Faults: T33.
@@ -380,7 +360,8 @@ func runDaemon(args []string) {
 // Faults: T34.
 func TestNoChildOutlivesAKilledService(t *testing.T) {
 	mark := "PROBE_TEST=killed-daemon-" + strconv.Itoa(os.Getpid())
-	// A child that is deaf, a grandchild, and one of another session and parent.
+	// A child that ignores SIGTERM, a grandchild, and a process with another session
+	// and parent.
 	tree := script(t, `sh -c "trap '' TERM; sleep 60; true" &`, "(setsid sleep 60 >/dev/null 2>&1 &)", "sleep 60", "true")
 	daemon := exec.Command(os.Args[0], daemonWord, mark, tree)
 	stdin, err := daemon.StdinPipe()
@@ -401,7 +382,7 @@ func TestNoChildOutlivesAKilledService(t *testing.T) {
 		line, _ := bufio.NewReader(stdout).ReadString('\n')
 		said <- line
 	}()
-	running := func() bool { return len(carrying(t, mark)) >= 250 }
+	running := func() bool { return len(testkit.ProcessesWithEnv(t, mark)) >= 250 }
 	eventually(t, 60*time.Second, "50 probes run, of 5 processes each", running)
 	if err := daemon.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -410,7 +391,7 @@ func TestNoChildOutlivesAKilledService(t *testing.T) {
 	if line := <-said; line != "" {
 		t.Errorf("the daemon said %q", line)
 	}
-	eventually(t, time.Second+slack, "no child is left", func() bool { return len(carrying(t, mark)) == 0 })
+	eventually(t, time.Second+slack, "no child is left", func() bool { return len(testkit.ProcessesWithEnv(t, mark)) == 0 })
 }
 
 // Faults: T35, G40.
@@ -440,7 +421,7 @@ func TestChildSeesOnlyListedVariablesAndFiles(t *testing.T) {
 			t.Errorf("the child sees the variable %s", name)
 		}
 	}
-	// ls has the directory itself open, as 3.
+	// ls itself opens the directory as descriptor 3.
 	if got := strings.Fields(lines[1]); !slices.Equal(got, []string{"0", "1", "2", "3"}) {
 		t.Errorf("the child has the files %v open, want 0 to 2 and that of ls", got)
 	}
@@ -537,8 +518,7 @@ func TestWholeNumbersAreNumbers(t *testing.T) {
 	}
 }
 
-// selfCPU is the CPU time that this process took, and cpuTime that of its
-// children too.
+// selfCPU returns the CPU time of this process, and cpuTime that of its children too.
 func selfCPU() time.Duration { return usage(syscall.RUSAGE_SELF) }
 func cpuTime() time.Duration { return selfCPU() + usage(syscall.RUSAGE_CHILDREN) }
 
@@ -548,9 +528,9 @@ func usage(who int) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkExecProbe runs /bin/true flat out by 4 probes and reports the CPU
-// time, that of the children included, of 1,000 runs. Target: 0.9 s, and 2,000
-// runs a second.
+// BenchmarkExecProbe runs /bin/true with 4 concurrent probes and reports the CPU time
+// of 1,000 runs, including that of the children. The goal is 0.9 s and 2,000 runs a
+// second.
 func BenchmarkExecProbe(b *testing.B) {
 	p := execProbeOf(b, "/bin/true")
 	begin, cpu := time.Now(), cpuTime()
@@ -567,7 +547,7 @@ func BenchmarkExecProbe(b *testing.B) {
 	b.ReportMetric(float64(b.N)/time.Since(begin).Seconds(), "runs/s")
 }
 
-// BenchmarkExecBare is what os/exec takes for the same without any protection.
+// BenchmarkExecBare does the same with os/exec and without any protection.
 func BenchmarkExecBare(b *testing.B) {
 	begin, cpu := time.Now(), cpuTime()
 	b.SetParallelism(2)

@@ -2,7 +2,6 @@ package probe
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -23,11 +22,11 @@ import (
 type grpcConfig struct {
 	// Address is host:port.
 	Address string `toml:"address"`
-	// Service to ask about; empty means the server as a whole.
+	// Service is the service to check; empty for the whole server.
 	Service string `toml:"service"`
-	// TLS, if given at all, makes the connection one with TLS.
+	// TLS enables TLS, even if the table is empty.
 	TLS *setting.TLS `toml:"tls"`
-	// Measure is status (0 if it is serving) or latency in seconds.
+	// Measure is status (0 if the service is serving) or latency in seconds.
 	Measure string `toml:"measure"`
 }
 
@@ -38,10 +37,9 @@ const (
 )
 
 type grpcProbe struct {
+	endpoint
 	config     grpcConfig
 	restricted bool
-	dial       dialFunc
-	tls        *tls.Config
 }
 
 func newGRPC(decode func(any) error, env Env) (Probe, error) {
@@ -49,23 +47,15 @@ func newGRPC(decode func(any) error, env Env) (Probe, error) {
 	if err := decode(&c); err != nil {
 		return nil, err
 	}
-	if err := required("address", c.Address); err != nil {
+	if err := checkOneOf("measure", c.Measure, "status", "latency"); err != nil {
 		return nil, err
 	}
-	host, _, err := TargetAddr(c.Address)
-	if err != nil {
-		return nil, err
-	}
-	if err := oneOf("measure", c.Measure, "status", "latency"); err != nil {
-		return nil, err
-	}
-	p := &grpcProbe{config: c, restricted: env.Restricted, dial: env.dialer()}
-	p.tls, err = clientTLS(c.TLS, host, env)
-	return p, err
+	e, err := newEndpoint(c.Address, c.TLS, env)
+	return &grpcProbe{endpoint: e, config: c, restricted: env.Restricted}, err
 }
 
-// Probe asks the server's health service, over a connection of its own: one that
-// is kept would wait before it tries again after a failure.
+// Probe calls the health service of the server over a new connection. A reused one
+// would back off after a failure before it reconnects.
 func (p *grpcProbe) Probe(ctx context.Context) (Result, error) {
 	begin := time.Now()
 	answer, err := p.ask(ctx)
@@ -112,14 +102,14 @@ func (p *grpcProbe) ask(ctx context.Context) (*grpc_health_v1.HealthCheckRespons
 	answer, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: p.config.Service})
 	if err != nil {
 		if e := dialed.Load(); e != nil && status.Code(err) == codes.Unavailable {
-			return nil, ended(ctx, *e)
+			return nil, withCause(ctx, *e)
 		}
 		return nil, p.explain(ctx, err)
 	}
 	return answer, nil
 }
 
-// explain says what an error of a call means. Its text may come from the target.
+// explain translates the error of a call. Its text may come from the target.
 func (p *grpcProbe) explain(ctx context.Context, err error) error {
 	s := status.Convert(err)
 	switch s.Code() {
@@ -139,5 +129,5 @@ func (p *grpcProbe) explain(ctx context.Context, err error) error {
 	return fmt.Errorf("the call failed with %v: %s", s.Code(), s.Message())
 }
 
-// Close does nothing: each probe has a connection of its own.
+// Close does nothing: each probe opens its own connection.
 func (p *grpcProbe) Close() error { return nil }

@@ -16,6 +16,8 @@ import (
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func grpcProbeOf(tb testing.TB, address string, keys ...string) Probe {
@@ -23,12 +25,12 @@ func grpcProbeOf(tb testing.TB, address string, keys ...string) Probe {
 	return build(tb, "grpc", "address = "+strconv.Quote(address)+"\n"+strings.Join(keys, "\n"), Env{})
 }
 
-// grpcServer serves what register adds and returns its address.
+// grpcServer starts a server with the registered services and returns its address.
 func grpcServer(tb testing.TB, register func(*grpc.Server), options ...grpc.ServerOption) string {
 	tb.Helper()
 	s := grpc.NewServer(options...)
 	register(s)
-	l := listen(tb)
+	l := testkit.Listen(tb)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -58,7 +60,7 @@ func TestGRPCHealth(t *testing.T) {
 }
 
 func TestGRPCWithTLS(t *testing.T) {
-	cert, ca := certificate(t, time.Now().Add(time.Hour))
+	cert, ca := testkit.SelfSigned(t, time.Now().Add(time.Hour))
 	address := grpcServer(t, func(s *grpc.Server) { grpc_health_v1.RegisterHealthServer(s, health.NewServer()) },
 		grpc.Creds(credentials.NewServerTLSFromCert(&cert)))
 	ok(t, grpcProbeOf(t, address, fmt.Sprintf("tls = { ca_file = %q }", ca)))
@@ -68,20 +70,20 @@ func TestGRPCWithTLS(t *testing.T) {
 	}
 }
 
-// villain answers the health call as it likes.
-type villain struct {
+// badHealthServer answers the health call with a function of the test.
+type badHealthServer struct {
 	grpc_health_v1.UnimplementedHealthServer
 	check func(ctx context.Context) (*grpc_health_v1.HealthCheckResponse, error)
 }
 
-func (v villain) Check(ctx context.Context, _ *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
+func (v badHealthServer) Check(ctx context.Context, _ *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
 	return v.check(ctx)
 }
 
 // Faults: T40.
 func TestGRPCProbesSurviveHostileServers(t *testing.T) {
 	answering := func(check func(ctx context.Context) (*grpc_health_v1.HealthCheckResponse, error)) string {
-		return grpcServer(t, func(s *grpc.Server) { grpc_health_v1.RegisterHealthServer(s, villain{check: check}) },
+		return grpcServer(t, func(s *grpc.Server) { grpc_health_v1.RegisterHealthServer(s, badHealthServer{check: check}) },
 			grpc.MaxSendMsgSize(1<<30))
 	}
 	t.Run("never answers", func(t *testing.T) {
@@ -107,7 +109,7 @@ func TestGRPCProbesSurviveHostileServers(t *testing.T) {
 		})), "the call failed with Internal: a bccc")
 	})
 	raw := func(answer string) string {
-		return serve(t, func(c net.Conn) {
+		return testkit.ServeConns(t, func(c net.Conn) {
 			for {
 				if _, err := io.WriteString(c, answer); err != nil {
 					return
@@ -131,5 +133,5 @@ func TestGRPCProbesSurviveHostileServers(t *testing.T) {
 		})
 	}
 	timesOut(t, grpcProbeOf(t, raw("")))
-	fails(t, grpcProbeOf(t, freePort(t)), "connection refused")
+	fails(t, grpcProbeOf(t, testkit.FreeAddress(t)), "connection refused")
 }

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// decodeTOML returns a strict decoder of a table.
+// decodeTOML returns the decode function of a TOML text. Unknown keys are errors.
 func decodeTOML(text string) func(any) error {
 	return func(target any) error {
 		meta, err := toml.Decode(text, target)
@@ -44,7 +44,7 @@ func decodeTOML(text string) func(any) error {
 			return err
 		}
 		for _, key := range meta.Undecoded() {
-			// The library does not count what goes into a field of type any.
+			// The library does not report keys of a field of type any as decoded.
 			if key[0] != "expect_json" {
 				return fmt.Errorf("%v: unknown key", key)
 			}
@@ -53,7 +53,7 @@ func decodeTOML(text string) func(any) error {
 	}
 }
 
-// build makes a probe that is closed with the test.
+// build makes a probe that is closed at the end of the test.
 func build(tb testing.TB, kind, text string, env Env) Probe {
 	tb.Helper()
 	p, err := New(Builtin(), kind, decodeTOML(text), env)
@@ -68,7 +68,7 @@ func build(tb testing.TB, kind, text string, env Env) Probe {
 	return p
 }
 
-// refused returns the error of making a probe, which there must be.
+// refused makes a probe, which must fail, and returns the error.
 func refused(tb testing.TB, kind, text string, env Env) error {
 	tb.Helper()
 	p, err := New(Builtin(), kind, decodeTOML(text), env)
@@ -79,7 +79,7 @@ func refused(tb testing.TB, kind, text string, env Env) error {
 	return err
 }
 
-// run probes once with a deadline.
+// run probes once with a timeout.
 func run(tb testing.TB, p Probe, timeout time.Duration) (Result, error) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
@@ -87,7 +87,7 @@ func run(tb testing.TB, p Probe, timeout time.Duration) (Result, error) {
 	return p.Probe(ctx)
 }
 
-// ok probes once and fails the test on an error.
+// ok probes once and ends the test on an error.
 func ok(tb testing.TB, p Probe) Result {
 	tb.Helper()
 	r, err := run(tb, p, 10*time.Second)
@@ -97,7 +97,7 @@ func ok(tb testing.TB, p Probe) Result {
 	return r
 }
 
-// fails probes once and returns the error, which must hold want.
+// fails probes once, which must fail with an error that contains want.
 func fails(tb testing.TB, p Probe, want string) (Result, error) {
 	tb.Helper()
 	r, err := run(tb, p, 10*time.Second)
@@ -110,7 +110,7 @@ func fails(tb testing.TB, p Probe, want string) (Result, error) {
 	return r, err
 }
 
-// timesOut probes with a short deadline and checks that it is obeyed.
+// timesOut probes with a short timeout and checks that the probe respects it.
 func timesOut(tb testing.TB, p Probe) error {
 	tb.Helper()
 	const timeout = 300 * time.Millisecond
@@ -129,10 +129,10 @@ func timesOut(tb testing.TB, p Probe) error {
 	return err
 }
 
-// slack is for a machine that is busy with other tests, and for -race.
+// slack is the extra time for busy machines and for -race.
 const slack = 500 * time.Millisecond
 
-// listen opens a listener on a free port of the loopback that is closed with the
+// listen opens a listener on a free loopback port that is closed at the end of the
 // test.
 func listen(tb testing.TB) net.Listener {
 	tb.Helper()
@@ -144,39 +144,7 @@ func listen(tb testing.TB) net.Listener {
 	return l
 }
 
-// serve handles each connection of a new listener and returns its address. The
-// connections are closed with the test.
-func serve(tb testing.TB, handle func(net.Conn)) string {
-	tb.Helper()
-	l := listen(tb)
-	conns := make(chan net.Conn, 1000)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			conns <- c
-			go func() {
-				handle(c)
-				c.Close()
-			}()
-		}
-	}()
-	tb.Cleanup(func() {
-		l.Close()
-		<-done
-		close(conns)
-		for c := range conns {
-			c.Close()
-		}
-	})
-	return l.Addr().String()
-}
-
-// freePort returns an address that nobody listens on.
+// freePort returns an address on which nothing listens.
 func freePort(tb testing.TB) string {
 	tb.Helper()
 	l := listen(tb)
@@ -184,8 +152,8 @@ func freePort(tb testing.TB) string {
 	return l.Addr().String()
 }
 
-// certificate makes a certificate for 127.0.0.1 and localhost and returns it with
-// the file that holds its authority.
+// certificate makes a certificate for 127.0.0.1 and localhost and writes its
+// authority to a file.
 func certificate(tb testing.TB, notAfter time.Time) (tls.Certificate, string) {
 	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -215,7 +183,8 @@ func certificate(tb testing.TB, notAfter time.Time) (tls.Certificate, string) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
 }
 
-// rss returns the resident memory of this process in bytes after a collection.
+// rss returns the resident memory of this process after a garbage collection, in
+// bytes.
 func rss(tb testing.TB) int {
 	tb.Helper()
 	runtime.GC()
@@ -230,7 +199,7 @@ func rss(tb testing.TB) int {
 	return resident * os.Getpagesize()
 }
 
-// eventually waits for a condition, for at most d.
+// eventually waits at most d for a condition.
 func eventually(tb testing.TB, d time.Duration, what string, cond func() bool) {
 	tb.Helper()
 	deadline := time.Now().Add(d)
@@ -248,10 +217,10 @@ func waitALittle() {
 	<-t.C
 }
 
-// quietLog drops what servers say of the villains that talk to them.
+// quietLog discards what servers log about malformed requests.
 func quietLog() *log.Logger { return log.New(io.Discard, "", 0) }
 
-// pemFiles writes a certificate and its key.
+// pemFiles writes a certificate and its key to files.
 func pemFiles(tb testing.TB, cert tls.Certificate) (certFile, keyFile string) {
 	tb.Helper()
 	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)

@@ -17,51 +17,52 @@ import (
 
 // httpConfig holds the keys of the kind http.
 type httpConfig struct {
-	// URL to ask for. User and password in it are sent by basic authentication.
+	// URL is the requested URL. Its user and password are sent by basic
+	// authentication.
 	URL string `toml:"url"`
-	// Method of the request, in any case; "GET" if empty.
+	// Method is the request method, in any case; default GET.
 	Method string `toml:"method"`
-	// Header fields of the request; "Host" sets the name asked for.
+	// Header adds header fields to the request. "Host" sets the requested host name.
 	Header map[string]setting.Secret `toml:"header"`
-	// Agent is the User-Agent field.
+	// Agent is the User-Agent.
 	Agent string `toml:"agent"`
-	// Proxy is the URL of a proxy; if empty, HTTP_PROXY, HTTPS_PROXY and NO_PROXY
-	// of the environment are obeyed.
+	// Proxy is the URL of a proxy. If empty, HTTP_PROXY, HTTPS_PROXY and NO_PROXY of
+	// the environment apply.
 	Proxy setting.Secret `toml:"proxy"`
 	// Parse makes the number in the body the value, as measure = "body" does.
 	Parse bool `toml:"parse"`
-	// Errval is the value shown when a probe fails that measures something.
+	// Errval is the value shown when a probe that measures a number fails.
 	Errval float64 `toml:"errval"`
 	// Body is sent with the request.
 	Body setting.Secret `toml:"body"`
-	// ExpectStatus lists the good status codes, as "200-299,404".
+	// ExpectStatus lists the expected status codes, such as "200-299,404".
 	ExpectStatus string `toml:"expect_status"`
 	// ExpectBody is a regular expression that the body must match.
 	ExpectBody string `toml:"expect_body"`
-	// ExpectJSON maps paths into a JSON body, as "items.0.state", to the values
-	// that must be there.
+	// ExpectJSON maps paths in a JSON body, such as "items.0.state", to expected
+	// values.
 	ExpectJSON map[string]any `toml:"expect_json"`
-	// FollowRedirects is true if not given. At most 5 are followed.
+	// FollowRedirects enables redirects, at most 5; default true.
 	FollowRedirects *bool `toml:"follow_redirects"`
-	// TLS says whom to trust and who we are.
+	// TLS holds the trusted authorities and the client certificate.
 	TLS setting.TLS `toml:"tls"`
 	// User and one of the passwords are sent by basic authentication.
 	User         string         `toml:"user"`
 	Password     setting.Secret `toml:"password"`
 	PasswordFile string         `toml:"password_file"`
 	PasswordEnv  string         `toml:"password_env"`
-	// One of the bearers is sent as the bearer token.
+	// Bearer, or the content of BearerFile or BearerEnv, is sent as the bearer token.
 	Bearer     setting.Secret `toml:"bearer"`
 	BearerFile string         `toml:"bearer_file"`
 	BearerEnv  string         `toml:"bearer_env"`
-	// IP is "4" or "6" to use only that version of IP.
+	// IP restricts connections to one version of IP: "4" or "6".
 	IP string `toml:"ip"`
 	// Measure is status (0 if all is as expected), latency in seconds, cert_days
 	// until the first certificate expires, or body.
 	Measure string `toml:"measure"`
 }
 
-// defaultAgent names us where no agent is configured.
+// defaultAgent is the User-Agent unless one is configured.
 const defaultAgent = "monitor-srv"
 
 func newHTTP(decode func(any) error, env Env, buffers *buffers) (Probe, error) {
@@ -76,15 +77,15 @@ func newHTTP(decode func(any) error, env Env, buffers *buffers) (Probe, error) {
 	if err := p.prepare(); err != nil {
 		return nil, err
 	}
-	if err := p.connectBy(env, buffers); err != nil {
+	if err := p.setTransport(env, buffers); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-// check looks at the keys by themselves and fills what depends on others.
+// check validates the keys and sets the defaults that depend on other keys.
 func (c *httpConfig) check(env Env) error {
-	if err := env.forbidden(map[string]bool{
+	if err := env.refuseKeys(map[string]bool{
 		"proxy": !c.Proxy.IsZero(), "password_file": c.PasswordFile != "", "password_env": c.PasswordEnv != "",
 		"bearer_file": c.BearerFile != "", "bearer_env": c.BearerEnv != "",
 		"tls.ca_file": c.TLS.CAFile != "", "tls.cert_file": c.TLS.CertFile != "", "tls.key_file": c.TLS.KeyFile != "",
@@ -94,7 +95,7 @@ func (c *httpConfig) check(env Env) error {
 	}
 	c.Method = strings.ToUpper(cmp.Or(c.Method, http.MethodGet))
 	if !httpguts.ValidHeaderFieldName(c.Method) {
-		return fmt.Errorf("method: %q is not a method of HTTP", printable(c.Method))
+		return fmt.Errorf("method: %q is not an HTTP method", printable(c.Method))
 	}
 	for name, value := range c.Header {
 		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value.Reveal()) {
@@ -113,16 +114,16 @@ func (c *httpConfig) check(env Env) error {
 	if c.Parse && c.Measure != "body" {
 		return fmt.Errorf("measure: %q contradicts parse = true", c.Measure)
 	}
-	if err := oneOf("ip", c.IP, "", "4", "6"); err != nil {
+	if err := checkOneOf("ip", c.IP, "", "4", "6"); err != nil {
 		return err
 	}
-	if err := oneOf("measure", c.Measure, "status", "latency", "cert_days", "body"); err != nil {
+	if err := checkOneOf("measure", c.Measure, "status", "latency", "cert_days", "body"); err != nil {
 		return err
 	}
 	return finite("errval", c.Errval)
 }
 
-// prepare makes the request and what its answer is compared with.
+// prepare makes the request and what its response is compared with.
 func (p *httpProbe) prepare() error {
 	c := &p.config
 	target, err := parseTarget(c.URL)
@@ -130,7 +131,7 @@ func (p *httpProbe) prepare() error {
 		return fmt.Errorf("url: %w", err)
 	}
 	if c.Measure == "cert_days" && target.Scheme != "https" {
-		return errors.New("measure: cert_days needs a url of https")
+		return errors.New("measure: cert_days needs an https URL")
 	}
 	auth, err := c.authorization(target.User)
 	if err != nil {
@@ -154,10 +155,10 @@ func (p *httpProbe) prepare() error {
 	return nil
 }
 
-var errNotURL = errors.New("not a URL of http or https, such as https://host:port/path")
+var errNotURL = errors.New("not an http or https URL such as https://host:port/path")
 
-// parseTarget reads a URL and checks its host. Its errors show nothing of it,
-// for it may hold a password.
+// parseTarget parses a URL and checks its host. Its errors do not contain the URL,
+// which may hold a password.
 func parseTarget(text string) (*url.URL, error) {
 	if text == "" {
 		return nil, errors.New("this key is required")
@@ -180,7 +181,7 @@ func parseTarget(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// authorization returns the header field of that name, or "".
+// authorization returns the value of the header Authorization, or "".
 func (c *httpConfig) authorization(inURL *url.Userinfo) (string, error) {
 	password, err := setting.SecretFrom("password", c.Password, c.PasswordFile, c.PasswordEnv)
 	if err != nil {
@@ -212,8 +213,8 @@ func (c *httpConfig) authorization(inURL *url.Userinfo) (string, error) {
 	return "", nil
 }
 
-// fillHeader sets the fields of the request. What is given under header wins
-// over what the other keys would send, but agent over a User-Agent there.
+// fillHeader sets the header of the request. The key header overrides what other keys
+// would send, except that agent overrides a User-Agent there.
 func (c *httpConfig) fillHeader(r *http.Request, auth string) {
 	r.Header.Set("User-Agent", defaultAgent)
 	if auth != "" {
@@ -231,7 +232,7 @@ func (c *httpConfig) fillHeader(r *http.Request, auth string) {
 	}
 }
 
-// secrets lists what may not appear in an error.
+// secrets returns the texts that may not appear in an error.
 func (c *httpConfig) secrets(target *url.URL, auth string) []string {
 	list := []string{target.RawQuery, auth, c.Body.Reveal(), c.Password.Reveal(), c.Proxy.Reveal()}
 	if u, err := url.Parse(c.URL); err == nil && u.User != nil {
@@ -246,17 +247,17 @@ func (c *httpConfig) secrets(target *url.URL, auth string) []string {
 		list = append(list, token)
 	}
 	for name, value := range c.Header {
-		if !openField(name) {
+		if !isPublicHeader(name) {
 			list = append(list, value.Reveal())
 		}
 	}
-	// What the address shows anyway is no secret, and errors need the address.
+	// A part of the shown URL is not a secret, and errors need it.
 	shown := showURL(target)
 	return slices.DeleteFunc(list, func(s string) bool { return strings.Contains(shown, s) })
 }
 
-// openField reports whether the value of a header field is never a secret.
-func openField(name string) bool {
+// isPublicHeader reports whether the value of a header field is never a secret.
+func isPublicHeader(name string) bool {
 	name = http.CanonicalHeaderKey(name)
 	return name == "Host" || name == "Content-Type" || name == "User-Agent" || strings.HasPrefix(name, "Accept")
 }

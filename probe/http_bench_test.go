@@ -13,10 +13,12 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// serverWord makes the test binary an HTTP server, so that its work is not
-// counted as ours.
+// serverWord makes the test binary an HTTP server, so that the CPU time of the server
+// is not counted.
 const serverWord = "a-server-to-be-probed"
 
 func runServer() {
@@ -34,7 +36,7 @@ func runServer() {
 	os.Exit(1)
 }
 
-// otherProcess starts the server and returns its URL.
+// otherProcess starts that server and returns its URL.
 func otherProcess(tb testing.TB) string {
 	tb.Helper()
 	server := exec.Command(os.Args[0], serverWord)
@@ -65,7 +67,7 @@ func otherProcess(tb testing.TB) string {
 func paced(b *testing.B, start func() func(context.Context) error) {
 	const probes, every = 100, 100 * time.Millisecond
 	b.ReportAllocs()
-	begin, cpu := time.Now(), selfCPU()
+	begin, cpu := time.Now(), testkit.CPUTime(b)
 	var wg sync.WaitGroup
 	for i := range probes {
 		wg.Go(func() {
@@ -81,7 +83,7 @@ func paced(b *testing.B, start func() func(context.Context) error) {
 		})
 	}
 	wg.Wait()
-	b.ReportMetric((selfCPU()-cpu).Seconds()/float64(b.N/probes*probes)*1000, "CPU-s/1000")
+	b.ReportMetric((testkit.CPUTime(b)-cpu).Seconds()/float64(b.N/probes*probes)*1000, "CPU-s/1000")
 }
 
 // BenchmarkHTTPPaced reports what target 6 of the performance plan bounds by

@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// expectation is what an answer must be like.
+// expectation is what a response is compared with.
 type expectation struct {
-	// wanted is the key expect_status as it was written.
+	// wanted is the text of the key expect_status.
 	wanted string
 	status []statusRange
 	body   *pattern
@@ -43,7 +43,7 @@ func newExpectation(c *httpConfig) (*expectation, error) {
 	return e, nil
 }
 
-// parseStatuses reads a list such as "200-299,401".
+// parseStatuses parses a list such as "200-299,401".
 func parseStatuses(text string) ([]statusRange, error) {
 	var list []statusRange
 	for part := range strings.SplitSeq(text, ",") {
@@ -61,8 +61,8 @@ func parseStatuses(text string) ([]statusRange, error) {
 	return list, nil
 }
 
-// jsonRules flattens a table: one that TOML nested, because its keys were not
-// quoted, means the same as a flat one.
+// jsonRules flattens a table. TOML nests keys that are not quoted; a nested table
+// means the same as a flat one.
 func jsonRules(prefix string, table map[string]any) ([]jsonRule, error) {
 	var rules []jsonRule
 	for _, key := range slices.Sorted(maps.Keys(table)) {
@@ -85,10 +85,10 @@ func jsonRules(prefix string, table map[string]any) ([]jsonRule, error) {
 	return rules, nil
 }
 
-// needsBody reports whether the body is compared with something.
+// needsBody reports whether the body is compared with anything.
 func (e *expectation) needsBody() bool { return e.body != nil || len(e.json) > 0 }
 
-// checkStatus returns an error for a status code that is not expected.
+// checkStatus returns an error for an unexpected status code.
 func (e *expectation) checkStatus(resp *http.Response, following bool) error {
 	code := resp.StatusCode
 	for _, r := range e.status {
@@ -102,8 +102,8 @@ func (e *expectation) checkStatus(resp *http.Response, following bool) error {
 	return fmt.Errorf("status %d, want %s", code, e.wanted)
 }
 
-// checkBody returns an error for a body that is not as expected. It shows
-// nothing of the body, which the one who reads the error may not be meant to see.
+// checkBody returns an error for an unexpected body. The error shows nothing of the
+// body, which its reader may not be allowed to see.
 func (e *expectation) checkBody(ctx context.Context, body []byte) error {
 	if e.body != nil {
 		found, err := e.body.match(ctx, body)

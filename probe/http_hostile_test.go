@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // Faults: T38.
@@ -51,7 +53,7 @@ func TestRedirectsAreBounded(t *testing.T) {
 // Faults: T38.
 func TestRestrictedProbesFollowNoRedirects(t *testing.T) {
 	var heard atomic.Int32
-	canary := serve(t, func(net.Conn) { heard.Add(1) })
+	canary := testkit.ServeConns(t, func(net.Conn) { heard.Add(1) })
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://"+canary+"/", http.StatusFound)
 	}))
@@ -70,16 +72,16 @@ func TestTarpitsFailAtTheDeadline(t *testing.T) {
 			if _, err := io.WriteString(c, text[i:i+1]); err != nil {
 				return
 			}
-			time.Sleep(50 * time.Millisecond) // what the villain does
+			time.Sleep(50 * time.Millisecond) // what the badHealthServer does
 		}
 	}
-	silence := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
-	headers := serve(t, func(c net.Conn) { drip(c, "HTTP/1.1 200 OK\r\nX-A: "+strings.Repeat("a", 1000)) })
-	body := serve(t, func(c net.Conn) {
+	silence := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	headers := testkit.ServeConns(t, func(c net.Conn) { drip(c, "HTTP/1.1 200 OK\r\nX-A: "+strings.Repeat("a", 1000)) })
+	body := testkit.ServeConns(t, func(c net.Conn) {
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
 		drip(c, strings.Repeat("1", 1000))
 	})
-	interim := serve(t, func(c net.Conn) { drip(c, strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 100)) })
+	interim := testkit.ServeConns(t, func(c net.Conn) { drip(c, strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 100)) })
 	for name, url := range map[string]string{
 		"silence": "http://" + silence, "headers": "http://" + headers, "body": "http://" + body,
 		"tls": "https://" + silence, "interim": "http://" + interim,
@@ -92,7 +94,7 @@ func TestTarpitsFailAtTheDeadline(t *testing.T) {
 }
 
 func TestHTTPStopsAtOnceWhenCancelled(t *testing.T) {
-	silence := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	silence := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
 	deaf, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +129,7 @@ func TestHTTPStopsAtOnceWhenCancelled(t *testing.T) {
 // Faults: T37, G23.
 func TestHTTPBodiesAreBounded(t *testing.T) {
 	endless := func(header string, chunk []byte) string {
-		return serve(t, func(c net.Conn) {
+		return testkit.ServeConns(t, func(c net.Conn) {
 			http.ReadRequest(bufio.NewReader(c))
 			if _, err := io.WriteString(c, header); err != nil {
 				return
@@ -170,7 +172,7 @@ func TestHTTPBodiesAreBounded(t *testing.T) {
 	}
 }
 
-// gzipped returns n zeros, packed in as many parts as there are MiB.
+// gzipped returns n zeros, compressed in parts of 1 MiB.
 func gzipped(tb testing.TB, n int) []byte {
 	tb.Helper()
 	var buf bytes.Buffer
@@ -183,27 +185,26 @@ func gzipped(tb testing.TB, n int) []byte {
 }
 
 func TestHTTPErrorsHaveWords(t *testing.T) {
-	short := serve(t, func(c net.Conn) {
+	short := testkit.ServeConns(t, func(c net.Conn) {
 		http.ReadRequest(bufio.NewReader(c))
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
 	})
 	fails(t, httpProbeOf(t, "http://"+short), "the connection was closed before the answer was complete")
-	none := serve(t, func(c net.Conn) { http.ReadRequest(bufio.NewReader(c)) })
+	none := testkit.ServeConns(t, func(c net.Conn) { http.ReadRequest(bufio.NewReader(c)) })
 	fails(t, httpProbeOf(t, "http://"+none), "the connection was closed before the answer was complete")
-	fails(t, httpProbeOf(t, "http://"+freePort(t)), "connection refused")
+	fails(t, httpProbeOf(t, "http://"+testkit.FreeAddress(t)), "connection refused")
 	_, err := fails(t, httpProbeOf(t, "http://no-such-host.invalid/?q=1"), "no such host")
 	if text := err.Error(); strings.Contains(text, "q=1") || strings.Count(text, "http://") > 1 {
 		t.Errorf("error %q, want the URL once and without its query", text)
 	}
 }
 
-// TestTarpitsDelayNoOtherProbe probes a good target while 500 probes wait for
-// one that never answers.
+// A good target is probed while 500 probes wait for one that never answers.
 // Faults: T36, I5.
 func TestTarpitsDelayNoOtherProbe(t *testing.T) {
 	const tarpits = 500
 	var caught atomic.Int32
-	silence := serve(t, func(c net.Conn) {
+	silence := testkit.ServeConns(t, func(c net.Conn) {
 		caught.Add(1)
 		io.Copy(io.Discard, c)
 	})
@@ -219,7 +220,7 @@ func TestTarpitsDelayNoOtherProbe(t *testing.T) {
 	}
 	defer bad.Wait()
 	defer cancel()
-	eventually(t, 60*time.Second, "all tarpits hold a probe", func() bool { return caught.Load() == tarpits })
+	testkit.Eventually(t, 60*time.Second, "all tarpits hold a probe", func() bool { return caught.Load() == tarpits })
 	s := site(t)
 	for range 500 {
 		begin := time.Now()

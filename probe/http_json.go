@@ -8,15 +8,15 @@ import (
 	"strconv"
 )
 
-// jsonRule wants a value at a path into a JSON document: keys and indexes,
-// separated by points. A key may hold points itself. Where the path leads to several
-// values, which takes such keys or one that is there twice, one that fits is enough.
+// jsonRule expects a value at a path in a JSON document: keys and indexes, separated
+// by dots. Keys may contain dots, and a key may occur twice, so a path may lead to
+// several values. One that matches is enough.
 type jsonRule struct {
 	path string
 	want any // a string, a bool or a float64
 }
 
-// fits reports whether a token is what is wanted.
+// fits reports whether a token is the expected value.
 func (r jsonRule) fits(token json.Token) bool {
 	number, ok := token.(json.Number)
 	if !ok {
@@ -26,7 +26,7 @@ func (r jsonRule) fits(token json.Token) bool {
 	return err == nil && v == r.want
 }
 
-// wanted returns what is wanted as JSON writes it, nearly.
+// wanted returns the expected value in the syntax of JSON.
 func (r jsonRule) wanted() string {
 	switch want := r.want.(type) {
 	case string:
@@ -37,31 +37,30 @@ func (r jsonRule) wanted() string {
 	return fmt.Sprint(r.want)
 }
 
-// finding is what a document holds at the path of a rule.
-type finding struct {
+// jsonMatch is what a document holds at the path of a rule.
+type jsonMatch struct {
 	rule        jsonRule
 	found, fits bool
 }
 
-// search is what is left of the path to a finding; nothing once it is reached.
-type search struct {
-	*finding
+// jsonSearch is a jsonMatch and the rest of the path to it.
+type jsonSearch struct {
+	*jsonMatch
 	rest    string
 	reached bool
 }
 
-// checkJSON returns an error for a document that breaks a rule. It reads the
-// document without keeping it: as a tree of values it would take sixty times its
-// size.
+// checkJSON returns an error for a document that breaks a rule. It reads the document
+// as a stream: a tree of values would take sixty times its size.
 func checkJSON(body io.Reader, rules []jsonRule) error {
-	findings := make([]finding, len(rules))
-	searches := make([]search, len(rules))
+	findings := make([]jsonMatch, len(rules))
+	searches := make([]jsonSearch, len(rules))
 	for i, rule := range rules {
 		findings[i].rule = rule
-		searches[i] = search{&findings[i], rule.path, false}
+		searches[i] = jsonSearch{&findings[i], rule.path, false}
 	}
 	d := json.NewDecoder(body)
-	d.UseNumber() // one that is too large for us keeps no other from being found
+	d.UseNumber() // a number out of range must not end the search
 	if err := walkJSON(d, searches); err != nil {
 		return errors.New("the body is not JSON")
 	}
@@ -76,9 +75,8 @@ func checkJSON(body io.Reader, rules []jsonRule) error {
 	return nil
 }
 
-// walkJSON reads one value and looks in it for what the searches want. It goes no
-// deeper than their paths.
-func walkJSON(d *json.Decoder, searches []search) error {
+// walkJSON reads one value and searches it. It goes no deeper than the paths.
+func walkJSON(d *json.Decoder, searches []jsonSearch) error {
 	if len(searches) == 0 {
 		return skipJSON(d)
 	}
@@ -104,7 +102,7 @@ func walkJSON(d *json.Decoder, searches []search) error {
 			}
 			key, _ = name.(string)
 		}
-		if err := walkJSON(d, below(searches, key)); err != nil {
+		if err := walkJSON(d, descend(searches, key)); err != nil {
 			return err
 		}
 	}
@@ -112,22 +110,22 @@ func walkJSON(d *json.Decoder, searches []search) error {
 	return err
 }
 
-// below returns the searches that lead below a key.
-func below(searches []search, key string) (inner []search) {
+// descend returns the searches that continue below a key.
+func descend(searches []jsonSearch, key string) (inner []jsonSearch) {
 	for _, s := range searches {
 		n := len(key)
 		switch {
 		case s.reached || len(s.rest) < n || s.rest[:n] != key:
 		case len(s.rest) == n:
-			inner = append(inner, search{s.finding, "", true})
+			inner = append(inner, jsonSearch{s.jsonMatch, "", true})
 		case s.rest[n] == '.':
-			inner = append(inner, search{s.finding, s.rest[n+1:], false})
+			inner = append(inner, jsonSearch{s.jsonMatch, s.rest[n+1:], false})
 		}
 	}
 	return inner
 }
 
-// skipJSON reads one value.
+// skipJSON reads one value and ignores it.
 func skipJSON(d *json.Decoder) error {
 	for depth := 0; ; {
 		token, err := d.Token()

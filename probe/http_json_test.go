@@ -39,7 +39,8 @@ func TestJSONRules(t *testing.T) {
 	}
 }
 
-// A document that is large as a tree takes no more memory than any other.
+// A document that would be large as a tree of values takes no more memory than
+// others.
 // Faults: T37.
 func TestJSONBodiesAreNotKeptInMemory(t *testing.T) {
 	for _, part := range []string{`{},`, `[],`, `0,`, `{"":0},`, `"text",`} {
@@ -58,8 +59,8 @@ func TestJSONBodiesAreNotKeptInMemory(t *testing.T) {
 	}
 }
 
-// weighed is a text that weighs what is kept when the first of it is read, and when
-// the rest is. Its reader waits meanwhile, so that there is no garbage.
+// weighed is a text that measures the memory in use when its first part is read and
+// when the rest is. Its reader waits meanwhile, so that there is no garbage.
 type weighed struct {
 	text        *strings.Reader
 	first, last int64
@@ -82,7 +83,7 @@ func heap() int64 {
 	return int64(stats.HeapAlloc)
 }
 
-// What operators register holds little of a body.
+// Restricted probes keep little of a body in memory.
 // Faults: T37.
 func TestRestrictedProbesHoldSmallBodies(t *testing.T) {
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// maxBody bounds a body after decompression, and maxNumberBody one that holds
-	// a number or that a restricted probe looks into.
+	// maxBody bounds a decompressed body; maxNumberBody bounds one that holds a
+	// number or that a restricted probe inspects. Both are in bytes.
 	maxBody       = 1 << 20
 	maxNumberBody = 64 << 10
 	// maxRedirects bounds the redirects followed.
@@ -25,23 +25,23 @@ const (
 type httpProbe struct {
 	config     httpConfig
 	restricted bool
-	// request is what each probe sends, but for its body.
-	request *http.Request
-	expect  *expectation
-	client  *http.Client
-	lane    *lane
-	// unzip is set if we asked for compression and not the author of the file.
+	// request is the request that each probe sends, without its body.
+	request   *http.Request
+	expect    *expectation
+	client    *http.Client
+	transport *httpTransport
+	// unzip is set if gzip was requested by us and not by the configuration.
 	unzip   bool
 	secrets []string
 }
 
-// Probe asks for the URL and reads the answer to its end.
+// Probe sends the request and reads the whole response.
 func (p *httpProbe) Probe(ctx context.Context) (Result, error) {
 	begin := time.Now()
-	p.lane.start()
+	p.transport.startProbe()
 	r, err := p.ask(ctx)
 	took := time.Since(begin)
-	r.Phases = p.lane.watch.phases()
+	r.Phases = p.transport.stopwatch.phases()
 	if err == nil && p.config.Measure == "latency" {
 		r.Value = took.Seconds()
 	}
@@ -53,11 +53,11 @@ func (p *httpProbe) Probe(ctx context.Context) (Result, error) {
 		r.Value = p.config.Errval
 	}
 	if urlError := (*url.Error)(nil); errors.As(err, &urlError) {
-		// Its text holds the whole URL.
+		// Its text contains the whole URL.
 		err = urlError.Err
 	}
-	err = fmt.Errorf("%s %s: %w", p.request.Method, showURL(p.request.URL), ended(ctx, err))
-	return r, hide(err, p.secrets...)
+	err = fmt.Errorf("%s %s: %w", p.request.Method, showURL(p.request.URL), withCause(ctx, err))
+	return r, redact(err, p.secrets...)
 }
 
 func (p *httpProbe) ask(ctx context.Context) (Result, error) {
@@ -72,30 +72,30 @@ func (p *httpProbe) ask(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	defer resp.Body.Close()
-	defer p.lane.watch.lap(phaseBody)
+	defer p.transport.stopwatch.lap(phaseBody)
 	if err := p.expect.checkStatus(resp, p.follows()); err != nil {
 		return Result{Detail: p.detail(resp, 0)}, err
 	}
 	return p.read(ctx, resp)
 }
 
-// send sends the request, and has http.Client follow if the answer is a redirect.
-// For all others that would cost as much as what the lane itself does.
+// send sends the request. Only for a redirect it uses http.Client, which costs as
+// much as the transport itself.
 func (p *httpProbe) send(req *http.Request) (*http.Response, error) {
-	resp, err := p.lane.RoundTrip(req)
+	resp, err := p.transport.RoundTrip(req)
 	if err != nil || resp.Header.Get("Location") == "" {
 		return resp, err
 	}
-	p.lane.answered = resp
+	p.transport.prefetched = resp
 	return p.client.Do(req)
 }
 
-// read reads the body and judges it.
+// read reads and judges the body.
 func (p *httpProbe) read(ctx context.Context, resp *http.Response) (Result, error) {
 	measure := p.config.Measure
 	limit := int64(maxBody)
 	if measure == "body" || p.restricted && p.expect.needsBody() {
-		// What somebody may register hundreds of times is kept small.
+		// An operator may register hundreds of these: limit the memory.
 		limit = maxNumberBody
 	}
 	body, size, err := readBody(resp, limit, measure == "body" || p.expect.needsBody(), p.unzip)
@@ -124,8 +124,8 @@ func (p *httpProbe) follows() bool {
 	return !p.restricted && (p.config.FollowRedirects == nil || *p.config.FollowRedirects)
 }
 
-// redirect decides whether to follow one. Header fields and credentials are for
-// the host that was configured, and so is a certificate that tells who we are.
+// redirect decides whether to follow a redirect. Header fields, credentials and
+// client certificates go only to the configured host.
 func (p *httpProbe) redirect(req *http.Request, via []*http.Request) error {
 	if !p.follows() {
 		return http.ErrUseLastResponse
@@ -152,8 +152,8 @@ func (p *httpProbe) redirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// sameTarget reports whether a redirect leads to the host it came from, or from
-// its http to its https.
+// sameTarget reports whether a redirect leads to the same host, or from http to https
+// on it.
 func sameTarget(from, to *url.URL) bool {
 	if !strings.EqualFold(from.Hostname(), to.Hostname()) {
 		return false
@@ -164,7 +164,7 @@ func sameTarget(from, to *url.URL) bool {
 	return from.Scheme == "http" && to.Scheme == "https" && portOf(from) == "80" && portOf(to) == "443"
 }
 
-// detail tells the status, the size and the age of the certificate.
+// detail returns the status, the size and the remaining days of the certificate.
 func (p *httpProbe) detail(resp *http.Response, size int64) string {
 	text := fmt.Sprintf("status %d", resp.StatusCode)
 	if size > 0 {
@@ -176,7 +176,7 @@ func (p *httpProbe) detail(resp *http.Response, size int64) string {
 	return text
 }
 
-// certDays returns the days until the first certificate that was shown expires.
+// certDays returns the days until the first of the server's certificates expires.
 func certDays(resp *http.Response, now time.Time) (float64, error) {
 	if resp.TLS == nil || len(resp.TLS.PeerCertificates) == 0 {
 		return 0, errors.New("no certificate was shown")
@@ -195,8 +195,8 @@ func daysLeft(certs []*x509.Certificate, now time.Time) float64 {
 	return first.Sub(now).Hours() / 24
 }
 
-// Close closes the connection that is kept.
+// Close closes the idle connection.
 func (p *httpProbe) Close() error {
-	p.lane.close()
+	p.transport.close()
 	return nil
 }

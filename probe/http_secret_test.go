@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // Faults: G25, T38.
@@ -60,7 +62,7 @@ func TestHTTPRestrictedTellsNothingOfTheBody(t *testing.T) {
 			t.Errorf("%s: %q or %q tells of the body", key, err, r.Detail)
 		}
 	}
-	address := serve(t, func(c net.Conn) {
+	address := testkit.ServeConns(t, func(c net.Conn) {
 		io.WriteString(c, "SSH-2.0-canary\r\n")
 		io.Copy(io.Discard, c)
 	})
@@ -106,8 +108,8 @@ func TestHTTPProxies(t *testing.T) {
 // Faults: G28.
 func TestURLsAndHeadersStaySecret(t *testing.T) {
 	port := freePort(t)
-	hang := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
-	garbage := serve(t, func(c net.Conn) { io.WriteString(c, "canary-echo\n") })
+	hang := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	garbage := testkit.ServeConns(t, func(c net.Conn) { io.WriteString(c, "canary-echo\n") })
 	secrets := []string{`header = { X-Key = "canary-header" }`, `body = "canary-body"`, `bearer = "canary-bearer"`, `method = "POST"`}
 	for _, host := range []string{port, hang, garbage, "canary.invalid:1"} {
 		p := httpProbeOf(t, "http://"+host+"/path?token=canary-query#canary-fragment", secrets...)

@@ -17,9 +17,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// site serves what goma's documentation and its tests speak of.
+// site serves the pages that goma's documentation and tests use.
 func site(tb testing.TB) *httptest.Server {
 	tb.Helper()
 	mux := http.NewServeMux()
@@ -103,7 +105,7 @@ func TestHTTPUserAndPasswordInURL(t *testing.T) {
 	ok(t, httpProbeOf(t, s.URL+"/is/Authorization/Bearer abc", `bearer_env = "PROBE_TEST_BEARER"`))
 }
 
-// TestLowerCaseMethodIsAccepted is the sample of goma's documentation.
+// The method is that of the sample in goma's documentation.
 // Faults: G43.
 func TestLowerCaseMethodIsAccepted(t *testing.T) {
 	s := site(t)
@@ -135,9 +137,9 @@ func TestHTTPKeysAreChecked(t *testing.T) {
 	const u = `url = "http://h.example/"` + "\n"
 	for text, want := range map[string]string{
 		"":                                           "url: this key is required",
-		`url = "h.example"`:                          "url: not a URL",
-		`url = "ftp://h.example/"`:                   "url: not a URL",
-		`url = "http://user:pa ss@h.example/%"`:      "url: not a URL",
+		`url = "h.example"`:                          "url: not an http or https URL",
+		`url = "ftp://h.example/"`:                   "url: not an http or https URL",
+		`url = "http://user:pa ss@h.example/%"`:      "url: not an http or https URL",
 		`url = "http://127.1/"`:                      `host "127.1"`,
 		u + `measure = "age"`:                        `measure: "age" is unknown`,
 		u + `measure = "cert_days"`:                  "measure: cert_days needs",
@@ -195,7 +197,7 @@ func TestHTTPLatencyAndPhases(t *testing.T) {
 
 func TestHTTPCertificates(t *testing.T) {
 	serveTLS := func(notAfter time.Time) (string, string) {
-		cert, ca := certificate(t, notAfter)
+		cert, ca := testkit.SelfSigned(t, notAfter)
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 		s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
 		s.Config.ErrorLog = quietLog()
@@ -218,7 +220,7 @@ func TestHTTPCertificates(t *testing.T) {
 }
 
 func TestHTTPClientCertificate(t *testing.T) {
-	cert, ca := certificate(t, time.Now().Add(time.Hour))
+	cert, ca := testkit.SelfSigned(t, time.Now().Add(time.Hour))
 	pool := x509.NewCertPool()
 	pem, err := os.ReadFile(ca)
 	if err != nil {
@@ -230,19 +232,19 @@ func TestHTTPClientCertificate(t *testing.T) {
 	s.Config.ErrorLog = quietLog()
 	s.StartTLS()
 	defer s.Close()
-	certFile, keyFile := pemFiles(t, cert)
+	certFile, keyFile := testkit.PEMFiles(t, filepath.Join(t.TempDir(), "cert"), cert)
 	ok(t, httpProbeOf(t, s.URL, fmt.Sprintf("tls = { ca_file = %q, cert_file = %q, key_file = %q }", ca, certFile, keyFile)))
 	fails(t, httpProbeOf(t, s.URL, fmt.Sprintf("tls = { ca_file = %q }", ca)), "certificate")
 }
 
-// TestClosedProbesLeaveNothingBehind registers and unregisters 200 probes.
+// 200 probes are registered and unregistered.
 // Faults: G24, I3.
 func TestClosedProbesLeaveNothingBehind(t *testing.T) {
-	// The collector would close what was forgotten.
+	// A garbage collection would close leaked files.
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	s := site(t)
 	ok(t, httpProbeOf(t, s.URL+"/status/200"))
-	goroutines, files := runtime.NumGoroutine(), openFiles(t)
+	goroutines, files := runtime.NumGoroutine(), testkit.OpenFiles(t)
 	for range 200 {
 		p, err := New(Builtin(), "http", decodeTOML("url = "+strconv.Quote(s.URL+"/status/200")), Env{})
 		if err != nil {
@@ -251,8 +253,8 @@ func TestClosedProbesLeaveNothingBehind(t *testing.T) {
 		ok(t, p)
 		p.Close()
 	}
-	eventually(t, 5*time.Second, "no goroutine and no file is left", func() bool {
-		return runtime.NumGoroutine() <= goroutines+5 && openFiles(t) <= files+5
+	testkit.Eventually(t, 5*time.Second, "no goroutine and no file is left", func() bool {
+		return runtime.NumGoroutine() <= goroutines+5 && testkit.OpenFiles(t) <= files+5
 	})
 }
 

@@ -11,14 +11,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// mistake is what somebody does wrong, and what is to be told of it.
+// mistake is a wrong configuration and a part of the error that it must cause.
 type mistake struct{ keys, want string }
 
-// tellsMistakes has each mistake told: where, in which step and why, in few words
-// and without a secret.
-func tellsMistakes(t *testing.T, kind string, mistakes map[string]mistake) {
+// checkMistakes checks the errors of mistakes: they say where, in which step and why,
+// and contain no secret.
+func checkMistakes(t *testing.T, kind string, mistakes map[string]mistake) {
 	t.Helper()
 	for name, m := range mistakes {
 		// As whoever runs probes does it.
@@ -36,14 +38,14 @@ func tellsMistakes(t *testing.T, kind string, mistakes map[string]mistake) {
 	}
 }
 
-// sqlMistakes are those that can be made with every kind of database at address,
-// and more, whose keys are a dsn.
+// sqlMistakes checks mistakes that are possible with every database at address, and
+// more.
 func sqlMistakes(t *testing.T, kind, dsn, address string, more map[string]mistake) {
 	t.Helper()
 	keys := func(old, text string) string {
 		return "query = \"SELECT 1\"\ndsn = \"" + strings.Replace(dsn, old, text, 1) + "\""
 	}
-	silent := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	silent := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
 	closed := freePort(t)
 	all := map[string]mistake{
 		"another port":  {keys(address, closed), closed + ": connecting: dial tcp " + closed + ": connect: connection refused"},
@@ -57,7 +59,7 @@ func sqlMistakes(t *testing.T, kind, dsn, address string, more map[string]mistak
 		m.keys = "query = \"SELECT 1\"\ndsn = \"" + m.keys + "\""
 		all[name] = m
 	}
-	tellsMistakes(t, kind, all)
+	checkMistakes(t, kind, all)
 }
 
 func mariaDBMistakes(t *testing.T, dsn string) {
@@ -78,7 +80,7 @@ func postgreSQLMistakes(t *testing.T, dsn string) {
 	})
 }
 
-// Redis with TLS only, and what is done wrong with and without.
+// A Redis server with TLS only.
 func TestRedisServerWithTLS(t *testing.T) {
 	program := needProgram(t, "redis-server")
 	pair, ca := certificate(t, time.Now().Add(time.Hour))
@@ -93,9 +95,9 @@ func TestRedisServerWithTLS(t *testing.T) {
 		_, err := run(t, ready, time.Second)
 		return err == nil
 	})
-	silent := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	silent := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
 	closed := freePort(t)
-	tellsMistakes(t, "redis", map[string]mistake{
+	checkMistakes(t, "redis", map[string]mistake{
 		"no TLS":         {"address = \"" + address + "\"", address + ": running PING: "},
 		"not trusted":    {"address = \"" + address + "\"\n[tls]", address + ": tls handshake: tls: failed to verify certificate: x509: certificate signed by unknown authority"},
 		"another name":   {trusted + "server_name = \"other\"", "certificate is valid for localhost, not other"},
@@ -105,9 +107,9 @@ func TestRedisServerWithTLS(t *testing.T) {
 	})
 }
 
-// What the reason says does not change with the port that we happen to have.
+// The error does not contain the local port, which changes with each probe.
 func TestReasonsStayTheSame(t *testing.T) {
-	resets := serve(t, func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); c.Close() })
+	resets := testkit.ServeConns(t, func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); c.Close() })
 	for kind, keys := range map[string]string{
 		"redis": "address = \"" + resets + "\"",
 		"tcp":   "address = \"" + resets + "\"\nexpect = \"x\"",
@@ -122,7 +124,7 @@ func TestReasonsStayTheSame(t *testing.T) {
 	}
 }
 
-// The server asked is told, and no number of answers where there was none.
+// The error contains the name server, and no number of answers if there was none.
 func TestDNSTellsWhomItAsked(t *testing.T) {
 	server := freePort(t)
 	r, _ := fails(t, build(t, "dns", "server = \""+server+"\"\nname = \"www.example\"", Env{}), "www.example A of "+server+": waiting for the answer: ")
@@ -131,7 +133,7 @@ func TestDNSTellsWhomItAsked(t *testing.T) {
 	}
 }
 
-// A name of a user is no secret where no password is given with it.
+// A user name without a password is not a secret.
 // Faults: G28.
 func TestUserNamesAreShown(t *testing.T) {
 	_, err := fails(t, sqlProbeOf(t, "postgres", "postgres://monitor@"+freePort(t)+"/monitor?application_name=monitor", "SELECT 1"), "connection refused")
@@ -140,7 +142,7 @@ func TestUserNamesAreShown(t *testing.T) {
 	}
 }
 
-// As with goma, an empty method is no method given.
+// As with goma, an empty method is the default.
 func TestEmptyMethodIsGET(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {

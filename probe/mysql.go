@@ -12,13 +12,12 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// unknownVariable is the number of MySQL's error for a variable that it does not
-// have.
+// unknownVariable is MySQL's error number for an unknown variable.
 const unknownVariable = 1193
 
-// abandonWait bounds how long it may take to end a query on a server that does
-// not end it by itself. With the end of the probe it stays within 200 ms.
-const abandonWait = 150 * time.Millisecond
+// killTimeout bounds the time to kill a query on a server without time limits.
+// Together with the end of the probe it stays within 200 ms.
+const killTimeout = 150 * time.Millisecond
 
 func newMySQL(decode func(any) error, env Env) (Probe, error) {
 	var c sqlConfig
@@ -28,37 +27,37 @@ func newMySQL(decode func(any) error, env Env) (Probe, error) {
 	}
 	config, err := mysql.ParseDSN(dsn)
 	if err != nil {
-		// The text of err may hold a part of a password.
+		// The text of err may contain a part of the password.
 		return nil, errors.New("dsn: want user:password@tcp(host:3306)/database?parameter=value, where tls is true, skip-verify or preferred")
 	}
 	if err := safeMySQL(config); err != nil {
 		return nil, fmt.Errorf("dsn: %w", err)
 	}
-	p := &mysqlProbe{sqlProbe: sqlProbe{query: c.Query, errval: c.Errval, budget: new(budget), where: config.Addr, explain: explainMySQL}}
+	p := &mysqlProbe{sqlProbe: sqlProbe{query: c.Query, errval: c.Errval, budget: new(readBudget), address: config.Addr, explain: explainMySQL}}
 	p.secrets = []string{dsn, config.Passwd}
 	config.Logger = &mysql.NopLogger{}
 	config.DialFunc = p.budget.dialer(env.dialer())
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
-		return nil, hide(fmt.Errorf("dsn: %w", err), p.secrets...)
+		return nil, redact(fmt.Errorf("dsn: %w", err), p.secrets...)
 	}
 	p.open(sql.OpenDB(connector))
-	p.bound = p.limit
-	p.lost = func(err error) bool { return errors.Is(err, mysql.ErrInvalidConn) }
+	p.limitTime = p.limit
+	p.isConnLost = func(err error) bool { return errors.Is(err, mysql.ErrInvalidConn) }
 	return p, nil
 }
 
-// explainMySQL names what the driver calls an invalid connection.
+// explainMySQL describes the driver's "invalid connection".
 func explainMySQL(err error) error {
 	if !errors.Is(err, mysql.ErrInvalidConn) {
 		return err
 	}
-	text := strings.ReplaceAll(err.Error(), mysql.ErrInvalidConn.Error(), "the connection was closed, or a timeout among the parameters of the dsn has passed")
-	return &redacted{text, err}
+	text := strings.ReplaceAll(err.Error(), mysql.ErrInvalidConn.Error(), "the connection was closed, or a timeout set in the dsn expired")
+	return &redactedError{text, err}
 }
 
-// safeMySQL refuses parameters by which a server that is not what it seems to be
-// can read files of this host or the password.
+// safeMySQL refuses parameters with which a malicious server can read files of this
+// host or the password.
 func safeMySQL(c *mysql.Config) error {
 	switch {
 	case c.AllowAllFiles:
@@ -76,25 +75,25 @@ func safeMySQL(c *mysql.Config) error {
 	return nil
 }
 
-// mysqlProbe knows how to limit the time of a query.
+// mysqlProbe is a sqlProbe that limits the time of a query on the server.
 type mysqlProbe struct {
 	sqlProbe
-	// limits is how, once that is known.
+	// limits is the kind of limit that the server supports.
 	limits timeLimit
 }
 
-// timeLimit is how a server ends a query that takes too long.
+// timeLimit is how a server limits the time of a query.
 type timeLimit int
 
 const (
 	limitUnknown timeLimit = iota
 	limitMySQL             // max_execution_time, in milliseconds, from 5.7.8 on
 	limitMariaDB           // max_statement_time, in seconds, from 10.1 on
-	limitNone              // not by itself
+	limitNone              // not supported
 )
 
-// limit has the server end the query shortly after the probe. Where it cannot,
-// the answer ends the query from outside.
+// limit makes the server end the query shortly after the probe. If the server does
+// not support that, abandon kills the query.
 func (p *mysqlProbe) limit(ctx context.Context, conn *sql.Conn) (abandon func(), err error) {
 	abandon = func() {}
 	deadline, ok := ctx.Deadline()
@@ -103,13 +102,13 @@ func (p *mysqlProbe) limit(ctx context.Context, conn *sql.Conn) (abandon func(),
 	}
 	left := time.Until(deadline) + serverGrace
 	if p.limits == limitUnknown || p.limits == limitMySQL {
-		err = set(ctx, conn, fmt.Sprintf("SET SESSION max_execution_time = %d", left.Milliseconds()))
+		err = execStatement(ctx, conn, fmt.Sprintf("SET SESSION max_execution_time = %d", left.Milliseconds()))
 		if p.learn(limitMySQL, err) {
 			return abandon, err
 		}
 	}
 	if p.limits == limitUnknown || p.limits == limitMariaDB {
-		err = set(ctx, conn, fmt.Sprintf("SET SESSION max_statement_time = %.3f", left.Seconds()))
+		err = execStatement(ctx, conn, fmt.Sprintf("SET SESSION max_statement_time = %.3f", left.Seconds()))
 		if p.learn(limitMariaDB, err) {
 			return abandon, err
 		}
@@ -122,8 +121,8 @@ func (p *mysqlProbe) limit(ctx context.Context, conn *sql.Conn) (abandon func(),
 	return func() { p.kill(ctx, id) }, nil
 }
 
-// learn remembers what a server can do. It reports whether that is settled: a
-// server may have been replaced by one of the other kind.
+// learn remembers which limit a server supports. It reports false if the server does
+// not support this one, which it may have done before it was replaced.
 func (p *mysqlProbe) learn(limit timeLimit, err error) bool {
 	if my := (*mysql.MySQLError)(nil); errors.As(err, &my) && my.Number == unknownVariable {
 		p.limits = limitUnknown
@@ -135,15 +134,15 @@ func (p *mysqlProbe) learn(limit timeLimit, err error) bool {
 	return true
 }
 
-func set(ctx context.Context, conn *sql.Conn, statement string) error {
+func execStatement(ctx context.Context, conn *sql.Conn, statement string) error {
 	_, err := conn.ExecContext(ctx, statement)
 	return err
 }
 
-// kill ends a query whose connection has been closed with the probe. The server
-// goes on with it under the number of that connection, so it is no other's.
+// kill ends a query whose connection was closed with the probe. The server continues
+// the query under the id of that connection, so no other query can have it.
 func (p *mysqlProbe) kill(ctx context.Context, id int64) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTimeout)
 	defer cancel()
 	_, _ = p.db.ExecContext(ctx, fmt.Sprintf("KILL %d", id))
 }

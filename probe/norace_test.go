@@ -2,5 +2,5 @@
 
 package probe
 
-// raceFactor is 1 where nothing is recorded.
+// raceFactor is 1 without the race detector.
 const raceFactor = 1

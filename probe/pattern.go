@@ -11,24 +11,26 @@ import (
 )
 
 const (
-	// maxPattern bounds a regular expression, in bytes, and maxProgram what it is
-	// compiled to, in instructions: "(.?){1000}" makes 2,000 of ten bytes.
+	// maxPattern bounds a regular expression, in bytes; maxProgram bounds the
+	// instructions it is compiled to: "(.?){1000}" takes ten bytes and 2,000
+	// instructions.
 	maxPattern = 4 << 10
 	maxProgram = 5000
-	// quickSteps is how many steps of a match are made without looking at the
-	// time. One is an instruction on a byte and takes 4 ns at worst, so that these
-	// take a tenth of a second.
-	quickSteps = 25_000_000
-	// patience is how many characters are matched between two looks at the time.
-	patience = 256
+	// uncheckedSteps bounds a match that does not check the context, in instructions
+	// times bytes. A step takes at most 4 ns, so that all of them take a tenth of a
+	// second.
+	uncheckedSteps = 25_000_000
+	// checkEvery is the number of characters matched between two checks of the
+	// context.
+	checkEvery = 256
 )
 
-// pattern is a regular expression that an author gives and a target is matched
-// with. The time of a match grows with the size of both, so both are bounded, and
-// a match ends with its context.
+// pattern is a configured regular expression that is matched with text from a target.
+// The time of a match grows with the size of both, so both are bounded, and a match
+// ends with its context.
 type pattern struct {
 	re *regexp.Regexp
-	// size is that of the program.
+	// size is the number of instructions.
 	size int
 }
 
@@ -46,7 +48,7 @@ func newPattern(key, text string) (*pattern, error) {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	if len(program.Inst) > maxProgram {
-		return nil, fmt.Errorf("%s: too large a regular expression: give lower numbers of repetitions", key)
+		return nil, fmt.Errorf("%s: the regular expression is too large: use smaller repetition counts", key)
 	}
 	re, err := regexp.Compile(text)
 	if err != nil {
@@ -58,28 +60,29 @@ func newPattern(key, text string) (*pattern, error) {
 // String returns the expression.
 func (p *pattern) String() string { return p.re.String() }
 
-// match reports whether something in the text matches, or why ctx is done.
+// match reports whether text contains a match. Its error is the cause of the end of
+// ctx.
 func (p *pattern) match(ctx context.Context, text []byte) (bool, error) {
-	if int64(p.size)*int64(len(text)) <= quickSteps {
+	if int64(p.size)*int64(len(text)) <= uncheckedSteps {
 		return p.re.Match(text), nil
 	}
-	found := p.re.MatchReader(&patientReader{ctx: ctx, text: text})
+	found := p.re.MatchReader(&contextReader{ctx: ctx, text: text})
 	if ctx.Err() != nil {
 		return false, fmt.Errorf("matching %q: %w", printable(p.String()), context.Cause(ctx))
 	}
 	return found, nil
 }
 
-// patientReader reads a text until a context is done.
-type patientReader struct {
+// contextReader reads a text until a context ends.
+type contextReader struct {
 	ctx  context.Context
 	text []byte
 	read int
 }
 
 // ReadRune implements io.RuneReader.
-func (r *patientReader) ReadRune() (rune, int, error) {
-	if r.read++; r.read%patience == 0 && r.ctx.Err() != nil || len(r.text) == 0 {
+func (r *contextReader) ReadRune() (rune, int, error) {
+	if r.read++; r.read%checkEvery == 0 && r.ctx.Err() != nil || len(r.text) == 0 {
 		return 0, 0, io.EOF
 	}
 	c, n := utf8.DecodeRune(r.text)
@@ -87,13 +90,13 @@ func (r *patientReader) ReadRune() (rune, int, error) {
 	return c, n, nil
 }
 
-var _ io.RuneReader = (*patientReader)(nil)
+var _ io.RuneReader = (*contextReader)(nil)
 
-// errNoMatch says that none of several texts matched.
+// errNoMatch means that none of several texts matched.
 var errNoMatch = errors.New("no match")
 
-// matchAny returns nil if one of the texts matches, errNoMatch if none does, or
-// why ctx is done.
+// matchAny returns nil if one of the texts matches, errNoMatch if none does, or the
+// cause of the end of ctx.
 func (p *pattern) matchAny(ctx context.Context, texts []string) error {
 	for _, text := range texts {
 		found, err := p.match(ctx, []byte(text))

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// phase numbers the parts of a probe's time in their order.
+// phase is a phase of a probe, in order.
 type phase int
 
 const (
@@ -20,30 +20,30 @@ const (
 	phaseCount
 )
 
-// String returns the name that a Phase carries.
+// String returns the name in Phase.
 func (p phase) String() string {
 	return [phaseCount]string{"resolve", "connect", "tls", "first_byte", "body"}[p]
 }
 
-// stopwatch measures the phases of one probe. Where there are redirects, it adds
-// up what each took. Its methods may be called by goroutines of the standard
-// library that outlive the probe.
+// stopwatch measures the phases of one probe. With redirects, it adds up the phases
+// of all requests. Its methods may be called by goroutines of the standard library
+// that outlive the probe.
 type stopwatch struct {
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards all following fields
 	mark  time.Time
 	spent [phaseCount]time.Duration
 }
 
 func startStopwatch() *stopwatch { return &stopwatch{mark: time.Now()} }
 
-// restart begins a phase now.
+// restart begins a phase.
 func (s *stopwatch) restart() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mark = time.Now()
 }
 
-// lap ends the phase p, and begins the next one.
+// lap ends phase p and begins the next one.
 func (s *stopwatch) lap(p phase) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,14 +52,14 @@ func (s *stopwatch) lap(p phase) {
 	s.mark = now
 }
 
-// resolving returns ctx with a trace for name lookups.
+// resolving returns ctx with a trace of name lookups.
 func (s *stopwatch) resolving(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		DNSDone: func(httptrace.DNSDoneInfo) { s.lap(phaseResolve) },
 	})
 }
 
-// tracing returns ctx with a trace for all that an http.Transport does.
+// tracing returns ctx with a trace of the phases of an http.Transport.
 func (s *stopwatch) tracing(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		DNSDone:              func(httptrace.DNSDoneInfo) { s.lap(phaseResolve) },
@@ -69,7 +69,7 @@ func (s *stopwatch) tracing(ctx context.Context) context.Context {
 	})
 }
 
-// phases returns the phases that there were.
+// phases returns the measured phases.
 func (s *stopwatch) phases() []Phase {
 	s.mu.Lock()
 	defer s.mu.Unlock()

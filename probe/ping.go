@@ -2,6 +2,7 @@ package probe
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -20,22 +21,22 @@ import (
 type pingConfig struct {
 	// Host is a name or an address.
 	Host string `toml:"host"`
-	// Count is how many echo requests are sent, 1 to 20.
+	// Count is the number of echo requests, 1 to 20.
 	Count int `toml:"count"`
-	// IP is "4" or "6" to use only that version of IP.
+	// IP restricts the probe to one version of IP: "4" or "6".
 	IP string `toml:"ip"`
-	// Measure is loss (the part of requests without an answer, 0 to 1) or latency
-	// (the mean of the answers, in seconds).
+	// Measure is loss (the ratio of unanswered requests, 0 to 1) or latency (the mean
+	// of the answers, in seconds).
 	Measure string `toml:"measure"`
 }
 
 const (
 	maxPings = 20
-	// pingInterval is the time between two requests, and pingWait that for the
-	// answer to the last one.
+	// pingInterval is the time between two requests; pingWait is how long to wait for
+	// the answer to the last one.
 	pingInterval = 200 * time.Millisecond
 	pingWait     = 2 * time.Second
-	// tokenSize is the size of what an answer must repeat.
+	// tokenSize is the size of the data that an answer must repeat.
 	tokenSize = 16
 )
 
@@ -58,10 +59,7 @@ func newPing(decode func(any) error, env Env) (Probe, error) {
 	if c.Count < 1 || c.Count > maxPings {
 		return nil, fmt.Errorf("count: %d is out of range: give 1 to %d", c.Count, maxPings)
 	}
-	if err := oneOf("ip", c.IP, "", "4", "6"); err != nil {
-		return nil, err
-	}
-	if err := oneOf("measure", c.Measure, "loss", "latency"); err != nil {
+	if err := cmp.Or(checkOneOf("ip", c.IP, "", "4", "6"), checkOneOf("measure", c.Measure, "loss", "latency")); err != nil {
 		return nil, err
 	}
 	return &pingProbe{config: c, env: env}, nil
@@ -79,7 +77,7 @@ func (p *pingProbe) Probe(ctx context.Context) (Result, error) {
 func (p *pingProbe) ping(ctx context.Context) (Result, error) {
 	addr, err := p.resolve(ctx)
 	if err != nil {
-		return Result{}, ended(ctx, err)
+		return Result{}, withCause(ctx, err)
 	}
 	conn, err := openEcho(addr)
 	if err != nil {
@@ -88,7 +86,7 @@ func (p *pingProbe) ping(ctx context.Context) (Result, error) {
 	defer conn.Close()
 	times, err := conn.echoes(ctx, p.config.Count)
 	if err != nil {
-		return Result{}, ended(ctx, err)
+		return Result{}, withCause(ctx, err)
 	}
 	return p.result(addr, times)
 }
@@ -113,7 +111,8 @@ func (p *pingProbe) result(addr netip.Addr, times []time.Duration) (Result, erro
 	return r, nil
 }
 
-// resolve returns the first address of the host, if it may be reached.
+// resolve returns the first address of the host. It refuses addresses that the probe
+// may not reach.
 func (p *pingProbe) resolve(ctx context.Context) (netip.Addr, error) {
 	addr, err := netip.ParseAddr(p.config.Host)
 	if err != nil {
@@ -125,7 +124,7 @@ func (p *pingProbe) resolve(ctx context.Context) (netip.Addr, error) {
 	}
 	addr = addr.Unmap()
 	if p.config.IP == "4" && !addr.Is4() || p.config.IP == "6" && !addr.Is6() {
-		return netip.Addr{}, fmt.Errorf("%v is not an address of IPv%s", addr, p.config.IP)
+		return netip.Addr{}, fmt.Errorf("%v is not an IPv%s address", addr, p.config.IP)
 	}
 	return addr, p.env.checkTarget(addr)
 }
@@ -141,8 +140,8 @@ type echo struct {
 	token    []byte
 }
 
-// openEcho opens a datagram socket, which needs no privilege where the sysctl
-// net.ipv4.ping_group_range allows our group, or else a raw one.
+// openEcho opens a datagram socket, which needs no privilege if the sysctl
+// net.ipv4.ping_group_range allows our group, or else a raw socket.
 func openEcho(addr netip.Addr) (*echo, error) {
 	e := &echo{request: ipv4.ICMPTypeEcho, answer: ipv4.ICMPTypeEchoReply, protocol: 1, token: make([]byte, tokenSize)}
 	datagram, raw, local := "udp4", "ip4:icmp", "0.0.0.0"
@@ -168,7 +167,7 @@ func openEcho(addr netip.Addr) (*echo, error) {
 	return nil, fmt.Errorf("opening a socket: %w", rawErr)
 }
 
-// echoes sends count requests and returns the times of those that were answered.
+// echoes sends count requests and returns the times of the answers.
 func (e *echo) echoes(ctx context.Context, count int) ([]time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(count-1)*pingInterval+pingWait)
 	defer cancel()
@@ -206,7 +205,7 @@ func (e *echo) send(seq int) error {
 	m := icmp.Message{Type: e.request, Body: &icmp.Echo{ID: e.id, Seq: seq, Data: e.token}}
 	packet, err := m.Marshal(nil)
 	if err != nil {
-		return fmt.Errorf("packing a request: %w", err)
+		return fmt.Errorf("encoding a request: %w", err)
 	}
 	if _, err := e.WriteTo(packet, e.to); err != nil {
 		return fmt.Errorf("sending a request: %w", err)
@@ -214,8 +213,8 @@ func (e *echo) send(seq int) error {
 	return nil
 }
 
-// receive returns the number of the request that the next answer is for. A raw
-// socket hears the answers to others too, which do not repeat our token.
+// receive returns the sequence number of the next answer. A raw socket also receives
+// the answers to other processes, which do not repeat our token.
 func (e *echo) receive() (seq int, err error) {
 	buf := make([]byte, 1500)
 	for {
@@ -233,5 +232,5 @@ func (e *echo) receive() (seq int, err error) {
 	}
 }
 
-// Close does nothing: each probe has a socket of its own.
+// Close does nothing: each probe opens its own socket.
 func (p *pingProbe) Close() error { return nil }

@@ -12,7 +12,7 @@ import (
 )
 
 // TestPing needs CAP_NET_RAW, which root has, or a ping_group_range that includes
-// this group: a container and a build machine have one of them.
+// this group.
 func TestPing(t *testing.T) {
 	p := build(t, "ping", `host = "127.0.0.1"`, Env{})
 	begin := time.Now()
@@ -67,7 +67,7 @@ func TestPingLoss(t *testing.T) {
 func TestPingKeysAreChecked(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                              "host: this key is required",
-		`host = "127.1"`:                "neither a name nor an address",
+		`host = "127.1"`:                "neither a name nor an IPv4 address",
 		"host = \"h\"\ncount = 0":       "count: 0 is out of range",
 		"host = \"h\"\ncount = 21":      "count: 21 is out of range",
 		"host = \"h\"\nip = \"7\"":      `ip: "7" is unknown`,

@@ -17,9 +17,9 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// cancelWait is how long a server may take to end a query when asked to. The
-// driver waits 100 ms more, which stays within 200 ms.
-const cancelWait = 50 * time.Millisecond
+// cancelTimeout is how long a server may take to cancel a query. The driver waits 100
+// ms more, which stays within 200 ms.
+const cancelTimeout = 50 * time.Millisecond
 
 func newPostgres(decode func(any) error, env Env) (Probe, error) {
 	var c sqlConfig
@@ -29,10 +29,10 @@ func newPostgres(decode func(any) error, env Env) (Probe, error) {
 	}
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		// The text of err may hold a part of a password.
+		// The text of err may contain a part of the password.
 		return nil, errors.New("dsn: want postgres://user:password@host:5432/database or keys such as host=h user=u password=p dbname=d")
 	}
-	p := &sqlProbe{query: c.Query, errval: c.Errval, budget: new(budget), where: postgresAddress(config.Host, config.Port), explain: explainPostgres}
+	p := &sqlProbe{query: c.Query, errval: c.Errval, budget: new(readBudget), address: postgresAddress(config.Host, config.Port), explain: explainPostgres}
 	p.secrets = []string{dsn, config.Password}
 	if u, err := url.Parse(dsn); err == nil {
 		if _, given := u.User.Password(); given {
@@ -47,14 +47,14 @@ func newPostgres(decode func(any) error, env Env) (Probe, error) {
 	}
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	config.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
-		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: cancelWait}
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: cancelTimeout}
 	}
-	p.lost = func(err error) bool {
-		// Class 57P is the server's own end, 08 that of the connection.
+	p.isConnLost = func(err error) bool {
+		// Class 57P is a shutdown of the server, 08 a connection error.
 		var pg *pgconn.PgError
 		return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08"))
 	}
-	p.large = func(err error) bool {
+	p.isTooLarge = func(err error) bool {
 		var size *pgproto3.ExceededMaxBodyLenErr
 		return errors.As(err, &size)
 	}
@@ -62,7 +62,8 @@ func newPostgres(decode func(any) error, env Env) (Probe, error) {
 	return p, nil
 }
 
-// postgresAddress names a server: a directory stands for the socket in it.
+// postgresAddress returns the address of a server. A directory stands for the socket
+// in it.
 func postgresAddress(host string, port uint16) string {
 	if strings.HasPrefix(host, "/") {
 		return host
@@ -70,8 +71,8 @@ func postgresAddress(host string, port uint16) string {
 	return net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
-// explainPostgres shortens what the driver tells of a connection that failed: it
-// tells of each attempt, with and without TLS, and names the server each time.
+// explainPostgres shortens the driver's error for a failed connection. It lists each
+// attempt, with and without TLS, and repeats the server each time.
 func explainPostgres(err error) error {
 	var failed *pgconn.ConnectError
 	if !errors.As(err, &failed) {
@@ -85,7 +86,7 @@ func explainPostgres(err error) error {
 			attempts = append(attempts, line)
 		}
 	}
-	// Without TLS it was tried as well.
+	// The connection without TLS was tried as well.
 	if plain := slices.DeleteFunc(slices.Clone(attempts), refusesTLS); len(plain) > 0 {
 		attempts = plain
 	}
@@ -94,7 +95,7 @@ func explainPostgres(err error) error {
 			attempts[0] = strings.TrimPrefix(reason, "dial error: ")
 		}
 	}
-	return &redacted{"connecting: " + strings.Join(attempts, "; "), err}
+	return &redactedError{"connecting: " + strings.Join(attempts, "; "), err}
 }
 
 func refusesTLS(attempt string) bool {

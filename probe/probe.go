@@ -15,68 +15,66 @@ import (
 	"github.com/microhq/monitor-srv/command"
 )
 
-// Probe measures one thing. Its methods are called one at a time.
+// Probe measures one thing. Its methods are not called concurrently.
 type Probe interface {
-	// Probe measures once. It returns at most 200 ms after ctx is done, an exec
-	// probe 1.5 s. An error is a failure, and so is a value that is not finite.
+	// Probe measures once. It returns at most 200 ms after ctx ends; an exec probe at
+	// most 1.5 s. An error is a failure, and so is a value that is not finite.
 	Probe(ctx context.Context) (Result, error)
-	// Close gives back connections and memory. The probe may not be used after.
+	// Close releases connections and memory. The probe must not be used afterwards.
 	Close() error
 }
 
-// Result is what a probe measured.
+// Result is the result of a measurement.
 type Result struct {
-	// Value is the number measured. With an error it is what the key errval says,
-	// to be shown and never to be judged.
+	// Value is the measured number. With an error it is the value of the key errval,
+	// which is shown and never judged.
 	Value float64
-	// Detail is for people: an exit code, a status, addresses found. It is one
-	// line of at most 256 printable bytes.
+	// Detail is one line of at most 256 printable bytes for people: an exit code, a
+	// status, addresses.
 	Detail string
-	// Phases are the parts of the time taken, in order, where a kind knows them.
+	// Phases are the phases of the measurement, in order, if the kind measures them.
 	Phases []Phase
-	// Warning says that the target itself asks for attention although it works.
-	// The verdict is a warning at least; thresholds may make it worse.
+	// Warning is set if the target works but reports a warning. The verdict is a
+	// warning at least; thresholds may make it worse.
 	Warning bool
 }
 
-// Phase is one part of the time that a probe took.
+// Phase is the duration of one phase of a probe.
 type Phase struct {
 	// Name is resolve, connect, tls, first_byte or body.
 	Name     string
 	Duration time.Duration
 }
 
-// Kind makes a probe of one kind. It fills a struct with its defaults, has decode
-// move the keys of the table into it, and checks them. The errors of decode and
-// its own name the key.
+// Kind makes a probe of one kind. It sets the defaults of a struct, calls decode to
+// fill it with the keys of the table, and checks them. Its errors name the key.
 type Kind func(decode func(target any) error, env Env) (Probe, error)
 
-// Env is what probes get from the program around them. The zero value serves
-// every kind but rpc, event and stats.
+// Env is what probes need from the program. The zero value is enough for every kind
+// but rpc, event and stats.
 type Env struct {
-	// Dial opens connections; nil means a plain net.Dialer. A restricted probe
-	// does not use it.
+	// Dial opens connections; nil means net.Dialer. Restricted probes do not use it.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Restricted is set for a probe that was registered over the API by somebody
-	// who may not see what this host can reach: it connects to public addresses
-	// only, follows no redirect, obeys no proxy and reads no file or variable.
+	// Restricted is set for a probe that was registered over the API by somebody who
+	// may not see what this host can reach. It connects to public addresses only,
+	// follows no redirect, uses no proxy and reads no file or variable.
 	Restricted bool
-	// AllowTargets are networks that a restricted probe may reach nevertheless.
+	// AllowTargets are networks that restricted probes may reach in addition.
 	AllowTargets []netip.Prefix
-	// Caller calls other services, for the kind rpc.
+	// Caller calls services, for the kind rpc.
 	Caller Caller
-	// Events and Stats are what was published, for the kinds event and stats.
+	// Events and Stats provide published events, for the kinds event and stats.
 	Events EventSource
 	Stats  StatsSource
-	// Log hears of commands that cannot be killed; nil drops it.
+	// Log receives warnings about commands that cannot be killed. Nil discards them.
 	Log *slog.Logger
-	// Guardian kills the commands of exec probes if this process is killed; nil
-	// means that nobody does.
+	// Guardian kills the commands of exec probes if this process is killed. Nil means
+	// that nothing does.
 	Guardian *command.Guardian
 }
 
-// Builtin returns the kinds of this package by the name that the key type gives.
-// The map is the caller's own.
+// Builtin returns the kinds of this package by their names in the key type, in a new
+// map.
 func Builtin() map[string]Kind {
 	buffers := newBuffers()
 	kinds := map[string]Kind{
@@ -94,12 +92,12 @@ func Builtin() map[string]Kind {
 		"tcp":      newTCP,
 	}
 	for name, kind := range kinds {
-		kinds[name] = keepPromises(kind)
+		kinds[name] = checked(kind)
 	}
 	return kinds
 }
 
-// New makes a probe of the kind called name. Its error names the kind.
+// New makes a probe of a kind. Its error names the kind.
 func New(kinds map[string]Kind, name string, decode func(target any) error, env Env) (Probe, error) {
 	kind, ok := kinds[name]
 	if !ok {
@@ -113,7 +111,7 @@ func New(kinds map[string]Kind, name string, decode func(target any) error, env 
 	return p, nil
 }
 
-// localOnly refuses a kind that only local files and administrators may use.
+// localOnly refuses a kind that operators may not register over the API.
 func (e Env) localOnly() error {
 	if e.Restricted {
 		return fmt.Errorf("this type may not be registered with the role of an operator: define it in a local file")
@@ -121,9 +119,9 @@ func (e Env) localOnly() error {
 	return nil
 }
 
-// forbidden refuses the keys that a restricted probe may not have. The map tells
-// which of them are given.
-func (e Env) forbidden(given map[string]bool) error {
+// refuseKeys refuses keys that a restricted probe may not have. The map says which of
+// them are given.
+func (e Env) refuseKeys(given map[string]bool) error {
 	if !e.Restricted {
 		return nil
 	}
@@ -135,7 +133,7 @@ func (e Env) forbidden(given map[string]bool) error {
 	return nil
 }
 
-// finite checks a number that a key gives.
+// finite checks a numeric key.
 func finite(key string, v float64) error {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return fmt.Errorf("%s: %v is not a finite number", key, v)
@@ -143,8 +141,8 @@ func finite(key string, v float64) error {
 	return nil
 }
 
-// oneOf checks a key that takes one of a few words.
-func oneOf(key, value string, words ...string) error {
+// checkOneOf checks a key with a fixed set of values.
+func checkOneOf(key, value string, words ...string) error {
 	if slices.Contains(words, value) {
 		return nil
 	}

@@ -2,6 +2,5 @@
 
 package probe
 
-// raceFactor is how much more memory a program may take whose memory accesses
-// are all recorded.
+// raceFactor is how much more memory the race detector may take.
 const raceFactor = 3

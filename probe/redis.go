@@ -3,7 +3,6 @@ package probe
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -17,34 +16,34 @@ import (
 type redisConfig struct {
 	// Address is host:port.
 	Address string `toml:"address"`
-	// Command and its arguments, separated by spaces.
+	// Command is the command and its arguments, separated by spaces.
 	Command string `toml:"command"`
-	// Parse makes the number that the server answers the value; without it the
-	// value is 0 if there is an answer.
+	// Parse makes the number in the reply the value. Without it the value is 0 if
+	// there is a reply.
 	Parse bool `toml:"parse"`
 	// Errval is the value shown with parse when the probe fails.
 	Errval float64 `toml:"errval"`
 	// DB is the number of the database.
 	DB int `toml:"db"`
-	// User and one of the passwords authenticate us.
+	// User and Password, or the content of PasswordFile or PasswordEnv, are sent to
+	// authenticate.
 	User         string         `toml:"user"`
 	Password     setting.Secret `toml:"password"`
 	PasswordFile string         `toml:"password_file"`
 	PasswordEnv  string         `toml:"password_env"`
-	// TLS, if given at all, makes the connection one with TLS.
+	// TLS enables TLS, even if the table is empty.
 	TLS *setting.TLS `toml:"tls"`
 }
 
-// maxRedisAnswer bounds what a server may answer, in bytes.
+// maxRedisAnswer bounds the replies of a server, in bytes.
 const maxRedisAnswer = 64 << 10
 
-// redisProbe speaks the little it needs of RESP by itself: client libraries
-// believe the lengths that a server announces and make room for them.
+// redisProbe implements the needed part of RESP. Client libraries trust the lengths
+// that a server announces and allocate memory for them.
 type redisProbe struct {
+	endpoint
 	config redisConfig
-	dial   dialFunc
-	tls    *tls.Config
-	// steps are the commands to send, each with what it is called in errors.
+	// steps are the commands to send, each with its description for errors.
 	steps    []redisStep
 	password string
 }
@@ -62,10 +61,7 @@ func newRedis(decode func(any) error, env Env) (Probe, error) {
 	if err := env.localOnly(); err != nil {
 		return nil, err
 	}
-	if err := required("address", c.Address); err != nil {
-		return nil, err
-	}
-	host, _, err := TargetAddr(c.Address)
+	e, err := newEndpoint(c.Address, c.TLS, env)
 	if err != nil {
 		return nil, err
 	}
@@ -73,14 +69,11 @@ func newRedis(decode func(any) error, env Env) (Probe, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &redisProbe{config: c, dial: env.dialer(), password: password.Reveal()}
-	if p.tls, err = clientTLS(c.TLS, host, env); err != nil {
-		return nil, err
-	}
+	p := &redisProbe{endpoint: e, config: c, password: password.Reveal()}
 	return p, p.plan()
 }
 
-// plan checks the remaining keys and lays out what is sent.
+// plan checks the remaining keys and sets the commands to send.
 func (p *redisProbe) plan() error {
 	c := p.config
 	if c.DB < 0 {
@@ -109,11 +102,11 @@ func (p *redisProbe) plan() error {
 	return finite("errval", c.Errval)
 }
 
-// Probe runs the command over a connection of its own.
+// Probe runs the command over a new connection.
 func (p *redisProbe) Probe(ctx context.Context) (Result, error) {
 	watch := startStopwatch()
 	text, err := p.ask(ctx, watch)
-	r := Result{Detail: withoutSecrets(printable(text), p.password), Phases: watch.phases()}
+	r := Result{Detail: redactText(printable(text), p.password), Phases: watch.phases()}
 	if err == nil && p.config.Parse {
 		if r.Value, err = ParseValue(text); err != nil {
 			err = fmt.Errorf("the answer %w: %.40q", err, printable(text))
@@ -124,28 +117,19 @@ func (p *redisProbe) Probe(ctx context.Context) (Result, error) {
 		if p.config.Parse {
 			r.Value = p.config.Errval
 		}
-		return r, hide(fmt.Errorf("%s: %w", p.config.Address, err), p.password)
+		return r, redact(fmt.Errorf("%s: %w", p.config.Address, err), p.password)
 	}
 	return r, nil
 }
 
-// ask sends all commands at once and returns the answer to the last.
+// ask sends all commands at once and returns the reply to the last one.
 func (p *redisProbe) ask(ctx context.Context, watch *stopwatch) (answer string, err error) {
-	conn, err := p.dial(watch.resolving(ctx), "tcp", p.config.Address)
+	conn, release, err := p.connect(ctx, watch)
 	if err != nil {
-		return "", fmt.Errorf("connecting: %w", ended(ctx, err))
+		return "", err
 	}
-	watch.lap(phaseConnect)
 	defer conn.Close()
-	defer bindDeadline(ctx, conn)()
-	if p.tls != nil {
-		secure := tls.Client(conn, p.tls)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			return "", fmt.Errorf("tls handshake: %w", ended(ctx, err))
-		}
-		watch.lap(phaseTLS)
-		conn = secure
-	}
+	defer release()
 	var request strings.Builder
 	for _, s := range p.steps {
 		fmt.Fprintf(&request, "*%d\r\n", len(s.words))
@@ -154,24 +138,24 @@ func (p *redisProbe) ask(ctx context.Context, watch *stopwatch) (answer string, 
 		}
 	}
 	if _, err := io.WriteString(conn, request.String()); err != nil {
-		return "", fmt.Errorf("sending: %w", ended(ctx, err))
+		return "", fmt.Errorf("sending: %w", withCause(ctx, err))
 	}
 	br := bufio.NewReader(io.LimitReader(conn, maxRedisAnswer))
 	for _, s := range p.steps {
 		if answer, err = redisReply(br); err != nil {
-			return "", fmt.Errorf("%s: %w", s.doing, ended(ctx, err))
+			return "", fmt.Errorf("%s: %w", s.doing, withCause(ctx, err))
 		}
 	}
 	watch.lap(phaseFirstByte)
 	return answer, nil
 }
 
-// redisReply reads one reply. Of an array it tells the length only, so one must
-// be the last.
+// redisReply reads one reply. It reads only the length of an array, so an array must
+// be the last reply.
 func redisReply(br *bufio.Reader) (string, error) {
 	line, err := br.ReadString('\n')
 	if err != nil {
-		return "", redisEnd(err)
+		return "", explainRedisEOF(err)
 	}
 	line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
 	if line == "" {
@@ -198,20 +182,21 @@ func redisReply(br *bufio.Reader) (string, error) {
 	}
 	text := make([]byte, n+2)
 	if _, err := io.ReadFull(br, text); err != nil {
-		return "", redisEnd(err)
+		return "", explainRedisEOF(err)
 	}
 	return string(text[:n]), nil
 }
 
-var errNotRedis = errors.New("the answer is not one of Redis")
+var errNotRedis = errors.New("the answer is not a Redis reply")
 
-// redisEnd gives the end of what may be read words.
-func redisEnd(err error) error {
+// explainRedisEOF replaces the end of a connection, or of the limit, by a clearer
+// error.
+func explainRedisEOF(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("the connection was closed before the answer was complete, or the answer is larger than %d KiB", maxRedisAnswer>>10)
 	}
 	return err
 }
 
-// Close does nothing: each probe has a connection of its own.
+// Close does nothing: each probe opens its own connection.
 func (p *redisProbe) Close() error { return nil }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func redisProbeOf(tb testing.TB, address string, keys ...string) Probe {
@@ -15,18 +17,18 @@ func redisProbeOf(tb testing.TB, address string, keys ...string) Probe {
 	return build(tb, "redis", "address = "+strconv.Quote(address)+"\n"+strings.Join(keys, "\n"), Env{})
 }
 
-// redisServer starts a real server with a password and returns its address.
+// redisServer starts a Redis server with a password and returns its address.
 func redisServer(tb testing.TB) string {
 	tb.Helper()
 	program := needProgram(tb, "redis-server")
-	_, port, err := net.SplitHostPort(freePort(tb))
+	_, port, err := net.SplitHostPort(testkit.FreeAddress(tb))
 	if err != nil {
 		tb.Fatal(err)
 	}
 	startServer(tb, exec.Command(program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", tb.TempDir(), "--requirepass", "canary-password"))
 	address := "127.0.0.1:" + port
 	ready := redisProbeOf(tb, address, `password = "canary-password"`)
-	eventually(tb, 30*time.Second, "redis-server answers", func() bool {
+	testkit.Eventually(tb, 30*time.Second, "redis-server answers", func() bool {
 		_, err := run(tb, ready, time.Second)
 		return err == nil
 	})
@@ -63,9 +65,9 @@ func TestRedisServer(t *testing.T) {
 	fails(t, redisProbeOf(t, address, password, `command = "GET word"`, "parse = true"), `the answer is not a decimal number: "abc"`)
 }
 
-func TestRedisVillains(t *testing.T) {
+func TestRedisProbeRefusesMalformedReplies(t *testing.T) {
 	answer := func(text string) string {
-		return serve(t, func(c net.Conn) {
+		return testkit.ServeConns(t, func(c net.Conn) {
 			io.WriteString(c, text)
 			io.Copy(io.Discard, c)
 		})
@@ -74,10 +76,10 @@ func TestRedisVillains(t *testing.T) {
 	for text, want := range map[string]string{
 		"$4000000000\r\n":                "larger than 64 KiB",
 		"$9223372036854775807\r\n":       "larger than 64 KiB",
-		"$99999999999999999999\r\n":      "not one of Redis",
+		"$99999999999999999999\r\n":      "not a Redis reply",
 		"$-1\r\n":                        "nil",
-		"HTTP/1.1 400\r\n":               "not one of Redis",
-		"\r\n":                           "not one of Redis",
+		"HTTP/1.1 400\r\n":               "not a Redis reply",
+		"\r\n":                           "not a Redis reply",
 		"+" + strings.Repeat("x", 1<<20): "larger than 64 KiB",
 		"-ERR " + strings.Repeat("y", 999) + "\r\n": "the server answered",
 	} {

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,25 +13,24 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Caller calls services that are found through a registry.
+// Caller calls services that are found through the registry.
 type Caller interface {
-	// Nodes returns the nodes of a service, in no order. One that is not
-	// registered has none.
+	// Nodes returns the registered nodes of a service, in no order.
 	Nodes(ctx context.Context, service string) ([]Node, error)
-	// Call sends a request to one node, or to any if its address is empty, and
-	// returns the answer, both in JSON. It is called from several goroutines.
+	// Call sends a JSON request to one node, or to any if its address is empty, and
+	// returns the JSON response. It is called concurrently.
 	Call(ctx context.Context, call Call) (json.RawMessage, error)
 }
 
 // Node is one running instance of a service.
 type Node struct{ ID, Address string }
 
-// Call is one call of a method.
+// Call is one call of an endpoint.
 type Call struct {
-	// Service and Endpoint as in go-micro, such as "go.micro.srv.greeter" and
+	// Service and Endpoint are those of go-micro, such as "go.micro.srv.greeter" and
 	// "Say.Hello".
 	Service, Endpoint string
-	// Node to call; any if its address is empty.
+	// Node is the node to call; any if its address is empty.
 	Node Node
 	// Request is a JSON object.
 	Request json.RawMessage
@@ -43,16 +43,16 @@ type rpcConfig struct {
 	Endpoint string `toml:"endpoint"`
 	// Request is the request in JSON.
 	Request string `toml:"request"`
-	// Nodes is any (the registry's choice) or all (each of them).
+	// Nodes is any (the choice of the registry) or all.
 	Nodes string `toml:"nodes"`
-	// Measure is status (0 if every call was answered), latency of the slowest
-	// call in seconds, or failed (how many calls were not answered).
+	// Measure is status (0 if every call succeeded), latency of the slowest call in
+	// seconds, or failed (the number of failed calls).
 	Measure string `toml:"measure"`
 }
 
 const (
-	// maxCalls is how many nodes are called at the same time, and maxNodes how
-	// many are called at all.
+	// maxCalls bounds the concurrent calls; maxNodes bounds the nodes that are
+	// called.
 	maxCalls = 8
 	maxNodes = 1000
 )
@@ -67,22 +67,13 @@ func newRPC(decode func(any) error, env Env) (Probe, error) {
 	if err := decode(&c); err != nil {
 		return nil, err
 	}
-	if err := env.localOnly(); err != nil {
-		return nil, err
-	}
-	if err := required("service", c.Service); err != nil {
-		return nil, err
-	}
-	if err := required("endpoint", c.Endpoint); err != nil {
+	if err := cmp.Or(env.localOnly(), required("service", c.Service), required("endpoint", c.Endpoint)); err != nil {
 		return nil, err
 	}
 	if !json.Valid([]byte(c.Request)) {
 		return nil, errors.New("request: not JSON")
 	}
-	if err := oneOf("nodes", c.Nodes, "any", "all"); err != nil {
-		return nil, err
-	}
-	if err := oneOf("measure", c.Measure, "status", "latency", "failed"); err != nil {
+	if err := cmp.Or(checkOneOf("nodes", c.Nodes, "any", "all"), checkOneOf("measure", c.Measure, "status", "latency", "failed")); err != nil {
 		return nil, err
 	}
 	if env.Caller == nil {
@@ -97,13 +88,13 @@ func (p *rpcProbe) Probe(ctx context.Context) (Result, error) {
 	if p.config.Nodes == "all" {
 		var err error
 		if nodes, err = p.nodes(ctx); err != nil {
-			return Result{Value: failedValue}, fmt.Errorf("%s: %w", p.config.Service, ended(ctx, err))
+			return Result{Value: failedValue}, fmt.Errorf("%s: %w", p.config.Service, withCause(ctx, err))
 		}
 	}
 	calls := p.callAll(ctx, nodes)
 	r, err := p.judge(calls)
 	if err != nil {
-		return r, fmt.Errorf("%s %s: %w", p.config.Service, p.config.Endpoint, ended(ctx, err))
+		return r, fmt.Errorf("%s %s: %w", p.config.Service, p.config.Endpoint, withCause(ctx, err))
 	}
 	return r, nil
 }
@@ -123,17 +114,17 @@ func (p *rpcProbe) nodes(ctx context.Context) ([]Node, error) {
 	return nodes, nil
 }
 
-// answer is what became of one call.
-type answer struct {
+// callResult is the result of one call.
+type callResult struct {
 	node Node
 	took time.Duration
 	err  error
 }
 
-// callAll calls the nodes, a few at a time, and returns the answers in the order
-// of the nodes.
-func (p *rpcProbe) callAll(ctx context.Context, nodes []Node) []answer {
-	answers := make([]answer, len(nodes))
+// callAll calls the nodes, a few at a time, and returns the results in the order of
+// the nodes.
+func (p *rpcProbe) callAll(ctx context.Context, nodes []Node) []callResult {
+	answers := make([]callResult, len(nodes))
 	var group errgroup.Group
 	group.SetLimit(maxCalls)
 	for i, node := range nodes {
@@ -146,8 +137,8 @@ func (p *rpcProbe) callAll(ctx context.Context, nodes []Node) []answer {
 	return answers
 }
 
-// call calls one node. It returns when ctx is done even if the caller does not.
-func (p *rpcProbe) call(ctx context.Context, node Node) answer {
+// call calls one node. It returns when ctx ends, even if Caller.Call does not.
+func (p *rpcProbe) call(ctx context.Context, node Node) callResult {
 	begin := time.Now()
 	done := make(chan error, 1)
 	go func() {
@@ -166,17 +157,17 @@ func (p *rpcProbe) call(ctx context.Context, node Node) answer {
 	}()
 	select {
 	case err := <-done:
-		return answer{node, time.Since(begin), err}
+		return callResult{node, time.Since(begin), err}
 	case <-ctx.Done():
-		return answer{node, time.Since(begin), context.Cause(ctx)}
+		return callResult{node, time.Since(begin), context.Cause(ctx)}
 	}
 }
 
-// judge turns the answers into a result. Where failed calls are counted, they
-// are for the thresholds to judge.
-func (p *rpcProbe) judge(answers []answer) (Result, error) {
+// judge turns the results of the calls into a result. If failed calls are counted,
+// some failures are left to the thresholds.
+func (p *rpcProbe) judge(answers []callResult) (Result, error) {
 	var slowest time.Duration
-	var failed []answer
+	var failed []callResult
 	for _, a := range answers {
 		slowest = max(slowest, a.took)
 		if a.err != nil {
@@ -201,5 +192,5 @@ func (p *rpcProbe) judge(answers []answer) (Result, error) {
 	return r, nil
 }
 
-// Close does nothing: the connections are the caller's.
+// Close does nothing: the connections belong to the Caller.
 func (p *rpcProbe) Close() error { return nil }

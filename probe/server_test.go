@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// remedy says how to get the servers that these tests need.
+// remedy says how to install the servers that these tests need.
 const remedy = "run `make deps` (apt-get install mariadb-server postgresql redis-server)"
 
-// needProgram finds a program of Debian, or fails the test with the remedy.
+// needProgram finds a program of Debian, or ends the test with the remedy.
 func needProgram(tb testing.TB, name string, dirs ...string) string {
 	tb.Helper()
 	for _, dir := range append(dirs, "/usr/sbin") {
@@ -32,8 +32,8 @@ func needProgram(tb testing.TB, name string, dirs ...string) string {
 	return file
 }
 
-// plainUser returns the credential of a user without privileges, or nil if we
-// are one: some servers refuse to run as root.
+// plainUser returns the credential of an unprivileged user, because some servers
+// refuse to run as root. It returns nil if this process has none to drop.
 func plainUser(tb testing.TB) *syscall.Credential {
 	tb.Helper()
 	if os.Getuid() != 0 {
@@ -51,8 +51,8 @@ func plainUser(tb testing.TB) *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 }
 
-// serverDir returns a directory that the plain user may write, under a short
-// path because sockets of servers are made in it.
+// serverDir returns a directory that the unprivileged user may write. Its path is
+// short because servers create sockets in it.
 func serverDir(tb testing.TB) string {
 	tb.Helper()
 	dir, err := os.MkdirTemp("", "probe")
@@ -68,14 +68,14 @@ func serverDir(tb testing.TB) string {
 	return dir
 }
 
-// asPlainUser has cmd run by the plain user, and die with us.
+// asPlainUser makes cmd run as the unprivileged user, and end with this process.
 func asPlainUser(tb testing.TB, cmd *exec.Cmd) *exec.Cmd {
 	tb.Helper()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: plainUser(tb)}
 	return cmd
 }
 
-// startServer starts a server that is stopped with the test.
+// startServer starts a server that is stopped at the end of the test.
 func startServer(tb testing.TB, cmd *exec.Cmd) {
 	tb.Helper()
 	var said bytes.Buffer
@@ -104,7 +104,7 @@ func startServer(tb testing.TB, cmd *exec.Cmd) {
 	})
 }
 
-// mustRun runs a command to its end.
+// mustRun runs a command, which must succeed.
 func mustRun(tb testing.TB, cmd *exec.Cmd) {
 	tb.Helper()
 	if out, err := cmd.CombinedOutput(); err != nil {

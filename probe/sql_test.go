@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func sqlProbeOf(tb testing.TB, kind, dsn, query string, keys ...string) Probe {
@@ -20,14 +22,14 @@ func sqlProbeOf(tb testing.TB, kind, dsn, query string, keys ...string) Probe {
 	return build(tb, kind, fmt.Sprintf("dsn = %q\nquery = %q\nerrval = 123.5\n%s", dsn, query, strings.Join(keys, "\n")), Env{})
 }
 
-// mariaDB starts a real server and returns a DSN for it.
+// mariaDB starts a MariaDB server and returns a DSN for it.
 func mariaDB(tb testing.TB) string {
 	tb.Helper()
 	server, install := needProgram(tb, "mariadbd"), needProgram(tb, "mariadb-install-db")
 	dir := serverDir(tb)
 	data, socket := filepath.Join(dir, "data"), filepath.Join(dir, "s")
 	mustRun(tb, asPlainUser(tb, exec.Command(install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db")))
-	_, port, err := net.SplitHostPort(freePort(tb))
+	_, port, err := net.SplitHostPort(testkit.FreeAddress(tb))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -42,7 +44,7 @@ func mariaDB(tb testing.TB) string {
 	return dsn
 }
 
-// postgreSQL starts a real server and returns a DSN for it.
+// postgreSQL starts a PostgreSQL server and returns a DSN for it.
 func postgreSQL(tb testing.TB) string {
 	tb.Helper()
 	const bin = "/usr/lib/postgresql/*/bin"
@@ -53,7 +55,7 @@ func postgreSQL(tb testing.TB) string {
 		tb.Fatal(err)
 	}
 	mustRun(tb, asPlainUser(tb, exec.Command(install, "-D", data, "-U", "monitor", "--pwfile="+password, "-A", "scram-sha-256", "--no-sync", "--locale=C", "-E", "UTF8")))
-	_, port, err := net.SplitHostPort(freePort(tb))
+	_, port, err := net.SplitHostPort(testkit.FreeAddress(tb))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -66,7 +68,7 @@ func postgreSQL(tb testing.TB) string {
 func awaitSQL(tb testing.TB, kind, dsn string) {
 	tb.Helper()
 	ready := sqlProbeOf(tb, kind, dsn, "SELECT 1")
-	eventually(tb, 60*time.Second, kind+" answers", func() bool {
+	testkit.Eventually(tb, 60*time.Second, kind+" answers", func() bool {
 		_, err := run(tb, ready, 2*time.Second)
 		return err == nil
 	})
@@ -91,10 +93,10 @@ func TestMySQLProbeAgainstMariaDB(t *testing.T) {
 	})
 	t.Run("a server that cannot end a query", func(t *testing.T) {
 		p := sqlProbeOf(t, "mysql", dsn, "SELECT 100 FROM (SELECT SLEEP(10)) AS sub")
-		p.(*bounded).kind.(*mysqlProbe).limits = limitNone
+		p.(*checkedProbe).kind.(*mysqlProbe).limits = limitNone
 		timesOut(t, p)
 		left := sqlProbeOf(t, "mysql", dsn, running)
-		eventually(t, 2*time.Second, "the query is ended", func() bool { return ok(t, left).Value == 0 })
+		testkit.Eventually(t, 2*time.Second, "the query is ended", func() bool { return ok(t, left).Value == 0 })
 	})
 }
 
@@ -122,7 +124,7 @@ func TestPostgreSQLProbeAgainstPostgreSQL(t *testing.T) {
 	fails(t, sqlProbeOf(t, "postgres", dsn, "SELECT now()"), "want a number")
 }
 
-// sqlDialect holds the queries of one kind of server.
+// sqlDialect holds the queries for one kind of server.
 type sqlDialect struct {
 	sleep, running, kill, connection, many, large, wide, huge, bad, write string
 }
@@ -161,7 +163,7 @@ func sqlServerTests(t *testing.T, kind, dsn string, d sqlDialect) {
 		p := probeOf(d.sleep)
 		timesOut(t, p)
 		running := probeOf(d.running)
-		eventually(t, 3*time.Second, "the query is ended", func() bool { return ok(t, running).Value == 0 })
+		testkit.Eventually(t, 3*time.Second, "the query is ended", func() bool { return ok(t, running).Value == 0 })
 	})
 	t.Run("one connection", func(t *testing.T) {
 		p := probeOf(d.connection)
@@ -181,7 +183,7 @@ func sqlServerTests(t *testing.T, kind, dsn string, d sqlDialect) {
 // Faults: G17, G18.
 func TestSQLConstructorsDoNoIO(t *testing.T) {
 	var heard atomic.Int32
-	silence := serve(t, func(c net.Conn) { heard.Add(1); io.Copy(io.Discard, c) })
+	silence := testkit.ServeConns(t, func(c net.Conn) { heard.Add(1); io.Copy(io.Discard, c) })
 	begin := time.Now()
 	for kind, text := range map[string]string{
 		"mysql":    "dsn = \"u:p@tcp(" + silence + ")/d\"\nquery = \"SELECT 1\"",
@@ -206,8 +208,8 @@ func TestSQLConstructorsDoNoIO(t *testing.T) {
 
 // Faults: T41.
 func TestSilentDatabasesFailAtTheDeadline(t *testing.T) {
-	silence := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
-	half := serve(t, func(c net.Conn) {
+	silence := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	half := testkit.ServeConns(t, func(c net.Conn) {
 		io.WriteString(c, "\x4a\x00\x00\x00\x0a5.5.5")
 		io.Copy(io.Discard, c)
 	})
@@ -224,8 +226,7 @@ func TestSilentDatabasesFailAtTheDeadline(t *testing.T) {
 	}
 }
 
-// TestRogueMySQLServerReadsNoFile plays a server of MySQL that answers the first
-// query by asking for a file of the client.
+// The server answers the first query with a request for a file of the client.
 // Faults: G26.
 func TestRogueMySQLServerReadsNoFile(t *testing.T) {
 	canary := filepath.Join(t.TempDir(), "canary")
@@ -234,7 +235,7 @@ func TestRogueMySQLServerReadsNoFile(t *testing.T) {
 	}
 	var mu sync.Mutex
 	var received strings.Builder
-	rogue := serve(t, func(c net.Conn) {
+	rogue := testkit.ServeConns(t, func(c net.Conn) {
 		packet := func(seq byte, body string) {
 			fmt.Fprintf(c, "%s%c%s", []byte{byte(len(body)), byte(len(body) >> 8), 0}, seq, body)
 		}
@@ -278,10 +279,10 @@ func TestRogueMySQLServerReadsNoFile(t *testing.T) {
 	}
 }
 
-// TestPostgreSQLProbeRefusesHugeMessages announces a message of 1 GB.
+// The server announces a message of 1 GB.
 // Faults: T41.
 func TestPostgreSQLProbeRefusesHugeMessages(t *testing.T) {
-	rogue := serve(t, func(c net.Conn) {
+	rogue := testkit.ServeConns(t, func(c net.Conn) {
 		io.WriteString(c, "R\x3f\xff\xff\xff\x00\x00\x00\x00")
 		io.Copy(io.Discard, c)
 	})
@@ -290,7 +291,7 @@ func TestPostgreSQLProbeRefusesHugeMessages(t *testing.T) {
 
 // Faults: G28.
 func TestDSNsStaySecret(t *testing.T) {
-	port := freePort(t)
+	port := testkit.FreeAddress(t)
 	for name, c := range map[string]struct{ kind, dsn string }{
 		"mysql":          {"mysql", "user:canary-pass@tcp(" + port + ")/d"},
 		"mysql, unknown": {"mysql", "user:canary-pass@tcp(canary-pass.invalid:1)/d"},

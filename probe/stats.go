@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,35 +11,35 @@ import (
 	"time"
 )
 
-// StatsSource knows the stats that services published.
+// StatsSource provides the stats that services published.
 type StatsSource interface {
-	// Stats returns the newest stats of each node of the service. A service that
-	// published none has none, and that is no error.
+	// Stats returns the latest stats of each node of the service. A service that
+	// published none has none; that is not an error.
 	Stats(ctx context.Context, service string) ([]NodeStats, error)
 }
 
-// NodeStats are the newest stats of one node.
+// NodeStats are the latest stats of one node.
 type NodeStats struct {
 	Node string
-	// Age is the time since they arrived.
+	// Age is the time since they were received.
 	Age time.Duration
-	// Silent is set if the next ones are overdue.
-	Silent bool
-	// MaxRSS and so on are as in the messages on the bus; times are in
-	// nanoseconds, sizes as the publisher gives them.
+	// Stale is set if the next ones are overdue.
+	Stale bool
+	// MaxRSS and the following fields are those of the message on the bus. Times are
+	// in nanoseconds, sizes in the unit of the publisher.
 	MaxRSS, InBlock, OuBlock                           uint64
 	NumThreads, HeapTotal, HeapInUse                   uint64
 	UserTime, SystemTime, VolCtxSwitches, InvCtxSwitch uint64
 	Endpoints                                          []EndpointStats
 }
 
-// EndpointStats tell how the requests of one method did since the last report.
+// EndpointStats are the request statistics of one method since the last report.
 type EndpointStats struct {
 	Method                   string
 	Success, Errors, Dropped RequestStats
 }
 
-// RequestStats summarise the durations of a number of requests, in nanoseconds.
+// RequestStats summarize the durations of requests, in nanoseconds.
 type RequestStats struct {
 	Count                 int64
 	Mean, StdDev, Upper95 float64
@@ -48,10 +49,9 @@ type RequestStats struct {
 type statsConfig struct {
 	// Service names the publisher.
 	Service string `toml:"service"`
-	// Endpoint is the method that metrics of requests are taken of; all methods
-	// if empty.
+	// Endpoint is the method whose requests are measured; empty for all methods.
 	Endpoint string `toml:"endpoint"`
-	// Metric is what becomes the value. Durations are in seconds.
+	// Metric is the name of the measured value. Durations are in seconds.
 	Metric string `toml:"metric"`
 }
 
@@ -61,15 +61,15 @@ type statsProbe struct {
 	metric metric
 }
 
-// metric computes one value from the stats of all nodes that report.
+// metric computes one value from the stats of all nodes.
 type metric struct {
-	// requests is set if it is about endpoints.
+	// requests is set if the metric uses the stats of endpoints.
 	requests bool
 	of       func(nodes []NodeStats, endpoints []EndpointStats) float64
 }
 
 // statsMetrics returns the metrics by name. Counts are summed over nodes and
-// endpoints; of figures that cannot be summed it is the highest.
+// endpoints; of other figures the highest is taken.
 func statsMetrics() map[string]metric {
 	total := func(count func(EndpointStats) int64) metric {
 		return metric{true, func(_ []NodeStats, all []EndpointStats) float64 {
@@ -119,7 +119,7 @@ func statsMetrics() map[string]metric {
 	}
 }
 
-// errorRatio is the part of the requests that failed, 0 if there were none.
+// errorRatio returns the ratio of failed requests, 0 if there were none.
 func errorRatio(_ []NodeStats, all []EndpointStats) float64 {
 	var bad, total int64
 	for _, e := range all {
@@ -137,13 +137,7 @@ func newStats(decode func(any) error, env Env) (Probe, error) {
 	if err := decode(&c); err != nil {
 		return nil, err
 	}
-	if err := env.localOnly(); err != nil {
-		return nil, err
-	}
-	if err := required("service", c.Service); err != nil {
-		return nil, err
-	}
-	if err := required("metric", c.Metric); err != nil {
+	if err := cmp.Or(env.localOnly(), required("service", c.Service), required("metric", c.Metric)); err != nil {
 		return nil, err
 	}
 	metrics := statsMetrics()
@@ -161,7 +155,7 @@ func newStats(decode func(any) error, env Env) (Probe, error) {
 	return &statsProbe{config: c, stats: env.Stats, metric: m}, nil
 }
 
-// Probe computes the metric from the newest stats. Silence is a failure.
+// Probe computes the metric from the latest stats. It fails if all are stale.
 func (p *statsProbe) Probe(ctx context.Context) (Result, error) {
 	nodes, err := p.stats.Stats(ctx, p.config.Service)
 	if err == nil {
@@ -172,13 +166,13 @@ func (p *statsProbe) Probe(ctx context.Context) (Result, error) {
 		endpoints, err = p.endpoints(nodes)
 	}
 	if err != nil {
-		return Result{Value: failedValue}, fmt.Errorf("%s of %s: %w", p.config.Metric, p.config.Service, ended(ctx, err))
+		return Result{Value: failedValue}, fmt.Errorf("%s of %s: %w", p.config.Metric, p.config.Service, withCause(ctx, err))
 	}
 	v := p.metric.of(nodes, endpoints)
 	return Result{Value: v, Detail: fmt.Sprintf("%s %v, of %d nodes", p.config.Metric, v, len(nodes))}, nil
 }
 
-// reporting returns the stats that are not overdue, or an error if all are.
+// reporting returns the stats that are not stale, or an error if all are.
 func reporting(all []NodeStats) ([]NodeStats, error) {
 	if len(all) == 0 {
 		return nil, errors.New("never published")
@@ -187,19 +181,18 @@ func reporting(all []NodeStats) ([]NodeStats, error) {
 	youngest := all[0].Age
 	for _, n := range all {
 		youngest = min(youngest, n.Age)
-		if !n.Silent {
+		if !n.Stale {
 			fresh = append(fresh, n)
 		}
 	}
 	if len(fresh) == 0 {
-		return nil, fmt.Errorf("silent for %v", youngest.Round(time.Second))
+		return nil, fmt.Errorf("no report for %v", youngest.Round(time.Second))
 	}
 	return fresh, nil
 }
 
-// endpoints returns those of all nodes that the metric is about. Methods without
-// a request are published or not as the publisher likes, so that none matches is
-// no error if any was published.
+// endpoints returns the endpoints that the metric uses. Some publishers leave out
+// methods without requests, so it is not an error if none matches.
 func (p *statsProbe) endpoints(nodes []NodeStats) ([]EndpointStats, error) {
 	if !p.metric.requests {
 		return nil, nil
@@ -215,5 +208,5 @@ func (p *statsProbe) endpoints(nodes []NodeStats) ([]EndpointStats, error) {
 	return list, nil
 }
 
-// Close does nothing: what was published belongs to others.
+// Close does nothing: the probe holds nothing.
 func (p *statsProbe) Close() error { return nil }

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// TargetAddr splits the address of a target, host:port. The host is an address
-// of IPv4 or IPv6 in its usual form or a name. Forms that one resolver takes for
-// an address and another for a name are errors: decimal, octal, hexadecimal and
-// shortened ones, as 2130706433, 0177.0.0.1, 0x7f.1 and 127.1.
+// TargetAddr splits the address of a target, host:port. The host is a name or an IPv4
+// or IPv6 address in its usual form. Forms that one resolver takes for an address and
+// another for a name are errors: decimal, octal, hexadecimal and short ones, such as
+// 2130706433, 0177.0.0.1, 0x7f.1 and 127.1.
 func TargetAddr(address string) (host, port string, err error) {
 	host, port, err = net.SplitHostPort(address)
 	if err != nil {
@@ -27,8 +27,7 @@ func TargetAddr(address string) (host, port string, err error) {
 	return host, port, nil
 }
 
-// withPort returns TargetAddr's answer, joined, for an address whose port may be
-// left out.
+// withPort checks an address as TargetAddr does, and adds the port if there is none.
 func withPort(address, port string) (string, error) {
 	if _, _, err := net.SplitHostPort(address); err != nil {
 		address = net.JoinHostPort(strings.Trim(address, "[]"), port)
@@ -48,11 +47,11 @@ func checkPort(port string) error {
 	return nil
 }
 
-// checkHost checks the name or address of a host.
+// checkHost checks a host name or address.
 func checkHost(host string) error {
 	if strings.Contains(host, ":") {
 		if _, err := netip.ParseAddr(host); err != nil {
-			return fmt.Errorf("host %q: not an address of IPv6", printable(host))
+			return fmt.Errorf("host %q: not an IPv6 address", printable(host))
 		}
 		return nil
 	}
@@ -60,7 +59,7 @@ func checkHost(host string) error {
 	labels := strings.Split(name, ".")
 	if looksNumeric(labels[len(labels)-1]) {
 		if _, err := netip.ParseAddr(host); err != nil {
-			return fmt.Errorf("host %q: neither a name nor an address of IPv4 in four decimal parts", printable(host))
+			return fmt.Errorf("host %q: neither a name nor an IPv4 address in dotted decimal form", printable(host))
 		}
 		return nil
 	}
@@ -76,10 +75,10 @@ func checkName(name string, labels []string) error {
 	}
 	for _, label := range labels {
 		if label == "" || len(label) > 63 {
-			return errors.New("want labels of 1 to 63 bytes, separated by points")
+			return errors.New("want labels of 1 to 63 bytes, separated by dots")
 		}
 		if i := strings.IndexFunc(label, notInName); i >= 0 {
-			return errors.New("want letters, digits, hyphens and points")
+			return errors.New("want letters, digits, hyphens and dots")
 		}
 	}
 	return nil
@@ -93,8 +92,8 @@ func notInName(r rune) bool {
 	return true
 }
 
-// looksNumeric reports whether some resolver may take a name that ends in this
-// label for an address. No top-level domain is a number.
+// looksNumeric reports whether a resolver may take a name that ends in this label for
+// an address. No top-level domain is a number.
 func looksNumeric(label string) bool {
 	if rest, ok := strings.CutPrefix(strings.ToLower(label), "0x"); ok {
 		return strings.Trim(rest, "0123456789abcdef") == ""

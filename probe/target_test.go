@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func TestTargetAddr(t *testing.T) {
@@ -98,7 +100,7 @@ func TestOwnAddressesAreDenied(t *testing.T) {
 // Faults: T72.
 func TestNoRestrictedProbeReachesTheLoopback(t *testing.T) {
 	var heard atomic.Int32
-	canary := serve(t, func(net.Conn) { heard.Add(1) })
+	canary := testkit.ServeConns(t, func(net.Conn) { heard.Add(1) })
 	_, port, err := net.SplitHostPort(canary)
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +142,7 @@ func TestNoRestrictedProbeReachesTheLoopback(t *testing.T) {
 // Faults: T72.
 func TestRebindingIsDenied(t *testing.T) {
 	var heard atomic.Int32
-	canary := serve(t, func(net.Conn) { heard.Add(1) })
+	canary := testkit.ServeConns(t, func(net.Conn) { heard.Add(1) })
 	_, port, err := net.SplitHostPort(canary)
 	if err != nil {
 		t.Fatal(err)
@@ -223,8 +225,8 @@ func TestUnknownTypeListsTheKnown(t *testing.T) {
 	}
 }
 
-// inetAton reads an address as the C library does, which accepts one to four
-// parts in decimal, octal or hexadecimal.
+// inetAton parses an address as the C library does, which accepts one to four
+// decimal, octal or hexadecimal parts.
 func inetAton(host string) bool {
 	parts := strings.Split(host, ".")
 	if len(parts) > 4 {

@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -18,25 +17,24 @@ import (
 type tcpConfig struct {
 	// Address is host:port.
 	Address string `toml:"address"`
-	// Send is sent once connected, as it stands.
+	// Send is sent after connecting, unchanged.
 	Send setting.Secret `toml:"send"`
-	// Expect is a regular expression that what comes back must match.
+	// Expect is a regular expression that the reply must match.
 	Expect string `toml:"expect"`
-	// TLS, if given at all, begins the connection with a TLS handshake.
+	// TLS enables TLS, even if the table is empty.
 	TLS *setting.TLS `toml:"tls"`
 	// Measure is status (0 if all is as expected), latency in seconds, or
 	// cert_days until the first certificate expires.
 	Measure string `toml:"measure"`
 }
 
-// maxReply bounds what is read of a reply while looking for what is expected.
+// maxReply bounds how much of a reply is matched, in bytes.
 const maxReply = 64 << 10
 
 type tcpProbe struct {
+	endpoint
 	config     tcpConfig
 	restricted bool
-	dial       dialFunc
-	tls        *tls.Config
 	expect     *pattern
 }
 
@@ -45,23 +43,17 @@ func newTCP(decode func(any) error, env Env) (Probe, error) {
 	if err := decode(&c); err != nil {
 		return nil, err
 	}
-	if err := required("address", c.Address); err != nil {
-		return nil, err
-	}
-	host, _, err := TargetAddr(c.Address)
+	e, err := newEndpoint(c.Address, c.TLS, env)
 	if err != nil {
 		return nil, err
 	}
-	if err := oneOf("measure", c.Measure, "status", "latency", "cert_days"); err != nil {
+	if err := checkOneOf("measure", c.Measure, "status", "latency", "cert_days"); err != nil {
 		return nil, err
 	}
 	if c.Measure == "cert_days" && c.TLS == nil {
 		return nil, errors.New("measure: cert_days needs a table tls")
 	}
-	p := &tcpProbe{config: c, restricted: env.Restricted, dial: env.dialer()}
-	if p.tls, err = clientTLS(c.TLS, host, env); err != nil {
-		return nil, err
-	}
+	p := &tcpProbe{endpoint: e, config: c, restricted: env.Restricted}
 	if c.Expect != "" {
 		if p.expect, err = newPattern("expect", c.Expect); err != nil {
 			return nil, err
@@ -70,34 +62,15 @@ func newTCP(decode func(any) error, env Env) (Probe, error) {
 	return p, nil
 }
 
-// clientTLS returns the configuration for a connection to host, or nil if the
-// table tls is not given.
-func clientTLS(t *setting.TLS, host string, env Env) (*tls.Config, error) {
-	if t == nil {
-		return nil, nil
-	}
-	if err := env.forbidden(map[string]bool{
-		"tls.ca_file": t.CAFile != "", "tls.cert_file": t.CertFile != "", "tls.key_file": t.KeyFile != "",
-	}); err != nil {
-		return nil, err
-	}
-	config, err := t.Config()
-	if err != nil {
-		return nil, fmt.Errorf("tls: %w", err)
-	}
-	config.ServerName = cmp.Or(config.ServerName, host)
-	return config, nil
-}
-
-// Probe connects, and sends and expects what it is told to.
+// Probe connects, sends, and matches the reply.
 func (p *tcpProbe) Probe(ctx context.Context) (Result, error) {
 	begin := time.Now()
 	watch := startStopwatch()
 	r, err := p.converse(ctx, watch)
 	r.Phases = watch.phases()
 	if err != nil {
-		err = fmt.Errorf("%s: %w", p.config.Address, ended(ctx, err))
-		return Result{Value: failedValue, Phases: r.Phases}, hide(err, p.config.Send.Reveal())
+		err = fmt.Errorf("%s: %w", p.config.Address, withCause(ctx, err))
+		return Result{Value: failedValue, Phases: r.Phases}, redact(err, p.config.Send.Reveal())
 	}
 	if p.config.Measure == "latency" {
 		r.Value = time.Since(begin).Seconds()
@@ -106,41 +79,24 @@ func (p *tcpProbe) Probe(ctx context.Context) (Result, error) {
 }
 
 func (p *tcpProbe) converse(ctx context.Context, watch *stopwatch) (r Result, err error) {
-	conn, err := p.dial(watch.resolving(ctx), "tcp", p.config.Address)
+	conn, release, err := p.connect(ctx, watch)
 	if err != nil {
 		return r, err
 	}
-	watch.lap(phaseConnect)
 	defer conn.Close()
-	release := bindDeadline(ctx, conn)
 	defer release()
 	r.Detail = fmt.Sprintf("connected to %v", conn.RemoteAddr())
-	if p.tls != nil {
-		secure := tls.Client(conn, p.tls)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			return r, fmt.Errorf("tls handshake: %w", err)
-		}
-		watch.lap(phaseTLS)
+	if secure, ok := conn.(*tls.Conn); ok {
 		days := daysLeft(secure.ConnectionState().PeerCertificates, time.Now())
 		r.Detail += fmt.Sprintf(", certificate %.1f days", days)
 		if p.config.Measure == "cert_days" {
 			r.Value = days
 		}
-		conn = secure
 	}
 	return r, p.talk(ctx, conn, watch)
 }
 
-// bindDeadline has the end of ctx end reading and writing. The answer undoes it.
-func bindDeadline(ctx context.Context, conn net.Conn) (release func()) {
-	if deadline, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(deadline)
-	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	return func() { stop() }
-}
-
-// talk sends and waits for what is expected.
+// talk sends and waits for a matching reply.
 func (p *tcpProbe) talk(ctx context.Context, conn net.Conn, watch *stopwatch) error {
 	if send := p.config.Send.Reveal(); send != "" {
 		if _, err := io.WriteString(conn, send); err != nil {
@@ -151,7 +107,7 @@ func (p *tcpProbe) talk(ctx context.Context, conn net.Conn, watch *stopwatch) er
 		return nil
 	}
 	reply := make([]byte, 0, 1<<10)
-	var end error // of the reply
+	var end error // the error that ended the reply
 	for {
 		found, err := p.expect.match(ctx, reply)
 		switch {
@@ -176,8 +132,8 @@ func (p *tcpProbe) talk(ctx context.Context, conn net.Conn, watch *stopwatch) er
 	}
 }
 
-// unexpected says what came in place of what was expected, to those who may see
-// it.
+// unexpected returns the error for a reply that does not match. It shows the reply
+// unless the probe is restricted.
 func (p *tcpProbe) unexpected(reply []byte, err error) error {
 	said := firstLine(reply)
 	switch {
@@ -189,10 +145,10 @@ func (p *tcpProbe) unexpected(reply []byte, err error) error {
 		said = fmt.Sprintf("%.80q", said)
 	}
 	if errors.Is(err, io.EOF) {
-		return fmt.Errorf("received %s and the end, want %q", said, printable(p.config.Expect))
+		return fmt.Errorf("received %s before the connection was closed, want %q", said, printable(p.config.Expect))
 	}
-	return &incomplete{err, fmt.Sprintf("received %s, want %q", said, printable(p.config.Expect))}
+	return &timeoutDetail{err, fmt.Sprintf("received %s, want %q", said, printable(p.config.Expect))}
 }
 
-// Close does nothing: each probe has a connection of its own.
+// Close does nothing: each probe opens its own connection.
 func (p *tcpProbe) Close() error { return nil }

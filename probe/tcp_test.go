@@ -12,12 +12,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// mailServer speaks as much of SMTP as a probe needs.
+// mailServer is as much of an SMTP server as a probe needs.
 func mailServer(tb testing.TB) string {
 	tb.Helper()
-	return serve(tb, func(c net.Conn) {
+	return testkit.ServeConns(tb, func(c net.Conn) {
 		io.WriteString(c, "220 mail.example ESMTP\r\n")
 		br := bufio.NewReader(c)
 		for {
@@ -47,7 +49,7 @@ func TestTCPConversation(t *testing.T) {
 	}
 	ok(t, tcpProbeOf(t, mail, `expect = "^220 "`))
 	ok(t, tcpProbeOf(t, mail, `send = "EHLO me\r\nQUIT\r\n"`, `expect = "221 bye"`))
-	fails(t, tcpProbeOf(t, mail, `send = "QUIT\r\n"`, `expect = "554"`), `received "220 mail.example ESMTP" and the end, want "554"`)
+	fails(t, tcpProbeOf(t, mail, `send = "QUIT\r\n"`, `expect = "554"`), `received "220 mail.example ESMTP" before the connection was closed, want "554"`)
 	err := timesOut(t, tcpProbeOf(t, mail, `expect = "554"`))
 	if !strings.Contains(err.Error(), `received "220 mail.example ESMTP", want "554"`) {
 		t.Errorf("error %q, want what was received", err)
@@ -56,12 +58,12 @@ func TestTCPConversation(t *testing.T) {
 	if r.Value <= 0 || r.Value > 5 || len(r.Phases) == 0 || r.Phases[0].Name != "connect" {
 		t.Errorf("latency %v, phases %v", r.Value, r.Phases)
 	}
-	fails(t, tcpProbeOf(t, freePort(t)), "connection refused")
+	fails(t, tcpProbeOf(t, testkit.FreeAddress(t)), "connection refused")
 }
 
 func TestTCPWithTLS(t *testing.T) {
-	cert, ca := certificate(t, time.Now().Add(30*24*time.Hour))
-	l := tls.NewListener(listen(t), &tls.Config{Certificates: []tls.Certificate{cert}})
+	cert, ca := testkit.SelfSigned(t, time.Now().Add(30*24*time.Hour))
+	l := tls.NewListener(testkit.Listen(t), &tls.Config{Certificates: []tls.Certificate{cert}})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -86,10 +88,10 @@ func TestTCPWithTLS(t *testing.T) {
 
 // Faults: T36.
 func TestTCPProbesSurviveHostileServers(t *testing.T) {
-	silence := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	silence := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
 	timesOut(t, tcpProbeOf(t, silence, `expect = "x"`))
 	timesOut(t, tcpProbeOf(t, silence, "tls = {}"))
-	endless := serve(t, func(c net.Conn) {
+	endless := testkit.ServeConns(t, func(c net.Conn) {
 		for {
 			if _, err := io.WriteString(c, strings.Repeat("y", 4096)); err != nil {
 				return
@@ -104,7 +106,7 @@ func TestTCPProbesSurviveHostileServers(t *testing.T) {
 }
 
 func TestTCPTellsNoSecret(t *testing.T) {
-	address := serve(t, func(c net.Conn) {
+	address := testkit.ServeConns(t, func(c net.Conn) {
 		io.ReadFull(c, make([]byte, len("canary-sent")))
 		io.WriteString(c, "canary-reply\n")
 	})

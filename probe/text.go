@@ -7,79 +7,65 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/microhq/monitor-srv/text"
 )
 
-// maxDetail bounds a Result's Detail, in bytes.
+// maxDetail bounds Result.Detail, in bytes.
 const maxDetail = 256
 
-// printable returns the start of a text from outside as one line of at most
-// maxDetail bytes that any log, page or terminal can show.
-func printable(text string) string { return oneLine(text, maxDetail) }
+// printable returns the start of untrusted text as one line of at most maxDetail
+// bytes.
+func printable(s string) string { return oneLine(s, maxDetail) }
 
-// oneLine does printable's work with a limit in bytes.
-func oneLine(text string, limit int) string {
-	// Looking at a little more than fits is enough, whatever is dropped of it.
-	text = strings.ToValidUTF8(text[:min(len(text), 8*limit)], "")
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case r == utf8.RuneError || !unicode.IsPrint(r):
-			return -1
-		}
-		return r
-	}, text)
-	text = strings.Join(strings.Fields(text), " ")
-	if len(text) <= limit {
-		return text
-	}
-	return strings.ToValidUTF8(text[:limit], "")
+// oneLine is printable with another limit in bytes.
+func oneLine(s string, limit int) string {
+	// Cleaning drops bytes, but rarely most of them: a part of a long text is enough.
+	return text.Line(s[:min(len(s), 8*limit)], limit)
 }
 
-// firstLine returns the first line of a text that is not empty, made printable.
-func firstLine(text []byte) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+// firstLine returns the first line of a text that is not empty, as printable text.
+func firstLine(b []byte) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
 	return printable(line)
 }
 
-// showURL returns a URL without what may be secret in it: user, password, query
-// and fragment.
+// showURL returns a URL without user, password, query and fragment, which may be
+// secret.
 func showURL(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// redacted is an error whose text has lost its secrets.
-type redacted struct {
+// redactedError replaces the text of an error that contains a secret.
+type redactedError struct {
 	text string
 	err  error
 }
 
-func (e *redacted) Error() string { return e.text }
+func (e *redactedError) Error() string { return e.text }
 
-// Is lets a caller ask for the kind of error without its text.
-func (e *redacted) Is(target error) bool { return errors.Is(e.err, target) }
+// Is reports the kind of the error. The error is not unwrapped, because its text is
+// secret.
+func (e *redactedError) Is(target error) bool { return errors.Is(e.err, target) }
 
-// minSecret is the length below which a secret is not looked for in texts: it
-// would be found in innocent words.
+// minSecret is the length of the shortest secret that is replaced. Shorter ones would
+// occur in ordinary words.
 const minSecret = 4
 
-// hide returns err with every secret in its text replaced, and its text made
-// printable where it held one.
-func hide(err error, secrets ...string) error {
+// redact returns err with every secret in its text replaced.
+func redact(err error, secrets ...string) error {
 	if err == nil {
 		return nil
 	}
-	text := withoutSecrets(err.Error(), secrets...)
+	text := redactText(err.Error(), secrets...)
 	if text == err.Error() {
 		return err
 	}
-	return &redacted{text, err}
+	return &redactedError{text, err}
 }
 
-// withoutSecrets returns a text with every secret in it replaced.
-func withoutSecrets(text string, secrets ...string) string {
+// redactText returns a text with every secret replaced.
+func redactText(text string, secrets ...string) string {
 	for _, s := range secrets {
 		if len(s) < minSecret {
 			continue
@@ -91,22 +77,22 @@ func withoutSecrets(text string, secrets ...string) string {
 	return text
 }
 
-// incomplete is an error of time that tells what there was until then.
-type incomplete struct {
+// timeoutDetail adds to a timeout what was received until then.
+type timeoutDetail struct {
 	err error
 	had string
 }
 
-func (e *incomplete) Error() string { return e.err.Error() + ": " + e.had }
-func (e *incomplete) Unwrap() error { return e.err }
+func (e *timeoutDetail) Error() string { return e.err.Error() + ": " + e.had }
+func (e *timeoutDetail) Unwrap() error { return e.err }
 
-// clockSkew bounds how much earlier a connection notices a deadline than the
-// context that it was taken from.
+// clockSkew bounds how much earlier than its context a connection may notice the
+// deadline.
 const clockSkew = 20 * time.Millisecond
 
-// ended returns why ctx is done in place of the error that followed from it, or
-// err if that has a reason of its own.
-func ended(ctx context.Context, err error) error {
+// withCause returns the cause of the end of ctx instead of an error that followed
+// from it. It returns other errors unchanged.
+func withCause(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -117,9 +103,9 @@ func ended(ctx context.Context, err error) error {
 	if cause == nil || errors.Is(err, cause) {
 		return err
 	}
-	var part *incomplete
+	var part *timeoutDetail
 	if errors.As(err, &part) {
-		return &incomplete{cause, part.had}
+		return &timeoutDetail{cause, part.had}
 	}
 	return cause
 }

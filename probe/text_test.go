@@ -10,12 +10,14 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// TestTheCauseOfATimeoutIsTold gives the deadline a cause, as the scheduler does.
-func TestTheCauseOfATimeoutIsTold(t *testing.T) {
-	silence := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
-	hello := serve(t, func(c net.Conn) {
+// The deadline has a cause, as those of the scheduler have.
+func TestTheCauseOfATimeoutIsReported(t *testing.T) {
+	silence := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	hello := testkit.ServeConns(t, func(c net.Conn) {
 		io.WriteString(c, "hello\n")
 		io.Copy(io.Discard, c)
 	})
@@ -69,14 +71,14 @@ func TestPrintable(t *testing.T) {
 }
 
 func TestHideKeepsTheKindOfError(t *testing.T) {
-	err := hide(fmt.Errorf("as %s%%40x: %w", "canary", context.DeadlineExceeded), "canary@x", "", "as")
+	err := redact(fmt.Errorf("as %s%%40x: %w", "canary", context.DeadlineExceeded), "canary@x", "", "as")
 	if got := err.Error(); got != "as <secret>: context deadline exceeded" {
 		t.Errorf("error %q", got)
 	}
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Error("the kind of error is lost")
 	}
-	if hide(nil, "x") != nil {
+	if redact(nil, "x") != nil {
 		t.Error("an error was made of none")
 	}
 }

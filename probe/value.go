@@ -8,17 +8,16 @@ import (
 	"strings"
 )
 
-// maxNumber is how many bytes a number may be written with, more than any number
-// needs.
+// maxNumber bounds the length of a number, in bytes.
 const maxNumber = 400
 
 var errNoNumber = errors.New("is empty, want a number")
 
-// ParseValue reads the number that a program, a page or a row shows, written in
-// decimal and perhaps surrounded by spaces, as " 12.5e3\n". Everything else is an
-// error: nothing, words, NaN, infinities, hexadecimal numbers, underscores, a
-// comma for a point, two numbers, and what is too large for a float64. The error
-// is to follow a word for the text, and does not repeat the text.
+// ParseValue parses a number in decimal notation, which may be surrounded by spaces,
+// such as " 12.5e3\n". Everything else is an error: an empty text, words, NaN,
+// infinities, hexadecimal numbers, underscores, a decimal comma, two numbers, and
+// numbers out of the range of float64. The error completes a sentence whose subject
+// is the text, and does not contain the text.
 func ParseValue(text string) (float64, error) {
 	text = strings.TrimSpace(text)
 	if text == "" {
@@ -44,7 +43,7 @@ func ParseValue(text string) (float64, error) {
 	return v, checkFinite(v)
 }
 
-// checkFinite returns an error for what may not be a value.
+// checkFinite returns an error for NaN and infinities.
 func checkFinite(v float64) error {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return fmt.Errorf("is %v, want a finite number", v)

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// MaxDuration is the longest Duration a document may name.
+// MaxDuration is the longest Duration of a document.
 const MaxDuration = 24 * time.Hour
 
 // Duration is a time.Duration that a document writes as a number of seconds or
 // as a string such as "10s" or "1m30s". It is never negative.
 type Duration time.Duration
 
-// UnmarshalTOML takes an int64, a float64 or a string.
+// UnmarshalTOML accepts an int64, a float64 or a string.
 func (d *Duration) UnmarshalTOML(v any) error {
 	var t time.Duration
 	switch v := v.(type) {
@@ -43,8 +43,8 @@ func (d *Duration) UnmarshalTOML(v any) error {
 	return nil
 }
 
-// String returns the duration as time.Duration writes it, without the minutes
-// and seconds that are 0: 24h, 1h30m, 1m30s.
+// String returns the duration in the format of time.Duration without trailing zero
+// minutes and seconds: 24h, 1h30m, 1m30s.
 func (d Duration) String() string {
 	text := time.Duration(d).String()
 	for _, zero := range []struct{ after, part string }{{"m", "0s"}, {"h", "0m"}} {
@@ -55,5 +55,5 @@ func (d Duration) String() string {
 	return text
 }
 
-// MarshalText returns the string that UnmarshalTOML reads back.
+// MarshalText returns a string that UnmarshalTOML accepts.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }

@@ -6,11 +6,10 @@ import (
 	"strings"
 )
 
-// LevelCritical is above every level that is logged: it silences the log.
+// LevelCritical is above the level of every message: it disables the log.
 const LevelCritical = slog.Level(12)
 
-// levelName is a level of the log by the names that goma gave it, the first of
-// which is told.
+// levelName is a log level with its names in goma. The first one is canonical.
 type levelName struct {
 	level slog.Level
 	names []string
@@ -26,8 +25,7 @@ func levelNames() []levelName {
 	}
 }
 
-// LevelNames returns the names of the levels of the log, from the one that tells
-// least to the one that tells most.
+// LevelNames returns the names of the log levels, the least verbose first.
 func LevelNames() []string {
 	var names []string
 	for _, l := range levelNames() {
@@ -36,8 +34,7 @@ func LevelNames() []string {
 	return names
 }
 
-// ParseLevel returns the level of the log with a name, or an error that lists
-// the names.
+// ParseLevel returns the log level with a name, or an error that lists the names.
 func ParseLevel(name string) (slog.Level, error) {
 	for _, l := range levelNames() {
 		for _, n := range l.names {
@@ -49,7 +46,7 @@ func ParseLevel(name string) (slog.Level, error) {
 	return 0, fmt.Errorf("the level %.40q is not known: give one of %s", name, strings.Join(LevelNames(), ", "))
 }
 
-// LevelName returns the name of the highest named level that is not above l.
+// LevelName returns the name of the highest named level that is at most l.
 func LevelName(l slog.Level) string {
 	all := levelNames()
 	for _, n := range all {

@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// mask is what every secret prints as.
+// mask is the text of every secret.
 const mask = "<secret>"
 
-// maxSecretFile bounds what is read of a secret's file, in bytes.
+// maxSecretFile is the largest size of a file with a secret, in bytes.
 const maxSecretFile = 64 << 10
 
-// Secret is a string that appears in no log, list, page, metric or error: it
-// prints and marshals as "<secret>". Only Reveal tells it. The zero value is
-// the empty secret.
+// Secret is a string that prints and marshals as "<secret>", so that it appears in no
+// log, list, page, metric or error. Only Reveal returns it. The zero value is the
+// empty secret.
 type Secret struct{ text string }
 
 // NewSecret returns a secret that reveals text.
@@ -49,8 +49,8 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // LogValue returns what String does.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// UnmarshalTOML takes a string, but not the mask: a definition that was listed
-// lost its secrets and must not be taken for a whole one.
+// UnmarshalTOML accepts a string except "<secret>", which a listed definition contains
+// in place of its secrets.
 func (s *Secret) UnmarshalTOML(v any) error {
 	text, ok := v.(string)
 	if !ok {
@@ -63,10 +63,10 @@ func (s *Secret) UnmarshalTOML(v any) error {
 	return nil
 }
 
-// SecretFrom returns the secret that a document gives in one of three ways:
-// inline, as the name of a file or as the name of an environment variable. The
-// key names the inline form in errors. Giving two ways is an error, giving none
-// yields the empty secret. One trailing newline of a file is dropped.
+// SecretFrom returns the secret that a document gives inline, as the name of a file or
+// as the name of an environment variable. key is the key of the inline form, for
+// errors. More than one form is an error, none is the empty secret. One trailing
+// newline of a file is removed.
 func SecretFrom(key string, inline Secret, file, env string) (Secret, error) {
 	given := 0
 	for _, g := range []bool{!inline.IsZero(), file != "", env != ""} {

@@ -8,15 +8,16 @@ import (
 	"os"
 )
 
-// TLS holds the keys of a table "tls". The zero value verifies against the
-// system's authorities.
+// TLS holds the keys of a table "tls". The zero value verifies certificates with the
+// certificate authorities of the system.
 type TLS struct {
-	// CAFile holds the authorities to trust in place of the system's, in PEM.
+	// CAFile is a PEM file of the certificate authorities to trust in place of those
+	// of the system.
 	CAFile string `toml:"ca_file"`
-	// CertFile and KeyFile hold the client certificate, in PEM; both or none.
+	// CertFile and KeyFile are PEM files of the client certificate; both or none.
 	CertFile string `toml:"cert_file"`
 	KeyFile  string `toml:"key_file"`
-	// ServerName replaces the host name that the certificate must carry.
+	// ServerName is the name to verify in the certificate, in place of the host name.
 	ServerName string `toml:"server_name"`
 	// InsecureSkipVerify accepts any certificate.
 	InsecureSkipVerify bool `toml:"insecure_skip_verify"`
@@ -36,7 +37,7 @@ func (t TLS) Config() (*tls.Config, error) {
 		}
 		c.RootCAs = x509.NewCertPool()
 		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("reading ca_file %q: no certificate in it", t.CAFile)
+			return nil, fmt.Errorf("reading ca_file %q: it contains no certificate", t.CAFile)
 		}
 	}
 	if (t.CertFile == "") != (t.KeyFile == "") {

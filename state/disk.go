@@ -10,26 +10,26 @@ import (
 	"path/filepath"
 )
 
-// MaxSize bounds a file of the state directory, in bytes: 1,000 definitions of
-// the largest size that the API takes, twice that in JSON.
+// MaxSize is the largest size of a file of the state directory, in bytes: 1,000
+// definitions of 64 KiB, which JSON may double.
 const MaxSize = 128 << 20
 
-// Disk is what the state directory needs of a file system. Tests have one that
-// fails, hangs or loses what was not synced.
+// Disk is the file system of the state directory. Tests use one that fails, hangs or
+// loses what was not synced.
 type Disk interface {
 	// Create creates or truncates a file that only its owner may read.
 	Create(path string) (File, error)
-	// ReadFile reads at most MaxSize bytes and one more, so that a file that is far
-	// too large costs no more memory than one that is slightly too large.
+	// ReadFile reads at most MaxSize+1 bytes, which bounds the memory for a file that
+	// is too large.
 	ReadFile(path string) ([]byte, error)
 	Rename(from, to string) error
-	// Remove removes a file. A file that does not exist is no error.
+	// Remove removes a file. A missing file is not an error.
 	Remove(path string) error
 	// SyncDir makes the renames in a directory durable.
 	SyncDir(path string) error
 }
 
-// File is a file that is being written.
+// File is a file open for writing.
 type File interface {
 	Write(b []byte) (int, error)
 	Sync() error
@@ -76,11 +76,11 @@ func (OSDisk) SyncDir(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Checksum is the CRC-32C of b.
+// Checksum returns the CRC-32C of b.
 func Checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
-// Replace writes text to path so that, whatever happens, path holds either what
-// it held or all of text. It refuses a text that is too large to be read again.
+// Replace replaces the file at path atomically: after a crash, path has either its
+// old content or all of text. It rejects a text that ReadFile would truncate.
 func Replace(d Disk, path string, text []byte) error {
 	if len(text) > MaxSize {
 		return fmt.Errorf("writing %q: %d bytes, want at most %d", path, len(text), MaxSize)
@@ -107,14 +107,14 @@ func writeSynced(d Disk, path string, text []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// maxAside bounds the copies of damaged files that are retained.
-const maxAside = 3
+// maxCopies bounds the copies of a damaged file.
+const maxCopies = 3
 
-// SetAside retains a copy of a damaged file beside it and returns its path. The
-// newest copy is number 1; what would be number 4 is dropped.
+// SetAside writes a copy of a damaged file beside it and returns the path of the copy.
+// The newest copy has number 1. Copies beyond maxCopies are dropped.
 func SetAside(d Disk, path string, text []byte) (string, error) {
 	name := func(n int) string { return fmt.Sprintf("%s.corrupt-%d", path, n) }
-	for n := maxAside - 1; n >= 1; n-- {
+	for n := maxCopies - 1; n >= 1; n-- {
 		if err := d.Rename(name(n), name(n+1)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", err
 		}

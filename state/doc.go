@@ -1,3 +1,3 @@
-// Package state holds what the files of the state directory have in common: they
-// are replaced as a whole, survive a sudden end, and are set aside when damaged.
+// Package state writes the files of the state directory: each is replaced as a whole,
+// survives a crash or power failure, and is set aside if it is damaged.
 package state

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
@@ -127,7 +128,7 @@ func BenchmarkEventToState(b *testing.B) {
 func BenchmarkMemoryMessages(b *testing.B) {
 	f := newFleet(1000, 100)
 	for b.Loop() {
-		empty := heap()
+		empty := testkit.HeapInUse()
 		held := map[string]*healthpb.HealthCheck{}
 		for i := range f.size() {
 			node, id := f.nodes[i/len(f.ids)], f.ids[i%len(f.ids)]
@@ -137,7 +138,7 @@ func BenchmarkMemoryMessages(b *testing.B) {
 			}
 			held[node+"/"+id] = hc
 		}
-		b.ReportMetric(float64(heap()-empty)/float64(len(held)), "B/entry")
+		b.ReportMetric(float64(testkit.HeapInUse()-empty)/float64(len(held)), "B/entry")
 		clear(held) // keeps it alive
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // The clocks of Linux that count the time that a process or a thread has had,
@@ -46,16 +48,16 @@ func BenchmarkMemory(b *testing.B) {
 				s := f.store()
 				s.cfg = roomy().withDefaults()
 				fleet := newFleet(shape.nodes, shape.checks)
-				empty := heap()
+				empty := testkit.HeapInUse()
 				fleet.fill(s)
-				b.ReportMetric(float64(heap()-empty)/float64(fleet.size()), "B/entry")
+				b.ReportMetric(float64(testkit.HeapInUse()-empty)/float64(fleet.size()), "B/entry")
 				f.jump.Add(int64(2 * time.Hour))
 				s.advance()
 				f.jump.Add(int64(25 * time.Hour))
 				if c := s.Counters(); c.Nodes != 0 {
 					b.Fatalf("left are %+v", c)
 				}
-				b.ReportMetric(float64(heap())/float64(empty), "x-empty-after")
+				b.ReportMetric(float64(testkit.HeapInUse())/float64(empty), "x-empty-after")
 				fleet.fill(s) // keeps both alive
 			}
 		})

@@ -1,13 +1,13 @@
 package store
 
-import "google.golang.org/protobuf/encoding/protowire"
+import "github.com/microhq/monitor-srv/wire"
 
-// maxBriefError is how much of an error is kept when there is no room for the
-// results, in bytes.
+// maxBriefError bounds the error that is retained if there is no room for the results,
+// in bytes.
 const maxBriefError = 256
 
-// size is what an entry counts for in the budget of bytes. A description that
-// many entries share counts for each, so the sum is never too low.
+// size is the size of an entry in the budget of bytes. A shared description counts
+// for each entry, so the sum is never too low.
 func (e *entry) size() int64 {
 	n := len(e.body)
 	if e.description != nil {
@@ -16,15 +16,12 @@ func (e *entry) size() int64 {
 	return int64(n)
 }
 
-// briefBody is what is kept of an update that the budget has no room for: the
-// error of a check, shortened, and nothing of anything else.
+// briefBody returns the body that is retained of an update that exceeds the budget: the
+// shortened error of a check, and nothing for other kinds.
 func briefBody(ev *Event) []byte {
 	if ev.Kind != KindCheck {
 		return nil
 	}
 	text := shorten(errorOf(string(ev.Body)), maxBriefError)
-	if text == "" {
-		return nil
-	}
-	return protowire.AppendString(protowire.AppendTag(nil, 9, protowire.BytesType), text)
+	return wire.AppendString(nil, wire.HealthCheckError, text)
 }

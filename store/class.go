@@ -2,22 +2,22 @@ package store
 
 import healthpb "github.com/microhq/monitor-srv/proto/health"
 
-// The class of a check is its status in two bits, its source in the next two, and
-// whether a plain Query does not list it. The class of a status is made alike;
-// figures have no status.
+// The class of a check has its status in two bits, its source in the next two, and a
+// bit that is set if a Query without Missing does not list it. The class of a status is
+// built the same way. Stats have no status.
 const (
 	hiddenBit  class = 16
 	retiredBit class = 4 // of a status, where a check has its source
 
 	listedClasses  = allClasses & (1<<hiddenBit - 1)
 	missingClasses = 1<<missingClass | 1<<(missingClass+1) | 1<<(missingClass+2)
-	// missingClass plus the source is the class of what is missing. It is the
-	// place that no source has.
+	// missingClass plus the source is the class of missing entries. No source has the
+	// value 3.
 	missingClass = hiddenBit | 3<<2
 	retiredClass = retiredBit | class(healthpb.Status_STOPPED)
 )
 
-// class returns what the trees count the entry by.
+// class returns the class that the trees count the entry in.
 func (e *entry) class() class {
 	switch {
 	case e.state == missing:
@@ -71,19 +71,18 @@ func listClasses(q *Query) classSet {
 	return listedClasses
 }
 
-// class tells whether anything of the node is listed, and whether all of it is
-// evictable.
+// class says whether an entry of the node is listed, and whether all are evictable.
 func (n *node) class() (c class) {
 	if n.listed == 0 {
 		c |= hiddenBit
 	}
-	if n.kept == 0 {
-		c |= deadBit
+	if n.pinned == 0 {
+		c |= evictableBit
 	}
 	return c
 }
 
-// class tells as that of a node; the lower bits tell what is known of states.
+// class is like that of a node. The lower bits say which statuses are known.
 func (v *version) class() (c class) {
 	if v.listed == 0 {
 		c |= hiddenBit
@@ -98,23 +97,23 @@ func (v *version) class() (c class) {
 }
 
 func (s *service) class() (c class) {
-	if s.kept == 0 {
-		c |= deadBit
+	if s.pinned == 0 {
+		c |= evictableBit
 	}
 	return c
 }
 
 const (
-	deadBit       class = 1
+	evictableBit  class = 1
 	missingStates class = 1
 	someStates    class = 2
 )
 
 // Sets of the classes above.
 const (
-	missingNodes classSet = 1 << (deadBit | hiddenBit)
-	retiredNodes classSet = 1 << deadBit
-	deadServices classSet = 1 << deadBit
+	missingNodes      classSet = 1 << (evictableBit | hiddenBit)
+	retiredNodes      classSet = 1 << evictableBit
+	evictableServices classSet = 1 << evictableBit
 
 	versionsWithStates   classSet = 1 << someStates
 	versionsWithAnyState          = versionsWithStates | 1<<missingStates | 1<<(missingStates|hiddenBit)

@@ -7,34 +7,33 @@ import (
 )
 
 const (
-	// tick is how often silence is judged. Judgements are late by at most this
-	// much, or twice as much if nobody asks.
+	// tick is how often staleness is judged. Judgements are late by at most one tick,
+	// or by two if nobody queries.
 	tick = 250 * time.Millisecond
 
-	// frozenAfter is how long nothing may happen before the process itself is
-	// taken to have been stopped. Run looks 20 times in that time.
+	// frozenAfter without a tick means that the process was stopped. Run ticks 20 times
+	// in that time.
 	frozenAfter = 5 * time.Second
 )
 
-// clock tells the time that publishers are judged by: how long the store has
-// been running. Jumps of the wall clock do not touch it, and it stands still
-// while the process is frozen (SIGSTOP, a paused machine), because silence that
-// nobody could hear is no fault of the publishers.
+// clock is the clock for judging publishers: how long the store has been running.
+// Jumps of the wall clock do not affect it. It stops while the process is frozen
+// (SIGSTOP, a paused machine), because events cannot be received then.
 //
-// The wall clock is only asked for what people read, once a tick, because
-// asking takes as long as the rest of a Put.
+// The wall clock is read only for times that people see, once a tick, because reading
+// it takes as long as the rest of a Put.
 type clock struct {
-	mono func() time.Duration // raw, since the store was made
+	mono func() time.Duration // raw monotonic time since the store was made
 	wall func() time.Time
 
-	// ticking is set while Run looks once a tick, so that a gap means something.
+	// ticking is set while Run ticks, so that a gap means that the process was frozen.
 	ticking bool
-	last    time.Duration // raw, of the last look
-	frozen  time.Duration // in all
-	readAt  time.Duration // when wall was asked last, by our time
-	read    int64         // what it said, in unix nanoseconds
+	last    time.Duration // raw time of the last reading
+	frozen  time.Duration // total
+	readAt  time.Duration // when wall was read last, by this clock
+	read    int64         // the wall time then, in unix nanoseconds
 
-	// due is the raw time from which on something has to be judged.
+	// due is the raw time of the next judgement.
 	due atomic.Int64
 }
 
@@ -45,7 +44,7 @@ func (c *clock) init() {
 	c.read = start.UnixNano()
 }
 
-// now returns our time. The caller holds the lock of the store.
+// now returns the time of the clock. The caller holds the lock of the store.
 func (c *clock) now() time.Duration {
 	raw := c.mono()
 	if gap := raw - c.last; c.ticking && gap > frozenAfter {
@@ -55,8 +54,8 @@ func (c *clock) now() time.Duration {
 	return raw - c.frozen
 }
 
-// sinceStart returns our time to a caller that holds the lock for reading only: a
-// gap that now has not seen yet is none of it.
+// sinceStart returns the time of the clock to a caller that holds the lock for reading
+// only. It leaves out a gap that now has not seen yet.
 func (c *clock) sinceStart() time.Duration {
 	raw := c.mono()
 	if c.ticking && raw-c.last > frozenAfter {
@@ -65,21 +64,21 @@ func (c *clock) sinceStart() time.Duration {
 	return raw - c.frozen
 }
 
-// overdue tells, without the lock, whether something has to be judged.
+// overdue reports, without the lock, whether a judgement is due.
 func (c *clock) overdue() bool { return int64(c.mono()) >= c.due.Load() }
 
-// readWall asks the wall clock.
+// readWall reads the wall clock.
 func (c *clock) readWall(now time.Duration) {
 	c.readAt, c.read = now, c.wall().UnixNano()
 }
 
-// unixNano returns the wall time that belongs to now.
+// unixNano returns the wall time at now.
 func (c *clock) unixNano(now time.Duration) int64 { return c.read + int64(now-c.readAt) }
 
 // unix is unixNano in seconds.
 func (c *clock) unix(now time.Duration) int64 { return c.unixNano(now) / int64(time.Second) }
 
-// stamp packs unix seconds, which fit until 2106.
+// stamp packs unix seconds. They fit until 2106.
 func stamp(unix int64) uint32 { return uint32(min(max(unix, 0), math.MaxUint32)) }
 
 // ticks returns the number of whole ticks in t.

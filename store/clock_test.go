@@ -76,7 +76,7 @@ func TestLivePublishersSurviveWallClockJumps(t *testing.T) {
 				time.Sleep(10 * time.Second)
 				sent = time.Now().Unix() // the publisher's clock is right
 				put(Accepted, sent)
-				put(Stale, sent-20)
+				put(Outdated, sent-20)
 			}
 		}
 		if c := theCheck(t, s, Query{ID: "ping"}); c.Status != healthpb.HealthCheck_OK || c.Timestamp != sent {

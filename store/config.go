@@ -4,20 +4,19 @@ import "time"
 
 // Config holds the caps of a store. A zero or negative field means its default.
 type Config struct {
-	// Retention is how long a thing is kept after it was judged missing, or a node
-	// that is STOPPED after its ttl, before it is forgotten. 24 hours by default.
+	// Retention is how long missing entries, and STOPPED statuses after their ttl, are
+	// retained before they are forgotten. 24 hours by default.
 	Retention time.Duration
-	// Transitions is how many of them are held, 16,384 by default.
+	// Transitions is how many of them are retained, 16,384 by default.
 	Transitions int
 
-	// Caps of what is held in all, with the checks of one node besides. The
-	// defaults are 2,000 services, 10,000 nodes, 200 checks of a node and
-	// 100,000 entries, an entry being a check, a status or figures.
+	// Caps of the whole store, and of the checks of one node. The defaults are 2,000
+	// services, 10,000 nodes, 200 checks per node and 100,000 entries. An entry is a
+	// check, a status or stats.
 	MaxServices, MaxNodes, MaxChecksPerNode, MaxEntries int
 
-	// Own is the id of the node whose monitors' results are put here. It may have
-	// more checks than MaxChecksPerNode, since it has one for each monitor besides
-	// its own. Empty if there is none.
+	// Own is the id of the node of this instance, empty if there is none. It may have
+	// more checks than MaxChecksPerNode, because it has one for each monitor.
 	Own string
 
 	// MaxBytes bounds the bodies and descriptions of all entries together, in
@@ -26,9 +25,9 @@ type Config struct {
 	MaxBytes int64
 
 	// Share is the part of MaxNodes and of MaxEntries that one service may hold
-	// once the store is more than half full, 0.2 by default; up to there it may
-	// take all of that half. So one service alone can use half of the room, and
-	// a flood by it leaves the other half to others. 1 turns this off.
+	// once the store is more than half full, 0.2 by default. So one service alone can
+	// use half of the store, and a flood of its events leaves the other half to others.
+	// 1 turns this off.
 	Share float64
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
@@ -11,9 +12,9 @@ import (
 func TestAnEntryTakesAtMost400Bytes(t *testing.T) {
 	f := newFleet(2000, 10)
 	s := still(roomy())
-	empty := heap()
+	empty := testkit.HeapInUse()
 	f.fill(s)
-	each := float64(heap()-empty) / float64(f.size())
+	each := float64(testkit.HeapInUse()-empty) / float64(f.size())
 	t.Logf("%.0f bytes", each)
 	if each > 400 {
 		t.Errorf("an entry takes %.0f bytes, want at most 400", each)

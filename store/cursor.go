@@ -7,8 +7,8 @@ import (
 	"hash/crc32"
 )
 
-// listing tells the orders of lists apart, so that the cursor of one is not taken
-// for that of another.
+// listing identifies a list and its order, so that a cursor is not accepted for another
+// one.
 type listing byte
 
 const (
@@ -19,8 +19,8 @@ const (
 	listVersions
 )
 
-// encode makes a cursor out of the key of the last item of a page: it stays good
-// whatever comes and goes, that item included.
+// encode returns a cursor with the key of the last item of a page. It remains valid
+// when items are added or removed, even that one.
 func (l listing) encode(k key) string {
 	b := append(make([]byte, 0, 256), byte(l))
 	for _, word := range k {
@@ -31,7 +31,7 @@ func (l listing) encode(k key) string {
 	return string(base64.RawURLEncoding.AppendEncode(make([]byte, 0, 344), b))
 }
 
-// decode returns the key in a cursor. Only what encode makes is taken.
+// decode returns the key in a cursor. It accepts only what encode returns.
 func (l listing) decode(cursor string) (key, error) {
 	b, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err == nil && len(b) > 0 {
@@ -39,7 +39,7 @@ func (l listing) decode(cursor string) (key, error) {
 			return k, nil
 		}
 	}
-	return key{}, fmt.Errorf("%w %.40q: take it from the answer before", ErrBadCursor, cursor)
+	return key{}, fmt.Errorf("%w %.40q: use the cursor of the previous page", ErrBadCursor, cursor)
 }
 
 func splitWords(b []byte) (k key, ok bool) {

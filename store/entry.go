@@ -6,25 +6,25 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// state is how far an entry has fallen silent.
+// state of an entry.
 type state uint8
 
 const (
 	// live entries are as reported.
 	live state = iota
-	// silent entries were not heard of in time and are judged UNKNOWN.
-	silent
-	// stopped checks fell silent because their node said STOPPED.
+	// stale entries have had no event in time and are judged UNKNOWN.
+	stale
+	// stopped checks are stale because their node reported STOPPED.
 	stopped
-	// missing entries were silent for longer than their ttl.
+	// missing entries have had no event for longer than their ttl.
 	missing
-	// retired is a status STOPPED older than its ttl: still true, but the first
-	// to go, after the missing ones, if room is needed.
+	// retired statuses are STOPPED and older than their ttl. They are evicted after the
+	// missing entries.
 	retired
 )
 
-// evictable tells whether an entry may be dropped to make room. The store keeps
-// evictable entries in a queue, and all others in the wheel.
+// evictable reports whether an entry may be evicted. Evictable entries are in a queue,
+// all others in the wheel.
 func (s state) evictable() bool { return s >= missing }
 
 // text is a string that many entries share: an id or a description of a check.
@@ -33,24 +33,24 @@ type text struct {
 	// number is never used twice, and orders the checks of a node.
 	number uint64
 	uses   int
-	place  int // among the checks of the node that was looked at last
+	place  int // among the checks of the node it was last found in
 }
 
-// entry is the newest event of one key and what was judged about it. It takes
-// 96 bytes, one of Go's size classes. It is changed in place, under the lock;
-// its strings are never written to and may leave the store.
+// entry is the newest event of one key with its verdict. It takes 96 bytes, one of Go's
+// size classes. It is changed in place, under the lock. Its strings are immutable and may
+// leave the store.
 type entry struct {
 	node            *node
 	id, description *text  // of a check
 	body            string // wire bytes, see Event.Body
 
-	next, prev *entry // in the list that holds the entry
+	next, prev *entry // in the list of the entry
 
 	timestamp int64
-	arrival   time.Duration // by our time
+	arrival   time.Duration // by the store's clock
 
 	received, since uint32 // unix seconds
-	due             uint32 // tick of the list that holds the entry
+	due             uint32 // tick of the list of the entry
 	ttl             uint32 // seconds
 
 	interval uint16 // seconds
@@ -69,7 +69,7 @@ type slot struct {
 	entry  *entry
 }
 
-// node is one node of a version, with all that is known of it.
+// node is one node of a version, with all its entries.
 type node struct {
 	version               *version
 	id, address, metadata string
@@ -77,8 +77,8 @@ type node struct {
 	status, stats *entry
 	checks        []slot // by number
 
-	listed, kept int32 // entries that a plain Query lists; that are not evictable
-	conflict     bool
+	listed, pinned int32 // entries that a Query without Missing lists; that are not evictable
+	conflict       bool
 }
 
 // version is one version of a service.
@@ -87,9 +87,9 @@ type version struct {
 	name    string
 	nodes   table[*node]
 
-	listed int // nodes of which anything is listed
-	// What is known of the states of its nodes: counts by status, how many are
-	// missing besides, and when one was heard of last.
+	listed int // nodes with a listed entry
+	// The statuses of its nodes: counts by status, the number of missing ones, and the
+	// times of the last event.
 	counts                     [4]int
 	missing                    int
 	timestamp, received, since int64
@@ -97,9 +97,9 @@ type version struct {
 
 // service is all versions of one name.
 type service struct {
-	name                 string
-	versions             table[*version]
-	nodes, entries, kept int // kept: entries that are not evictable
+	name                   string
+	versions               table[*version]
+	nodes, entries, pinned int // pinned: entries that are not evictable
 }
 
 // The orders in which the trees hold entries, nodes and so on.
@@ -123,7 +123,7 @@ func (n *node) keyByID() key { return key{n.id, n.version.service.name, n.versio
 func (v *version) key() key  { return key{v.service.name, v.name} }
 func (s *service) key() key  { return key{s.name} }
 
-// worst returns the worst status of which there is any, UNKNOWN if of none.
+// worst returns the worst status with a count, UNKNOWN if there is none.
 func worst(counts [4]int) healthpb.Status_Status {
 	for _, status := range []healthpb.Status_Status{
 		healthpb.Status_UNKNOWN, healthpb.Status_STOPPED, healthpb.Status_STARTED, healthpb.Status_RUNNING,

@@ -2,7 +2,6 @@ package store
 
 import (
 	"fmt"
-	"runtime"
 	"testing"
 	"time"
 
@@ -86,14 +85,6 @@ func (f *fleet) fill(s *Store) {
 // roomy is a Config without caps in the way.
 func roomy() Config {
 	return Config{MaxServices: 1e7, MaxNodes: 1e7, MaxChecksPerNode: 1e7, MaxEntries: 1e8, Share: 1}
-}
-
-func heap() uint64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }
 
 func TestTypicalEventIsAboutAsLongAsOnTheBus(t *testing.T) {

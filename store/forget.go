@@ -1,9 +1,8 @@
 package store
 
-// Forget drops the entry that ev names by its kind and identity, whatever its
-// state, and tells whether there was one. It is for what ends on purpose and
-// shall raise nothing, such as a monitor that is unregistered. The transition
-// leads to FORGOTTEN.
+// Forget removes the entry with the kind and identity of ev, whatever its state, and
+// reports whether there was one. It is for what ends on purpose and must not alert, such
+// as an unregistered monitor. The transition leads to FORGOTTEN.
 func (s *Store) Forget(ev *Event) bool {
 	s.advance()
 	s.mu.Lock()
@@ -19,6 +18,6 @@ func (s *Store) Forget(ev *Event) bool {
 	} else {
 		s.wheel.remove(e)
 	}
-	s.drop(e, now)
+	s.removeFromIndexes(e, now)
 	return true
 }

@@ -8,19 +8,19 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// standing is what the indexes know of an entry; the zero value is that of an
-// entry which is not held.
-type standing struct {
-	held, listed, kept bool
-	class              class
-	status             uint8
-	judged             judgement
+// indexed is what the indexes know of an entry. The zero value is that of an entry that
+// is not in the store.
+type indexed struct {
+	held, listed, pinned bool
+	class                class
+	status               uint8
+	judged               judgement
 }
 
-func (e *entry) standing() standing {
+func (e *entry) indexed() indexed {
 	c := e.class()
-	return standing{
-		held: true, listed: c < hiddenBit, kept: !e.state.evictable(),
+	return indexed{
+		held: true, listed: c < hiddenBit, pinned: !e.state.evictable(),
 		class: c, status: e.status, judged: e.judgement(),
 	}
 }
@@ -32,10 +32,9 @@ func (e *entry) judgement() judgement {
 	return judgement(e.status)
 }
 
-// changed tells the indexes and the ring that an entry no longer stands as it
-// was.
-func (s *Store) changed(e *entry, was standing, why cause, now time.Duration) {
-	is := e.standing()
+// changed updates the indexes and records a transition after an entry has changed.
+func (s *Store) changed(e *entry, was indexed, why cause, now time.Duration) {
+	is := e.indexed()
 	if is == was {
 		return
 	}
@@ -53,20 +52,20 @@ func (s *Store) changed(e *entry, was standing, why cause, now time.Duration) {
 	}
 }
 
-// hold adds an entry to the indexes.
-func (s *Store) hold(e *entry, now time.Duration) {
-	is := e.standing()
+// addToIndexes adds an entry to the indexes.
+func (s *Store) addToIndexes(e *entry, now time.Duration) {
+	is := e.indexed()
 	for _, t := range s.of(e.kind) {
 		t.insert(e, is.class)
 	}
-	s.recount(e, standing{}, is, now)
+	s.recount(e, indexed{}, is, now)
 	e.since = stamp(s.clock.unix(now))
 	s.record(e, judgement(healthpb.HealthCheck_UNKNOWN), is.judged, firstReport, now)
 }
 
-// drop takes an entry, that is in no list, out of the indexes, and with it all
-// that was held for it alone.
-func (s *Store) drop(e *entry, now time.Duration) {
+// removeFromIndexes removes an entry that is in no list, and its node, version and
+// service if it was the last.
+func (s *Store) removeFromIndexes(e *entry, now time.Duration) {
 	n := e.node
 	for _, t := range s.of(e.kind) {
 		t.remove(e)
@@ -80,7 +79,7 @@ func (s *Store) drop(e *entry, now time.Duration) {
 	case KindStats:
 		n.stats = nil
 	}
-	s.recount(e, e.standing(), standing{}, now)
+	s.recount(e, e.indexed(), indexed{}, now)
 	s.bytes -= e.size()
 	s.texts.release(e.id)
 	s.texts.release(e.description)
@@ -90,20 +89,19 @@ func (s *Store) drop(e *entry, now time.Duration) {
 	}
 }
 
-// recount brings the counts of a node, its version and its service up to date
-// with an entry of it.
-func (s *Store) recount(e *entry, was, is standing, now time.Duration) {
+// recount updates the counts of node, version and service after a change of an entry.
+func (s *Store) recount(e *entry, was, is indexed, now time.Duration) {
 	n := e.node
 	v := n.version
 	sv := v.service
 	nodeWas, versionWas, serviceWas, listed := n.class(), v.class(), sv.class(), n.listed > 0
 	n.listed += one(is.listed) - one(was.listed)
-	n.kept += one(is.kept) - one(was.kept)
-	sv.kept += int(one(is.kept) - one(was.kept))
+	n.pinned += one(is.pinned) - one(was.pinned)
+	sv.pinned += int(one(is.pinned) - one(was.pinned))
 	sv.entries += int(one(is.held) - one(was.held))
 	v.listed += int(one(n.listed > 0) - one(listed))
 	if e.kind == KindStatus {
-		v.tally(was, is, s.clock.unix(now))
+		v.recountStatus(was, is, s.clock.unix(now))
 	}
 	if c := n.class(); c != nodeWas {
 		s.nodes.change(n, c)
@@ -123,8 +121,8 @@ func one(b bool) int32 {
 	return 0
 }
 
-// tally counts the status of a node.
-func (v *version) tally(was, is standing, unix int64) {
+// recountStatus counts the status of a node.
+func (v *version) recountStatus(was, is indexed, unix int64) {
 	before := worst(v.counts)
 	v.count(was, -1)
 	v.count(is, 1)
@@ -133,7 +131,7 @@ func (v *version) tally(was, is standing, unix int64) {
 	}
 }
 
-func (v *version) count(x standing, n int) {
+func (v *version) count(x indexed, n int) {
 	switch {
 	case x.listed:
 		v.counts[x.status] += n
@@ -142,9 +140,9 @@ func (v *version) count(x standing, n int) {
 	}
 }
 
-// find returns the place of the check with that id. All nodes of a service run
-// the same checks as a rule, so it looks first where it found the id last: a
-// search touches half a dozen cache lines.
+// find returns the place of the check with the id. Nodes of a service usually run the
+// same checks, so it first looks where it found the id last: a search touches half a
+// dozen cache lines.
 func (n *node) find(id *text) (i int, found bool) {
 	if i := id.place; i < len(n.checks) && n.checks[i].number == id.number {
 		return i, true
@@ -156,7 +154,7 @@ func (n *node) find(id *text) (i int, found bool) {
 	return i, found
 }
 
-// lookup returns the entry that an event is about, nil if none is held.
+// lookup returns the entry with the key of an event, or nil.
 func (s *Store) lookup(ev *Event) *entry {
 	n := s.lookupNode(ev)
 	if n == nil {
@@ -188,7 +186,7 @@ func (s *Store) lookupNode(ev *Event) *node {
 	return v.nodes.get(ev.Node)
 }
 
-// attach makes an entry for a key that is not held, and all that it needs.
+// attach makes an entry for a new key, and its node, version and service.
 func (s *Store) attach(ev *Event) *entry {
 	e := &entry{node: s.node(ev), kind: ev.Kind}
 	switch n := e.node; ev.Kind {
@@ -204,8 +202,8 @@ func (s *Store) attach(ev *Event) *entry {
 	return e
 }
 
-// insert grows the slots of a node by an eighth at a time: a doubled slice would
-// take as much as half of an entry.
+// insert inserts a slot. It grows the slice by an eighth: doubling would cost as much as
+// half an entry.
 func insert(slots []slot, i int, c slot) []slot {
 	if n := len(slots); n == cap(slots) {
 		grown := make([]slot, n, n+n/8+1)
@@ -215,7 +213,7 @@ func insert(slots []slot, i int, c slot) []slot {
 	return slices.Insert(slots, i, c)
 }
 
-// node returns the node of an event, made if it is not held.
+// node returns the node of an event, which it makes if necessary.
 func (s *Store) node(ev *Event) *node {
 	sv := s.byName.get(ev.Service)
 	if sv == nil {
@@ -236,17 +234,17 @@ func (s *Store) node(ev *Event) *node {
 		sv.nodes++
 		s.nodes.insert(n, n.class())
 		s.nodesByID.insert(n, 0)
-		if n.conflict = s.claim(n.id); n.conflict {
+		if n.conflict = s.markConflicts(n.id); n.conflict {
 			s.counters.Conflicts++
 		}
 	}
 	return n
 }
 
-// claim tells whether several nodes have that id, and marks the first two of
-// them as in conflict, or the only one as not. Later ones were marked when they
-// were made.
-func (s *Store) claim(id string) bool {
+// markConflicts reports whether several nodes have the id. It marks the first two of
+// them as in conflict, or the only one as not in conflict. Later ones were marked when
+// they were made.
+func (s *Store) markConflicts(id string) bool {
 	from, to := span(id)
 	pos := s.nodesByID.before(from, allClasses)
 	several := s.nodesByID.before(to, allClasses)-pos > 1
@@ -261,14 +259,14 @@ func (s *Store) claim(id string) bool {
 	return several
 }
 
-// dropNode drops a node without entries, and its version and service if it was
-// the last.
+// dropNode removes a node without entries, and its version and service if it was the
+// last.
 func (s *Store) dropNode(n *node) {
 	v := n.version
 	sv := v.service
 	s.nodes.remove(n)
 	s.nodesByID.remove(n)
-	s.claim(n.id)
+	s.markConflicts(n.id)
 	v.nodes.delete(n.id)
 	sv.nodes--
 	if len(v.nodes.m) > 0 {

@@ -6,42 +6,42 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// maxStep bounds how many entries are judged without letting go of the lock.
-// One takes a few microseconds if all of them change.
+// maxStep bounds how many entries are judged without releasing the lock. An entry that
+// changes takes a few microseconds.
 const maxStep = 128
 
-// minGrace is the least time that an entry may be late.
+// minGrace is the shortest grace.
 const minGrace = 2 * time.Second
 
-// silentAfter is how long after its arrival the entry counts as fresh.
-func (e *entry) silentAfter() time.Duration {
+// staleAfter is how long after its arrival the entry becomes stale.
+func (e *entry) staleAfter() time.Duration {
 	interval := time.Duration(e.interval) * time.Second
 	return interval + max(interval/2, minGrace)
 }
 
-// missingAfter is how long after its arrival the entry is waited for.
+// missingAfter is how long after its arrival the entry becomes missing.
 func (e *entry) missingAfter() time.Duration {
-	return max(time.Duration(e.ttl)*time.Second, e.silentAfter())
+	return max(time.Duration(e.ttl)*time.Second, e.staleAfter())
 }
 
-// staysFor is how long after its arrival an entry in the wheel stays as it is.
-func (e *entry) staysFor() time.Duration {
-	if e.state == live && e.kind != KindStats && !e.saysStopped() {
-		return e.silentAfter()
+// dueAfter is how long after its arrival an entry in the wheel is judged next.
+func (e *entry) dueAfter() time.Duration {
+	if e.state == live && e.kind != KindStats && !e.reportsStopped() {
+		return e.staleAfter()
 	}
 	return e.missingAfter()
 }
 
-// saysStopped tells whether the entry is the status of a node that was stopped
-// on purpose.
-func (e *entry) saysStopped() bool {
+// reportsStopped reports whether the entry is the status of a node that was stopped on
+// purpose.
+func (e *entry) reportsStopped() bool {
 	return e.kind == KindStatus && e.reported == uint8(healthpb.Status_STOPPED)
 }
 
-func (n *node) saysStopped() bool { return n.status != nil && n.status.saysStopped() }
+func (n *node) reportsStopped() bool { return n.status != nil && n.status.reportsStopped() }
 
-// advance judges all that has fallen silent by now. Everybody calls it first, so
-// that a timer that was lost or is late never makes an answer untrue.
+// advance judges all entries that are due. Every method calls it first, so that answers
+// are right even if a tick is late.
 func (s *Store) advance() {
 	for s.clock.overdue() {
 		s.step()
@@ -77,16 +77,16 @@ func (s *Store) judgeNext(now time.Duration) bool {
 	return false
 }
 
-// judge puts an entry, that is in no list, where it belongs now.
+// judge updates the state of an entry that is in no list, and puts it in the right list.
 func (s *Store) judge(e *entry, now time.Duration) {
-	for now-e.arrival >= e.staysFor() {
+	for now-e.arrival >= e.dueAfter() {
 		if e.state == stopped {
-			s.drop(e, now)
+			s.removeFromIndexes(e, now)
 			return
 		}
-		was := e.standing()
+		was := e.indexed()
 		state, why := s.after(e)
-		if e.state = state; state == silent || state == missing {
+		if e.state = state; state == stale || state == missing {
 			e.status = uint8(healthpb.HealthCheck_UNKNOWN)
 		}
 		s.changed(e, was, why, now)
@@ -96,26 +96,26 @@ func (s *Store) judge(e *entry, now time.Duration) {
 			return
 		}
 	}
-	s.wheel.put(e, ticksUp(e.arrival+e.staysFor()))
+	s.wheel.put(e, ticksUp(e.arrival+e.dueAfter()))
 }
 
-// after returns what becomes of an entry that stayed as it is for long enough.
+// after returns the next state of an entry that is due, and why.
 func (s *Store) after(e *entry) (state, cause) {
 	switch {
-	case e.saysStopped():
+	case e.reportsStopped():
 		return retired, reported
 	case e.state != live || e.kind == KindStats:
 		return missing, wentMissing
-	case e.kind == KindCheck && e.node.saysStopped():
+	case e.kind == KindCheck && e.node.reportsStopped():
 		return stopped, reported
 	}
 	if _, marked := s.marks[e]; marked {
-		return silent, onlyOlder
+		return stale, onlyOutdated
 	}
-	return silent, fellSilent
+	return stale, wentStale
 }
 
-// queue returns the queue of an entry that is evictable.
+// queue returns the queue of an evictable entry.
 func (s *Store) queue(e *entry) *list {
 	if e.state == retired {
 		return &s.retired
@@ -123,57 +123,57 @@ func (s *Store) queue(e *entry) *list {
 	return &s.missing
 }
 
-// hurry moves an entry forward in the wheel if it is due earlier than before.
-func (s *Store) hurry(e *entry) {
-	if due := ticksUp(e.arrival + e.staysFor()); due < e.due {
+// reschedule moves an entry in the wheel if it is due earlier than before.
+func (s *Store) reschedule(e *entry) {
+	if due := ticksUp(e.arrival + e.dueAfter()); due < e.due {
 		s.wheel.remove(e)
 		s.wheel.put(e, due)
 	}
 }
 
-// forget drops an evictable entry whose retention has passed.
+// forget removes an evictable entry after its retention.
 func (s *Store) forget(e *entry, now time.Duration) {
 	why := forgottenMissing
 	if e.state == retired {
 		why = forgottenStopped
 	}
-	s.farewell(e, why, now)
+	s.dropEvictable(e, why, now)
 	s.counters.Forgotten++
 }
 
-// evict drops an evictable entry because its room is needed.
+// evict removes an evictable entry to make room.
 func (s *Store) evict(e *entry, now time.Duration) {
-	s.farewell(e, evicted, now)
+	s.dropEvictable(e, evicted, now)
 	s.counters.Evicted++
 }
 
-// farewell drops an entry that is evictable.
-func (s *Store) farewell(e *entry, why cause, now time.Duration) {
+// dropEvictable removes an evictable entry.
+func (s *Store) dropEvictable(e *entry, why cause, now time.Duration) {
 	s.record(e, e.judgement(), judgedForgotten, why, now)
 	s.queue(e).remove(e)
-	s.drop(e, now)
+	s.removeFromIndexes(e, now)
 }
 
-// stopChecks hides the checks that fell silent before their node said STOPPED.
+// stopChecks hides the checks that became stale before their node reported STOPPED.
 func (s *Store) stopChecks(n *node, now time.Duration) {
 	for _, c := range n.checks {
-		if e := c.entry; e.state == silent {
-			was := e.standing()
+		if e := c.entry; e.state == stale {
+			was := e.indexed()
 			e.state = stopped
 			s.changed(e, was, reported, now)
 		}
 	}
 }
 
-// reviveChecks shows the checks of a node that runs again, as they were, and
+// reviveChecks shows the checks of a node that runs again in their former status, and
 // gives them time to report.
 func (s *Store) reviveChecks(n *node, now time.Duration) {
 	for _, c := range n.checks {
 		if e := c.entry; e.state == stopped {
-			was := e.standing()
+			was := e.indexed()
 			e.state, e.arrival = live, now
 			s.changed(e, was, reported, now)
-			s.hurry(e)
+			s.reschedule(e)
 		}
 	}
 }

@@ -2,8 +2,8 @@ package store
 
 import "strings"
 
-// key is a place in an order: words compared one after the other. Checks are
-// ordered by service, version, node and id; shorter keys leave the rest empty.
+// key is a sort key of several words. Checks are sorted by service, version, node and
+// id. Shorter keys leave the rest empty.
 type key [4]string
 
 // compare compares the first n words of k and o.
@@ -16,21 +16,21 @@ func (k *key) compare(o *key, n int) int {
 	return 0
 }
 
-// bound is a place between two items of a tree: before all the items that begin
-// with the first n words of key or, if after is set, behind them all.
+// bound is a position between two items of a tree: before all items that begin with the
+// first n words of key or, if after is set, behind them.
 type bound struct {
 	key   key
 	n     int
 	after bool
 }
 
-// above tells whether an item with key k lies before the bound.
+// above reports whether an item with key k is before the bound.
 func (b *bound) above(k *key) bool {
 	c := k.compare(&b.key, b.n)
 	return c < 0 || c == 0 && b.after
 }
 
-// span returns the bounds of all the items that begin with words.
+// span returns the bounds of all items that begin with words.
 func span(words ...string) (from, to bound) {
 	from.n = copy(from.key[:], words)
 	to = from

@@ -151,7 +151,7 @@ func (m *model) put(ev Event) Outcome {
 		ts = max(ts, e.timestamp)
 	}
 	if e != nil && ts < e.timestamp && !e.stepped(ts, now) {
-		return Stale
+		return Outdated
 	}
 	first := e == nil
 	if first {

@@ -16,7 +16,7 @@ func TestOlderEventNeverReplacesNewer(t *testing.T) {
 	s := still(Config{})
 	now := unix()
 	mustPut(t, s, Accepted, status("n", running, now), check("n", "ping", ok, now), stats("n", now))
-	mustPut(t, s, Stale, status("n", isStopped, now-1), check("n", "ping", failing, now-3600), stats("n", now-1))
+	mustPut(t, s, Outdated, status("n", isStopped, now-1), check("n", "ping", failing, now-3600), stats("n", now-1))
 	if n := theNode(t, s, Query{}); n.Status != healthpb.Status_RUNNING || n.Timestamp != now {
 		t.Errorf("an older status won: %+v", n)
 	}
@@ -28,8 +28,8 @@ func TestOlderEventNeverReplacesNewer(t *testing.T) {
 	if n := theNode(t, s, Query{}); n.Status != healthpb.Status_STOPPED {
 		t.Errorf("the later of two statuses lost: %+v", n)
 	}
-	if c := s.Counters(); c.Accepted != 4 || c.Stale != 3 {
-		t.Errorf("counted %d accepted and %d stale, want 4 and 3", c.Accepted, c.Stale)
+	if c := s.Counters(); c.Accepted != 4 || c.Outdated != 3 {
+		t.Errorf("counted %d accepted and %d stale, want 4 and 3", c.Accepted, c.Outdated)
 	}
 }
 

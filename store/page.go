@@ -13,26 +13,26 @@ func limitOf(limit int) int {
 	return min(limit, MaxLimit)
 }
 
-// cutter cuts one page out of the items of a tree that a query selects. It is
-// shown them in one or more spans of the tree, in order.
+// cutter collects one page of the items of a tree that a query selects. The items are in
+// one or more spans of the tree, in order.
 type cutter[E, T any] struct {
 	tree    *tree[E]
 	set     classSet
 	listing listing
-	// fill copies what is shown of an item at a time, by our time.
+	// fill copies an item into the answer, at a time of the store's clock.
 	fill func(x E, out *T, now time.Duration)
 	now  time.Duration
 
-	limit, offset int  // limit of items, with those that were there before
+	limit, offset int  // limit of items, including those given to start with
 	cursor        *key // excludes offset
 
 	items []T
 	total int
-	more  bool // there are items behind the page
+	more  bool // there are items after the page
 	last  E
 }
 
-// start takes over the page that q asks for.
+// start sets limit, offset and cursor from q.
 func (c *cutter[E, T]) start(q *Query) error {
 	c.limit, c.offset = len(c.items)+limitOf(q.Limit), max(q.Offset, 0)
 	if q.Cursor == "" {
@@ -46,8 +46,7 @@ func (c *cutter[E, T]) start(q *Query) error {
 	return nil
 }
 
-// cut takes those items of a span that belong to the page. The caller holds the
-// lock.
+// cut adds the items of a span that belong to the page. The caller holds the lock.
 func (c *cutter[E, T]) cut(words ...string) {
 	from, to := span(words...)
 	first, end := c.tree.before(from, c.set), c.tree.before(to, c.set)
@@ -73,8 +72,8 @@ func (c *cutter[E, T]) cut(words ...string) {
 	})
 }
 
-// page returns what was cut. Keys never change, so that of the last item may be
-// read without the lock.
+// page returns the page. Keys never change, so that of the last item may be read
+// without the lock.
 func (c *cutter[E, T]) page() Page[T] {
 	p := Page[T]{Items: c.items, Total: c.total}
 	if c.more && len(c.items) > 0 {
@@ -83,11 +82,11 @@ func (c *cutter[E, T]) page() Page[T] {
 	return p
 }
 
-// maxSpans bounds how many spans are cut without letting go of the lock.
+// maxSpans bounds how many spans are read without releasing the lock.
 const maxSpans = 256
 
-// read answers q. Without a node in q the page is cut from the span of words;
-// with one, from the span of wordsOf each node that has the id, if any.
+// read answers q. Without a node in q, the page is from the span of words. With a node,
+// it is from the spans of wordsOf for each node with that id.
 func (c *cutter[E, T]) read(s *Store, q *Query, wordsOf func(*node) []string, words ...string) (Page[T], error) {
 	if err := c.start(q); err != nil {
 		return Page[T]{}, err
@@ -121,7 +120,7 @@ func (c *cutter[E, T]) read(s *Store, q *Query, wordsOf func(*node) []string, wo
 			pos++
 			return pos < stop
 		})
-		s.mu.RUnlock() // let others have the lock
+		s.mu.RUnlock() // let writers in
 		s.mu.RLock()
 	}
 }

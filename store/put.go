@@ -7,8 +7,8 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// Bounds of what a publisher says about time, in seconds. The publishers of 2016
-// to 2018 always sent a ttl of 3600.
+// Bounds of interval, ttl and timestamp, in seconds. The publishers of 2016 to 2018
+// always sent a ttl of 3600.
 const (
 	defaultInterval = 60
 	maxInterval     = 3600
@@ -16,14 +16,14 @@ const (
 	maxTTL          = 24 * 3600
 	maxSkew         = 300
 
-	// A monitor's may be longer: files allow a day, of which an entry can hold 18
-	// hours. With the grace that is 27 hours until silence, and two days until it is
-	// missing, which is enough.
+	// Those of a monitor may be longer. Files allow an interval of a day, of which an
+	// entry can hold 18 hours: with the grace, it is stale after 27 hours and missing
+	// after two days.
 	maxOwnInterval = math.MaxUint16
 	maxOwnTTL      = 2 * maxTTL
 )
 
-// clampSeconds clamps a duration that was published.
+// clampSeconds clamps a published duration.
 func clampSeconds(published, ifUnset, most int64) int64 {
 	if published <= 0 {
 		return ifUnset
@@ -31,8 +31,8 @@ func clampSeconds(published, ifUnset, most int64) int64 {
 	return min(published, most)
 }
 
-// order returns the timestamp that an event is ordered by, and whether it was
-// far off our clock.
+// order returns the timestamp that orders an event, and whether it differs much from
+// our clock.
 func order(published, unix int64) (timestamp int64, skewed bool) {
 	switch {
 	case published <= 0:
@@ -43,10 +43,10 @@ func order(published, unix int64) (timestamp int64, skewed bool) {
 	return published, published < unix-maxSkew
 }
 
-// orderAfter is order for an event of a key that is held. One that says nothing of
-// when it was made is the newest, also after our clock was set back. What is held
-// was not ahead of our clock when it came; if it is now, our clock was set back and
-// does not bound timestamps any more. Then the time that passed since does.
+// orderAfter is order for an event with a known key. An event without a timestamp is the
+// newest, also after our clock was set back. The entry was not ahead of our clock when it
+// arrived. If it is now, our clock was set back and cannot bound timestamps; the time
+// since the arrival bounds them instead.
 func (s *Store) orderAfter(e *entry, published int64, now time.Duration) (timestamp int64, skewed bool) {
 	unix := s.clock.unix(now)
 	timestamp, skewed = order(published, unix)
@@ -59,7 +59,7 @@ func (s *Store) orderAfter(e *entry, published int64, now time.Duration) (timest
 	return min(published, e.timestamp+int64((now-e.arrival)/time.Second)+maxSkew), skewed
 }
 
-// mark is an event that was older than what is held.
+// mark is an event that was older than its entry.
 type mark struct {
 	timestamp int64
 	arrival   time.Duration
@@ -68,15 +68,14 @@ type mark struct {
 // minTolerance allows for timestamps being whole seconds.
 const minTolerance = 2 * time.Second
 
-// steppedBack tells whether the publisher of an entry has a clock that was set
-// back, given an event that is older than the entry.
+// steppedBack reports whether the publisher's clock was set back, given an event that is
+// older than the entry.
 //
-// It has, if for half an interval all that came were older events, each ahead of
-// the first by as much as time went on. Events that were held up, repeated or
-// shuffled on their way do not come like that: they come faster than they were
-// made, out of order, or mixed with new ones. The mark is the first event of such
-// a row; every event that does not fit begins a new row. There is at most one for
-// each entry held.
+// It was, if for half an interval only older events arrived, each ahead of the first by
+// the time that passed. Delayed, repeated or reordered events arrive differently: faster
+// than they were published, out of order, or mixed with new ones. The mark is the first
+// event of such a series. An event that does not fit begins a new series. There is at
+// most one mark for each entry.
 func (s *Store) steppedBack(e *entry, timestamp int64, now time.Duration) bool {
 	half := time.Duration(e.interval) * time.Second / 2
 	m, marked := s.marks[e]
@@ -90,7 +89,7 @@ func (s *Store) steppedBack(e *entry, timestamp int64, now time.Duration) bool {
 	return passed >= half
 }
 
-// Put takes one event. It keeps nothing of what ev points to.
+// Put stores one event. It retains nothing that ev points to.
 func (s *Store) Put(ev *Event) Outcome {
 	if ev.Kind > KindStats {
 		return Refused
@@ -105,13 +104,13 @@ func (s *Store) Put(ev *Event) Outcome {
 	}
 	timestamp, skewed := s.orderAfter(e, ev.Timestamp, now)
 	if timestamp < e.timestamp && !s.steppedBack(e, timestamp, now) {
-		s.counters.Stale++
-		return Stale
+		s.counters.Outdated++
+		return Outdated
 	}
 	if len(s.marks) > 0 {
 		delete(s.marks, e)
 	}
-	was, queued := e.standing(), e.state.evictable()
+	was, queued := e.indexed(), e.state.evictable()
 	if queued {
 		s.queue(e).remove(e)
 	}
@@ -119,15 +118,15 @@ func (s *Store) Put(ev *Event) Outcome {
 	s.write(e, ev, now)
 	s.changed(e, was, reported, now)
 	if queued {
-		s.wheel.put(e, ticksUp(e.arrival+e.staysFor()))
+		s.wheel.put(e, ticksUp(e.arrival+e.dueAfter()))
 	} else {
-		s.hurry(e)
+		s.reschedule(e)
 	}
 	s.accepted(e, was, now)
 	return Accepted
 }
 
-// putNew takes the first event of its key.
+// putNew stores the first event of its key.
 func (s *Store) putNew(ev *Event, now time.Duration) Outcome {
 	if !s.makeRoom(ev, now) {
 		s.counters.Refused++
@@ -137,14 +136,14 @@ func (s *Store) putNew(ev *Event, now time.Duration) Outcome {
 	e := s.attach(ev)
 	e.timestamp, e.skewed = order(ev.Timestamp, s.clock.unix(now))
 	s.write(e, ev, now)
-	s.hold(e, now)
-	s.wheel.put(e, ticksUp(e.arrival+e.staysFor()))
-	s.accepted(e, standing{}, now)
+	s.addToIndexes(e, now)
+	s.wheel.put(e, ticksUp(e.arrival+e.dueAfter()))
+	s.accepted(e, indexed{}, now)
 	return Accepted
 }
 
-// write copies an event into its entry, which is live then. What is the same as
-// before is kept, which spares most events any memory.
+// write copies an event into its entry, which is live then. It reuses unchanged strings,
+// so that most events cost no memory.
 func (s *Store) write(e *entry, ev *Event, now time.Duration) {
 	e.arrival, e.received = now, stamp(s.clock.unix(now))
 	intervals, ttls := int64(maxInterval), int64(maxTTL)
@@ -170,8 +169,8 @@ func (s *Store) write(e *entry, ev *Event, now time.Duration) {
 	}
 }
 
-// writeText copies the body and the description. An update is always taken, but
-// one that grows beyond the budget of bytes leaves its results out.
+// writeText copies body and description. Updates are always accepted, but without their
+// results if they would exceed the budget of bytes.
 func (s *Store) writeText(e *entry, ev *Event) {
 	s.bytes -= e.size()
 	body, description := ev.Body, ev.Description
@@ -192,8 +191,8 @@ func (s *Store) writeText(e *entry, ev *Event) {
 // maxStatus is the largest status that a check or a node can have.
 const maxStatus = 3
 
-// accepted does what follows from an event that was taken.
-func (s *Store) accepted(e *entry, was standing, now time.Duration) {
+// accepted counts an accepted event, and stops or revives checks if it is a status.
+func (s *Store) accepted(e *entry, was indexed, now time.Duration) {
 	s.counters.Accepted++
 	if e.skewed {
 		s.counters.Skewed++
@@ -203,7 +202,7 @@ func (s *Store) accepted(e *entry, was standing, now time.Duration) {
 	}
 	v := e.node.version
 	v.timestamp, v.received = e.timestamp, int64(e.received)
-	if e.saysStopped() {
+	if e.reportsStopped() {
 		s.stopChecks(e.node, now)
 	} else if was.status == uint8(healthpb.Status_STOPPED) {
 		s.reviveChecks(e.node, now)

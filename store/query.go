@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// known returns an error if one of the names, unless empty, is not known. The
-// caller holds the lock.
+// known returns an error if a name that is not empty is unknown. The caller holds the
+// lock.
 func (s *Store) known(service, node, id string) error {
 	if service != "" && s.byName.m[service] == nil {
 		return fmt.Errorf("service %q: %w", service, ErrNotFound)
@@ -24,7 +24,7 @@ func (s *Store) known(service, node, id string) error {
 	return nil
 }
 
-// unlessEmpty returns the words before the first that is empty.
+// unlessEmpty returns the words before the first empty one.
 func unlessEmpty(words ...string) []string {
 	for i, word := range words {
 		if word == "" {
@@ -34,13 +34,12 @@ func unlessEmpty(words ...string) []string {
 	return words
 }
 
-// Checks answers with the checks that q selects. The error wraps ErrNotFound if q
-// names a service, node or id that is not known at all, and ErrBadCursor if the
-// cursor is not from an answer to such a question.
+// Checks returns the checks that q selects. The error wraps ErrNotFound if q names an
+// unknown service, node or id, and ErrBadCursor if the cursor is not of such a query.
 func (s *Store) Checks(q Query) (Page[Check], error) { return s.AppendChecks(nil, q) }
 
-// AppendChecks is Checks, but appends the items to those given: a caller that
-// lends the same slice again and again spares 200 bytes of garbage for each.
+// AppendChecks is Checks, but appends the items to a slice. Reusing the slice saves 200
+// bytes of garbage per item.
 func (s *Store) AppendChecks(items []Check, q Query) (Page[Check], error) {
 	c := cutter[*entry, Check]{
 		tree: &s.checks, set: checkClasses(&q), listing: listChecks, fill: (*entry).fillCheck, items: items,
@@ -59,8 +58,8 @@ func (s *Store) AppendChecks(items []Check, q Query) (Page[Check], error) {
 	return c.read(s, &q, ofNode, unlessEmpty(q.Service)...)
 }
 
-// Nodes answers with the status of each node that published one. Service, Node
-// and Missing select. Errors are those of Checks.
+// Nodes returns the status of each node that published one. Service, Node and Missing
+// select. Errors are those of Checks.
 func (s *Store) Nodes(q Query) (Page[NodeStatus], error) {
 	c := cutter[*entry, NodeStatus]{
 		tree: &s.statuses, set: listClasses(&q), listing: listNodes,
@@ -69,8 +68,8 @@ func (s *Store) Nodes(q Query) (Page[NodeStatus], error) {
 	return readNodes(s, &c, &q)
 }
 
-// Stats answers with the newest figures of each node. Service, Node and Missing
-// select. Errors are those of Checks.
+// Stats returns the newest stats of each node. Service, Node and Missing select. Errors
+// are those of Checks.
 func (s *Store) Stats(q Query) (Page[NodeStats], error) {
 	c := cutter[*entry, NodeStats]{
 		tree: &s.stats, set: listClasses(&q), listing: listStats, fill: (*entry).fillNodeStats,
@@ -86,9 +85,8 @@ func readNodes[T any](s *Store, c *cutter[*entry, T], q *Query) (Page[T], error)
 	return c.read(s, q, ofNode, unlessEmpty(q.Service)...)
 }
 
-// Summary answers with one row for each version of which the status of a node is
-// known; of that one node only, if q names one. Service, Node and Missing select.
-// Errors are those of Checks.
+// Summary returns one row for each version with a known status of a node; of one node
+// only, if q names one. Service, Node and Missing select. Errors are those of Checks.
 func (s *Store) Summary(q Query) (Page[NodeStatus], error) {
 	q.ID = ""
 	c := cutter[*version, NodeStatus]{
@@ -107,9 +105,8 @@ func (s *Store) Summary(q Query) (Page[NodeStatus], error) {
 	return c.read(s, &q, ofNode, unlessEmpty(q.Service)...)
 }
 
-// Services answers with the versions heard of, each with its nodes; with that one
-// node only, if q names one. Service, Node and Missing select. Errors are those
-// of Checks.
+// Services returns the known versions, each with its nodes; with one node only, if q
+// names one. Service, Node and Missing select. Errors are those of Checks.
 func (s *Store) Services(q Query) (Page[Version], error) {
 	q.ID = ""
 	c := cutter[*version, Version]{
@@ -131,8 +128,8 @@ func (s *Store) Services(q Query) (Page[Version], error) {
 	return p, err
 }
 
-// fillNodes lists the nodes of a version that q selects, letting go of the lock
-// now and then.
+// fillNodes lists the nodes of a version that q selects. It releases the lock from time
+// to time.
 func (s *Store) fillNodes(v *Version, q *Query) {
 	at, to := span(v.Service, v.Version)
 	if q.Node != "" {

@@ -7,19 +7,19 @@ import (
 	"sync"
 )
 
-// ring holds the newest transitions. It has its own lock, so that reading
-// history does not stop events.
+// ring holds the newest transitions. It has its own lock, so that reading the history
+// does not block events.
 type ring struct {
 	mu      sync.RWMutex
 	records []record // the one of seq is at (seq-first) % cap
 	first   int64    // seq of the first transition ever
 	next    int64    // seq of the next one
 
-	// changed is closed at the next transition; nil if nobody waits.
+	// changed is closed at the next transition; nil without waiters.
 	changed chan struct{}
 }
 
-// maxScan bounds how many records are read without letting go of the lock.
+// maxScan bounds how many records are read without releasing the lock.
 const maxScan = 2048
 
 func (r *ring) init(size int, seq int64) {
@@ -46,19 +46,19 @@ func (r *ring) at(seq int64) *record {
 	return &r.records[(seq-r.first)%int64(cap(r.records))]
 }
 
-// oldest returns the seq of the oldest transition held, next if none is.
+// oldest returns the seq of the oldest retained transition, next if there is none.
 func (r *ring) oldest() int64 { return r.next - int64(len(r.records)) }
 
-// recorded returns how many transitions there were.
+// recorded returns how many transitions were recorded.
 func (r *ring) recorded() uint64 {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return uint64(r.next - r.first)
 }
 
-// before returns what q selects of the transitions before seq, or of all if seq
-// is not positive, newest first; whether there are more than limit of them; and
-// the seq of the oldest transition held.
+// before returns the transitions before seq that q selects, or all if seq is not
+// positive, newest first; whether there are more than limit of them; and the seq of the
+// oldest retained transition.
 func (r *ring) before(q *TransitionQuery, seq int64, limit int) (ts []Transition, more bool, oldest int64) {
 	if seq <= 0 {
 		seq = math.MaxInt64
@@ -81,9 +81,9 @@ func (r *ring) before(q *TransitionQuery, seq int64, limit int) (ts []Transition
 	}
 }
 
-// after returns what q selects of the transitions after since, or of all held
-// if since is zero, oldest first; the seq to go on from; and whether some were
-// overwritten, or since is of another run of the service.
+// after returns the transitions after since that q selects, or all if since is zero,
+// oldest first; the seq to continue from; and whether some were overwritten, or since is
+// of another run of the service.
 func (r *ring) after(q *TransitionQuery, since int64, limit int) (ts []Transition, next int64, gap bool) {
 	all := since == 0
 	for seq := since + 1; ; all = false {
@@ -104,8 +104,8 @@ func (r *ring) after(q *TransitionQuery, since int64, limit int) (ts []Transitio
 	}
 }
 
-// wait returns once there is a transition after since, any at all if since is
-// zero, or at once if since is of another run of the service.
+// wait returns when there is a transition after since, or any if since is zero. It
+// returns immediately if since is of another run of the service.
 func (r *ring) wait(ctx context.Context, since int64) error {
 	for {
 		changed := r.watch(since)
@@ -120,7 +120,7 @@ func (r *ring) wait(ctx context.Context, since int64) error {
 	}
 }
 
-// watch returns nil if there is a transition after since, or what is closed at
+// watch returns nil if there is a transition after since, or a channel that is closed at
 // the next one.
 func (r *ring) watch(since int64) <-chan struct{} {
 	r.mu.Lock()

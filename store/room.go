@@ -6,15 +6,15 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// makeRoom tells whether a new key may be held. It evicts for it what is missing
-// and, after that, nodes that were stopped long ago; never what is live or
-// failing. So a flood of new keys is refused once the caps are reached, while
-// every update of a known key is taken.
+// makeRoom reports whether a new key may be stored. It evicts missing entries and then
+// nodes that were stopped long ago, but never live or failing entries. So a flood of new
+// keys is refused once the caps are reached, while every update of a known key is
+// accepted.
 func (s *Store) makeRoom(ev *Event, now time.Duration) bool {
 	return s.makeRoomForEntry(ev, now) && s.makeRoomForBytes(int64(len(ev.Body)+len(ev.Description)), now)
 }
 
-// makeRoomForBytes does the same for the budget of bytes.
+// makeRoomForBytes makes room within the budget of bytes.
 func (s *Store) makeRoomForBytes(need int64, now time.Duration) bool {
 	for s.bytes+need > s.cfg.MaxBytes {
 		if !s.evictFirst(now) {
@@ -24,9 +24,9 @@ func (s *Store) makeRoomForBytes(need int64, now time.Duration) bool {
 	return true
 }
 
-// makeRoomForEntry does so within the caps of nodes, checks and entries. What a
-// monitor found is bounded by the number of monitors, so only the cap of all
-// entries is for it.
+// makeRoomForEntry makes room within the caps of nodes, checks and entries. Results of
+// monitors are bounded by the number of monitors, so only the cap of all entries applies
+// to them.
 func (s *Store) makeRoomForEntry(ev *Event, now time.Duration) bool {
 	ours := ev.Source == healthpb.HealthCheck_MONITOR
 	if s.lookupNode(ev) == nil && !s.makeRoomForNode(ev, now) {
@@ -48,7 +48,7 @@ func (s *Store) makeRoomForEntry(ev *Event, now time.Duration) bool {
 	return held < s.cfg.MaxEntries || s.evictFirst(now)
 }
 
-// evictFirst evicts what went missing first, or else was stopped first.
+// evictFirst evicts the entry that has been missing longest, or else stopped longest.
 func (s *Store) evictFirst(now time.Duration) bool {
 	for _, q := range []*list{&s.missing, &s.retired} {
 		if q.head != nil {
@@ -75,8 +75,7 @@ func (s *Store) entries() int {
 	return s.checks.count(allClasses) + s.statuses.count(allClasses) + s.stats.count(allClasses)
 }
 
-// overShare tells whether a service that has so many of those held may not have
-// one more.
+// overShare reports whether a service has used up its share.
 func (s *Store) overShare(has, held, most int) bool {
 	return s.cfg.Share < 1 && 2*held >= most && float64(has) >= s.cfg.Share*float64(most)
 }
@@ -100,8 +99,7 @@ func (s *Store) evictFrom(service string, now time.Duration) bool {
 	return false
 }
 
-// evictNode evicts a node, of a service if one is named, of which nothing is
-// waited for.
+// evictNode evicts a node whose entries are all evictable, of a service if one is named.
 func (s *Store) evictNode(now time.Duration, service ...string) bool {
 	for _, set := range []classSet{missingNodes, retiredNodes} {
 		if n, ok := s.nodes.find(set, service...); ok {
@@ -124,10 +122,10 @@ func (s *Store) evictAll(n *node, now time.Duration) {
 	}
 }
 
-// evictService evicts a service of which nothing is waited for; a large one in
-// several goes, so that it tells whether there is room for another now.
+// evictService evicts a service whose entries are all evictable, a large one in several
+// calls. It reports whether there is room for another service now.
 func (s *Store) evictService(now time.Duration) bool {
-	sv, ok := s.services.find(deadServices)
+	sv, ok := s.services.find(evictableServices)
 	if !ok {
 		return false
 	}

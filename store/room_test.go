@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // TestForgottenEntriesAreFreed: once all is forgotten the heap is as it was.
@@ -20,18 +22,18 @@ func TestForgottenEntriesAreFreed(t *testing.T) {
 		s.advance()
 		time.Sleep(25 * time.Hour)
 		s.advance()
-		before := heap()
+		before := testkit.HeapInUse()
 		for round := range 2 {
 			f.unix = unix()
 			f.fill(s)
-			full := heap()
+			full := testkit.HeapInUse()
 			time.Sleep(2 * time.Hour)
 			s.advance()
 			time.Sleep(25 * time.Hour)
 			if c := s.Counters(); c.Services+c.Nodes+c.Checks != 0 || len(s.texts.table.m) != 0 {
 				t.Fatalf("round %d: left are %+v", round, c)
 			}
-			after := heap()
+			after := testkit.HeapInUse()
 			t.Logf("heap %d kB, full %d kB, after %d kB", before/1000, full/1000, after/1000)
 			if after > before+before/5 {
 				t.Errorf("round %d: the heap grew from %d to %d", round, before, after)

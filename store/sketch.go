@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// Refusal tells how many new keys of a service were refused.
+// Refusal is how many new keys of a service were refused.
 type Refusal struct {
 	Service string
-	// Count may be too large by up to Error, because only the services refused
-	// most are counted one by one.
+	// Count may be too large by up to Error, because only the most refused services are
+	// counted separately.
 	Count, Error uint64
 }
 
-// Refusals returns the ten services that were refused most since the store was
-// made, the worst first.
+// Refusals returns the ten services with the most refused keys since the store was made,
+// the worst first.
 func (s *Store) Refusals() []Refusal {
 	s.mu.RLock()
 	top := slices.Clone(s.refused.top)
@@ -31,8 +31,8 @@ const (
 	sketchSize  = 64
 )
 
-// sketch counts by service in bounded space ("space saving", Metwally 2005): one
-// that is not among the counted takes the place, and the count, of the least.
+// sketch counts by service in bounded space ("space saving", Metwally 2005): a service
+// that is not counted replaces the one with the lowest count, and takes over its count.
 type sketch struct{ top []Refusal }
 
 func (k *sketch) add(service []byte) {

@@ -44,7 +44,7 @@ func TestPublisherWhoseClockStepsBackIsAccepted(t *testing.T) {
 					time.Sleep(interval)
 				}
 				offset = -int64(tc.back / time.Second)
-				if got := put(); got != Stale {
+				if got := put(); got != Outdated {
 					t.Errorf("the first event after the step: %d, want Stale", got)
 				}
 				for n := range 3 {
@@ -149,7 +149,7 @@ func TestReplaysAreNoClockStep(t *testing.T) {
 				replay(func(age int64) {
 					ev := check("n", "ping", failing, newest-age)
 					ev.Interval = interval
-					mustPut(t, s, Stale, ev)
+					mustPut(t, s, Outdated, ev)
 				}, time.Sleep)
 			})
 		})
@@ -160,7 +160,7 @@ func TestReplaysAreNoClockStep(t *testing.T) {
 			for range 100 {
 				mustPut(t, s, Accepted, check("n", "ping", ok, unix()))
 				time.Sleep(6 * time.Second)
-				mustPut(t, s, Stale, check("n", "ping", failing, unix()-7)) // held up by one second
+				mustPut(t, s, Outdated, check("n", "ping", failing, unix()-7)) // held up by one second
 				time.Sleep(4 * time.Second)
 			}
 		})

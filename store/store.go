@@ -10,15 +10,14 @@ import (
 )
 
 var (
-	// ErrNotFound says that the service, node or check asked for is not known.
+	// ErrNotFound means that the service, node or check is unknown.
 	ErrNotFound = errors.New("not found")
-	// ErrBadCursor says that the cursor was not made by this store.
+	// ErrBadCursor means that the cursor is not of this list.
 	ErrBadCursor = errors.New("bad cursor")
 )
 
-// Store holds the newest event of each key and what is judged about it. All its
-// methods may be called at any time by anyone, and none holds the lock for
-// longer than about a millisecond.
+// Store holds the newest event of each key and its verdict. It is safe for concurrent
+// use. No method holds the lock for longer than about a millisecond.
 type Store struct {
 	cfg     Config
 	started time.Time
@@ -27,7 +26,7 @@ type Store struct {
 	mu    sync.RWMutex // guards all that follows
 	clock clock
 	wheel wheel
-	// The queues of what may be evicted, first in, first out.
+	// The queues of evictable entries, first in, first out.
 	missing, retired list
 
 	byName   table[*service]
@@ -39,7 +38,7 @@ type Store struct {
 	index
 }
 
-// index is all that is held, in every order that is asked for.
+// index is the content of the store in every order that queries need.
 type index struct {
 	checks, checksByID tree[*entry]
 	statuses, stats    tree[*entry]
@@ -55,7 +54,7 @@ func (x *index) init() {
 	x.versions.keyOf, x.services.keyOf = (*version).key, (*service).key
 }
 
-// of returns the trees that hold entries of a kind.
+// of returns the trees with entries of a kind.
 func (x *index) of(kind Kind) []*tree[*entry] {
 	switch kind {
 	case KindCheck:
@@ -78,9 +77,9 @@ func New(cfg Config) *Store {
 // Started returns when the store was made.
 func (s *Store) Started() time.Time { return s.started }
 
-// Run judges silence four times a second until ctx ends, and returns nil then.
-// Without it silence is judged at the next Put or Query only, and the time in
-// which the process was frozen counts against the publishers.
+// Run judges staleness four times a second until ctx ends, and then returns nil. Without
+// Run, staleness is judged at the next Put or Query only, and the time in which the
+// process was frozen counts against the publishers.
 func (s *Store) Run(ctx context.Context) error {
 	s.setTicking(true)
 	defer s.setTicking(false)
@@ -103,7 +102,7 @@ func (s *Store) setTicking(on bool) {
 	s.clock.ticking = on
 }
 
-// Counters returns what was counted.
+// Counters returns the counters of the store.
 func (s *Store) Counters() Counters {
 	s.advance()
 	transitions := s.ring.recorded()
@@ -125,10 +124,9 @@ func (s *Store) Counters() Counters {
 	return c
 }
 
-// History answers with the transitions that q selects before beforeSeq, or with
-// all if that is zero, newest first; whether more match; and the seq of the
-// oldest transition held. The error wraps ErrNotFound if none matches and q
-// names something that is not known.
+// History returns the transitions before beforeSeq that q selects, or all if that is
+// zero, newest first; whether more match; and the seq of the oldest retained transition.
+// The error wraps ErrNotFound if none matches and q names something unknown.
 func (s *Store) History(q TransitionQuery, beforeSeq int64) (ts []Transition, more bool, oldest int64, err error) {
 	s.advance()
 	ts, more, oldest = s.ring.before(&q, beforeSeq, limitOf(q.Limit))
@@ -140,15 +138,14 @@ func (s *Store) History(q TransitionQuery, beforeSeq int64) (ts []Transition, mo
 	return ts, more, oldest, err
 }
 
-// After answers with the transitions that q selects after since, or with all
-// that are held if since is zero, oldest first; the seq to go on from; and
-// whether some were lost: because they are no longer held, or because since is
-// of another run of the service.
+// After returns the transitions after since that q selects, or all if since is zero,
+// oldest first; the seq to continue from; and whether some were lost, because they are no
+// longer retained or because since is of another run of the service.
 func (s *Store) After(q TransitionQuery, since int64) (ts []Transition, next int64, gap bool) {
 	s.advance()
 	return s.ring.after(&q, since, limitOf(q.Limit))
 }
 
-// Wait returns nil once After has something to tell about since, to someone who
-// selects everything, or the error of ctx. It relies on Run to notice silence.
+// Wait returns nil when After would return a transition for since without a filter, or
+// the error of ctx. It needs Run to notice staleness.
 func (s *Store) Wait(ctx context.Context, since int64) error { return s.ring.wait(ctx, since) }

@@ -1,7 +1,7 @@
 package store
 
-// table is a map that gives memory back once it has become much smaller, which
-// Go's maps do not.
+// table is a map that releases memory when it has become much smaller, which Go's maps
+// do not.
 type table[V any] struct {
 	m    map[string]V
 	peak int // most entries since m was made
@@ -32,13 +32,13 @@ func (t *table[V]) delete(name string) {
 	}
 }
 
-// texts holds each text once for all the entries that use it.
+// texts holds each text once for all entries that use it.
 type texts struct {
 	table table[*text]
-	last  uint64 // number given last
+	last  uint64 // last number
 }
 
-// use returns the text for value, which release gives back.
+// use returns the text for value. The caller releases it.
 func (t *texts) use(value []byte) *text {
 	x := t.table.get(value)
 	if x == nil {

@@ -4,12 +4,11 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
 	healthpb "github.com/microhq/monitor-srv/proto/health"
+	"github.com/microhq/monitor-srv/wire"
 )
 
-// judgement is a status, or what comes after all statuses.
+// judgement is a status, MISSING or FORGOTTEN.
 type judgement uint8
 
 const (
@@ -35,8 +34,8 @@ type cause uint8
 const (
 	firstReport cause = iota
 	reported
-	fellSilent
-	onlyOlder
+	wentStale
+	onlyOutdated
 	wentMissing
 	forgottenMissing
 	forgottenStopped
@@ -44,14 +43,14 @@ const (
 	withdrawn
 )
 
-// words tells the cause to people. The durations are those of the record.
-func (c cause) words(past, limit time.Duration) string {
+// text describes the cause for people. The durations are those of the record.
+func (c cause) text(past, limit time.Duration) string {
 	switch c {
 	case firstReport:
 		return "first report"
-	case fellSilent:
+	case wentStale:
 		return "silent for " + past.String() + " (interval " + limit.String() + ")"
-	case onlyOlder:
+	case onlyOutdated:
 		return "only events older than the newest for " + past.String() + " (interval " + limit.String() + ")"
 	case wentMissing:
 		return "missing: silent for " + past.String() + " (ttl " + limit.String() + ")"
@@ -67,8 +66,8 @@ func (c cause) words(past, limit time.Duration) string {
 	return "reported"
 }
 
-// record is a Transition as the ring holds it; its strings are shared with the
-// entries. Its sequence number is given by its place.
+// record is a Transition in the ring. It shares its strings with the entries. Its place
+// is its sequence number.
 type record struct {
 	unixNano                   int64
 	service, version, node, id string
@@ -84,7 +83,7 @@ func (r *record) transition(seq int64) Transition {
 		Seq: seq, Time: time.Unix(0, r.unixNano), Kind: r.kind,
 		Service: r.service, Version: r.version, Node: r.node, ID: r.id,
 		From: r.from.name(r.kind), To: r.to.name(r.kind),
-		Why:   r.cause.words(time.Duration(r.past)*time.Second, time.Duration(r.limit)*time.Second),
+		Why:   r.cause.text(time.Duration(r.past)*time.Second, time.Duration(r.limit)*time.Second),
 		Error: r.error,
 	}
 }
@@ -95,32 +94,19 @@ func (q *TransitionQuery) selects(r *record) bool {
 		(q.ID == "" || q.ID == r.id)
 }
 
-// maxError is how much of an error a transition keeps, in bytes: a ring full of
-// the longest errors would take 64 MiB otherwise.
+// maxError bounds the error of a transition, in bytes: a ring full of the longest errors
+// would take 64 MiB otherwise.
 const maxError = 1024
 
-// errorOf returns the error within the body of a check: as everywhere in
-// protobuf, the last one.
-func errorOf(body string) (text string) {
-	const field = 9
-	for b := []byte(body); len(b) > 0; {
-		num, typ, n := protowire.ConsumeField(b)
-		if n < 0 {
-			break
-		}
-		if num == field && typ == protowire.BytesType {
-			_, _, skip := protowire.ConsumeTag(b)
-			text, _ = protowire.ConsumeString(b[skip:])
-		}
-		b = b[n:]
-	}
-	return cut(text)
+// errorOf returns the error in the body of a check, cut to maxError bytes.
+func errorOf(body string) string {
+	return cut(string(wire.LastBytes([]byte(body), wire.HealthCheckError)))
 }
 
 // cut shortens an error to maxError bytes.
 func cut(text string) string { return shorten(text, maxError) }
 
-// shorten cuts a text to most bytes, between two characters.
+// shorten cuts a text to most bytes, on a rune boundary.
 func shorten(text string, most int) string {
 	if len(text) <= most {
 		return text

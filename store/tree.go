@@ -2,8 +2,8 @@ package store
 
 import "math/bits"
 
-// class is what a tree counts its items by: the filters of a Query. It is less
-// than classes.
+// class of an item, less than classes. A tree counts its items by class, so that filters
+// of a Query are sets of classes.
 type class uint8
 
 const classes = 32
@@ -34,18 +34,17 @@ func (s *sums) present() (set classSet) {
 	return set
 }
 
-// tree is a B+-tree that holds items in the order of their keys and knows, for
-// every subtree, how many items of each class are below. So the number of items
-// that match a filter, and the k-th of them, are found in O(log n) whatever the
-// filter is, and no question ever scans. Keys are distinct and never change
-// while an item is held.
+// tree is a B+-tree of items in the order of their keys. It knows how many items of each
+// class are in every subtree. So the number of items that match a filter, and the k-th of
+// them, are found in O(log n) without scanning. Keys are distinct and do not change while
+// an item is in the tree.
 type tree[T any] struct {
 	keyOf func(T) key
 	root  part[T] // neither leaf nor inner if empty
 	sums  sums
 }
 
-// insert adds an item that is not held.
+// insert adds an item that is not in the tree.
 func (t *tree[T]) insert(x T, c class) {
 	k := t.keyOf(x)
 	if t.root.none() {
@@ -60,7 +59,7 @@ func (t *tree[T]) insert(x T, c class) {
 	t.sums[c]++
 }
 
-// remove takes out an item that is held.
+// remove removes an item that is in the tree.
 func (t *tree[T]) remove(x T) {
 	k := t.keyOf(x)
 	t.sums[t.root.remove(t, &k)]--
@@ -72,17 +71,17 @@ func (t *tree[T]) remove(x T) {
 	}
 }
 
-// change gives an item that is held another class.
+// change changes the class of an item that is in the tree.
 func (t *tree[T]) change(x T, c class) {
 	k := t.keyOf(x)
 	t.sums[t.root.change(t, &k, c)]--
 	t.sums[c]++
 }
 
-// count returns how many items of the set the tree holds.
+// count returns the number of items of the set.
 func (t *tree[T]) count(set classSet) int { return t.sums.in(set) }
 
-// before returns how many items of the set lie before b.
+// before returns the number of items of the set before b.
 func (t *tree[T]) before(b bound, set classSet) int {
 	switch set &= t.sums.present(); {
 	case set == 0:
@@ -95,8 +94,8 @@ func (t *tree[T]) before(b bound, set classSet) int {
 	return t.root.before(t, &b, set)
 }
 
-// walk visits the items of the set in order, from the one at pos on, until
-// yield returns false.
+// walk calls yield for the items of the set in order, beginning at pos, until it returns
+// false.
 func (t *tree[T]) walk(pos int, set classSet, yield func(T) bool) {
 	if set &= t.sums.present(); set != 0 {
 		t.root.walk(pos, set, yield)

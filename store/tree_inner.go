@@ -4,7 +4,7 @@ import "sort"
 
 const innerMax = 16
 
-// inner always has room for one more kid.
+// inner is an inner node. It always has room for one more kid.
 type inner[T any] struct {
 	kids [innerMax]part[T]
 	min  [innerMax]T // the first item below each kid
@@ -20,7 +20,7 @@ func (in *inner[T]) addTo(s *sums) {
 	}
 }
 
-// open makes kid the i-th.
+// open inserts a kid at i.
 func (in *inner[T]) open(i int, kid part[T]) {
 	copy(in.kids[i+1:], in.kids[i:in.n])
 	copy(in.min[i+1:], in.min[i:in.n])
@@ -30,7 +30,7 @@ func (in *inner[T]) open(i int, kid part[T]) {
 	in.refresh(i)
 }
 
-// close takes out the i-th kid.
+// close removes the i-th kid.
 func (in *inner[T]) close(i int) {
 	copy(in.kids[i:], in.kids[i+1:in.n])
 	copy(in.min[i:], in.min[i+1:in.n])
@@ -40,14 +40,14 @@ func (in *inner[T]) close(i int) {
 	clear(in.min[in.n : in.n+1])
 }
 
-// refresh counts again what is below the i-th kid.
+// refresh updates the counts of the i-th kid.
 func (in *inner[T]) refresh(i int) {
 	in.min[i] = in.kids[i].first()
 	in.sums[i] = sums{}
 	in.kids[i].addTo(&in.sums[i])
 }
 
-// search returns the last kid that begins before b; 0 if none does.
+// search returns the last kid that begins before b, or 0.
 func (in *inner[T]) search(t *tree[T], b *bound) int {
 	return sort.Search(in.n-1, func(i int) bool {
 		k := t.keyOf(in.min[i+1])
@@ -73,7 +73,7 @@ func (in *inner[T]) insert(t *tree[T], k *key, x T, c class) *inner[T] {
 	return half
 }
 
-// moveTo appends the kids from at on to o.
+// moveTo moves the kids from at on to the end of o.
 func (in *inner[T]) moveTo(o *inner[T], at int) {
 	copy(o.kids[o.n:], in.kids[at:in.n])
 	copy(o.sums[o.n:], in.sums[at:in.n])
@@ -97,7 +97,7 @@ func (in *inner[T]) remove(t *tree[T], k *key) class {
 	return c
 }
 
-// join merges the i-th kid and the next, if there are both and both are small.
+// join merges the i-th kid and the next, if both exist and are small.
 func (in *inner[T]) join(i int) {
 	if i >= 0 && i+1 < in.n && in.kids[i].merge(in.kids[i+1]) {
 		in.close(i + 1)

@@ -2,10 +2,10 @@ package store
 
 import "sort"
 
-// leafMax makes a leaf of pointers fill one of Go's size classes, 1,152 bytes.
+// leafMax makes a leaf of pointers as large as one of Go's size classes, 1,152 bytes.
 const leafMax = 127
 
-// leaf always has room for one more item.
+// leaf is a leaf of the tree. It always has room for one more item.
 type leaf[T any] struct {
 	items [leafMax]T
 	class [leafMax]class
@@ -18,7 +18,7 @@ func (l *leaf[T]) addTo(s *sums) {
 	}
 }
 
-// rank returns how many items lie before b.
+// rank returns the number of items before b.
 func (l *leaf[T]) rank(t *tree[T], b *bound) int {
 	return sort.Search(int(l.n), func(i int) bool {
 		k := t.keyOf(l.items[i])
@@ -34,7 +34,7 @@ func (l *leaf[T]) insert(t *tree[T], k *key, x T, c class) *leaf[T] {
 	if l.n++; l.n < leafMax {
 		return nil
 	}
-	// A run of growing keys leaves full leaves behind.
+	// Inserting ascending keys leaves full leaves.
 	at := leafMax / 2
 	if i == leafMax-1 {
 		at = i
@@ -44,7 +44,7 @@ func (l *leaf[T]) insert(t *tree[T], k *key, x T, c class) *leaf[T] {
 	return right
 }
 
-// moveTo appends the items from at on to o.
+// moveTo moves the items from at on to the end of o.
 func (l *leaf[T]) moveTo(o *leaf[T], at int) {
 	copy(o.class[o.n:], l.class[at:l.n])
 	o.n += uint8(copy(o.items[o.n:], l.items[at:l.n]))

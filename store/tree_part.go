@@ -1,7 +1,7 @@
 package store
 
-// part is a leaf or an inner node of a tree. It is no interface, because what is
-// passed to the methods of one is put on the heap.
+// part is a leaf or an inner node of a tree. It is not an interface, because arguments of
+// interface methods are allocated on the heap.
 type part[T any] struct {
 	leaf  *leaf[T]
 	inner *inner[T]
@@ -32,7 +32,7 @@ func (p part[T]) addTo(s *sums) {
 	p.leaf.addTo(s)
 }
 
-// insert returns the right half if the part had to be split, else none.
+// insert returns the right half if the part was split, else none.
 func (p part[T]) insert(t *tree[T], k *key, x T, c class) part[T] {
 	if p.inner != nil {
 		return part[T]{inner: p.inner.insert(t, k, x, c)}
@@ -69,8 +69,8 @@ func (p part[T]) walk(pos int, set classSet, yield func(T) bool) bool {
 	return p.leaf.walk(pos, set, yield)
 }
 
-// merge takes in what right, a part of the same kind, holds, if there is ample
-// room.
+// merge moves the content of right, a part of the same kind, into the part if there is
+// ample room.
 func (p part[T]) merge(right part[T]) bool {
 	if p.inner != nil {
 		return p.inner.merge(right.inner)

@@ -6,7 +6,7 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// Kind tells what an Event or a Transition speaks of.
+// Kind is the kind of an Event or a Transition.
 type Kind uint8
 
 // The kinds of events, one for each topic of the bus.
@@ -16,16 +16,16 @@ const (
 	KindStats
 )
 
-// Event is one validated message. Its identity is (Service, Version, Node, ID)
-// within its Kind. The store copies what it keeps, so the slices may point into
-// a buffer that is reused after Put returns.
+// Event is one validated message. Its identity is (Service, Version, Node, ID) within
+// its Kind. The store copies what it retains, so the slices may point into a buffer that
+// is reused after Put returns.
 type Event struct {
 	Kind   Kind
 	Source healthpb.HealthCheck_Source
 
 	Service, Version, Node []byte
-	// Address as host:port and Metadata, as the wire bytes of field 3 of a Node,
-	// replace what is known of the node unless they are empty.
+	// Address as host:port and Metadata, as the wire bytes of that field of a Node,
+	// replace the node's former ones unless they are empty.
 	Address, Metadata []byte
 
 	// ID and Description of a check; empty for other kinds.
@@ -35,30 +35,29 @@ type Event struct {
 	// and zero for stats.
 	Status int32
 
-	// Timestamp in unix seconds of the publisher's clock; zero or less means now,
-	// and never older than what is held. Interval and TTL are in seconds as
-	// published; Put clamps them.
+	// Timestamp is in unix seconds of the publisher's clock. Zero or less means now, and
+	// never older than the entry. Interval and TTL are in seconds as published; Put
+	// clamps them.
 	Timestamp, Interval, TTL int64
 
-	// Body holds the wire bytes of the fields the store does not look into:
-	// 8 and 9 of a HealthCheck, 3 of a Status, 5 to 9 of Stats.
+	// Body holds the wire bytes of the fields the store does not look into: results
+	// and error of a HealthCheck, info of a Status, usage and endpoints of Stats.
 	Body []byte
 }
 
-// Outcome tells what became of an Event.
+// Outcome is the result of Put.
 type Outcome uint8
 
-// The outcomes of Put. Only Accepted changes what a Query answers.
+// The outcomes of Put. Only Accepted changes answers.
 const (
 	Accepted Outcome = iota
-	// Stale events are older than what is held.
-	Stale
-	// Refused events are of a new key for which there is no room.
+	// Outdated events are older than their entry.
+	Outdated
+	// Refused events have a new key for which there is no room.
 	Refused
 )
 
-// Check is the state of one health check at the time of the Query. It is
-// immutable and safe to keep.
+// Check is the state of one health check at the time of the Query. It is immutable.
 type Check struct {
 	Service, Version, Node, Address string
 	ID, Description                 string
@@ -69,19 +68,19 @@ type Check struct {
 
 	// Unix seconds; Timestamp by the publisher's clock, the others by ours.
 	Timestamp, Received, Since int64
-	// Age is how long ago the event arrived, by the monotonic clock and without
-	// the time that the process itself was stopped.
+	// Age is the time since the event arrived, by the monotonic clock and without the
+	// time in which the process was frozen.
 	Age time.Duration
 	// Interval and TTL after clamping.
 	Interval, TTL time.Duration
 
-	// Missing is set once the check was silent for longer than its TTL, Stopped
-	// once it fell silent because its node said STOPPED, Skewed if Timestamp was
-	// more than five minutes off our clock.
+	// Missing is set after TTL without an event, Stopped if the check is stale because
+	// its node reported STOPPED, Skewed if Timestamp was more than five minutes off our
+	// clock.
 	Missing, Stopped, Skewed bool
 
 	metadata string // of the node, see Event.Metadata
-	body     string // wire bytes of fields 8 and 9
+	body     string // wire bytes, see Event.Body
 }
 
 // NodeStatus is the state of one node, or the summary of a version's nodes.
@@ -100,10 +99,10 @@ type NodeStatus struct {
 	Counts [4]int
 
 	metadata string // of the node, see Event.Metadata
-	body     string // wire bytes of field 3
+	body     string // wire bytes, see Event.Body
 }
 
-// NodeStats are the newest figures of one node.
+// NodeStats are the newest stats of one node.
 type NodeStats struct {
 	Service, Version, Node, Address string
 	Timestamp, Received             int64
@@ -112,7 +111,7 @@ type NodeStats struct {
 	Missing, Skewed                 bool
 
 	metadata string // of the node, see Event.Metadata
-	body     string // wire bytes of fields 5 to 9
+	body     string // wire bytes, see Event.Body
 }
 
 // Version is one version of a service with its nodes, by id.
@@ -130,40 +129,39 @@ type Node struct {
 	metadata string // see Event.Metadata
 }
 
-// Query selects and cuts. The zero Query selects every live check and answers
-// the first 10.
+// Query selects a page of entries. The zero Query selects the first 10 live checks.
 type Query struct {
 	// Service, Node and ID select by exact match unless empty.
 	Service, Node, ID string
 	// Statuses and Sources select checks of any of them; all if empty.
 	Statuses []healthpb.HealthCheck_Status
 	Sources  []healthpb.HealthCheck_Source
-	// Missing also lists what is missing and the checks of stopped nodes.
+	// Missing also selects missing entries and the checks of stopped nodes.
 	Missing bool
 
-	// Limit is DefaultLimit if zero, and at most MaxLimit. Offset counts in what
-	// the filter matches.
+	// Limit is DefaultLimit if zero, and at most MaxLimit. Offset counts matching
+	// entries.
 	Limit, Offset int
-	// Cursor, if not empty, is the Next of the page before, and excludes Offset.
+	// Cursor is the Next of the previous page, or empty. It excludes Offset.
 	Cursor string
 }
 
-// Limits of a page. 10 is what the service of 2016 answered by default.
+// Limits of a page. 10 was the default of the service of 2016.
 const (
 	DefaultLimit = 10
 	MaxLimit     = 1000
 )
 
-// Page is one answer to a Query, ordered by service, version, node and id.
+// Page is one page of entries, sorted by service, version, node and id.
 type Page[T any] struct {
 	Items []T
-	// Total is how many the filter matches, all pages together.
+	// Total is the number of matching entries on all pages.
 	Total int
 	// Next is the cursor of the next page, empty on the last one.
 	Next string
 }
 
-// Transition is one change of a judged state.
+// Transition is one change of a verdict.
 type Transition struct {
 	// Seq grows by one with each transition. It starts at the microseconds of the
 	// clock when the store was made, so that it also grows over restarts.
@@ -176,23 +174,23 @@ type Transition struct {
 
 	// From and To are names of statuses, MISSING or FORGOTTEN.
 	From, To string
-	// Why is for people; Error is what the check reported.
+	// Why is for people. Error is the error that the check reported.
 	Why, Error string
 }
 
-// TransitionQuery selects transitions of a service, node or check id, each by
-// exact match unless empty.
+// TransitionQuery selects transitions by service, node and check id, each by exact match
+// unless empty.
 type TransitionQuery struct {
 	Service, Node, ID string
 	// Limit is DefaultLimit if zero, and at most MaxLimit.
 	Limit int
 }
 
-// Counters of a store since it was made. Counts of nodes, checks and so on are
-// of now.
+// Counters of a store since it was made. The numbers of services, nodes, entries and
+// bytes are current.
 type Counters struct {
-	Accepted, Stale, Refused uint64
-	// Trimmed counts updates whose results were left out for lack of room.
+	Accepted, Outdated, Refused uint64
+	// Trimmed counts updates without their results, for lack of room.
 	Trimmed            uint64
 	Skewed, Conflicts  uint64
 	Transitions        uint64
@@ -200,10 +198,9 @@ type Counters struct {
 
 	Services, Nodes         int
 	Checks, Statuses, Stats int
-	// ChecksByStatus counts live checks by judged status, MissingChecks those
-	// that are missing.
+	// ChecksByStatus counts live checks by judged status, MissingChecks the missing ones.
 	ChecksByStatus [4]int
 	MissingChecks  int
-	// Bytes are those of all bodies and descriptions.
+	// Bytes is the size of all bodies and descriptions.
 	Bytes int64
 }

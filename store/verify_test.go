@@ -56,16 +56,16 @@ func verifyNodes(t testing.TB, s *Store, held map[*entry]bool) {
 	nodes := map[*node][2]int32{}
 	services := map[*service][2]int{}
 	for e := range held {
-		x := e.standing()
+		x := e.indexed()
 		c := nodes[e.node]
-		nodes[e.node] = [2]int32{c[0] + one(x.listed), c[1] + one(x.kept)}
+		nodes[e.node] = [2]int32{c[0] + one(x.listed), c[1] + one(x.pinned)}
 		v := services[e.node.version.service]
-		services[e.node.version.service] = [2]int{v[0] + 1, v[1] + int(one(x.kept))}
+		services[e.node.version.service] = [2]int{v[0] + 1, v[1] + int(one(x.pinned))}
 	}
 	ids := map[string]int{}
 	s.nodes.walk(0, allClasses, func(n *node) bool { ids[n.id]++; return true })
 	s.nodes.walk(0, allClasses, func(n *node) bool {
-		if got := [2]int32{n.listed, n.kept}; got != nodes[n] {
+		if got := [2]int32{n.listed, n.pinned}; got != nodes[n] {
 			t.Fatalf("node %q counts %v, want %v", n.id, got, nodes[n])
 		}
 		if n.conflict != (ids[n.id] > 1) {
@@ -77,7 +77,7 @@ func verifyNodes(t testing.TB, s *Store, held map[*entry]bool) {
 		t.Fatalf("%d nodes, want %d", got, len(nodes))
 	}
 	for sv, want := range services {
-		if got := [2]int{sv.entries, sv.kept}; got != want {
+		if got := [2]int{sv.entries, sv.pinned}; got != want {
 			t.Fatalf("service %q counts %v, want %v", sv.name, got, want)
 		}
 	}

@@ -46,7 +46,7 @@ func (e *entry) fillNodeStats(out *NodeStats, now time.Duration) {
 	}
 }
 
-// fillSummary sums up the nodes of the version that q selects.
+// fillSummary summarizes the nodes of the version that q selects.
 func (v *version) fillSummary(out *NodeStatus, q *Query) {
 	if q.Node != "" {
 		e := v.nodes.m[q.Node].status

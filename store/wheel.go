@@ -27,20 +27,20 @@ func (l *list) remove(e *entry) {
 	e.prev, e.next = nil, nil
 }
 
-// wheelSlots makes the wheel turn in 17 minutes. What is due later than that
-// comes by once a turn.
+// wheelSlots makes the wheel turn in 17 minutes. Entries that are due later are looked at
+// once a turn.
 const wheelSlots = 4096
 
-// wheel holds entries by the tick at which they have to be looked at. An entry
-// whose time has moved on meanwhile stays where it is until its old time has
-// come, and is put back then: so most events need not touch the wheel.
+// wheel holds entries by the tick at which they are due. An entry that has become due
+// later stays until its former tick and is put back then, so most events do not touch the
+// wheel.
 type wheel struct {
 	slots [wheelSlots]list
-	// at is the next tick to look at. All before it are done.
+	// at is the next tick to look at.
 	at uint32
 }
 
-// put makes e due at the given tick, or once a turn of the wheel has passed.
+// put makes e due at the given tick, or after a turn of the wheel.
 func (w *wheel) put(e *entry, due uint32) {
 	e.due = min(max(due, w.at), w.at+wheelSlots-1)
 	w.slots[e.due%wheelSlots].push(e)
@@ -48,7 +48,7 @@ func (w *wheel) put(e *entry, due uint32) {
 
 func (w *wheel) remove(e *entry) { w.slots[e.due%wheelSlots].remove(e) }
 
-// next takes out an entry that is due at tick now or before, or returns nil.
+// next removes and returns an entry that is due at tick now or before, or nil.
 func (w *wheel) next(now uint32) *entry {
 	if now >= w.at+wheelSlots {
 		w.at = now - wheelSlots + 1 // one turn sees every slot

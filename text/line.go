@@ -1,3 +1,5 @@
+// Package text cleans text that came from elsewhere for logs, pages, messages and
+// answers.
 package text
 
 import (
@@ -5,7 +7,7 @@ import (
 	"unicode"
 )
 
-// line returns s as one printable line of at most limit bytes: what breaks lines
+// Line returns s as one printable line of at most limit bytes: what breaks lines
 // becomes a space; control characters, and marks that change the direction of
 // writing, are dropped.
 func Line(s string, limit int) string {
@@ -25,7 +27,7 @@ func Line(s string, limit int) string {
 	return strings.ToValidUTF8(s[:limit-len("…")], "") + "…"
 }
 
-// clean returns s without the characters that line drops, with its lines as they
+// Lines returns s without the characters that Line drops, with its lines as they
 // are.
 func Lines(s string) string {
 	return strings.Map(func(r rune) rune {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
 	"github.com/microhq/monitor-srv/test/program"
@@ -249,7 +250,7 @@ func TestNoSpellingOfExecIsRegisteredByHTTP(t *testing.T) {
 		t.Fatalf("a command ran: %v", err)
 	}
 	allowed.want(registerCall(admin, fmt.Sprintf(`{"name":"x","interval":1,"probe":{"type":"exec","command":"%s"}}`, script)), 200)
-	eventually(t, "the command runs where it may", func() bool {
+	testkit.Eventually(t, 10*time.Second, "the command runs where it may", func() bool {
 		_, err := os.Stat(filepath.Join(dir, "ran"))
 		return err == nil
 	})
@@ -261,7 +262,7 @@ func TestNoSpellingOfExecIsRegisteredByHTTP(t *testing.T) {
 // Faults: T69.
 func TestWrongAndMissingTokensTakeTheSameTimeByHTTP(t *testing.T) {
 	const calls = 1000
-	w := newWorld(t, options{web: func(c *Config) { c.Log = discard() }})
+	w := newWorld(t, options{web: func(c *Config) { c.Log = testkit.QuietLog() }})
 	best := time.Hour
 	address, client := 0, w.client
 	for range 3 {

@@ -10,11 +10,10 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/monitor"
 )
 
-// statusError is an error with the status that it is answered with.
+// statusError is an error with its HTTP status.
 type statusError struct {
 	status int
 	err    error
@@ -23,33 +22,22 @@ type statusError struct {
 func (e *statusError) Error() string { return e.err.Error() }
 func (e *statusError) Unwrap() error { return e.err }
 
-// statusOf returns the status that an error is answered with: 400 if it is none
-// of those that are known, because then the request asked for what cannot be.
+// statusOf returns the status of an error: that of package monitor's table, which
+// RPC answers with too, and 400 for an error that is in no table, because those are
+// about the request.
 func statusOf(err error) int {
 	var own *statusError
 	if errors.As(err, &own) {
 		return own.status
 	}
-	if errors.As(err, new(*http.MaxBytesError)) {
+	if code, known := monitor.StatusCode(err); known {
+		return code
+	}
+	switch {
+	case errors.As(err, new(*http.MaxBytesError)):
 		return http.StatusRequestEntityTooLarge
-	}
-	if errors.As(err, new(*monitor.RateError)) {
-		return http.StatusTooManyRequests
-	}
-	for _, known := range []statusError{
-		{http.StatusForbidden, access.ErrNoToken},
-		{http.StatusUnauthorized, access.ErrUnauthorized},
-		{http.StatusForbidden, access.ErrForbidden},
-		{http.StatusTooManyRequests, access.ErrTooMany},
-		{http.StatusNotFound, monitor.ErrNotFound},
-		{http.StatusConflict, monitor.ErrExists},
-		{http.StatusInsufficientStorage, monitor.ErrFull},
-		{http.StatusServiceUnavailable, monitor.ErrJournal},
-		{http.StatusRequestTimeout, os.ErrDeadlineExceeded},
-	} {
-		if errors.Is(err, known.err) {
-			return known.status
-		}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return http.StatusRequestTimeout
 	}
 	return http.StatusBadRequest
 }
@@ -67,21 +55,21 @@ func fail(w http.ResponseWriter, err error) {
 	answerText(w, status, err.Error())
 }
 
-// answerText answers with one line for people.
+// answerText writes one line for people.
 func answerText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	// The client is gone if this fails; there is nobody left to tell.
+	// A failed write means that the client is gone.
 	_, _ = io.WriteString(w, text+"\n")
 }
 
-// answerWord answers 200 with a text that a program reads, without a line break.
+// answerWord writes 200 with a text for programs, without a line break.
 func answerWord(w http.ResponseWriter, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = io.WriteString(w, text)
 }
 
-// answerJSON answers 200 with a value that can be encoded.
+// answerJSON writes 200 with a value in JSON.
 func answerJSON(w http.ResponseWriter, v any) {
 	data, err := json.Marshal(v)
 	if err != nil {

@@ -8,13 +8,13 @@ import (
 	"net/http"
 )
 
-// readBody returns the body of a request if it is of the media type.
+// readBody returns the body of a request, which must have the media type want.
 func readBody(r *http.Request, want string) (string, error) {
 	have, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || have != want {
 		return "", &statusError{
 			http.StatusUnsupportedMediaType,
-			fmt.Errorf("the Content-Type %.60q is not taken here: send %s", r.Header.Get("Content-Type"), want),
+			fmt.Errorf("the Content-Type %.60q is not accepted here: send %s", r.Header.Get("Content-Type"), want),
 		}
 	}
 	if r.ContentLength > maxBody {

@@ -10,28 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
 )
-
-// gomaCommand returns goma's own command, which make builds.
-func gomaCommand(t *testing.T) string {
-	t.Helper()
-	if path := os.Getenv("GOMA_BIN"); path != "" {
-		return path
-	}
-	if path, err := exec.LookPath("goma"); err == nil {
-		return path
-	}
-	path, err := filepath.Abs("../bin/goma")
-	if err == nil {
-		_, err = os.Stat(path)
-	}
-	if err != nil {
-		t.Fatalf("this test needs the program goma: run \"make bin/goma\" (%v)", err)
-	}
-	return path
-}
 
 // goma runs goma's command against the world as the owner of a token.
 type goma struct {
@@ -107,7 +89,7 @@ func TestGomasOwnCommandDrivesThePort(t *testing.T) {
 		t.Fatal(err)
 	}
 	as := func(token string, successful bool) goma {
-		return goma{t, gomaCommand(t), "x:" + token + "@" + at, successful}
+		return goma{t, testkit.Tool(t, "goma", "GOMA_BIN"), "x:" + token + "@" + at, successful}
 	}
 	g := as(admin, true)
 	const header = "ID Name Running Failing"
@@ -135,7 +117,7 @@ func TestGomasOwnCommandDrivesThePort(t *testing.T) {
 	g.lines(g.run("", "register", file),
 		"web site is registered and started as monitor id=4", "port is registered and started as monitor id=2")
 	changed := strings.Replace(text, `type = "tcp"`, "type = \"tcp\"\n  send = \"x\"", 1)
-	if got := bad.run(changed, "register", "-"); !strings.Contains(got, "409 Conflict") || !strings.Contains(got, `monitor "port": the name is used already`) {
+	if got := bad.run(changed, "register", "-"); !strings.Contains(got, "409 Conflict") || !strings.Contains(got, `monitor "port": the name is already in use`) {
 		t.Errorf("registering another of the name: %s", got)
 	}
 	for token, want := range map[string]string{"": "401 Unauthorized", "wrong": "401 Unauthorized", viewer: "403 Forbidden"} {
@@ -145,7 +127,7 @@ func TestGomasOwnCommandDrivesThePort(t *testing.T) {
 		}
 	}
 	// Reading needs no token, as it never did.
-	reader := goma{t, gomaCommand(t), at, true}
+	reader := goma{t, testkit.Tool(t, "goma", "GOMA_BIN"), at, true}
 	reader.lines(reader.run("", "show", "3"), "Name: other", "Running: true", "Failing: false")
 	if got := w.info(3); got.Timeout != 5*time.Second || got.Filter != "average" || got.Thresholds.Max != 0.3 {
 		t.Errorf("what came over: %+v", got)

@@ -11,17 +11,17 @@ import (
 	"github.com/microhq/monitor-srv/access"
 )
 
-// Limits of connections, those of the threat model.
+// Limits of connections.
 const (
 	maxConns          = 512
 	maxConnsOfAddress = 64
 )
 
-// conns are the connections that are open. At a limit, one that waits for its
-// client makes room for the new one: of the address that has the most connections,
-// the one that has waited for the longest time. So clients that are slow on purpose
-// push out each other, and one that sends its request at once is served, also while
-// hundreds of others come in before that is read.
+// conns are the open connections. At a limit, a new connection replaces one that waits
+// for its client: of the address with the most connections, the one that has waited
+// longest. So clients that are slow on purpose replace each other, and a client that
+// sends its request immediately is served even if hundreds of others connect before the
+// request is read.
 type conns struct {
 	mu   sync.Mutex
 	open map[*conn]struct{} // guarded by mu
@@ -37,8 +37,8 @@ type conn struct {
 	net.Conn
 	all    *conns
 	source netip.Addr
-	// waiting is since when the service waits for the client, or zero while it
-	// works for it; guarded by all.mu.
+	// waiting is since when the service has been waiting for the client, zero while it
+	// handles a request; guarded by all.mu.
 	waiting time.Time
 }
 
@@ -50,7 +50,7 @@ type limited struct {
 	conns *conns
 }
 
-// Accept returns the next connection that there is room for.
+// Accept returns the next connection within the limits.
 func (l *limited) Accept() (net.Conn, error) {
 	for {
 		accepted, err := l.Listener.Accept()
@@ -68,8 +68,8 @@ func (l *limited) Accept() (net.Conn, error) {
 	}
 }
 
-// add counts a new connection. It returns nil if there is no room for it, and
-// the one that must go to make room, if any.
+// add counts a new connection. It returns nil if there is no room for it, and the
+// connection to close for it, if any.
 func (c *conns) add(accepted net.Conn) (added, evicted *conn) {
 	source := access.Source(accepted.RemoteAddr().String())
 	c.mu.Lock()
@@ -91,8 +91,8 @@ func (c *conns) add(accepted net.Conn) (added, evicted *conn) {
 	return added, evicted
 }
 
-// victim returns the connection that should go first of those that match, or nil.
-// c.mu is held.
+// victim returns the connection to close first of those that match, or nil. c.mu is
+// held.
 func (c *conns) victim(match func(*conn) bool) *conn {
 	var first *conn
 	for o := range c.open {
@@ -107,7 +107,7 @@ func (c *conns) victim(match func(*conn) bool) *conn {
 	return first
 }
 
-// removeLocked forgets a connection. c.mu is held.
+// removeLocked removes a connection. c.mu is held.
 func (c *conns) removeLocked(o *conn) {
 	if _, ok := c.open[o]; !ok {
 		return
@@ -118,7 +118,7 @@ func (c *conns) removeLocked(o *conn) {
 	}
 }
 
-// Close ends the connection and makes room for another.
+// Close closes the connection and removes it.
 func (c *conn) Close() error {
 	c.all.mu.Lock()
 	c.all.removeLocked(c)
@@ -126,7 +126,7 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// wait says whether the service waits for the client from now on.
+// wait sets whether the service waits for the client.
 func (c *conn) wait(waits bool) {
 	c.all.mu.Lock()
 	defer c.all.mu.Unlock()
@@ -144,9 +144,9 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// serving says that the service works for the client of a request, until the
-// function it returns is called: what is left to send then, or to be skipped of
-// the body, is up to the client.
+// serving marks the connection of a request as not waiting, until the returned function
+// is called. Sending the rest of the answer and skipping the rest of the body depend on
+// the client.
 func serving(r *http.Request) (done func()) {
 	c, ok := r.Context().Value(connKey{}).(*conn)
 	if !ok {
@@ -156,8 +156,8 @@ func serving(r *http.Request) (done func()) {
 	return func() { c.wait(true) }
 }
 
-// reading says that the service waits for the body of a request, until the
-// function it returns is called.
+// reading marks the connection of a request as waiting for the body, until the returned
+// function is called.
 func reading(r *http.Request) (done func()) {
 	c, ok := r.Context().Value(connKey{}).(*conn)
 	if !ok {

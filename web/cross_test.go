@@ -13,9 +13,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-)
 
-func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+	"github.com/microhq/monitor-srv/internal/testkit"
+)
 
 func changingCalls(id int64) []call {
 	return []call{
@@ -143,7 +143,7 @@ func TestExtraHosts(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "http://a.example", "a b", "[::1", "a:b", "a/"} {
-		if _, err := Listen(t.Context(), Config{Address: "127.0.0.1:0", Hosts: []string{bad}}); err == nil || !strings.Contains(err.Error(), "is no name and no address") {
+		if _, err := Listen(t.Context(), Config{Address: "127.0.0.1:0", Hosts: []string{bad}}); err == nil || !strings.Contains(err.Error(), "is neither a host name nor an address") {
 			t.Errorf("%q: got %v", bad, err)
 		}
 	}
@@ -225,7 +225,7 @@ func FuzzHostOrigin(f *testing.F) {
 	}
 	names := []string{"localhost", "mon.example"}
 	level := new(slog.LevelVar)
-	s := &Server{cfg: Config{Log: discard(), Level: level}}
+	s := &Server{cfg: Config{Log: testkit.QuietLog(), Level: level}}
 	var err error
 	if s.hosts, err = newHosts("127.0.0.1:0", names[1:]); err != nil {
 		f.Fatal(err)

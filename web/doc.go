@@ -1,10 +1,10 @@
-// Package web is the HTTP door: how the instance is, and its monitors, for
-// people, scripts and schedulers.
+// Package web serves HTTP: the health of the instance and its monitors, for people,
+// scripts and schedulers.
 //
-// goma's REST stands at the root: /list, /register, /monitor/ID, /verbosity and
-// /version. What is ours is under /api/v1, and /healthz and /readyz.
+// goma's REST API is at the root: /list, /register, /monitor/ID, /verbosity and
+// /version. Our own API is under /api/v1, with /healthz and /readyz at the root.
 //
-// A request passes, in this order: the limits of connections, the check of the
-// Host, that of the Origin, routing, the role of the caller, the type and size of
-// the body. Whatever fails is answered by a text that says what to do.
+// A request passes these checks in order: limits of connections, Host, Origin,
+// routing, role of the caller, type and size of the body. If one fails, the answer is
+// a text that says what to do.
 package web

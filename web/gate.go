@@ -8,14 +8,14 @@ import (
 	"github.com/microhq/monitor-srv/access"
 )
 
-// errFarReader is what a client of another machine is told that wants to read.
+// errFarReader is the error for a client of another machine that may not read.
 var errFarReader = errors.New("clients of other machines need a token to read, and the service has no token file (--token_file FILE)")
 
-// handler returns the routes behind all that is checked before routing.
+// handler returns the routes, behind the checks that come before routing.
 func (s *Server) handler() http.Handler {
 	cross := http.NewCrossOriginProtection()
 	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		answerText(w, http.StatusForbidden, "a web page of another origin asked for this: nothing was changed")
+		answerText(w, http.StatusForbidden, "requests from web pages of another origin are refused: nothing was changed")
 	}))
 	inner := cross.Handler(s.routes())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -26,8 +26,7 @@ func (s *Server) handler() http.Handler {
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		h.Set("Referrer-Policy", "no-referrer")
 		if !s.hosts.allow(r) {
-			// The connection is not used again: who speaks to another host
-			// through it is no client of ours.
+			// A client that addresses another host does not keep its connection.
 			h.Set("Connection", "close")
 			answerText(w, http.StatusMisdirectedRequest, fmt.Sprintf("this service is not known as %.100q: use localhost or the address it listens at, or have the name allowed", r.Host))
 			return
@@ -37,7 +36,7 @@ func (s *Server) handler() http.Handler {
 	})
 }
 
-// read wraps what only tells: clients of this machine need no token for it.
+// read wraps what changes nothing: clients of this machine need no token for it.
 func (s *Server) read(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		need := access.Viewer
@@ -55,30 +54,23 @@ func (s *Server) read(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// caller is who asks for a change.
-type caller struct {
-	role   access.Role
-	owner  string // of what it registers
-	remote string
-}
-
-// change wraps what changes something, and logs who tried it in vain. Nothing of
-// the body is read before the role is known to be enough.
-func (s *Server) change(need access.Role, h func(http.ResponseWriter, *http.Request, caller)) http.HandlerFunc {
+// change wraps what changes something. The body is read only once the role is
+// known to be enough. Wrong tokens are logged.
+func (s *Server) change(need access.Role, h func(http.ResponseWriter, *http.Request, access.Caller)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		token := tokenOf(r)
-		role, err := s.cfg.Policy.Identify(token, r.RemoteAddr)
+		c, err := s.cfg.Policy.Caller(token, r.RemoteAddr)
 		if err == nil {
-			err = access.Enough(role, need)
+			err = access.Enough(c.Role, need)
 		}
 		if err != nil {
 			if token != "" && errors.Is(err, access.ErrUnauthorized) {
-				s.cfg.Log.Warn("a wrong token was given", "client", r.RemoteAddr, "method", r.Method, "path", r.URL.Path)
+				s.cfg.Log.Warn("wrong token", "client", r.RemoteAddr, "method", r.Method, "path", r.URL.Path)
 			}
 			fail(w, err)
 			return
 		}
-		h(w, r, caller{role, s.cfg.Policy.Owner(role, token), r.RemoteAddr})
+		h(w, r, c)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/microhq/monitor-srv/monitor"
 )
 
-// gomaInfo is what goma tells of a monitor. Its id is a string.
+// gomaInfo is a monitor in goma's API. The id is a string.
 type gomaInfo struct {
 	ID      int64  `json:"id,string"`
 	Name    string `json:"name"`
@@ -45,7 +45,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request) {
 	answerJSON(w, newGomaInfo(info))
 }
 
-// idOf returns the id in the path. What is no number is the id of no monitor.
+// idOf returns the id in the path. It fails with ErrNotFound if that is not a number.
 func idOf(r *http.Request) (int64, error) {
 	text := r.PathValue("id")
 	id, err := strconv.ParseUint(text, 10, 63)
@@ -55,50 +55,36 @@ func idOf(r *http.Request) (int64, error) {
 	return int64(id), nil
 }
 
-// register starts the monitor of the definition in the body, and answers with
-// its id.
-func (s *Server) register(w http.ResponseWriter, r *http.Request, c caller) {
+// register starts the monitor that the body defines and answers with its id.
+func (s *Server) register(w http.ResponseWriter, r *http.Request, c access.Caller) {
 	text, err := readBody(r, "application/json")
 	if err != nil {
 		fail(w, err)
 		return
 	}
-	d, err := s.parse(text, c)
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	id, err := within(s, registerTimeout, func() (int64, error) { return s.cfg.Group.Register(d) })
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	s.cfg.Log.Info("a monitor was registered", "monitor", d.Name, "id", id, "role", c.role, "client", c.remote)
-	answerWord(w, strconv.FormatInt(id, 10))
-}
-
-// parse reads a definition that the caller may register.
-func (s *Server) parse(text string, c caller) (*monitor.Definition, error) {
 	if !strings.HasPrefix(strings.TrimSpace(text), "{") {
-		return nil, errors.New("the body is not a JSON object: send one monitor, with the keys of a file")
+		fail(w, errors.New("the body is not a JSON object: send one monitor, with the keys of a file"))
+		return
 	}
-	d, err := monitor.ParseOne(text)
+	registered, err := within(s, registerTimeout, func() (monitor.Registered, error) {
+		return s.cfg.Group.RegisterText(s.cfg.Policy, c, text)
+	})
 	if err != nil {
-		return nil, err
+		fail(w, err)
+		return
 	}
-	if err := s.cfg.Policy.Permit(c.role, d.Wish()); err != nil {
-		return nil, fmt.Errorf("registering monitor %q: %w", d.Name, err)
+	if !registered.Existed {
+		s.cfg.Log.Info("monitor registered", "monitor", registered.Name, "id", registered.ID, "role", c.Role, "client", c.Remote)
 	}
-	d.Trusted, d.Owner = c.role == access.Admin, c.owner
-	return d, nil
+	answerWord(w, strconv.FormatInt(registered.ID, 10))
 }
 
-func (s *Server) unregister(w http.ResponseWriter, r *http.Request, c caller) {
+func (s *Server) unregister(w http.ResponseWriter, r *http.Request, c access.Caller) {
 	s.changeMonitor(w, r, c, "unregistered", s.cfg.Group.Unregister)
 }
 
-// control starts or stops a monitor, as the body says.
-func (s *Server) control(w http.ResponseWriter, r *http.Request, c caller) {
+// control starts or stops a monitor. The body is "start" or "stop".
+func (s *Server) control(w http.ResponseWriter, r *http.Request, c access.Caller) {
 	if _, err := idOf(r); err != nil {
 		fail(w, err)
 		return
@@ -119,7 +105,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request, c caller) {
 }
 
 // changeMonitor answers 200 without a body, as goma does.
-func (s *Server) changeMonitor(w http.ResponseWriter, r *http.Request, c caller, done string, f func(int64) error) {
+func (s *Server) changeMonitor(w http.ResponseWriter, r *http.Request, c access.Caller, done string, f func(int64) error) {
 	id, err := idOf(r)
 	if err != nil {
 		fail(w, err)
@@ -129,7 +115,7 @@ func (s *Server) changeMonitor(w http.ResponseWriter, r *http.Request, c caller,
 		fail(w, err)
 		return
 	}
-	s.cfg.Log.Info("a monitor was "+done, "id", id, "role", c.role, "client", c.remote)
+	s.cfg.Log.Info("monitor "+done, "id", id, "role", c.Role, "client", c.Remote)
 }
 
 func (s *Server) version(w http.ResponseWriter, _ *http.Request) { answerWord(w, s.cfg.Version) }

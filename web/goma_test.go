@@ -59,9 +59,9 @@ func TestRESTFailsAsGomaDoesOrBetter(t *testing.T) {
 	w.want(call{method: "GET", path: "/monitor/"}, 404, "there is nothing")
 	w.want(call{method: "GET", path: "/debug/pprof/"}, 404, "there is nothing")
 	w.want(registerCall(admin, strings.Replace(definition("a"), "localhost", "elsewhere", 1)), 409,
-		`registering monitor "a": the name is used already: choose another, or unregister the monitor that has it`)
+		`registering monitor "a": the name is already in use: choose another, or unregister the monitor that has it`)
 	w.want(registerCall(admin, `{"name":"b"`), 400, "JSON")
-	w.want(registerCall(admin, definition("b")+definition("c")), 400, "more text follows")
+	w.want(registerCall(admin, definition("b")+definition("c")), 400, "unexpected text after")
 	w.want(registerCall(admin, `[{"name":"b"}]`), 400, "not a JSON object")
 	w.want(registerCall(admin, "name = 'b'\n[probe]\ntype = 'tcp'\n"), 400, "not a JSON object")
 	w.want(registerCall(admin, `{"name":"b","probe":{"type":"tcp"},"actoins":[]}`), 400, "actoins")
@@ -133,26 +133,26 @@ func TestWithoutGroupAndLevelOnlyTheHealthIsServed(t *testing.T) {
 }
 
 func TestHealthTellsTheReport(t *testing.T) {
-	parts := []Part{{Name: "a", OK: true}}
+	components := []Component{{Name: "a", OK: true}}
 	w := newWorld(t, options{web: func(c *Config) {
-		c.Report = func() Report { return Report{Instance: "one", Parts: parts} }
+		c.Report = func() Report { return Report{Instance: "one", Components: components} }
 	}})
 	for _, c := range []struct {
-		part   Part
-		path   string
-		status int
-		word   string
+		component Component
+		path      string
+		status    int
+		word      string
 	}{
-		{Part{OK: true, Needed: true}, "/readyz", 200, StatusOK},
-		{Part{}, "/readyz", 200, StatusDegraded},
-		{Part{Needed: true}, "/readyz", 503, StatusNotReady},
-		{Part{Needed: true}, "/healthz", 200, StatusNotReady},
+		{Component{OK: true, Needed: true}, "/readyz", 200, StatusOK},
+		{Component{}, "/readyz", 200, StatusDegraded},
+		{Component{Needed: true}, "/readyz", 503, StatusNotReady},
+		{Component{Needed: true}, "/healthz", 200, StatusNotReady},
 	} {
-		parts = []Part{{Name: "a", OK: true}, c.part}
+		components = []Component{{Name: "a", OK: true}, c.component}
 		a := w.want(call{method: "GET", path: c.path}, c.status)
 		var r Report
 		if err := json.Unmarshal([]byte(a.body), &r); err != nil || r.Status != c.word {
-			t.Errorf("%s with %+v: got %q (%v), want %q", c.path, c.part, r.Status, err, c.word)
+			t.Errorf("%s with %+v: got %q (%v), want %q", c.path, c.component, r.Status, err, c.word)
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/delivery"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
 	"github.com/microhq/monitor-srv/service/receivers"
@@ -48,7 +49,7 @@ type world struct {
 	server *Server
 	group  *monitor.Group
 	level  *slog.LevelVar
-	log    *syncBuffer
+	log    *testkit.LogBuffer
 	client *http.Client
 	url    string
 	// built counts the probes that were made of the kind exec, open those of any
@@ -106,7 +107,7 @@ func (w *world) fakeKinds() map[string]probe.Kind {
 
 func newWorld(t testing.TB, opt options) *world {
 	t.Helper()
-	w := &world{t: t, level: new(slog.LevelVar), log: new(syncBuffer)}
+	w := &world{t: t, level: new(slog.LevelVar), log: new(testkit.LogBuffer)}
 	w.probe = func(context.Context) (probe.Result, error) { return probe.Result{}, nil }
 	w.close = func() error { return nil }
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: w.level}))

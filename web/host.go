@@ -9,13 +9,12 @@ import (
 	"github.com/microhq/monitor-srv/access"
 )
 
-// hosts are the names the service answers to. A page of another site that has
-// its own name resolve to our address (DNS rebinding) still sends its own name
-// as Host, and so gets nothing.
+// hosts are the accepted host names. A page of another site whose name resolves to our
+// address (DNS rebinding) sends its own name as Host and is rejected.
 type hosts struct{ names map[string]bool }
 
-// newHosts returns the hosts of a service that listens at address, and is known
-// as extra too.
+// newHosts returns the hosts of a service that listens at address, with the extra
+// names.
 func newHosts(address string, extra []string) (hosts, error) {
 	h := hosts{names: map[string]bool{"localhost": true}}
 	if name, ok := access.HostOf(address); ok {
@@ -27,17 +26,16 @@ func newHosts(address string, extra []string) (hosts, error) {
 			name, ok = ip.String(), true
 		}
 		if !ok {
-			return h, fmt.Errorf("%q is no name and no address of a host", text)
+			return h, fmt.Errorf("%q is neither a host name nor an address", text)
 		}
 		h.names[name] = true
 	}
 	return h, nil
 }
 
-// allow reports whether the Host of a request is ours. An address is ours if the
-// client is connected to it, or if it is one of this machine alone. Probes of
-// orchestrators know nothing but some address, which no page can rebind, so for
-// the two paths they ask for, any address will do.
+// allow reports whether the Host of a request is accepted. An address is accepted if
+// the client is connected to it or if it is a loopback address. Orchestrators probe by
+// some address, which no page can rebind, so /healthz and /readyz accept any address.
 func (h hosts) allow(r *http.Request) bool {
 	name, ok := access.HostOf(r.Host)
 	if !ok {

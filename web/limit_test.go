@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/monitor"
 )
 
@@ -23,7 +24,7 @@ func TestAtMostTenRegistrationsASecondByHTTP(t *testing.T) {
 			passed++
 		case 429:
 			refused++
-			if want := fmt.Sprintf("registering monitor \"m%d\": at most 10 monitors may be registered within a second: try again in 1s\n", i); a.body != want || a.header.Get("Retry-After") != "1" {
+			if want := fmt.Sprintf("registering monitor \"m%d\": at most 10 monitors may be registered per second: try again in 1s\n", i); a.body != want || a.header.Get("Retry-After") != "1" {
 				t.Fatalf("got %q, Retry-After %q; want %q, 1", a.body, a.header.Get("Retry-After"), want)
 			}
 		default:
@@ -34,7 +35,7 @@ func TestAtMostTenRegistrationsASecondByHTTP(t *testing.T) {
 		t.Errorf("%d passed and %d were refused in %v, want 10 to %d to pass", passed, refused, time.Since(begin), most)
 	}
 	// The refused ones come in by trying again.
-	eventually(t, "the next is registered", func() bool { return w.do(registerCall(operator, definition("m39"))).status == 200 })
+	testkit.Eventually(t, 10*time.Second, "the next is registered", func() bool { return w.do(registerCall(operator, definition("m39"))).status == 200 })
 }
 
 func TestATokenRegisters200MonitorsByHTTP(t *testing.T) {
@@ -42,7 +43,7 @@ func TestATokenRegisters200MonitorsByHTTP(t *testing.T) {
 	for i := range monitor.DefaultMaxOwned {
 		w.want(registerCall(operator, definition(fmt.Sprint("m", i))), 200)
 	}
-	w.want(registerCall(operator, definition("more")), 507, "200 are the most", "use another token")
+	w.want(registerCall(operator, definition("more")), 507, "the limit is 200", "use another token")
 	w.want(registerCall(operator, definition("m7")), 200)
 	w.want(registerCall(admin, definition("more")), 200)
 	w.want(deleteCall(1), 200)

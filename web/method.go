@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// methods are the handlers of one path. The method is the one of the request
-// line: no header overrides it.
+// methods are the handlers of one path, by method of the request line. No header
+// overrides it.
 type methods map[string]http.HandlerFunc
 
 // ServeHTTP implements http.Handler.

@@ -14,18 +14,18 @@ import (
 	"github.com/microhq/monitor-srv/monitor"
 )
 
-// maxPage bounds the monitors of one answer.
+// maxPage bounds the monitors in one answer.
 const maxPage = 1000
 
-// monitorInfo is a monitor as /api/v1/monitors tells it. Times that are not
-// there are left out; durations are in seconds.
+// monitorInfo is a monitor in the answer of /api/v1/monitors. Absent times are
+// omitted. Durations are in seconds.
 type monitorInfo struct {
 	ID      int64  `json:"id"`
 	Name    string `json:"name"`
 	Running bool   `json:"running"`
 	Failing bool   `json:"failing"`
 	State   string `json:"state"`
-	// Value is absent if it is not a number that JSON can tell.
+	// Value is absent if it is not finite.
 	Value     *float64          `json:"value,omitempty"`
 	Error     string            `json:"error,omitempty"`
 	Detail    string            `json:"detail,omitempty"`
@@ -73,7 +73,7 @@ func timeOf(t time.Time) *time.Time {
 	return &t
 }
 
-// monitors lists the monitors that the query selects, by id.
+// monitors lists the monitors that the query selects, sorted by id.
 func (s *Server) monitors(w http.ResponseWriter, r *http.Request) {
 	q, err := parseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -99,8 +99,8 @@ type monitorQuery struct {
 	limit, offset int64
 }
 
-// parseQuery refuses what it does not know: a misspelt filter would list too
-// much.
+// parseQuery rejects unknown parameters, because with a misspelt filter the answer
+// would list too much.
 func parseQuery(raw string) (monitorQuery, error) {
 	q := monitorQuery{}
 	values, err := url.ParseQuery(raw)
@@ -152,5 +152,5 @@ func stateNamed(text string, target **monitor.State) error {
 		}
 		names = append(names, s.String())
 	}
-	return fmt.Errorf("%.40q is no state: give one of %s", text, strings.Join(names, ", "))
+	return fmt.Errorf("unknown state %.40q: give one of %s", text, strings.Join(names, ", "))
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
 )
@@ -46,7 +47,7 @@ func TestMonitorsAreToldWithNamesAndTimes(t *testing.T) {
 		return probe.Result{Value: math.NaN(), Detail: "<b>"}, errors.New("down\nand out")
 	})
 	w.want(registerCall(admin, `{"name":"a","interval":1,"timeout":"500ms","max":2.5,"warn_max":2,"probe":{"type":"tcp","address":"h:1"},"filter":{"type":"average"},"labels":{"team":"x"}}`), 200)
-	eventually(t, "the monitor fails", func() bool { return w.info(1).Failing })
+	testkit.Eventually(t, 10*time.Second, "the monitor fails", func() bool { return w.info(1).Failing })
 	m := w.page("").Monitors[0]
 	for key, want := range map[string]any{
 		"id": 1.0, "name": "a", "running": true, "failing": true, "state": "FAILING",

@@ -6,57 +6,57 @@ import (
 	"time"
 )
 
-// Part tells how one inner part of the instance is.
-type Part struct {
+// Component is the state of one component: a named piece of the instance that can fail.
+type Component struct {
 	Name string `json:"name"`
 	OK   bool   `json:"ok"`
 	// Since is when OK last changed.
 	Since time.Time `json:"since"`
 	// Reason says what is wrong; empty if OK.
 	Reason string `json:"reason,omitempty"`
-	// Needed is set if the instance is not ready without the part.
+	// Needed is set if the instance is not ready without it.
 	Needed bool `json:"needed"`
 }
 
 // Report is the answer of /healthz and /readyz.
 type Report struct {
-	// Status is "ok", "degraded" if a part is not well, or "not ready" if a
-	// needed one is not.
-	Status   string    `json:"status"`
-	Instance string    `json:"instance"`
-	Version  string    `json:"version"`
-	Started  time.Time `json:"started"`
-	Parts    []Part    `json:"parts"`
+	// Status is "ok", "degraded" if a component fails, or "not ready" if a needed
+	// one does.
+	Status     string      `json:"status"`
+	Instance   string      `json:"instance"`
+	Version    string      `json:"version"`
+	Started    time.Time   `json:"started"`
+	Components []Component `json:"parts"`
 }
 
-// Words of Report.Status.
+// Values of Report.Status.
 const (
 	StatusOK       = "ok"
 	StatusDegraded = "degraded"
 	StatusNotReady = "not ready"
 )
 
-// judge sets Status by the parts.
+// judge sets Status from the components.
 func (r *Report) judge() {
 	r.Status = StatusOK
-	for _, p := range r.Parts {
+	for _, c := range r.Components {
 		switch {
-		case !p.OK && p.Needed:
+		case !c.OK && c.Needed:
 			r.Status = StatusNotReady
 			return
-		case !p.OK:
+		case !c.OK:
 			r.Status = StatusDegraded
 		}
 	}
 }
 
-// healthz answers 200 as long as the process lives: a restart heals neither a
-// registry nor a broker that is away.
+// healthz answers 200 while the process runs: a restart repairs neither registry nor
+// broker.
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	s.writeReport(w, func(string) int { return http.StatusOK })
 }
 
-// readyz answers 503 while a needed part is not well.
+// readyz answers 503 while a needed component fails.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	s.writeReport(w, func(status string) int {
 		if status == StatusNotReady {
@@ -74,6 +74,6 @@ func (s *Server) writeReport(w http.ResponseWriter, code func(status string) int
 	w.WriteHeader(code(report.Status))
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
-	// The client is gone if this fails; there is nobody left to tell.
+	// A failed write means that the client is gone.
 	_ = enc.Encode(report)
 }

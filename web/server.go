@@ -14,48 +14,48 @@ import (
 	"github.com/microhq/monitor-srv/monitor"
 )
 
-// Limits of the HTTP door, those of the threat model.
+// Limits of the HTTP server.
 const (
 	maxHeaderBytes  = 16 << 10
-	maxBody         = 64 << 10
+	maxBody         = monitor.MaxDefinition
 	shutdownTimeout = time.Second
 )
 
-// timeouts say how long the service waits for a client. A slow one is cut off,
-// an honest one is never near them.
+// timeouts bound how long the service waits for a client. Normal clients stay far
+// below them.
 type timeouts struct{ header, read, write, idle time.Duration }
 
-// usual are those of the threat model.
+// usual returns the timeouts of a Server.
 func usual() timeouts {
 	return timeouts{header: 5 * time.Second, read: 10 * time.Second, write: 30 * time.Second, idle: 60 * time.Second}
 }
 
 // Config of a Server. Address, Report and Log are required.
 type Config struct {
-	// Address to listen at, as host:port.
+	// Address to listen on, as host:port.
 	Address string
-	// Report tells how the instance is; it must not block. Status is set by the
-	// Server.
+	// Report returns the state of the instance. It must not block. The Server sets
+	// Status.
 	Report func() Report
 	Log    *slog.Logger
 
-	// Group holds the monitors. Without it there are no paths about monitors.
+	// Group runs the monitors. Without it there are no paths for monitors.
 	Group *monitor.Group
-	// Policy says who may change what. The zero Policy lets nobody.
+	// Policy decides who may change what. The zero Policy allows no changes.
 	Policy access.Policy
 	// Level is the verbosity of the log. Without it there is no /verbosity.
 	Level *slog.LevelVar
-	// Version is what /version answers: goma's version of this REST if empty.
+	// Version is the answer of /version: goma's API version if empty.
 	Version string
-	// Hosts are names and addresses, without port, that clients may know the
-	// service by, besides those of this machine and the one of Address.
+	// Hosts are accepted host names and addresses, without port, besides the loopback
+	// ones and the one of Address.
 	Hosts []string
 }
 
-// gomaVersion is the version of goma's REST.
+// gomaVersion is the version of goma's API.
 const gomaVersion = "1.0"
 
-// Server serves the HTTP door.
+// Server serves HTTP.
 type Server struct {
 	cfg      Config
 	listener net.Listener
@@ -63,21 +63,21 @@ type Server struct {
 	conns    *conns
 	timeouts timeouts
 
-	// slots bounds the changes under way, changes waits for them.
+	// slots bounds the changes in progress, changes waits for them.
 	slots   chan struct{}
 	changes sync.WaitGroup
 }
 
-// Listen returns a Server that holds its address already, so that a port which
-// is taken is an error at start.
+// Listen returns a Server that listens on its address, so that a used port is an error
+// at start.
 func Listen(ctx context.Context, cfg Config) (*Server, error) {
 	known, err := newHosts(cfg.Address, cfg.Hosts)
 	if err != nil {
-		return nil, fmt.Errorf("reading the hosts that clients may name: %w", err)
+		return nil, fmt.Errorf("reading the accepted host names: %w", err)
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Address)
 	if err != nil {
-		return nil, fmt.Errorf("listening at %q: %w", cfg.Address, err)
+		return nil, fmt.Errorf("listening on %q: %w", cfg.Address, err)
 	}
 	if cfg.Version == "" {
 		cfg.Version = gomaVersion
@@ -90,14 +90,14 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 	}, nil
 }
 
-// Addr returns the address the Server listens at.
+// Addr returns the address that the Server listens on.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// Close frees the address of a Server that will not Run.
+// Close closes the listener of a Server that will not Run.
 func (s *Server) Close() error { return s.listener.Close() }
 
-// Run serves until ctx ends and requests in flight are answered, or one second
-// later.
+// Run serves until ctx ends. It then waits for the requests in flight, for at most one
+// second.
 func (s *Server) Run(ctx context.Context) error {
 	srv := &http.Server{
 		Handler:           s.handler(),
@@ -108,7 +108,7 @@ func (s *Server) Run(ctx context.Context) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
 		ConnContext:       withConn,
-		// It would answer before the Host is checked.
+		// It would answer before the check of the Host.
 		DisableGeneralOptionsHandler: true,
 	}
 	stopped := make(chan error, 1)
@@ -124,10 +124,10 @@ func (s *Server) Run(ctx context.Context) error {
 	err := srv.Serve(s.conns.limit(s.listener))
 	if !errors.Is(err, http.ErrServerClosed) {
 		stop()
-		return fmt.Errorf("serving HTTP at %q: %w", s.Addr(), err)
+		return fmt.Errorf("serving HTTP on %q: %w", s.Addr(), err)
 	}
 	if err := <-stopped; err != nil {
-		s.cfg.Log.Warn("requests were cut off", "err", err)
+		s.cfg.Log.Warn("requests aborted at shutdown", "err", err)
 	}
 	s.awaitChanges()
 	return nil

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // attack is what clients do that are slow on purpose.
@@ -191,7 +193,7 @@ func TestSlowClientsDelayNobodyElse(t *testing.T) {
 				if most > 64 {
 					t.Errorf("connections of one address: %d, want at most 64", most)
 				}
-				eventually(t, "all connections are forgotten", func() bool { return len(s.look(t).Open) == 0 })
+				testkit.Eventually(t, 10*time.Second, "all connections are forgotten", func() bool { return len(s.look(t).Open) == 0 })
 				if o.p99 <= limit || t.Failed() {
 					return
 				}

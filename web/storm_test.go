@@ -15,6 +15,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/monitor"
 )
 
@@ -155,7 +156,7 @@ func TestStormOfChangesIsLinearizable(t *testing.T) {
 	case os.Getenv("MONITOR_LONG") != "":
 		round = 20 * time.Second
 	}
-	w := newWorld(t, options{web: func(c *Config) { c.Log = discard() }})
+	w := newWorld(t, options{web: func(c *Config) { c.Log = testkit.QuietLog() }})
 	listed := time.Hour
 	for k := range 3 {
 		s := &storm{w: w, begin: time.Now(), ids: make([]atomic.Int64, 20)}
@@ -215,7 +216,7 @@ func (w *world) wantNoGhost() {
 			running++
 		}
 	}
-	eventually(w.t, "as many probes are open as monitors are listed as running", func() bool {
+	testkit.Eventually(w.t, 10*time.Second, "as many probes are open as monitors are listed as running", func() bool {
 		return w.open.Load() == int64(running)
 	})
 }
@@ -245,7 +246,7 @@ func TestStartDuringRemovalLeavesNoGhost(t *testing.T) {
 // took half a millisecond for these, many times more with the race detector.
 // Faults: G30.
 func TestListTakesNoLongerAfterManyRegistrations(t *testing.T) {
-	w := newWorld(t, options{web: func(c *Config) { c.Log = discard() }})
+	w := newWorld(t, options{web: func(c *Config) { c.Log = testkit.QuietLog() }})
 	for range 20_000 {
 		d, err := monitor.ParseOne(definition("a"))
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
 )
@@ -32,7 +33,7 @@ type stuckAction struct {
 	once    *sync.Once
 }
 
-func (a stuckAction) Notify(context.Context, []action.Notice) error {
+func (a stuckAction) Notify(context.Context, []action.Notification) error {
 	a.once.Do(func() { close(a.entered) })
 	<-a.release
 	return nil
@@ -68,7 +69,7 @@ func TestStuckProbesAndActionsDelayNoAnswer(t *testing.T) {
 		t.Errorf("list: %s", a.body)
 	}
 	close(stuck.release)
-	eventually(t, "the probes are closed", func() bool { return w.open.Load() == 0 })
+	testkit.Eventually(t, 10*time.Second, "the probes are closed", func() bool { return w.open.Load() == 0 })
 }
 
 // TestStuckCloseDelaysNoAnswer has the probe not even give back what it
@@ -80,7 +81,7 @@ func TestStuckCloseDelaysNoAnswer(t *testing.T) {
 		w.want(registerCall(admin, fmt.Sprintf(`{"name":%q,"interval":1,"probe":{"type":"tcp"}}`, name)), 200)
 	}
 	const id, other = 1, 2
-	eventually(t, "the probes ran", func() bool { return w.info(id).Probes > 0 && w.info(other).Probes > 0 })
+	testkit.Eventually(t, 10*time.Second, "the probes ran", func() bool { return w.info(id).Probes > 0 && w.info(other).Probes > 0 })
 	release := make(chan struct{})
 	w.mu.Lock()
 	w.close = func() error { <-release; return nil }
@@ -90,11 +91,11 @@ func TestStuckCloseDelaysNoAnswer(t *testing.T) {
 	w.timed(call{method: "GET", path: "/list"})
 	w.timed(call{method: "GET", path: fmt.Sprint("/monitor/", id)})
 	close(release)
-	eventually(t, "changes are made again", func() bool {
+	testkit.Eventually(t, 10*time.Second, "changes are made again", func() bool {
 		a := w.do(deleteCall(id))
 		return a.status == 200 || a.status == 404
 	})
-	eventually(t, "all is given back", func() bool { return w.open.Load() == 0 && len(w.group.List(monitor.Filter{})) == 0 })
+	testkit.Eventually(t, 10*time.Second, "all is given back", func() bool { return w.open.Load() == 0 && len(w.group.List(monitor.Filter{})) == 0 })
 }
 
 // TestChangesUnderWayAreBounded fills all slots.
@@ -123,7 +124,7 @@ func TestAPanicOfAChangeIsAnAnswer(t *testing.T) {
 			panic("a kind of somebody else's")
 		}
 	}})
-	w.want(registerCall(admin, definition("a")), 500, "the log of the service says why")
+	w.want(registerCall(admin, definition("a")), 500, "see the log of the service")
 	w.want(call{method: "GET", path: "/list"}, 200, "[]")
 	w.want(registerCall(admin, `{"name":"b","probe":{"type":"dns"}}`), 200)
 }

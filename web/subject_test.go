@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // subjectVariable, if set, makes this program a service under attack, in a process
@@ -56,12 +58,12 @@ type seen struct {
 // serveSubject serves until standard input ends. It prints where, and where it
 // tells of its connections.
 func serveSubject(t *testing.T) {
-	w := newWorld(t, options{web: func(c *Config) { c.Log = discard() }})
+	w := newWorld(t, options{web: func(c *Config) { c.Log = testkit.QuietLog() }})
 	for i := range 20 {
 		w.want(registerCall(admin, largeDefinition(i)), 200)
 	}
 	w.client.CloseIdleConnections()
-	eventually(t, "the own connection is gone", func() bool { return len(w.server.conns.clients()) == 0 })
+	testkit.Eventually(t, 10*time.Second, "the own connection is gone", func() bool { return len(w.server.conns.clients()) == 0 })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

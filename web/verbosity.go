@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/setting"
 )
 
@@ -12,7 +13,7 @@ func (s *Server) verbosity(w http.ResponseWriter, _ *http.Request) {
 }
 
 // setVerbosity answers 200 without a body, as goma does.
-func (s *Server) setVerbosity(w http.ResponseWriter, r *http.Request, c caller) {
+func (s *Server) setVerbosity(w http.ResponseWriter, r *http.Request, c access.Caller) {
 	text, err := readBody(r, "text/plain")
 	if err != nil {
 		fail(w, err)
@@ -24,9 +25,8 @@ func (s *Server) setVerbosity(w http.ResponseWriter, r *http.Request, c caller) 
 		return
 	}
 	before := s.cfg.Level.Level()
-	// Told at the level that silences nothing: who makes the log silent is to be
-	// seen in it.
+	// Log with the lower level, so that the log shows who raised it.
 	s.cfg.Level.Set(min(before, level))
-	s.cfg.Log.Warn("the verbosity was changed", "from", setting.LevelName(before), "to", setting.LevelName(level), "role", c.role, "client", c.remote)
+	s.cfg.Log.Warn("verbosity changed", "from", setting.LevelName(before), "to", setting.LevelName(level), "role", c.Role, "client", c.Remote)
 	s.cfg.Level.Set(level)
 }

@@ -8,17 +8,16 @@ import (
 	"time"
 )
 
-// Bounds of changes. An answer to a stop or an unregistration must be there
-// within two seconds, whatever the probe does; a registration may have to wait
-// for the disk.
+// Bounds of changes. A stop or an unregistration is answered within two seconds,
+// whatever the probe does. A registration may wait for the disk.
 const (
 	maxChanges      = 64
 	changeTimeout   = 1500 * time.Millisecond
 	registerTimeout = 8 * time.Second
 )
 
-// within makes a change and returns its result, or an error if the change takes
-// longer than d. It goes on then.
+// within makes a change and returns its result, or an error if the change takes longer
+// than d. The change then continues.
 func within[T any](s *Server, d time.Duration, change func() (T, error)) (T, error) {
 	var none T
 	timer := time.NewTimer(d)
@@ -26,7 +25,7 @@ func within[T any](s *Server, d time.Duration, change func() (T, error)) (T, err
 	select {
 	case s.slots <- struct{}{}:
 	case <-timer.C:
-		return none, &statusError{http.StatusServiceUnavailable, errors.New("too many changes are under way: nothing was done; try again")}
+		return none, &statusError{http.StatusServiceUnavailable, errors.New("too many changes are in progress: nothing was done; try again")}
 	}
 	type result struct {
 		value T
@@ -38,8 +37,8 @@ func within[T any](s *Server, d time.Duration, change func() (T, error)) (T, err
 		var res result
 		defer func() {
 			if v := recover(); v != nil {
-				s.cfg.Log.Error("a change of the monitors panicked", "panic", v, "stack", string(debug.Stack()))
-				res.err = &statusError{http.StatusInternalServerError, errors.New("the change failed: the log of the service says why")}
+				s.cfg.Log.Error("changing a monitor panicked", "panic", v, "stack", string(debug.Stack()))
+				res.err = &statusError{http.StatusInternalServerError, errors.New("the change failed: see the log of the service")}
 			}
 			done <- res
 		}()
@@ -51,13 +50,13 @@ func within[T any](s *Server, d time.Duration, change func() (T, error)) (T, err
 	case <-timer.C:
 		return none, &statusError{
 			http.StatusServiceUnavailable,
-			fmt.Errorf("the change takes longer than %v and goes on: ask /list before trying again", d),
+			fmt.Errorf("the change takes longer than %v and continues: check /list before trying again", d),
 		}
 	}
 }
 
-// awaitChanges waits for the changes under way, but not for ever: they run code
-// of kinds of probes and actions.
+// awaitChanges waits for the changes in progress, up to shutdownTimeout: they run code
+// of probes and actions.
 func (s *Server) awaitChanges() {
 	done := make(chan struct{})
 	go func() {
@@ -69,6 +68,6 @@ func (s *Server) awaitChanges() {
 	select {
 	case <-done:
 	case <-timer.C:
-		s.cfg.Log.Warn("changes of monitors are still under way at the end")
+		s.cfg.Log.Warn("changes of monitors still in progress at shutdown")
 	}
 }

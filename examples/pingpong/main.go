@@ -15,8 +15,8 @@ import (
 	_ "github.com/go-micro/plugins/v4/registry/consul" // --registry=consul
 	"go-micro.dev/v4"
 
-	"github.com/microhq/monitor-srv/examples/pingpong/sample"
 	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/internal/sample"
 )
 
 func main() {

@@ -22,8 +22,8 @@ import (
 	"go-micro.dev/v4/registry"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/microhq/monitor-srv/examples/pingpong/sample"
 	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/internal/sample"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 

@@ -13,34 +13,36 @@ import (
 	"github.com/microhq/monitor-srv/state"
 )
 
-// MemDisk is a file system that a test cuts off at any step. What the kernel
-// holds and what is on the disk are two things: a kill loses neither, a power
-// failure all that was not synced.
+// MemDisk is a file system in memory that stops at any step. It knows which writes
+// are synced: a killed process loses none, a power failure may lose those that are
+// not.
 type MemDisk struct {
-	mu     sync.Mutex          // guards all that follows
-	names  map[string]*memFile // as the kernel holds them
-	synced map[string]*memFile // as they were at the last SyncDir
+	mu     sync.Mutex          // guards all following fields
+	names  map[string]*memFile // as a running process sees them
+	synced map[string]*memFile // as of the last SyncDir
 	moves  []map[string]*memFile
-	Steps  int // done so far
-	CutAt  int // the step at which the process ends or the power fails; 0 is never
+	Steps  int // number of steps done
+	CutAt  int // number of steps after which all fail; 0 for no limit
 	fault  error
-	slow   time.Duration // of a Sync
+	slow   time.Duration // duration of a Sync
 	syncs  int
 }
 
-// memFile is a file: what was written, and how much of that is synced.
+// memFile is a file and the number of its bytes that are synced.
 type memFile struct {
 	text   []byte
 	synced int
 }
 
-var ErrCut = errors.New("cut off")
+// ErrCut is the error of steps after CutAt.
+var ErrCut = errors.New("the disk has stopped")
 
+// NewMemDisk returns an empty disk.
 func NewMemDisk() *MemDisk {
 	return &MemDisk{names: map[string]*memFile{}, synced: map[string]*memFile{}}
 }
 
-// step Counts a step, and reports why it must not be done. d.mu is held.
+// step counts a step, or returns why it fails. d.mu is held.
 func (d *MemDisk) step() error {
 	if d.CutAt > 0 && d.Steps >= d.CutAt {
 		return ErrCut
@@ -51,6 +53,7 @@ func (d *MemDisk) step() error {
 
 func (d *MemDisk) moved() { d.moves = append(d.moves, maps.Clone(d.names)) }
 
+// Create implements state.Disk.
 func (d *MemDisk) Create(path string) (state.File, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -63,6 +66,7 @@ func (d *MemDisk) Create(path string) (state.File, error) {
 	return &memWriter{d, f}, nil
 }
 
+// ReadFile implements state.Disk.
 func (d *MemDisk) ReadFile(path string) ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -73,6 +77,7 @@ func (d *MemDisk) ReadFile(path string) ([]byte, error) {
 	return slices.Clone(f.text), nil
 }
 
+// Rename implements state.Disk.
 func (d *MemDisk) Rename(from, to string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -88,6 +93,7 @@ func (d *MemDisk) Rename(from, to string) error {
 	return nil
 }
 
+// Remove implements state.Disk.
 func (d *MemDisk) Remove(path string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -99,6 +105,7 @@ func (d *MemDisk) Remove(path string) error {
 	return nil
 }
 
+// SyncDir implements state.Disk.
 func (d *MemDisk) SyncDir(string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -156,9 +163,9 @@ func (d *MemDisk) Killed() *MemDisk {
 	return after
 }
 
-// LostPower returns the disk as the next process may find it after a power
-// failure: of the renames that were not synced the first few are done, and of
-// what was written and not synced anything is there, the rest perhaps as zeros.
+// LostPower returns a disk as the next process may find it after a power
+// failure. Some of the renames since the last SyncDir are done. Any part of the
+// unsynced bytes is there; the rest is missing or zero.
 func (d *MemDisk) LostPower(random *rand.Rand) *MemDisk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -178,21 +185,21 @@ func (d *MemDisk) LostPower(random *rand.Rand) *MemDisk {
 	return after
 }
 
-// Counts returns how many steps were done and how many files there are.
+// Counts returns the number of steps done and of files.
 func (d *MemDisk) Counts() (steps, files int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.Steps, len(d.names)
 }
 
-// Set changes how the disk behaves from now on.
+// Set makes all steps fail with fault, unless it is nil, and a Sync take slow.
 func (d *MemDisk) Set(fault error, slow time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fault, d.slow = fault, slow
 }
 
-// Synced returns how many files were synced so far.
+// Synced returns how many files were synced.
 func (d *MemDisk) Synced() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 )
 
-// logTo returns a logger of text to w.
+// LogTo returns a logger that writes text of all levels to w.
 func LogTo(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }

@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// villain answers each connection with do, in its own goroutine.
-func ServeConns(t *testing.T, do func(net.Conn)) string {
+// ServeConns starts a TCP server that runs do for each connection, and returns its
+// address.
+func ServeConns(t testing.TB, do func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -24,8 +25,9 @@ func ServeConns(t *testing.T, do func(net.Conn)) string {
 	return l.Addr().String()
 }
 
-// serve answers each connection with do, in its own goroutine.
-func ServeListener(t *testing.T, l net.Listener, do func(net.Conn)) {
+// ServeListener runs do for each connection of l in its own goroutine. The
+// connections are closed at the end of the test.
+func ServeListener(t testing.TB, l net.Listener, do func(net.Conn)) {
 	t.Helper()
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -39,7 +41,7 @@ func ServeListener(t *testing.T, l net.Listener, do func(net.Conn)) {
 			mu.Lock()
 			conns = append(conns, c)
 			mu.Unlock()
-			wg.Go(func() { defer c.Close(); do(c) })
+			wg.Go(func() { defer func() { _ = c.Close() }(); do(c) })
 		}
 	})
 	t.Cleanup(func() {
@@ -53,7 +55,7 @@ func ServeListener(t *testing.T, l net.Listener, do func(net.Conn)) {
 	})
 }
 
-// forever writes b again and again until the other side has enough.
+// WriteForever writes b repeatedly until the peer closes the connection.
 func WriteForever(c net.Conn, b string, pause time.Duration) {
 	for {
 		if _, err := io.WriteString(c, b); err != nil {
@@ -63,10 +65,11 @@ func WriteForever(c net.Conn, b string, pause time.Duration) {
 	}
 }
 
+// ReadHTTPRequest reads a request and ignores it.
 func ReadHTTPRequest(c net.Conn) { _, _ = http.ReadRequest(bufio.NewReader(c)) }
 
-// refusing returns an address that refuses connections, and that nobody else can
-// take: it is bound and does not listen before listen is called.
+// RefusingAddress returns an address that refuses connections until listen is called.
+// It is bound, so that no other process can use it.
 func RefusingAddress(t *testing.T) (addr string, listen func() net.Listener) {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)

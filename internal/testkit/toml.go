@@ -6,7 +6,7 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// decodeTOML returns the decode function of a text, strict about unknown keys.
+// DecodeTOML returns the decode function of a TOML text. Unknown keys are errors.
 func DecodeTOML(text string) func(any) error {
 	return func(v any) error {
 		meta, err := toml.Decode(text, v)

@@ -1,5 +1,5 @@
-// Package receivers lets monitors notify through delivery and action, none of which
-// knows the others.
+// Package receivers connects monitors to delivery and action, which know nothing of
+// each other.
 package receivers
 
 import (
@@ -11,15 +11,15 @@ import (
 	"github.com/microhq/monitor-srv/monitor"
 )
 
-// receivers turns what changed of a monitor into a notification.
+// receivers turns changes of monitors into notifications.
 type receivers struct {
 	deliverer *delivery.Deliverer
 	kinds     map[string]action.Kind
 	env       action.Env
 }
 
-// New returns receivers of a Deliverer that do what the kinds of actions do in
-// env, whose Host and Version are those of every notification.
+// New returns a monitor.Delivery that adds receivers to d. Its actions are made by
+// kinds in env; all notifications carry env's Host and Version.
 func New(d *delivery.Deliverer, kinds map[string]action.Kind, env action.Env) monitor.Delivery {
 	return receivers{d, kinds, env}
 }
@@ -45,8 +45,8 @@ func (r receivers) Remove(name string) (pending int) { return len(r.deliverer.Re
 // Knowing implements monitor.Delivery.
 func (r receivers) Knowing(name, incident string) []monitor.Receiver {
 	var all []monitor.Receiver
-	for _, one := range r.deliverer.Knowing(name, incident) {
-		all = append(all, r.receiver(one))
+	for _, found := range r.deliverer.Notified(name, incident) {
+		all = append(all, r.receiver(found))
 	}
 	return all
 }
@@ -61,7 +61,7 @@ func (r receivers) receiver(of *delivery.Receiver) monitor.Receiver {
 	return receiver{of, r.env.Host, r.env.Version}
 }
 
-// receiver is one receiver of monitors.
+// receiver is one receiver of a monitor.
 type receiver struct {
 	*delivery.Receiver
 	host, version string
@@ -71,7 +71,7 @@ var _ monitor.Receiver = receiver{}
 
 // Enqueue implements monitor.Receiver.
 func (r receiver) Enqueue(c monitor.Change) {
-	r.Receiver.Enqueue(action.Notice{
+	r.Receiver.Enqueue(action.Notification{
 		Monitor: c.Monitor, Host: r.host, Version: r.version, Event: action.Event(c.Event),
 		Value: c.Value, Error: c.Error, Time: c.Time, Labels: c.Labels,
 		Incident: c.Incident, Seq: c.Seq, Since: c.Since, Duration: c.Duration, Failures: c.Failures,
@@ -79,19 +79,19 @@ func (r receiver) Enqueue(c monitor.Change) {
 }
 
 // Pending implements monitor.Receiver.
-func (r receiver) Pending() int { return r.State().Depth }
+func (r receiver) Pending() int { return r.Status().Depth }
 
-// Kept returns what a Ledger writes down of monitors and their receivers, all of
-// one moment.
-func Kept(g *monitor.Group, d *delivery.Deliverer) (k delivery.Kept) {
-	for _, i := range g.Incidents(func() { k.Owed = d.Pending() }) {
+// Snapshot returns the open incidents of monitors and what is pending at their
+// receivers, both at the same moment, for a Ledger.
+func Snapshot(g *monitor.Group, d *delivery.Deliverer) (k delivery.Snapshot) {
+	for _, i := range g.Incidents(func() { k.Pending = d.Pending() }) {
 		k.Incidents = append(k.Incidents, delivery.Incident(i))
 	}
 	return k
 }
 
-// Resume goes on with what Kept returned before a restart.
-func Resume(g *monitor.Group, d *delivery.Deliverer, k delivery.Kept) {
+// Resume restores what Snapshot returned before a restart.
+func Resume(g *monitor.Group, d *delivery.Deliverer, k delivery.Snapshot) {
 	d.Resume(k)
 	open := make([]monitor.Incident, 0, len(k.Incidents))
 	for _, i := range k.Incidents {

@@ -18,7 +18,6 @@ import (
 	"time"
 
 	natsbroker "github.com/go-micro/plugins/v4/broker/nats"
-	natsserver "github.com/nats-io/nats-server/v2/server"
 	"go-micro.dev/v4"
 	"go-micro.dev/v4/broker"
 	"go-micro.dev/v4/client"
@@ -28,6 +27,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/internal/testkit/natstest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
@@ -167,23 +167,8 @@ func TestEndToEndOverTheHTTPBroker(t *testing.T) {
 }
 
 func TestEndToEndOverNATS(t *testing.T) {
-	address := startNATS(t)
+	address := natstest.Start(t, nil).URL()
 	endToEnd(t, registry.NewMemoryRegistry(), func() broker.Broker { return natsbroker.NewBroker(broker.Addrs(address)) })
-}
-
-// startNATS runs a server and returns its URL.
-func startNATS(t *testing.T) string {
-	t.Helper()
-	ns, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, NoSigs: true, NoLog: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go ns.Start()
-	t.Cleanup(func() { ns.Shutdown(); ns.WaitForShutdown() })
-	if !ns.ReadyForConnections(patience) {
-		t.Fatal("the NATS server does not start")
-	}
-	return ns.ClientURL()
 }
 
 // endToEnd runs a real service and compares what another one hears of it.

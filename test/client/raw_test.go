@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/internal/testkit/natstest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
@@ -80,7 +81,7 @@ func subscribeRaw(t *testing.T, b broker.Broker) <-chan *broker.Message {
 }
 
 func TestRawEventOfTheDocsOverNATS(t *testing.T) {
-	server := startNATS(t)
+	server := natstest.Start(t, nil).URL()
 	heard := subscribeRaw(t, natsbroker.NewBroker(broker.Addrs(server)))
 	conn, err := nats.Connect(server)
 	if err != nil {

@@ -22,6 +22,9 @@ import (
 // are run only when -bench asks for them.
 const slow = "^(Memory|Lock|Group|GroupExec10000)$"
 
+// leastRounds are the fewest whose quartiles say anything.
+const leastRounds = 4
+
 // rounds runs the benchmarks of two trees in turn.
 type rounds struct {
 	old, new  string // their folders
@@ -44,9 +47,12 @@ func mainCompare(args []string) (err error) {
 	benchtime := flags.String("benchtime", "100ms", "the `time` of one run")
 	pattern := flags.String("bench", "", "run only functions whose name matches `PATTERN` (default: all but "+slow+")")
 	_ = flags.Parse(args)
-	if flags.NArg() != 2 || *count < 1 {
+	if flags.NArg() != 2 {
 		flags.Usage()
-		return errors.New("give two folders and at least one round")
+		return errors.New("give two folders")
+	}
+	if *count < leastRounds {
+		return fmt.Errorf("give at least %d rounds: fewer do not show how much the old tree varies", leastRounds)
 	}
 	r := rounds{old: flags.Arg(0), new: flags.Arg(1), count: *count, benchtime: *benchtime, out: os.Stdout, log: os.Stderr}
 	if r.bench, err = regexp.Compile(*pattern); err != nil {

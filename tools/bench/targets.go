@@ -4,7 +4,7 @@ package main
 const (
 	inAction  = "action/"
 	inCommand = "command/"
-	inEvents  = "handler/" // events in
+	inEvents  = "ingest/" // events in
 	inAnswers = "handler/" // answers out
 	inHealth  = "health/"
 	inProbe   = "probe/"
@@ -14,13 +14,11 @@ const (
 
 // Names of benchmarks that several rows use.
 const (
-	events = inEvents + "EventToState/"
-	bus    = inEvents + "BusNATS/application/"
-	plain  = inEvents + "BusPlain/application/"
-	rpc    = inRPC + "Transport/"
-	http   = peers + "HTTP/"
-	tcp    = peers + "TCP/"
-	detect = peers + "Detection/"
+	events = "handler/EventToState/"
+	rpc    = "guard/transport/Transport/"
+	http   = "test/peers/HTTP/"
+	tcp    = "test/peers/TCP/"
+	detect = "test/peers/Detection/"
 
 	cpuNS    = "cpu-ns/op"
 	cpuS     = "CPU-s/1000"

@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// No test is parallel: command lines within one process race in the library that
+// parses them.
+func TestMain(m *testing.M) {
+	for _, e := range os.Environ() {
+		name, _, _ := strings.Cut(e, "=")
+		if strings.HasPrefix(name, "MICRO_") || strings.HasPrefix(name, "MONITOR_") || strings.HasPrefix(name, "CONSUL_") {
+			_ = os.Unsetenv(name)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// monitorSrv runs one command line with a standard input.
+func monitorSrv(t *testing.T, stdin string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs strings.Builder
+	code = Run(t.Context(), append([]string{"monitor-srv"}, args...), Process{
+		Version: "v1.2.3", Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs,
+	})
+	return out.String(), errs.String(), code
+}
+
+// closedAddress returns an address on loopback that nobody else is given, and at which
+// nobody listens, until the test ends.
+func closedAddress(t *testing.T) string {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	bound, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port)
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Clean(file), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,185 @@
+package discovery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go-micro.dev/v4/client"
+	merrors "go-micro.dev/v4/errors"
+
+	guardregistry "github.com/microhq/monitor-srv/guard/registry"
+	"github.com/microhq/monitor-srv/probe"
+	healthpb "github.com/microhq/monitor-srv/proto/health"
+	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
+	"github.com/microhq/monitor-srv/store"
+)
+
+// RemoteConfig says where a Remote looks.
+type RemoteConfig struct {
+	// Registry is where services are found. It must run. Required.
+	Registry *guardregistry.Registry
+	// Client calls services of that registry. Required.
+	Client client.Client
+	// Instance is the name of the service that receives what others publish.
+	// Required.
+	Instance string
+	// Settings says by which settings a user names another registry. Errors end
+	// with it. Required.
+	Settings string
+}
+
+// A Remote lets probes of a process that is no instance see the fleet: it calls
+// services, and asks an instance, found through the same registry, what services have
+// published. The zero Remote sees nothing.
+type Remote struct {
+	cfg    RemoteConfig
+	caller Caller
+	// opening is what the registry says of itself until it is open or has failed.
+	opening string
+}
+
+var (
+	_ probe.Caller      = (*Remote)(nil)
+	_ probe.EventSource = (*Remote)(nil)
+	_ probe.StatsSource = (*Remote)(nil)
+)
+
+var errNoRegistry = errors.New("no registry is open")
+
+// Open gives a zero Remote a registry, before it is asked anything.
+func (r *Remote) Open(cfg RemoteConfig) {
+	r.cfg, r.opening = cfg, cfg.Registry.State().Reason
+	r.caller = NewCaller(cfg.Registry, cfg.Client)
+}
+
+// ready waits until the registry is open or says why it is not.
+func (r *Remote) ready(ctx context.Context) error {
+	if r.cfg.Registry == nil {
+		return errNoRegistry
+	}
+	for {
+		if s := r.cfg.Registry.State(); s.OK || s.Reason != r.opening {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.New(r.opening)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// Nodes implements probe.Caller.
+func (r *Remote) Nodes(ctx context.Context, service string) ([]probe.Node, error) {
+	if err := r.ready(ctx); err != nil {
+		return nil, err
+	}
+	return r.caller.Nodes(ctx, service)
+}
+
+// Call implements probe.Caller.
+func (r *Remote) Call(ctx context.Context, call probe.Call) (json.RawMessage, error) {
+	if err := r.ready(ctx); err != nil {
+		return nil, err
+	}
+	return r.caller.Call(ctx, call)
+}
+
+// instance returns a client of a running instance, or says that there is none.
+func (r *Remote) instance(ctx context.Context) (monitorpb.MonitorService, error) {
+	name := r.cfg.Instance
+	nodes, err := r.Nodes(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("looking for an instance of %s, which receives what services publish: %w; %s name another registry", name, err, r.cfg.Settings)
+	}
+	if len(nodes) == 0 {
+		where := r.cfg.Registry.String()
+		if address := r.cfg.Registry.Options().Addrs[0]; address != "" {
+			where += " at " + address
+		}
+		return nil, fmt.Errorf("no instance of %s, which receives what services publish, is found in the registry %s: start one, or name another registry with %s", name, where, r.cfg.Settings)
+	}
+	return monitorpb.NewMonitorService(name, r.cfg.Client), nil
+}
+
+// Checks implements probe.EventSource.
+func (r *Remote) Checks(ctx context.Context, service, check, node string) ([]probe.Check, error) {
+	instance, err := r.instance(ctx)
+	if err != nil {
+		return nil, err
+	}
+	req := &monitorpb.HealthChecksRequest{Service: service, Id: check, Node: node, Limit: store.MaxLimit}
+	// Those of stopped nodes are only told apart by what is left out without
+	// missing ones, which count only if no other reports.
+	all, err := r.allChecks(ctx, instance, req)
+	if err == nil && len(all) == 0 {
+		req.Missing, req.Cursor = true, ""
+		all, err = r.allChecks(ctx, instance, req)
+	}
+	var checks []probe.Check
+	for _, c := range all {
+		if req.Missing && !c.Missing {
+			continue
+		}
+		reported, silent := c.Status, c.Missing
+		if c.Reported != healthpb.HealthCheck_UNKNOWN { // it is judged otherwise
+			reported, silent = c.Reported, true
+		}
+		checks = append(checks, probe.Check{
+			Node: c.GetService().GetId(), Status: statusOf(reported), Age: ageOf(c.Received), Stale: silent, Error: c.Error,
+		})
+	}
+	return checks, err
+}
+
+// allChecks asks for all pages. A service that is not known has none.
+func (r *Remote) allChecks(ctx context.Context, instance monitorpb.MonitorService, req *monitorpb.HealthChecksRequest) ([]*healthpb.HealthCheck, error) {
+	var all []*healthpb.HealthCheck
+	for {
+		rsp, err := instance.HealthChecks(ctx, req, untilDeadline(ctx)...)
+		if err != nil {
+			return all, r.unlessNotFound(err)
+		}
+		all = append(all, rsp.HealthChecks...)
+		if req.Cursor = rsp.Cursor; req.Cursor == "" {
+			return all, nil
+		}
+	}
+}
+
+func (r *Remote) unlessNotFound(err error) error {
+	if merrors.FromError(err).Code == 404 {
+		return nil
+	}
+	return fmt.Errorf("asking an instance of %s: %w", r.cfg.Instance, sentence(err))
+}
+
+// Stats implements probe.StatsSource.
+func (r *Remote) Stats(ctx context.Context, service string) ([]probe.NodeStats, error) {
+	instance, err := r.instance(ctx)
+	if err != nil {
+		return nil, err
+	}
+	req := &monitorpb.StatsRequest{Service: service, Limit: store.MaxLimit}
+	var all []probe.NodeStats
+	for {
+		rsp, err := instance.Stats(ctx, req, untilDeadline(ctx)...)
+		if err != nil {
+			return all, r.unlessNotFound(err)
+		}
+		for _, p := range rsp.Stats {
+			all = append(all, nodeStats(p, p.GetService().GetId(), ageOf(p.Received), time.Duration(p.Interval)*time.Second))
+		}
+		if req.Cursor = rsp.Cursor; req.Cursor == "" {
+			return all, nil
+		}
+	}
+}
+
+// ageOf is the time since an event arrived, as far as clocks agree.
+func ageOf(received int64) time.Duration {
+	return max(0, time.Since(time.Unix(received, 0)))
+}

@@ -1,0 +1,141 @@
+package broker_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"go-micro.dev/v4/broker"
+
+	guardbroker "github.com/microhq/monitor-srv/guard/broker"
+	"github.com/microhq/monitor-srv/internal/testkit"
+)
+
+// fakeBroker is an inner broker that does what the test says.
+type fakeBroker struct {
+	mu         sync.Mutex
+	connected  bool                      // guarded by mu
+	subs       map[string]broker.Handler // guarded by mu; live, by topic
+	calls      []string                  // guarded by mu
+	connect    error                     // guarded by mu; what Connect answers
+	subscribe  func(topic string) error  // guarded by mu
+	publish    func(*broker.Message) error
+	disconnect chan struct{} // guarded by mu; Disconnect waits until it is closed
+}
+
+func (f *fakeBroker) Init(...broker.Option) error { return nil }
+func (f *fakeBroker) Options() broker.Options     { return broker.Options{} }
+func (f *fakeBroker) Address() string             { return "nats://user:hunter2@host:1" }
+func (f *fakeBroker) String() string              { return "fake" }
+
+func (f *fakeBroker) Connect() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, "connect")
+	f.connected = f.connect == nil
+	return f.connect
+}
+
+func (f *fakeBroker) Disconnect() error {
+	f.mu.Lock()
+	f.calls = append(f.calls, "disconnect")
+	f.connected = false
+	wait := f.disconnect
+	f.mu.Unlock()
+	if wait != nil {
+		<-wait
+	}
+	return nil
+}
+
+func (f *fakeBroker) Publish(_ string, m *broker.Message, _ ...broker.PublishOption) error {
+	f.mu.Lock()
+	publish := f.publish
+	f.mu.Unlock()
+	if publish == nil {
+		return nil
+	}
+	return publish(m)
+}
+
+func (f *fakeBroker) Subscribe(topic string, h broker.Handler, _ ...broker.SubscribeOption) (broker.Subscriber, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, "subscribe "+topic)
+	if !f.connected {
+		return nil, errors.New("not connected")
+	}
+	if f.subscribe != nil {
+		if err := f.subscribe(topic); err != nil {
+			return nil, err
+		}
+	}
+	if f.subs == nil {
+		f.subs = make(map[string]broker.Handler)
+	}
+	f.subs[topic] = h
+	return &fakeSubscriber{f: f, topic: topic}, nil
+}
+
+func (f *fakeBroker) set(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+}
+
+// send hands an event to the live handler and tells whether there was one.
+func (f *fakeBroker) send(topic, body string) bool {
+	f.mu.Lock()
+	h := f.subs[topic]
+	f.mu.Unlock()
+	if h == nil {
+		return false
+	}
+	_ = h(fakeEvent{topic: topic, m: &broker.Message{Body: []byte(body)}})
+	return true
+}
+
+type fakeSubscriber struct {
+	f     *fakeBroker
+	topic string
+}
+
+func (s *fakeSubscriber) Options() broker.SubscribeOptions { return broker.SubscribeOptions{} }
+func (s *fakeSubscriber) Topic() string                    { return s.topic }
+func (s *fakeSubscriber) Unsubscribe() error {
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	s.f.calls = append(s.f.calls, "unsubscribe "+s.topic)
+	delete(s.f.subs, s.topic)
+	return nil
+}
+
+type fakeEvent struct {
+	topic string
+	m     *broker.Message
+}
+
+func (e fakeEvent) Topic() string            { return e.topic }
+func (e fakeEvent) Message() *broker.Message { return e.m }
+func (e fakeEvent) Ack() error               { return nil }
+func (e fakeEvent) Error() error             { return nil }
+
+func guarded(f *fakeBroker, change func(*guardbroker.Config)) *guardbroker.Broker {
+	cfg := guardbroker.Config{Logger: testkit.QuietLog()}
+	if change != nil {
+		change(&cfg)
+	}
+	return guardbroker.New(f, cfg)
+}
+
+func ignoreEvent(broker.Event) error { return nil }
+
+// subscribe subscribes or fails the test.
+func subscribe(t testing.TB, b *guardbroker.Broker, topic string, h broker.Handler) broker.Subscriber {
+	t.Helper()
+	s, err := b.Subscribe(topic, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

@@ -1,0 +1,193 @@
+package broker_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	guardbroker "github.com/microhq/monitor-srv/guard/broker"
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/registrytest"
+)
+
+// post posts to the broker's port and gives the status, or 0 if it was cut.
+func post(t *testing.T, b *guardbroker.Broker, path, contentType string, body io.Reader) int {
+	t.Helper()
+	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	req, err := http.NewRequest(http.MethodPost, "http://"+b.Address()+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	rsp, err := client.Do(req)
+	if err != nil {
+		return 0
+	}
+	defer rsp.Body.Close()
+	return rsp.StatusCode
+}
+
+func TestHTTPBrokerRefusesMalformedEvents(t *testing.T) {
+	testkit.NoLeaks(t)
+	reg, log := &registrytest.Fake{}, &testkit.LogBuffer{}
+	b, _ := startHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) { cfg.Logger = log.Logger() })
+	n := countEvents(t, b, "t")
+	id := ""
+	for id = range reg.Services {
+	}
+	good := `{"Header":{"Micro-Topic":"t"},"Body":"eA=="}`
+	for _, c := range []struct {
+		path, contentType, body string
+		want                    int
+	}{
+		{"/?id=" + id, "application/json", good, 200},
+		{"/?id=" + id, "application/json; charset=utf-8", good, 200},
+		{"/?id=" + id, "", good, 200},
+		{"/?id=other", "application/json", good, 200}, // the sender learns nothing, nobody is called
+		{"/?id=" + id, "application/json", "null", 400},
+		{"/?id=" + id, "application/json", "  null\n", 400},
+		{"/?id=" + id, "application/json", "", 400},
+		{"/?id=" + id, "application/json", "garbage", 400},
+		{"/?id=" + id, "application/json", "[]", 400},
+		{"/?id=" + id, "application/json", `{"Header":null,"Body":null}`, 400},
+		{"/?id=" + id, "application/json", strings.Repeat("[", 300000), 400},
+		{"/?id=" + id, "application/json", strings.Repeat(`{"Header":`, 30000), 400},
+		{"/?id=" + id, "application/x-www-form-urlencoded", "id=" + id, 415},
+		{"/?id=" + id, "text/plain", good, 415},
+		{"/?id=" + id, "multipart/form-data", good, 415},
+		{"/?id=" + id, ";;", good, 415},
+		{"/other?id=" + id, "application/json", good, 404}, // the stock handler would take it
+	} {
+		if got := post(t, b, c.path, c.contentType, strings.NewReader(c.body)); got != c.want {
+			t.Errorf("%s %q %.40q: status %d, want %d", c.path, c.contentType, c.body, got, c.want)
+		}
+	}
+	rsp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get("http://" + b.Address() + "/")
+	if err != nil || rsp.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("GET: %v, %v", rsp, err)
+	} else {
+		rsp.Body.Close()
+	}
+	if n.Load() != 3 {
+		t.Errorf("%d events, want 3", n.Load())
+	}
+	if got := b.Stats(); got.Refused != 14 || got.Received != 3 {
+		t.Errorf("counted %+v, want 14 refused, 3 received", got)
+	}
+	if text := log.String(); strings.Contains(text, "panic") {
+		t.Errorf("log:\n%s", text)
+	}
+}
+
+func TestHTTPBrokerTakesEventsUpToItsLimit(t *testing.T) {
+	testkit.NoLeaks(t)
+	b, _ := startHTTP(t, &registrytest.Fake{}, nil)
+	body := func(n int) io.Reader {
+		head, tail := `{"Header":{"Micro-Topic":"t"},"Body":"`, `"}`
+		fill := strings.Repeat("A", (n-len(head)-len(tail))/4*4)
+		return strings.NewReader(head + fill + tail + strings.Repeat(" ", n-len(head)-len(tail)-len(fill)))
+	}
+	if got := post(t, b, "/", "", body(365912)); got != 200 {
+		t.Errorf("at the limit: %d, want 200", got)
+	}
+	if got := post(t, b, "/", "", struct{ io.Reader }{body(365912)}); got != 200 {
+		t.Errorf("at the limit in chunks: %d, want 200", got)
+	}
+	// The connection may be cut before the sender has read why.
+	if got := post(t, b, "/", "", body(365913)); got != 413 && got != 0 {
+		t.Errorf("past the limit: %d, want 413", got)
+	}
+	if got := post(t, b, "/", "", struct{ io.Reader }{body(365913)}); got != 413 && got != 0 {
+		t.Errorf("past the limit in chunks: %d, want 413", got)
+	}
+}
+
+// Faults: Trap10.
+func TestHTTPBrokerClosesSlowConnections(t *testing.T) {
+	testkit.SkipIfShort(t)
+	testkit.NoLeaks(t)
+	b, _ := startHTTP(t, &registrytest.Fake{}, func(cfg *guardbroker.HTTPConfig) {
+		cfg.HeaderTimeout, cfg.BodyTimeout, cfg.Timeout = time.Second, 4*time.Second, 10*time.Second
+	})
+	n := countEvents(t, b, "t")
+	const headerLimit, bodyLimit = 4500 * time.Millisecond, 12 * time.Second
+	starts := map[string]struct {
+		text  string
+		limit time.Duration
+	}{
+		"nothing":      {"", headerLimit},
+		"half headers": {"POST / HTTP/1.1\r\nHost: x\r\nContent-Le", headerLimit},
+		"half body":    {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{", bodyLimit},
+		"half chunks":  {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", bodyLimit},
+		"large body":   {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n" + strings.Repeat(" ", 100000), bodyLimit},
+		"announced":    {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 300000000\r\n\r\n", headerLimit}, // refused unseen
+	}
+	start := time.Now()
+	var all errgroup.Group
+	for name, c := range starts {
+		for range 50 {
+			all.Go(func() error {
+				conn, err := net.Dial("tcp", b.Address())
+				if err != nil {
+					return err
+				}
+				defer conn.Close()
+				begin := time.Now()
+				if _, err := io.WriteString(conn, c.text); err != nil {
+					return nil // refused before all was sent
+				}
+				_ = conn.SetReadDeadline(time.Now().Add(15 * time.Second))
+				_, err = io.Copy(io.Discard, conn)
+				if took := time.Since(begin); errors.Is(err, os.ErrDeadlineExceeded) || took > c.limit {
+					return fmt.Errorf("%s: open after %v", name, took)
+				}
+				return nil
+			})
+		}
+	}
+	// Well-behaved events pass meanwhile.
+	for range 20 {
+		if err := b.Publish("t", message("x")); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := all.Wait(); err != nil {
+		t.Error(err)
+	}
+	t.Logf("300 slow connections were closed within %v", time.Since(start).Round(time.Millisecond))
+	if n.Load() != 20 {
+		t.Errorf("%d events, want 20", n.Load())
+	}
+}
+
+func TestHTTPBrokerClosesConnectionsPastTheCap(t *testing.T) {
+	testkit.NoLeaks(t)
+	b, _ := startHTTP(t, &registrytest.Fake{}, func(cfg *guardbroker.HTTPConfig) { cfg.MaxConns = 10 })
+	var conns []net.Conn
+	for range 30 {
+		conn, err := net.Dial("tcp", b.Address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, conn)
+	}
+	testkit.Eventually(t, 5*time.Second, "20 of 30 are refused", func() bool { return b.Stats().Refused == 20 })
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
+	n := countEvents(t, b, "t")
+	testkit.Eventually(t, 5*time.Second, "room again", func() bool { return b.Publish("t", message("x")) == nil })
+	if n.Load() == 0 {
+		t.Error("no event")
+	}
+}

@@ -1,0 +1,150 @@
+package broker
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"go-micro.dev/v4/broker"
+	"go-micro.dev/v4/codec/json"
+	"go-micro.dev/v4/registry"
+	"go-micro.dev/v4/registry/cache"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/microhq/monitor-srv/guard"
+)
+
+const (
+	// The service name of the stock http broker in the registry, and the version of its
+	// subscriptions without a queue.
+	httpServiceName = "micro.http.broker"
+	httpBroadcast   = "ff.http.broadcast"
+	// Requests in flight for one event. A dead host occupies one until the timeout, so
+	// there are more than the live hosts need.
+	parallelPosts = 64
+)
+
+// httpPublisher posts events as the stock http broker does, with a deadline. In the
+// stock broker a stuck subscriber holds three goroutines and a socket for each event,
+// and the newest events of a burst are dropped without an error.
+type httpPublisher struct {
+	registry cache.Cache
+	client   *http.Client
+	timeout  time.Duration
+	life     context.Context
+	end      context.CancelFunc
+}
+
+func newHTTPPublisher(cfg HTTPConfig, reg cache.Cache) *httpPublisher {
+	config := cfg.TLSConfig.Clone()
+	if config == nil {
+		config = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	p := &httpPublisher{registry: reg, timeout: cfg.Timeout}
+	p.life, p.end = context.WithCancel(context.Background())
+	p.client = &http.Client{
+		Transport: &http.Transport{
+			DialContext:         (&net.Dialer{Timeout: cfg.Timeout}).DialContext,
+			TLSClientConfig:     config,
+			TLSHandshakeTimeout: cfg.Timeout,
+			MaxIdleConns:        64,
+			MaxIdleConnsPerHost: 4,
+			IdleConnTimeout:     30 * time.Second,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return p
+}
+
+// close ends the requests in flight and the watch of the registry.
+func (p *httpPublisher) close() {
+	p.end()
+	p.registry.Stop()
+	p.client.CloseIdleConnections()
+}
+
+// publish posts msg to each subscriber of topic, and to one of each queue. It succeeds
+// if one accepted the event or there is no subscriber.
+func (p *httpPublisher) publish(ctx context.Context, topic string, msg *broker.Message) error {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	defer context.AfterFunc(p.life, cancel)()
+	body, err := json.Marshaler{}.Marshal(msg)
+	if err != nil {
+		return err
+	}
+	services, err := p.registry.GetService(httpServiceName)
+	if err != nil && !errors.Is(err, registry.ErrNotFound) {
+		return err
+	}
+	nodes := subscribers(services, topic)
+	errs := make([]error, len(nodes))
+	var posts errgroup.Group
+	posts.SetLimit(parallelPosts)
+	for i, node := range nodes {
+		posts.Go(func() error {
+			errs[i] = p.post(ctx, node, body)
+			return nil
+		})
+	}
+	_ = posts.Wait()
+	for _, err := range errs {
+		if err == nil {
+			return nil
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// subscribers returns the nodes that get an event: all without a queue, one of each
+// queue.
+func subscribers(services []*registry.Service, topic string) []*registry.Node {
+	var all []*registry.Node
+	for _, s := range services {
+		var nodes []*registry.Node
+		for _, n := range s.Nodes {
+			if n.Metadata["broker"] == "http" && n.Metadata["topic"] == topic {
+				nodes = append(nodes, n)
+			}
+		}
+		if s.Version != httpBroadcast && len(nodes) > 1 {
+			nodes = []*registry.Node{nodes[rand.IntN(len(nodes))]}
+		}
+		all = append(all, nodes...)
+	}
+	return all
+}
+
+func (p *httpPublisher) post(ctx context.Context, node *registry.Node, body []byte) error {
+	scheme := "http"
+	if node.Metadata["secure"] == "true" {
+		scheme = "https"
+	}
+	to := url.URL{Scheme: scheme, Host: node.Address, Path: "/", RawQuery: url.Values{"id": {node.Id}}.Encode()}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	rsp, err := p.client.Do(req)
+	if err != nil {
+		return fmt.Errorf("posting to %s: %w", node.Address, guard.Shorten(err))
+	}
+	defer func() { _ = rsp.Body.Close() }()
+	_, _ = io.Copy(io.Discard, io.LimitReader(rsp.Body, 64<<10))
+	if rsp.StatusCode >= http.StatusMultipleChoices {
+		return fmt.Errorf("posting to %s: status %d", node.Address, rsp.StatusCode)
+	}
+	return nil
+}

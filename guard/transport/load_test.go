@@ -1,0 +1,201 @@
+package transport_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"go-micro.dev/v4/client"
+
+	guardtransport "github.com/microhq/monitor-srv/guard/transport"
+	"github.com/microhq/monitor-srv/internal/testkit"
+)
+
+// The stock server loses one in 2,000 to 40,000 of these calls, and each costs
+// its caller 5 s. MONITOR_LONG makes it 50,000 of them in place of 10,000.
+// Faults: Trap2.
+func TestNoAnswerIsLost(t *testing.T) {
+	testkit.NoLeaks(t)
+	calls := 10_000
+	if os.Getenv("MONITOR_LONG") != "" {
+		calls = 50_000
+	}
+	s, tr := serveGuarded(t, guardtransport.Config{})
+	var wg sync.WaitGroup
+	// A fifth on one connection, one after the other, without a client's pauses.
+	wg.Go(func() { callSequence(t, s.addr, calls/5) })
+	// The rest by stock clients with eight callers each.
+	for _, kind := range []string{"application/json", "application/protobuf"} {
+		c := newClient(t, client.ContentType(kind))
+		for range 8 {
+			wg.Go(func() {
+				for i := range calls / 5 * 2 / 8 {
+					want := kind + strconv.Itoa(i)
+					// Long enough that only a lost answer takes longer, also on a
+					// busy machine.
+					patient := func(o *client.CallOptions) { o.ConnectionTimeout = 25 * time.Second }
+					if rsp, err := callProbe(c, s.addr, "Echo", want, patient); err != nil || rsp.GetCursor() != want {
+						t.Errorf("call %d: got %q and error %v, want %q", i, rsp.GetCursor(), err, want)
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
+	if got := tr.Counters(); got.Requests != uint64(calls) || got.Unanswered != 0 || got.Expired != 0 {
+		t.Errorf("got %+v, want %d requests, all answered", got, calls)
+	}
+}
+
+// callSequence makes n calls on one connection, each as soon as the answer
+// to the one before is read.
+func callSequence(t *testing.T, addr string, n int) {
+	conn, in := dial(t, addr)
+	for i := range n {
+		want := fmt.Sprintf(`{"cursor":"%d"}`, i)
+		if _, err := io.WriteString(conn, wireCall("Echo", strconv.Itoa(i), want)); err != nil {
+			t.Errorf("call %d: %v", i, err)
+			return
+		}
+		got, err := readAnswer(in)
+		if err != nil || got.body != want+"\n" || got.header.Get("Micro-Id") != strconv.Itoa(i) {
+			t.Errorf("call %d: got %+v and error %v, want %s", i, got, err, want)
+			return
+		}
+	}
+}
+
+// The stock server answers the first of them only.
+// Faults: Trap2.
+func TestPipelinedRequestsAreAllAnswered(t *testing.T) {
+	testkit.NoLeaks(t)
+	s, _ := serveGuarded(t, guardtransport.Config{})
+	conn, in := dial(t, s.addr)
+	var wire strings.Builder
+	for i := range 10 {
+		wire.WriteString(wireCall("Echo", strconv.Itoa(i), fmt.Sprintf(`{"cursor":"%d"}`, i)))
+	}
+	if _, err := io.WriteString(conn, wire.String()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10 {
+		got, err := readAnswer(in)
+		if want := fmt.Sprintf(`{"cursor":"%d"}`+"\n", i); err != nil || got.body != want || got.header.Get("Micro-Id") != strconv.Itoa(i) {
+			t.Fatalf("got %+v and error %v, want answer %d", got, err, i)
+		}
+	}
+}
+
+// The stock server keeps a timer and its context for each request until the
+// connection ends: 18 MB here.
+// Faults: Trap16.
+func TestHeapOfTheTransportStaysFlat(t *testing.T) {
+	testkit.NoLeaks(t)
+	s, _ := serveGuarded(t, guardtransport.Config{})
+	conn, in := dial(t, s.addr)
+	wire := strings.Replace(wireCall("Echo", "1", "{}"), "Micro-Id", "Timeout: 5000000000\r\nMicro-Id", 1)
+	ask := func(n int) {
+		for range n {
+			if _, err := io.WriteString(conn, wire); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := readAnswer(in); err != nil || got.status != 200 {
+				t.Fatalf("got %+v and error %v", got, err)
+			}
+		}
+	}
+	ask(2_000)
+	before := testkit.HeapInUse()
+	ask(18_000)
+	if grown := testkit.HeapInUse() - before; grown > 1<<20 {
+		t.Errorf("the heap grew by %d bytes over 18,000 requests", grown)
+	}
+}
+
+// Faults: Trap10.
+func TestConnectionsBeyondTheCapAreRefused(t *testing.T) {
+	testkit.NoLeaks(t)
+	const limit = 20
+	s, tr := serveGuarded(t, guardtransport.Config{MaxConns: limit})
+	var held []net.Conn
+	for range limit {
+		conn, _ := dial(t, s.addr)
+		held = append(held, conn)
+	}
+	testkit.Eventually(t, 10*time.Second, "the connections are taken", func() bool { return tr.Counters().OpenConns == limit })
+	for range 200 {
+		if err := wantRefused(s.addr); err != io.EOF && !errors.Is(err, syscall.ECONNRESET) {
+			t.Fatalf("got %v from a connection beyond the cap, want it closed", err)
+		}
+	}
+	if got := tr.Counters(); got.RefusedConns != 200 || got.OpenConns != limit {
+		t.Errorf("got %+v, want 200 refused and %d open", got, limit)
+	}
+	// One that was taken before the flood works during it.
+	if _, err := io.WriteString(held[0], wireCall("Echo", "1", "{}")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := readAnswer(bufio.NewReader(held[0])); err != nil || got.status != 200 {
+		t.Errorf("got %+v and error %v on a connection made before", got, err)
+	}
+	for _, conn := range held {
+		_ = conn.Close()
+	}
+	testkit.Eventually(t, 10*time.Second, "calls work again", func() bool {
+		_, err := callProbe(newClient(t), s.addr, "Echo", "")
+		return err == nil
+	})
+}
+
+// wantRefused returns how a new connection ends.
+func wantRefused(addr string) error {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_, err = conn.Read(make([]byte, 1))
+	return err
+}
+
+// Thousands of connections that come and go do not disturb a caller that is
+// connected.
+// Faults: Trap10.
+func TestCallsGoOnDuringAFloodOfConnections(t *testing.T) {
+	testkit.NoLeaks(t)
+	s, tr := serveGuarded(t, guardtransport.Config{MaxConns: 64})
+	c := newClient(t)
+	if _, err := callProbe(c, s.addr, "Echo", ""); err != nil {
+		t.Fatal(err)
+	}
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for !stop.Load() {
+				if conn, err := net.DialTimeout("tcp", s.addr, time.Second); err == nil {
+					_ = conn.Close()
+				}
+			}
+		})
+	}
+	for i := range 500 {
+		if rsp, err := callProbe(c, s.addr, "Echo", "x"); err != nil || rsp.GetCursor() != "x" {
+			t.Errorf("call %d: got %v and error %v", i, rsp, err)
+		}
+	}
+	stop.Store(true)
+	wg.Wait()
+	testkit.Eventually(t, 10*time.Second, "the flood is gone", func() bool { return tr.Counters().OpenConns <= 1 })
+}

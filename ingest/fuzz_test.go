@@ -1,0 +1,212 @@
+package ingest
+
+import (
+	"encoding/json"
+	"math"
+	"testing"
+	"unicode/utf8"
+
+	"go-micro.dev/v4/metadata"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/microhq/monitor-srv/handler"
+	healthpb "github.com/microhq/monitor-srv/proto/health"
+	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
+	"github.com/microhq/monitor-srv/store"
+	"github.com/microhq/monitor-srv/wire"
+)
+
+// fuzzEvent takes one event with an empty store, lists it and verifies that the
+// answers can be encoded, and that they say what the message says.
+func fuzzEvent(t *testing.T, kind store.Kind, contentType string, body []byte, said proto.Message) {
+	v := newViewOf(store.Config{Transitions: 16})
+	v.feed(kind, contentType, body)
+	c := v.events.Counters()
+	checkSum(t, c, 0)
+	if c.Rejected["internal"] > 0 {
+		t.Fatalf("panic in %q", body)
+	}
+	m := v.monitor()
+	answers := answersOf(t, m)
+	if c.Topics[topics[kind]].Accepted == 0 {
+		if n := v.store.Counters(); n.Services != 0 {
+			t.Fatalf("rejected, but held: %+v", n)
+		}
+		return
+	}
+	for _, answer := range answers {
+		wire, err := proto.Marshal(answer)
+		if err != nil {
+			t.Fatalf("%v: %v", answer, err)
+		}
+		again := answer.ProtoReflect().New().Interface()
+		if err := proto.Unmarshal(wire, again); err != nil || !proto.Equal(answer, again) {
+			t.Fatalf("%v: %v", answer, err)
+		}
+		text, err := json.Marshal(answer)
+		if err != nil || !utf8.Valid(text) {
+			t.Fatalf("%v: %v", answer, err)
+		}
+		if _, err := protojson.Marshal(answer); err != nil {
+			t.Fatalf("%v: %v", answer, err)
+		}
+	}
+	repaired := uint64(0)
+	for _, n := range c.Repaired {
+		repaired += n
+	}
+	if said != nil && repaired == 0 {
+		sameEvent(t, said, answers)
+	}
+}
+
+// answersOf returns the answers about checks, as built and as spliced, about
+// statuses and about stats.
+func answersOf(t *testing.T, m *handler.Monitor) []proto.Message {
+	built, spliced := new(monitorpb.HealthChecksResponse), new(monitorpb.HealthChecksResponse)
+	status, stats, services := new(monitorpb.StatusResponse), new(monitorpb.StatsResponse), new(monitorpb.ServicesResponse)
+	ctx := t.Context()
+	// The answer to a request in protobuf is spliced.
+	protobuf := metadata.NewContext(ctx, metadata.Metadata{"Content-Type": "application/protobuf"})
+	for _, err := range []error{
+		m.HealthChecks(ctx, &monitorpb.HealthChecksRequest{Missing: true}, built),
+		m.HealthChecks(protobuf, &monitorpb.HealthChecksRequest{Missing: true}, spliced),
+		m.Status(ctx, &monitorpb.StatusRequest{Verbose: true, Missing: true}, status),
+		m.Stats(ctx, &monitorpb.StatsRequest{Missing: true}, stats),
+		m.Services(ctx, &monitorpb.ServicesRequest{}, services),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer, err := proto.Marshal(spliced)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := new(monitorpb.HealthChecksResponse)
+	if err := proto.Unmarshal(answer, read); err != nil || !proto.Equal(built, read) {
+		t.Fatalf("spliced %v, built %v: %v", read, built, err)
+	}
+	sameJSON(t, answer)
+	return []proto.Message{built, status, stats, services}
+}
+
+// sameJSON verifies that the JSON codec writes an answer as encoding/json does.
+func sameJSON(t *testing.T, answer []byte) {
+	m := new(monitorpb.HealthChecksResponse)
+	if err := proto.Unmarshal(answer, m); err != nil {
+		t.Fatal(err)
+	}
+	want, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, ok := wire.NewTranscoder(m.ProtoReflect().Descriptor()).AppendJSON(nil, answer)
+	if ok && string(got) != string(want) {
+		t.Fatalf("got  %s\nwant %s", got, want)
+	}
+}
+
+// sameEvent verifies that the answers say what the event said, but for the
+// figures that the store clamps or adds.
+func sameEvent(t *testing.T, said proto.Message, answers []proto.Message) {
+	var got proto.Message
+	switch said := said.(type) {
+	case *healthpb.HealthCheck:
+		answer := answers[0].(*monitorpb.HealthChecksResponse).HealthChecks[0]
+		got = &healthpb.HealthCheck{
+			Id: answer.Id, Description: answer.Description, Service: answer.Service, Status: answer.Status,
+			Results: answer.Results, Error: answer.Error,
+		}
+		said.Timestamp, said.Interval, said.Ttl = 0, 0, 0
+		said.Received, said.Since, said.Reported, said.Source, said.Missing, said.Skewed = 0, 0, 0, 0, false, false
+	case *healthpb.Status:
+		answer := answers[1].(*monitorpb.StatusResponse).Statuses[0]
+		got = &healthpb.Status{Service: answer.Service, Status: answer.Status, Info: answer.Info}
+		said.Timestamp, said.Interval, said.Ttl = 0, 0, 0
+		said.Received, said.Since, said.Reported, said.Missing, said.Skewed = 0, 0, 0, false, false
+		said.UnknownNodes, said.StartedNodes, said.RunningNodes, said.StoppedNodes = 0, 0, 0, 0
+	case *healthpb.Stats:
+		answer := answers[2].(*monitorpb.StatsResponse).Stats[0]
+		got = &healthpb.Stats{
+			Service: answer.Service, Cpu: answer.Cpu, Memory: answer.Memory, Disk: answer.Disk,
+			Runtime: answer.Runtime, Endpoints: answer.Endpoints,
+		}
+		said.Timestamp, said.Interval, said.Ttl, said.Received, said.Missing, said.Skewed = 0, 0, 0, 0, false, false
+	}
+	service := said.(interface{ GetService() *healthpb.Service }).GetService()
+	service.Id = service.Nodes[0].Id
+	service.Nodes[0].Conflict = false
+	dropEmpty(said.ProtoReflect())
+	dropEmpty(got.ProtoReflect())
+	if !proto.Equal(said, got) {
+		t.Fatalf("said %v\ngot  %v", said, got)
+	}
+}
+
+// dropEmpty clears single messages without content and floats of minus zero,
+// which say the same as none.
+func dropEmpty(m protoreflect.Message) {
+	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case fd.IsList() && fd.Message() != nil:
+			for i := range v.List().Len() {
+				dropEmpty(v.List().Get(i).Message())
+			}
+		case fd.IsMap():
+		case fd.Message() != nil:
+			dropEmpty(v.Message())
+			if proto.Size(v.Message().Interface()) == 0 {
+				m.Clear(fd)
+			}
+		case fd.Kind() == protoreflect.DoubleKind && v.Float() == 0:
+			m.Clear(fd)
+		}
+		return true
+	})
+}
+
+// Faults: T62.
+func FuzzEventProto(f *testing.F) {
+	for _, kind := range kinds {
+		old, _ := oldEvent(f, kind, false)
+		f.Add(uint8(kind), old)
+		f.Add(uint8(kind), wireOf(f, typical(kind)))
+	}
+	f.Add(uint8(0), identityOf("s", "1", "n", "x"))
+	bad := typicalStats()
+	bad.Endpoints[0].Errors = &healthpb.Metrics{Count: -1, Mean: math.NaN(), StdDev: math.Inf(1)}
+	f.Add(uint8(2), wireOf(f, bad))
+	f.Fuzz(func(t *testing.T, k uint8, body []byte) {
+		kind := kinds[int(k)%len(kinds)]
+		said := newMessage(kind)
+		if (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(body, said) != nil {
+			said = nil
+		}
+		fuzzEvent(t, kind, "application/protobuf", body, said)
+	})
+}
+
+// Faults: T62.
+func FuzzEventJSON(f *testing.F) {
+	for _, kind := range kinds {
+		old, _ := oldEvent(f, kind, true)
+		f.Add(uint8(kind), old)
+		text, err := protojson.Marshal(typical(kind))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(uint8(kind), text)
+	}
+	f.Add(uint8(0), []byte(`{"id":"x","service":{"name":"s","nodes":[{"id":"n"}]},"results":{"\u00e9":"\n"},"status":"9"}`))
+	f.Fuzz(func(t *testing.T, k uint8, body []byte) {
+		kind := kinds[int(k)%len(kinds)]
+		said := newMessage(kind)
+		if (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(body, said) != nil {
+			said = nil
+		}
+		fuzzEvent(t, kind, "application/json", body, said)
+	})
+}

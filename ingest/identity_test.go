@@ -1,0 +1,101 @@
+package ingest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	healthpb "github.com/microhq/monitor-srv/proto/health"
+	"github.com/microhq/monitor-srv/store"
+	"github.com/microhq/monitor-srv/wire"
+)
+
+// identity builds a HealthCheck with the given parts of its key.
+func identityOf(service, version, node, id string) []byte {
+	var n, s, b []byte
+	n = protowire.AppendString(protowire.AppendTag(n, 1, protowire.BytesType), node)
+	s = wire.AppendBytes(s, 1, []byte(service))
+	s = wire.AppendBytes(s, 2, []byte(version))
+	s = wire.AppendBytes(s, 3, n)
+	b = wire.AppendBytes(b, 1, []byte(id))
+	return wire.AppendBytes(b, 6, s)
+}
+
+// Faults: A1, A2.
+func TestEventsWithoutIdentityAreRejected(t *testing.T) {
+	long := strings.Repeat("x", 257)
+	for name, c := range map[string]struct {
+		wire []byte
+		want reason
+	}{
+		"empty":                  {nil, noService},
+		"no service":             {wireOf(t, &healthpb.HealthCheck{Id: "x"}), noService},
+		"empty service":          {wireOf(t, &healthpb.HealthCheck{Id: "x", Service: &healthpb.Service{}}), noService},
+		"no nodes":               {wireOf(t, &healthpb.HealthCheck{Id: "x", Service: &healthpb.Service{Name: "s"}}), noNode},
+		"nil node":               {wireOf(t, &healthpb.HealthCheck{Id: "x", Service: &healthpb.Service{Name: "s", Nodes: []*healthpb.Node{nil}}}), noNode},
+		"no id":                  {identityOf("s", "1", "n", ""), noID},
+		"long name":              {identityOf(long[:129], "1", "n", "x"), badIdentity},
+		"longest name":           {identityOf(long[:128], "1", "n", "x"), accepted},
+		"long version":           {identityOf("s", long[:129], "n", "x"), badIdentity},
+		"long node":              {identityOf("s", "1", long, "x"), badIdentity},
+		"longest node":           {identityOf("s", "1", long[:256], "x"), accepted},
+		"long id":                {identityOf("s", "1", "n", long), badIdentity},
+		"longest id":             {identityOf("s", "1", "n", long[:256]), accepted},
+		"newline in name":        {identityOf("s\n", "1", "n", "x"), badIdentity},
+		"NUL in node":            {identityOf("s", "1", "\x00", "x"), badIdentity},
+		"DEL in id":              {identityOf("s", "1", "n", "\x7f"), badIdentity},
+		"control of Latin-1":     {identityOf("s", "1", "n", "\u0085"), badIdentity},
+		"invalid UTF-8":          {identityOf("s", "1", "n\xff", "x"), badIdentity},
+		"invalid UTF-8 name":     {identityOf("\xc3", "1", "n", "x"), badIdentity},
+		"other letters are fine": {identityOf("ß", "日本", "n-é", "x y"), accepted},
+		"no version is fine":     {identityOf("s", "", "n", "x"), accepted},
+	} {
+		d := newDecoder()
+		if got := d.decode(store.KindCheck, c.wire); got.reason != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+// Faults: A1.
+func TestStatusAndStatsWithoutServiceOrNodesAreRejected(t *testing.T) {
+	services := map[reason]*healthpb.Service{
+		noService: nil,
+		noNode:    {Name: "s", Version: "1"},
+	}
+	for want, service := range services {
+		for kind, m := range map[store.Kind]proto.Message{
+			store.KindStatus: &healthpb.Status{Service: service},
+			store.KindStats:  &healthpb.Stats{Service: service},
+		} {
+			d := newDecoder()
+			if got := d.decode(kind, wireOf(t, m)); got.reason != want {
+				t.Errorf("%T with service %v: %v, want %v", m, service, got, want)
+			}
+		}
+	}
+}
+
+func TestNodeKeepsAddressAndMetadata(t *testing.T) {
+	m := typicalCheck()
+	m.Service.Nodes[0].Address = "10.0.0.7:8080"
+	m.Service.Nodes[0].Metadata = map[string]string{"zone": "a", "bad": "\u00e9"}
+	d := newDecoder()
+	if rej := d.decode(store.KindCheck, wireOf(t, m)); rej.reason != accepted {
+		t.Fatal(rej)
+	}
+	if diff := cmp.Diff(proto.Message(m), message(t, &d.event), protocmp.Transform()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	m.Service.Nodes[0].Address = "bad\naddress"
+	if rej := d.decode(store.KindCheck, wireOf(t, m)); rej.reason != accepted || len(d.event.Address) > 0 {
+		t.Errorf("%v with address %q, want none", rej, d.event.Address)
+	}
+	if !d.repairs.has(repairAddress) {
+		t.Error("not counted")
+	}
+}

@@ -1,0 +1,28 @@
+package testkit
+
+import (
+	"os"
+	"testing"
+	"time"
+)
+
+// SkipIfShort skips a test that takes many seconds if go test runs with -short.
+func SkipIfShort(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes many seconds; make test runs it")
+	}
+}
+
+// Nightly reports whether MONITOR_LONG asks for the long variants of the tests, as
+// make nightly does.
+func Nightly() bool { return os.Getenv("MONITOR_LONG") != "" }
+
+// Scale returns the duration of the long variant of a test in nightly runs, and
+// that of the short variant otherwise.
+func Scale(short, long time.Duration) time.Duration {
+	if Nightly() {
+		return long
+	}
+	return short
+}

@@ -1,0 +1,288 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/config"
+	"github.com/microhq/monitor-srv/delivery"
+	"github.com/microhq/monitor-srv/document"
+	"github.com/microhq/monitor-srv/probe"
+)
+
+// bench is a running Group with the kind "fake" of probes and actions, which the test
+// controls.
+type bench struct {
+	*Group
+	mu            sync.Mutex
+	probe         probeFunc                                          // guarded by mu
+	starts        map[string][]time.Time                             // guarded by mu
+	closed        map[string]int                                     // guarded by mu
+	notifications []action.Notification                              // guarded by mu
+	results       []Result                                           // guarded by mu
+	deliver       func(context.Context, []action.Notification) error // guarded by mu
+	messages      int                                                // guarded by mu; calls of actions
+	notified      map[string]string                                  // guarded by mu; by receiver
+	began         time.Time
+	stop          func()
+
+	testDelivery
+}
+
+type probeFunc = func(ctx context.Context, name string) (probe.Result, error)
+
+type fakeProbe struct {
+	b    *bench
+	name string
+}
+
+func (p *fakeProbe) Probe(ctx context.Context) (probe.Result, error) {
+	p.b.mu.Lock()
+	p.b.starts[p.name] = append(p.b.starts[p.name], time.Now())
+	f := p.b.probe
+	p.b.mu.Unlock()
+	return f(ctx, p.name)
+}
+
+func (p *fakeProbe) Close() error {
+	p.b.mu.Lock()
+	defer p.b.mu.Unlock()
+	p.b.closed[p.name]++
+	return nil
+}
+
+func (b *bench) Record(r Result) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.results = append(b.results, r)
+}
+
+// fakeAction records the notifications under the name of its key "to".
+type fakeAction struct {
+	b     *bench
+	To    string `toml:"to"`
+	Group bool   `toml:"group"`
+}
+
+func (a *fakeAction) Groups() bool { return a.Group }
+
+func (a *fakeAction) Notify(ctx context.Context, ns []action.Notification) error {
+	a.b.mu.Lock()
+	f := a.b.deliver
+	a.b.mu.Unlock()
+	if f != nil {
+		if err := f(ctx, ns); err != nil {
+			return err
+		}
+	}
+	a.b.mu.Lock()
+	defer a.b.mu.Unlock()
+	a.b.messages++
+	a.b.notifications = append(a.b.notifications, ns...)
+	for _, n := range ns {
+		a.b.notified[a.To] += fmt.Sprintf("%s:%s ", n.Monitor, n.Event)
+	}
+	return nil
+}
+
+// withBench runs a test in a synctest bubble with a new bench.
+func withBench(t *testing.T, test func(t *testing.T, b *bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(t, newBench(t, nil, delivery.Options{})) })
+}
+
+// newBench returns a bench that stops at the end of the test, or earlier by stop.
+func newBench(t *testing.T, journal *Journal, options delivery.Options) *bench {
+	t.Helper()
+	b := &bench{starts: map[string][]time.Time{}, closed: map[string]int{}, notified: map[string]string{}, began: time.Now()}
+	b.probe = up
+	kind := func(decode func(any) error, _ probe.Env) (probe.Probe, error) {
+		c := struct {
+			Name string `toml:"name"`
+		}{}
+		if err := decode(&c); err != nil {
+			return nil, err
+		}
+		return &fakeProbe{b, c.Name}, nil
+	}
+	d := delivery.NewDeliverer(options)
+	b.testDelivery = testDelivery{d, map[string]action.Kind{"fake": func(decode func(any) error, _ action.Env) (action.Action, error) {
+		a := &fakeAction{b: b}
+		return a, decode(a)
+	}}}
+	b.Group = NewGroup(Config{
+		Probes:   map[string]probe.Kind{"fake": kind, "exec": kind},
+		Delivery: b.testDelivery,
+		Recorder: b,
+		Journal:  journal,
+
+		MaxPerSecond: 1_000_000, // no limit
+		Log:          discardLog,
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = d.Run(ctx) })
+	wg.Go(func() { _ = b.Group.Run(ctx) })
+	b.stop = sync.OnceFunc(func() { cancel(); wg.Wait() })
+	t.Cleanup(b.stop)
+	return b
+}
+
+func (b *bench) ledgerState() delivery.Snapshot { return ledgerState(b.Group, b.Deliverer) }
+
+func (b *bench) apply(t *testing.T, file, text string) []*document.Problem {
+	t.Helper()
+	set, problems := Parse(file, text)
+	return append(problems, b.Apply(set, problems)...)
+}
+
+// mustApply applies a document that has no problems.
+func (b *bench) mustApply(t *testing.T, text string) {
+	t.Helper()
+	applyText(t, b.Group, text)
+}
+
+func (b *bench) setProbe(f probeFunc) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.probe = f
+}
+
+// setDeliver sets a function that runs before each notification is recorded; nil is
+// none.
+func (b *bench) setDeliver(f func(context.Context, []action.Notification) error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.deliver = f
+}
+
+// events returns all notifications as "monitor:event".
+func (b *bench) events() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.Join(eventsOf(b.notifications), " ")
+}
+
+func eventsOf(ns []action.Notification) []string {
+	var events []string
+	for _, n := range ns {
+		events = append(events, fmt.Sprintf("%s:%s", n.Monitor, n.Event))
+	}
+	return events
+}
+
+func (b *bench) notifiedTo(to string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.TrimSpace(b.notified[to])
+}
+
+func (b *bench) receiverNames() []string {
+	var names []string
+	for _, s := range b.Deliverer.Status() {
+		names = append(names, s.Receiver)
+	}
+	return names
+}
+
+// listed returns all monitors as "id:name".
+func (b *bench) listed() string {
+	var all []string
+	for _, i := range b.List(Filter{}) {
+		all = append(all, fmt.Sprintf("%d:%s", i.ID, i.Name))
+	}
+	return strings.Join(all, " ")
+}
+
+func (b *bench) registerAs(t *testing.T, owner string, trusted bool, text string) (int64, error) {
+	t.Helper()
+	d := mustParse(t, text)
+	d.Owner, d.Trusted = owner, trusted
+	return b.Register(d)
+}
+
+func register(t *testing.T, b *bench, name string) int64 {
+	t.Helper()
+	d := mustParse(t, fmt.Sprintf(`{"name": %q, "probe": {"type": "fake", "name": %q}}`, name, name))
+	id, err := b.Register(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+var errDown = errors.New("down")
+
+func down(context.Context, string) (probe.Result, error) { return probe.Result{}, errDown }
+
+func up(context.Context, string) (probe.Result, error) { return probe.Result{}, nil }
+
+// returning returns a probe function that returns a value.
+func returning(v float64) probeFunc {
+	return func(context.Context, string) (probe.Result, error) { return probe.Result{Value: v}, nil }
+}
+
+// mustParse parses a valid definition.
+func mustParse(t *testing.T, text string) *Definition {
+	t.Helper()
+	d, err := ParseOne(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func allowAll(*Definition) error { return nil }
+
+func openJournal(t *testing.T, dir string) *Journal {
+	t.Helper()
+	j, err := OpenJournal(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// newJournalBench returns a bench with the journal in a directory.
+func newJournalBench(t *testing.T, dir string) *bench {
+	t.Helper()
+	return newBench(t, openJournal(t, dir), delivery.Options{})
+}
+
+// builtinGroup returns a Group with the built-in kinds that does not run.
+func builtinGroup() *Group {
+	return NewGroup(Config{
+		Probes: probe.Builtin(), Delivery: newTestDelivery(action.Builtin()), Recorder: noRecorder{},
+		MaxPerSecond: 1_000_000,
+	})
+}
+
+type noRecorder struct{}
+
+func (noRecorder) Record(Result) {}
+
+// applyText applies a document that has no problems.
+func applyText(t *testing.T, g *Group, text string) {
+	t.Helper()
+	set, problems := Parse("a.toml", text)
+	if problems = append(problems, g.Apply(set, nil)...); len(problems) > 0 {
+		t.Fatal(problems[0])
+	}
+}
+
+// loadFiles reads the definitions of files and directories.
+func loadFiles(paths ...string) (Set, []*document.Problem) {
+	var set Set
+	problems := config.Load(&set, nil, paths...)
+	return set, problems
+}
+
+var discardLog = slog.New(slog.DiscardHandler)

@@ -1,5 +1,0 @@
-package monitor
-
-import "log/slog"
-
-var quiet = slog.New(slog.DiscardHandler)

@@ -1,0 +1,351 @@
+package monitor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestRegister(t *testing.T) {
+	withBench(t, func(t *testing.T, b *bench) {
+		d := mustParse(t, `{"name": "m", "interval": 5, "probe": {"type": "fake", "name": "m"}}`)
+		id, err := b.Register(d)
+		if err != nil || id != 1 {
+			t.Fatalf("id %d, %v", id, err)
+		}
+		if again, err := b.Register(d); again != id || err != nil {
+			t.Errorf("twice: id %d, %v", again, err)
+		}
+		other := mustParse(t, `{"name": "m", "interval": 6, "probe": {"type": "fake", "name": "m"}}`)
+		if _, err := b.Register(other); !errors.Is(err, ErrExists) {
+			t.Errorf("another of its name: %v", err)
+		}
+		written := mustParse(t, `{"name": "w", "probe": {"type": "fake"}, "actions": [{"type": "fake"}]}`)
+		if _, err := b.Register(written); !errors.Is(err, errReceiversOnly) {
+			t.Errorf("an operator's action written out: %v", err)
+		}
+		if err := b.Unregister(id); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Unregister(id); !errors.Is(err, ErrNotFound) {
+			t.Errorf("twice: %v", err)
+		}
+		if id, err = b.Register(d); err != nil || id != 2 {
+			t.Errorf("again: id %d, %v; ids are never used again", id, err)
+		}
+	})
+}
+
+func TestAtMostTenRegistrationsASecond(t *testing.T) {
+	withBench(t, func(t *testing.T, b *bench) {
+		b.cfg.MaxPerSecond = DefaultMaxPerSecond
+		n := 0
+		register := func() error {
+			n++
+			_, err := b.registerAs(t, "operator:1", true, monitorTOML(fmt.Sprintf("m%d", n), ""))
+			return err
+		}
+		for range DefaultMaxPerSecond {
+			if err := register(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		var fast *RateError
+		if err := register(); !errors.As(err, &fast) || fast.Wait != 900*time.Millisecond || !strings.Contains(err.Error(), "at most 10 monitors may be registered per second: try again in 1s") {
+			t.Fatalf("the eleventh: got %v, want a RateError of 900ms", err)
+		}
+		// What is there already, and what cannot be, costs nothing.
+		if id, err := b.registerAs(t, "operator:1", true, monitorTOML("m1", "")); err != nil || id != 1 {
+			t.Errorf("the first again: got %d, %v", id, err)
+		}
+		if _, err := b.registerAs(t, "operator:1", true, monitorTOML("m1", "interval = 7")); !errors.Is(err, ErrExists) {
+			t.Errorf("another definition of the first: %v", err)
+		}
+		time.Sleep(fast.Wait)
+		if err := register(); err != nil {
+			t.Errorf("after the wait: %v", err)
+		}
+		if err := register(); !errors.As(err, &fast) || fast.Wait != 10*time.Millisecond {
+			t.Errorf("one more: got %v (%+v), want to wait for 10ms", err, fast)
+		}
+	})
+}
+
+// fill has an owner register all that it may.
+func (b *bench) registerAll(t *testing.T, owner string) {
+	t.Helper()
+	for i := range DefaultMaxOwned {
+		if _, err := b.registerAs(t, owner, true, monitorTOML(fmt.Sprintf("%s-%d", owner, i), "")); err != nil {
+			t.Fatalf("number %d of %s: %v", i+1, owner, err)
+		}
+	}
+}
+
+func TestATokenRegisters200MonitorsAlsoAfterARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		b := newJournalBench(t, dir)
+		b.registerAll(t, "operator:1")
+		full := func() error {
+			_, err := b.registerAs(t, "operator:1", true, monitorTOML("more", ""))
+			return err
+		}
+		if err := full(); !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), `registering monitor "more": too many monitors are registered with this token: the limit is 200; unregister some, use another token, or define them in files`) {
+			t.Errorf("the 201st: %v", err)
+		}
+		if _, err := b.registerAs(t, "operator:2", true, monitorTOML("other", "")); err != nil {
+			t.Errorf("another token: %v", err)
+		}
+		// Without tokens nobody can be told from others.
+		b.registerAll(t, "")
+		if _, err := b.registerAs(t, "", true, monitorTOML("one more without a token", "")); err != nil {
+			t.Errorf("the 201st without a token: %v", err)
+		}
+		b.stop()
+
+		b = newJournalBench(t, dir)
+		if err := full(); !errors.Is(err, ErrFull) {
+			t.Errorf("before they are restored: %v", err)
+		}
+		if errs := b.Restore(allowAll); len(errs) > 0 {
+			t.Fatal(errs)
+		}
+		if err := full(); !errors.Is(err, ErrFull) {
+			t.Errorf("after a restart: %v", err)
+		}
+		if err := b.Unregister(1); err != nil {
+			t.Fatal(err)
+		}
+		if err := full(); err != nil {
+			t.Errorf("after one was unregistered: %v", err)
+		}
+	})
+}
+
+// Faults: G31.
+func TestRegisteringTheSameDefinitionAgainIsTheSameMonitor(t *testing.T) {
+	withBench(t, func(t *testing.T, b *bench) {
+		const first = "[[monitor]]\nname = \"a\"\ninterval = 60\nmax = 1.0\n[monitor.probe]\ntype = \"fake\"\nname = \"secret\"\n[monitor.labels]\nx = \"y\"\n[[monitor.actions]]\ntype = \"fake\"\nto = \"b\"\n"
+		id, err := b.registerAs(t, "operator:1", false, strings.ReplaceAll(first, "[[monitor.actions]]\ntype = \"fake\"\nto = \"b\"\n", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		admins, err := b.registerAs(t, "admin:1", true, strings.Replace(first, `name = "a"`, `name = "b"`, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, c := range map[string]struct {
+			owner   string
+			trusted bool
+			text    string
+			want    int64 // 0 for ErrExists
+		}{
+			"as JSON":                   {"operator:1", false, `{"labels":{"x":"y"},"max":1,"probe":{"name":"secret","type":"fake"},"name":"a"}`, id},
+			"with defaults, other ways": {"operator:1", false, `{"name":"a","interval":"1m","timeout":59,"min":0,"max":1.0,"failures_before_alert":1,"actions":[],"probe":{"name":"secret","type":"fake"},"labels":{"x":"y"}}`, id},
+			"another secret":            {"operator:1", false, `{"labels":{"x":"y"},"max":1,"probe":{"name":"guess","type":"fake"},"name":"a"}`, 0},
+			"another kind":              {"operator:1", false, `{"labels":{"x":"y"},"max":1,"probe":{"name":"secret","type":"exec"},"name":"a"}`, 0},
+			"another label":             {"operator:1", false, `{"labels":{"x":"z"},"max":1,"probe":{"name":"secret","type":"fake"},"name":"a"}`, 0},
+			"another interval":          {"operator:1", false, `{"labels":{"x":"y"},"max":1,"interval":61,"timeout":59,"probe":{"name":"secret","type":"fake"},"name":"a"}`, 0},
+			"another max":               {"operator:1", false, `{"labels":{"x":"y"},"max":2,"probe":{"name":"secret","type":"fake"},"name":"a"}`, 0},
+			"a warning":                 {"operator:1", false, `{"labels":{"x":"y"},"max":1,"warn_max":1,"probe":{"name":"secret","type":"fake"},"name":"a"}`, 0},
+			"a filter":                  {"operator:1", false, `{"labels":{"x":"y"},"max":1,"filter":{"type":"average"},"probe":{"name":"secret","type":"fake"},"name":"a"}`, 0},
+			"another operator":          {"operator:2", false, `{"labels":{"x":"y"},"max":1,"probe":{"name":"secret","type":"fake"},"name":"a"}`, 0},
+			"an admin":                  {"admin:1", true, `{"labels":{"x":"y"},"max":1,"probe":{"name":"secret","type":"fake"},"name":"a"}`, 0},
+			"the admin's":               {"admin:1", true, `{"labels":{"x":"y"},"max":1,"probe":{"name":"secret","type":"fake"},"actions":[{"to":"b","type":"fake"}],"name":"b"}`, admins},
+			"the admin's by another":    {"admin:2", true, `{"labels":{"x":"y"},"max":1,"probe":{"name":"secret","type":"fake"},"actions":[{"to":"b","type":"fake"}],"name":"b"}`, admins},
+			"the admin's by operators":  {"operator:1", false, `{"labels":{"x":"y"},"max":1,"probe":{"name":"secret","type":"fake"},"actions":[{"to":"b","type":"fake"}],"name":"b"}`, 0},
+			"another action":            {"admin:1", true, `{"labels":{"x":"y"},"max":1,"probe":{"name":"secret","type":"fake"},"actions":[{"to":"c","type":"fake"}],"name":"b"}`, 0},
+			"no action":                 {"admin:1", true, `{"labels":{"x":"y"},"max":1,"probe":{"name":"secret","type":"fake"},"name":"b"}`, 0},
+		} {
+			got, err := b.registerAs(t, c.owner, c.trusted, c.text)
+			if got != c.want || (c.want == 0) != errors.Is(err, ErrExists) {
+				t.Errorf("%s: got %d, %v; want %d", what, got, err, c.want)
+			}
+			if err != nil && (strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "differ")) {
+				t.Errorf("%s: the error %q tells too much", what, err)
+			}
+		}
+		if err := b.Stop(id); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := b.registerAs(t, "operator:1", false, `{"labels":{"x":"y"},"max":1,"probe":{"name":"secret","type":"fake"},"name":"a"}`); got != id || err != nil {
+			t.Errorf("one that was stopped: got %d, %v", got, err)
+		}
+		if info, err := b.Get(id); err != nil || info.Running {
+			t.Errorf("registering it again has started it: %+v, %v", info, err)
+		}
+		if n := len(b.List(Filter{})); n != 2 {
+			t.Errorf("%d monitors, want 2", n)
+		}
+	})
+}
+
+// Faults: G31.
+func TestMonitorOfAFileIsNotARegisteredOne(t *testing.T) {
+	withBench(t, func(t *testing.T, b *bench) {
+		b.mustApply(t, monitorTOML("a", ""))
+		// It would be gone with its file, against what an id promises.
+		if _, err := b.registerAs(t, "", true, monitorTOML("a", "")); !errors.Is(err, ErrExists) {
+			t.Errorf("got %v, want %v", err, ErrExists)
+		}
+	})
+}
+
+// TestRegisteredMonitorsAreBounded counts also those that were not restored.
+func TestRegisteredMonitorsAreBounded(t *testing.T) {
+	g := builtinGroup()
+	g.cfg.MaxRegistered = 2
+	g.unrestored = []journalEntry{{ID: 1}}
+	for i, want := range []error{nil, ErrFull} {
+		d := mustParse(t, fmt.Sprintf(`{"name": "m%d", "probe": {"type": "tcp", "address": "192.0.2.1:1"}}`, i))
+		if _, err := g.Register(d); !errors.Is(err, want) {
+			t.Errorf("monitor %d: %v", i, err)
+		}
+	}
+}
+
+// TestIDsAreNeverReused restarts with other files each time: neither a
+// registered monitor nor one of a file ever gets an id that another had.
+// Faults: G46.
+func TestIDsAreNeverReused(t *testing.T) {
+	dir := t.TempDir()
+	start := func(t *testing.T, files string) *bench {
+		b := newJournalBench(t, dir)
+		// As the program does: files first.
+		b.mustApply(t, files)
+		if errs := b.Restore(allowAll); len(errs) > 0 {
+			t.Fatal(errs[0])
+		}
+		return b
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, monitorTOML("f1", ""))
+		register(t, b, "r1")
+		if id := register(t, b, "r2"); id != 3 {
+			t.Errorf("id %d", id)
+		}
+		if err := b.Unregister(3); err != nil {
+			t.Fatal(err)
+		}
+		b.stop()
+		b = start(t, monitorTOML("f2", "")+monitorTOML("f1", "")+monitorTOML("f3", ""))
+		if got, want := b.listed(), "2:r1 4:f2 5:f1 6:f3"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		b.stop()
+		b = start(t, "")
+		if id := register(t, b, "r3"); id != 7 {
+			t.Errorf("id %d", id)
+		}
+		b.stop()
+	})
+}
+
+// TestUnrestoredRegistrationsAreRetained restarts with less allowed, changes
+// something, and restarts with all allowed again.
+// Faults: G46.
+func TestUnrestoredRegistrationsAreRetained(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := newJournalBench(t, dir)
+		register(t, b, "r1")
+		register(t, b, "r2")
+		b.stop()
+		b = newJournalBench(t, dir)
+		no := errors.New("not any more")
+		errs := b.Restore(func(d *Definition) error {
+			if d.Name == "r1" {
+				return no
+			}
+			return nil
+		})
+		if len(errs) != 1 || !errors.Is(errs[0], no) || !strings.Contains(errs[0].Error(), "restoring monitor 1: ") {
+			t.Errorf("errors %v", errs)
+		}
+		register(t, b, "r3")
+		b.stop()
+		b = newJournalBench(t, dir)
+		if errs := b.Restore(allowAll); len(errs) > 0 {
+			t.Error(errs)
+		}
+		if got, want := b.listed(), "1:r1 2:r2 3:r3"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		b.stop()
+		// One that can never be restored goes by its id.
+		b = newJournalBench(t, dir)
+		b.Restore(func(*Definition) error { return no })
+		for id := range int64(3) {
+			if err := b.Unregister(id + 1); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := b.Unregister(1); !errors.Is(err, ErrNotFound) {
+			t.Errorf("got %v", err)
+		}
+		b.stop()
+		if left := openJournal(t, dir).loaded.Monitors; len(left) != 0 {
+			t.Errorf("left %v", left)
+		}
+	})
+}
+
+// TestNothingRunsBeforeItIsInTheJournal registers while the disk refuses.
+// Faults: G46.
+func TestNothingRunsBeforeItIsInTheJournal(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := newJournalBench(t, dir)
+		register(t, b, "r1")
+		// A directory in the place of the new file makes every write fail.
+		block := filepath.Join(dir, journalName+".new")
+		if err := os.MkdirAll(filepath.Join(block, "x"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		d := mustParse(t, `{"name": "r2", "probe": {"type": "fake", "name": "r2"}, "actions": [{"type": "fake"}]}`)
+		d.Trusted = true
+		if _, err := b.Register(d); !errors.Is(err, ErrJournal) {
+			t.Errorf("got %v", err)
+		}
+		if got := b.listed(); got != "1:r1" || len(b.receiverNames()) != 0 || b.closed["r2"] != 1 {
+			t.Errorf("listed %s, receivers %q, closed %v", got, b.receiverNames(), b.closed)
+		}
+		if err := b.Unregister(1); !errors.Is(err, ErrJournal) {
+			t.Errorf("got %v", err)
+		}
+		if err := os.RemoveAll(block); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Register(d); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestListDoesNotGrowWithIDsEverGiven registers and unregisters many times.
+// Faults: G30.
+func TestListDoesNotGrowWithIDsEverGiven(t *testing.T) {
+	b := builtinGroup()
+	d := mustParse(t, `{"name": "m", "probe": {"type": "tcp", "address": "192.0.2.1:1"}}`)
+	for range 20_000 {
+		id, err := b.Register(d)
+		if err == nil {
+			err = b.Unregister(id)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(b.byID) + len(b.byName) + len(b.scheduler.jobs) + len(b.receivers.uses) + len(b.receivers.inline); n != 0 {
+		t.Errorf("%d things are left", n)
+	}
+	if allocs := testing.AllocsPerRun(100, func() { b.List(Filter{}) }); allocs > 5 {
+		t.Errorf("listing nothing allocates %v times", allocs)
+	}
+}

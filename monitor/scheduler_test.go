@@ -1,0 +1,214 @@
+package monitor
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"time"
+
+	"github.com/microhq/monitor-srv/probe"
+)
+
+// Faults: G37.
+func TestFirstProbesAreSpreadAndPhasesHold(t *testing.T) {
+	withBench(t, func(t *testing.T, b *bench) {
+		var all strings.Builder
+		const n = 500
+		for i := range n {
+			all.WriteString(monitorTOML(fmt.Sprintf("m%d", i), "interval = 20"))
+		}
+		b.mustApply(t, all.String())
+		time.Sleep(99 * time.Second)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		perSecond := map[int]int{}
+		for name, at := range b.starts {
+			if len(at) != 5 {
+				t.Fatalf("%s ran %d times, want 5", name, len(at))
+			}
+			// A place of exactly ten seconds is the last of the tenth.
+			perSecond[int((at[0].Sub(b.began)-1)/time.Second)]++
+			for i := 1; i < len(at); i++ {
+				if at[i].Sub(at[i-1]) != 20*time.Second {
+					t.Fatalf("%s ran %v after the time before", name, at[i].Sub(at[i-1]))
+				}
+			}
+		}
+		for s := range 10 {
+			if c := perSecond[s]; c < n/10/2 || c > n/10*2 {
+				t.Errorf("%d of %d first probes in second %d", c, n, s)
+			}
+		}
+		if len(perSecond) > 10 {
+			t.Errorf("first probes came over %d seconds", len(perSecond))
+		}
+	})
+}
+
+// TestDeadlineIsBelowTheInterval has probes that take all the time they get: there
+// is time left before the next, and none is missed.
+func TestDeadlineIsBelowTheInterval(t *testing.T) {
+	for keys, want := range map[string]time.Duration{
+		"interval = 10":                  9500 * time.Millisecond,
+		"interval = 10\ntimeout = 10":    9500 * time.Millisecond,
+		"interval = 10\ntimeout = 9.5":   9500 * time.Millisecond,
+		"interval = 10\ntimeout = 3":     3 * time.Second,
+		"interval = 1":                   950 * time.Millisecond,
+		"interval = 60":                  57 * time.Second,
+		"interval = 86400\ntimeout = 59": 59 * time.Second,
+	} {
+		withBench(t, func(t *testing.T, b *bench) {
+			var mu sync.Mutex
+			var had []time.Duration
+			b.setProbe(func(ctx context.Context, _ string) (probe.Result, error) {
+				began := time.Now()
+				<-ctx.Done()
+				mu.Lock()
+				defer mu.Unlock()
+				had = append(had, time.Since(began))
+				return probe.Result{}, context.Cause(ctx)
+			})
+			b.mustApply(t, monitorTOML("m", keys))
+			interval := b.List(Filter{})[0].Interval
+			time.Sleep(4*interval + maxFirstDelay)
+			mu.Lock()
+			defer mu.Unlock()
+			if len(had) < 4 {
+				t.Fatalf("%s: %d probes in four intervals", keys, len(had))
+			}
+			for _, d := range had {
+				if d != want || d >= interval {
+					t.Errorf("%s: a probe had %v, want %v", keys, d, want)
+				}
+			}
+			if i := b.List(Filter{})[0]; i.Missed != 0 || i.Error != fmt.Sprintf("no answer within %v", want) {
+				t.Errorf("%s: %d missed, error %q", keys, i.Missed, i.Error)
+			}
+		})
+	}
+}
+
+// TestRetriesKeepThePhase has one bad sample in between, which is told to
+// nobody, and looks that the probes come as regularly as before.
+// Faults: G39.
+func TestRetriesKeepThePhase(t *testing.T) {
+	withBench(t, func(t *testing.T, b *bench) {
+		calls := 0
+		b.setProbe(func(context.Context, string) (probe.Result, error) {
+			time.Sleep(137 * time.Millisecond)
+			calls++
+			if calls == 3 || calls == 8 || calls == 9 || calls == 10 {
+				return probe.Result{}, errDown
+			}
+			return probe.Result{}, nil
+		})
+		b.apply(t, "a.toml", monitorTOML("m", "interval = 10\nfailures_before_alert = 3\nretry_interval = 1"))
+		time.Sleep(75 * time.Second)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		var got []time.Duration
+		for _, at := range b.starts["m"] {
+			got = append(got, at.Sub(b.starts["m"][0]))
+		}
+		s := time.Second
+		// Each retry begins a second after the answer before, in a slot of 50 ms.
+		want := []time.Duration{0, 10 * s, 20 * s, 21150 * time.Millisecond, 30 * s, 40 * s, 50 * s, 60 * s, 61150 * time.Millisecond, 62300 * time.Millisecond, 70 * s}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("probes began after\n%v, want\n%v", got, want)
+		}
+		var told []string
+		for _, n := range b.notifications {
+			told = append(told, fmt.Sprintf("%s %d", n.Event, n.Failures))
+		}
+		if got, want := strings.Join(told, ", "), "init 0, fail 3, recover 3"; got != want {
+			t.Errorf("told %s, want %s", got, want)
+		}
+	})
+}
+
+// TestPhaseHoldsWhileConfirming has a monitor without retry_interval.
+func TestPhaseHoldsWhileConfirming(t *testing.T) {
+	withBench(t, func(t *testing.T, b *bench) {
+		b.setProbe(func(context.Context, string) (probe.Result, error) {
+			time.Sleep(900 * time.Millisecond)
+			return probe.Result{}, errDown
+		})
+		b.apply(t, "a.toml", monitorTOML("m", "interval = 10\nfailures_before_alert = 4"))
+		time.Sleep(95 * time.Second)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		at := b.starts["m"]
+		for i := range at {
+			if got := at[i].Sub(at[0]); got != time.Duration(i)*10*time.Second {
+				t.Errorf("probe %d came after %v", i, got)
+			}
+		}
+	})
+}
+
+// TestFrozenProcessMakesNoBurst calls the scheduler late, as it is after a
+// SIGSTOP, and counts what was missed.
+// Faults: T17.
+func TestFrozenProcessMakesNoBurst(t *testing.T) {
+	withBench(t, func(t *testing.T, b *bench) {
+		var all strings.Builder
+		const n = 200
+		for i := range n {
+			all.WriteString(monitorTOML(fmt.Sprintf("m%d", i), "interval = 20"))
+		}
+		b.apply(t, "a.toml", all.String())
+		time.Sleep(61 * time.Second)
+		b.stop() // and nobody calls the scheduler for five minutes
+		b.mu.Lock()
+		clear(b.starts)
+		b.mu.Unlock()
+		s := b.scheduler
+		for _, r := range b.sorted() {
+			whole, err := r.def.expand()
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := b.build(whole)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.pipeline = p
+			s.schedule(r.job, r.nextTick(time.Now()))
+		}
+		time.Sleep(5 * time.Minute)
+		woke := time.Now()
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = s.Run(ctx) })
+		time.Sleep(60 * time.Second)
+		cancel()
+		wg.Wait()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		perSecond := map[int]int{}
+		for name, at := range b.starts {
+			perSecond[int(at[0].Sub(woke)/time.Second)]++
+			for i := 2; i < len(at); i++ {
+				if at[i].Sub(at[i-1]) != 20*time.Second {
+					t.Fatalf("%s ran after %v", name, at[i].Sub(at[i-1]))
+				}
+			}
+		}
+		if len(b.starts) != n || len(perSecond) > 11 {
+			t.Errorf("%d monitors ran, over %d seconds", len(b.starts), len(perSecond))
+		}
+		for second, c := range perSecond {
+			if c > n/4 {
+				t.Errorf("%d ran in second %d", c, second)
+			}
+		}
+		for _, r := range b.sorted() {
+			if r.missed < 14 || r.missed > 15 {
+				t.Fatalf("%s missed %d", r.def.Name, r.missed)
+			}
+		}
+	})
+}

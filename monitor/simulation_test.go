@@ -1,0 +1,294 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/delivery"
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/probe"
+)
+
+// TestEveryFailureHasItsRecoveryAcrossRestarts runs monitors whose targets
+// fail and recover at random, whose files change, and whose receivers refuse, hang
+// or lose their answers, through several lives of the program: some end in order,
+// some by a kill. In the end all is well, and each receiver must have heard of each
+// recovery after its failure, of no failure without its end, and of each group in
+// one composition.
+// Faults: T45, T47, T49, I6.
+func TestEveryFailureHasItsRecoveryAcrossRestarts(t *testing.T) {
+	seeds, first := uint64(25), rand.Uint64N(1<<32)
+	if os.Getenv("MONITOR_LONG") != "" {
+		seeds = 1000
+	}
+	for seed := first; seed < first+seeds; seed++ {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { newSimulation(seed).run(t) })
+		})
+	}
+}
+
+// lives is the world that outlives the program.
+type simulation struct {
+	random *rand.Rand // of the test's own goroutine
+	disk   *testkit.MemDisk
+
+	mu             sync.Mutex // guards all that follows
+	receiverRandom *rand.Rand // of the receivers
+	healthy        bool       // nothing fails any more
+	killed         bool       // what the program still does is not seen
+	failing        map[string]bool
+	received       map[string][]string        // by receiver, keys of notices in their order
+	acknowledged   map[string]map[string]bool // of these, those that were answered
+	groups         map[string]string          // by receiver and key, all keys of its message
+	errors         []string
+}
+
+func newSimulation(seed uint64) *simulation {
+	return &simulation{
+		random: rand.New(rand.NewPCG(seed, 1)), receiverRandom: rand.New(rand.NewPCG(seed, 2)), disk: testkit.NewMemDisk(),
+		failing: map[string]bool{}, received: map[string][]string{}, acknowledged: map[string]map[string]bool{}, groups: map[string]string{},
+	}
+}
+
+func (w *simulation) run(t *testing.T) {
+	for range 2 + w.random.IntN(5) {
+		w.runInstance(t, w.files(false), func() {
+			for range 1 + w.random.IntN(20) {
+				w.toggle(fmt.Sprint("m", w.random.IntN(5)))
+				time.Sleep(time.Duration(w.random.IntN(15000)) * time.Millisecond)
+			}
+			if w.random.IntN(3) > 0 {
+				w.kill()
+			}
+		})
+	}
+	w.mu.Lock()
+	w.healthy = true
+	w.mu.Unlock()
+	w.runInstance(t, w.files(true), func() { time.Sleep(15 * time.Minute) })
+	w.check(t)
+}
+
+// live is one life of the program: from its start until do returns.
+func (w *simulation) runInstance(t *testing.T, files string, do func()) {
+	journal, err := openJournalOn(w.disk, "/state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.disk.Set(nil, time.Duration(w.random.IntN(4))*100*time.Millisecond) // two writes within the patience of a notice
+	ledger, kept := delivery.OpenLedgerOn(w.disk, "/state", discardLog)
+	b := newBench(t, journal, delivery.Options{Persister: ledger, MaxBackoff: 20 * time.Second, Stop: 2 * time.Second})
+	b.kinds["fallible"] = func(decode func(any) error, _ action.Env) (action.Action, error) {
+		a := &flakyAction{simulation: w}
+		return a, decode(a)
+	}
+	b.mustApply(t, files)
+	b.setProbe(w.probe)
+	resumeLedger(b.Group, b.Deliverer, kept)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- ledger.Run(ctx, b.ledgerState) }()
+	do()
+	b.stop()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("the ledger: %v", err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.killed = false
+}
+
+// kill leaves the disk as it is at this moment, and lets nothing be seen of what
+// the program does until it has stopped.
+func (w *simulation) kill() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.disk = w.disk.Killed()
+	w.killed = true
+}
+
+// flip makes a target fail, or well again.
+func (w *simulation) toggle(target string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failing[target] = !w.failing[target]
+}
+
+func (w *simulation) probe(_ context.Context, target string) (probe.Result, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failing[target] && !w.healthy {
+		return probe.Result{}, errDown
+	}
+	return probe.Result{}, nil
+}
+
+// files returns a file of three receivers and five monitors; without all, some
+// monitors and some of their receivers are missing.
+func (w *simulation) files(all bool) string {
+	var text strings.Builder
+	for r := range 3 {
+		fmt.Fprintf(&text, "[[receiver]]\nname = \"r%d\"\ntype = \"fallible\"\nname_of_it = \"r%d\"\ngroup = %v\n", r, r, r > 0)
+	}
+	for m := range 5 {
+		if !all && w.random.IntN(4) == 0 {
+			continue
+		}
+		var receivers []string
+		for r := range 3 {
+			if all || w.random.IntN(4) > 0 {
+				receivers = append(receivers, fmt.Sprint("r", r))
+			}
+		}
+		one := monitorFor(fmt.Sprint("m", m), receivers...)
+		if w.random.IntN(2) == 0 {
+			one = strings.Replace(one, "interval = 10", "interval = 10\nrepeat = 20", 1)
+		}
+		text.WriteString(one)
+	}
+	return text.String()
+}
+
+// judge looks back at what was heard.
+func (w *simulation) check(t *testing.T) {
+	for _, fault := range w.errors {
+		t.Error(fault)
+	}
+	for receiver, keys := range w.received {
+		open := map[string]bool{} // incidents whose failure was heard
+		for _, key := range keys {
+			incident, event, _ := strings.Cut(key, "-")
+			if event == "recover" && !open[incident] {
+				t.Errorf("%s heard the end of %s before its failure: %q", receiver, incident, keys)
+			}
+			open[incident] = true
+		}
+		for key := range w.acknowledged[receiver] {
+			incident, event, _ := strings.Cut(key, "-")
+			if event == "fail" && !slices.Contains(keys, incident+"-recover") {
+				t.Errorf("%s heard no end of %s: %q", receiver, incident, keys)
+			}
+		}
+	}
+}
+
+// fallible is an action that may be refused, hang, or lose its answer.
+type flakyAction struct {
+	simulation *simulation
+	Name       string `toml:"name_of_it"`
+	Group      bool   `toml:"group"`
+}
+
+func (a *flakyAction) Groups() bool { return a.Group }
+
+var errNotDelivered = errors.New("not taken")
+
+func (a *flakyAction) Notify(ctx context.Context, ns []action.Notification) error {
+	const (
+		unreachable = iota + 1
+		refused
+		unanswered
+		slow
+		kinds
+	)
+	kind := a.outcome(kinds)
+	switch kind {
+	case unreachable:
+		return &action.Unreachable{Err: errNotDelivered}
+	case refused:
+		return errors.Join(sleep(ctx, 3*time.Second), errNotDelivered)
+	}
+	keys := keysOf(ns)
+	a.receive(keys)
+	if kind == unanswered || kind == slow {
+		if err := sleep(ctx, 2*time.Second); err != nil || kind == unanswered {
+			return errors.Join(err, errNotDelivered)
+		}
+	}
+	a.acknowledge(keys)
+	return nil
+}
+
+// fate draws one of the kinds of trouble, or 0 for none.
+func (a *flakyAction) outcome(kinds int) int {
+	w := a.simulation
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.healthy {
+		return 0
+	}
+	return w.receiverRandom.IntN(kinds)
+}
+
+// keysOf returns the keys of all notices but starts, which may come and go.
+func keysOf(ns []action.Notification) []string {
+	var keys []string
+	for _, n := range ns {
+		if n.Event != action.Init {
+			keys = append(keys, n.Key())
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func (a *flakyAction) receive(keys []string) {
+	w := a.simulation
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.killed {
+		return
+	}
+	// A failure stands before its end, also where one message tells both.
+	ordered := slices.Clone(keys)
+	slices.SortStableFunc(ordered, func(x, y string) int { return strings.Count(x, "-recover") - strings.Count(y, "-recover") })
+	w.received[a.Name] = append(w.received[a.Name], ordered...)
+	if !a.Group {
+		return
+	}
+	all := strings.Join(keys, " ")
+	for _, key := range keys {
+		id := a.Name + " " + key
+		if before, ok := w.groups[id]; ok && before != all {
+			w.errors = append(w.errors, fmt.Sprintf("%s came in a group of %q and in one of %q", id, before, all))
+		}
+		w.groups[id] = all
+	}
+}
+
+func (a *flakyAction) acknowledge(keys []string) {
+	w := a.simulation
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.killed {
+		return
+	}
+	if w.acknowledged[a.Name] == nil {
+		w.acknowledged[a.Name] = map[string]bool{}
+	}
+	for _, key := range keys {
+		w.acknowledged[a.Name][key] = true
+	}
+}
+
+// nap waits, or returns the error of a context that ends before.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,61 @@
+package service
+
+import (
+	"log/slog"
+	"time"
+
+	"go-micro.dev/v4/client"
+	"go-micro.dev/v4/logger"
+	"go-micro.dev/v4/registry"
+
+	"github.com/microhq/monitor-srv/guard"
+	guardbroker "github.com/microhq/monitor-srv/guard/broker"
+	guardregistry "github.com/microhq/monitor-srv/guard/registry"
+	guardtransport "github.com/microhq/monitor-srv/guard/transport"
+)
+
+// NewRegistry returns the guarded registry that is configured. heartbeat is the time
+// between two looks at it; zero for the default.
+func NewRegistry(cfg RegistryConfig, heartbeat time.Duration, log *slog.Logger) (*guardregistry.Registry, error) {
+	reg, err := guardregistry.ByName(cfg.Name, cfg.Address, guardregistry.Config{Logger: log, Heartbeat: heartbeat})
+	if err != nil {
+		return nil, addressError(RegistryAddress, cfg.Address, err)
+	}
+	return reg, nil
+}
+
+// NewBroker returns the guarded broker that is configured. name is that of the
+// connection.
+func NewBroker(cfg BrokerConfig, name string, reg registry.Registry, log *slog.Logger) (*guardbroker.Broker, error) {
+	b, err := guardbroker.ByName(cfg.Name, guardbroker.Options{
+		Config: guardbroker.Config{Logger: log}, Address: cfg.Address, Registry: reg, ClientName: name,
+	})
+	if err != nil {
+		return nil, addressError(BrokerAddress, cfg.Address, err)
+	}
+	return b, nil
+}
+
+// NewClient returns a client of the services of a registry, for a process that is no
+// instance.
+func NewClient(reg registry.Registry, retries int, log *slog.Logger) client.Client {
+	return client.NewClient(
+		client.Registry(reg),
+		client.Transport(guardtransport.New(guardtransport.Config{Log: log})),
+		client.Retries(retries),
+		client.WithLogger(guard.NewLogger(log)),
+	)
+}
+
+// addressError is an error about the address of a registry or broker. Without an
+// address in the setting, the error names the variable that the value comes from.
+func addressError(s Setting, address string, err error) error {
+	if address == "" {
+		return &SettingError{Setting: s, format: "%v", args: []any{err}}
+	}
+	return invalid(s, ": %v", err)
+}
+
+// QuietFramework sends to log what go-micro's registries and caches can only write to
+// its global logger.
+func QuietFramework(log *slog.Logger) { logger.DefaultLogger = guard.NewLogger(log) }

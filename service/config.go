@@ -1,0 +1,129 @@
+package service
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/microhq/monitor-srv/access"
+)
+
+// DefaultConfigDir is where files of monitors are read unless another directory is
+// configured. It need not exist.
+const DefaultConfigDir = "/usr/local/etc/monitor-srv"
+
+// Config is the configuration of an instance. DefaultConfig has a value for everything that
+// is required; Check tells what is wrong.
+type Config struct {
+	HTTP HTTPConfig
+	Log  LogConfig
+
+	// ConfigDir is the directory whose files *.toml define monitors. It is watched,
+	// also before it exists. Required.
+	ConfigDir string
+	// StateDir keeps registered monitors, open failures and pending notifications
+	// over a restart. Empty: they are lost.
+	StateDir string
+	// Policy says who may change what; Hosts is set by the instance. The zero Policy
+	// lets nobody change anything.
+	Policy access.Policy
+	// AllowTargets are private networks that monitors registered by an operator may
+	// reach. Empty: none.
+	AllowTargets []netip.Prefix
+
+	// Retention is how long what is missing is kept, 1 minute to 90 days. Required.
+	Retention time.Duration
+	// MaxEntries bounds the checks, statuses and stats that are held together, 100 to
+	// 10,000,000. Required.
+	MaxEntries int
+
+	Registry RegistryConfig
+	Broker   BrokerConfig
+	Server   ServerConfig
+	Client   ClientConfig
+}
+
+// HTTPConfig is the HTTP door.
+type HTTPConfig struct {
+	// Address to listen at, HOST:PORT; port 0 takes a free one. Required.
+	Address string
+	// Hosts are further names by which clients may know the instance, without port.
+	Hosts []string
+}
+
+// LogConfig is the log.
+type LogConfig struct {
+	// Format is "text" or "json". Required.
+	Format string
+	// Verbosity is the lowest level that is logged: critical, error, warning, info
+	// or debug. Required.
+	Verbosity string
+}
+
+// RegistryConfig is where services are found.
+type RegistryConfig struct {
+	// Name is "consul", "mdns" or "memory". Required.
+	Name string
+	// Address of Consul. Empty: what CONSUL_HTTP_ADDR says, or Consul's default.
+	Address string
+}
+
+// BrokerConfig is how events arrive.
+type BrokerConfig struct {
+	// Name is "http" or "nats". Required.
+	Name string
+	// Address to listen at for http, a free port of 127.0.0.1 if empty;
+	// comma-separated list of servers for nats, the default server if empty.
+	Address string
+}
+
+// ServerConfig is the RPC server and how it is registered.
+type ServerConfig struct {
+	// Name of the service. Required.
+	Name string
+	// Version that is registered and reported. Empty is fine.
+	Version string
+	// ID of the instance; its node is Name-ID. Empty: a random one.
+	ID string
+	// Address to listen at, HOST:PORT; port 0 takes a free one. Required.
+	Address string
+	// Advertise is the HOST:PORT that is registered. Empty: the one of Address.
+	Advertise string
+	// Metadata of the node.
+	Metadata map[string]string
+	// RegisterTTL is after how long without a sign of life the registry drops the
+	// node: more than RegisterInterval, 24 hours at most. Required.
+	RegisterTTL time.Duration
+	// RegisterInterval is the time between two registrations, 1 second to 1 hour.
+	// Required.
+	RegisterInterval time.Duration
+}
+
+// ClientConfig is how other services are called.
+type ClientConfig struct {
+	// Timeout of a call. Required.
+	Timeout time.Duration
+	// Retries of a failed call. Zero: none.
+	Retries int
+	// PoolSize is how many connections to a node are kept, at least 1. Required.
+	PoolSize int
+	// PoolTTL is how long a connection is kept. Required.
+	PoolTTL time.Duration
+}
+
+// DefaultConfig returns the configuration of an instance that needs nothing else.
+func DefaultConfig() Config {
+	return Config{
+		HTTP:       HTTPConfig{Address: "127.0.0.1:3838"},
+		Log:        LogConfig{Format: "text", Verbosity: "info"},
+		ConfigDir:  DefaultConfigDir,
+		Retention:  24 * time.Hour,
+		MaxEntries: usualEntries,
+		Registry:   RegistryConfig{Name: "consul"},
+		Broker:     BrokerConfig{Name: "http"},
+		Server: ServerConfig{
+			Name: "go.micro.srv.monitor", Address: ":0",
+			RegisterTTL: 20 * time.Second, RegisterInterval: 5 * time.Second,
+		},
+		Client: ClientConfig{Timeout: 5 * time.Second, Retries: 1, PoolSize: 1, PoolTTL: time.Minute},
+	}
+}

@@ -1,0 +1,64 @@
+package service
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/command"
+	"github.com/microhq/monitor-srv/delivery"
+	"github.com/microhq/monitor-srv/monitor"
+	"github.com/microhq/monitor-srv/probe"
+	"github.com/microhq/monitor-srv/service/receivers"
+)
+
+// monitors runs what files and registrations define.
+type monitors struct {
+	group     *monitor.Group
+	deliverer *delivery.Deliverer
+	guardian  *command.Guardian // of the commands of probes and actions
+	state     stateDir
+	files     *files
+}
+
+// monitorsConfig is what the monitors of an instance are made of.
+type monitorsConfig struct {
+	configDir, stateDir string
+	policy              access.Policy
+	sources             probe.Env // its Log and Guardian are set here
+	publish             publishFunc
+	recorder            monitor.Recorder
+	version             string
+	log                 *slog.Logger
+}
+
+// newMonitors loads everything and runs nothing. Close it.
+func newMonitors(cfg monitorsConfig) (*monitors, error) {
+	state, err := openState(cfg.stateDir, cfg.log)
+	if err != nil {
+		return nil, err
+	}
+	m := &monitors{state: state, guardian: command.NewReexecGuardian(cfg.log)}
+	cfg.sources.Log, cfg.sources.Guardian = cfg.log, m.guardian
+	m.group, m.deliverer = newGroup(groupConfig{
+		sources: cfg.sources, publish: cfg.publish, recorder: cfg.recorder,
+		state: state, version: cfg.version, log: cfg.log,
+	})
+	m.files = newFiles(cfg.configDir, m.group, cfg.policy.Tokens, cfg.log)
+	restore(m.group, m.deliverer, state, cfg.policy, cfg.log)
+	return m, nil
+}
+
+// runState keeps what must survive a restart.
+func (m *monitors) runState(ctx context.Context) error {
+	return m.state.run(ctx, func() delivery.Snapshot { return receivers.Snapshot(m.group, m.deliverer) })
+}
+
+func (m *monitors) components() []component {
+	return append([]component{m.files.component()}, m.state.components()...)
+}
+
+func (m *monitors) close() {
+	m.files.close()
+	m.state.close()
+}

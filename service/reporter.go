@@ -1,0 +1,39 @@
+package service
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/ingest"
+)
+
+// publisherTimeout bounds the wait for the broker before the first report.
+const publisherTimeout = 2 * time.Second
+
+// newReporter returns the reporter of the instance on itself. What it reports is put
+// into the instance's own store at once, also while it cannot be published; other
+// replicas know it from the bus.
+func newReporter(service health.Service, events *ingest.Events, log *slog.Logger) *health.Reporter {
+	observe := func(topic string, event proto.Message) {
+		if err := events.Inject(topic, event); err != nil {
+			log.Error("a report of this instance on itself is lost", "err", err)
+		}
+	}
+	return health.NewReporter(service, health.WithObserver(observe), health.WithLogger(log))
+}
+
+// runReporter reports from when the instance serves and is connected to the broker, or
+// soon after if the broker is away.
+func runReporter(ctx context.Context, reporter *health.Reporter, n *network) error {
+	wait, cancel := context.WithTimeout(ctx, publisherTimeout)
+	defer cancel()
+	n.awaitPublisher(wait)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return reporter.Run(ctx)
+}

@@ -1,0 +1,220 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/consultest"
+)
+
+// The whole program, go-micro and net/http included, is built with a package time
+// whose wall clock is off by what a file says. The monotonic clock and all timers
+// are untouched, as they are when somebody sets the clock of a machine.
+const faultyClock = `package main
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func init() {
+	go func() {
+		for ; ; time.Sleep(20 * time.Millisecond) {
+			text, _ := os.ReadFile(os.Getenv("FAULT_CLOCK"))
+			if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil {
+				time.FaultWallOffset = n
+			}
+		}
+	}()
+}
+`
+
+// faulty builds that program, once.
+var faulty = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp(buildDir, "clock-")
+	if err != nil {
+		return "", err
+	}
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return "", err
+	}
+	source := filepath.Join(strings.TrimSpace(string(root)), "src", "time", "time.go")
+	text, err := os.ReadFile(source)
+	if err != nil {
+		return "", err
+	}
+	const reads = "sec, nsec, mono := runtimeNow()\n"
+	patched := strings.Replace(string(text), reads, reads+"\tsec += FaultWallOffset\n", 1)
+	if patched == string(text) {
+		return "", fmt.Errorf("%s reads the clock in another way than this test knows", source)
+	}
+	patched += "\n// FaultWallOffset is added to the wall clock, in seconds.\nvar FaultWallOffset int64\n"
+	here, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	replace := map[string]string{}
+	for original, text := range map[string]string{source: patched, filepath.Join(here, "faulty_clock.go"): faultyClock} {
+		file := filepath.Join(dir, filepath.Base(original))
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			return "", err
+		}
+		replace[original] = file
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600)
+	}
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "monitor-srv")
+	cmd := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary, ".")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building with a faulty clock: %w\n%s", err, out)
+	}
+	return binary, nil
+})
+
+// Whatever the wall clock does, probes run when they are due, no entry ages,
+// and nothing is told to anybody.
+// Faults: T16.
+func TestWallClockJumpsDisturbNoInstance(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds Go's standard library with a faulty clock")
+	}
+	t.Parallel()
+	program, err := faulty()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &subject{http: testkit.FreeAddress(t)}
+	dir, told := t.TempDir(), filepath.Join(t.TempDir(), "told")
+	offset := filepath.Join(t.TempDir(), "offset")
+	testkit.ReplaceFile(t, filepath.Join(dir, "self.toml"), fmt.Sprintf(`
+[[monitor]]
+name = "port"
+interval = 1
+[monitor.probe]
+type = "tcp"
+address = %q
+[[monitor.actions]]
+type = "exec"
+command = "/bin/sh"
+args = ["-c", "echo $GOMA_EVENT >> %s"]
+
+[[monitor]]
+name = "stats"
+interval = 1
+max = 1e12
+[monitor.probe]
+type = "stats"
+service = %q
+metric = "heap_in_use"
+`, m.http, told, srv))
+	c := consultest.Start(t)
+	m.process = start(t, []string{"FAULT_CLOCK=" + offset}, program,
+		"--http_address", m.http, "--server_address", "127.0.0.1:0", "-d", dir, "--registry_address", c.Address())
+	m.ready(ample)
+	startSample(t, c, m)
+	testkit.Eventually(t, ample, "stats of its own are seen", func() bool { return len(failing(t, m)) == 0 })
+
+	const hour, year = 3600, 365 * 24 * 3600
+	jumps := []int{hour, -hour, year, -year}
+	for i := range 20 {
+		jumps = append(jumps, 600*(1-2*(i%2)))
+	}
+	before, began := monitorsOf(t, m), time.Now()
+	for _, jump := range append(jumps, 0) {
+		testkit.ReplaceFile(t, offset, fmt.Sprint(jump))
+		time.Sleep(time.Second) // of the monotonic clock, which the program goes by
+	}
+	// Set back for good, it must not make what comes look like old news.
+	testkit.ReplaceFile(t, offset, fmt.Sprint(-hour))
+	time.Sleep(sampleInterval + sampleGrace + 3*time.Second)
+	expected := time.Since(began).Seconds()
+	for name, now := range monitorsOf(t, m) {
+		if ran := float64(now.Probes - before[name].Probes); ran < expected-2 || ran > expected+2 {
+			t.Errorf("%v probes of %s in %.1fs at interval 1s", ran, name, expected)
+		}
+		if n := now.Failures - before[name].Failures; n != 0 {
+			t.Errorf("%d probes of %s failed, the last with %q", n, name, now.Error)
+		}
+	}
+	if h := m.historyOf(srv); len(h) < 6 {
+		t.Errorf("the instance says of itself %+v", h)
+	}
+	for _, tr := range append(m.history(), m.historyOf(srv)...) {
+		if tr.To == "UNKNOWN" || tr.To == "MISSING" || tr.To == "FORGOTTEN" {
+			t.Errorf("a jump of the clock made %+v", tr)
+		}
+	}
+	if got := m.checks(`{"service": "go-server"}`).Total; got != 2 {
+		t.Errorf("%d checks of the sample are listed, want 2", got)
+	}
+	for _, hc := range m.checks(`{"service": "` + srv + `"}`).HealthChecks {
+		if hc.Status != 1 || hc.Missing {
+			t.Errorf("of itself the instance says %+v", hc)
+		}
+	}
+	if got := lines(t, told); len(got) != 1 || got[0] != "init" {
+		t.Errorf("told %q, want init only", got)
+	}
+	if !isPassing(c, srv) {
+		t.Error("Consul lost the instance")
+	}
+	m.stopsInOrder(t)
+}
+
+// monitored is what the test wants to know of a monitor.
+type monitored struct {
+	Name     string `json:"name"`
+	State    int    `json:"state"`
+	Probes   int64  `json:"probes"`
+	Failures int64  `json:"failures"`
+	Error    string `json:"error"`
+}
+
+func monitorsOf(t *testing.T, m *subject) map[string]monitored {
+	t.Helper()
+	var a struct {
+		Monitors []monitored `json:"monitors"`
+	}
+	if err := m.call("Monitor.Monitors", "{}", &a); err != nil || len(a.Monitors) == 0 {
+		t.Fatalf("Monitor.Monitors: %+v, %v", a, err)
+	}
+	byName := map[string]monitored{}
+	for _, one := range a.Monitors {
+		byName[one.Name] = one
+	}
+	return byName
+}
+
+// probesOf asks how often a monitor was probed.
+func probesOf(t *testing.T, m *subject, name string) int64 {
+	t.Helper()
+	return monitorsOf(t, m)[name].Probes
+}
+
+// failing returns the monitors that are not OK.
+func failing(t *testing.T, m *subject) []string {
+	t.Helper()
+	var names []string
+	for name, one := range monitorsOf(t, m) {
+		if one.State != 1 {
+			names = append(names, name)
+		}
+	}
+	return names
+}

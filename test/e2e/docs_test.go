@@ -1,0 +1,362 @@
+package e2e
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+// docsRoot returns the root of the repository: the folder of go.mod, from wherever
+// the tests run.
+func docsRoot(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && strings.HasPrefix(string(text), "module github.com/microhq/monitor-srv\n") {
+			return dir
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			t.Fatal("there is no go.mod of this module above the folder of the test")
+		}
+		dir = up
+	}
+}
+
+// documents returns the texts of README.md, CHANGELOG.md, CONTRIBUTING.md and all
+// pages below docs, by their paths from the root.
+func documents(t testing.TB) map[string]string {
+	t.Helper()
+	root := docsRoot(t)
+	pages := make(map[string]string)
+	read := func(file string) {
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages[file] = string(text)
+	}
+	for _, file := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md"} {
+		read(file)
+	}
+	err := filepath.WalkDir(filepath.Join(root, "docs"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".md" {
+			return err
+		}
+		file, err := filepath.Rel(root, path)
+		read(file)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages
+}
+
+// page returns one page by its path from the root.
+func page(t testing.TB, file string) string {
+	t.Helper()
+	text, ok := documents(t)[file]
+	if !ok {
+		t.Fatalf("there is no page %s", file)
+	}
+	return text
+}
+
+// prose returns a page without its blocks of code.
+func prose(text string) string {
+	return regexp.MustCompile("(?ms)^ *```.*?^ *```$").ReplaceAllString(text, "")
+}
+
+// anchors returns the anchors of a page's headings, as code hosts make them.
+func anchors(text string) map[string]bool {
+	found := make(map[string]bool)
+	for _, m := range regexp.MustCompile(`(?m)^#+ +(.*)$`).FindAllStringSubmatch(prose(text), -1) {
+		found[strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+				return unicode.ToLower(r)
+			}
+			return -1
+		}, m[1])] = true
+	}
+	return found
+}
+
+var docLink = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+
+// A long page is found through by its table of contents: links to its own
+// headings before the first of them. A paragraph is short enough to be read at
+// once, and the README fits on a few screens.
+func TestPagesAreShortOrHaveATableOfContents(t *testing.T) {
+	const (
+		mostLines  = 400
+		readmeMost = 150
+		// A paragraph of five lines of 120 characters, without the targets of links.
+		mostCharacters = 5 * 120
+	)
+	for file, text := range documents(t) {
+		lines := strings.Count(text, "\n")
+		if file == "README.md" && lines >= readmeMost {
+			t.Errorf("%s has %d lines, want less than %d", file, lines, readmeMost)
+		}
+		start, _, _ := strings.Cut(prose(text), "\n## ")
+		if lines > mostLines && strings.Count(start, "](#") < 5 {
+			t.Errorf("%s has %d lines and no table of contents", file, lines)
+		}
+		switch file {
+		case "CHANGELOG.md", "docs/benchmarks.md", "docs/faults.md":
+			continue // lists, two of them generated
+		}
+		for paragraph := range strings.SplitSeq(prose(text), "\n\n") {
+			paragraph = strings.TrimSpace(paragraph)
+			if paragraph == "" || strings.ContainsAny(paragraph[:1], "|#-*1") {
+				continue // a table, a heading or a list
+			}
+			if n := len([]rune(docLink.ReplaceAllString(paragraph, "]"))); n > mostCharacters {
+				t.Errorf("%s: a paragraph of %d characters, want at most %d: %.60q", file, n, mostCharacters, paragraph)
+			}
+		}
+	}
+}
+
+// Every relative link leads to a file, and its anchor to a heading there.
+func TestLinksOfTheDocumentsResolve(t *testing.T) {
+	root, pages := docsRoot(t), documents(t)
+	for file, text := range pages {
+		for _, m := range docLink.FindAllStringSubmatch(prose(text), -1) {
+			target, anchor, _ := strings.Cut(m[1], "#")
+			if strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
+				continue
+			}
+			to := file
+			if target != "" {
+				to = filepath.Join(filepath.Dir(file), target)
+				if _, err := os.Stat(filepath.Join(root, to)); errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("%s links to %s, which is not there", file, m[1])
+					continue
+				}
+			}
+			if anchor != "" && !anchors(pages[to])[anchor] {
+				t.Errorf("%s links to %s: %s has no such heading", file, m[1], to)
+			}
+		}
+	}
+}
+
+// Every page can be reached from the map.
+func TestEachPageIsInTheMap(t *testing.T) {
+	root := "docs/README.md"
+	pages := documents(t)
+	reached := map[string]bool{root: true}
+	for todo := []string{root}; len(todo) > 0; todo = todo[1:] {
+		for _, m := range docLink.FindAllStringSubmatch(prose(pages[todo[0]]), -1) {
+			target, _, _ := strings.Cut(m[1], "#")
+			to := filepath.Join(filepath.Dir(todo[0]), target)
+			// One step from the map; decisions have a list of their own.
+			follow := todo[0] == root || filepath.Dir(to) == "docs/decisions"
+			if _, ok := pages[to]; ok && follow && !reached[to] {
+				reached[to] = true
+				todo = append(todo, to)
+			}
+		}
+	}
+	for file := range pages {
+		if !reached[file] {
+			t.Errorf("docs/README.md does not lead to %s", file)
+		}
+	}
+}
+
+// rows returns the first cells of the tables' rows, as they stand, with how often
+// each is there.
+func rows(text string) map[string]int {
+	found := make(map[string]int)
+	for _, m := range regexp.MustCompile(`(?m)^\| ([^|]*?) \|`).FindAllStringSubmatch(prose(text), -1) {
+		found[m[1]]++
+	}
+	return found
+}
+
+// protoFile is what the reference has to name of a .proto file.
+type protoFile struct {
+	methods []string
+	// fields of each message, in order, as "| `name` | number |".
+	fields map[string][]string
+}
+
+func readProto(t *testing.T, file string) protoFile {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(docsRoot(t), file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := protoFile{fields: make(map[string][]string)}
+	method := regexp.MustCompile(`^\s*rpc (\w+)\(`)
+	message := regexp.MustCompile(`^message (\w+) \{`)
+	field := regexp.MustCompile(`^  \w[\w.<>, ]* (\w+) = (\d+);`)
+	now := ""
+	for line := range strings.Lines(string(text)) {
+		if m := method.FindStringSubmatch(line); m != nil {
+			p.methods = append(p.methods, m[1])
+		} else if m := message.FindStringSubmatch(line); m != nil {
+			now = m[1]
+		} else if m := field.FindStringSubmatch(line); m != nil {
+			p.fields[now] = append(p.fields[now], "| `"+m[1]+"` | "+m[2]+" |")
+		}
+	}
+	if len(p.fields) < 10 {
+		t.Fatalf("%s: %d messages", file, len(p.fields))
+	}
+	return p
+}
+
+// The reference of RPC has one row for each method, and for each message one table
+// with its fields and their numbers.
+func TestReferenceOfRPCIsThatOfTheProtos(t *testing.T) {
+	text := page(t, "docs/reference/rpc.md")
+	monitor := readProto(t, "proto/monitor/monitor.proto")
+	if len(monitor.methods) < 10 {
+		t.Fatalf("%d methods", len(monitor.methods))
+	}
+	found := rows(text)
+	for _, m := range monitor.methods {
+		if n := found["`Monitor."+m+"`"]; n != 1 {
+			t.Errorf("the method %s has %d rows", m, n)
+		}
+	}
+	want := maps.Clone(monitor.fields)
+	maps.Copy(want, readProto(t, "proto/health/health.proto").fields)
+	tables := make(map[string][]string)
+	now := ""
+	for line := range strings.Lines(text) {
+		if m := regexp.MustCompile("^\\| field of `(\\w+)` \\|").FindStringSubmatch(line); m != nil {
+			now = m[1]
+			if tables[now] != nil {
+				t.Errorf("%s has two tables", now)
+			}
+		} else if !strings.HasPrefix(line, "|") {
+			now = ""
+		} else if m := regexp.MustCompile("^\\| `\\w+` \\| \\d+ \\|").FindString(line); m != "" && now != "" {
+			tables[now] = append(tables[now], m)
+		}
+	}
+	for message, fields := range want {
+		if got := tables[message]; !slices.Equal(got, fields) {
+			t.Errorf("%s: the page has\n%s\nthe proto\n%s", message, strings.Join(got, "\n"), strings.Join(fields, "\n"))
+		}
+	}
+	for message := range tables {
+		if want[message] == nil {
+			t.Errorf("the page describes %s, which is not there", message)
+		}
+	}
+}
+
+// routesOfCode reads the routes of the HTTP port from the code that sets them.
+func routesOfCode(t *testing.T) []string {
+	t.Helper()
+	var code strings.Builder
+	err := filepath.WalkDir(filepath.Join(docsRoot(t), "web"), func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		code.Write(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var routes []string
+	for _, m := range regexp.MustCompile(`(?s)route\("([^"]+)", methods\{(.*?)\}\)`).FindAllStringSubmatch(code.String(), -1) {
+		for _, method := range regexp.MustCompile(`http\.Method(\w+):`).FindAllStringSubmatch(m[2], -1) {
+			routes = append(routes, strings.ToUpper(method[1])+" "+m[1])
+		}
+	}
+	if len(routes) < 12 {
+		t.Fatalf("the code has only the routes %q: is the pattern of this test right?", routes)
+	}
+	return routes
+}
+
+// The reference of REST has one row for each route.
+func TestReferenceOfRESTIsThatOfTheRoutes(t *testing.T) {
+	found := rows(page(t, "docs/reference/rest.md"))
+	routes := routesOfCode(t)
+	for _, r := range routes {
+		if n := found["`"+r+"`"]; n != 1 {
+			t.Errorf("the route %s has %d rows", r, n)
+		}
+	}
+	for cell := range found {
+		if m := regexp.MustCompile("^`([A-Z]+ /.*)`$").FindStringSubmatch(cell); m != nil && !slices.Contains(routes, m[1]) {
+			t.Errorf("the page describes %s, which is not there", m[1])
+		}
+	}
+}
+
+// helpOf returns what "monitor-srv help" prints.
+func helpOf(t *testing.T) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "run", ".", "help")
+	cmd.Dir = docsRoot(t)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+// Every flag and command that the help knows has one row in the documents, with
+// its variable, and no row names one that is not there.
+func TestFlagsAndCommandsAreThoseOfTheHelp(t *testing.T) {
+	help := helpOf(t)
+	flag := regexp.MustCompile(`(?m)^ +--(\w+).*\[\$(\w+)\]$`)
+	want := make(map[string]string)
+	for _, m := range flag.FindAllStringSubmatch(help, -1) {
+		want[m[1]] = m[2]
+	}
+	if len(want) < 30 {
+		t.Fatalf("the help has %d flags:\n%s", len(want), help)
+	}
+	have := make(map[string]string)
+	row := regexp.MustCompile("(?m)^\\| `--(\\w+)`(?:, `-\\w`)? \\| `(\\w+)` \\|")
+	for file, text := range documents(t) {
+		for _, m := range row.FindAllStringSubmatch(text, -1) {
+			if file != "docs/operating.md" || have[m[1]] != "" {
+				t.Errorf("%s: one more row of --%s", file, m[1])
+			}
+			have[m[1]] = m[2]
+		}
+	}
+	if !maps.Equal(have, want) {
+		t.Errorf("docs/operating.md has\n%v\nthe help\n%v", have, want)
+	}
+	_, after, _ := strings.Cut(help, "COMMANDS:\n")
+	list, _, _ := strings.Cut(after, "\n\n")
+	found := rows(page(t, "docs/reference/cli.md"))
+	commands := regexp.MustCompile(`(?m)^ +(\w+)`).FindAllStringSubmatch(list, -1)
+	if len(commands) < 12 {
+		t.Fatalf("the help has %d commands:\n%s", len(commands), help)
+	}
+	for _, m := range commands {
+		if n := found["`"+m[1]+"`"]; n != 1 {
+			t.Errorf("docs/reference/cli.md has %d rows of the command %s", n, m[1])
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/microhq/monitor-srv/command"
+	"github.com/microhq/monitor-srv/internal/testkit"
+)
+
+// sleeper is a word that is an argument of processes of one test only.
+func sleeper(n int) string { return fmt.Sprintf("1000.%07d%d", os.Getpid(), n) }
+
+// clinging is a script that starts 7 sleeps in all the ways to be left alone: as
+// children and grandchildren, deaf to SIGTERM, in other sessions, forked twice,
+// and without the environment but in the group.
+func clinging(word string) string {
+	return strings.ReplaceAll(`(sleep N; true) &
+sleep N &
+sh -c "trap '' TERM HUP INT; sleep N; true" &
+env -i sleep N &
+(setsid sh -c "trap '' TERM; (sleep N; true) & exec sleep N" >/dev/null 2>&1 &)
+sleep N
+true`, "N", word)
+}
+
+const clingingSleeps = 7
+
+// with returns the processes that have a word among their arguments, and how many
+// of them are sleeps.
+func with(t testing.TB, word string) (pids []int, sleeps int) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no processes in /proc: %v", err)
+	}
+	for _, file := range files {
+		args, err := os.ReadFile(file)
+		if err != nil || !bytes.Contains(args, []byte(word)) {
+			continue
+		}
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		pids = append(pids, pid)
+		if string(args) == "sleep\x00"+word+"\x00" {
+			sleeps++
+		}
+	}
+	return pids, sleeps
+}
+
+// guardians returns the guardian processes of an instance.
+func (m *subject) guardians() (pids []int) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", m.cmd.Process.Pid))
+	for _, file := range files {
+		children, _ := os.ReadFile(file)
+		for _, field := range strings.Fields(string(children)) {
+			args, _ := os.ReadFile("/proc/" + field + "/cmdline")
+			if pid, err := strconv.Atoi(field); err == nil && bytes.HasSuffix(args, []byte("\x00"+command.GuardianWord+"\x00")) {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}
+
+// startClinging starts an instance with 50 exec probes, of which 16 run at once,
+// and an exec action, all of which start sleeps, and waits for these.
+func startClinging(t *testing.T, word string) *subject {
+	t.Helper()
+	var text strings.Builder
+	for i := range 50 {
+		fmt.Fprintf(&text, "[[monitor]]\nname = \"m%d\"\ninterval = 600\n[monitor.probe]\ntype = \"exec\"\ncommand = \"/bin/sh\"\nargs = [\"-c\", '''%s''']\n", i, clinging(word))
+	}
+	fmt.Fprintf(&text, "[[monitor.actions]]\ntype = \"exec\"\ncommand = \"/bin/sh\"\nargs = [\"-c\", '''%s''']\ntimeout = 600\n", clinging(word))
+	dir := t.TempDir()
+	testkit.ReplaceFile(t, filepath.Join(dir, "all.toml"), text.String())
+	t.Cleanup(func() {
+		pids, _ := with(t, word)
+		for _, pid := range pids {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
+	m := startMonitor(t, "--registry=memory", "--config_dir", dir)
+	testkit.Eventually(t, time.Minute, "16 probes and an action run", func() bool {
+		_, sleeps := with(t, word)
+		return sleeps == 17*clingingSleeps
+	})
+	return m
+}
+
+// Faults: T34.
+func TestExecProbesDieWithinASecondOfAKill(t *testing.T) {
+	t.Parallel()
+	var took time.Duration
+	for try := range 3 { // on a busy machine one time says little
+		word := sleeper(try)
+		m := startClinging(t, word)
+		if n := len(m.guardians()); n != 1 {
+			t.Errorf("there are %d guardians, want 1", n)
+		}
+		began := time.Now()
+		m.signal(syscall.SIGKILL)
+		testkit.Eventually(t, 10*time.Second, "nothing is left", func() bool { pids, _ := with(t, word); return len(pids) == 0 })
+		if took = time.Since(began); took <= time.Second {
+			t.Logf("nothing is left after %v", took)
+			return
+		}
+	}
+	t.Errorf("something was left for %v, want at most 1 s", took)
+}
+
+// Faults: T34.
+func TestOrderlyStopEndsProgramsAndGuardian(t *testing.T) {
+	t.Parallel()
+	word := sleeper(10)
+	m := startClinging(t, word)
+	guardians := m.guardians()
+	if took, err := m.terminate(); err != nil || took > 10*time.Second {
+		t.Errorf("it ended after %v: %v", took, err)
+	}
+	pids, sleeps := with(t, word)
+	if len(pids) != 0 {
+		t.Errorf("%d processes are left, %d of them sleep", len(pids), sleeps)
+	}
+	if len(guardians) != 1 {
+		t.Errorf("there were guardians %v, want 1", guardians)
+	}
+	for _, pid := range guardians {
+		if syscall.Kill(pid, 0) == nil {
+			t.Errorf("the guardian %d lives on", pid)
+		}
+	}
+}
+
+// Faults: T34.
+func TestNoGuardianRunsWithoutCommands(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), "[[monitor]]\nname = \"a\"\ninterval = 1\nmin = 0\nmax = 1\n[monitor.probe]\ntype = \"tcp\"\naddress = \"127.0.0.1:9\"\n")
+	m := startMonitor(t, "--registry=memory", "--config_dir", dir)
+	testkit.Eventually(t, 30*time.Second, "the monitor is probed", func() bool { return m.checks(`{"source": 1}`).Total > 0 })
+	if pids := m.guardians(); len(pids) != 0 {
+		t.Errorf("there is a guardian: %v", pids)
+	}
+	out, _, code := m.command("", "", "help")
+	if code != 0 || strings.Contains(out, command.GuardianWord) {
+		t.Errorf("the help has code %d and tells of the guardian: %s", code, out)
+	}
+}

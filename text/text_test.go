@@ -1,0 +1,55 @@
+package text
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestLineIsPrintableAndBounded(t *testing.T) {
+	for given, want := range map[string]string{
+		"a\r\nb\tc":               "a b c",
+		"a\x00\x1b[31mb":          "a[31mb",
+		"a\u202eb\u200fc\u2028d":  "abc d",
+		"a\xffb":                  "ab",
+		strings.Repeat("ü", 100):  strings.Repeat("ü", 23) + "…",
+		"  many   spaces  inside": "many spaces inside",
+	} {
+		if got := Line(given, 50); got != want {
+			t.Errorf("%q: got %q, want %q", given, got, want)
+		}
+	}
+}
+
+func TestLinesKeepsLines(t *testing.T) {
+	if got := Lines("a\r\nb\x00\tc\u202e\xff\n"); got != "a\nb\tc\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestClipCutsBetweenRunes(t *testing.T) {
+	for given, want := range map[string]string{
+		"":                "",
+		"1234567890":      "1234567890",
+		"1234567890a":     "1234567...",
+		"123456ü890":      "123456...",
+		"\xff":            Replacement,
+		"\xffb\xffc\xffd": Replacement + "b" + Replacement + "...",
+	} {
+		if got := Clip(given, 10, "..."); got != want {
+			t.Errorf("%q: got %q, want %q", given, got, want)
+		}
+	}
+}
+
+func FuzzClip(f *testing.F) {
+	f.Add("a\xff\xff\xffü", 7)
+	f.Fuzz(func(t *testing.T, s string, limit int) {
+		if limit < 3 || limit > 1000 {
+			return
+		}
+		if got := Clip(s, limit, "..."); len(got) > limit || !utf8.ValidString(got) || utf8.ValidString(s) && len(s) <= limit && got != s {
+			t.Errorf("%q clipped to %d is %q", s, limit, got)
+		}
+	})
+}
