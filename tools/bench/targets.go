@@ -2,23 +2,25 @@ package main
 
 // The packages of the benchmarks.
 const (
-	inAction  = "action/"
-	inCommand = "command/"
-	inEvents  = "ingest/" // events in
-	inAnswers = "handler/" // answers out
-	inHealth  = "health/"
-	inProbe   = "probe/"
-	inRPC     = "guard/" // the transport
-	inStore   = "store/"
+	inDelivery = "delivery/"
+	inCommand  = "command/"
+	inEvents   = "ingest/"  // events in
+	inAnswers  = "handler/" // answers out
+	inHealth   = "health/"
+	inProbe    = "probe/"
+	inRPC      = "guard/transport/"
+	inStore    = "store/"
 )
 
 // Names of benchmarks that several rows use.
 const (
-	events = "handler/EventToState/"
-	rpc    = "guard/transport/Transport/"
-	http   = "test/peers/HTTP/"
-	tcp    = "test/peers/TCP/"
-	detect = "test/peers/Detection/"
+	events = inEvents + "EventToState/"
+	bus    = inEvents + "BusNATS/application/"
+	plain  = inEvents + "BusPlain/application/"
+	rpc    = inRPC + "Transport/"
+	http   = peers + "HTTP/"
+	tcp    = peers + "TCP/"
+	detect = peers + "Detection/"
 
 	cpuNS    = "cpu-ns/op"
 	cpuS     = "CPU-s/1000"
@@ -139,7 +141,7 @@ func scaleTargets() []target {
 		{"8", "CPU of a probe, 1,000 monitors at 10 s", of(tcp+"1000/100-a-second", cpuS), "CPU-s per 1,000", of(tcp+"100/100-a-second", cpuS), "100 at 1 s", ratioAtMost(1.5)},
 		{"9", "failure to first attempt, interval 10 s: slowest", of(detect+"ours", "s-most"), "s", of(detect+"goma", "s-most"), "goma", atMost(12.5)},
 		{"9", "failure to first attempt: median", of(detect+"ours", "s-median"), "s", of(detect+"gatus", "s-median"), "Gatus' default", atMost(7.5)},
-		{"9", "verdict to start of the action: slowest", of(inAction+"EnqueueToAttempt", "ns/worst"), "ns", of(inAction+"HandOver", "ns/worst"), "waking a goroutine", atMost(50e6)},
+		{"9", "verdict to start of the action: slowest", of(inDelivery+"EnqueueToAttempt", "ns/worst"), "ns", of(inDelivery+"HandOver", "ns/worst"), "waking a goroutine", atMost(50e6)},
 	}
 }
 
