@@ -14,7 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/microhq/monitor-srv/internal/testkit"
-	"github.com/microhq/monitor-srv/text"
 )
 
 // testEnv is the environment of all actions in tests.
@@ -80,7 +79,7 @@ func TestBadKeysAreRefusedWithAReason(t *testing.T) {
 			t.Errorf("%s %q: got %v, want %s", c.kind, c.text, err, c.want)
 		}
 		if err != nil && strings.Contains(err.Error(), "canary") {
-			t.Errorf("%s %q: a secret is told: %v", c.kind, c.text, err)
+			t.Errorf("%s %q: a secret is shown: %v", c.kind, c.text, err)
 		}
 	}
 }
@@ -166,7 +165,7 @@ func TestMailAcceptedByOneOfTwoIsNotUnreachable(t *testing.T) {
 	a := build(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nrecover_to = [\"b@example.org\"]"))
 	err := a.Notify(t.Context(), []Notification{testFail, testRecover})
 	if err == nil || errors.As(err, new(*Unreachable)) || len(s.Received()) != 1 {
-		t.Errorf("got %T %v with %d mails, want one that may have been heard", err, err, len(s.Received()))
+		t.Errorf("got %T %v with %d mails, want one that may have been delivered", err, err, len(s.Received()))
 	}
 }
 
@@ -221,21 +220,6 @@ func TestKeyNamesATransition(t *testing.T) {
 		n.Error, n.Version, n.Host = "other", "other", "other"
 		if n.Key() != key {
 			t.Errorf("key %q depends on more than the transition", key)
-		}
-	}
-}
-
-func TestLineIsOnePrintableLine(t *testing.T) {
-	for given, want := range map[string]string{
-		"a\r\nb\tc":               "a b c",
-		"a\x00\x1b[31mb":          "a[31mb",
-		"a\u202eb\u200fc\u2028d":  "abc d",
-		"a\xffb":                  "ab",
-		strings.Repeat("ü", 100):  strings.Repeat("ü", 23) + "…",
-		"  many   spaces  inside": "many spaces inside",
-	} {
-		if got := text.Line(given, 50); got != want {
-			t.Errorf("%q: got %q, want %q", given, got, want)
 		}
 	}
 }

@@ -26,7 +26,7 @@ func TestNonFiniteThresholdsAreRefused(t *testing.T) {
 	}
 }
 
-// TestNumbersMeanTheSameInTOMLAndJSON builds what goma refused.
+// TestNumbersMeanTheSameInTOMLAndJSON uses integers that goma rejects.
 // Faults: G19, G20, G21.
 func TestNumbersMeanTheSameInTOMLAndJSON(t *testing.T) {
 	for _, doc := range []string{
@@ -50,7 +50,7 @@ func TestNumbersMeanTheSameInTOMLAndJSON(t *testing.T) {
 	}
 }
 
-// TestNamesAreSafeAndUnique also registers a name that a file uses.
+// TestNamesAreSafeAndUnique also registers the name of a monitor of a file.
 // Faults: G31.
 func TestNamesAreSafeAndUnique(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
@@ -120,8 +120,8 @@ type = "http"
 url_fail = "http://127.0.0.1:1/x"
 `
 
-// TestMonitorAtRestIsSmall bounds what 10,000 monitors take: the store, and
-// what the garbage collector leaves, come on top of that.
+// TestMonitorAtRestIsSmall bounds the memory of a monitor, without the store and
+// without garbage.
 // Faults: T50.
 func TestMonitorAtRestIsSmall(t *testing.T) {
 	const n, most = 2000, 1700
@@ -146,7 +146,7 @@ func TestMonitorAtRestIsSmall(t *testing.T) {
 	t.Logf("a monitor takes %d B", each)
 }
 
-// TestCompactDefinitionKeepsItsMeaning changes, stops and starts one that runs.
+// TestCompactDefinitionKeepsItsMeaning reloads, stops and starts a running monitor.
 func TestCompactDefinitionKeepsItsMeaning(t *testing.T) {
 	text := fmt.Sprintf(compactTOML, 1)
 	for _, c := range []struct {
@@ -163,11 +163,11 @@ func TestCompactDefinitionKeepsItsMeaning(t *testing.T) {
 		applyText(t, g, text)
 		old := g.lookup("m1")
 		if old.def.tree != nil || old.def.probe.Lines != nil {
-			t.Error("what it was read from is kept")
+			t.Error("the tree or the lines are still in memory")
 		}
 		applyText(t, g, c.text)
 		if got := g.lookup("m1") == old; got != c.stays {
-			t.Errorf("%s\nleaves it as it was: %v, want %v", c.text, got, c.stays)
+			t.Errorf("%s\nsame runner: %v, want %v", c.text, got, c.stays)
 		}
 		if err := g.Stop(1); err != nil {
 			t.Fatal(err)
@@ -178,7 +178,7 @@ func TestCompactDefinitionKeepsItsMeaning(t *testing.T) {
 		}
 		after := g.List(Filter{})[0]
 		if !after.Running || after.Filter != "average" || fmt.Sprint(after.Actions) != fmt.Sprint(before.Actions) {
-			t.Errorf("started again it is %+v, before it was %+v", after, before)
+			t.Errorf("after a restart: %+v, before: %+v", after, before)
 		}
 	}
 }
@@ -218,8 +218,7 @@ const (
 	shopProbe = "[monitor.probe]\ntype = \"http\"\nurl = \"https://shop.example.org/\"\n"
 )
 
-// slips are files as people write them in a hurry, with all that is said of them:
-// the line, the monitor, the key, and what to do.
+// mistakes are files with common mistakes and the expected problems.
 func mistakes() map[string]struct{ text, want string } {
 	return map[string]struct{ text, want string }{
 		"a key":             {shop + "intervall = 10\n" + shopProbe, `3: monitor "shop": intervall: unknown key; did you mean "interval"?`},
@@ -263,17 +262,17 @@ func mistakes() map[string]struct{ text, want string } {
 }
 
 func TestCommonMistakesAreExplained(t *testing.T) {
-	for name, slip := range mistakes() {
+	for name, mistake := range mistakes() {
 		t.Run(name, func(t *testing.T) {
-			file := testkit.NewFile(t, "a.toml", slip.text)
+			file := testkit.NewFile(t, "a.toml", mistake.text)
 			set, problems := loadFiles(file)
 			problems = append(problems, builtinGroup().Apply(set, problems)...)
-			var said []string
+			var got []string
 			for _, p := range problems {
-				said = append(said, strings.TrimPrefix(p.Error(), file+":"))
+				got = append(got, strings.TrimPrefix(p.Error(), file+":"))
 			}
-			if got := strings.Join(said, "\n"); got != slip.want {
-				t.Errorf("said\n%s\nwant\n%s", got, slip.want)
+			if got := strings.Join(got, "\n"); got != mistake.want {
+				t.Errorf("got\n%s\nwant\n%s", got, mistake.want)
 			}
 		})
 	}

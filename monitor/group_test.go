@@ -3,7 +3,6 @@ package monitor
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,7 +34,7 @@ func TestStopKeepsTheIncident(t *testing.T) {
 		b.setProbe(up)
 		time.Sleep(11 * time.Second)
 		if got, want := b.events(), "m:init m:fail m:init m:recover"; got != want {
-			t.Errorf("told %s, want %s", got, want)
+			t.Errorf("notified %s, want %s", got, want)
 		}
 	})
 }
@@ -44,10 +43,10 @@ func TestStopKeepsTheIncident(t *testing.T) {
 func TestReloadKeepsUnchangedMonitors(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		b.setProbe(down)
-		b.apply(t, "a.toml", monitorTOML("same", "interval = 5")+monitorTOML("changes", "interval = 5")+monitorTOML("goes", "interval = 5"))
+		b.apply(t, "a.toml", monitorTOML("same", "interval = 5")+monitorTOML("changes", "interval = 5")+monitorTOML("removed", "interval = 5"))
 		time.Sleep(11 * time.Second)
 		before := b.List(Filter{})
-		b.apply(t, "a.toml", monitorTOML("changes", "interval = 7")+monitorTOML("same", "interval = 5")+monitorTOML("comes", "interval = 5"))
+		b.apply(t, "a.toml", monitorTOML("changes", "interval = 7")+monitorTOML("same", "interval = 5")+monitorTOML("added", "interval = 5"))
 		after := b.List(Filter{})
 		if len(after) != 3 || after[0].Name != "same" || after[0].Probes != before[0].Probes || !after[0].NextProbe.Equal(before[0].NextProbe) {
 			t.Errorf("after: %+v", after)
@@ -55,10 +54,10 @@ func TestReloadKeepsUnchangedMonitors(t *testing.T) {
 		if after[1].Name != "changes" || after[1].ID != before[1].ID || after[1].Interval != 7*time.Second || !after[1].Failing {
 			t.Errorf("changes: %+v", after[1])
 		}
-		if after[2].Name != "comes" || after[2].ID != 4 {
-			t.Errorf("comes: %+v", after[2])
+		if after[2].Name != "added" || after[2].ID != 4 {
+			t.Errorf("added: %+v", after[2])
 		}
-		// A file that cannot be read leaves its monitors running.
+		// The monitors of an invalid file keep running.
 		if p := b.apply(t, "a.toml", "[[monitor]"); len(p) != 1 {
 			t.Errorf("problems %v", p)
 		}
@@ -69,7 +68,7 @@ func TestReloadKeepsUnchangedMonitors(t *testing.T) {
 		b.setProbe(up)
 		time.Sleep(20 * time.Second)
 		if got := strings.Count(b.events(), "same:"); got != 3 {
-			t.Errorf("same was told of %d times: %s", got, b.events())
+			t.Errorf("%d notifications of same: %s", got, b.events())
 		}
 		if got := strings.Count(b.events(), "changes:fail"); got != 1 {
 			t.Errorf("changes failed %d times: %s", got, b.events())
@@ -92,11 +91,7 @@ func TestExecCap(t *testing.T) {
 			mu.Unlock()
 			return probe.Result{}, nil
 		})
-		var all strings.Builder
-		for i := range 100 {
-			all.WriteString(strings.ReplaceAll(monitorTOML(fmt.Sprintf("m%d", i), "interval = 60"), "[monitor.probe]\ntype = \"fake\"", "[monitor.probe]\ntype = \"exec\""))
-		}
-		b.mustApply(t, all.String())
+		b.mustApply(t, strings.ReplaceAll(manyMonitors(100, "interval = 60"), "[monitor.probe]\ntype = \"fake\"", "[monitor.probe]\ntype = \"exec\""))
 		time.Sleep(30 * time.Second)
 		mu.Lock()
 		defer mu.Unlock()
@@ -111,8 +106,8 @@ func TestExecCap(t *testing.T) {
 	})
 }
 
-// TestWorkersAreReusedAndBounded runs more at once than are kept, and then one after
-// the other. If one were left at the end, the bubble would say so.
+// TestWorkersAreReusedAndBounded runs more functions at once than idle workers are
+// retained, and then one at a time. The bubble reports leaked goroutines.
 func TestWorkersAreReusedAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 3 * maxIdle
@@ -129,24 +124,24 @@ func TestWorkersAreReusedAndBounded(t *testing.T) {
 		}
 		synctest.Wait()
 		if got := running.Load(); got != n {
-			t.Errorf("%d run at once, want %d", got, n)
+			t.Errorf("%d running, want %d", got, n)
 		}
 		time.Sleep(2 * time.Second)
 		for range 10 {
 			w.run(work)
 			synctest.Wait()
 			if got := len(w.idle); got != maxIdle-1 {
-				t.Errorf("%d wait while one runs, want %d", got, maxIdle-1)
+				t.Errorf("%d idle while one runs, want %d", got, maxIdle-1)
 			}
 			time.Sleep(2 * time.Second)
 			if got := len(w.idle); got != maxIdle {
-				t.Errorf("%d wait, want %d", got, maxIdle)
+				t.Errorf("%d idle, want %d", got, maxIdle)
 			}
 		}
 		w.run(work)
 		w.end()
 		if got := ran.Load(); got != n+11 {
-			t.Errorf("ended when %d had run, want %d", got, n+11)
+			t.Errorf("%d have run, want %d", got, n+11)
 		}
 	})
 }
@@ -198,13 +193,14 @@ func TestLatenessOfTheLastMinute(t *testing.T) {
 	}
 }
 
-// Failures and recoveries are in the log, once each, and not too many.
+// TestFailuresAndRecoveriesAreLogged expects one line for each, and a limit when
+// many monitors fail.
 func TestFailuresAndRecoveriesAreLogged(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		var buf bytes.Buffer
 		b.log = testkit.InfoTo(&buf)
 		logged := func() string {
-			synctest.Wait() // so that nobody writes meanwhile
+			synctest.Wait() // no writes meanwhile
 			return buf.String()
 		}
 		b.setProbe(down)
@@ -222,11 +218,7 @@ func TestFailuresAndRecoveriesAreLogged(t *testing.T) {
 			}
 		}
 		b.setProbe(down)
-		var all strings.Builder
-		for i := range 2000 {
-			all.WriteString(monitorTOML(fmt.Sprint("n", i), "interval = 60"))
-		}
-		b.apply(t, "b.toml", all.String())
+		b.apply(t, "b.toml", manyMonitors(2000, "interval = 60"))
 		time.Sleep(50 * time.Second)
 		if n := strings.Count(logged(), "monitor is failing"); n > maxChangeLines {
 			t.Errorf("%d lines in a minute", n)
@@ -234,12 +226,12 @@ func TestFailuresAndRecoveriesAreLogged(t *testing.T) {
 		b.setProbe(up)
 		time.Sleep(time.Minute)
 		if got := logged(); !strings.Contains(got, "not_logged_before=19") {
-			t.Errorf("it is not told how many were not logged:\n%.3000s", got)
+			t.Errorf("the number of suppressed lines is not logged:\n%.3000s", got)
 		}
 	})
 }
 
-// Of a monitor that goes while it fails nobody is told, but the log says so.
+// TestRemovedFailingMonitorIsLogged expects a log line and no notification.
 func TestRemovedFailingMonitorIsLogged(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		var buf bytes.Buffer
@@ -263,7 +255,7 @@ func TestRemovedFailingMonitorIsLogged(t *testing.T) {
 		defer b.mu.Unlock()
 		for _, n := range b.notifications {
 			if n.Event == "recover" {
-				t.Errorf("told %+v", n)
+				t.Errorf("notified %+v", n)
 			}
 		}
 	})
