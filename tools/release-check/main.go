@@ -60,7 +60,7 @@ func (c *check) run(ctx context.Context, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 		c.dir = dir
 	}
 	if err := c.prepare(ctx, out); err != nil {
