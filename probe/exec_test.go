@@ -276,14 +276,6 @@ func TestForkBombIsKilled(t *testing.T) {
 // Faults: T33.
 func TestExecProbesThatCannotStartGiveTheReason(t *testing.T) {
 	dir := t.TempDir()
-	write := func(name, text string, mode os.FileMode) string {
-		file := filepath.Join(dir, name)
-		program.Write(t, file, []byte(text))
-		if err := os.Chmod(file, mode); err != nil {
-			t.Fatal(err)
-		}
-		return file
-	}
 	busy := filepath.Join(dir, "busy")
 	data := testkit.ReadFile(t, "/bin/true")
 	f, err := os.OpenFile(busy, os.O_CREATE|os.O_WRONLY, 0o700)
@@ -298,11 +290,11 @@ func TestExecProbesThatCannotStartGiveTheReason(t *testing.T) {
 	for name, c := range map[string]struct{ command, keys, want string }{
 		"missing":     {filepath.Join(dir, "none"), "", "no such file"},
 		"not in PATH": {"there-is-no-such-command", "", "not found in PATH"},
-		"plain file":  {write("plain", "x", 0o600), "", "permission denied"},
+		"plain file":  {program.WriteIn(t, dir, "plain", "x", 0o600), "", "permission denied"},
 		"directory":   {dir, "", "permission denied"},
 		"busy":        {busy, "", "text file busy"},
-		"interpreter": {write("interp", "#!/no/such/interpreter\n", 0o700), "", "no such file"},
-		"no format":   {write("format", "\x00\x01\x02", 0o700), "", "exec format error"},
+		"interpreter": {program.WriteIn(t, dir, "interp", "#!/no/such/interpreter\n", 0o700), "", "no such file"},
+		"no format":   {program.WriteIn(t, dir, "format", "\x00\x01\x02", 0o700), "", "exec format error"},
 		"large env":   {"true", "env = [" + strconv.Quote(big) + "]", "argument list too long"},
 		"no dir":      {"true", `dir = "/no/such/dir"`, "no such file"},
 	} {
