@@ -463,7 +463,7 @@ func TestArgumentsAndVariablesStaySecret(t *testing.T) {
 }
 
 func TestExecKeysAreChecked(t *testing.T) {
-	for text, want := range map[string]string{
+	refusedWith(t, "exec", map[string]string{
 		"":                                           "command: this key is required",
 		"command = \"true\"\nagrs = []":              "agrs: unknown key",
 		"command = \"true\"\nexit_codes = \"n\"":     `exit_codes: "n" is unknown`,
@@ -471,11 +471,7 @@ func TestExecKeysAreChecked(t *testing.T) {
 		"command = \"true\"\nenv = [\"X\"]":          "env: entry 1 is not NAME=VALUE",
 		"command = \"true\"\npass_env = [\"X=1\"]":   "pass_env: entry 1 is not the name",
 		"command = \"true\"\nargs = [\"a\\u0000b\"]": "a NUL byte",
-	} {
-		if err := refused(t, "exec", text, Env{}); !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: error %q, want %q", text, err, want)
-		}
-	}
+	})
 }
 
 func TestExecRelativeCommandMeansWhereTheServiceWasStarted(t *testing.T) {
