@@ -52,7 +52,7 @@ func TestUnitIsRatedTwoAtMost(t *testing.T) {
 	if rating := exposure(t, unitFile); rating > 2 {
 		t.Errorf("systemd rates the unit %.1f, want at most 2.0", rating)
 	}
-	bare := filepath.Join(t.TempDir(), unitFile)
+	bare := filepath.Join(t.TempDir(), filepath.Base(unitFile))
 	testkit.ReplaceFile(t, bare, "[Service]\nExecStart=/bin/true\n")
 	if rating := exposure(t, bare); rating < 5 {
 		t.Errorf("systemd rates a unit without any protection %.1f: the rating says nothing", rating)
@@ -76,7 +76,7 @@ func TestUnitSaysWhatSystemdAndTheServiceUnderstand(t *testing.T) {
 	t.Parallel()
 	text := testkit.ReadFile(t, unitFile)
 	// The program is not installed here.
-	installed := filepath.Join(t.TempDir(), unitFile)
+	installed := filepath.Join(t.TempDir(), filepath.Base(unitFile))
 	testkit.ReplaceFile(t, installed, strings.Replace(string(text), "ExecStart=/usr/local/bin/monitor-srv", "ExecStart=/bin/true", 1))
 	if out, err := analyze(t, "verify", "--man=no", installed); err != nil || strings.Contains(out, unitFile) {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
