@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,7 +26,7 @@ import (
 func TestNoAnswerIsLost(t *testing.T) {
 	testkit.NoLeaks(t)
 	calls := 10_000
-	if os.Getenv("MONITOR_LONG") != "" {
+	if testkit.Nightly() {
 		calls = 50_000
 	}
 	s, tr := serveGuarded(t, guardtransport.Config{})
