@@ -16,6 +16,8 @@ import (
 	"go-micro.dev/v4/metadata"
 	"go-micro.dev/v4/server"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 )
 
@@ -41,9 +43,9 @@ func BenchmarkAnswer(b *testing.B) {
 		{"json/stock", of("application/json"), plain, stock.NewCodec},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			var out buffer
+			var out eventtest.Buffer
 			enc := c.codec(&out)
-			cpuOf(b, func() {
+			testkit.MeasureCPU(b, func() {
 				rsp := new(monitorpb.HealthChecksResponse)
 				if err := m.HealthChecks(c.ctx, c.req, rsp); err != nil {
 					b.Fatal(err)
@@ -75,8 +77,8 @@ func BenchmarkCall(b *testing.B) {
 			p := serve(b, m, c.opts...)
 			client := &http.Client{Transport: &http.Transport{}}
 			defer client.CloseIdleConnections()
-			cpuOf(b, func() {
-				if _, err := call(client, p.address, c.contentType, c.body, io.Discard); err != nil {
+			testkit.MeasureCPU(b, func() {
+				if _, err := call(client, p.Address, c.contentType, c.body, io.Discard); err != nil {
 					b.Fatal(err)
 				}
 			})
@@ -96,7 +98,7 @@ func BenchmarkCallHTTP(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			var answer bytes.Buffer
-			if _, err := call(client, p.address, c.contentType, c.body, &answer); err != nil {
+			if _, err := call(client, p.Address, c.contentType, c.body, &answer); err != nil {
 				b.Fatal(err)
 			}
 			bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -105,7 +107,7 @@ func BenchmarkCallHTTP(b *testing.B) {
 				_, _ = w.Write(answer.Bytes())
 			}))
 			defer bare.Close()
-			cpuOf(b, func() {
+			testkit.MeasureCPU(b, func() {
 				n, err := call(client, bare.Listener.Addr().String(), c.contentType, c.body, io.Discard)
 				if err != nil || n != int64(answer.Len()) {
 					b.Fatal(n, err)

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 )
@@ -86,8 +87,8 @@ func TestShapeWritesWhatEncodingJSONWrites(t *testing.T) {
 
 func FuzzShape(f *testing.F) {
 	s := responseShape()
-	plain := &monitorpb.HealthChecksResponse{HealthChecks: []*healthpb.HealthCheck{typicalCheck()}, Total: 1}
-	wire := wireOf(f, plain)
+	plain := &monitorpb.HealthChecksResponse{HealthChecks: []*healthpb.HealthCheck{eventtest.Check()}, Total: 1}
+	wire := eventtest.Wire(f, plain)
 	f.Add(wire)
 	f.Add(append(wire, wire...))
 	f.Add(AppendBytes(nil, 1, append(identityOf("s", "1", "n", "x"), identityOf("s", "1", "n", "y")...)))

@@ -157,6 +157,7 @@ imports proto/monitor go-micro.dev/v4/broker         "client, server and api onl
 imports access    $module/setting                    "are leaves"
 imports command   $module/document                   "are leaves"
 imports document  $module/config                     "are leaves"
+imports document  $module/setting                    "are leaves"
 imports setting   $module/command                    "are leaves"
 imports command   go-micro.dev/v4/client             "leaves know nothing of go-micro"
 imports command   $module/text                       ""

@@ -34,8 +34,7 @@ func main() {
 	flag.StringVar(&c.tree, "tree", ".", "the root `folder` of the repository")
 	flag.StringVar(&c.rev, "rev", "HEAD", "the `revision` to check")
 	flag.StringVar(&c.version, "version", "", "the `version` to give it (default: what go.mod requires of our modules)")
-	// The underscore hides the sources in it from the go command.
-	flag.StringVar(&c.dir, "dir", "bin/_release-check", "the `folder` for the proxy, the programs and the module cache")
+	flag.StringVar(&c.dir, "dir", "", "keep the proxy, the programs and the module cache in this `folder` (default: a temporary one)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := c.run(ctx, os.Stdout)
@@ -55,6 +54,15 @@ type check struct {
 }
 
 func (c *check) run(ctx context.Context, out io.Writer) error {
+	if c.dir == "" {
+		// Not in the repository, where tests and linters would find the sources in it.
+		dir, err := os.MkdirTemp("", "release-check-")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		c.dir = dir
+	}
 	if err := c.prepare(ctx, out); err != nil {
 		return err
 	}

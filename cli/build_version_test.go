@@ -1,4 +1,4 @@
-package main
+package cli
 
 import "testing"
 
@@ -6,9 +6,9 @@ func TestVersionIsThatOfTheLinkerOrElseOfTheModule(t *testing.T) {
 	for _, test := range []struct{ linked, module, want string }{
 		{"v1.2.3", "v0.3.0", "v1.2.3"},
 		{"v1.2.3", "(devel)", "v1.2.3"},
-		{unversioned, "v0.3.0", "v0.3.0"},
-		{unversioned, "(devel)", unversioned},
-		{unversioned, "", unversioned},
+		{Unversioned, "v0.3.0", "v0.3.0"},
+		{Unversioned, "(devel)", Unversioned},
+		{Unversioned, "", Unversioned},
 	} {
 		if got := chooseVersion(test.linked, test.module); got != test.want {
 			t.Errorf("linked %q, module %q: version %q, want %q", test.linked, test.module, got, test.want)
