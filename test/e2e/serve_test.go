@@ -124,6 +124,7 @@ func TestFrozenConsulDelaysNeitherStartNorStop(t *testing.T) {
 
 // Faults: T5.
 func TestConsulFreezingWhileServingDelaysNoStop(t *testing.T) {
+	testkit.SkipIfShort(t)
 	t.Parallel()
 	c := consultest.Start(t)
 	m := startMonitor(t, "--registry_address", c.Address())
