@@ -31,13 +31,13 @@ func TestAnswersAreBoundedAndStillComplete(t *testing.T) {
 		v.feedMessages(t, largest(i))
 	}
 	p := serve(t, v.monitor())
-	for _, contentType := range []string{"application/protobuf", "application/json", "built"} {
+	for _, contentType := range []string{"application/protobuf", "application/json", "messages"} {
 		seen, pages := 0, 0
 		req := &monitorpb.HealthChecksRequest{Limit: 1000}
 		for {
 			rsp, err := new(monitorpb.HealthChecksResponse), error(nil)
-			if contentType == "built" {
-				err = v.monitor().HealthChecks(t.Context(), req, rsp)
+			if contentType == "messages" {
+				err = reference{v.monitor()}.HealthChecks(t.Context(), req, rsp)
 			} else {
 				rsp, err = p.client(contentType).HealthChecks(t.Context(), req, p.at())
 			}

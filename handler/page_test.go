@@ -21,7 +21,7 @@ type lister struct {
 
 var listers = []lister{
 	{"HealthChecks", func(m *Monitor, limit, offset int64) (int, int64, error) {
-		rsp := new(monitorpb.HealthChecksResponse)
+		rsp := new(HealthChecksResponse)
 		err := m.HealthChecks(context.Background(), &monitorpb.HealthChecksRequest{Limit: uint64(limit), Offset: uint64(offset)}, rsp)
 		return len(rsp.HealthChecks), rsp.Total, err
 	}},
@@ -81,12 +81,12 @@ func walk(t *testing.T, m *Monitor, limit uint64, between func()) []string {
 	var nodes []string
 	req := &monitorpb.HealthChecksRequest{Limit: limit}
 	for {
-		rsp := new(monitorpb.HealthChecksResponse)
+		rsp := new(HealthChecksResponse)
 		if err := m.HealthChecks(t.Context(), req, rsp); err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range rsp.HealthChecks {
-			nodes = append(nodes, c.Service.Nodes[0].Id)
+			nodes = append(nodes, c.Node)
 		}
 		if rsp.Cursor == "" {
 			return nodes
@@ -157,7 +157,7 @@ func FuzzPagingOverRPC(f *testing.F) {
 		req := &monitorpb.HealthChecksRequest{
 			Limit: limit, Offset: offset, Cursor: cursor, Status: healthpb.HealthCheck_Status(status),
 		}
-		rsp := new(monitorpb.HealthChecksResponse)
+		rsp := new(HealthChecksResponse)
 		code, detail := codeOf(t, m.HealthChecks(context.Background(), req, rsp))
 		if code != 0 && code != 400 {
 			t.Fatalf("%v: %d %s", req, code, detail)

@@ -103,7 +103,7 @@ func serve(tb testing.TB, m *handler.Monitor, opts ...server.Option) *port {
 		server.Codec("application/json", handler.JSONCodec()),
 		server.WithLogger(guard.NewLogger(quiet)),
 	}, opts...)...)
-	if err := monitorpb.RegisterMonitorHandler(s, m); err != nil {
+	if err := s.Handle(s.NewHandler(m)); err != nil {
 		tb.Fatal(err)
 	}
 	if err := s.Start(); err != nil {
