@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // No test is parallel: command lines within one process race in the library that
@@ -52,7 +54,5 @@ func closedAddress(t *testing.T) string {
 
 func write(t *testing.T, file, text string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Clean(file), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteFile(t, filepath.Clean(file), text)
 }

@@ -6,11 +6,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // asking are monitors of the kinds that ask others than their target.
@@ -204,10 +205,7 @@ func TestTryWhatIsNotThere(t *testing.T) {
 
 // Warnings fail only if they are asked to.
 func TestCheckIsStrictIfAsked(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "a.toml")
-	if err := os.WriteFile(file, []byte("[[monitor]]\nname = \"a\"\nprobe = { type = \"exec\", command = \"/bin/true\", parse = true }\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := testkit.NewFile(t, "a.toml", "[[monitor]]\nname = \"a\"\nprobe = { type = \"exec\", command = \"/bin/true\", parse = true }\n")
 	stdout, stderr, code := monitorSrv(t, "", "check", file)
 	if code != ExitOK || !strings.Contains(stdout, ":1: warning: monitor \"a\":") || !strings.HasSuffix(stdout, "\n1 monitor and 0 receivers: fine\n") || stderr != "" {
 		t.Errorf("exit %d\n%s%s", code, stdout, stderr)

@@ -58,7 +58,7 @@ func runGuardian(tb testing.TB) *Guardian {
 // TEST_BACKGROUND, each to its end, then TEST_SCRIPT for TEST_RUNS times.
 func guarded() {
 	ctx := context.Background()
-	g := selfGuardian(slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	g := selfGuardian(testkit.InfoTo(os.Stderr))
 	go g.Run(ctx)
 	if script := os.Getenv("TEST_BACKGROUND"); script != "" {
 		spec := sh(script)
@@ -353,7 +353,7 @@ func TestCommandsRunWithoutAGuardian(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
-			c.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+			c.cfg.Log = testkit.InfoTo(&log)
 			g := NewGuardian(c.cfg)
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error)

@@ -14,6 +14,9 @@ import (
 	stock "go-micro.dev/v4/codec/json"
 	pbcodec "go-micro.dev/v4/codec/proto"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
+	"github.com/microhq/monitor-srv/internal/testkit/rpctest"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 )
 
@@ -41,9 +44,9 @@ func BenchmarkAnswer(b *testing.B) {
 		{"json/stock", inMessages, stock.NewCodec},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			var out buffer
+			var out eventtest.Buffer
 			enc := c.codec(&out)
-			cpuOf(b, func() {
+			testkit.MeasureCPU(b, func() {
 				rsp, err := c.answer()
 				if err != nil {
 					b.Fatal(err)
@@ -64,7 +67,7 @@ func BenchmarkCall(b *testing.B) {
 	m := fleet(b, 1000).monitor()
 	for _, c := range []struct {
 		name, contentType, body string
-		serve                   func(testing.TB, *Monitor) *port
+		serve                   func(testing.TB, *Monitor) *rpctest.Port
 	}{
 		{"protobuf", "application/protobuf", "\x20\x64", serve},
 		{"json/ours", "application/json", `{"limit":100}`, serve},
@@ -75,8 +78,8 @@ func BenchmarkCall(b *testing.B) {
 			p := c.serve(b, m)
 			client := &http.Client{Transport: &http.Transport{}}
 			defer client.CloseIdleConnections()
-			cpuOf(b, func() {
-				if _, err := call(client, p.address, c.contentType, c.body, io.Discard); err != nil {
+			testkit.MeasureCPU(b, func() {
+				if _, err := call(client, p.Address, c.contentType, c.body, io.Discard); err != nil {
 					b.Fatal(err)
 				}
 			})
@@ -96,7 +99,7 @@ func BenchmarkCallHTTP(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			var answer bytes.Buffer
-			if _, err := call(client, p.address, c.contentType, c.body, &answer); err != nil {
+			if _, err := call(client, p.Address, c.contentType, c.body, &answer); err != nil {
 				b.Fatal(err)
 			}
 			bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -105,7 +108,7 @@ func BenchmarkCallHTTP(b *testing.B) {
 				_, _ = w.Write(answer.Bytes())
 			}))
 			defer bare.Close()
-			cpuOf(b, func() {
+			testkit.MeasureCPU(b, func() {
 				n, err := call(client, bare.Listener.Addr().String(), c.contentType, c.body, io.Discard)
 				if err != nil || n != int64(answer.Len()) {
 					b.Fatal(n, err)

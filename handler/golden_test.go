@@ -18,6 +18,8 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"pgregory.net/rapid"
 
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
+	"github.com/microhq/monitor-srv/internal/testkit/rpctest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 )
@@ -58,10 +60,10 @@ var calls = map[string]string{
 func goldenView(t testing.TB) *view {
 	v := newView()
 	for _, kind := range kinds {
-		body, contentType := oldEvent(t, kind, false)
+		body, contentType := eventtest.Old(t, kind, false)
 		v.feed(t, busMessage(kind, contentType, body))
 	}
-	ping := typicalCheck()
+	ping := eventtest.Check()
 	ping.Id, ping.Status, ping.Error = "go.micro.healthcheck.ping", 1, ""
 	ping.Results["html"] = "<b>&</b>\u2028 \"é\"\n"
 	ping.Service.Nodes[0].Address = "10.0.0.7:8080"
@@ -80,12 +82,12 @@ func TestGoldenJSON(t *testing.T) {
 	gomicros := serveReference(t, m)
 	for name, request := range calls {
 		method, _, _ := strings.Cut(name, "-")
-		status, answer := ours.ask(t, method, request)
+		status, answer := ours.Ask(t, method, request)
 		if status != 200 {
 			t.Errorf("%s: status %d: %s", name, status, answer)
 			continue
 		}
-		if _, want := gomicros.ask(t, method, request); answer != want {
+		if _, want := gomicros.Ask(t, method, request); answer != want {
 			t.Errorf("%s:\nours  %s\nstock %s", name, answer, want)
 		}
 		file := "testdata/golden/" + name + ".json"
@@ -119,8 +121,8 @@ func TestGoldenJSONOfTheFailingCheckReadsAsItSays(t *testing.T) {
 		"id": "go.micro.healthcheck.pong", "description": "This is a pong healthcheck",
 		"timestamp": 1478822400.0, "interval": 60.0, "ttl": 3600.0, "status": 2.0,
 		"service": map[string]any{
-			"name": "go.micro.srv.pong", "version": "1.0.0", "id": oldNode,
-			"nodes": []any{map[string]any{"id": oldNode}},
+			"name": "go.micro.srv.pong", "version": "1.0.0", "id": eventtest.OldNode,
+			"nodes": []any{map[string]any{"id": eventtest.OldNode}},
 		},
 		"results": map[string]any{
 			"foo": "ugh", "label": "", "metric": "-0.0001", "msg": "a failed check", "stats": "NaN",
@@ -144,9 +146,9 @@ func TestStockClientsReadTheSame(t *testing.T) {
 	if len(want.HealthChecks) != 2 || want.HealthChecks[1].Status != 2 {
 		t.Fatalf("unexpected view: %v", want)
 	}
-	for name, p := range map[string]*port{"ours": serve(t, m), "messages": serveReference(t, m)} {
+	for name, p := range map[string]*rpctest.Port{"ours": serve(t, m), "messages": serveReference(t, m)} {
 		for _, contentType := range []string{"application/protobuf", "application/json"} {
-			got, err := p.client(contentType).HealthChecks(t.Context(), &monitorpb.HealthChecksRequest{}, p.at())
+			got, err := p.Client(contentType).HealthChecks(t.Context(), &monitorpb.HealthChecksRequest{}, p.At())
 			if err != nil {
 				t.Errorf("%s, %s: %v", name, contentType, err)
 				continue
@@ -237,7 +239,7 @@ func sameAnswer(t *rapid.T, m *Monitor, req *monitorpb.HealthChecksRequest) {
 		"protobuf": {pbcodec.NewCodec, pbcodec.NewCodec},
 		"JSON":     {JSONCodec(), stock.NewCodec},
 	} {
-		var got, text buffer
+		var got, text eventtest.Buffer
 		err := errors.Join(c.ours(&got).Write(&codec.Message{}, rsp), c.stock(&text).Write(&codec.Message{}, want))
 		if err != nil {
 			t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"go-micro.dev/v4/errors"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
@@ -20,7 +21,7 @@ func fleet(t testing.TB, n int) *view {
 	v := newView()
 	var all []proto.Message
 	for i := range n {
-		all = append(all, ofNode(i, typicalCheck()), ofNode(i, typicalStatus()), ofNode(i, typicalStats()))
+		all = append(all, ofNode(i, eventtest.Check()), ofNode(i, eventtest.Status()), ofNode(i, eventtest.Stats()))
 	}
 	v.feedMessages(t, all...)
 	return v
@@ -83,7 +84,7 @@ func TestBadArgumentsAre400WithTheField(t *testing.T) {
 		{"Watch", `{"since_seq":-1}`, "since_seq"},
 		{"Watch", `{"wait":-1}`, "wait"},
 	} {
-		_, answer := p.ask(t, c.method, c.request)
+		_, answer := p.Ask(t, c.method, c.request)
 		var e errors.Error
 		if err := json.Unmarshal([]byte(answer), &e); err != nil {
 			t.Errorf("%s %s: %q is no error: %v", c.method, c.request, answer, err)
@@ -101,42 +102,42 @@ func TestUnknownNamesAre404Everywhere(t *testing.T) {
 	p := serve(t, m)
 	ctx := t.Context()
 	for _, contentType := range []string{"application/json", "application/protobuf"} {
-		c := p.client(contentType)
+		c := p.Client(contentType)
 		for name, call := range map[string]func() error{
 			"HealthChecks service nobody": func() error {
-				_, err := c.HealthChecks(ctx, &monitorpb.HealthChecksRequest{Service: "nobody"}, p.at())
+				_, err := c.HealthChecks(ctx, &monitorpb.HealthChecksRequest{Service: "nobody"}, p.At())
 				return err
 			},
 			"HealthChecks node nobody": func() error {
-				_, err := c.HealthChecks(ctx, &monitorpb.HealthChecksRequest{Node: "nobody"}, p.at())
+				_, err := c.HealthChecks(ctx, &monitorpb.HealthChecksRequest{Node: "nobody"}, p.At())
 				return err
 			},
 			"HealthChecks check nobody": func() error {
-				_, err := c.HealthChecks(ctx, &monitorpb.HealthChecksRequest{Id: "nobody"}, p.at())
+				_, err := c.HealthChecks(ctx, &monitorpb.HealthChecksRequest{Id: "nobody"}, p.At())
 				return err
 			},
 			"Services service nobody": func() error {
-				_, err := c.Services(ctx, &monitorpb.ServicesRequest{Service: "nobody"}, p.at())
+				_, err := c.Services(ctx, &monitorpb.ServicesRequest{Service: "nobody"}, p.At())
 				return err
 			},
 			"Status service nobody": func() error {
-				_, err := c.Status(ctx, &monitorpb.StatusRequest{Service: "nobody"}, p.at())
+				_, err := c.Status(ctx, &monitorpb.StatusRequest{Service: "nobody"}, p.At())
 				return err
 			},
 			"Status node nobody": func() error {
-				_, err := c.Status(ctx, &monitorpb.StatusRequest{Id: "nobody", Verbose: true}, p.at())
+				_, err := c.Status(ctx, &monitorpb.StatusRequest{Id: "nobody", Verbose: true}, p.At())
 				return err
 			},
 			"Stats service nobody": func() error {
-				_, err := c.Stats(ctx, &monitorpb.StatsRequest{Service: "nobody"}, p.at())
+				_, err := c.Stats(ctx, &monitorpb.StatsRequest{Service: "nobody"}, p.At())
 				return err
 			},
 			"Stats node nobody": func() error {
-				_, err := c.Stats(ctx, &monitorpb.StatsRequest{Id: "nobody"}, p.at())
+				_, err := c.Stats(ctx, &monitorpb.StatsRequest{Id: "nobody"}, p.At())
 				return err
 			},
 			"History service nobody": func() error {
-				_, err := c.History(ctx, &monitorpb.HistoryRequest{Service: "nobody"}, p.at())
+				_, err := c.History(ctx, &monitorpb.HistoryRequest{Service: "nobody"}, p.At())
 				return err
 			},
 		} {
@@ -163,7 +164,7 @@ func TestLongNamesAreShortenedInErrors(t *testing.T) {
 func TestFilterIsAppliedBeforePaging(t *testing.T) {
 	v := newView()
 	for i := range 100 {
-		c := ofNode(i, typicalCheck())
+		c := ofNode(i, eventtest.Check())
 		c.Status = healthpb.HealthCheck_OK
 		if i%10 == 9 {
 			c.Status = healthpb.HealthCheck_Status(2 + i/10%2)
@@ -199,7 +200,7 @@ func TestFilterIsAppliedBeforePaging(t *testing.T) {
 // Faults: A12.
 func TestNodeIDOfTwoServicesIsShownTwice(t *testing.T) {
 	v := newView()
-	victim, thief := typicalStatus(), typicalStatus()
+	victim, thief := eventtest.Status(), eventtest.Status()
 	thief.Service.Name, thief.Status = "go.micro.srv.thief", healthpb.Status_STOPPED
 	v.feedMessages(t, victim, thief)
 	m := v.monitor()
@@ -228,14 +229,14 @@ func TestNodeIDOfTwoServicesIsShownTwice(t *testing.T) {
 func TestEventsSentToTheRPCPortChangeNothing(t *testing.T) {
 	v := newView()
 	p := serve(t, v.monitor())
-	body, contentType := oldEvent(t, store.KindCheck, false)
+	body, contentType := eventtest.Old(t, store.KindCheck, false)
 	for _, name := range []string{"Micro-Topic", "X-Micro-Topic"} {
 		for _, endpoint := range []string{"", "Monitor.HealthChecks"} {
 			header := map[string]string{name: "micro.monitor.healthcheck", "Content-Type": contentType}
 			if endpoint != "" {
 				header["Micro-Endpoint"] = endpoint
 			}
-			p.post(t, header, string(body))
+			p.Post(t, header, string(body))
 		}
 	}
 	if n := v.store.Counters(); n.Checks != 0 {

@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
+	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
@@ -121,11 +125,11 @@ func TestWalkingPagesShowsNoEntryTwiceWhileEntriesChange(t *testing.T) {
 	next := 1000
 	nodes := walk(t, m, 7, func() {
 		for range 10 { // new ones on both sides of the cursor, and changed ones
-			front := ofNode(next, typicalCheck())
+			front := ofNode(next, eventtest.Check())
 			front.Service.Nodes[0].Id = fmt.Sprint("a-", next)
-			changed := ofNode(next%500, typicalCheck())
+			changed := ofNode(next%500, eventtest.Check())
 			changed.Timestamp, changed.Status = 1763760000+int64(next), 1
-			v.feedMessages(t, front, ofNode(next, typicalCheck()), changed)
+			v.feedMessages(t, front, ofNode(next, eventtest.Check()), changed)
 			next++
 		}
 	})
@@ -166,4 +170,56 @@ func FuzzPagingOverRPC(f *testing.F) {
 			t.Fatalf("%v: %d items of %d", req, len(rsp.HealthChecks), rsp.Total)
 		}
 	})
+}
+
+// largest is a check as large as one gets.
+func largest(i int) *healthpb.HealthCheck {
+	c := ofNode(i, eventtest.Check())
+	long := strings.Repeat("x", health.MaxText)
+	c.Description, c.Error = long, long
+	c.Results = make(map[string]string)
+	for k := range 7 {
+		c.Results[fmt.Sprint("key-", k)] = long
+	}
+	return c
+}
+
+func TestAnswersAreBoundedAndStillComplete(t *testing.T) {
+	const n = 150
+	v := newView()
+	for i := range n {
+		v.feedMessages(t, largest(i))
+	}
+	p := serve(t, v.monitor())
+	for _, contentType := range []string{"application/protobuf", "application/json", "messages"} {
+		seen, pages := 0, 0
+		req := &monitorpb.HealthChecksRequest{Limit: 1000}
+		for {
+			rsp, err := new(monitorpb.HealthChecksResponse), error(nil)
+			if contentType == "messages" {
+				err = reference{v.monitor()}.HealthChecks(t.Context(), req, rsp)
+			} else {
+				rsp, err = p.Client(contentType).HealthChecks(t.Context(), req, p.At())
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", contentType, err)
+			}
+			if size := proto.Size(rsp); size > maxAnswer+64<<10 {
+				t.Errorf("%s: %d bytes, want at most about %d", contentType, size, maxAnswer)
+			}
+			for _, c := range rsp.HealthChecks {
+				if want := fmt.Sprintf("node-%04d", seen); c.Service.Id != want {
+					t.Fatalf("%s: entry of %s, want %s", contentType, c.Service.Id, want)
+				}
+				seen++
+			}
+			pages++
+			if req.Cursor = rsp.Cursor; req.Cursor == "" {
+				break
+			}
+		}
+		if seen != n || pages != 2 {
+			t.Errorf("%s: %d entries on %d pages, want %d on 2", contentType, seen, pages, n)
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/microhq/monitor-srv/handler"
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
@@ -168,14 +169,14 @@ func dropEmpty(m protoreflect.Message) {
 // Faults: T62.
 func FuzzEventProto(f *testing.F) {
 	for _, kind := range kinds {
-		old, _ := oldEvent(f, kind, false)
+		old, _ := eventtest.Old(f, kind, false)
 		f.Add(uint8(kind), old)
-		f.Add(uint8(kind), wireOf(f, typical(kind)))
+		f.Add(uint8(kind), eventtest.Wire(f, eventtest.Typical(kind)))
 	}
 	f.Add(uint8(0), identityOf("s", "1", "n", "x"))
-	bad := typicalStats()
+	bad := eventtest.Stats()
 	bad.Endpoints[0].Errors = &healthpb.Metrics{Count: -1, Mean: math.NaN(), StdDev: math.Inf(1)}
-	f.Add(uint8(2), wireOf(f, bad))
+	f.Add(uint8(2), eventtest.Wire(f, bad))
 	f.Fuzz(func(t *testing.T, k uint8, body []byte) {
 		kind := kinds[int(k)%len(kinds)]
 		said := newMessage(kind)
@@ -189,9 +190,9 @@ func FuzzEventProto(f *testing.F) {
 // Faults: T62.
 func FuzzEventJSON(f *testing.F) {
 	for _, kind := range kinds {
-		old, _ := oldEvent(f, kind, true)
+		old, _ := eventtest.Old(f, kind, true)
 		f.Add(uint8(kind), old)
-		text, err := protojson.Marshal(typical(kind))
+		text, err := protojson.Marshal(eventtest.Typical(kind))
 		if err != nil {
 			f.Fatal(err)
 		}

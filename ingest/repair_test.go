@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"github.com/microhq/monitor-srv/store"
 	"github.com/microhq/monitor-srv/wire"
@@ -21,10 +22,10 @@ import (
 // Faults: A19.
 func TestTextIsCutAndRepaired(t *testing.T) {
 	long := strings.Repeat("é", health.MaxText)
-	m := typicalCheck()
+	m := eventtest.Check()
 	m.Description, m.Error = long, long
 	m.Results = map[string]string{"k": long, strings.Repeat("k", 200): "v"}
-	wire := wireOf(t, m)
+	wire := eventtest.Wire(t, m)
 	d := newDecoder()
 	if rej := d.decode(store.KindCheck, wire); rej.reason != accepted {
 		t.Fatal(rej)
@@ -46,7 +47,7 @@ func TestTextIsCutAndRepaired(t *testing.T) {
 // A map of Go has no order on the wire, so it must not decide what is left out.
 // Faults: A19.
 func TestResultsLeftOutDoNotDependOnTheirOrder(t *testing.T) {
-	m := typicalCheck()
+	m := eventtest.Check()
 	m.Results = make(map[string]string)
 	for i := range 300 {
 		m.Results[fmt.Sprintf("key-%03d", i)] = "v"
@@ -79,13 +80,13 @@ func TestResultsLeftOutDoNotDependOnTheirOrder(t *testing.T) {
 
 // Faults: A19.
 func TestResultsInAllAreLimited(t *testing.T) {
-	m := typicalCheck()
+	m := eventtest.Check()
 	m.Results = make(map[string]string)
 	for i := range 20 {
 		m.Results[fmt.Sprintf("key-%02d", i)] = strings.Repeat("v", health.MaxResultValue)
 	}
 	d := newDecoder()
-	if rej := d.decode(store.KindCheck, wireOf(t, m)); rej.reason != accepted {
+	if rej := d.decode(store.KindCheck, eventtest.Wire(t, m)); rej.reason != accepted {
 		t.Fatal(rej)
 	}
 	got := message(t, &d.event).(*healthpb.HealthCheck)
@@ -120,7 +121,7 @@ func TestEveryPieceOfTheBodyIsChecked(t *testing.T) {
 		"unknown in cpu":    {store.KindStats, wire.AppendBytes(nil, 5, wire.AppendBytes(nil, 9, bad)), ``},
 		"metrics in pieces": {store.KindStats, wire.AppendBytes(nil, 9, wire.AppendBytes(wire.AppendBytes(nil, 3, wire.AppendUint(nil, 1, 3)), 3, nil)), `count:3`},
 	} {
-		head := wireOf(t, &healthpb.Stats{Service: typicalCheck().Service})
+		head := eventtest.Wire(t, &healthpb.Stats{Service: eventtest.Check().Service})
 		if c.kind == store.KindCheck {
 			head = identityOf("s", "1", "n", "x")
 		}
@@ -138,14 +139,14 @@ func TestEveryPieceOfTheBodyIsChecked(t *testing.T) {
 
 // Faults: T62.
 func TestInvalidMetricsAreZero(t *testing.T) {
-	m := typicalStats()
+	m := eventtest.Stats()
 	m.Endpoints = []*healthpb.Endpoint{{
 		Method:  "A.B",
 		Errors:  &healthpb.Metrics{Count: -1, Mean: math.NaN(), StdDev: math.Inf(1), Upper95: math.Inf(-1)},
 		Success: &healthpb.Metrics{Count: 5, Mean: -1, StdDev: 2, Upper95: 3},
 	}}
 	d := newDecoder()
-	if rej := d.decode(store.KindStats, wireOf(t, m)); rej.reason != accepted {
+	if rej := d.decode(store.KindStats, eventtest.Wire(t, m)); rej.reason != accepted {
 		t.Fatal(rej)
 	}
 	got := message(t, &d.event).(*healthpb.Stats)
@@ -160,7 +161,7 @@ func TestInvalidMetricsAreZero(t *testing.T) {
 
 // Faults: T62.
 func TestEndpointsBeyondTheLimitAreSummed(t *testing.T) {
-	m := typicalStats()
+	m := eventtest.Stats()
 	m.Endpoints = nil
 	for i := range health.MaxEndpoints + 1 {
 		p := &healthpb.Endpoint{Method: fmt.Sprint("M.", i)}
@@ -170,7 +171,7 @@ func TestEndpointsBeyondTheLimitAreSummed(t *testing.T) {
 		m.Endpoints = append(m.Endpoints, p)
 	}
 	d := newDecoder()
-	if rej := d.decode(store.KindStats, wireOf(t, m)); rej.reason != accepted {
+	if rej := d.decode(store.KindStats, eventtest.Wire(t, m)); rej.reason != accepted {
 		t.Fatal(rej)
 	}
 	got := message(t, &d.event).(*healthpb.Stats).Endpoints
@@ -193,11 +194,11 @@ func TestEndpointsBeyondTheLimitAreSummed(t *testing.T) {
 // Faults: T62.
 func TestUnknownEnumNumbersAreUnknown(t *testing.T) {
 	for _, n := range []int32{4, 99, -1, math.MaxInt32, math.MinInt32} {
-		check, status := typicalCheck(), typicalStatus()
+		check, status := eventtest.Check(), eventtest.Status()
 		check.Status, status.Status = healthpb.HealthCheck_Status(n), healthpb.Status_Status(n)
 		for kind, m := range map[store.Kind]proto.Message{store.KindCheck: check, store.KindStatus: status} {
 			d := newDecoder()
-			if rej := d.decode(kind, wireOf(t, m)); rej.reason != accepted || d.event.Status != 0 {
+			if rej := d.decode(kind, eventtest.Wire(t, m)); rej.reason != accepted || d.event.Status != 0 {
 				t.Errorf("%T with %d: %v, status %d, want 0", m, n, rej, d.event.Status)
 			}
 			if !d.repairs.has(repairEnum) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/microhq/monitor-srv/config"
 	"github.com/microhq/monitor-srv/delivery"
 	"github.com/microhq/monitor-srv/document"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -285,4 +285,4 @@ func loadFiles(paths ...string) (Set, []*document.Problem) {
 	return set, problems
 }
 
-var discardLog = slog.New(slog.DiscardHandler)
+var discardLog = testkit.QuietLog()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -196,7 +196,7 @@ func TestProbeThatCannotBeClosedBlocksNoChange(t *testing.T) {
 				return stuckProbe{hold}, nil
 			}},
 			Delivery: newTestDelivery(nil), Recorder: noRecorder{},
-			Log: slog.New(slog.DiscardHandler), MaxPerSecond: 1000,
+			Log: testkit.QuietLog(), MaxPerSecond: 1000,
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		var ended sync.WaitGroup

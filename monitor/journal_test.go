@@ -28,10 +28,7 @@ func TestJournalSurvivesAKillAtEveryByte(t *testing.T) {
 		if err := j.save(s); err != nil {
 			t.Fatal(err)
 		}
-		b, err := os.ReadFile(j.path())
-		if err != nil {
-			t.Fatal(err)
-		}
+		b := testkit.ReadFile(t, j.path())
 		return b
 	}
 	older, newer := content(before), content(after)
@@ -40,9 +37,7 @@ func TestJournalSurvivesAKillAtEveryByte(t *testing.T) {
 	load := func(main, partial []byte) journalState {
 		t.Helper()
 		for p, b := range map[string][]byte{path: main, path + ".new": partial} {
-			if err := os.WriteFile(p, b, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			testkit.WriteFile(t, p, b)
 		}
 		j := openJournal(t, dir)
 		if _, err := os.Stat(path + ".new"); !errors.Is(err, os.ErrNotExist) {
@@ -72,10 +67,7 @@ func TestDamagedJournalIsNeverMisread(t *testing.T) {
 	if err := j.save(want); err != nil {
 		t.Fatal(err)
 	}
-	whole, err := os.ReadFile(j.path())
-	if err != nil {
-		t.Fatal(err)
-	}
+	whole := testkit.ReadFile(t, j.path())
 	check := func(what string, text []byte) {
 		t.Helper()
 		if got, err := decodeJournal(text); err == nil && !reflect.DeepEqual(got, want) {
@@ -103,10 +95,8 @@ func TestDamagedJournalIsNeverMisread(t *testing.T) {
 			t.Errorf("%.30q is accepted as a journal", text)
 		}
 	}
-	if err := os.WriteFile(j.path(), whole[:len(whole)-1], 0o600); err != nil {
-		t.Fatal(err)
-	}
-	j, err = OpenJournal(dir)
+	testkit.WriteFile(t, j.path(), whole[:len(whole)-1])
+	j, err := OpenJournal(dir)
 	var damaged *DamagedError
 	if !errors.As(err, &damaged) || j == nil || len(j.loaded.Monitors) != 0 {
 		t.Fatalf("got %v", err)
@@ -119,9 +109,7 @@ func TestDamagedJournalIsNeverMisread(t *testing.T) {
 
 func TestJournalNeedsADirectory(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteFile(t, file, "")
 	if _, err := OpenJournal(filepath.Join(file, "state")); err == nil || !strings.Contains(err.Error(), "creating the state directory") {
 		t.Errorf("got %v", err)
 	}

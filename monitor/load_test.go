@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -19,6 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -118,7 +118,7 @@ func runLoad(tb testing.TB, n int, interval, lasts time.Duration, kind, keys str
 		return l.probes[len(l.probes)-1], nil
 	}
 	l.g = NewGroup(Config{
-		Probes: map[string]probe.Kind{kind: wrapped}, Delivery: newTestDelivery(nil), Recorder: noRecorder{}, Log: slog.New(slog.DiscardHandler),
+		Probes: map[string]probe.Kind{kind: wrapped}, Delivery: newTestDelivery(nil), Recorder: noRecorder{}, Log: testkit.QuietLog(),
 	})
 	var doc strings.Builder
 	for i := range n {
@@ -160,10 +160,7 @@ func cpuTime(tb testing.TB) time.Duration {
 // residentMemory returns the resident memory of this process, in bytes.
 func residentMemory(tb testing.TB) int64 {
 	tb.Helper()
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		tb.Fatal(err)
-	}
+	text := testkit.ReadFile(tb, "/proc/self/statm")
 	var size, pages int64
 	if _, err := fmt.Sscan(string(text), &size, &pages); err != nil {
 		tb.Fatal(err)

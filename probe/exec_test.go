@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -286,10 +285,7 @@ func TestExecProbesThatCannotStartGiveTheReason(t *testing.T) {
 		return file
 	}
 	busy := filepath.Join(dir, "busy")
-	data, err := os.ReadFile("/bin/true")
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := testkit.ReadFile(t, "/bin/true")
 	f, err := os.OpenFile(busy, os.O_CREATE|os.O_WRONLY, 0o700)
 	if err != nil {
 		t.Fatal(err)
@@ -334,7 +330,7 @@ func runDaemon(args []string) {
 	for range 50 {
 		go func() {
 			text := fmt.Sprintf("command = %q\nenv = [%q]", script, mark)
-			p, err := New(Builtin(), "exec", decodeTOML(text), Env{Log: slog.New(slog.DiscardHandler), Guardian: guardian})
+			p, err := New(Builtin(), "exec", decodeTOML(text), Env{Log: testkit.QuietLog(), Guardian: guardian})
 			if err != nil {
 				fmt.Println(err)
 				os.Exit(1)
@@ -401,10 +397,7 @@ func TestChildSeesOnlyListedVariablesAndFiles(t *testing.T) {
 		"echo $PROBE_TEST_PASSED",
 	), `pass_env = ["PROBE_TEST_PASSED"]`, "env = ["+strconv.Quote("OUT="+out)+"]")
 	ok(t, p)
-	data, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := testkit.ReadFile(t, out)
 	lines := strings.Split(string(data), "\n")
 	allowed := []string{"PATH", "HOME", "LANG", "LC_TIME", "TZ", "USER", "MONITOR_RUN", "OUT", "PROBE_TEST_PASSED", "PWD", "OLDPWD", "SHLVL", "_"}
 	for _, name := range strings.Fields(lines[0]) {

@@ -14,6 +14,8 @@ import (
 
 	"github.com/BurntSushi/toml"
 	"go.uber.org/goleak"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func TestMain(m *testing.M) {
@@ -127,10 +129,7 @@ const slack = 500 * time.Millisecond
 func rss(tb testing.TB) int {
 	tb.Helper()
 	runtime.GC()
-	data, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		tb.Fatal(err)
-	}
+	data := testkit.ReadFile(tb, "/proc/self/statm")
 	var size, resident int
 	if _, err := fmt.Sscan(string(data), &size, &resident); err != nil {
 		tb.Fatal(err)

@@ -3,7 +3,6 @@ package web
 import (
 	"bytes"
 	"context"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -85,9 +84,7 @@ func TestGomasOwnCommandDrivesThePort(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "goma.toml")
 	at := w.server.Addr()
 	text := strings.ReplaceAll(gomaFile, "ADDRESS", at)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteFile(t, file, text)
 	as := func(token string, successful bool) goma {
 		return goma{t, testkit.Tool(t, "goma", "GOMA_BIN"), "x:" + token + "@" + at, successful}
 	}

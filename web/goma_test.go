@@ -2,10 +2,17 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
+	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/monitor"
 )
 
 // TestRESTIsGomas goes through what goma's clients depend on, byte for byte.
@@ -153,6 +160,29 @@ func TestHealthTellsTheReport(t *testing.T) {
 		var r Report
 		if err := json.Unmarshal([]byte(a.body), &r); err != nil || r.Status != c.word {
 			t.Errorf("%s with %+v: got %q (%v), want %q", c.path, c.component, r.Status, err, c.word)
+		}
+	}
+}
+
+func TestErrorsHaveTheStatusOfTheSharedTable(t *testing.T) {
+	for err, want := range map[error]int{
+		access.ErrUnauthorized:      401,
+		access.ErrNoToken:           403,
+		access.ErrForbidden:         403,
+		access.ErrTooMany:           429,
+		&monitor.RateError{}:        429,
+		monitor.ErrNotFound:         404,
+		monitor.ErrExists:           409,
+		monitor.ErrTooLarge:         413,
+		monitor.ErrInvalid:          400,
+		monitor.ErrFull:             507,
+		monitor.ErrJournal:          503,
+		os.ErrDeadlineExceeded:      408,
+		&http.MaxBytesError{}:       413,
+		errors.New("anything else"): 400,
+	} {
+		if got := statusOf(fmt.Errorf("registering: %w", err)); got != want {
+			t.Errorf("%v: got %d, want %d", err, got, want)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
@@ -91,7 +92,7 @@ func wantBody(t *testing.T, msg []byte) (string, bool) {
 }
 
 func FuzzBodyJSON(f *testing.F) {
-	body := wireOf(f, typicalCheck())
+	body := eventtest.Wire(f, eventtest.Check())
 	f.Add(body)
 	f.Add(append(body, body...))
 	f.Add(body[:len(body)-30])

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -224,10 +223,7 @@ func TestConsulUnixSocket(t *testing.T) {
 
 func TestConsulHonoursTheEnvironment(t *testing.T) {
 	testkit.NoLeaks(t)
-	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte("from-file\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := testkit.NewFile(t, "token", "from-file\n")
 	for _, c := range []struct {
 		env                map[string]string
 		token, auth, query string
@@ -291,8 +287,6 @@ func TestConsulTokenFileMayComeLater(t *testing.T) {
 	testkit.Eventually(t, 5*time.Second, "the reason names the variable", func() bool {
 		return strings.Contains(r.State().Reason, "reading the token file named by CONSUL_HTTP_TOKEN_FILE")
 	})
-	if err := os.WriteFile(file, []byte("late"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteFile(t, file, "late")
 	testkit.Eventually(t, 5*time.Second, "the token is read", func() bool { return r.State().OK })
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // docsRoot returns the root of the repository: the folder of go.mod, from wherever
@@ -42,10 +44,7 @@ func documents(t testing.TB) map[string]string {
 	root := docsRoot(t)
 	pages := make(map[string]string)
 	read := func(file string) {
-		text, err := os.ReadFile(filepath.Join(root, file))
-		if err != nil {
-			t.Fatal(err)
-		}
+		text := testkit.ReadFile(t, filepath.Join(root, file))
 		pages[file] = string(text)
 	}
 	for _, file := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md"} {
@@ -201,10 +200,7 @@ type protoFile struct {
 
 func readProto(t *testing.T, file string) protoFile {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(docsRoot(t), file))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := testkit.ReadFile(t, filepath.Join(docsRoot(t), file))
 	p := protoFile{fields: make(map[string][]string)}
 	method := regexp.MustCompile(`^\s*rpc (\w+)\(`)
 	message := regexp.MustCompile(`^message (\w+) \{`)

@@ -2,7 +2,9 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,4 +144,117 @@ func TestRunAfterTheEndIsAnError(t *testing.T) {
 			t.Error("got no error")
 		}
 	})
+}
+
+func TestReceiverRetainsAThousandNotificationsOfOlderIncidents(t *testing.T) {
+	d := NewDeliverer(Options{})
+	r := d.Add("r", newFake(false, nil))
+	for i := range 1000 {
+		r.Enqueue(fail("flaps", fmt.Sprint(i)))
+		r.Enqueue(recovery("flaps", fmt.Sprint(i)))
+	}
+	// The newest incident does not count.
+	if s := r.Status(); s.Depth != 1002 || s.Dropped != 998 {
+		t.Errorf("%d wait and %d were dropped, want 1002 and 998", s.Depth, s.Dropped)
+	}
+}
+
+func TestReceiverRetainsTwentyThousandMonitors(t *testing.T) {
+	d := NewDeliverer(Options{})
+	r := d.Add("r", newFake(false, nil))
+	for i := range 20_001 {
+		r.Enqueue(fail(fmt.Sprint(i), "1"))
+	}
+	if s := r.Status(); s.Depth != 20_000 || s.Dropped != 1 {
+		t.Errorf("%d wait and %d were dropped, want 20000 and 1", s.Depth, s.Dropped)
+	}
+}
+
+// A monitor that is removed and registered again while notifications are pending is
+// remembered like any other, so its recovery is delivered.
+func TestMonitorThatComesBackIsRememberedAgain(t *testing.T) {
+	b := newQueue(10, 10)
+	b.add(action.Notification{Monitor: "m", Event: action.Fail, Incident: "1"}, time.Now(), 0)
+	b.forget("m")
+	addAll(b, "m", "recover:1 fail:2")
+	received := deliverAll(b)
+	b.add(action.Notification{Monitor: "m", Event: action.Recover, Incident: "2"}, time.Now(), 0)
+	received = append(received, deliverAll(b)...)
+	if got, want := formatAll(received), "fail:1 recover:1 fail:2 recover:2"; got != want {
+		t.Errorf("received %q, want %q", got, want)
+	}
+	checkQueue(t, b)
+}
+
+// Init notifications are grouped, and never delay a failure that follows them.
+func TestInitNotificationsAreGroupedAndDelayNoFailure(t *testing.T) {
+	started := func(name string) action.Notification {
+		return action.Notification{Monitor: name, Event: action.Init, Time: time.Now()}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(true, func(context.Context, int, []action.Notification) error { return nil })
+		d, _ := deliver(t, Options{})
+		r := d.Add("r", f)
+		messages := func() string {
+			synctest.Wait()
+			var all []string
+			_, calls := f.taken()
+			for _, c := range calls {
+				all = append(all, fmt.Sprintf("%v %s", c.at, formatAll(c.notifications)))
+			}
+			return strings.Join(all, ", ")
+		}
+		r.Enqueue(started("a"))
+		time.Sleep(2 * time.Second)
+		r.Enqueue(started("b"))
+		time.Sleep(20 * time.Second)
+		if got := messages(); got != "10s init: init:" {
+			t.Errorf("Init notifications only: %s", got)
+		}
+		r.Enqueue(fail("a", "1"))
+		r.Enqueue(started("c"))
+		time.Sleep(3 * time.Second)
+		if got := messages(); got != "10s init: init:, 22s fail:1 init:" {
+			t.Errorf("a failure: %s", got)
+		}
+		r.Enqueue(started("d"))
+		time.Sleep(time.Second)
+		r.Enqueue(recovery("a", "1"))
+		time.Sleep(20 * time.Second)
+		if got := messages(); got != "10s init: init:, 22s fail:1 init:, 32s init: recover:1" {
+			t.Errorf("after a failure: %s", got)
+		}
+	})
+}
+
+// When the context of Run ends, an attempt in flight may go on for Options.Stop. Then
+// its context ends with a cause.
+func TestAttemptInFlightMayFinishDuringAStop(t *testing.T) {
+	for takes, want := range map[time.Duration]string{3 * time.Second: "fail:1", 8 * time.Second: ""} {
+		t.Run(takes.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var cause error
+				f := newFake(false, func(ctx context.Context, _ int, _ []action.Notification) error {
+					select {
+					case <-time.After(takes):
+						return nil
+					case <-ctx.Done():
+						cause = context.Cause(ctx)
+						return ctx.Err()
+					}
+				})
+				d, stop := deliver(t, Options{})
+				d.Add("r", f).Enqueue(fail("m", "1"))
+				synctest.Wait()
+				took, err := stop()
+				if limit := min(takes, 7*time.Second); err != nil || took != limit {
+					t.Errorf("stopping took %v, %v, want %v", took, err, limit)
+				}
+				delivered, _ := f.taken()
+				if formatAll(delivered) != want || (cause != nil) != (want == "") || errors.Is(cause, context.Canceled) {
+					t.Errorf("delivered %q with the cause %v, want %q", formatAll(delivered), cause, want)
+				}
+			})
+		})
+	}
 }

@@ -6,24 +6,52 @@ import (
 	"sync"
 	"testing"
 
+	stock "go-micro.dev/v4/codec/json"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"github.com/microhq/monitor-srv/store"
 	"github.com/microhq/monitor-srv/wire"
 )
 
-// cpuOf runs op in the loop of a benchmark and reports the time that the process
-// had on all cores for each, which says more than the clock on a shared machine.
-func cpuOf(b *testing.B, op func()) {
-	b.Helper()
-	b.ReportAllocs()
-	begin := testkit.CPUTime(b)
-	for b.Loop() {
-		op()
-	}
-	b.ReportMetric(float64(testkit.CPUTime(b)-begin)/float64(b.N), "cpu-ns/op")
+// BenchmarkDecode decodes and validates a typical event.
+func BenchmarkDecode(b *testing.B) {
+	wire := eventtest.Wire(b, eventtest.Check())
+	b.Logf("event of %d bytes", len(wire))
+	b.Run("ours", func(b *testing.B) {
+		d := newDecoder()
+		testkit.MeasureCPU(b, func() {
+			if rej := d.decode(store.KindCheck, wire); rej.reason != accepted {
+				b.Fatal(rej)
+			}
+		})
+	})
+	b.Run("protobuf", func(b *testing.B) {
+		testkit.MeasureCPU(b, func() {
+			if err := proto.Unmarshal(wire, new(healthpb.HealthCheck)); err != nil {
+				b.Fatal(err)
+			}
+		})
+	})
+	text := eventtest.Encoded(b, stock.NewCodec, eventtest.Check())
+	b.Run("json", func(b *testing.B) {
+		d := newDecoder()
+		testkit.MeasureCPU(b, func() {
+			if rej := d.decodeJSON(store.KindCheck, text); rej.reason != accepted {
+				b.Fatal(rej)
+			}
+		})
+	})
+	b.Run("protojson", func(b *testing.B) {
+		testkit.MeasureCPU(b, func() {
+			if err := protojson.Unmarshal(text, new(healthpb.HealthCheck)); err != nil {
+				b.Fatal(err)
+			}
+		})
+	})
 }
 
 // roomy is a store without caps in the way.
@@ -34,10 +62,10 @@ func roomy() *store.Store {
 // eventsOf returns a function that gives the wire bytes of a typical event, each
 // time as of another of so many nodes, in an order that no cache foresees.
 func eventsOf(b *testing.B, nodes int) func() []byte {
-	m := typicalCheck()
+	m := eventtest.Check()
 	m.Interval = 3600 // nothing falls silent while it runs
 	m.Service.Nodes[0].Id = "go.micro.srv.pong-0000000"
-	wire := wireOf(b, m)
+	wire := eventtest.Wire(b, m)
 	at := bytes.Index(wire, []byte("-0000000")) + 1
 	i := 0
 	return func() []byte {
@@ -119,14 +147,14 @@ func BenchmarkEventToState(b *testing.B) {
 			for range nodes {
 				take()
 			}
-			cpuOf(b, take)
+			testkit.MeasureCPU(b, take)
 		})
 		b.Run(fmt.Sprintf("raw/%d", nodes), func(b *testing.B) {
 			next, raw := eventsOf(b, nodes), &rawMap{held: make(map[string][]byte)}
 			for range nodes {
 				raw.take(next())
 			}
-			cpuOf(b, func() { raw.take(next()) })
+			testkit.MeasureCPU(b, func() { raw.take(next()) })
 		})
 		if nodes > 10000 {
 			continue
@@ -136,7 +164,7 @@ func BenchmarkEventToState(b *testing.B) {
 			for range nodes {
 				old.take(b, next())
 			}
-			cpuOf(b, func() { old.take(b, next()) })
+			testkit.MeasureCPU(b, func() { old.take(b, next()) })
 		})
 	}
 }
@@ -148,7 +176,7 @@ func BenchmarkReceive(b *testing.B) {
 	events := NewEvents(Config{Store: roomy()})
 	batch := make([]*item, 0, batchCount)
 	n := 0
-	cpuOf(b, func() {
+	testkit.MeasureCPU(b, func() {
 		events.receive(store.KindCheck, protobuf, next())
 		if n++; n%batchCount == 0 {
 			batch = events.queue.take(batch)
