@@ -358,23 +358,13 @@ func TestFullDiskDelaysNothing(t *testing.T) {
 // The ledger is on a real file system that is full.
 // Faults: T20.
 func TestLedgerSurvivesAFullTmpfs(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("NOT TESTED: a full disk; only root may mount one")
-	}
-	dir := t.TempDir()
-	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("NOT TESTED: a full disk: mounting a tmpfs: %v", err)
-	}
-	defer func() { _ = syscall.Unmount(dir, 0) }()
+	dir := testkit.SmallDisk(t)
 	l, _ := OpenLedger(dir, testkit.QuietLog())
 	if !write(l, 1) {
 		t.Fatal("the disk is full from the start")
 	}
 	before := testkit.ReadFile(t, l.path)
-	filler := filepath.Join(dir, "filler")
-	if err := os.WriteFile(filler, make([]byte, 2<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
-		t.Fatalf("filling the disk: %v", err)
-	}
+	free := testkit.FillDisk(t, dir)
 	if write(l, 2) || l.Health().OK {
 		t.Error("a full disk took a write")
 	}
@@ -384,9 +374,7 @@ func TestLedgerSurvivesAFullTmpfs(t *testing.T) {
 	if _, k := OpenLedger(dir, testkit.QuietLog()); numberOf(t, k) != 1 {
 		t.Error("what was written is lost")
 	}
-	if err := os.Remove(filler); err != nil {
-		t.Fatal(err)
-	}
+	free()
 	if !write(l, 3) || !l.Health().OK {
 		t.Error("there is space again, and nothing is written")
 	}

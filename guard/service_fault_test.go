@@ -195,13 +195,7 @@ func TestStopIsQuickWhileConsulIsFrozen(t *testing.T) {
 // Faults: T5.
 func TestEndOfRunIsQuickWhileConsulIsFrozen(t *testing.T) {
 	testkit.NoLeaks(t)
-	consultest.ClearEnv(t)
-	a := consultest.Start(t)
-	r, err := guardregistry.NewConsul(guardregistry.ConsulConfig{Address: a.Address()}, guardregistry.Config{Logger: testkit.QuietLog()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	stop := testkit.Run(t, r)
+	a, r, stop := consultest.RunGuarded(t)
 	for i := range 6 {
 		if err := r.Register(registrytest.Service("svc", fmt.Sprint("node-", i)), registry.RegisterTTL(20*time.Second)); err != nil {
 			t.Fatal(err)

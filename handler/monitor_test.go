@@ -1,15 +1,17 @@
 package handler
 
 import (
+	"context"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 
+	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/errors"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
+	"github.com/microhq/monitor-srv/internal/testkit/rpctest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
@@ -21,20 +23,10 @@ func fleet(t testing.TB, n int) *view {
 	v := newView()
 	var all []proto.Message
 	for i := range n {
-		all = append(all, ofNode(i, eventtest.Check()), ofNode(i, eventtest.Status()), ofNode(i, eventtest.Stats()))
+		all = append(all, eventtest.OfNode(i, eventtest.Check()), eventtest.OfNode(i, eventtest.Status()), eventtest.OfNode(i, eventtest.Stats()))
 	}
 	v.feedMessages(t, all...)
 	return v
-}
-
-// ofNode makes the event one of the node with the number.
-func ofNode[M interface {
-	proto.Message
-	GetService() *healthpb.Service
-}](i int, m M) M {
-	m = proto.Clone(m).(M)
-	m.GetService().Nodes[0].Id = fmt.Sprintf("node-%04d", i)
-	return m
 }
 
 // codeOf returns the code and the detail of an error of go-micro; 0 for none.
@@ -96,50 +88,30 @@ func TestBadArgumentsAre400WithTheField(t *testing.T) {
 	}
 }
 
+// ask returns a call of a method at the port.
+func ask[Q, R any](t *testing.T, p *rpctest.Port, method func(context.Context, Q, ...client.CallOption) (R, error), request Q) func() error {
+	return func() error {
+		_, err := method(t.Context(), request, p.At())
+		return err
+	}
+}
+
 // Faults: A21.
 func TestUnknownNamesAre404Everywhere(t *testing.T) {
 	m := fleet(t, 3).monitor()
 	p := serve(t, m)
-	ctx := t.Context()
 	for _, contentType := range []string{"application/json", "application/protobuf"} {
 		c := p.Client(contentType)
 		for name, call := range map[string]func() error{
-			"HealthChecks service nobody": func() error {
-				_, err := c.HealthChecks(ctx, &monitorpb.HealthChecksRequest{Service: "nobody"}, p.At())
-				return err
-			},
-			"HealthChecks node nobody": func() error {
-				_, err := c.HealthChecks(ctx, &monitorpb.HealthChecksRequest{Node: "nobody"}, p.At())
-				return err
-			},
-			"HealthChecks check nobody": func() error {
-				_, err := c.HealthChecks(ctx, &monitorpb.HealthChecksRequest{Id: "nobody"}, p.At())
-				return err
-			},
-			"Services service nobody": func() error {
-				_, err := c.Services(ctx, &monitorpb.ServicesRequest{Service: "nobody"}, p.At())
-				return err
-			},
-			"Status service nobody": func() error {
-				_, err := c.Status(ctx, &monitorpb.StatusRequest{Service: "nobody"}, p.At())
-				return err
-			},
-			"Status node nobody": func() error {
-				_, err := c.Status(ctx, &monitorpb.StatusRequest{Id: "nobody", Verbose: true}, p.At())
-				return err
-			},
-			"Stats service nobody": func() error {
-				_, err := c.Stats(ctx, &monitorpb.StatsRequest{Service: "nobody"}, p.At())
-				return err
-			},
-			"Stats node nobody": func() error {
-				_, err := c.Stats(ctx, &monitorpb.StatsRequest{Id: "nobody"}, p.At())
-				return err
-			},
-			"History service nobody": func() error {
-				_, err := c.History(ctx, &monitorpb.HistoryRequest{Service: "nobody"}, p.At())
-				return err
-			},
+			"HealthChecks service nobody": ask(t, p, c.HealthChecks, &monitorpb.HealthChecksRequest{Service: "nobody"}),
+			"HealthChecks node nobody":    ask(t, p, c.HealthChecks, &monitorpb.HealthChecksRequest{Node: "nobody"}),
+			"HealthChecks check nobody":   ask(t, p, c.HealthChecks, &monitorpb.HealthChecksRequest{Id: "nobody"}),
+			"Services service nobody":     ask(t, p, c.Services, &monitorpb.ServicesRequest{Service: "nobody"}),
+			"Status service nobody":       ask(t, p, c.Status, &monitorpb.StatusRequest{Service: "nobody"}),
+			"Status node nobody":          ask(t, p, c.Status, &monitorpb.StatusRequest{Id: "nobody", Verbose: true}),
+			"Stats service nobody":        ask(t, p, c.Stats, &monitorpb.StatsRequest{Service: "nobody"}),
+			"Stats node nobody":           ask(t, p, c.Stats, &monitorpb.StatsRequest{Id: "nobody"}),
+			"History service nobody":      ask(t, p, c.History, &monitorpb.HistoryRequest{Service: "nobody"}),
 		} {
 			code, detail := codeOf(t, call())
 			what := strings.Fields(name)[1]
@@ -164,7 +136,7 @@ func TestLongNamesAreShortenedInErrors(t *testing.T) {
 func TestFilterIsAppliedBeforePaging(t *testing.T) {
 	v := newView()
 	for i := range 100 {
-		c := ofNode(i, eventtest.Check())
+		c := eventtest.OfNode(i, eventtest.Check())
 		c.Status = healthpb.HealthCheck_OK
 		if i%10 == 9 {
 			c.Status = healthpb.HealthCheck_Status(2 + i/10%2)

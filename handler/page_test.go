@@ -125,11 +125,11 @@ func TestWalkingPagesShowsNoEntryTwiceWhileEntriesChange(t *testing.T) {
 	next := 1000
 	nodes := walk(t, m, 7, func() {
 		for range 10 { // new ones on both sides of the cursor, and changed ones
-			front := ofNode(next, eventtest.Check())
+			front := eventtest.OfNode(next, eventtest.Check())
 			front.Service.Nodes[0].Id = fmt.Sprint("a-", next)
-			changed := ofNode(next%500, eventtest.Check())
+			changed := eventtest.OfNode(next%500, eventtest.Check())
 			changed.Timestamp, changed.Status = 1763760000+int64(next), 1
-			v.feedMessages(t, front, ofNode(next, eventtest.Check()), changed)
+			v.feedMessages(t, front, eventtest.OfNode(next, eventtest.Check()), changed)
 			next++
 		}
 	})
@@ -174,7 +174,7 @@ func FuzzPagingOverRPC(f *testing.F) {
 
 // largest is a check as large as one gets.
 func largest(i int) *healthpb.HealthCheck {
-	c := ofNode(i, eventtest.Check())
+	c := eventtest.OfNode(i, eventtest.Check())
 	long := strings.Repeat("x", health.MaxText)
 	c.Description, c.Error = long, long
 	c.Results = make(map[string]string)

@@ -74,7 +74,7 @@ func TestWatchGoesOnWaitingForWhatTheFilterSelects(t *testing.T) {
 		go func() {
 			for i := range 3 {
 				time.Sleep(time.Second)
-				v.feedMessages(t, ofNode(i, eventtest.Check()))
+				v.feedMessages(t, eventtest.OfNode(i, eventtest.Check()))
 			}
 		}()
 		start := time.Now()

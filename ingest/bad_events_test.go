@@ -46,7 +46,7 @@ func badEvents(t *testing.T) []badEvent {
 	// fresh returns a message of each kind, of a node of its own.
 	fresh := func() (*healthpb.HealthCheck, *healthpb.Status, *healthpb.Stats) {
 		n++
-		return ofNode(n, eventtest.Check()), ofNode(n, eventtest.Status()), ofNode(n, eventtest.Stats())
+		return eventtest.OfNode(n, eventtest.Check()), eventtest.OfNode(n, eventtest.Status()), eventtest.OfNode(n, eventtest.Stats())
 	}
 	services := map[string]*healthpb.Service{
 		"nil service":          nil,
@@ -135,11 +135,11 @@ func badBytes(t *testing.T) []badEvent {
 		add("bytes in a name", kind, pb, false, raw(t, eventtest.Typical(kind), "go.micro.srv", "go.micro\xffsrv"))
 		add("NUL in a node", kind, pb, false, raw(t, eventtest.Typical(kind), "6fb2a1c4", "6fb2\x00\x00c4"))
 	}
-	add("bytes in a text", store.KindCheck, pb, true, raw(t, ofNode(9001, eventtest.Check()), "connection", "\xff\xfe\xfd\x00\x1b[1m\xc3\x28"))
-	add("bytes in a result", store.KindCheck, pb, true, raw(t, ofNode(9002, eventtest.Check()), "no answer", "no\xc3\x28nswer"))
-	add("bytes in a key", store.KindCheck, pb, true, raw(t, ofNode(9003, eventtest.Check()), "latency", "late\xff\xff\xff"))
-	add("bytes in an info", store.KindStatus, pb, true, raw(t, ofNode(9004, eventtest.Status()), "serving", "ser\xf0\x28\x8cg"))
-	add("bytes in a method", store.KindStats, pb, true, raw(t, ofNode(9005, eventtest.Stats()), "Pong.Ping", "Pong\xffPing"))
+	add("bytes in a text", store.KindCheck, pb, true, raw(t, eventtest.OfNode(9001, eventtest.Check()), "connection", "\xff\xfe\xfd\x00\x1b[1m\xc3\x28"))
+	add("bytes in a result", store.KindCheck, pb, true, raw(t, eventtest.OfNode(9002, eventtest.Check()), "no answer", "no\xc3\x28nswer"))
+	add("bytes in a key", store.KindCheck, pb, true, raw(t, eventtest.OfNode(9003, eventtest.Check()), "latency", "late\xff\xff\xff"))
+	add("bytes in an info", store.KindStatus, pb, true, raw(t, eventtest.OfNode(9004, eventtest.Status()), "serving", "ser\xf0\x28\x8cg"))
+	add("bytes in a method", store.KindStats, pb, true, raw(t, eventtest.OfNode(9005, eventtest.Stats()), "Pong.Ping", "Pong\xffPing"))
 	return all
 }
 
@@ -158,7 +158,7 @@ func TestBadEventsSpoilNothing(t *testing.T) {
 			t.Errorf("%s, kind %d: taken %v, want %v (%v)", bad.name, bad.kind, taken, bad.taken, after.Rejected)
 		}
 		if i%10 == 0 { // others, in between
-			v.feedMessages(t, ofNode(5000+i, eventtest.Check()), ofNode(5000+i, eventtest.Status()), ofNode(5000+i, eventtest.Stats()))
+			v.feedMessages(t, eventtest.OfNode(5000+i, eventtest.Check()), eventtest.OfNode(5000+i, eventtest.Status()), eventtest.OfNode(5000+i, eventtest.Stats()))
 			good++
 		}
 	}

@@ -88,7 +88,7 @@ type publisher struct {
 func newPublisher(b broker.Broker, contentType string) *publisher {
 	p := &publisher{client: client.NewClient(client.Broker(b)), contentType: contentType}
 	for i := range 1000 {
-		p.checks = append(p.checks, ofNode(i, eventtest.Check()))
+		p.checks = append(p.checks, eventtest.OfNode(i, eventtest.Check()))
 	}
 	return p
 }

@@ -75,7 +75,7 @@ func publishNew(t *testing.T, b broker.Broker) {
 	c := client.NewClient(client.Broker(b))
 	for i, contentType := range []string{"application/json", "application/protobuf"} {
 		for _, m := range []proto.Message{
-			ofNode(i+1, eventtest.Check()), ofNode(i+1, eventtest.Status()), ofNode(i+1, eventtest.Stats()),
+			eventtest.OfNode(i+1, eventtest.Check()), eventtest.OfNode(i+1, eventtest.Status()), eventtest.OfNode(i+1, eventtest.Stats()),
 		} {
 			msg := c.NewMessage(topics[kindOf(m)], m, client.WithMessageContentType(contentType))
 			if err := c.Publish(t.Context(), msg); err != nil {

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"fmt"
 	"testing"
 
 	"go-micro.dev/v4/server"
@@ -60,14 +59,4 @@ func (v *view) monitor() *handler.Monitor {
 func serve(tb testing.TB, m *handler.Monitor) *rpctest.Port {
 	tb.Helper()
 	return rpctest.Serve(tb, func(s server.Server) error { return s.Handle(s.NewHandler(m)) }, handler.JSONCodec())
-}
-
-// ofNode makes the event one of the node with the number.
-func ofNode[M interface {
-	proto.Message
-	GetService() *healthpb.Service
-}](i int, m M) M {
-	m = proto.Clone(m).(M)
-	m.GetService().Nodes[0].Id = fmt.Sprintf("node-%04d", i)
-	return m
 }

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/microhq/monitor-srv/internal/testkit"
@@ -175,22 +174,12 @@ func TestDamagedJournalOnAFullDiskIsReported(t *testing.T) {
 // TestJournalOnAFullTmpfsKeepsItsState fills the disk of a journal.
 // Faults: T20.
 func TestJournalOnAFullTmpfsKeepsItsState(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("NOT TESTED: a full disk; only root may mount one")
-	}
-	dir := t.TempDir()
-	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("NOT TESTED: a full disk: mounting a tmpfs: %v", err)
-	}
-	defer func() { _ = syscall.Unmount(dir, 0) }()
+	dir := testkit.SmallDisk(t)
 	j, err := OpenJournal(dir)
 	if err != nil || j.save(journalState{LastID: 6}) != nil {
 		t.Fatal("the disk is full from the start", err)
 	}
-	filler := filepath.Join(dir, "filler")
-	if err := os.WriteFile(filler, make([]byte, 2<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
-		t.Fatalf("filling the disk: %v", err)
-	}
+	free := testkit.FillDisk(t, dir)
 	if j.save(journalState{LastID: 7}) == nil {
 		t.Error("a full disk took a write")
 	}
@@ -199,9 +188,7 @@ func TestJournalOnAFullTmpfsKeepsItsState(t *testing.T) {
 	if j == nil || !errors.As(err, new(*UnwritableError)) || j.loaded.LastID != 6 {
 		t.Errorf("opening the journal on a full disk: %v", err)
 	}
-	if err := os.Remove(filler); err != nil {
-		t.Fatal(err)
-	}
+	free()
 	if err := j.save(journalState{LastID: 7}); err != nil {
 		t.Errorf("there is room again: %v", err)
 	}

@@ -1,13 +1,11 @@
 package monitor
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -53,24 +51,8 @@ func TestSink(t *testing.T) {
 // address.
 func startSink(tb testing.TB) string {
 	tb.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestSink$")
-	cmd.Env = append(os.Environ(), sinkVariable+"=1")
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		_ = in.Close()
-		_ = cmd.Wait()
-	})
-	line, err := bufio.NewReader(out).ReadString('\n')
+	_, out := testkit.StartChild(tb, testkit.Self("TestSink", sinkVariable))
+	line, err := out.ReadString('\n')
 	if err != nil {
 		tb.Fatal(err)
 	}

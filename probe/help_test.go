@@ -71,6 +71,17 @@ func refused(tb testing.TB, kind, text string, env Env) error {
 	return err
 }
 
+// refusedWith makes a probe of each text, which must fail with an error that contains
+// what the text maps to.
+func refusedWith(tb testing.TB, kind string, wants map[string]string) {
+	tb.Helper()
+	for text, want := range wants {
+		if err := refused(tb, kind, text, Env{}); !strings.Contains(err.Error(), want) {
+			tb.Errorf("%q: error %q, want %q", text, err, want)
+		}
+	}
+}
+
 // run probes once with a timeout.
 func run(tb testing.TB, p Probe, timeout time.Duration) (Result, error) {
 	tb.Helper()

@@ -62,7 +62,7 @@ func TestPublisherWhoseClockStepsBackIsAccepted(t *testing.T) {
 				}
 				// What was heard meanwhile was no silence.
 				for _, line := range lines(s, TransitionQuery{}) {
-					if strings.Contains(line, "->UNKNOWN: silent") {
+					if strings.Contains(line, "->UNKNOWN: no report") {
 						t.Error(line)
 					}
 				}

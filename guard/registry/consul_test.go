@@ -1,7 +1,6 @@
 package registry_test
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -110,22 +109,7 @@ func fakeAgent(t *testing.T, timeout time.Duration, handler http.HandlerFunc) re
 	consultest.ClearEnv(t)
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	return openConsul(t, guardregistry.ConsulConfig{Address: server.URL, Timeout: timeout, Logger: testkit.QuietLog()})
-}
-
-func openConsul(t *testing.T, cfg guardregistry.ConsulConfig) registry.Registry {
-	t.Helper()
-	consul, err := guardregistry.NewConsulClient(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	t.Cleanup(cancel)
-	reg, err := consul.Open(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return reg
+	return consultest.Open(t, guardregistry.ConsulConfig{Address: server.URL, Timeout: timeout, Logger: testkit.QuietLog()})
 }
 
 func TestConsulDeadlineSparesBlockingQueries(t *testing.T) {
@@ -191,7 +175,7 @@ func TestConsulAnswerIsBounded(t *testing.T) {
 		}
 	}))
 	t.Cleanup(server.Close)
-	reg := openConsul(t, guardregistry.ConsulConfig{Address: server.URL, Timeout: 30 * time.Second, MaxResponse: 1 << 20})
+	reg := consultest.Open(t, guardregistry.ConsulConfig{Address: server.URL, Timeout: 30 * time.Second, MaxResponse: 1 << 20})
 	// The rest is not read either: the connection is cut.
 	start := time.Now()
 	_, err := reg.ListServices()
@@ -214,7 +198,7 @@ func TestConsulUnixSocket(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(l) }()
 	t.Cleanup(func() { _ = server.Close(); <-done })
-	reg := openConsul(t, guardregistry.ConsulConfig{Address: "unix://" + path})
+	reg := consultest.Open(t, guardregistry.ConsulConfig{Address: "unix://" + path})
 	services, err := reg.ListServices()
 	if err != nil || len(services) != 1 || services[0].Name != "svc" {
 		t.Errorf("over a unix socket: %v, %v", services, err)
@@ -247,7 +231,7 @@ func TestConsulHonoursTheEnvironment(t *testing.T) {
 				t.Setenv(name, value)
 			}
 			t.Setenv(api.HTTPAddrEnvName, server.URL)
-			reg := openConsul(t, guardregistry.ConsulConfig{})
+			reg := consultest.Open(t, guardregistry.ConsulConfig{})
 			if _, err := reg.ListServices(); err != nil {
 				t.Fatal(err)
 			}

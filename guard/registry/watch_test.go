@@ -138,13 +138,7 @@ func TestWatchesAreBounded(t *testing.T) {
 
 func TestWatchFollowsConsul(t *testing.T) {
 	testkit.NoLeaks(t)
-	consultest.ClearEnv(t)
-	a := consultest.Start(t)
-	r, err := guardregistry.NewConsul(guardregistry.ConsulConfig{Address: a.Address()}, guardregistry.Config{Logger: testkit.QuietLog()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	stop := testkit.Run(t, r)
+	a, r, stop := consultest.RunGuarded(t)
 	w, err := r.Watch(registry.WatchService("svc"))
 	if err != nil {
 		t.Fatal(err)

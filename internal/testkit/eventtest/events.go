@@ -5,6 +5,7 @@ package eventtest
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
 	"go-micro.dev/v4/codec"
@@ -70,6 +71,16 @@ func Stats() *healthpb.Stats {
 // Typical returns the typical event of a kind.
 func Typical[K ~uint8](kind K) proto.Message {
 	return []proto.Message{Check(), Status(), Stats()}[kind]
+}
+
+// OfNode makes the event one of the node with the number.
+func OfNode[M interface {
+	proto.Message
+	GetService() *healthpb.Service
+}](i int, m M) M {
+	m = proto.Clone(m).(M)
+	m.GetService().Nodes[0].Id = fmt.Sprintf("node-%04d", i)
+	return m
 }
 
 // Wire returns the bytes of a message. Equal messages have equal bytes.
