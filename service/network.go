@@ -20,7 +20,6 @@ import (
 	guardtransport "github.com/microhq/monitor-srv/guard/transport"
 	"github.com/microhq/monitor-srv/handler"
 	"github.com/microhq/monitor-srv/health"
-	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/web"
 )
 
@@ -108,7 +107,7 @@ func (n *network) answer(answers *handler.Monitor, reporter *health.Reporter) er
 	if err := n.server.Init(server.WrapHandler(n.transport.Recover()), server.WrapHandler(reporter.HandlerWrapper())); err != nil {
 		return fmt.Errorf("preparing the RPC server: %w", err)
 	}
-	if err := monitorpb.RegisterMonitorHandler(n.server, answers); err != nil {
+	if err := n.server.Handle(n.server.NewHandler(answers)); err != nil {
 		return fmt.Errorf("preparing the RPC server: %w", err)
 	}
 	return nil
