@@ -42,6 +42,17 @@ func TestFilesNamedForContributorsExist(t *testing.T) {
 	}
 }
 
+// Every Go file that a page names with its folder exists.
+func TestGoFilesNamedInTheDocumentsExist(t *testing.T) {
+	for file, text := range documents(t) {
+		for _, m := range regexp.MustCompile("`([a-z_]+(?:/[a-z_]+)*/[a-z_]+\\.go)`").FindAllStringSubmatch(text, -1) {
+			if _, err := os.Stat(filepath.Join(docsRoot(t), m[1])); err != nil {
+				t.Errorf("%s names %s: %v", file, m[1], err)
+			}
+		}
+	}
+}
+
 // Each way through the house names files with the functions that they declare, and no
 // file twice.
 func TestWalkThroughTheHouseIsThatOfTheCode(t *testing.T) {
