@@ -38,19 +38,24 @@ func (d *treeDecoder) decode(tree map[string]any, target any) error {
 }
 
 func (d *treeDecoder) fail(path string, format string, args ...any) {
-	d.errs = append(d.errs, &KeyError{path, d.root, d.lines(path), fmt.Errorf(format, args...)})
+	d.failed(path, fmt.Errorf(format, args...))
+}
+
+func (d *treeDecoder) failed(path string, err error) {
+	d.errs = append(d.errs, &KeyError{path, d.root, d.lines(path), err})
 }
 
 func (d *treeDecoder) table(tree map[string]any, path string, v reflect.Value) {
-	d.fields(tree, path, fieldsOf(v))
+	d.fields(tree, path, fieldsOf(v), func() []string { return keysOf(v.Type()) })
 }
 
-// fields decodes the keys of a table into the fields of the same key.
-func (d *treeDecoder) fields(tree map[string]any, path string, fields map[string]reflect.Value) {
+// fields decodes the keys of a table into the fields of the same key. known returns
+// the keys of fields, sorted.
+func (d *treeDecoder) fields(tree map[string]any, path string, fields map[string]reflect.Value, known func() []string) {
 	for _, key := range slices.Sorted(maps.Keys(tree)) {
 		field, ok := fields[key]
 		if !ok {
-			d.fail(Join(path, key), "unknown key; %s", d.unknownKeyHint(key, fields))
+			d.failed(Join(path, key), unknownKey(key, d.root, d.parent, known))
 			continue
 		}
 		d.value(tree[key], Join(path, key), field)
@@ -59,7 +64,7 @@ func (d *treeDecoder) fields(tree map[string]any, path string, fields map[string
 
 // fieldsOf returns the fields of a struct and its embedded structs, by key.
 func fieldsOf(v reflect.Value) map[string]reflect.Value {
-	fields := make(map[string]reflect.Value)
+	fields := make(map[string]reflect.Value, v.NumField())
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		if key, _, _ := strings.Cut(f.Tag.Get("toml"), ","); key != "" && key != "-" {

@@ -3,6 +3,7 @@ package document
 import (
 	"errors"
 	"reflect"
+	"slices"
 
 	"github.com/BurntSushi/toml"
 )
@@ -41,7 +42,7 @@ func (d *Document) Lists(names ...string) (map[string][]map[string]any, []*Probl
 		fields[name] = reflect.ValueOf(&values[i]).Elem()
 	}
 	dec := &treeDecoder{lines: d.Lines}
-	dec.fields(d.Tree, "", fields)
+	dec.fields(d.Tree, "", fields, func() []string { return slices.Sorted(slices.Values(names)) })
 	for i, name := range names {
 		if values[i] != nil {
 			lists[name] = values[i]

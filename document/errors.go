@@ -67,5 +67,7 @@ func WithLine(s Section, err error) error {
 // UnknownKind returns the error for a section whose kind is not one of kinds.
 func UnknownKind(s Section, family string, kinds []string) error {
 	path := Join(s.path, "type")
-	return WithLine(s, NewKeyError(path, path, s.Lines, fmt.Errorf("unknown type of %s %q; %s", family, s.Kind, Suggest(s.Kind, kinds))))
+	kind := s.Kind
+	hint := func() string { return Suggest(kind, kinds) }
+	return WithLine(s, NewKeyError(path, path, s.Lines, &hintedError{fmt.Sprintf("unknown type of %s %q", family, kind), hint}))
 }

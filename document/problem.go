@@ -49,7 +49,10 @@ func (p *Problem) Unwrap() error { return p.Err }
 // SortProblems orders problems by file, line and text.
 func SortProblems(problems []*Problem) {
 	slices.SortStableFunc(problems, func(a, b *Problem) int {
-		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, strings.Compare(a.Err.Error(), b.Err.Error()))
+		if place := cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line); place != 0 {
+			return place
+		}
+		return strings.Compare(a.Err.Error(), b.Err.Error())
 	})
 }
 

@@ -2,7 +2,6 @@ package document
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 )
 
@@ -36,7 +35,18 @@ func (d *SectionDecoder) Explain(err error) error {
 	}
 	var errs []error
 	for _, key := range d.keys {
-		errs = append(errs, WithLine(d.section, fmt.Errorf("%s %s: %w", d.family, d.section.Kind, key)))
+		errs = append(errs, WithLine(d.section, &kindError{d.family, d.section.Kind, key}))
 	}
 	return errors.Join(errs...)
 }
+
+// kindError is an error of the keys of a kind. Unlike one of fmt.Errorf it has no text
+// until it is shown.
+type kindError struct {
+	family, kind string
+	err          error
+}
+
+func (e *kindError) Error() string { return e.family + " " + e.kind + ": " + e.err.Error() }
+
+func (e *kindError) Unwrap() error { return e.err }
