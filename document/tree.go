@@ -7,42 +7,47 @@ import (
 	"time"
 )
 
-// mapTree returns a copy of a tree in which leaf has replaced each value.
-func mapTree(v any, leaf func(any) any) any {
+// plainTree converts the result of the TOML parser to a tree, in place.
+func plainTree(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
-		m := make(map[string]any, len(v))
-		for k, e := range v {
-			m[k] = mapTree(e, leaf)
+		for key, e := range v {
+			v[key] = plainTree(e)
 		}
-		return m
-	case []map[string]any: // a list of tables, from the TOML parser
-		return mapList(v, leaf)
 	case []any:
-		return mapList(v, leaf)
+		for i, e := range v {
+			v[i] = plainTree(e)
+		}
+	case []map[string]any:
+		list := make([]any, len(v))
+		for i, e := range v {
+			list[i] = plainTree(e)
+		}
+		return list
 	}
-	return leaf(v)
+	return v
 }
-
-func mapList[E any](list []E, leaf func(any) any) []any {
-	l := make([]any, len(list))
-	for i, e := range list {
-		l[i] = mapTree(e, leaf)
-	}
-	return l
-}
-
-// plainTree converts the result of the TOML parser to a tree.
-func plainTree(v any) any { return mapTree(v, func(v any) any { return v }) }
 
 // WriteJSON returns a tree as JSON that ReadJSON reads as the same tree. It fails
 // for dates and for numbers that are not finite, which no kind accepts.
-func WriteJSON(tree map[string]any) ([]byte, error) { return json.Marshal(mapTree(tree, jsonLeaf)) }
+func WriteJSON(tree map[string]any) ([]byte, error) { return json.Marshal(jsonTree(tree)) }
 
-// jsonLeaf returns a value whose JSON has the same type when it is read: 1.0 stays a
-// float. A date becomes a value that cannot be marshalled.
-func jsonLeaf(v any) any {
+// jsonTree returns a copy of a tree whose JSON has the same types when it is read: 1.0
+// stays a float. A date becomes a value that cannot be marshalled.
+func jsonTree(v any) any {
 	switch v := v.(type) {
+	case map[string]any:
+		m := make(map[string]any, len(v))
+		for key, e := range v {
+			m[key] = jsonTree(e)
+		}
+		return m
+	case []any:
+		list := make([]any, len(v))
+		for i, e := range v {
+			list[i] = jsonTree(e)
+		}
+		return list
 	case float64:
 		text := strconv.FormatFloat(v, 'g', -1, 64)
 		if !strings.ContainsAny(text, ".e") {
