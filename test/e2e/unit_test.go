@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -96,10 +97,7 @@ func TestUnitSaysWhatSystemdAndTheServiceUnderstand(t *testing.T) {
 			t.Errorf("%s is %q, want %q once", key, got, want)
 		}
 	}
-	var known []string
-	for _, f := range flagsOf(t) {
-		known = append(known, f.variables...)
-	}
+	known := slices.Collect(maps.Values(flagsOf(t)))
 	given := make(map[string]string)
 	for _, pair := range settings["Environment"] {
 		name, value, _ := strings.Cut(pair, "=")
