@@ -4,7 +4,9 @@
 ARG BUILDER=golang:1.26
 FROM ${BUILDER} AS build
 WORKDIR /src
-COPY go.mod go.sum ./
+COPY go.work go.work.sum go.mod go.sum ./
+COPY health/go.mod health/go.sum health/
+COPY proto/go.mod proto/go.sum proto/
 RUN go mod download
 COPY . .
 ARG VERSION=unknown

@@ -20,12 +20,17 @@ TESTFLAGS ?=
 # The Consul of the tests: CONSUL_BIN, else the one on PATH, else our own build.
 CONSUL := $(or $(CONSUL_BIN),$(shell command -v consul 2>/dev/null),bin/consul)
 
-# The tools that are our own code have modules of their own, which ./... leaves out.
-TESTED_TOOLS := bench faults
-LINTED_TOOLS := $(TESTED_TOOLS) micro
-TEST_TOOLS   := for tool in $(TESTED_TOOLS); do (cd tools/$$tool && go test $(TESTFLAGS) ./...) || exit; done
+# The modules of go.work: all packages of them for the go command, and for the
+# linter, which does not know that name. Nested modules are not part of "./...".
+PACKAGES := work
+LINTED   := ./... ./health/... ./proto/...
 
-TOOLFLAGS := -trimpath -ldflags '-s -w'
+# The tools that are our own code have modules of their own, outside go.work.
+TESTED_TOOLS := bench faults release-check
+LINTED_TOOLS := $(TESTED_TOOLS) micro
+TEST_TOOLS   := for tool in $(TESTED_TOOLS); do (cd tools/$$tool && GOWORK=off go test $(TESTFLAGS) ./...) || exit; done
+
+TOOLBUILD := GOWORK=off go build -trimpath -ldflags '-s -w'
 
 .PHONY: help
 help: ## list what make can do
@@ -46,16 +51,16 @@ build: ## bin/monitor-srv, static, with the version of git
 .PHONY: test
 test: $(CONSUL) bin/micro bin/goma need-cc deps ## every test, with the race detector, a real Consul and a real NATS
 	@$(TEST_TOOLS)
-	go test -race -count=1 -parallel 6 -timeout 25m $(TESTFLAGS) ./...
+	go test -race -count=1 -parallel 6 -timeout 25m $(TESTFLAGS) $(PACKAGES)
 
 .PHONY: test-short
 test-short: $(CONSUL) bin/micro bin/goma need-cc deps ## the quick tests only: under 2 minutes once the tools are built
 	@$(TEST_TOOLS)
-	go test -race -short -parallel 6 -timeout 5m $(TESTFLAGS) ./...
+	go test -race -short -parallel 6 -timeout 5m $(TESTFLAGS) $(PACKAGES)
 
 .PHONY: nightly
 nightly: $(CONSUL) bin/micro bin/goma need-cc deps ## the long variants of the tests, and 10 minutes for each fuzz target
-	MONITOR_LONG=1 go test -race -count=1 -timeout 6h $(TESTFLAGS) ./...
+	MONITOR_LONG=1 go test -race -count=1 -timeout 6h $(TESTFLAGS) $(PACKAGES)
 	tools/fuzz.sh 10m
 
 # Each part takes less than 10 minutes. make faults PART=guard-long runs one, and
@@ -113,14 +118,28 @@ check-tree: ## fail on a tracked file above 500 kB, such as a program committed 
 .PHONY: lint
 lint: bin/golangci-lint ## vet, formatting, and the rules of .golangci.yml
 	@export GOLANGCI_LINT_CACHE='$(CURDIR)/bin/lint-cache'; \
-	for dir in . $(LINTED_TOOLS:%=tools/%); do \
-		echo "linting $$dir"; \
-		(cd $$dir && '$(CURDIR)/bin/golangci-lint' run ./...) || exit; \
+	go vet $(PACKAGES); \
+	bin/golangci-lint run $(LINTED); \
+	for tool in $(LINTED_TOOLS); do \
+		echo "linting tools/$$tool"; \
+		(cd tools/$$tool && GOWORK=off '$(CURDIR)/bin/golangci-lint' run ./...) || exit; \
 	done
 
 .PHONY: lint-selftest
 lint-selftest: bin/golangci-lint ## prove that the import rules report what they forbid
 	tools/lint/selftest.sh
+
+.PHONY: tidy
+tidy: ## go.mod and go.sum of the three modules, which "go mod tidy" alone cannot tidy
+	tools/tidy.sh
+
+.PHONY: check-tidy
+check-tidy: ## fail if "make tidy" would change something
+	tools/tidy.sh check
+
+.PHONY: release-check
+release-check: bin/release-check ## use the modules of HEAD as others would, from a module proxy of files; REV=REVISION checks that
+	bin/release-check -rev '$(or $(REV),HEAD)'
 
 .PHONY: proto
 proto: need-protoc bin/protoc-gen-go bin/protoc-gen-micro ## write the Go code of the .proto files (needs protoc 3.21.12, Debian's)
@@ -177,29 +196,33 @@ need-protoc:
 # cache makes all but the first build quick.
 bin/consul: tools/consul/go.mod tools/consul/go.sum
 	@echo "building Consul: about 4 minutes on 2 cores the first time"
-	cd tools/consul && CGO_ENABLED=0 go build $(TOOLFLAGS) -o ../../bin/consul github.com/hashicorp/consul
+	cd tools/consul && CGO_ENABLED=0 $(TOOLBUILD) -o ../../bin/consul github.com/hashicorp/consul
 
 bin/micro: tools/micro/go.mod tools/micro/go.sum tools/micro/main.go
-	cd tools/micro && CGO_ENABLED=0 go build $(TOOLFLAGS) -buildvcs=false -o ../../bin/micro .
+	cd tools/micro && CGO_ENABLED=0 $(TOOLBUILD) -buildvcs=false -o ../../bin/micro .
 
 bin/goma: tools/goma/go.mod tools/goma/go.sum
-	cd tools/goma && CGO_ENABLED=0 go build $(TOOLFLAGS) -o ../../bin/goma github.com/cybozu-go/goma/cmd/goma
+	cd tools/goma && CGO_ENABLED=0 $(TOOLBUILD) -o ../../bin/goma github.com/cybozu-go/goma/cmd/goma
 
 bin/gatus: tools/peers/go.mod tools/peers/go.sum
 	@echo "building Gatus: about 2 minutes on 2 cores the first time"
-	cd tools/peers && CGO_ENABLED=0 go build $(TOOLFLAGS) -o ../../bin/gatus github.com/TwiN/gatus/v5
+	cd tools/peers && CGO_ENABLED=0 $(TOOLBUILD) -o ../../bin/gatus github.com/TwiN/gatus/v5
 
 bin/bench: $(wildcard tools/bench/*.go)
 	@mkdir -p bin
-	cd tools/bench && go build -o ../../bin/bench .
+	cd tools/bench && GOWORK=off go build -o ../../bin/bench .
 
 bin/faults: $(wildcard tools/faults/*.go)
 	@mkdir -p bin
-	cd tools/faults && go build -o ../../bin/faults .
+	cd tools/faults && GOWORK=off go build -o ../../bin/faults .
+
+bin/release-check: $(wildcard tools/release-check/*.go)
+	@mkdir -p bin
+	cd tools/release-check && GOWORK=off go build -o ../../bin/release-check .
 
 bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 	@echo "building the linter: about 2 minutes on 2 cores the first time"
-	cd tools/lint && CGO_ENABLED=0 go build $(TOOLFLAGS) -o ../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	cd tools/lint && CGO_ENABLED=0 $(TOOLBUILD) -o ../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 bin/protoc-gen-go bin/protoc-gen-micro &: tools/proto/go.mod tools/proto/go.sum
-	cd tools/proto && CGO_ENABLED=0 go build $(TOOLFLAGS) -o ../../bin/ tool
+	cd tools/proto && CGO_ENABLED=0 $(TOOLBUILD) -o ../../bin/ tool

@@ -15,6 +15,8 @@ require (
 	github.com/google/uuid v1.6.0
 	github.com/hashicorp/consul/api v1.34.5
 	github.com/jackc/pgx/v5 v5.7.6
+	github.com/microhq/monitor-srv/health v0.3.0
+	github.com/microhq/monitor-srv/proto v0.3.0
 	github.com/miekg/dns v1.1.72
 	github.com/nats-io/nats-server/v2 v2.12.1
 	github.com/nats-io/nats.go v1.50.0

@@ -1,17 +1,16 @@
 package access
 
-// Caller is a client that asks for a change, identified by its token and address.
+// Caller is a client that requests a change.
 type Caller struct {
 	Role Role
-	// Owner is whom its registrations count for, see Policy.Owner.
+	// Owner identifies the client for the limits of registrations, see Policy.Owner.
 	Owner string
 	// Remote is the client's address, "IP:port".
 	Remote string
 }
 
-// Caller identifies a client by the token it sent, which is empty if it sent
-// none, and its address. It fails as Identify does; the Caller has its address
-// then too.
+// Caller identifies a client by its token, or "" for none, and its address. It fails
+// as Identify does. The Caller has the address even then.
 func (p Policy) Caller(token, remoteAddr string) (Caller, error) {
 	role, err := p.Identify(token, remoteAddr)
 	c := Caller{Role: role, Remote: remoteAddr}

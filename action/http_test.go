@@ -292,7 +292,7 @@ func TestHostileWebHookServersAreCutOff(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 			if err != nil && strings.Contains(err.Error(), "canary") {
-				t.Errorf("a secret is told: %v", err)
+				t.Errorf("a secret is shown: %v", err)
 			}
 			if name == "silence" && !strings.HasSuffix(err.Error(), "no answer within 500ms") {
 				t.Errorf("got %v, want the deadline named", err)

@@ -177,7 +177,7 @@ func TestPasswordIsNotSentInClearText(t *testing.T) {
 		t.Errorf("got %v, want a refusal to log in without TLS", err)
 	}
 	if len(s.Logins) != 0 {
-		t.Errorf("the server heard %q", s.Logins)
+		t.Errorf("the server received %q", s.Logins)
 	}
 }
 

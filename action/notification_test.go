@@ -9,8 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-
-	"github.com/microhq/monitor-srv/text"
 )
 
 // Faults: G45.
@@ -64,21 +62,6 @@ func TestKeyNamesATransition(t *testing.T) {
 		n.Error, n.Version, n.Host = "other", "other", "other"
 		if n.Key() != key {
 			t.Errorf("key %q depends on more than the transition", key)
-		}
-	}
-}
-
-func TestLineIsOnePrintableLine(t *testing.T) {
-	for given, want := range map[string]string{
-		"a\r\nb\tc":               "a b c",
-		"a\x00\x1b[31mb":          "a[31mb",
-		"a\u202eb\u200fc\u2028d":  "abc d",
-		"a\xffb":                  "ab",
-		strings.Repeat("ü", 100):  strings.Repeat("ü", 23) + "…",
-		"  many   spaces  inside": "many spaces inside",
-	} {
-		if got := text.Line(given, 50); got != want {
-			t.Errorf("%q: got %q, want %q", given, got, want)
 		}
 	}
 }

@@ -73,10 +73,10 @@ func TestNotifyListsWhatFitsAndCountsTheRest(t *testing.T) {
 		t.Errorf("got %d bytes", len(text))
 	}
 	if n := strings.Count(text, "\nFAILED"); n != 10 {
-		t.Errorf("%d failures are told, want all 10 before the recoveries", n)
+		t.Errorf("%d failures are listed, want all 10 before the recoveries", n)
 	}
-	told := strings.Count(text, "\n") - 1
-	if want := fmt.Sprintf("\n... and %d more", 2000-told); !strings.HasSuffix(text, want) || !strings.HasPrefix(text, "10 failed, 1990 recovered on host1\n") {
+	listed := strings.Count(text, "\n") - 1
+	if want := fmt.Sprintf("\n... and %d more", 2000-listed); !strings.HasSuffix(text, want) || !strings.HasPrefix(text, "10 failed, 1990 recovered on host1\n") {
 		t.Errorf("got %q ... %q, want it to end with %q", text[:40], text[len(text)-40:], want)
 	}
 }
@@ -94,7 +94,7 @@ func TestNotifyJudgesAnswers(t *testing.T) {
 			t.Errorf("%d: got %T %v, want permanent %v", code, err, err, permanent)
 		}
 		if err != nil && strings.Contains(err.Error(), "canary") {
-			t.Errorf("a secret is told: %v", err)
+			t.Errorf("a secret is shown: %v", err)
 		}
 	}
 }
@@ -158,7 +158,7 @@ func TestNotifyPagesNobodyForAStart(t *testing.T) {
 		a.send = func(_ *notifyClient, text string, _ types.Params) error { got = append(got, text); return nil }
 		sendAll(t, a, testInit)
 		if len(got) != 0 {
-			t.Errorf("%s is told %q of a start", a, got)
+			t.Errorf("%s is sent %q for an Init", a, got)
 		}
 		if err := a.Notify(t.Context(), []Notification{testInit, testFail}); err != nil || len(got) != 1 || strings.Contains(got[0], "STARTED") || !strings.Contains(got[0], "FAILED") {
 			t.Errorf("%s: got %v, %q, want the failure only", a, err, got)

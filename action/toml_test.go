@@ -71,7 +71,7 @@ func TestBadKeysAreRefusedWithAReason(t *testing.T) {
 			t.Errorf("%s %q: got %v, want %s", c.kind, c.text, err, c.want)
 		}
 		if err != nil && strings.Contains(err.Error(), "canary") {
-			t.Errorf("%s %q: a secret is told: %v", c.kind, c.text, err)
+			t.Errorf("%s %q: a secret is shown: %v", c.kind, c.text, err)
 		}
 	}
 }

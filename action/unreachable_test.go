@@ -55,6 +55,6 @@ func TestMailAcceptedByOneOfTwoIsNotUnreachable(t *testing.T) {
 	a := build(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nrecover_to = [\"b@example.org\"]"))
 	err := a.Notify(t.Context(), []Notification{testFail, testRecover})
 	if err == nil || errors.As(err, new(*Unreachable)) || len(s.Received()) != 1 {
-		t.Errorf("got %T %v with %d mails, want one that may have been heard", err, err, len(s.Received()))
+		t.Errorf("got %T %v with %d mails, want one that may have been delivered", err, err, len(s.Received()))
 	}
 }

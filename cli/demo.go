@@ -76,12 +76,14 @@ func (inv *invocation) demoConfig() (service.Config, error) {
 	return inv.instanceConfig()
 }
 
-// publishSample starts to publish the sample's checks once the instance serves.
+// publishSample starts to publish the sample's checks once the instance serves. A check
+// that is published before it can arrive would be missing for an interval.
 func publishSample(ctx context.Context, instance *service.Instance, publisher *health.Reporter) error {
 	select {
 	case <-ctx.Done():
 		return nil
 	case <-instance.Serving():
+		instance.AwaitBus(ctx)
 		return publisher.Start()
 	}
 }

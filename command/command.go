@@ -12,61 +12,61 @@ import (
 )
 
 const (
-	// MaxOutput is how many bytes are kept of each of stdout and stderr, as
-	// Consul's script checks do.
+	// MaxOutput is how many bytes of stdout and of stderr are retained, as in
+	// Consul's script checks.
 	MaxOutput = 4 << 10
 
 	// Grace is the time between SIGTERM and SIGKILL.
 	Grace = time.Second
 
-	// maxReason bounds what an error tells of stderr, in bytes.
+	// maxReason bounds the part of stderr in an error, in bytes.
 	maxReason = 256
 
-	// drainTime is how long an open pipe is read after the program has ended:
-	// long enough to take what is in it, short enough to stay below 1.5 s after
-	// a deadline together with Grace.
+	// drainTime is how long an open pipe is read after the program has ended: long
+	// enough to read its content, and short enough to stay below 1.5 s after a
+	// deadline together with Grace.
 	drainTime = 250 * time.Millisecond
 
-	// sweepTime bounds the search for what left the program's group, and
-	// killTime is how long a killed program may take to be gone before it is
-	// given up.
-	sweepTime = 250 * time.Millisecond
-	killTime  = 200 * time.Millisecond
+	// sweepTimeout bounds the search for processes outside the program's group.
+	// killTimeout is how long a killed program may take to end before it is reported
+	// as unkillable.
+	sweepTimeout = 250 * time.Millisecond
+	killTimeout  = 200 * time.Millisecond
 
-	// niceness is what is added to our nice value for commands that measure: a
-	// third of the processor time that others get. They must not keep this process
-	// from judging in time; less than that would fail them where others are busy.
+	// niceness is added to our nice value for commands that measure. They get a third
+	// of the processor time of others, so that they do not delay this process. With
+	// less, they would fail on busy machines.
 	niceness = 5
 )
 
-// Spec says what to run.
+// Spec describes a run.
 type Spec struct {
-	// Path is the program. A name without a slash is looked up in the PATH that
-	// the program gets.
+	// Path is the program. A name without a slash is looked up in the PATH of the
+	// program's environment.
 	Path string
 	// Args are its arguments, without the name of the program.
 	Args []string
-	// Env holds NAME=VALUE pairs, the later one winning. The program sees them,
-	// PATH, HOME, USER, LANG, TZ and LC_* of this process, and those of Pass.
+	// Env holds NAME=VALUE pairs; later ones win. The program sees them, PATH, HOME,
+	// USER, LANG, TZ and LC_* of this process, and the variables in Pass.
 	Env []string
-	// Pass names further variables of this process that the program may see.
+	// Pass names further variables of this process that the program sees.
 	Pass []string
 	// Dir is the working directory; empty means "/".
 	Dir string
-	// Background leaves alone what the program leaves running when it ends in
-	// time by itself. Otherwise its group is killed as soon as it ends, writes no
-	// core files, and has a nice value of 5 more than this process.
+	// Background lets processes live on that the program leaves behind when it ends
+	// in time. Otherwise its group is killed as soon as it ends, writes no core
+	// files, and has a nice value 5 higher than this process.
 	Background bool
-	// Guardian kills what the run started if this process dies meanwhile; nil if
-	// nobody does.
+	// Guardian kills the processes of the run if this process dies meanwhile. Nil
+	// means that nothing does.
 	Guardian *Guardian
 }
 
-// Output is what a run left.
+// Output is the result of a run.
 type Output struct {
-	// Stdout and Stderr are the first MaxOutput bytes of each.
+	// Stdout and Stderr hold the first MaxOutput bytes of each.
 	Stdout, Stderr []byte
-	// StdoutSize and StderrSize count all bytes read, kept or not.
+	// StdoutSize and StderrSize count all bytes read.
 	StdoutSize, StderrSize int64
 	// ExitCode is the exit code, or -1 if the program did not exit by itself.
 	ExitCode int
@@ -74,11 +74,11 @@ type Output struct {
 	Signal syscall.Signal
 	// Duration is the time from the start to the end of the run.
 	Duration time.Duration
-	// Unkillable tells that something of the program outlived SIGKILL.
+	// Unkillable is set if a process of the run survived SIGKILL.
 	Unkillable bool
 }
 
-// An ExitError tells that the program ended with something else than success.
+// An ExitError means that the program failed.
 type ExitError struct {
 	// Code is the exit code, or -1 if a signal ended the program.
 	Code int
@@ -96,10 +96,10 @@ func (e *ExitError) Error() string {
 	return withReason(text, e.Reason)
 }
 
-// A TimeoutError tells that the context ended before the program did. It
-// unwraps to the cause of the context.
+// A TimeoutError means that the context ended before the program. It unwraps to the
+// cause of the context.
 type TimeoutError struct {
-	// After is how long the program had.
+	// After is how long the program ran.
 	After time.Duration
 	// Reason is the start of stderr as one printable line, at most 256 bytes.
 	Reason string
@@ -115,7 +115,7 @@ func (e *TimeoutError) Error() string {
 // Unwrap returns the cause of the context's end.
 func (e *TimeoutError) Unwrap() error { return e.cause }
 
-// Timeout reports whether it was the deadline that ended the program.
+// Timeout reports whether the context ended by its deadline.
 func (e *TimeoutError) Timeout() bool { return errors.Is(e.cause, context.DeadlineExceeded) }
 
 func withReason(text, reason string) string {
@@ -125,10 +125,10 @@ func withReason(text, reason string) string {
 	return text + ": " + reason
 }
 
-// Run runs spec to its end. The error is nil if and only if the program exited
-// with 0 in time; it is an *ExitError if it ended otherwise, a *TimeoutError if
-// ctx ended first, and anything else if it could not be started. The Output
-// holds whatever there was in each case.
+// Run runs spec to its end. The error is nil if and only if the program exited with 0
+// in time. It is an *ExitError if it ended otherwise, a *TimeoutError if ctx ended
+// first, and any other error if it could not be started. The Output is valid in each
+// case.
 func Run(ctx context.Context, spec Spec) (Output, error) {
 	if err := ctx.Err(); err != nil {
 		return Output{ExitCode: -1}, fmt.Errorf("starting %q: %w", spec.Path, context.Cause(ctx))

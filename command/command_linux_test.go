@@ -14,36 +14,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/microhq/monitor-srv/test/program"
-
 	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/test/program"
 )
 
-// serial makes the tokens by which tests find the processes of their runs.
+// serial numbers the tokens that identify the processes of a test.
 var serial atomic.Int64
 
-// token returns a NAME=VALUE pair that no other process holds.
+// token returns a NAME=VALUE pair that no other process has.
 func token() string {
 	return fmt.Sprintf("TEST_TOKEN=%d-%d", os.Getpid(), serial.Add(1))
 }
 
-// holders returns the processes whose environment holds the token.
-func holders(tb testing.TB, token string) (pids []string) {
-	tb.Helper()
-	files, err := filepath.Glob("/proc/[0-9]*/environ")
-	if err != nil || len(files) == 0 {
-		tb.Fatalf("no processes in /proc: %v", err)
-	}
-	for _, file := range files {
-		env, err := os.ReadFile(file)
-		if err == nil && bytes.Contains(env, []byte(token+"\x00")) {
-			pids = append(pids, filepath.Base(filepath.Dir(file)))
-		}
-	}
-	return pids
-}
-
-// children counts the children of this process, zombies included.
+// children counts the children of this process, including zombies.
 func children(tb testing.TB) int {
 	tb.Helper()
 	files, _ := filepath.Glob("/proc/self/task/*/children")
@@ -112,7 +95,7 @@ func TestReasonOfAFailedCommandIsKept(t *testing.T) {
 	}
 }
 
-// stubborn are scripts that do all they can to outlive their deadline.
+// stubborn are scripts that try to outlive their deadline.
 var stubborn = map[string]string{
 	"ignores TERM":       `trap '' TERM; while :; do sleep 100; done`,
 	"forks, keeps":       `sleep 100 & sleep 100`,
@@ -124,21 +107,6 @@ var stubborn = map[string]string{
 	"setsid tree":        `setsid sh -c 'setsid sleep 100 & sleep 100 & sleep 100' & sleep 100`,
 	"stopped":            `kill -STOP $$`,
 	"exits at TERM only": `setsid sleep 100 & trap 'exit 0' TERM; while :; do sleep 0.01; done`,
-}
-
-// quickest fails the test if do takes longer than it may, three times: on a busy
-// machine one time says little.
-func quickest(t *testing.T, limit time.Duration, do func()) {
-	t.Helper()
-	var took time.Duration
-	for range 3 {
-		begin := time.Now()
-		do()
-		if took = time.Since(begin); took <= limit {
-			return
-		}
-	}
-	t.Errorf("took %v, want at most %v", took, limit)
 }
 
 // Faults: T30.
@@ -168,8 +136,8 @@ func TestNothingOutlivesTheDeadlineOfACommand(t *testing.T) {
 			if out.Unkillable || took > deadline+1500*time.Millisecond {
 				t.Errorf("said to be unkillable: %v; took %v, want at most 1.8 s", out.Unkillable, took)
 			}
-			if !testkit.Within(2*time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
-				t.Errorf("survivors: %v", holders(t, tok))
+			if !testkit.Within(2*time.Second, func() bool { return len(testkit.ProcessesWithEnv(t, tok+"\x00")) == 0 }) {
+				t.Errorf("survivors: %v", testkit.ProcessesWithEnv(t, tok+"\x00"))
 			}
 		})
 	}
@@ -196,7 +164,7 @@ func TestGrandchildHoldingStdoutDelaysNothing(t *testing.T) {
 	if took := time.Since(begin); took > 20*time.Second {
 		t.Errorf("took %v although the command ended at once", took)
 	}
-	if !testkit.Within(time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
+	if !testkit.Within(time.Second, func() bool { return len(testkit.ProcessesWithEnv(t, tok+"\x00")) == 0 }) {
 		t.Error("the background process lives on")
 	}
 }
@@ -209,7 +177,7 @@ func TestDaemonHoldingStdoutDelaysNothingAndLives(t *testing.T) {
 	if took := time.Since(begin); err != nil || took > 20*time.Second {
 		t.Errorf("took %v, %v, although the command ended at once", took, err)
 	}
-	killHolders(t, tok, 1)
+	killProcessesWithEnv(t, tok, 1)
 }
 
 func TestBackgroundIsLeftAloneWhenAskedFor(t *testing.T) {
@@ -219,13 +187,14 @@ func TestBackgroundIsLeftAloneWhenAskedFor(t *testing.T) {
 	if _, err := Run(t.Context(), spec); err != nil {
 		t.Fatal(err)
 	}
-	killHolders(t, tok, 1)
+	killProcessesWithEnv(t, tok, 1)
 }
 
-// killHolders kills the processes that hold the token and checks their number.
-func killHolders(t *testing.T, tok string, want int) {
+// killProcessesWithEnv kills the processes that hold the token and checks their
+// number.
+func killProcessesWithEnv(t *testing.T, tok string, want int) {
 	t.Helper()
-	pids := holders(t, tok)
+	pids := testkit.ProcessesWithEnv(t, tok+"\x00")
 	if len(pids) != want {
 		t.Errorf("got survivors %v, want %d", pids, want)
 	}
@@ -248,8 +217,8 @@ func TestNoOrphansAfterTimeouts(t *testing.T) {
 			t.Error("got no error")
 		}
 	}
-	if !testkit.Within(2*time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
-		t.Errorf("survivors: %v", holders(t, tok))
+	if !testkit.Within(2*time.Second, func() bool { return len(testkit.ProcessesWithEnv(t, tok+"\x00")) == 0 }) {
+		t.Errorf("survivors: %v", testkit.ProcessesWithEnv(t, tok+"\x00"))
 	}
 }
 
@@ -264,7 +233,7 @@ func TestCancelEndsARunWithoutDeadline(t *testing.T) {
 	}
 }
 
-// TestProcessesRunningAtTheDeadlineAreGone knows that what it looks for was there.
+// The test waits until the processes run, so that it cannot miss them.
 // Faults: T30.
 func TestProcessesRunningAtTheDeadlineAreGone(t *testing.T) {
 	late := errors.New("the deadline")
@@ -277,7 +246,7 @@ func TestProcessesRunningAtTheDeadlineAreGone(t *testing.T) {
 			_, err := Run(ctx, sh("trap '' TERM\n"+tree(w)))
 			done <- err
 		}()
-		if !testkit.Within(30*time.Second, func() bool { _, n := having(t, w); return n == treeSleeps }) {
+		if !testkit.Within(30*time.Second, func() bool { _, n := testkit.ProcessesWithArg(t, w); return n == treeSleeps }) {
 			t.Error("the processes do not run")
 		}
 		begin := time.Now()
@@ -286,8 +255,8 @@ func TestProcessesRunningAtTheDeadlineAreGone(t *testing.T) {
 			t.Errorf("got %v, want the deadline", err)
 		}
 		took = time.Since(begin)
-		if !testkit.Within(2*time.Second, func() bool { pids, _ := having(t, w); return len(pids) == 0 }) {
-			pids, _ := having(t, w)
+		if !testkit.Within(2*time.Second, func() bool { pids, _ := testkit.ProcessesWithArg(t, w); return len(pids) == 0 }) {
+			pids, _ := testkit.ProcessesWithArg(t, w)
 			t.Errorf("survivors: %v", pids)
 			for _, pid := range pids {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
@@ -300,8 +269,8 @@ func TestProcessesRunningAtTheDeadlineAreGone(t *testing.T) {
 	t.Errorf("took %v after the deadline, want at most 1.5 s", took)
 }
 
-// run30 runs a command of the thousand: one in ten forks, moves to another session
-// and is killed at its deadline, others fail or cannot be started.
+// run30 runs one of a thousand commands: one in ten forks, moves to another session
+// and is killed at its deadline; others fail or cannot be started.
 func run30(ctx context.Context, i int, tok string) error {
 	switch i % 10 {
 	case 0:
@@ -352,8 +321,8 @@ func TestThousandRunsLeaveNothingBehind(t *testing.T) {
 	if n := testkit.OpenFiles(t); n > files {
 		t.Errorf("%d open files, %d before", n, files)
 	}
-	if !testkit.Within(2*time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
-		t.Errorf("survivors: %v", holders(t, tok))
+	if !testkit.Within(2*time.Second, func() bool { return len(testkit.ProcessesWithEnv(t, tok+"\x00")) == 0 }) {
+		t.Errorf("survivors: %v", testkit.ProcessesWithEnv(t, tok+"\x00"))
 	}
 }
 
@@ -382,7 +351,7 @@ func TestCommandsThatCannotStartGiveTheReason(t *testing.T) {
 	}{
 		"missing":      {Spec{Path: dir + "/none"}, "no such file or directory"},
 		"not in PATH":  {Spec{Path: "no-such-command"}, "not found in PATH"},
-		"a line":       {Spec{Path: "ls -l /"}, "no such file or directory; arguments are no part of a command"},
+		"a line":       {Spec{Path: "ls -l /"}, "no such file or directory; give arguments in the key args"},
 		"empty":        {Spec{}, "no command given"},
 		"no exec bit":  {Spec{Path: plain}, "permission denied"},
 		"a directory":  {Spec{Path: dir}, "permission denied"},

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// markName names the variable that marks every process of a run.
+// markName is the variable that marks every process of a run.
 const markName = "MONITOR_RUN"
 
-// defaultPath serves when this process has no PATH itself.
+// defaultPath is used if this process has no PATH.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// kept reports whether a variable of this process reaches every program.
-func kept(name string) bool {
+// passedByDefault reports whether every program sees a variable of this process.
+func passedByDefault(name string) bool {
 	switch name {
 	case "PATH", "HOME", "USER", "LANG", "TZ":
 		return true
@@ -23,8 +23,8 @@ func kept(name string) bool {
 	return strings.HasPrefix(name, "LC_")
 }
 
-// environment returns what the program of spec sees, each name once, and the
-// mark of this run, which is the first of them.
+// environment returns the environment of the program, each name once, and the mark of
+// this run, which is its first element.
 func environment(spec Spec) (env []string, mark string) {
 	var key [8]byte
 	_, _ = rand.Read(key[:]) // never fails
@@ -36,7 +36,7 @@ func environment(spec Spec) (env []string, mark string) {
 		return name
 	}
 	for _, pair := range os.Environ() {
-		if name := take(pair); kept(name) || slices.Contains(spec.Pass, name) {
+		if name := take(pair); passedByDefault(name) || slices.Contains(spec.Pass, name) {
 			values[name] = pair
 		}
 	}
@@ -54,7 +54,7 @@ func environment(spec Spec) (env []string, mark string) {
 	return env, mark
 }
 
-// variable returns the value of a name in env.
+// variable returns the value of a variable in env.
 func variable(env []string, name string) string {
 	for _, pair := range env {
 		if v, ok := strings.CutPrefix(pair, name+"="); ok {

@@ -5,40 +5,39 @@ import (
 	"sync"
 )
 
-// GuardianConfig says how to start a guardian process.
+// GuardianConfig says how to start the guardian process.
 type GuardianConfig struct {
-	// Path and Args start a program that calls Guard and does nothing else. Such
-	// a program is this one, with an argument to tell it so: "/proc/self/exe" is
-	// the same file even after it was replaced. Required.
+	// Path and Args start a program that calls Guard and does nothing else. This may
+	// be the program itself with a special argument: "/proc/self/exe" is the same
+	// file even after it was replaced. Required.
 	Path string
 	Args []string
-	// Log hears of it when commands are not guarded; nil drops it.
+	// Log receives a warning when commands are not guarded. Nil discards it.
 	Log *slog.Logger
 }
 
-// Guardian has the commands of this process killed when it dies without doing so
-// itself, by SIGKILL or a crash: with all that they started, as far as that
-// stayed in their group or kept their mark. What a Background command left when
-// it ended is none of its business.
+// Guardian kills the commands of this process and their children if this process dies
+// by SIGKILL or a crash. It reaches processes that stayed in their group or kept
+// their mark. It ignores what a Background command left behind when it ended.
 //
-// It is a second process, which sleeps until the pipe to it breaks. It is started
-// before the first command, and again whenever it ends. A nil Guardian guards
-// nothing; nor does one whose process cannot be started, and commands run all the
-// same. Where this process is the first of its container there is no second one:
-// there the kernel kills all.
+// The guardian is a second process that sleeps until the pipe to it breaks. It is
+// started before the first command, and restarted whenever it ends. A nil Guardian
+// guards nothing. If the process cannot be started, commands run unguarded. If this
+// process is the first of its container, no second one is started, because the kernel
+// kills all.
 type Guardian struct {
-	cfg    GuardianConfig
-	want   sync.Once
-	wanted chan struct{} // closed by the first command
-	settle sync.Once
-	ready  chan struct{} // closed once commands need not wait for the process
-	runs   table
+	cfg       GuardianConfig
+	needOnce  sync.Once
+	needed    chan struct{} // closed by the first command
+	readyOnce sync.Once
+	ready     chan struct{} // closed when commands need not wait for the process any more
+	table     runTable
 }
 
-// NewGuardian returns a Guardian for Specs to name. It needs Run: the commands
-// that it guards wait for it.
+// NewGuardian returns a Guardian for Spec.Guardian. Commands with it wait until Run
+// has started its process.
 func NewGuardian(cfg GuardianConfig) *Guardian {
-	return &Guardian{cfg: cfg, wanted: make(chan struct{}), ready: make(chan struct{})}
+	return &Guardian{cfg: cfg, needed: make(chan struct{}), ready: make(chan struct{})}
 }
 
-func (g *Guardian) settled() { g.settle.Do(func() { close(g.ready) }) }
+func (g *Guardian) setReady() { g.readyOnce.Do(func() { close(g.ready) }) }

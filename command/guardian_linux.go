@@ -11,40 +11,40 @@ import (
 )
 
 const (
-	// A guardian process that lived for a while is started again at once, the
-	// others after a pause that doubles.
-	lifeTime = time.Minute
-	minPause = time.Second
-	maxPause = time.Minute
+	// A guardian process that ran for stableTime is restarted at once, others after a
+	// pause that doubles.
+	stableTime = time.Minute
+	minPause   = time.Second
+	maxPause   = time.Minute
 )
 
-// Run keeps a guardian process, from the first command on until ctx ends: by then
-// the commands should have ended, what is left of them is killed. It returns nil
-// once the process has ended, 5 s after ctx at the latest.
+// Run keeps a guardian process running, from the first command until ctx ends. By
+// then the commands should have ended; the process kills those that have not. Run
+// returns nil when the process has ended, at most 5 s after ctx.
 func (g *Guardian) Run(ctx context.Context) error {
-	defer g.settled()
+	defer g.setReady()
 	select {
-	case <-g.wanted:
+	case <-g.needed:
 	case <-ctx.Done():
 		return nil
 	}
 	if os.Getpid() == 1 {
 		return nil
 	}
-	if err := g.runs.open(); err != nil {
+	if err := g.table.open(); err != nil {
 		g.warn(err)
 		return nil
 	}
-	defer g.runs.close()
+	defer g.table.close()
 	var pause time.Duration
 	for warned := false; ; pause = min(max(2*pause, minPause), maxPause) {
 		begun := time.Now()
-		err := g.live(ctx)
+		err := g.runProcess(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		g.settled()
-		if time.Since(begun) >= lifeTime {
+		g.setReady()
+		if time.Since(begun) >= stableTime {
 			pause, warned = 0, false
 		}
 		if !warned {
@@ -61,72 +61,71 @@ func (g *Guardian) Run(ctx context.Context) error {
 
 func (g *Guardian) warn(err error) {
 	if g.cfg.Log != nil {
-		g.cfg.Log.Warn("commands run without their guardian, which is tried again; what they start may outlive a kill of this process", "err", err)
+		g.cfg.Log.Warn("guardian process failed, retrying: until it runs, commands may outlive this process if it is killed", "err", err)
 	}
 }
 
-// live starts the process and waits for its end, of which the end of ctx is the
-// reason if all is well.
-func (g *Guardian) live(ctx context.Context) error {
+// runProcess starts the process and waits for its end, which the end of ctx causes.
+func (g *Guardian) runProcess(ctx context.Context) error {
 	theirs, ours, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("making a pipe: %w", err)
 	}
 	defer ours.Close()
 	cmd := exec.Command(g.cfg.Path, g.cfg.Args...)
-	// Nothing of the environment is needed, and it may hold secrets. One thread
-	// at a time is enough.
+	// The process needs no environment, which may hold secrets. One thread at a time
+	// is enough.
 	cmd.Env = []string{"GOMAXPROCS=1"}
 	cmd.Dir = "/"
 	cmd.Stdin = theirs
-	cmd.ExtraFiles = []*os.File{g.runs.file}
-	// In a session of its own, what is typed at ours does not reach it.
+	cmd.ExtraFiles = []*os.File{g.table.file}
+	// A new session keeps terminal signals away from it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	keepFiles()
 	err = cmd.Start()
 	_ = theirs.Close()
 	if err != nil {
-		return fmt.Errorf("starting the guardian of commands: %w", err)
+		return fmt.Errorf("starting the guardian process: %w", err)
 	}
-	g.settled()
+	g.setReady()
 	stop := context.AfterFunc(ctx, func() {
 		_ = ours.Close()
-		time.AfterFunc(guardTime, func() { _ = cmd.Process.Kill() })
+		time.AfterFunc(guardTimeout, func() { _ = cmd.Process.Kill() })
 	})
 	defer stop()
 	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("the guardian of commands ended: %w", err)
+		return fmt.Errorf("the guardian process ended: %w", err)
 	}
-	return fmt.Errorf("the guardian of commands ended")
+	return fmt.Errorf("the guardian process ended")
 }
 
-// enter notes a run that is about to begin, by its mark, and returns its place in
-// the table.
+// enter records the mark of a run that is about to begin, and returns its slot in the
+// table.
 func (g *Guardian) enter(ctx context.Context, mark string) int {
 	if g == nil {
-		return nowhere
+		return noSlot
 	}
-	g.want.Do(func() { close(g.wanted) })
+	g.needOnce.Do(func() { close(g.needed) })
 	select {
 	case <-g.ready:
 	case <-ctx.Done():
 	}
-	return g.runs.take(keyOf(mark))
+	return g.table.take(markKey(mark))
 }
 
-// started notes the group of a run.
-func (g *Guardian) started(place int, mark string, group int) {
+// started records the group of a run.
+func (g *Guardian) started(slot int, mark string, group int) {
 	if g != nil {
-		g.runs.write(place, keyOf(mark), group)
+		g.table.write(slot, markKey(mark), group)
 	}
 }
 
-// leave forgets a run.
-func (g *Guardian) leave(place int) {
+// leave frees the slot of a run.
+func (g *Guardian) leave(slot int) {
 	if g != nil {
-		g.runs.free(place)
+		g.table.free(slot)
 	}
 }
 
-// keyOf returns what tells a mark from others.
-func keyOf(mark string) string { return strings.TrimPrefix(mark, markName+"=") }
+// markKey returns the random part of a mark.
+func markKey(mark string) string { return strings.TrimPrefix(mark, markName+"=") }

@@ -23,7 +23,7 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// guardianWord makes this binary a guardian: it gets no variables.
+// guardianWord makes the test binary a guardian process. It gets no variables.
 const guardianWord = "guardian"
 
 func guardian() int {
@@ -38,7 +38,7 @@ func selfGuardian(log *slog.Logger) *Guardian {
 	return NewGuardian(GuardianConfig{Path: "/proc/self/exe", Args: []string{guardianWord}, Log: log})
 }
 
-// runGuardian returns a guardian that runs until the test ends.
+// runGuardian returns a Guardian that runs until the end of the test.
 func runGuardian(tb testing.TB) *Guardian {
 	tb.Helper()
 	g := selfGuardian(nil)
@@ -54,8 +54,8 @@ func runGuardian(tb testing.TB) *Guardian {
 	return g
 }
 
-// guarded runs commands under a guardian until it is killed: first the scripts of
-// TEST_BACKGROUND, each to its end, then TEST_RUNS times that of TEST_SCRIPT.
+// guarded runs commands with a Guardian until it is killed: first the scripts in
+// TEST_BACKGROUND, each to its end, then TEST_SCRIPT for TEST_RUNS times.
 func guarded() {
 	ctx := context.Background()
 	g := selfGuardian(slog.New(slog.NewTextHandler(os.Stderr, nil)))
@@ -83,32 +83,7 @@ func guarded() {
 // word returns an argument of sleep that no other process has.
 func word() string { return fmt.Sprintf("1000.%07d%03d", os.Getpid(), serial.Add(1)) }
 
-// having returns the processes with the word in their arguments, and how many of
-// them are programs called sleep.
-func having(tb testing.TB, word string) (pids []int, sleeps int) {
-	tb.Helper()
-	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil || len(files) == 0 {
-		tb.Fatalf("no processes in /proc: %v", err)
-	}
-	for _, file := range files {
-		args, err := os.ReadFile(file)
-		if err != nil || !bytes.Contains(args, []byte(word)) {
-			continue
-		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		if err != nil {
-			tb.Fatal(err)
-		}
-		pids = append(pids, pid)
-		if string(args) == "sleep\x00"+word+"\x00" {
-			sleeps++
-		}
-	}
-	return pids, sleeps
-}
-
-// ownGuardian returns the guardian of a process, or 0.
+// ownGuardian returns the guardian process of a process, or 0.
 func ownGuardian(tb testing.TB, pid int) int {
 	tb.Helper()
 	for _, child := range childrenOf(pid) {
@@ -132,8 +107,8 @@ func childrenOf(pid int) (pids []int) {
 	return pids
 }
 
-// startGuarded starts a process that runs commands under a guardian, and waits
-// until there are as many sleeps as wanted.
+// startGuarded starts a process that runs commands with a Guardian, and waits for the
+// expected number of sleeps.
 func startGuarded(t *testing.T, word string, sleeps int, env ...string) *exec.Cmd {
 	t.Helper()
 	cmd := self(t, "guarded", env...)
@@ -148,22 +123,21 @@ func startGuarded(t *testing.T, word string, sleeps int, env ...string) *exec.Cm
 		if t.Failed() {
 			t.Logf("it wrote: %s", said.Bytes())
 		}
-		pids, _ := having(t, word)
+		pids, _ := testkit.ProcessesWithArg(t, word)
 		for _, pid := range pids {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	})
-	if !testkit.Within(30*time.Second, func() bool { _, n := having(t, word); return n == sleeps }) {
-		_, n := having(t, word)
+	if !testkit.Within(30*time.Second, func() bool { _, n := testkit.ProcessesWithArg(t, word); return n == sleeps }) {
+		_, n := testkit.ProcessesWithArg(t, word)
 		t.Fatalf("%d of %d processes run", n, sleeps)
 	}
 	return cmd
 }
 
-// tree is a script that starts 7 sleeps in all the ways to be left alone: as
-// children and grandchildren, deaf to SIGTERM, in other sessions, forked twice and
-// adopted by another process, and without the mark but in the group. Two of them
-// are the programs of a shell.
+// tree is a script that starts 7 sleeps in all ways to escape: as children and
+// grandchildren, ignoring SIGTERM, in other sessions, as daemons, and without the
+// mark but in the group. Two of them are programs of a shell.
 func tree(word string) string {
 	return strings.ReplaceAll(`
 		(sleep N; true) &
@@ -187,9 +161,9 @@ func TestProcessesStartedByCommandsDieWithTheService(t *testing.T) {
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		gone := func() bool { pids, _ := having(t, w); return len(pids) == 0 }
+		gone := func() bool { pids, _ := testkit.ProcessesWithArg(t, w); return len(pids) == 0 }
 		if !testkit.Within(10*time.Second, gone) {
-			pids, sleeps := having(t, w)
+			pids, sleeps := testkit.ProcessesWithArg(t, w)
 			t.Fatalf("%d processes live on, of which %d sleep", len(pids), sleeps)
 		}
 		if took = time.Since(begin); took <= time.Second {
@@ -220,22 +194,22 @@ func TestUnrelatedProcessesSurvive(t *testing.T) {
 	if !testkit.Within(20*time.Second, func() bool { return !alive(guard) }) {
 		t.Error("the guardian lives on")
 	}
-	if pids, _ := having(t, w); len(pids) != 0 {
+	if pids, _ := testkit.ProcessesWithArg(t, w); len(pids) != 0 {
 		t.Errorf("survivors of a run: %v", pids)
 	}
-	pids, sleeps := having(t, left)
+	pids, sleeps := testkit.ProcessesWithArg(t, left)
 	for _, pid := range pids {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	if sleeps != 2 {
 		t.Errorf("%d of what a command left in the background live, want 2", sleeps)
 	}
-	if _, sleeps := having(t, other); sleeps != 1 {
+	if _, sleeps := testkit.ProcessesWithArg(t, other); sleeps != 1 {
 		t.Error("a process of somebody else is gone")
 	}
 }
 
-// alive reports whether a process is there and no zombie.
+// alive reports whether a process exists and is not a zombie.
 func alive(pid int) bool {
 	_, ok := statOf(pid)
 	return ok
@@ -253,8 +227,8 @@ func TestGuardianIsRestarted(t *testing.T) {
 		t.Fatal("there is no guardian again")
 	}
 	_ = cmd.Process.Kill()
-	if !testkit.Within(10*time.Second, func() bool { pids, _ := having(t, w); return len(pids) == 0 }) {
-		pids, _ := having(t, w)
+	if !testkit.Within(10*time.Second, func() bool { pids, _ := testkit.ProcessesWithArg(t, w); return len(pids) == 0 }) {
+		pids, _ := testkit.ProcessesWithArg(t, w)
 		t.Errorf("survivors: %v", pids)
 	}
 }
@@ -271,7 +245,7 @@ func TestGuardianIgnoresSignalsAndInheritsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := word()
-	// The process gets the socket as a careless parent leaves it: to be inherited.
+	// The process inherits the socket, as if a parent had not set close-on-exec.
 	fd, err := syscall.Dup(int(f.Fd()))
 	if err != nil {
 		t.Fatal(err)
@@ -281,7 +255,7 @@ func TestGuardianIgnoresSignalsAndInheritsNothing(t *testing.T) {
 	t.Setenv("SECRET_OF_THE_DAEMON", "canary")
 	cmd := startGuarded(t, w, 1, "TEST_RUNS=1", "TEST_SCRIPT=sleep "+w)
 	guard := ownGuardian(t, cmd.Process.Pid)
-	// It has set itself up once it has its name.
+	// It sets its name when it is ready.
 	if !testkit.Within(20*time.Second, func() bool {
 		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", guard))
 		return string(name) == "monitor-guard\n"
@@ -354,7 +328,7 @@ func TestGuardianKillsLeftoversAtAStop(t *testing.T) {
 		_, err := Run(context.Background(), spec)
 		ended <- err
 	}()
-	if !testkit.Within(20*time.Second, func() bool { _, n := having(t, w); return n == 1 }) {
+	if !testkit.Within(20*time.Second, func() bool { _, n := testkit.ProcessesWithArg(t, w); return n == 1 }) {
 		t.Fatal("the command does not run")
 	}
 	cancel()
@@ -406,34 +380,34 @@ func TestCommandsRunWithoutAGuardian(t *testing.T) {
 // Faults: T34.
 func TestOnlyAGuardianProcessGuards(t *testing.T) {
 	out, err := exec.Command("/proc/self/exe", guardianWord).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "only the service itself starts this") {
+	if err == nil || !strings.Contains(string(out), "this process is started by the service only") {
 		t.Errorf("got %v, %s", err, out)
 	}
 }
 
 func TestTableHoldsWhatRuns(t *testing.T) {
-	var tab table
-	if place := tab.take("before it is open"); place != nowhere {
-		t.Errorf("got place %d of no table", place)
+	var tab runTable
+	if slot := tab.take("before it is open"); slot != noSlot {
+		t.Errorf("got slot %d of no table", slot)
 	}
 	if err := tab.open(); err != nil {
 		t.Fatal(err)
 	}
 	defer tab.close()
 	key := func(i int) string { return fmt.Sprintf("%016x", i) }
-	var places []int
-	for i := range maxPlaces {
-		places = append(places, tab.take(key(i)))
-		tab.write(places[i], key(i), 1000+i)
+	var slots []int
+	for i := range maxSlots {
+		slots = append(slots, tab.take(key(i)))
+		tab.write(slots[i], key(i), 1000+i)
 	}
-	if place := tab.take(key(maxPlaces)); place != nowhere {
-		t.Errorf("got place %d of a full table", place)
+	if slot := tab.take(key(maxSlots)); slot != noSlot {
+		t.Errorf("got slot %d of a full table", slot)
 	}
-	for _, place := range places[3:] {
-		tab.free(place)
+	for _, slot := range slots[3:] {
+		tab.free(slot)
 	}
-	tab.free(nowhere)
-	tab.write(nowhere, key(0), 1)
+	tab.free(noSlot)
+	tab.write(noSlot, key(0), 1)
 	again := tab.take(key(5000)) // its group is not known yet
 	c, err := readTable(tab.file)
 	if err != nil {
@@ -446,13 +420,14 @@ func TestTableHoldsWhatRuns(t *testing.T) {
 	if session, err := unix.Getsid(0); err != nil || c.session != session {
 		t.Errorf("got session %d, want %d, %v", c.session, session, err)
 	}
-	if !slices.Contains(places, again) {
-		t.Errorf("got the new place %d while others are free", again)
+	if !slices.Contains(slots, again) {
+		t.Errorf("got the new slot %d while others are free", again)
 	}
 }
 
-// A group is killed once: its number may be given to another one of the session as
-// soon as it is empty, such as a job of the shell that started us.
+// A group is killed only once: the kernel may give its number to another group of the
+// session as soon as it is empty, such as a job of the shell that started this
+// process.
 // Faults: T34.
 func TestGuardianKillsAGroupOnce(t *testing.T) {
 	t.Parallel()
@@ -478,9 +453,10 @@ func TestGuardianKillsAGroupOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Until it is waited for, the first one keeps its number for the second.
+	// The first process is not waited for, so that it keeps its number for the
+	// second.
 	group, firstAnswers := start(0)
-	c, struck := current{session: session, groups: map[int]bool{group: true}}, make(map[int]bool)
+	c, struck := tableContent{session: session, groups: map[int]bool{group: true}}, make(map[int]bool)
 	if !firstAnswers() || c.kill(struck) == 0 || firstAnswers() {
 		t.Fatal("the group is not killed")
 	}
@@ -491,7 +467,7 @@ func TestGuardianKillsAGroupOnce(t *testing.T) {
 	}
 }
 
-// In a namespace of its own, a process may be of a session that is not there: 0.
+// In a PID namespace, the session of a process may be outside: 0.
 // Faults: T34.
 func TestGuardianWorksWithoutASession(t *testing.T) {
 	t.Parallel()

@@ -17,7 +17,7 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// helperEnv names the part that this binary plays when a test starts it again.
+// helperEnv names the role of the test binary when a test starts it.
 const helperEnv = "COMMAND_TEST_HELPER"
 
 func TestMain(m *testing.M) {
@@ -46,8 +46,8 @@ func daemon() {
 	select {}
 }
 
-// adopter is a process that orphans come to, as the first one of a container.
-// It runs commands that leave some and returns how many zombies there are.
+// adopter adopts orphans, as the first process of a container does. It runs commands
+// that leave orphans and returns the number of zombies.
 func adopter() int {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return 100
@@ -71,7 +71,7 @@ func adopter() int {
 	}
 }
 
-// self returns a command that starts this binary in another part.
+// self returns a command that starts the test binary in another role.
 func self(t *testing.T, part string, env ...string) *exec.Cmd {
 	t.Helper()
 	exe, err := os.Executable()
@@ -90,7 +90,7 @@ func TestCommandsDieWithTheService(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	all := testkit.Within(20*time.Second, func() bool { return len(holders(t, tok)) >= 51 })
+	all := testkit.Within(20*time.Second, func() bool { return len(testkit.ProcessesWithEnv(t, tok+"\x00")) >= 51 })
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -98,8 +98,8 @@ func TestCommandsDieWithTheService(t *testing.T) {
 	if !all {
 		t.Errorf("the 50 commands did not start")
 	}
-	if !testkit.Within(time.Second, func() bool { return len(holders(t, tok)) == 0 }) {
-		killHolders(t, tok, 0)
+	if !testkit.Within(time.Second, func() bool { return len(testkit.ProcessesWithEnv(t, tok+"\x00")) == 0 }) {
+		killProcessesWithEnv(t, tok, 0)
 	}
 }
 
@@ -140,8 +140,8 @@ func TestOutputOfAnySizeIsBounded(t *testing.T) {
 	}
 }
 
-// grown returns how much larger this process is at its largest during do than
-// before, in KiB.
+// grown returns by how many KiB the peak of the resident memory during do exceeds the
+// memory before.
 func grown(t *testing.T, do func()) int64 {
 	t.Helper()
 	size := func(key string) (n int64) {
@@ -166,7 +166,7 @@ func grown(t *testing.T, do func()) int64 {
 
 // Faults: T31, G13.
 func TestEndlessOutputOnBothPipesEndsAtTheDeadline(t *testing.T) {
-	quickest(t, 1700*time.Millisecond, func() {
+	testkit.TakesAtMost(t, 1700*time.Millisecond, func() {
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
 		var out Output
@@ -255,7 +255,7 @@ func TestOldKernelsArePolled(t *testing.T) {
 		}
 		_ = unix.Close(p.fd)
 		p.fd = -1
-		w, err := newWake(context.Background())
+		w, err := newContextEvent(context.Background())
 		if err != nil {
 			done <- err
 			return
@@ -283,14 +283,14 @@ func TestProgramsGiveWayAndLeaveNoCoreFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	ours := 20 - raw
-	// Both are set just after the start, so the first look may come too early.
+	// Both are set just after the start, so the script may read the old values first.
 	want := fmt.Sprint("nice ", min(ours+5, 19), " core 0")
 	const look = `set -- $(grep core /proc/self/limits); x="nice $(nice) core $5"`
 	out, err := Run(t.Context(), sh(`for i in $(seq 500); do `+look+`; [ "$x" = "`+want+`" ] && break; sleep 0.02; done; echo $x`))
 	if err != nil || string(out.Stdout) != want+"\n" {
 		t.Errorf("got %q, %v, want %q", out.Stdout, err, want)
 	}
-	// What may live on keeps what the service has.
+	// A Background command keeps the settings of the service.
 	spec := sh("sleep 0.1; " + look + "; echo $x")
 	spec.Background = true
 	want = fmt.Sprint("nice ", ours, " core 1048576")
@@ -299,8 +299,8 @@ func TestProgramsGiveWayAndLeaveNoCoreFiles(t *testing.T) {
 	}
 }
 
-// BenchmarkRun runs /bin/true one after the other, 8 at a time per CPU and 200
-// times a second. Wanted are at most 0.9 CPU-s per 1,000 and 2,000/s flat out.
+// BenchmarkRun runs /bin/true sequentially, 8 at a time per CPU, and 200 times a
+// second. The goal is at most 0.9 CPU-s per 1,000 and 2,000/s in parallel.
 func BenchmarkRun(b *testing.B) {
 	spec := Spec{Path: "/bin/true"}
 	b.Run("one by one", func(b *testing.B) {
@@ -332,7 +332,7 @@ func BenchmarkRun(b *testing.B) {
 	})
 }
 
-// BenchmarkRunBare is what os/exec takes for the same without any protection.
+// BenchmarkRunBare does the same with os/exec and without any protection.
 func BenchmarkRunBare(b *testing.B) {
 	b.Run("200/s", func(b *testing.B) {
 		paced(b, func() error {

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process is a started program. Its fields belong to the thread that runs it.
+// process is a started program. Its fields belong to the goroutine that runs it.
 type process struct {
 	pid  int
 	fd   int // of the process, or -1 on kernels without them
@@ -21,16 +21,16 @@ type process struct {
 	mark string
 }
 
-// run starts spec and sees it to its end. It runs on a goroutine of its own,
-// whose thread ends with it: the thread has a umask of its own, and the kernel
-// kills the program when the thread that started it ends.
+// run starts spec and supervises it to its end. It must run on a new goroutine, whose
+// thread ends with it: the thread has its own umask, and the kernel kills the program
+// when the thread that started it ends.
 func run(ctx context.Context, spec Spec) (Output, error) {
 	env, mark := environment(spec)
-	place := spec.Guardian.enter(ctx, mark)
-	defer spec.Guardian.leave(place)
+	slot := spec.Guardian.enter(ctx, mark)
+	defer spec.Guardian.leave(slot)
 	runtime.LockOSThread()
 	restrictThread()
-	wake, err := newWake(ctx)
+	wake, err := newContextEvent(ctx)
 	if err != nil {
 		return Output{ExitCode: -1}, fmt.Errorf("starting %q: %w", spec.Path, err)
 	}
@@ -40,17 +40,17 @@ func run(ctx context.Context, spec Spec) (Output, error) {
 		return Output{ExitCode: -1}, err
 	}
 	p.mark = mark
-	spec.Guardian.started(place, mark, p.pid)
+	spec.Guardian.started(slot, mark, p.pid)
 	if !spec.Background {
-		p.restrain()
+		p.limitResources()
 	}
 	return p.supervise(ctx, wake, spec.Background)
 }
 
-// restrictThread gives the calling thread, and so what it starts, a umask of 077,
-// and keeps the files of this process from it. Where the kernel refuses a thread
-// its own umask (as a container's filter of system calls may), the whole process
-// gets it.
+// restrictThread sets the umask of the calling thread, and so of the program, to 077,
+// and marks the files of this process as not to be inherited. If the kernel refuses a
+// separate umask, as the seccomp filter of a container may, the whole process gets
+// it.
 func restrictThread() {
 	_ = unix.Unshare(unix.CLONE_FS)
 	unix.Umask(0o077)
@@ -64,7 +64,7 @@ func keepFiles() {
 	}
 }
 
-// closeOnExec does the work of close_range on kernels before 5.11.
+// closeOnExec replaces close_range on kernels before 5.11.
 func closeOnExec() {
 	dir, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -121,26 +121,26 @@ func start(spec Spec, env []string) (_ *process, err error) {
 	return p, nil
 }
 
-// restrain gives what dies with its run a lower priority and no core files. It
-// comes some microseconds after the program was loaded, far less than any needs to
-// start another one; priorities are set for the whole group nevertheless. What
-// cannot be set stays.
-func (p *process) restrain() {
+// limitResources lowers the priority of a program that dies with its run, and
+// disables its core files. That happens microseconds after the program was loaded,
+// before it can start another one; nevertheless the priority is set for the whole
+// group. Errors are ignored.
+func (p *process) limitResources() {
 	_ = unix.Prlimit(p.pid, unix.RLIMIT_CORE, &unix.Rlimit{}, nil)
 	if ours, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil {
-		_ = unix.Setpriority(unix.PRIO_PGRP, p.pid, min(20-ours+niceness, 19)) // the kernel tells 20 minus the value
+		_ = unix.Setpriority(unix.PRIO_PGRP, p.pid, min(20-ours+niceness, 19)) // the system call returns 20 minus the value
 	}
 }
 
-// hint helps whoever wrote a whole command line for a command.
+// hint helps users who wrote a whole command line as the command.
 func hint(name string) string {
 	if strings.ContainsAny(name, " \t") {
-		return "; arguments are no part of a command, they have a key of their own"
+		return "; give arguments in the key args, not in the command"
 	}
 	return ""
 }
 
-// lookPath finds an executable file of a name in the directories of path.
+// lookPath finds an executable file in the directories of path.
 func lookPath(name, path string) (string, error) {
 	if name == "" {
 		return "", fmt.Errorf("no command given")
@@ -150,7 +150,7 @@ func lookPath(name, path string) (string, error) {
 	}
 	for _, dir := range filepath.SplitList(path) {
 		if !filepath.IsAbs(dir) {
-			continue // an empty or relative entry means a directory that others may write
+			continue // an empty or relative entry may be a directory that others can write
 		}
 		file := filepath.Join(dir, name)
 		info, err := os.Stat(file)
@@ -161,7 +161,7 @@ func lookPath(name, path string) (string, error) {
 	return "", fmt.Errorf("not found in PATH %.100q%s", path, hint(name))
 }
 
-// close closes what is open of the process's files.
+// close closes the open files of the process.
 func (p *process) close() {
 	p.out.close()
 	p.err.close()
@@ -171,8 +171,8 @@ func (p *process) close() {
 	}
 }
 
-// signal sends sig to the whole group. It is safe as long as the program has
-// not been waited for: until then no other group can have its number.
+// signal sends sig to the whole group. Until the program has been waited for, no
+// other group can have its number.
 func (p *process) signal(sig syscall.Signal) { _ = unix.Kill(-p.pid, sig) }
 
 // exited reports whether the program has ended, without waiting for it.

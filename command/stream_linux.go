@@ -6,17 +6,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readSize is how much of a pipe is taken at once: what a pipe holds.
+// readSize is how much of a pipe is read at once: the size of a pipe.
 const readSize = 64 << 10
 
 // stream is our end of a pipe from the program.
 type stream struct {
 	fd   int // -1 once closed
-	kept []byte
+	head []byte
 	size int64
 }
 
-// pipe opens the pipe and returns the program's end of it.
+// pipe opens the pipe and returns the program's end.
 func (s *stream) pipe() (int, error) {
 	var p [2]int
 	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
@@ -26,7 +26,7 @@ func (s *stream) pipe() (int, error) {
 	return p[1], unix.SetNonblock(s.fd, true)
 }
 
-// read takes what is in the pipe now, once, and closes it at its end.
+// read reads once what is in the pipe, and closes it at its end.
 func (s *stream) read(buf []byte) {
 	n, err := unix.Read(s.fd, buf)
 	switch {
@@ -37,7 +37,7 @@ func (s *stream) read(buf []byte) {
 		return
 	}
 	s.size += int64(n)
-	s.kept = append(s.kept, buf[:min(n, MaxOutput-len(s.kept))]...)
+	s.head = append(s.head, buf[:min(n, MaxOutput-len(s.head))]...)
 }
 
 func (s *stream) close() {
@@ -47,20 +47,20 @@ func (s *stream) close() {
 	}
 }
 
-// wake is a file that becomes readable when a context ends, so that one poll
+// contextEvent is a file that becomes readable when a context ends, so that one poll
 // waits for everything.
-type wake struct {
+type contextEvent struct {
 	fd    int
 	stop  func() bool
 	fired chan struct{}
 }
 
-func newWake(ctx context.Context) (*wake, error) {
+func newContextEvent(ctx context.Context) (*contextEvent, error) {
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return nil, err
 	}
-	w := &wake{fd: fd, fired: make(chan struct{})}
+	w := &contextEvent{fd: fd, fired: make(chan struct{})}
 	w.stop = context.AfterFunc(ctx, func() {
 		defer close(w.fired)
 		one := [8]byte{1}
@@ -69,7 +69,7 @@ func newWake(ctx context.Context) (*wake, error) {
 	return w, nil
 }
 
-func (w *wake) close() {
+func (w *contextEvent) close() {
 	if !w.stop() {
 		<-w.fired
 	}

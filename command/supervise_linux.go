@@ -11,53 +11,53 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pollTime is how often a program is asked whether it has ended on kernels that
-// cannot tell by themselves (before 5.3).
-const pollTime = 10 * time.Millisecond
+// exitPollInterval is how often the end of a program is polled on kernels without
+// pidfd (before 5.3).
+const exitPollInterval = 10 * time.Millisecond
 
-// stage is where a run stands.
+// stage is a stage of a run.
 type stage int
 
 const (
-	running  stage = iota // waiting for its end or the context's
-	stopping              // SIGTERM is sent
-	killed                // SIGKILL is sent
-	ended                 // it has ended, its pipes are being emptied
+	running  stage = iota // waiting for the end of the program or of the context
+	stopping              // SIGTERM was sent
+	killed                // SIGKILL was sent
+	draining              // the program has ended, its pipes are being read
 )
 
-// supervisor sees one program to its end.
+// supervisor supervises one program to its end.
 type supervisor struct {
 	*process
 	stage      stage
 	until      time.Time // end of the stage, zero for running
 	background bool
-	late       bool  // the context ended first
-	gone       bool  // the program has ended
-	left       bool  // something outlived SIGKILL
-	swept      []int // what was killed outside of the group, and perhaps in it
+	timedOut   bool  // the context ended first
+	ended      bool  // the program has ended
+	survivors  bool  // a process survived SIGKILL
+	swept      []int // processes killed by their mark
 	buf        []byte
 }
 
-func (p *process) supervise(ctx context.Context, w *wake, background bool) (Output, error) {
+func (p *process) supervise(ctx context.Context, w *contextEvent, background bool) (Output, error) {
 	begin := time.Now()
 	s := &supervisor{process: p, background: background, buf: make([]byte, readSize)}
 	for !s.done(time.Now()) {
 		s.step(w)
 	}
-	out := Output{ExitCode: -1, Unkillable: s.left || !s.gone}
-	if s.gone {
+	out := Output{ExitCode: -1, Unkillable: s.survivors || !s.ended}
+	if s.ended {
 		s.reap(&out)
 	} else {
-		go func(pid int) { // its zombie must be taken, whenever that is
+		go func(pid int) { // reap it whenever it ends
 			_, _ = unix.Wait4(pid, nil, 0, nil)
 		}(p.pid)
 	}
 	p.close()
-	out.Stdout, out.StdoutSize = p.out.kept, p.out.size
-	out.Stderr, out.StderrSize = p.err.kept, p.err.size
+	out.Stdout, out.StdoutSize = p.out.head, p.out.size
+	out.Stderr, out.StderrSize = p.err.head, p.err.size
 	out.Duration = time.Since(begin)
 	switch {
-	case s.late:
+	case s.timedOut:
 		return out, &TimeoutError{After: out.Duration, Reason: reason(out.Stderr), cause: context.Cause(ctx)}
 	case out.ExitCode != 0: // also -1
 		return out, &ExitError{Code: out.ExitCode, Signal: out.Signal, Reason: reason(out.Stderr)}
@@ -67,21 +67,21 @@ func (p *process) supervise(ctx context.Context, w *wake, background bool) (Outp
 
 // done reports whether there is nothing left to wait for.
 func (s *supervisor) done(now time.Time) bool {
-	if s.gone && s.out.fd < 0 && s.err.fd < 0 {
+	if s.ended && s.out.fd < 0 && s.err.fd < 0 {
 		return true
 	}
-	return (s.stage == killed || s.stage == ended) && !now.Before(s.until)
+	return (s.stage == killed || s.stage == draining) && !now.Before(s.until)
 }
 
-// step waits for the next thing to happen and deals with it.
-func (s *supervisor) step(w *wake) {
+// step waits for the next event and handles it.
+func (s *supervisor) step(w *contextEvent) {
 	fds := []unix.PollFd{
 		{Fd: int32(s.out.fd), Events: unix.POLLIN},
 		{Fd: int32(s.err.fd), Events: unix.POLLIN},
 		{Fd: -1, Events: unix.POLLIN},
 		{Fd: -1, Events: unix.POLLIN},
 	}
-	if !s.gone {
+	if !s.ended {
 		fds[2].Fd = int32(s.fd)
 	}
 	if s.stage == running {
@@ -96,29 +96,29 @@ func (s *supervisor) step(w *wake) {
 	if fds[1].Revents != 0 {
 		s.err.read(s.buf)
 	}
-	if !s.gone && (fds[2].Revents != 0 || s.fd < 0 && s.exited()) {
-		s.gone = true
+	if !s.ended && (fds[2].Revents != 0 || s.fd < 0 && s.exited()) {
+		s.ended = true
 		s.end()
 	}
 	if fds[3].Revents != 0 && s.stage == running {
-		s.late = true
+		s.timedOut = true
 		s.signal(syscall.SIGTERM)
 		s.enter(stopping, Grace)
 	}
 	if s.stage == stopping && !time.Now().Before(s.until) {
 		s.kill()
-		s.enter(killed, killTime)
+		s.enter(killed, killTimeout)
 	}
 }
 
-// timeout returns how long to poll, in milliseconds, or -1 for ever.
+// timeout returns how long to poll, in milliseconds, or -1 for no limit.
 func (s *supervisor) timeout() int {
 	wait := time.Duration(-1)
 	if s.stage != running {
 		wait = max(0, time.Until(s.until))
 	}
-	if !s.gone && s.fd < 0 && (wait < 0 || wait > pollTime) {
-		wait = pollTime
+	if !s.ended && s.fd < 0 && (wait < 0 || wait > exitPollInterval) {
+		wait = exitPollInterval
 	}
 	if wait < 0 {
 		return -1
@@ -126,33 +126,33 @@ func (s *supervisor) timeout() int {
 	return int((wait + time.Millisecond - 1) / time.Millisecond)
 }
 
-// end deals with the end of the program itself.
+// end handles the end of the program.
 func (s *supervisor) end() {
 	if s.stage == killed {
 		return
 	}
 	switch {
-	case s.late:
+	case s.timedOut:
 		s.kill()
 	case !s.background:
 		s.signal(syscall.SIGKILL)
 	}
-	s.enter(ended, drainTime)
+	s.enter(draining, drainTime)
 }
 
-// kill ends everything that belongs to the run.
+// kill kills all processes of the run.
 func (s *supervisor) kill() {
 	s.signal(syscall.SIGKILL)
-	s.swept, s.left = sweep(s.mark, time.Now().Add(sweepTime))
+	s.swept, s.survivors = sweep(s.mark, time.Now().Add(sweepTimeout))
 }
 
 func (s *supervisor) enter(st stage, d time.Duration) {
 	s.stage, s.until = st, time.Now().Add(d)
 }
 
-// reap waits for the program, which has ended, and fills in how. In a process
-// that orphans come to (the first one of a container) it takes those of the
-// group too; elsewhere there are none.
+// reap waits for the program, which has ended, and sets its exit status. If this
+// process adopts orphans, as the first process of a container does, it also reaps
+// those of the group.
 func (s *supervisor) reap(out *Output) {
 	for end := time.Now().Add(drainTime); ; {
 		var status unix.WaitStatus
@@ -168,14 +168,14 @@ func (s *supervisor) reap(out *Output) {
 			out.ExitCode = status.ExitStatus()
 		case pid > 0: // an orphan
 		case pid == 0 && (s.background || time.Now().After(end)):
-			return // adopted ones that live on
+			return // adopted processes that live on
 		case pid == 0:
 			time.Sleep(time.Millisecond)
 		}
 	}
 }
 
-// reapSwept takes the zombies of what was swept, where they come to us.
+// reapSwept reaps the processes that sweep killed, if this process adopts orphans.
 func (s *supervisor) reapSwept(end time.Time) {
 	if len(s.swept) == 0 || !adopts() {
 		return

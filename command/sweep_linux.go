@@ -7,14 +7,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sweep kills every process whose environment holds the mark, until there is
-// none or the time is up. It returns those it killed, and whether some are left.
+// sweep kills every process whose environment holds the mark, until none is left or
+// the time is up. It returns the killed processes, and whether some are left.
 //
-// A process may fork and end while we look: nothing is left if nothing is found
-// twice.
+// A process may fork and end during a search, so two searches in a row must find
+// nothing.
 func sweep(mark string, until time.Time) (killed []int, left bool) {
 	for empty := 0; empty < 2; time.Sleep(time.Millisecond) {
-		found, unsure := marked(mark)
+		found, unsure := processesMarked(mark)
 		empty++
 		if len(found) > 0 || unsure {
 			empty = 0
@@ -30,9 +30,9 @@ func sweep(mark string, until time.Time) (killed []int, left bool) {
 	return killed, false
 }
 
-// marked returns the processes whose environment holds the mark, and whether
-// there are some of which that cannot be told yet.
-func marked(mark string) (pids []int, unsure bool) {
+// processesMarked returns the processes whose environment holds the mark, and whether
+// there are some whose environment cannot be read yet.
+func processesMarked(mark string) (pids []int, unsure bool) {
 	for _, pid := range processes() {
 		env, loading := environ(pid)
 		unsure = unsure || loading
@@ -48,9 +48,9 @@ func contains(env []byte, mark string) bool {
 	return bytes.HasPrefix(env, []byte(mark+"\x00")) || bytes.Contains(env, []byte("\x00"+mark+"\x00"))
 }
 
-// killMarked kills a process if it still holds the mark. The file of the process
-// is opened before the mark is read, so that a number that was used again in
-// between hits nobody else.
+// killMarked kills a process if it still holds the mark. It opens the pidfd before it
+// reads the mark, so that it cannot hit another process that got the number in
+// between.
 func killMarked(pid int, mark string) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err == unix.ENOSYS {

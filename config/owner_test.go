@@ -10,7 +10,7 @@ import (
 	"github.com/microhq/monitor-srv/monitor"
 )
 
-// guarded is a directory with one file that runs a command.
+// configDir is a directory with one file that runs a command.
 type configDir struct {
 	t   *testing.T
 	dir string
@@ -18,97 +18,96 @@ type configDir struct {
 
 const commandFile = "[[monitor]]\nname = \"m\"\n[monitor.probe]\ntype = \"exec\"\ncommand = \"/bin/true\"\n"
 
-// newGuarded returns a directory of which nothing is wrong, but the file of
-// which is only made by file or link.
+// newConfigDir returns a secure directory. The test adds the file by file or link.
 func newConfigDir(t *testing.T) *configDir {
 	t.Helper()
-	g := &configDir{t, filepath.Join(t.TempDir(), "conf")}
-	g.mkdir("", 0o755)
-	return g
+	d := &configDir{t, filepath.Join(t.TempDir(), "conf")}
+	d.mkdir("", 0o755)
+	return d
 }
 
-func (g *configDir) must(err error) {
-	g.t.Helper()
+func (d *configDir) must(err error) {
+	d.t.Helper()
 	if err != nil {
-		g.t.Fatal(err)
+		d.t.Fatal(err)
 	}
 }
 
-func (g *configDir) path(name string) string { return filepath.Join(g.dir, name) }
+func (d *configDir) path(name string) string { return filepath.Join(d.dir, name) }
 
-func (g *configDir) chmod(name string, mode os.FileMode) {
-	g.t.Helper()
-	g.must(os.Chmod(g.path(name), mode))
+func (d *configDir) chmod(name string, mode os.FileMode) {
+	d.t.Helper()
+	d.must(os.Chmod(d.path(name), mode))
 }
 
-func (g *configDir) mkdir(name string, mode os.FileMode) {
-	g.t.Helper()
-	g.must(os.Mkdir(g.path(name), 0o700))
-	g.chmod(name, mode)
+func (d *configDir) mkdir(name string, mode os.FileMode) {
+	d.t.Helper()
+	d.must(os.Mkdir(d.path(name), 0o700))
+	d.chmod(name, mode)
 }
 
-func (g *configDir) file(name string, mode os.FileMode) {
-	g.t.Helper()
-	g.must(os.WriteFile(g.path(name), []byte(commandFile), 0o600))
-	g.chmod(name, mode)
+func (d *configDir) file(name string, mode os.FileMode) {
+	d.t.Helper()
+	d.must(os.WriteFile(d.path(name), []byte(commandFile), 0o600))
+	d.chmod(name, mode)
 }
 
-func (g *configDir) link(target, name string) { g.t.Helper(); g.must(os.Symlink(target, g.path(name))) }
+func (d *configDir) link(target, name string) { d.t.Helper(); d.must(os.Symlink(target, d.path(name))) }
 
-// chown gives a file or link away, if the test may do that.
-func (g *configDir) chown(name string) {
-	g.t.Helper()
-	g.must(os.Lchown(g.path(name), otherUser, -1))
+// chown gives a file or link to another user; only root may.
+func (d *configDir) chown(name string) {
+	d.t.Helper()
+	d.must(os.Lchown(d.path(name), otherUser, -1))
 }
 
-// stranger is the id of a user who is neither root nor runs the test.
+// otherUser is the id of a user who is neither root nor the user of the test.
 const otherUser = 54321
 
-// loads reads the directory and returns all that is wrong, "DIR" for its path.
-func (g *configDir) load() (monitors int, said string) {
-	g.t.Helper()
+// load reads the directory and returns all problems, with DIR for its path.
+func (d *configDir) load() (monitors int, problems string) {
+	d.t.Helper()
 	var set monitor.Set
-	problems := Load(&set, nil, g.dir)
 	var all []string
-	for _, p := range problems {
-		all = append(all, strings.ReplaceAll(p.Error(), g.dir, "DIR"))
+	for _, p := range Load(&set, nil, d.dir) {
+		all = append(all, strings.ReplaceAll(p.Error(), d.dir, "DIR"))
 	}
-	said = strings.Join(all, "\n")
-	return len(set.Monitors), strings.ReplaceAll(said, "owner "+userName(uint32(os.Geteuid())), "owner US")
+	return len(set.Monitors), strings.ReplaceAll(strings.Join(all, "\n"), "owner "+userName(uint32(os.Geteuid())), "owner US")
 }
 
-// What only root and our user may change runs commands, links included.
+// TestGuardedFilesRunCommands has files, directories and links that only root and
+// our user may change.
 // Faults: T74.
 func TestGuardedFilesRunCommands(t *testing.T) {
 	for name, make := range map[string]func(*configDir){
-		"a file":           func(g *configDir) { g.file("a.toml", 0o644) },
-		"a private one":    func(g *configDir) { g.file("a.toml", 0o400); g.chmod("", 0o700) },
-		"a shared sticky":  func(g *configDir) { g.file("a.toml", 0o644); g.chmod("", 0o777|os.ModeSticky) },
-		"a relative link":  func(g *configDir) { g.mkdir("sub", 0o755); g.file("sub/a", 0o644); g.link("./sub/../sub/a", "a.toml") },
-		"an absolute link": func(g *configDir) { g.file("a", 0o644); g.link(g.path("a"), "a.toml") },
-		"Kubernetes": func(g *configDir) {
-			g.mkdir("..2026_01_01", 0o755)
-			g.file("..2026_01_01/a.toml", 0o644)
-			g.link("..2026_01_01", "..data")
-			g.link("..data/a.toml", "a.toml")
+		"a file":           func(d *configDir) { d.file("a.toml", 0o644) },
+		"a private one":    func(d *configDir) { d.file("a.toml", 0o400); d.chmod("", 0o700) },
+		"a shared sticky":  func(d *configDir) { d.file("a.toml", 0o644); d.chmod("", 0o777|os.ModeSticky) },
+		"a relative link":  func(d *configDir) { d.mkdir("sub", 0o755); d.file("sub/a", 0o644); d.link("./sub/../sub/a", "a.toml") },
+		"an absolute link": func(d *configDir) { d.file("a", 0o644); d.link(d.path("a"), "a.toml") },
+		"Kubernetes": func(d *configDir) {
+			d.mkdir("..2026_01_01", 0o755)
+			d.file("..2026_01_01/a.toml", 0o644)
+			d.link("..2026_01_01", "..data")
+			d.link("..data/a.toml", "a.toml")
 		},
-		"a linked directory": func(g *configDir) {
-			g.must(os.Rename(g.dir, g.dir+"-1"))
-			g.must(os.Symlink("conf-1", g.dir))
-			g.file("a.toml", 0o644)
+		"a linked directory": func(d *configDir) {
+			d.must(os.Rename(d.dir, d.dir+"-1"))
+			d.must(os.Symlink("conf-1", d.dir))
+			d.file("a.toml", 0o644)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newConfigDir(t)
-			make(g)
-			if n, said := g.load(); n != 1 || said != "" {
-				t.Errorf("%d monitors: %s", n, said)
+			d := newConfigDir(t)
+			make(d)
+			if n, problems := d.load(); n != 1 || problems != "" {
+				t.Errorf("%d monitors: %s", n, problems)
 			}
 		})
 	}
 }
 
-// What others may write is read, but runs no command.
+// TestFilesThatOthersMayWriteRunNoCommand expects that the file is read but its
+// commands are refused.
 // Faults: T74.
 func TestFilesThatOthersMayWriteRunNoCommand(t *testing.T) {
 	const through = "exec probes and actions of files found through it are refused"
@@ -117,71 +116,73 @@ func TestFilesThatOthersMayWriteRunNoCommand(t *testing.T) {
 		want string
 	}{
 		"the file": {
-			func(g *configDir) { g.chmod("a.toml", 0o664) },
+			func(d *configDir) { d.chmod("a.toml", 0o664) },
 			`DIR/a.toml: warning: group or others may write the file (mode 0664, owner US): its exec probes and actions are refused; to fix it, run "chmod go-w DIR/a.toml"
 DIR/a.toml:1: monitor "m": exec is refused: group or others may write the file (mode 0664, owner US)`,
 		},
 		"the directory": {
-			func(g *configDir) { g.chmod("", 0o777) },
+			func(d *configDir) { d.chmod("", 0o777) },
 			`DIR: warning: group or others may write the directory (mode 0777, owner US): ` + through + `; to fix it, run "chmod go-w DIR"
 DIR/a.toml:1: monitor "m": exec is refused: group or others may write the directory DIR (mode 0777, owner US)`,
 		},
 		"the target of a link": {
-			func(g *configDir) {
-				g.must(os.Rename(g.path("a.toml"), g.path("target")))
-				g.chmod("target", 0o666)
-				g.link("target", "a.toml")
+			func(d *configDir) {
+				d.must(os.Rename(d.path("a.toml"), d.path("target")))
+				d.chmod("target", 0o666)
+				d.link("target", "a.toml")
 			},
 			`DIR/a.toml: warning: group or others may write the file (mode 0666, owner US): its exec probes and actions are refused; to fix it, run "chmod go-w DIR/a.toml"
 DIR/a.toml:1: monitor "m": exec is refused: group or others may write the file (mode 0666, owner US)`,
 		},
 		"the directory that a link leads through": {
-			func(g *configDir) {
-				g.mkdir("sub", 0o775)
-				g.mkdir("sub/inner", 0o755)
-				g.must(os.Rename(g.path("a.toml"), g.path("sub/inner/a")))
-				g.link("sub/inner/a", "a.toml")
+			func(d *configDir) {
+				d.mkdir("sub", 0o775)
+				d.mkdir("sub/inner", 0o755)
+				d.must(os.Rename(d.path("a.toml"), d.path("sub/inner/a")))
+				d.link("sub/inner/a", "a.toml")
 			},
 			`DIR/a.toml:1: monitor "m": exec is refused: group or others may write the directory DIR/sub (mode 0775, owner US)
 DIR/sub: warning: group or others may write the directory (mode 0775, owner US): ` + through + `; to fix it, run "chmod go-w DIR/sub"`,
 		},
 		"the directory in which the directory is a link": {
-			func(g *configDir) {
-				g.must(os.Rename(g.dir, g.dir+"-1"))
-				g.must(os.Symlink("conf-1", g.dir))
-				g.chmod("..", 0o777)
+			func(d *configDir) {
+				d.must(os.Rename(d.dir, d.dir+"-1"))
+				d.must(os.Symlink("conf-1", d.dir))
+				d.chmod("..", 0o777)
 			},
 			fmt.Sprintf(`DIR-PARENT: warning: group or others may write the directory (mode 0777, owner US): %s; to fix it, run "chmod go-w DIR-PARENT"
 DIR/a.toml:1: monitor "m": exec is refused: group or others may write the directory DIR-PARENT (mode 0777, owner US)`, through),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newConfigDir(t)
-			g.file("a.toml", 0o644)
-			c.make(g)
-			n, said := g.load()
-			if said = strings.ReplaceAll(said, filepath.Dir(g.dir), "DIR-PARENT"); n != 0 || said != c.want {
-				t.Errorf("%d monitors, said\n%s\nwant\n%s", n, said, c.want)
+			d := newConfigDir(t)
+			d.file("a.toml", 0o644)
+			c.make(d)
+			n, problems := d.load()
+			if problems = strings.ReplaceAll(problems, filepath.Dir(d.dir), "DIR-PARENT"); n != 0 || problems != c.want {
+				t.Errorf("%d monitors, problems\n%s\nwant\n%s", n, problems, c.want)
 			}
 		})
 	}
 }
 
-// What is told of a directory is told once, and what runs no command runs.
+// TestExposedDirectoryIsReportedOnce loads three files without commands, which are
+// not refused.
 // Faults: T74.
 func TestExposedDirectoryIsReportedOnce(t *testing.T) {
-	g := newConfigDir(t)
+	d := newConfigDir(t)
 	for i := range 3 {
 		text := strings.NewReplacer(`"m"`, fmt.Sprintf(`"m%d"`, i), `"exec"`, `"tcp"`, "command", "address").Replace(commandFile)
-		g.must(os.WriteFile(g.path(fmt.Sprintf("%d.toml", i)), []byte(text), 0o600))
+		d.must(os.WriteFile(d.path(fmt.Sprintf("%d.toml", i)), []byte(text), 0o600))
 	}
-	g.chmod("", 0o777)
-	if n, said := g.load(); n != 3 || strings.Count(said, "warning") != 1 || strings.Count(said, "\n") != 0 {
-		t.Errorf("%d monitors: %s", n, said)
+	d.chmod("", 0o777)
+	if n, problems := d.load(); n != 3 || strings.Count(problems, "warning") != 1 || strings.Count(problems, "\n") != 0 {
+		t.Errorf("%d monitors: %s", n, problems)
 	}
 }
 
-// Files of somebody who is neither root nor our user run no command.
+// TestFilesOfOtherUsersRunNoCommand has files of a user who is neither root nor
+// ours.
 // Faults: T74.
 func TestFilesOfOtherUsersRunNoCommand(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -192,52 +193,53 @@ func TestFilesOfOtherUsersRunNoCommand(t *testing.T) {
 		want string
 	}{
 		"the file": {
-			func(g *configDir) { g.chown("a.toml") },
+			func(d *configDir) { d.chown("a.toml") },
 			`DIR/a.toml: warning: the owner of the file is user 54321, not root: its exec probes and actions are refused; to fix it, run "chown root DIR/a.toml"
 DIR/a.toml:1: monitor "m": exec is refused: the owner of the file is user 54321, not root`,
 		},
 		"the directory": {
-			func(g *configDir) { g.chown("") },
+			func(d *configDir) { d.chown("") },
 			`DIR: warning: the owner of the directory is user 54321, not root: exec probes and actions of files found through it are refused; to fix it, run "chown root DIR"
 DIR/a.toml:1: monitor "m": exec is refused: the owner of the directory DIR is user 54321, not root`,
 		},
 		"the link": {
-			func(g *configDir) {
-				g.must(os.Rename(g.path("a.toml"), g.path("target")))
-				g.link("target", "a.toml")
-				g.chown("a.toml")
+			func(d *configDir) {
+				d.must(os.Rename(d.path("a.toml"), d.path("target")))
+				d.link("target", "a.toml")
+				d.chown("a.toml")
 			},
 			`DIR/a.toml: warning: the owner of the link is user 54321, not root: exec probes and actions of files found through it are refused; to fix it, run "chown -h root DIR/a.toml"
 DIR/a.toml:1: monitor "m": exec is refused: the owner of the link DIR/a.toml is user 54321, not root`,
 		},
 		"the target": {
-			func(g *configDir) {
-				g.must(os.Rename(g.path("a.toml"), g.path("target")))
-				g.link("target", "a.toml")
-				g.chown("target")
+			func(d *configDir) {
+				d.must(os.Rename(d.path("a.toml"), d.path("target")))
+				d.link("target", "a.toml")
+				d.chown("target")
 			},
 			`DIR/a.toml: warning: the owner of the file is user 54321, not root: its exec probes and actions are refused; to fix it, run "chown root DIR/a.toml"
 DIR/a.toml:1: monitor "m": exec is refused: the owner of the file is user 54321, not root`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newConfigDir(t)
-			g.file("a.toml", 0o644)
-			c.make(g)
-			if n, said := g.load(); n != 0 || said != c.want {
-				t.Errorf("%d monitors, said\n%s\nwant\n%s", n, said, c.want)
+			d := newConfigDir(t)
+			d.file("a.toml", 0o644)
+			c.make(d)
+			if n, problems := d.load(); n != 0 || problems != c.want {
+				t.Errorf("%d monitors, problems\n%s\nwant\n%s", n, problems, c.want)
 			}
 		})
 	}
 }
 
-// Who is trusted besides root, as a user who is not root sees it.
+// TestTrustedOwners checks the owner of a file for a process that does not run as
+// root.
 // Faults: T74.
 func TestTrustedOwners(t *testing.T) {
-	g := newConfigDir(t)
-	g.file("a.toml", 0o644)
-	info, err := os.Lstat(g.path("a.toml"))
-	g.must(err)
+	d := newConfigDir(t)
+	d.file("a.toml", 0o644)
+	info, err := os.Lstat(d.path("a.toml"))
+	d.must(err)
 	owner := ownerOf(info)
 	for uid, trusted := range map[uint32]bool{owner: true, owner + 54321: owner == 0} {
 		w := newOwnerChecker()
@@ -250,8 +252,8 @@ func TestTrustedOwners(t *testing.T) {
 	}
 }
 
-// Where a link leads upwards from a directory that is found through a link, the
-// directories that the kernel goes through are judged.
+// TestLinksUpwardsAreFollowedAsTheKernelDoes has a link with ".." in a directory
+// that is itself found through a link.
 // Faults: T74.
 func TestLinksUpwardsAreFollowedAsTheKernelDoes(t *testing.T) {
 	for _, c := range []struct {
@@ -262,21 +264,21 @@ func TestLinksUpwardsAreFollowedAsTheKernelDoes(t *testing.T) {
 		{"../fine/a", 1, ""},
 		{"../../open/a", 0, "warning: group or others may write the directory (mode 0777"},
 	} {
-		g := newConfigDir(t)
-		under := filepath.Join(filepath.Dir(g.dir), "real")
+		d := newConfigDir(t)
+		under := filepath.Join(filepath.Dir(d.dir), "real")
 		for _, dir := range []string{"", "inner", "inner/conf", "inner/fine", "open"} {
-			g.must(os.Mkdir(filepath.Join(under, dir), 0o755))
+			d.must(os.Mkdir(filepath.Join(under, dir), 0o755))
 		}
 		for _, file := range []string{"inner/fine/a", "open/a"} {
-			g.must(os.WriteFile(filepath.Join(under, file), []byte(commandFile), 0o600))
+			d.must(os.WriteFile(filepath.Join(under, file), []byte(commandFile), 0o600))
 		}
-		g.must(os.Chmod(filepath.Join(under, "open"), 0o777))
-		alias := filepath.Join(filepath.Dir(g.dir), "alias")
-		g.must(os.Symlink("real/inner", alias))
-		g.dir = filepath.Join(alias, "conf")
-		g.link(c.target, "a.toml")
-		if n, said := g.load(); n != c.monitors || (said == "") != (c.want == "") || !strings.Contains(said, c.want) {
-			t.Errorf("%s: %d monitors, said %s", c.target, n, said)
+		d.must(os.Chmod(filepath.Join(under, "open"), 0o777))
+		alias := filepath.Join(filepath.Dir(d.dir), "alias")
+		d.must(os.Symlink("real/inner", alias))
+		d.dir = filepath.Join(alias, "conf")
+		d.link(c.target, "a.toml")
+		if n, problems := d.load(); n != c.monitors || (problems == "") != (c.want == "") || !strings.Contains(problems, c.want) {
+			t.Errorf("%s: %d monitors, problems %s", c.target, n, problems)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/microhq/monitor-srv/monitor"
 )
 
-// A file of 10,000 ordinary monitors is read.
+// TestFileOfTenThousandMonitorsIsRead checks MaxDocument with typical monitors.
 // Faults: T74.
 func TestFileOfTenThousandMonitorsIsRead(t *testing.T) {
 	const n = 10_000

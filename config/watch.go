@@ -12,137 +12,136 @@ import (
 )
 
 const (
-	// quietTime is how long the directory must be quiet before its files are read
-	// again: editors and deployments write a file in several steps.
-	quietTime = 500 * time.Millisecond
-	// longestWait bounds the wait for quiet.
-	longestWait = 5 * time.Second
-	// lookInterval is how often the watcher makes sure that it watches the directory
-	// that is there.
-	lookInterval = 2 * time.Second
-	// PollInterval is how often a watcher asks for changes outside its directory.
+	// debounceDelay is the time without changes after which the files are read again.
+	// Editors and deployments write a file in several steps.
+	debounceDelay = 500 * time.Millisecond
+	// maxDebounce bounds the delay under constant changes.
+	maxDebounce = 5 * time.Second
+	// recheckInterval is how often the watcher checks whether the directory was created
+	// or replaced.
+	recheckInterval = 2 * time.Second
+	// PollInterval is the interval of ChangedElsewhere.
 	PollInterval = 10 * time.Second
 )
 
-// WatcherConfig says what to watch and whom to call.
+// WatcherConfig configures a Watcher.
 type WatcherConfig struct {
 	// Dir is the directory of files. It may be created, removed and replaced at any
 	// time. Required.
 	Dir string
-	// Changed is called when files of Dir have changed and it was quiet for a
-	// moment, after Reread, and when ChangedElsewhere says so. Calls never overlap.
-	// Required.
+	// Changed is called after changes of the files of Dir, after Reread, and after
+	// ChangedElsewhere has returned true. Calls never overlap. Required.
 	Changed func()
-	// ChangedElsewhere tells whether files outside Dir have changed, such as
-	// secrets that its files name. It is asked every PollInterval; nil: nothing is.
+	// ChangedElsewhere reports whether files outside of Dir have changed, such as the
+	// secrets that its files name. It is called every PollInterval, unless it is nil.
 	ChangedElsewhere func() bool
 	// Log reports changes that may be missed. Required.
 	Log *slog.Logger
 }
 
-// A Watcher tells when the files of a directory have changed.
+// A Watcher reports changes of the files of a directory.
 type Watcher struct {
 	cfg    WatcherConfig
 	reread chan struct{}
 	dir    *watchedDir
 }
 
-// NewWatcher returns a Watcher that sees changes from now on and reports them once it
-// runs. Close it.
+// NewWatcher returns a Watcher that records changes from now on and reports them in
+// Run. The caller closes it.
 func NewWatcher(cfg WatcherConfig) *Watcher {
 	return &Watcher{cfg: cfg, reread: make(chan struct{}, 1), dir: newWatchedDir(cfg.Dir, cfg.Log)}
 }
 
-// Close ends what NewWatcher began. It must not be called before Run has returned.
+// Close releases the resources of the Watcher. It must not be called before Run has
+// returned.
 func (w *Watcher) Close() { w.dir.close() }
 
-// Reread has Run call Changed at once, whether something has changed or not.
+// Reread makes Run call Changed at once, even without a change.
 func (w *Watcher) Reread() {
 	select {
 	case w.reread <- struct{}{}:
-	default: // it is asked for already
+	default: // already requested
 	}
 }
 
 // Run reports changes until ctx ends.
 func (w *Watcher) Run(ctx context.Context) error {
-	look := time.NewTicker(lookInterval)
-	defer look.Stop()
+	recheck := time.NewTicker(recheckInterval)
+	defer recheck.Stop()
 	poll := time.NewTicker(PollInterval)
 	defer poll.Stop()
-	quiet := newQuietTimer()
-	defer quiet.Stop()
+	debounce := newDebounceTimer()
+	defer debounce.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-w.reread:
-			w.dir.look()
+			w.dir.recheck()
 			w.cfg.Changed()
 		case e := <-w.dir.events:
-			if concerns(e.Name) {
-				quiet.disturb()
+			if isRelevant(e.Name) {
+				debounce.changed()
 			}
 		case err := <-w.dir.errors:
 			w.cfg.Log.Warn("changes of the directory may have been missed", "dir", w.cfg.Dir, "err", err)
-			quiet.disturb()
-		case <-look.C:
-			if w.dir.look() {
-				quiet.disturb()
+			debounce.changed()
+		case <-recheck.C:
+			if w.dir.recheck() {
+				debounce.changed()
 			}
 		case <-poll.C:
 			if w.cfg.ChangedElsewhere != nil && w.cfg.ChangedElsewhere() {
-				quiet.disturb()
+				debounce.changed()
 			}
-		case <-quiet.C:
-			quiet.first = time.Time{}
+		case <-debounce.C:
+			debounce.first = time.Time{}
 			w.cfg.Changed()
 		}
 	}
 }
 
-// concerns tells whether a change of the file may change what is read: it is one that
-// is read, or the link that Kubernetes switches to replace all files at once.
-func concerns(file string) bool {
+// isRelevant reports whether a file is read, or is the link that Kubernetes switches to
+// replace all files at once.
+func isRelevant(file string) bool {
 	name := filepath.Base(file)
 	return strings.HasSuffix(name, ".toml") || name == "..data"
 }
 
-// quietTimer fires once nothing was disturbed for quietTime, or longestWait after the
-// first disturbance.
-type quietTimer struct {
+// debounceTimer fires debounceDelay after the last change, or maxDebounce after the
+// first one.
+type debounceTimer struct {
 	*time.Timer
-	first time.Time // disturbance since it fired; zero if there was none
+	first time.Time // change since it fired; zero without one
 }
 
-func newQuietTimer() *quietTimer {
-	t := &quietTimer{Timer: time.NewTimer(time.Hour)}
+func newDebounceTimer() *debounceTimer {
+	t := &debounceTimer{Timer: time.NewTimer(time.Hour)}
 	t.Stop()
 	return t
 }
 
-func (t *quietTimer) disturb() {
+func (t *debounceTimer) changed() {
 	now := time.Now()
 	if t.first.IsZero() {
 		t.first = now
 	}
-	if now.Sub(t.first) < longestWait {
-		t.Reset(quietTime)
+	if now.Sub(t.first) < maxDebounce {
+		t.Reset(debounceDelay)
 	}
 }
 
-// watchedDir watches a directory, also when it is created later, removed, or replaced
-// by another of its name. It is not for several goroutines.
+// watchedDir watches a directory that may be created, removed or replaced. It is not
+// safe for concurrent use.
 type watchedDir struct {
 	dir string
 	log *slog.Logger
-	// watcher is nil, and the channels with it, where the system has no room for
-	// another one.
+	// watcher and the channels are nil if the system has no resources for a watcher.
 	watcher *fsnotify.Watcher
 	events  chan fsnotify.Event
 	errors  chan error
-	seen    os.FileInfo // of the directory that is watched; nil if none is
-	failing bool        // is in the log already
+	seen    os.FileInfo // of the watched directory; nil without one
+	failing bool        // a warning was logged
 }
 
 func newWatchedDir(dir string, log *slog.Logger) *watchedDir {
@@ -153,13 +152,12 @@ func newWatchedDir(dir string, log *slog.Logger) *watchedDir {
 		return d
 	}
 	d.events, d.errors = d.watcher.Events, d.watcher.Errors
-	d.look()
+	d.recheck()
 	return d
 }
 
-// look watches the directory that is there now, and tells whether it is another one
-// than before.
-func (d *watchedDir) look() (replaced bool) {
+// recheck watches the current directory and reports whether it was replaced.
+func (d *watchedDir) recheck() (replaced bool) {
 	if d.watcher == nil {
 		return false
 	}
@@ -167,23 +165,23 @@ func (d *watchedDir) look() (replaced bool) {
 	if err == nil && d.seen != nil && os.SameFile(info, d.seen) {
 		return false
 	}
-	gone := d.seen != nil
-	if gone {
-		_ = d.watcher.Remove(d.dir) // it has ended by itself if the directory was removed
+	removed := d.seen != nil
+	if removed {
+		_ = d.watcher.Remove(d.dir) // fails if the directory was removed
 		d.seen = nil
 	}
 	if err != nil {
-		return gone
+		return removed
 	}
 	if err := d.watcher.Add(d.dir); err != nil {
 		d.warn(err)
-		return gone
+		return removed
 	}
 	d.seen, d.failing = info, false
 	return true
 }
 
-// warn logs once that changes are not seen.
+// warn logs once that changes are not noticed.
 func (d *watchedDir) warn(err error) {
 	if !d.failing {
 		d.log.Warn("the directory cannot be watched for changes; SIGHUP reads it again", "dir", d.dir, "err", err)

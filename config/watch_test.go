@@ -73,7 +73,7 @@ func TestWatcherReportsOnlyWhatIsRead(t *testing.T) {
 	for name, want := range map[string]bool{
 		"/x/a.toml": true, "/x/..data": true, "/x/a.toml.tmp": false, "/x/.a.toml.swp": false, "/x/README": false, "/x/..data_tmp": false,
 	} {
-		if got := concerns(name); got != want {
+		if got := isRelevant(name); got != want {
 			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
 	}
@@ -98,8 +98,8 @@ func TestWatcherAsksForChangesElsewhere(t *testing.T) {
 		time.Sleep(time.Minute)
 		cancel()
 		<-done
-		if len(calls) != 1 || calls[0] != 2*PollInterval+quietTime {
-			t.Errorf("called after %v, want once after %v", calls, 2*PollInterval+quietTime)
+		if len(calls) != 1 || calls[0] != 2*PollInterval+debounceDelay {
+			t.Errorf("called after %v, want once after %v", calls, 2*PollInterval+debounceDelay)
 		}
 	})
 }
@@ -107,25 +107,25 @@ func TestWatcherAsksForChangesElsewhere(t *testing.T) {
 func TestQuietIsWaitedForNotForever(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		quiet := newQuietTimer()
+		quiet := newDebounceTimer()
 		began := time.Now()
-		quiet.disturb()
+		quiet.changed()
 		<-quiet.C
-		if took := time.Since(began); took != quietTime {
-			t.Errorf("after one change it waited %v, want %v", took, quietTime)
+		if took := time.Since(began); took != debounceDelay {
+			t.Errorf("after one change it waited %v, want %v", took, debounceDelay)
 		}
 		quiet.first = time.Time{}
 		began = time.Now()
 		for fired := false; !fired; {
-			quiet.disturb()
+			quiet.changed()
 			select {
 			case <-quiet.C:
 				fired = true
-			case <-time.After(quietTime / 2):
+			case <-time.After(debounceDelay / 2):
 			}
 		}
-		if took := time.Since(began); took < longestWait || took > longestWait+quietTime {
-			t.Errorf("under constant changes it waited %v, want about %v", took, longestWait)
+		if took := time.Since(began); took < maxDebounce || took > maxDebounce+debounceDelay {
+			t.Errorf("under constant changes it waited %v, want about %v", took, maxDebounce)
 		}
 	})
 }

@@ -38,21 +38,10 @@ func TestMonitorThatComesBackIsRememberedAgain(t *testing.T) {
 	b := newQueue(10, 10)
 	b.add(action.Notification{Monitor: "m", Event: action.Fail, Incident: "1"}, time.Now(), 0)
 	b.forget("m")
-	for _, n := range parseAll("m", "recover:1 fail:2") {
-		b.add(n, time.Now(), 0)
-	}
-	var received []action.Notification
-	tell := func() {
-		for len(b.ready) > 0 {
-			for _, th := range b.take(1, false, time.Time{}) {
-				received = append(received, th.entries[0].Notification)
-				b.settle(th, outcomeDelivered)
-			}
-		}
-	}
-	tell()
+	addAll(b, "m", "recover:1 fail:2")
+	received := deliverAll(b)
 	b.add(action.Notification{Monitor: "m", Event: action.Recover, Incident: "2"}, time.Now(), 0)
-	tell()
+	received = append(received, deliverAll(b)...)
 	if got, want := formatAll(received), "fail:1 recover:1 fail:2 recover:2"; got != want {
 		t.Errorf("received %q, want %q", got, want)
 	}

@@ -24,6 +24,24 @@ func parseAll(monitor, abbreviated string) (ns []action.Notification) {
 	return ns
 }
 
+// addAll adds the abbreviated notifications of one monitor to a queue.
+func addAll(b *queue, monitor, abbreviated string) {
+	for _, n := range parseAll(monitor, abbreviated) {
+		b.add(n, time.Now(), 0)
+	}
+}
+
+// deliverAll delivers everything in a queue, one by one, and returns it.
+func deliverAll(b *queue) (delivered []action.Notification) {
+	for len(b.ready) > 0 {
+		for _, m := range b.take(1, false, time.Time{}) {
+			delivered = append(delivered, m.entries[0].Notification)
+			b.settle(m, outcomeDelivered)
+		}
+	}
+	return delivered
+}
+
 func formatAll(ns []action.Notification) string {
 	var ws []string
 	for _, n := range ns {
@@ -76,9 +94,7 @@ func TestQueueKeepsWhatIsPending(t *testing.T) {
 			if c.delivered != "" {
 				b.restoreNotified("m", c.delivered)
 			}
-			for _, n := range parseAll("m", c.in) {
-				b.add(n, time.Now(), 0)
-			}
+			addAll(b, "m", c.in)
 			if got := formatPending(b, "m"); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
@@ -116,13 +132,9 @@ func TestQueueSettles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newQueue(1000, 10)
-			for _, n := range parseAll("m", c.first) {
-				b.add(n, time.Now(), 0)
-			}
+			addAll(b, "m", c.first)
 			taken := b.take(1, c.whole, time.Time{})
-			for _, n := range parseAll("m", c.then) {
-				b.add(n, time.Now(), 0)
-			}
+			addAll(b, "m", c.then)
 			b.settle(taken[0], c.how)
 			delivered := ""
 			if t := b.monitors["m"]; t != nil {
@@ -142,9 +154,7 @@ func TestQueueSettles(t *testing.T) {
 func TestQueueRemembersTheOpenIncidentOnly(t *testing.T) {
 	b := newQueue(10, 10)
 	b.restoreNotified("m", "1")
-	for _, n := range parseAll("m", "fail:2 recover:1 recover:2") {
-		b.add(n, time.Now(), 0)
-	}
+	addAll(b, "m", "fail:2 recover:1 recover:2")
 	var received []action.Notification
 	for len(b.ready) > 0 {
 		for _, th := range b.take(1, false, time.Time{}) {
@@ -163,9 +173,7 @@ func TestQueueRemembersTheOpenIncidentOnly(t *testing.T) {
 func TestQueueBoundsHistoryButKeepsTheNewest(t *testing.T) {
 	b := newQueue(10, 100)
 	for i := range 50 {
-		for _, n := range parseAll("flaps", fmt.Sprintf("fail:%d recover:%d", i, i)) {
-			b.add(n, time.Now(), 0)
-		}
+		addAll(b, "flaps", fmt.Sprintf("fail:%d recover:%d", i, i))
 	}
 	for i := range 99 {
 		b.add(action.Notification{Monitor: fmt.Sprint(i), Event: action.Fail, Incident: "x"}, time.Now(), 0)
@@ -186,13 +194,9 @@ func TestQueueBoundsHistoryButKeepsTheNewest(t *testing.T) {
 func TestQueueNeverDropsTheRecoveryOfADeliveredFailure(t *testing.T) {
 	b := newQueue(4, 10)
 	b.restoreNotified("m", "0")
-	for _, n := range parseAll("m", "recover:0") {
-		b.add(n, time.Now(), 0)
-	}
+	addAll(b, "m", "recover:0")
 	for i := 1; i < 20; i++ {
-		for _, n := range parseAll("m", fmt.Sprintf("fail:%d recover:%d", i, i)) {
-			b.add(n, time.Now(), 0)
-		}
+		addAll(b, "m", fmt.Sprintf("fail:%d recover:%d", i, i))
 	}
 	if got := formatPending(b, "m"); !strings.HasPrefix(got, "recover:0 ") {
 		t.Errorf("got %q, want the recovery first", got)
@@ -252,21 +256,15 @@ func TestQueueForgetsAMonitorOnceAllIsDelivered(t *testing.T) {
 			if c.delivered != "" {
 				b.restoreNotified("m", c.delivered)
 			}
-			for _, n := range parseAll("m", c.add) {
-				b.add(n, time.Now(), 0)
-			}
+			addAll(b, "m", c.add)
 			b.forget("m")
 			if got := b.monitors["m"].notified; got != c.pending {
 				t.Errorf("%q is remembered, want %q", got, c.pending)
 			}
-			for len(b.ready) > 0 {
-				for _, th := range b.take(1, false, time.Time{}) {
-					b.settle(th, outcomeDelivered)
-				}
-			}
+			deliverAll(b)
 			b.add(action.Notification{Monitor: "another", Event: action.Fail, Incident: "3"}, time.Now(), 0)
 			if b.counts.Dropped != 0 || b.monitors["m"] != nil {
-				t.Errorf("a monitor that is no more takes the place of another: %+v", b.counts)
+				t.Errorf("a removed monitor takes the place of another: %+v", b.counts)
 			}
 			checkQueue(t, b)
 		})

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/microhq/monitor-srv/setting"
 )
 
 // unmarshaler is implemented by types that decode themselves from a value of a tree.
@@ -114,19 +112,14 @@ func (d *treeDecoder) value(tree any, path string, v reflect.Value) {
 	}
 }
 
-// expectedType describes the types that a setting takes, if tree has another one.
+// expectedType describes the types that a target accepts, if tree has another one.
+// Targets say so by a method AcceptsTOML.
 func expectedType(u unmarshaler, tree any) string {
-	_, text := tree.(string)
-	switch u.(type) {
-	case *setting.Duration:
-		switch tree.(type) {
-		case string, int64, float64:
-			return ""
-		}
-		return `seconds or a string such as "10s"`
-	case *setting.Secret:
-		if !text {
-			return "a string"
+	if a, ok := u.(interface {
+		AcceptsTOML(v any) (expected string, ok bool)
+	}); ok {
+		if expected, ok := a.AcceptsTOML(tree); !ok {
+			return expected
 		}
 	}
 	return ""

@@ -16,7 +16,7 @@ func Suggest(word string, known []string) string {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	if len(known) == 0 {
-		return "none are known"
+		return "known are none"
 	}
 	return "known are " + strings.Join(known, ", ")
 }

@@ -7,52 +7,58 @@ import (
 	"time"
 )
 
-// Limits of a check. The monitoring service holds the same ones.
+// Limits of a check. The monitoring service has the same limits.
 const (
-	// MaxChecks is the number of checks of one Reporter.
+	// MaxChecks is the greatest number of checks of one Reporter.
 	MaxChecks = 200
-	// MinInterval and MaxInterval bound the interval of checks and of a Reporter.
-	// An event tells it in whole seconds.
+	// MinInterval is the shortest interval of a check and of a Reporter.
 	MinInterval = time.Second
+	// MaxInterval is the longest interval of a check and of a Reporter.
 	MaxInterval = time.Hour
-	// MaxTTL bounds the ttl of an event.
+	// MaxTTL is the longest TTL of a check and of a Reporter.
 	MaxTTL = 24 * time.Hour
-	// DefaultTimeout of a check, if its interval is not shorter.
+	// DefaultTimeout is the timeout of a check whose interval is not shorter.
 	DefaultTimeout = 5 * time.Second
 )
 
-// CheckFunc judges one thing. It returns figures and words worth showing, if it
-// has any, and nil if all is well. An error made by Warning makes the check
-// WARNING, any other one ERROR, and so does a panic.
+// CheckFunc is the function of a check. It returns results to show, if any, and nil
+// if all is well. With an error made by Warning the check is WARNING, with another
+// error it is ERROR, and so it is if the function panics.
 //
-// The context ends a tenth of the check's timeout before the timeout, so that a
-// function that obeys it can still say what it was waiting for.
+// ctx ends a tenth of the timeout before the timeout, so a function that obeys it
+// can still return what it was waiting for. It also ends when the Reporter is
+// closed.
+//
+// The Reporter copies results when the function returns.
 type CheckFunc func(ctx context.Context) (results map[string]string, err error)
 
-// Check is one named judgement that a Reporter makes and publishes again and
-// again.
+// Check is a health check that a Reporter runs and publishes at an interval.
 type Check struct {
-	// ID of the check, unique within the node, at most MaxCheckID bytes, such as
-	// "go.micro.healthcheck.db".
+	// ID identifies the check within the node, such as "go.micro.healthcheck.db".
+	// Required; at most MaxCheckID bytes of UTF-8 without control characters.
 	ID string
-	// Description in words, such as "the database answers". Cut at MaxText bytes.
+	// Description is a text for people, such as "the database answers". Optional; at
+	// most MaxText bytes, more is truncated.
 	Description string
-	// Run judges. It is never called while an earlier call has not returned.
+	// Run is the function. Required. It is never called while an earlier call has not
+	// returned.
 	Run CheckFunc
-	// Timeout of one run, at most the interval. If zero, DefaultTimeout or the
-	// interval, whichever is shorter.
+	// Timeout is the time limit of one run, at most the interval. Zero means
+	// DefaultTimeout or the interval, whichever is shorter.
 	Timeout time.Duration
-	// Interval between two runs, MinInterval to MaxInterval. If zero, that of the
-	// Reporter.
+	// Interval is the time between the starts of two runs, from MinInterval to
+	// MaxInterval. Zero means the interval of the Reporter. Events carry it in whole
+	// seconds, rounded up.
 	Interval time.Duration
-	// TTL tells the monitoring service when a silent check is missing, at most
-	// MaxTTL. If zero, that of the Reporter, or three intervals if that is longer.
+	// TTL is the time after which the check is missing if nothing more is published,
+	// from the interval to MaxTTL. Zero means the TTL of the Reporter or three
+	// intervals, whichever is longer.
 	TTL time.Duration
 }
 
-// withDefaults fills what is zero and checks the rest.
+// withDefaults sets the fields that are zero and validates the others.
 func (c Check) withDefaults(interval, ttl time.Duration) (Check, error) {
-	if err := checkName(c.ID, MaxCheckID); err != nil {
+	if err := validateName(c.ID, MaxCheckID); err != nil {
 		return c, fmt.Errorf("check id %.40q %w", c.ID, err)
 	}
 	if c.Run == nil {
@@ -61,7 +67,7 @@ func (c Check) withDefaults(interval, ttl time.Duration) (Check, error) {
 	if c.Interval == 0 {
 		c.Interval = interval
 	}
-	if err := checkInterval(c.Interval); err != nil {
+	if err := validateInterval(c.Interval); err != nil {
 		return c, fmt.Errorf("check %q: %w", c.ID, err)
 	}
 	if c.Timeout == 0 {
@@ -73,29 +79,29 @@ func (c Check) withDefaults(interval, ttl time.Duration) (Check, error) {
 	if c.TTL == 0 {
 		c.TTL = min(max(ttl, 3*c.Interval), MaxTTL)
 	}
-	if err := checkTTL(c.TTL, c.Interval); err != nil {
+	if err := validateTTL(c.TTL, c.Interval); err != nil {
 		return c, fmt.Errorf("check %q: %w", c.ID, err)
 	}
-	c.Description, _ = clip(c.Description, MaxText)
+	c.Description, _ = truncate(c.Description, MaxText)
 	return c, nil
 }
 
-func checkInterval(d time.Duration) error {
+func validateInterval(d time.Duration) error {
 	if d < MinInterval || d > MaxInterval {
 		return fmt.Errorf("interval %v must be from %v to %v", d, MinInterval, MaxInterval)
 	}
 	return nil
 }
 
-func checkTTL(ttl, interval time.Duration) error {
+func validateTTL(ttl, interval time.Duration) error {
 	if ttl < interval || ttl > MaxTTL {
 		return fmt.Errorf("ttl %v must be from the interval, %v, to %v", ttl, interval, MaxTTL)
 	}
 	return nil
 }
 
-// Warning marks an error of a check as one that is not yet a failure. Warning of
-// nil is nil.
+// Warning marks the error of a check as a warning: the check is WARNING instead of
+// ERROR. The result wraps err. Warning(nil) is nil.
 func Warning(err error) error {
 	if err == nil {
 		return nil

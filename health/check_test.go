@@ -1,3 +1,5 @@
+//go:build go1.25
+
 package health
 
 import (
@@ -41,7 +43,7 @@ func TestVerdicts(t *testing.T) {
 		{"error that panics", func(context.Context) (map[string]string, error) { return nil, typedNil },
 			CheckError, "check panicked: runtime error: invalid memory address or nil pointer dereference"},
 		{"goexit", func(context.Context) (map[string]string, error) { runtime.Goexit(); return nil, nil },
-			CheckError, "check ended its goroutine in place of returning"},
+			CheckError, "check ended its goroutine without returning"},
 		{"bad text", func(context.Context) (map[string]string, error) { return nil, errors.New("a\xffb") }, CheckError, "a\uFFFDb"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -120,7 +122,7 @@ func TestHangingCheckFailsAtItsDeadlineAndRunsOnce(t *testing.T) {
 		synctest.Wait()
 		time.Sleep(10 * time.Millisecond)
 		if now, _ := b.checks("stuck"); len(now) != len(checks) {
-			t.Errorf("a verdict that came too late was published: %v", now[len(now)-1])
+			t.Errorf("a checkResult that came too late was published: %v", now[len(now)-1])
 		}
 		time.Sleep(15 * time.Second)
 		checks, _ = b.checks("stuck")

@@ -1,3 +1,5 @@
+//go:build go1.25
+
 package health
 
 import (
@@ -55,7 +57,7 @@ func TestCloseLetsThePublisherFlush(t *testing.T) {
 		{"failing", func(context.Context) error { return errors.New("no") }, 0, "flushing the publisher: no"},
 		{"panicking", func(context.Context) error { panic("boom") }, 0, "the publisher panicked: boom"},
 		{"hanging", func(context.Context) error { time.Sleep(time.Hour); return nil }, closeTimeout, "gave up after 2s"},
-		{"stock client", clientPublisher{}.Flush, linger, ""},
+		{"stock client", clientPublisher{}.Flush, flushDelay, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

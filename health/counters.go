@@ -2,23 +2,31 @@ package health
 
 import "sync/atomic"
 
-// Counters of a Reporter since it was made.
+// Counters are the counts of a Reporter since it was made. See Reporter.Counters.
 type Counters struct {
-	// Published events were taken by the Publisher, which is not to say that they
-	// arrived: neither stock broker tells that.
+	// Published counts events that the Publisher accepted. That does not mean that
+	// they arrived: neither broker of go-micro confirms it.
 	Published uint64
-	// Failed attempts to publish were refused, panicked or were not answered in
-	// time; Unanswered are those of the last sort. The event is tried again until
-	// a newer one takes its place.
-	Failed, Unanswered uint64
-	// Replaced events were overtaken by a newer one of the same key while they
-	// waited; Dropped ones found no room.
-	Replaced, Dropped uint64
-	// Cut events had text that was cut or repaired.
+	// Failed counts calls of the Publisher that returned an error or panicked, and
+	// those in Unanswered. The event is retried until a newer one replaces it.
+	Failed uint64
+	// Unanswered counts calls of the Publisher that did not return in time.
+	Unanswered uint64
+	// Replaced counts events that a newer event with the same key replaced while
+	// they were queued.
+	Replaced uint64
+	// Dropped counts events that did not fit into the queue.
+	Dropped uint64
+	// Cut counts events whose text was truncated or had invalid UTF-8.
 	Cut uint64
-	// Runs of checks that were started. Late ones did not answer in time, Skipped
-	// ones were due while an earlier run had not returned, and Panics panicked.
-	Runs, Late, Skipped, Panics uint64
+	// Runs counts runs of checks that were started.
+	Runs uint64
+	// Late counts runs that did not return within their timeout.
+	Late uint64
+	// Skipped counts runs that were due while an earlier run had not returned.
+	Skipped uint64
+	// Panics counts runs that panicked.
+	Panics uint64
 }
 
 type counters struct {

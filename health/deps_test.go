@@ -1,6 +1,9 @@
+//go:build go1.25
+
 package health
 
 import (
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -46,6 +49,33 @@ var banned = []struct{ prefix, reason string }{
 var bannedExactly = []struct{ path, reason string }{
 	{"go-micro.dev/v4", "it replaces package-level defaults and belongs to main"},
 	{strings.TrimSuffix(module, "/"), "it is the monitoring service"},
+}
+
+// required is all that go.mod may require by itself. Requirements reach the users of
+// the module, also those of its tests.
+var required = []string{module + "proto", "go-micro.dev/v4", "google.golang.org/protobuf"}
+
+func TestRequirementsStayFew(t *testing.T) {
+	text, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "\ngo 1.23.0\n") {
+		t.Error("the go line is not 1.23.0: whoever imports the package would have to raise theirs")
+	}
+	direct := 0
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "\t") || strings.Contains(line, "// indirect") {
+			continue
+		}
+		direct++
+		if path := strings.Fields(line)[0]; !slices.Contains(required, path) {
+			t.Errorf("go.mod requires %s, allowed are %v", path, required)
+		}
+	}
+	if direct != len(required) {
+		t.Errorf("%d direct requirements, want %d", direct, len(required))
+	}
 }
 
 func goList(t *testing.T, args ...string) []string {

@@ -10,21 +10,21 @@ import (
 )
 
 const (
-	// publishGap keeps a Reporter below 500 events a second, the rate up to which
-	// go-micro's http broker was measured to lose none: it drops what is more than
-	// 64 behind without a word.
+	// publishGap keeps a Reporter below 500 events a second, up to which go-micro's
+	// http broker lost none when measured. It silently drops what exceeds a backlog of
+	// 64 events.
 	publishGap = 2 * time.Millisecond
-	// After a failed call the next one waits, twice as long each time. The http
-	// broker keeps what it could not send, 64 events of a topic, and sends the
-	// oldest first: many more attempts than new events would fill it with old news.
+	// The pause after a failed call doubles with each failure. The http broker keeps 64
+	// events of a topic that it could not send, and sends the oldest first: frequent
+	// retries would fill it with old events.
 	minPause, maxPause = 100 * time.Millisecond, 5 * time.Second
-	// logPause is the least time between two log lines about publishing.
+	// logPause is the shortest time between two log lines about publishing.
 	logPause = 10 * time.Second
 )
 
 var errNoAnswer = errors.New("the broker did not answer in time")
 
-// dispatcher takes events from the outbox to the Publisher.
+// dispatcher passes events from the outbox to the Publisher.
 type dispatcher struct {
 	out       *outbox
 	counts    *counters
@@ -33,8 +33,8 @@ type dispatcher struct {
 	onError   func(error)
 	node      string
 	logger    *slog.Logger
-	// hurry is closed when the last events are in the outbox.
-	hurry chan struct{}
+	// closing is closed when the last events are in the outbox.
+	closing chan struct{}
 
 	mu      sync.Mutex // guards all that follows
 	failing bool
@@ -42,7 +42,7 @@ type dispatcher struct {
 	lastErr error     // of the last failed call
 }
 
-// run returns when ctx ends. Calls of the Publisher that hang are left behind.
+// run returns when ctx is done. Calls of the Publisher that hang are abandoned.
 func (d *dispatcher) run(ctx context.Context) {
 	for {
 		e := d.out.take()
@@ -55,42 +55,42 @@ func (d *dispatcher) run(ctx context.Context) {
 			continue
 		}
 		d.send(ctx, e)
-		d.rest(ctx)
+		d.pause(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 	}
 }
 
-// send makes one call and waits for it, unless it hangs or there is haste.
+// send makes one call and waits until it returns, times out, or the Reporter closes.
 func (d *dispatcher) send(ctx context.Context, e *event) {
 	callCtx, cancel := context.WithTimeout(ctx, d.timeout)
-	c, back := &call{event: e}, make(chan struct{})
+	c, returned := &call{event: e}, make(chan struct{})
 	go func() {
-		defer close(back)
+		defer close(returned)
 		defer cancel()
 		err := d.call(callCtx, e)
-		if d.out.returned(c, err) || err == nil {
+		if d.out.finished(c, err) || err == nil {
 			d.report(e, err)
 		}
 	}()
-	hurry := d.hurry
-	if d.hurried() {
-		hurry = nil
+	closing := d.closing
+	if d.isClosing() {
+		closing = nil
 	}
 	select {
-	case <-back:
-	case <-hurry:
-		d.out.leave(c, false)
+	case <-returned:
+	case <-closing:
+		d.out.abandon(c, false)
 	case <-callCtx.Done():
-		if d.out.leave(c, true) && ctx.Err() == nil {
+		if d.out.abandon(c, true) && ctx.Err() == nil {
 			d.counts.unanswered.Add(1)
 			d.report(e, fmt.Errorf("%w (%v)", errNoAnswer, d.timeout))
 		}
 	}
 }
 
-// call is the one place where the Publisher, which may do anything, is called.
+// call is the only place that calls the Publisher, which may hang or panic.
 func (d *dispatcher) call(ctx context.Context, e *event) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -100,40 +100,40 @@ func (d *dispatcher) call(ctx context.Context, e *event) (err error) {
 	return d.publisher.Publish(ctx, e.key.topic, e.msg)
 }
 
-// rest waits before the next call: shortly after a good one, longer after a
-// failed one. On Close there is no time for that.
-func (d *dispatcher) rest(ctx context.Context) {
-	pause := publishGap
+// pause waits before the next call: publishGap, or longer after a failed call. While
+// the Reporter closes, it waits at most minPause.
+func (d *dispatcher) pause(ctx context.Context) {
+	delay := publishGap
 	if n := d.out.failures(); n > 0 {
-		pause = min(minPause<<min(n-1, 10), maxPause)
+		delay = min(minPause<<min(n-1, 10), maxPause)
 	}
-	hurry := d.hurry
-	if d.hurried() {
-		pause, hurry = min(pause, minPause), nil
+	closing := d.closing
+	if d.isClosing() {
+		delay, closing = min(delay, minPause), nil
 	}
-	timer := time.NewTimer(pause)
+	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-	case <-hurry:
+	case <-closing:
 	case <-timer.C:
 	}
 }
 
-func (d *dispatcher) hurried() bool {
+func (d *dispatcher) isClosing() bool {
 	select {
-	case <-d.hurry:
+	case <-d.closing:
 		return true
 	default:
 		return false
 	}
 }
 
-// report counts one outcome and tells those who asked for it.
+// report counts the outcome of one call, logs it and calls the error function.
 func (d *dispatcher) report(e *event, err error) {
 	if err == nil {
 		d.counts.published.Add(1)
-		if d.turned(false) {
+		if d.shouldLog(false) {
 			d.logger.Info("publishing health events works again", "node", d.node)
 		}
 		return
@@ -146,9 +146,9 @@ func (d *dispatcher) report(e *event, err error) {
 	d.mu.Lock()
 	d.lastErr = err
 	d.mu.Unlock()
-	if d.turned(true) {
-		d.logger.Warn("publishing health events fails, the newest of each kind are kept", "error", err,
-			"hint", "see that the registry, the broker and the monitoring service run, the last one on the same two")
+	if d.shouldLog(true) {
+		d.logger.Warn("publishing health events fails, retrying with the newest of each kind", "error", err,
+			"hint", "check that the registry, the broker and monitor-srv run, and that monitor-srv uses the same registry and broker")
 	}
 	if d.onError != nil {
 		defer func() { _ = recover() }()
@@ -163,8 +163,8 @@ func (d *dispatcher) lastError() error {
 	return d.lastErr
 }
 
-// turned notes if publishing fails and tells if that is news worth a line.
-func (d *dispatcher) turned(failing bool) bool {
+// shouldLog records whether publishing fails, and reports whether to log the change.
+func (d *dispatcher) shouldLog(failing bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.failing == failing {

@@ -14,7 +14,7 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// outcome tells which figures of an endpoint a request belongs to.
+// outcome is what became of a request. Each outcome of an endpoint has its metrics.
 type outcome uint8
 
 const (
@@ -24,12 +24,12 @@ const (
 	outcomes
 )
 
-// maxShards bounds the memory of an endpoint: a shard takes 1.8 KiB for each
-// outcome it has seen.
+// maxShards limits the memory of an endpoint: a shard takes 1.8 KiB for each outcome
+// that it has counted.
 const maxShards = 8
 
-// maxEndpointName bounds the names of a service and of a method, so that Stats
-// with MaxEndpoints of them stay below MaxEventSize.
+// maxEndpointName is the length of the name of a service or a method in bytes, so that
+// Stats with MaxEndpoints of them stay below MaxEventSize.
 const maxEndpointName = 128
 
 type endpointKey struct {
@@ -37,23 +37,23 @@ type endpointKey struct {
 	service, method string
 }
 
-// endpointTable counts requests by endpoint. record takes no lock that another
-// core holds, and allocates only for an endpoint it has not seen.
+// endpointTable counts requests by endpoint. record rarely waits for another core, and
+// allocates only for a new endpoint.
 type endpointTable struct {
 	shards int
-	// hints hands a number to each processor (P) of the runtime: sync.Pool keeps
-	// what was put on a P for that P.
+	// hints gives a number to each processor (P) of the Go runtime: sync.Pool keeps
+	// for a P what was put on it.
 	hints  sync.Pool
 	tokens []int
 	issued atomic.Uint32
 
 	known  atomic.Pointer[map[endpointKey]*endpoint]
-	others [2]*endpoint // what there is no room for, by side
+	others [2]*endpoint // sums of the endpoints beyond MaxEndpoints, by side
 
-	mu sync.Mutex // serialises additions to known
+	mu sync.Mutex // serializes additions to known
 }
 
-// maxNamed leaves room for one other endpoint on each side.
+// maxNamed leaves room for OtherEndpoints on each side.
 const maxNamed = MaxEndpoints - 2
 
 func newEndpointTable() *endpointTable {
@@ -83,14 +83,14 @@ func (t *endpointTable) find(key endpointKey) *endpoint {
 	if e, ok := known[key]; ok {
 		return e
 	}
-	if len(known) >= maxNamed || !nameable(key.service) || !nameable(key.method) {
+	if len(known) >= maxNamed || !validEndpointName(key.service) || !validEndpointName(key.method) {
 		return t.others[key.side]
 	}
 	return t.add(key)
 }
 
-// nameable tells if protobuf and the monitoring service take the name.
-func nameable(name string) bool {
+// validEndpointName reports whether protobuf and the monitoring service accept name.
+func validEndpointName(name string) bool {
 	return len(name) <= maxEndpointName && utf8.ValidString(name)
 }
 
@@ -113,8 +113,8 @@ func (t *endpointTable) add(key endpointKey) *endpoint {
 	return e
 }
 
-// collect returns what was recorded since the last call, ordered by side,
-// service and method, without endpoints that had no request.
+// collect returns the endpoints that had requests since the last call, ordered by
+// side, service and method.
 func (t *endpointTable) collect() []*healthpb.Endpoint {
 	var all []*healthpb.Endpoint
 	take := func(key endpointKey, e *endpoint) {
@@ -139,19 +139,19 @@ func (t *endpointTable) collect() []*healthpb.Endpoint {
 	return all
 }
 
-// endpoint counts the requests of one method. Each core has a shard for itself
-// as a rule, so that locking it costs no more than an addition.
+// endpoint counts the requests of one method. Usually each core has its own shard, so
+// that its lock is free and cheap.
 type endpoint struct{ shards []shard }
 
 type shard struct {
 	mu     sync.Mutex // guards series
 	series [outcomes]*series
-	_      [96]byte // a shard to itself on its cache lines
+	_      [96]byte // so that no two shards share a cache line
 }
 
 func newEndpoint(shards int) *endpoint { return &endpoint{make([]shard, shards)} }
 
-// record takes the shard at hint or, if that is held, the next one that is free.
+// record uses the shard at hint or, if that is locked, the next one that is not.
 func (e *endpoint) record(hint int, o outcome, ns int64) {
 	for i := range e.shards {
 		s := &e.shards[(hint+i)%len(e.shards)]
@@ -174,7 +174,7 @@ func (s *shard) add(o outcome, ns int64) {
 	s.series[o].add(ns)
 }
 
-// collect empties the endpoint, and returns nil if it was empty.
+// collect returns the counts and resets them. It returns nil if there are none.
 func (e *endpoint) collect() *healthpb.Endpoint {
 	var sums [outcomes]series
 	for i := range e.shards {

@@ -1,3 +1,5 @@
+//go:build go1.25
+
 package health
 
 import (
@@ -132,7 +134,7 @@ func TestEndpointsBeyondTheLimitAreSummedAsOther(t *testing.T) {
 	if !slices.IsSortedFunc(all, func(a, b *healthpb.Endpoint) int { return strings.Compare(order(a), order(b)) }) {
 		t.Error("endpoints are in no order")
 	}
-	stats := &healthpb.Stats{Service: testIdentity.short(), Endpoints: all}
+	stats := &healthpb.Stats{Service: testIdentity.service(), Endpoints: all}
 	if size := proto.Size(stats); size > MaxEventSize {
 		t.Errorf("the largest stats have %d bytes, want at most %d", size, MaxEventSize)
 	}

@@ -1,8 +1,11 @@
+//go:build go1.25
+
 package health
 
 import (
 	"context"
 	"flag"
+	"fmt"
 	"math"
 	"os"
 	"runtime"
@@ -12,7 +15,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
 	healthpb "github.com/microhq/monitor-srv/proto/health"
@@ -23,16 +25,40 @@ func TestMain(m *testing.M) {
 	if flag.Lookup("test.fuzz").Value.String() == "" { // fuzzing starts itself again with them
 		os.Args = os.Args[:1] // micro.Service.Init reads them
 	}
-	goleak.VerifyTestMain(m,
-		// What go-micro starts when it is imported or asked for parts in memory, and
-		// never ends.
-		goleak.IgnoreTopFunction("github.com/patrickmn/go-cache.(*janitor).Run"),
-		goleak.IgnoreTopFunction("go-micro.dev/v4/config/loader/memory.(*watcher).Next"),
-		goleak.IgnoreTopFunction("go-micro.dev/v4/config/loader/memory.(*memory).Watch.func1"),
-		goleak.IgnoreTopFunction("go-micro.dev/v4/config.(*config).run.func2"),
-		goleak.IgnoreTopFunction("go-micro.dev/v4/registry.(*memRegistry).ttlPrune"),
-		goleak.IgnoreTopFunction("go-micro.dev/v4/broker.(*memoryBroker).Subscribe.func1"),
-	)
+	code := m.Run()
+	if code == 0 {
+		if left := leftBehind(5 * time.Second); left > 0 {
+			fmt.Fprintf(os.Stderr, "%d goroutines of this package are left\n", left)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// leftBehind waits until no goroutine of this package is left, for so long at
+// most, and returns how many are.
+func leftBehind(patience time.Duration) int {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		if n := countGoroutines(); n == 0 || time.Now().After(deadline) {
+			return n
+		}
+	}
+}
+
+// countGoroutines counts those that this package started.
+func countGoroutines() int {
+	buf := make([]byte, 1<<20)
+	all := string(buf[:runtime.Stack(buf, true)])
+	return strings.Count(all, "created by github.com/microhq/monitor-srv/health.(*") +
+		strings.Count(all, "created by github.com/microhq/monitor-srv/health.start")
+}
+
+// wantMessage compares two messages.
+func wantMessage(t testing.TB, what string, got, want proto.Message) {
+	t.Helper()
+	if !proto.Equal(got, want) {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
 }
 
 // sent is one event as it left.
@@ -138,10 +164,7 @@ func goroutines() int {
 	least := math.MaxInt
 	for range 10 {
 		runtime.Gosched()
-		buf := make([]byte, 1<<20)
-		all := string(buf[:runtime.Stack(buf, true)])
-		least = min(least, strings.Count(all, "created by github.com/microhq/monitor-srv/health.(*")+
-			strings.Count(all, "created by github.com/microhq/monitor-srv/health.start"))
+		least = min(least, countGoroutines())
 	}
 	return least
 }

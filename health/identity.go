@@ -10,23 +10,25 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// Identity names the publisher of events. It must be that of the registry, so
-// that the monitoring service can tell which node it hears.
+// Identity identifies the node that publishes. It must be the identity in the
+// registry, so that the monitoring service knows which node the events are from.
 type Identity struct {
-	// Name of the service, at most MaxServiceName bytes.
+	// Name of the service, such as "go.micro.srv.greeter". Required; at most
+	// MaxServiceName bytes of UTF-8 without control characters.
 	Name string
-	// Version of the service, at most MaxVersion bytes; may be empty.
+	// Version of the service. Optional; at most MaxVersion bytes.
 	Version string
-	// NodeID of this instance, at most MaxNodeID bytes. The stock server
-	// registers Name + "-" + its id.
+	// NodeID identifies this instance among all nodes. Required; at most MaxNodeID
+	// bytes. The server of go-micro registers Name + "-" + its id.
 	NodeID string
-	// Address as host:port at which the node serves; empty if it is not known.
+	// Address of the node as host:port. Empty if it is not known.
 	Address string
-	// Metadata of the node, cut to the limits of results.
+	// Metadata of the node. It has the limits of the results of a check; what exceeds
+	// them is truncated.
 	Metadata map[string]string
 }
 
-// identityOf reads what the registry is told of a server.
+// identityOf returns the identity under which a server is registered.
 func identityOf(o server.Options) Identity {
 	return Identity{
 		Name:     o.Name,
@@ -37,8 +39,8 @@ func identityOf(o server.Options) Identity {
 	}
 }
 
-// addressOf is the advertised address, which the stock server knows once it has
-// registered, or the one it listens at if others can use that.
+// addressOf returns the advertised address, which the server of go-micro knows once
+// it has registered, or else the address it listens on, if others can use that.
 func addressOf(o server.Options) string {
 	if o.Advertise != "" {
 		return o.Advertise
@@ -53,44 +55,44 @@ func addressOf(o server.Options) string {
 	return o.Address
 }
 
-// or fills what is empty from other.
-func (id Identity) or(other Identity) Identity {
+// withDefaults fills empty fields from defaults.
+func (id Identity) withDefaults(defaults Identity) Identity {
 	if id.Name == "" {
-		id.Name = other.Name
+		id.Name = defaults.Name
 	}
 	if id.Version == "" {
-		id.Version = other.Version
+		id.Version = defaults.Version
 	}
 	if id.NodeID == "" {
-		id.NodeID = other.NodeID
+		id.NodeID = defaults.NodeID
 	}
 	if id.Address == "" {
-		id.Address = other.Address
+		id.Address = defaults.Address
 	}
 	if id.Metadata == nil {
-		id.Metadata = other.Metadata
+		id.Metadata = defaults.Metadata
 	}
 	return id
 }
 
-// validate tells what the monitoring service would refuse.
+// validate returns an error if the monitoring service would refuse id.
 func (id Identity) validate() error {
-	if err := checkName(id.Name, MaxServiceName); err != nil {
+	if err := validateName(id.Name, MaxServiceName); err != nil {
 		return fmt.Errorf("name of the service %.40q %w", id.Name, err)
 	}
 	if id.Version != "" {
-		if err := checkName(id.Version, MaxVersion); err != nil {
+		if err := validateName(id.Version, MaxVersion); err != nil {
 			return fmt.Errorf("version %.40q %w", id.Version, err)
 		}
 	}
-	if err := checkName(id.NodeID, MaxNodeID); err != nil {
+	if err := validateName(id.NodeID, MaxNodeID); err != nil {
 		return fmt.Errorf("node id %.40q %w", id.NodeID, err)
 	}
 	return nil
 }
 
-// short is what each event carries.
-func (id Identity) short() *healthpb.Service {
+// service is the part of the identity that each event carries.
+func (id Identity) service() *healthpb.Service {
 	return &healthpb.Service{
 		Name:    id.Name,
 		Version: id.Version,
@@ -98,10 +100,10 @@ func (id Identity) short() *healthpb.Service {
 	}
 }
 
-// long adds what the monitoring service remembers of a node.
-func (id Identity) long() *healthpb.Service {
-	s := id.short()
-	s.Nodes[0].Address, _ = clip(id.Address, MaxText)
-	s.Nodes[0].Metadata, _ = clipResults(id.Metadata)
+// fullService adds what only statuses carry: address and metadata.
+func (id Identity) fullService() *healthpb.Service {
+	s := id.service()
+	s.Nodes[0].Address, _ = truncate(id.Address, MaxText)
+	s.Nodes[0].Metadata, _ = truncateResults(id.Metadata)
 	return s
 }

@@ -1,3 +1,5 @@
+//go:build go1.25
+
 package health
 
 import (
@@ -6,10 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/server"
-	"google.golang.org/protobuf/testing/protocmp"
 
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
@@ -37,9 +37,7 @@ func TestIdentityIsThatOfTheRegistry(t *testing.T) {
 	want := &healthpb.Service{Name: "go-server", Version: "1.0.0", Nodes: []*healthpb.Node{{
 		Id: "go-server-abc", Address: "10.1.1.1:99", Metadata: map[string]string{"zone": "a"},
 	}}}
-	if diff := cmp.Diff(want, statuses[0].GetService(), protocmp.Transform()); diff != "" {
-		t.Errorf("service (-want +got):\n%s", diff)
-	}
+	wantMessage(t, "service", statuses[0].GetService(), want)
 }
 
 func TestAddressIsLearntOnceTheServerKnowsIt(t *testing.T) {

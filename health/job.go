@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// firstRuns is the time over which the first runs of the checks of a starting
-// node are spread. Later ones are spread over their whole interval.
-const firstRuns = time.Second
+// startSpread is the time over which the first runs of the checks of a starting node
+// are spread. Later runs are spread over the whole interval.
+const startSpread = time.Second
 
-// job is one check and when it runs.
+// job is a check and its schedule.
 type job struct {
 	check Check
-	// phase in [0, 1) tells where in its interval the check runs.
+	// phase in [0, 1) is the place of the runs within the interval.
 	phase float64
-	// anchor is when an interval of the job begins, phase included.
+	// anchor is a time at which a run is planned, and one interval later the next.
 	anchor time.Time
-	// next is when the next run is due.
+	// next is the time of the next run.
 	next time.Time
-	// run is the one under way, or nil.
+	// run is the run under way, or nil.
 	run     *run
 	removed bool
 }
@@ -28,8 +28,7 @@ type job struct {
 type run struct {
 	job     *job
 	started time.Time
-	// late is set once the deadline passed: what the function returns is of no use
-	// any more.
+	// late is set when the timeout has passed: the result of the function is ignored.
 	late bool
 }
 
@@ -37,7 +36,7 @@ type run struct {
 func (j *job) plan(from time.Time, shift float64) {
 	phase := math.Mod(j.phase+shift, 1)
 	j.anchor = from.Add(time.Duration(phase * float64(j.check.Interval)))
-	j.next = from.Add(time.Duration(phase * float64(min(firstRuns, j.check.Interval))))
+	j.next = from.Add(time.Duration(phase * float64(min(startSpread, j.check.Interval))))
 }
 
 // advance sets the run after the one that is due now.
@@ -46,13 +45,13 @@ func (j *job) advance(now time.Time) {
 	if since := now.Sub(next); since >= 0 {
 		next = next.Add(since.Truncate(j.check.Interval) + j.check.Interval)
 	}
-	if next.Sub(now) < min(j.check.Interval/2, firstRuns) {
+	if next.Sub(now) < min(j.check.Interval/2, startSpread) {
 		next = next.Add(j.check.Interval)
 	}
 	j.next = next
 }
 
-// wait is the time until something is to be done about j.
+// wait returns the time until the scheduler has to look at j again.
 func (j *job) wait(now time.Time) time.Duration {
 	if j.removed {
 		return math.MaxInt64
@@ -64,8 +63,8 @@ func (j *job) wait(now time.Time) time.Duration {
 	return wait
 }
 
-// noAnswer is the error of a check whose function has not returned.
-func noAnswer(c Check, since time.Duration) error {
+// timeoutError is the error of a check that has not returned since its start.
+func timeoutError(c Check, since time.Duration) error {
 	if since < c.Timeout+c.Interval/2 {
 		return fmt.Errorf("check did not answer within %v", c.Timeout)
 	}

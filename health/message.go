@@ -7,19 +7,19 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// seconds rounds up, so that no event promises more than is held.
+// seconds rounds up, so that no event promises a shorter interval than it has.
 func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
-// stamps gives the timestamps of events, which order them: they never go back,
-// because after a clock was set back, by an hour or a second, older ones would be
-// taken for old news. The zero value is usable.
-type stamps struct{ last atomic.Int64 }
+// timestamps makes the timestamps of events. They order the events, so they never go
+// back: if the clock was set back, newer events would count as older. The zero value
+// is usable.
+type timestamps struct{ last atomic.Int64 }
 
-// now is the time in unix seconds or, while the clock is behind it, what was given
-// last.
-func (s *stamps) now() int64 { return s.after(time.Now().Unix()) }
+// now returns the time in unix seconds or, while the clock is behind, the last
+// timestamp.
+func (s *timestamps) now() int64 { return s.after(time.Now().Unix()) }
 
-func (s *stamps) after(unix int64) int64 {
+func (s *timestamps) after(unix int64) int64 {
 	for {
 		last := s.last.Load()
 		if unix <= last {
@@ -31,10 +31,10 @@ func (s *stamps) after(unix int64) int64 {
 	}
 }
 
-// checkEvent makes the event of one verdict.
-func checkEvent(id Identity, c Check, v verdict, timestamp int64) *event {
-	rank := rankFine
-	if v.status != CheckOK {
+// checkEvent makes the event of one run of a check.
+func checkEvent(id Identity, c Check, result checkResult, timestamp int64) *event {
+	rank := rankOK
+	if result.status != CheckOK {
 		rank = rankUrgent
 	}
 	return &event{
@@ -46,16 +46,16 @@ func checkEvent(id Identity, c Check, v verdict, timestamp int64) *event {
 			Timestamp:   timestamp,
 			Interval:    seconds(c.Interval),
 			Ttl:         seconds(c.TTL),
-			Service:     id.short(),
-			Status:      v.status,
-			Results:     v.results,
-			Error:       v.text,
+			Service:     id.service(),
+			Status:      result.status,
+			Results:     result.results,
+			Error:       result.text,
 		},
 	}
 }
 
-// statusEvent carries all that is known of the node. Other events do not: it is
-// the same each time, and checks are many.
+// statusEvent carries the address and metadata of the node. Other events do not,
+// because these are the same each time and checks are many.
 func (r *Reporter) statusEvent(status healthpb.Status_Status, info string, timestamp int64) *event {
 	rank := rankUrgent
 	if status == NodeStopped {
@@ -67,7 +67,7 @@ func (r *Reporter) statusEvent(status healthpb.Status_Status, info string, times
 		key:  eventKey{topic: TopicStatus},
 		rank: rank,
 		msg: &healthpb.Status{
-			Service:   id.long(),
+			Service:   id.fullService(),
 			Status:    status,
 			Info:      info,
 			Timestamp: timestamp,
@@ -77,14 +77,14 @@ func (r *Reporter) statusEvent(status healthpb.Status_Status, info string, times
 	}
 }
 
-// statsEvent tells what was used since the event before.
+// statsEvent makes the event with what was used since the last one.
 func (r *Reporter) statsEvent() *event {
 	stats := &healthpb.Stats{
-		Service:   r.id.short(),
-		Timestamp: r.stamps.now(),
+		Service:   r.id.service(),
+		Timestamp: r.timestamps.now(),
 		Interval:  seconds(r.opts.interval),
 		Ttl:       seconds(r.opts.ttl),
-		Runtime:   runtimeFigures(),
+		Runtime:   runtimeStats(),
 		Endpoints: r.endpoints.collect(),
 	}
 	now := readUsage()

@@ -11,23 +11,22 @@ import (
 
 // Defaults of a Reporter.
 const (
-	// DefaultInterval of statuses, stats and checks. The monitoring service calls
-	// a node UNKNOWN after one and a half intervals of silence: 15 s here, against
-	// 90 s with the minute of the publishers of 2016. It costs a node with ten
-	// checks about one event a second.
+	// DefaultInterval is the time between two statuses, two stats and two runs of a
+	// check. The monitoring service shows a node as UNKNOWN that has published nothing
+	// for one and a half intervals: 15 s.
 	DefaultInterval = 10 * time.Second
-	// DefaultTTL is that of the publishers of 2016. A node that died stays in the
-	// lists, as UNKNOWN, for so long before it counts as missing.
+	// DefaultTTL is the time after which a node or a check that publishes nothing is
+	// missing. Until then it is listed as UNKNOWN.
 	DefaultTTL = time.Hour
-	// DefaultPublishTimeout bounds one call of a Publisher.
+	// DefaultPublishTimeout is the time limit of one call of a Publisher.
 	DefaultPublishTimeout = 5 * time.Second
-	// DefaultQueueSize has room for one event of each key: MaxChecks checks, a
-	// status, stats.
+	// DefaultQueueSize is the number of events that wait for the broker. There is
+	// room for MaxChecks checks, a status and stats.
 	DefaultQueueSize = 256
 )
 
-// Option changes how a Reporter works. One that is given a zero, an empty text or
-// nil leaves the default. What is out of its bounds is told by Start.
+// Option configures a Reporter. An option with a zero value (0, "", nil) keeps the
+// default. Reporter.Start returns an error if a value is out of range.
 type Option func(*options)
 
 type options struct {
@@ -42,52 +41,55 @@ type options struct {
 	logger         *slog.Logger
 }
 
-// WithIdentity says who publishes. Fields that are empty are taken from the
-// service.
+// WithIdentity sets who publishes. Default: the service that was given to
+// NewReporter, which also fills the fields that id leaves empty.
 func WithIdentity(id Identity) Option { return func(o *options) { o.identity = id } }
 
-// WithPublisher publishes through p in place of the service's client. Default:
-// FromClient of the service's client.
+// WithPublisher sets what publishes the events. Default: FromClient with the client
+// of the service.
 func WithPublisher(p Publisher) Option { return func(o *options) { o.publisher = p } }
 
 // WithInterval sets the time between two statuses, two stats, and two runs of a
-// check that says nothing else: MinInterval to MaxInterval. Events tell it in whole
-// seconds, rounded up. Default: DefaultInterval.
+// check that has no interval of its own, from MinInterval (1 s) to MaxInterval
+// (1 h). Events carry it in whole seconds, rounded up. Default: DefaultInterval
+// (10 s).
 func WithInterval(d time.Duration) Option { return func(o *options) { o.interval = d } }
 
-// WithTTL sets after how long a silent node, or a silent check that says nothing
-// else, is missing: from the interval to MaxTTL. Default: DefaultTTL, or three
-// intervals if that is longer.
+// WithTTL sets the time after which a node that publishes nothing is missing, and a
+// check that has no TTL of its own, from the interval to MaxTTL (24 h). Default:
+// DefaultTTL (1 h) or three intervals, whichever is longer.
 func WithTTL(d time.Duration) Option { return func(o *options) { o.ttl = d } }
 
-// WithPublishTimeout bounds one call of the Publisher. Default:
-// DefaultPublishTimeout.
+// WithPublishTimeout sets the time limit of one call of the Publisher. There is no
+// maximum. Default: DefaultPublishTimeout (5 s).
 func WithPublishTimeout(d time.Duration) Option { return func(o *options) { o.publishTimeout = d } }
 
-// WithQueueSize bounds how many events wait for the broker, one at least. Beyond
-// it, stats are dropped first, then checks that are OK. Default: DefaultQueueSize.
+// WithQueueSize sets the number of events that wait for the broker, at least 1. A
+// full queue drops stats first, then checks that are OK. Default: DefaultQueueSize
+// (256 events).
 func WithQueueSize(n int) Option { return func(o *options) { o.queueSize = n } }
 
-// WithInfo sets the text that statuses carry until SetInfo is called, cut at
-// MaxText bytes. Default: none.
+// WithInfo sets a text for people that each status carries until SetInfo changes
+// it, at most MaxText bytes; more is truncated. Default: none.
 func WithInfo(text string) Option { return func(o *options) { o.info = text } }
 
-// WithErrorFunc has f called with each error of publishing, in the goroutine
-// that publishes: f must return soon. While calls of the Publisher hang, it may be
-// called by several at once. A panic of f is swallowed. Default: errors are only
-// counted and logged.
+// WithErrorFunc sets a function that is called with each error of publishing, and
+// with errors of Reporter.Check after the start. It must return soon, because the
+// goroutine that publishes calls it, and it may be called by several goroutines at
+// once. A panic in it is recovered. Default: none; errors are counted and logged.
 func WithErrorFunc(f func(error)) Option { return func(o *options) { o.onError = f } }
 
-// WithObserver has f called with each event when it is made, whether it can be
-// published or not, so that the service itself knows what its checks say while the
-// broker is away. f must return soon, may be called by several goroutines at once,
-// and must not change the event. A panic of f is swallowed. Default: none.
+// WithObserver sets a function that is called with each event when it is made,
+// whether or not it can be published. So the service itself can know the results of
+// its checks while the broker is away. The function must return soon, may be called
+// by several goroutines at once, and must not change the event. A panic in it is
+// recovered. Default: none.
 func WithObserver(f func(topic string, event proto.Message)) Option {
 	return func(o *options) { o.observer = f }
 }
 
-// WithLogger sets where it is told that publishing fails, or works again, and
-// that a check panicked. Default: slog.Default().
+// WithLogger sets where the Reporter logs that publishing fails, that it works
+// again, and that a check panicked. Default: slog.Default().
 func WithLogger(l *slog.Logger) Option { return func(o *options) { o.logger = l } }
 
 func newOptions(opts []Option) options {
@@ -104,10 +106,10 @@ func newOptions(opts []Option) options {
 }
 
 func (o *options) validate() error {
-	if err := checkInterval(o.interval); err != nil {
+	if err := validateInterval(o.interval); err != nil {
 		return err
 	}
-	if err := checkTTL(o.ttl, o.interval); err != nil {
+	if err := validateTTL(o.ttl, o.interval); err != nil {
 		return err
 	}
 	if o.publishTimeout < 0 {

@@ -7,17 +7,18 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// rank orders events that wait: the lowest leaves first.
+// rank is the priority of a queued event: the lowest is sent first.
 type rank uint8
 
 const (
-	rankStopped rank = iota // the last word of a node
+	rankStopped rank = iota // STOPPED
 	rankUrgent              // other statuses, and checks that are not OK
-	rankFine                // checks that are OK
+	rankOK                  // checks that are OK
 	rankStats
 )
 
-// eventKey tells which events replace one another.
+// eventKey identifies what an event is about. A newer event replaces an older one
+// with the same key.
 type eventKey struct{ topic, check string }
 
 type event struct {
@@ -25,34 +26,34 @@ type event struct {
 	rank rank
 	msg  proto.Message
 
-	seq   uint64 // order of arrival, kept when a newer event takes the place
-	tries int    // how often it was given to the Publisher
+	seq   uint64 // order of arrival; an event that replaces another gets its seq
+	tries int    // calls of the Publisher with it
 }
 
-// maxCalls is how many calls of the Publisher may be under way. While the broker
-// answers there is one. A call that hangs keeps its place until it returns, so
-// that a broker that hangs for ever costs so many goroutines and no more; more
-// than one, because a single request lost by a registry that is well again has
-// been seen to hang for 41 minutes. One more place is kept for STOPPED.
+// maxCalls is the number of calls of the Publisher that may be under way. While the
+// broker answers there is one. A call that hangs counts until it returns, so a broker
+// that hangs costs at most so many goroutines. There may be more than one, because a
+// single request to a registry that had recovered was seen to hang for 41 minutes.
+// One more is reserved for STOPPED.
 const maxCalls = 4
 
-// outbox holds the newest event of each key until the Publisher took it. It
-// never blocks and does no I/O.
+// outbox is the queue: it holds the newest event of each key until the Publisher has
+// accepted it. It never blocks and does no I/O.
 type outbox struct {
 	limit  int
 	counts *counters
-	// wake has an item when the dispatcher should look again.
+	// wake has an item when the dispatcher should call take again.
 	wake chan struct{}
-	// flushed is closed once the outbox is sealed and nothing waits any more.
+	// flushed is closed when the outbox is sealed and empty.
 	flushed chan struct{}
 
 	mu      sync.Mutex // guards all that follows
 	waiting map[eventKey]*event
 	seq     uint64
-	// pending events are in the hands of a call that was not left.
+	// pending events are in calls under way that were not abandoned.
 	pending map[*event]struct{}
-	calls   int // calls that have not returned, left ones included
-	fails   int // failed calls since the last good one
+	calls   int // calls that have not returned, including abandoned ones
+	fails   int // failed calls since the last one that succeeded
 	sealed  bool
 	done    bool // flushed is closed
 }
@@ -68,7 +69,7 @@ func newOutbox(limit int, counts *counters) *outbox {
 	}
 }
 
-// put adds e, in place of an older event of its key, whose turn it takes.
+// put adds e. It replaces an older event of its key and takes its place in the queue.
 func (o *outbox) put(e *event) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -85,13 +86,13 @@ func (o *outbox) put(e *event) {
 	o.insertLocked(e)
 }
 
-// insertLocked adds e. In a full outbox the event that matters least has to go:
-// the oldest of the highest rank, or e itself if none matters less.
+// insertLocked adds e. If the outbox is full, it drops the oldest event of the highest
+// rank, or e itself if that has a higher one.
 func (o *outbox) insertLocked(e *event) {
 	_, replaces := o.waiting[e.key]
 	if !replaces && len(o.waiting) >= o.limit {
 		o.counts.dropped.Add(1)
-		last := o.lastLocked()
+		last := o.leastImportantLocked()
 		if last.rank < e.rank {
 			return
 		}
@@ -101,25 +102,25 @@ func (o *outbox) insertLocked(e *event) {
 	o.wakeLocked()
 }
 
-// seal refuses what is put from now on, and lets flushed be closed.
+// seal drops what is put from now on, and lets flushed be closed.
 func (o *outbox) seal() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.sealed = true
-	o.settleLocked()
+	o.signalFlushedLocked()
 	o.wakeLocked()
 }
 
-// take removes the event that shall leave next, or returns nil if there is none
-// or too many calls hang. The caller owes a returned for it.
+// take removes and returns the next event to send, or nil if there is none or too
+// many calls are under way. The caller must call finished for it.
 func (o *outbox) take() *event {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	places := maxCalls
+	limit := maxCalls
 	if o.sealed {
-		places++
+		limit++
 	}
-	if len(o.waiting) == 0 || o.calls >= places {
+	if len(o.waiting) == 0 || o.calls >= limit {
 		return nil
 	}
 	var first *event
@@ -135,12 +136,12 @@ func (o *outbox) take() *event {
 	return first
 }
 
-// before orders what leaves. What failed more often goes behind, so that an
-// event the broker always refuses holds up no other one. STOPPED is tried three
-// times before that.
+// before reports whether e is sent before other. An event that failed more often is
+// sent later, so that an event that the broker always refuses does not hold up the
+// others. STOPPED is tried three times first.
 func (e *event) before(other *event) bool {
-	if e.first() != other.first() {
-		return e.first()
+	if e.urgent() != other.urgent() {
+		return e.urgent()
 	}
 	return cmp.Or(
 		cmp.Compare(e.tries, other.tries),
@@ -149,9 +150,9 @@ func (e *event) before(other *event) bool {
 	) < 0
 }
 
-func (e *event) first() bool { return e.rank == rankStopped && e.tries < 3 }
+func (e *event) urgent() bool { return e.rank == rankStopped && e.tries < 3 }
 
-func (o *outbox) lastLocked() *event {
+func (o *outbox) leastImportantLocked() *event {
 	var last *event
 	for _, e := range o.waiting {
 		if last == nil || e.rank > last.rank || e.rank == last.rank && e.seq < last.seq {
@@ -164,21 +165,21 @@ func (o *outbox) lastLocked() *event {
 // call is one call of the Publisher.
 type call struct {
 	event *event
-	// guarded by the outbox
-	back, left bool
+	// Guarded by the outbox.
+	returned, abandoned bool
 }
 
-// returned settles a call that came back and tells if anybody still waited.
-func (o *outbox) returned(c *call, err error) bool {
+// finished records that a call returned and reports whether it was still waited for.
+func (o *outbox) finished(c *call, err error) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	c.back = true
+	c.returned = true
 	o.calls--
 	if err == nil {
 		o.fails = 0
 	}
-	if c.left {
-		// It arrived after all, so it need not be sent again.
+	if c.abandoned {
+		// It was accepted after all, so it need not be sent again.
 		if err == nil && o.waiting[c.event.key] == c.event {
 			delete(o.waiting, c.event.key)
 		}
@@ -186,34 +187,34 @@ func (o *outbox) returned(c *call, err error) bool {
 		delete(o.pending, c.event)
 		if err != nil {
 			o.fails++
-			o.againLocked(c.event)
+			o.requeueLocked(c.event)
 		}
 	}
-	o.settleLocked()
+	o.signalFlushedLocked()
 	o.wakeLocked()
-	return !c.left
+	return !c.abandoned
 }
 
-// leave gives up waiting for a call, which failed thereby unless there is other
-// work in haste, and tells if it had not returned.
-func (o *outbox) leave(c *call, failed bool) bool {
+// abandon gives up waiting for a call and queues its event again. failed says whether
+// that counts as a failure. It reports whether the call had not returned.
+func (o *outbox) abandon(c *call, failed bool) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if c.back {
+	if c.returned {
 		return false
 	}
-	c.left = true
+	c.abandoned = true
 	delete(o.pending, c.event)
 	if failed {
 		o.fails++
 	}
-	o.againLocked(c.event)
-	o.settleLocked()
+	o.requeueLocked(c.event)
+	o.signalFlushedLocked()
 	return true
 }
 
-// againLocked puts an event back that was not published, unless a newer one came.
-func (o *outbox) againLocked(e *event) {
+// requeueLocked puts back an event that was not published, unless there is a newer one.
+func (o *outbox) requeueLocked(e *event) {
 	if _, newer := o.waiting[e.key]; newer {
 		o.counts.replaced.Add(1)
 		return
@@ -221,7 +222,7 @@ func (o *outbox) againLocked(e *event) {
 	o.insertLocked(e)
 }
 
-func (o *outbox) settleLocked() {
+func (o *outbox) signalFlushedLocked() {
 	if o.sealed && !o.done && len(o.waiting) == 0 && len(o.pending) == 0 {
 		o.done = true
 		close(o.flushed)
@@ -235,15 +236,15 @@ func (o *outbox) wakeLocked() {
 	}
 }
 
-// failures counts failed calls since the last good one.
+// failures returns the number of failed calls since the last one that succeeded.
 func (o *outbox) failures() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.fails
 }
 
-// unsent counts the events that have not left, and tells if STOPPED is one of
-// them.
+// unsent returns the number of events that are not published, and whether STOPPED is
+// one of them.
 func (o *outbox) unsent() (events int, stopped bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -17,7 +17,7 @@ func drain(o *outbox) string {
 	var out []string
 	for e := o.take(); e != nil; e = o.take() {
 		out = append(out, e.key.check)
-		o.returned(&call{event: e}, nil)
+		o.finished(&call{event: e}, nil)
 	}
 	return strings.Join(out, " ")
 }
@@ -25,11 +25,11 @@ func drain(o *outbox) string {
 func TestNewestWinsPerKeyAndKeepsItsTurn(t *testing.T) {
 	var c counters
 	o := newOutbox(10, &c)
-	o.put(testEvent("t", "a", rankFine))
-	o.put(testEvent("t", "b", rankFine))
-	newest := testEvent("t", "a", rankFine)
+	o.put(testEvent("t", "a", rankOK))
+	o.put(testEvent("t", "b", rankOK))
+	newest := testEvent("t", "a", rankOK)
 	o.put(newest)
-	o.put(testEvent("u", "a", rankFine))
+	o.put(testEvent("u", "a", rankOK))
 	if first := o.take(); first != newest {
 		t.Errorf("took %v, want the newest of a", first)
 	}
@@ -41,9 +41,9 @@ func TestNewestWinsPerKeyAndKeepsItsTurn(t *testing.T) {
 func TestWhatMattersLeavesFirstAndStays(t *testing.T) {
 	fill := func(o *outbox) {
 		o.put(testEvent("t", "stats", rankStats))
-		o.put(testEvent("t", "fine1", rankFine))
+		o.put(testEvent("t", "fine1", rankOK))
 		o.put(testEvent("t", "bad", rankUrgent))
-		o.put(testEvent("t", "fine2", rankFine))
+		o.put(testEvent("t", "fine2", rankOK))
 		o.put(testEvent("t", "stopped", rankStopped))
 	}
 	for limit, want := range map[int]string{
@@ -69,7 +69,7 @@ func TestWhatMattersLeavesFirstAndStays(t *testing.T) {
 }
 
 func TestNewestStaysWhereAllMatterTheSame(t *testing.T) {
-	for _, r := range []rank{rankUrgent, rankFine, rankStats} {
+	for _, r := range []rank{rankUrgent, rankOK, rankStats} {
 		var c counters
 		o := newOutbox(2, &c)
 		for _, id := range []string{"a", "b", "c", "d"} {
@@ -86,13 +86,13 @@ func TestFailedEventComesBackUnlessANewerOneCame(t *testing.T) {
 	old := testEvent("t", "a", rankUrgent)
 	o.put(old)
 	o.take()
-	o.returned(&call{event: old}, errors.New("no"))
+	o.finished(&call{event: old}, errors.New("no"))
 	if e := o.take(); e != old || e.tries != 2 {
 		t.Fatalf("took %v, want the same again", e)
 	}
 	newer := testEvent("t", "a", rankUrgent)
 	o.put(newer)
-	o.returned(&call{event: old}, errors.New("no"))
+	o.finished(&call{event: old}, errors.New("no"))
 	if e := o.take(); e != newer {
 		t.Errorf("took %v, want the newer one", e)
 	}
@@ -109,7 +109,7 @@ func TestStoppedIsTriedThreeTimesBeforeOthers(t *testing.T) {
 	for range 6 {
 		e := o.take()
 		order = append(order, e.key.check)
-		o.returned(&call{event: e}, errors.New("no"))
+		o.finished(&call{event: e}, errors.New("no"))
 	}
 	if got := strings.Join(order, " "); got != "stopped stopped stopped bad bad bad" {
 		t.Errorf("tried in the order %s", got)
@@ -121,13 +121,13 @@ func TestCallThatWasLeftAndSucceedsIsNotRepeated(t *testing.T) {
 	e := testEvent("t", "a", rankUrgent)
 	o.put(e)
 	c := &call{event: o.take()}
-	if !o.leave(c, true) {
+	if !o.abandon(c, true) {
 		t.Fatal("not left")
 	}
-	if o.returned(c, nil) {
+	if o.finished(c, nil) {
 		t.Error("somebody waited for a call that was left")
 	}
-	if o.leave(c, true) {
+	if o.abandon(c, true) {
 		t.Error("left a call that had returned")
 	}
 	if again := o.take(); again != nil {
@@ -159,12 +159,12 @@ func TestCallThatWasLeftLeavesWhatIsNotItsOwn(t *testing.T) {
 			want := testEvent("t", "a", rankUrgent)
 			o.put(want)
 			left := &call{event: o.take()}
-			o.leave(left, true)
+			o.abandon(left, true)
 			if c.newer {
 				want = testEvent("t", "a", rankUrgent)
 				o.put(want)
 			}
-			o.returned(left, c.err)
+			o.finished(left, c.err)
 			if e := o.take(); e != want || e.tries != c.want {
 				t.Errorf("took %+v, want %+v at try %d", e, want, c.want)
 			}
@@ -178,7 +178,7 @@ func TestCallThatWasLeftLeavesWhatIsNotItsOwn(t *testing.T) {
 func TestSealedOutboxTakesNothingMore(t *testing.T) {
 	var c counters
 	o := newOutbox(10, &c)
-	o.put(testEvent("t", "a", rankFine))
+	o.put(testEvent("t", "a", rankOK))
 	o.seal()
 	o.put(testEvent("t", "b", rankUrgent))
 	if c.dropped.Load() != 1 {
@@ -199,7 +199,7 @@ func TestCallThatIsLeftIsMadeAgain(t *testing.T) {
 		o := newOutbox(10, new(counters))
 		want := testEvent("t", "a", rankUrgent)
 		o.put(want)
-		o.leave(&call{event: o.take()}, failed)
+		o.abandon(&call{event: o.take()}, failed)
 		if n := o.failures(); n != failures {
 			t.Errorf("left as failed %v: %d failures, want %d", failed, n, failures)
 		}
@@ -211,8 +211,8 @@ func TestCallThatIsLeftIsMadeAgain(t *testing.T) {
 
 func TestEventOvertakenDuringItsCallCountsAsReplaced(t *testing.T) {
 	for name, end := range map[string]func(*outbox, *call){
-		"failed": func(o *outbox, c *call) { o.returned(c, errors.New("no")) },
-		"left":   func(o *outbox, c *call) { o.leave(c, true) },
+		"failed": func(o *outbox, c *call) { o.finished(c, errors.New("no")) },
+		"left":   func(o *outbox, c *call) { o.abandon(c, true) },
 	} {
 		var c counters
 		o := newOutbox(10, &c)
@@ -228,7 +228,7 @@ func TestEventOvertakenDuringItsCallCountsAsReplaced(t *testing.T) {
 
 func TestSealedOutboxIsFlushedOnceItsLastCallSucceeded(t *testing.T) {
 	o := newOutbox(10, new(counters))
-	o.put(testEvent("t", "a", rankFine))
+	o.put(testEvent("t", "a", rankOK))
 	sent := &call{event: o.take()}
 	o.seal()
 	flushed := func() bool {
@@ -242,11 +242,11 @@ func TestSealedOutboxIsFlushedOnceItsLastCallSucceeded(t *testing.T) {
 	if flushed() {
 		t.Error("flushed while the last event is under way")
 	}
-	o.returned(sent, errors.New("no"))
+	o.finished(sent, errors.New("no"))
 	if flushed() {
 		t.Error("flushed although the last event waits for another try")
 	}
-	o.returned(&call{event: o.take()}, nil)
+	o.finished(&call{event: o.take()}, nil)
 	if !flushed() {
 		t.Error("not flushed although the last event was taken")
 	}

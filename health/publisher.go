@@ -8,20 +8,23 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Publisher hands one event to the bus. A Reporter calls it from one goroutine
-// at a time while it answers; a call that does not return by its deadline is
-// left behind, and further ones are made beside it (four at most).
+// Publisher publishes one event on a topic. Publish must not change msg.
+//
+// A Reporter calls Publish from one goroutine at a time. A call that does not return
+// before its context ends is abandoned: it keeps its goroutine, and the Reporter goes
+// on beside it, with at most four such calls at once (five while it closes). An error
+// or a panic is logged and counted, and the event is retried.
 //
 // A Publisher that sends in the background may also have the method
 //
 //	Flush(ctx context.Context) error
 //
-// which Close calls once, after the last event.
+// Reporter.Close calls it once, after the last event.
 type Publisher interface {
 	Publish(ctx context.Context, topic string, msg proto.Message) error
 }
 
-// PublisherFunc makes a Publisher of a function, as tests want it.
+// PublisherFunc is a function that is a Publisher, for tests for example.
 type PublisherFunc func(ctx context.Context, topic string, msg proto.Message) error
 
 // Publish calls f.
@@ -29,21 +32,23 @@ func (f PublisherFunc) Publish(ctx context.Context, topic string, msg proto.Mess
 	return f(ctx, topic, msg)
 }
 
-// flusher is what a Publisher that sends in the background may also be.
+// flusher is the optional part of a Publisher.
 type flusher interface {
 	Flush(ctx context.Context) error
 }
 
-// linger is how long the publisher of a client waits in Flush. Both stock
-// brokers send in the background and tell nobody when they are done, and a
-// process that ends at once takes what they hold with it. One post of the http
-// broker takes a few milliseconds in a local network.
-const linger = 250 * time.Millisecond
+// flushDelay is how long Flush waits in the Publisher of a client. Both brokers of
+// go-micro send in the background and do not say when they are done, and a process
+// that ends loses what they hold. One request of the http broker takes a few
+// milliseconds in a local network.
+const flushDelay = 250 * time.Millisecond
 
-// FromClient publishes through the broker of c, as ContentType.
+// FromClient returns a Publisher that publishes through the broker of c, with the
+// content type ContentType. Its Flush waits 250 ms, because the brokers of go-micro
+// send in the background.
 //
-// The stock client does not obey the context while it waits for the registry or
-// the broker; a Reporter bounds that.
+// The client of go-micro ignores the context while it waits for the registry or the
+// broker. A Reporter bounds the wait.
 func FromClient(c client.Client) Publisher { return clientPublisher{c} }
 
 type clientPublisher struct{ client client.Client }
@@ -53,7 +58,7 @@ func (p clientPublisher) Publish(ctx context.Context, topic string, msg proto.Me
 }
 
 func (p clientPublisher) Flush(ctx context.Context) error {
-	timer := time.NewTimer(linger)
+	timer := time.NewTimer(flushDelay)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

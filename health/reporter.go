@@ -14,14 +14,15 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// Service is the part of a micro.Service that a Reporter needs. Both are asked
-// for when the Reporter starts, so flags that replace them are obeyed.
+// Service is the part of a micro.Service that a Reporter uses. The Reporter calls
+// both methods when it starts, so flags that replace the server or the client are
+// obeyed.
 type Service interface {
 	Server() server.Server
 	Client() client.Client
 }
 
-// closeTimeout bounds how long Close takes, whatever the broker does.
+// closeTimeout is the longest that Close takes.
 const closeTimeout = 2 * time.Second
 
 var (
@@ -29,17 +30,20 @@ var (
 	errClosed  = errors.New("the reporter is closed")
 )
 
-// Reporter runs the checks of one node and publishes them, with the node's
-// status and stats. Its methods may be called from any goroutine, and none but
-// Run and Close waits for a check or for the broker.
+// Reporter runs the checks of one node and publishes their results, and the status
+// and stats of the node. Make one with NewReporter, start it once with Start, and
+// close it with Stop or Close; or call Run, which does both.
+//
+// Its methods may be called from any goroutine. Only Run, Stop and Close wait for
+// the broker.
 type Reporter struct {
-	service   Service
-	opts      options
-	counts    counters
-	stamps    stamps
-	endpoints *endpointTable
-	checks    *scheduler
-	out       *outbox
+	service    Service
+	opts       options
+	counts     counters
+	timestamps timestamps
+	endpoints  *endpointTable
+	checks     *scheduler
+	out        *outbox
 
 	// Set by Start before any goroutine runs.
 	id         Identity
@@ -49,18 +53,19 @@ type Reporter struct {
 	stopSends  context.CancelFunc
 	checksDone chan struct{}
 	sendsDone  chan struct{}
-	address    atomic.Pointer[string] // where the node serves; empty until known
-	asking     atomic.Bool            // somebody asks the server for it
-	// usage at the last stats; belongs to the goroutine of checks, then to Close.
+	address    atomic.Pointer[string] // of the node; empty until known
+	asking     atomic.Bool            // a goroutine is asking the server for it
+	// usage at the last stats. It belongs to the goroutine of the scheduler, then to
+	// Close.
 	usage usage
 
-	mu        sync.Mutex // guards all that follows
-	phase     phase
-	addErr    error // of Check, until Start
-	info      string
-	lastStamp int64         // timestamp of the last status
-	closed    chan struct{} // closed once Close is done
-	closedErr error         // of Close, once closed is closed
+	mu            sync.Mutex // guards all that follows
+	phase         phase
+	addErr        error // errors of Check before Start
+	info          string
+	lastTimestamp int64         // of the last status, unix seconds
+	closed        chan struct{} // closed when Close is done
+	closedErr     error         // what Close returns; set before closed is closed
 }
 
 type phase uint8
@@ -71,10 +76,13 @@ const (
 	phaseClosed
 )
 
-// NewReporter makes a Reporter of a micro.Service, from which it takes what the
-// options do not give: name, version, node id and address from the server, the
-// Publisher from the client. With both WithIdentity and WithPublisher the service
-// may be nil. Mistakes in the options are told by Start.
+// NewReporter returns a Reporter for service, which is usually a micro.Service. Name,
+// version, node id, address and metadata come from its server, the Publisher from
+// its client, unless options say otherwise. With both WithIdentity and WithPublisher,
+// service may be nil.
+//
+// NewReporter does no I/O and starts no goroutine. Start returns the errors of the
+// options.
 func NewReporter(service Service, opts ...Option) *Reporter {
 	r := &Reporter{
 		service:   service,
@@ -85,17 +93,19 @@ func NewReporter(service Service, opts ...Option) *Reporter {
 	r.info = r.opts.info
 	r.out = newOutbox(r.opts.queueSize, &r.counts)
 	r.checks = newScheduler(&r.counts, r.opts.interval)
-	r.checks.judged = r.judged
-	r.checks.beat = r.beat
-	r.checks.panicked = func(c Check, v verdict, stack []byte) {
-		r.opts.logger.Error("a health check panicked", "check", c.ID, "error", v.text, "stack", string(stack))
+	r.checks.onResult = r.publishResult
+	r.checks.onInterval = r.publishNode
+	r.checks.onPanic = func(c Check, result checkResult, stack []byte) {
+		r.opts.logger.Error("a health check panicked", "check", c.ID, "error", result.text, "stack", string(stack))
 	}
 	return r
 }
 
-// Check adds a check with default times. It may be called before Start, which
-// then tells what was wrong with it, or at any time later, when that goes to the
-// function of WithErrorFunc. Use Add to set more, or to get the error at once.
+// Check adds a check with the default interval, timeout and TTL. Use Add to set
+// them.
+//
+// Before Start, an error is kept and returned by Start. After that, it goes to the
+// function of WithErrorFunc and is otherwise lost; use Add to get it.
 func (r *Reporter) Check(id, description string, run CheckFunc) {
 	err := r.Add(Check{ID: id, Description: description, Run: run})
 	if err == nil {
@@ -113,8 +123,11 @@ func (r *Reporter) Check(id, description string, run CheckFunc) {
 	}
 }
 
-// Add adds checks, before Start or at any time later. One that is wrong keeps
-// none of the others out. The first run of a check comes within a second.
+// Add adds checks, before Start or later. The first run of a check begins within a
+// second of the start, or of Add.
+//
+// Checks that are invalid, have the id of another check, or exceed MaxChecks are not
+// added; Add returns their errors, joined. The other checks are added.
 func (r *Reporter) Add(checks ...Check) error {
 	var errs error
 	for _, c := range checks {
@@ -130,13 +143,15 @@ func (r *Reporter) Add(checks ...Check) error {
 	return nil
 }
 
-// Remove takes a check away and tells if there was one. The monitoring service
-// is not told: it shows the check as UNKNOWN, and as missing after its ttl.
+// Remove removes a check and reports whether there was one with that id. A run that
+// is under way goes on, but its result is not published. The monitoring service is
+// not notified: it shows the check as UNKNOWN, and as missing after its TTL.
 func (r *Reporter) Remove(id string) bool { return r.checks.remove(id) }
 
-// Trigger asks for a run of a check at once, besides its normal ones: for when
-// the service knows that something changed. If a run is under way, that one is
-// the answer.
+// Trigger runs a check at once, in addition to its interval, and does not wait for
+// it. Use it when the service knows that something changed. If a run is under way,
+// there is no second one. Trigger returns an error if there is no such check or if
+// the Reporter is not running.
 func (r *Reporter) Trigger(id string) error {
 	if err := r.checks.trigger(id); err != nil {
 		return fmt.Errorf("triggering check %.40q: %w", id, err)
@@ -144,20 +159,20 @@ func (r *Reporter) Trigger(id string) error {
 	return nil
 }
 
-// SetInfo sets the text of the statuses to come, that of STOPPED included, such
-// as "draining for an upgrade". Cut at MaxText bytes.
+// SetInfo sets the text of the statuses that follow, including STOPPED, such as
+// "draining for an upgrade". At most MaxText bytes; more is truncated.
 func (r *Reporter) SetInfo(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.info = text
 }
 
-// Counters tells what happened so far.
+// Counters returns the counts since the Reporter was made.
 func (r *Reporter) Counters() Counters { return r.counts.snapshot() }
 
-// Stop is Close in the form that micro.BeforeStop wants. What Close could not
-// publish is logged and not returned: a service that did its work has not failed
-// because nobody heard it stop.
+// Stop closes the Reporter as Close does, in the form that micro.BeforeStop takes.
+// It logs the error of Close and returns nil: a service that did its work has not
+// failed because its last event was lost.
 func (r *Reporter) Stop() error {
 	if err := r.Close(context.Background()); err != nil {
 		r.opts.logger.Error("health events were left behind at the end", "error", err)
@@ -165,7 +180,8 @@ func (r *Reporter) Stop() error {
 	return nil
 }
 
-// Run starts, waits for the end of ctx and closes.
+// Run starts the Reporter, waits until ctx is done, and closes it. It returns the
+// error of Start or of Close.
 func (r *Reporter) Run(ctx context.Context) error {
 	if err := r.Start(); err != nil {
 		return err
@@ -174,28 +190,28 @@ func (r *Reporter) Run(ctx context.Context) error {
 	return r.Close(context.WithoutCancel(ctx))
 }
 
-// judged passes one verdict on.
-func (r *Reporter) judged(c Check, v verdict) {
-	if v.cut {
+// publishResult publishes the result of one run.
+func (r *Reporter) publishResult(c Check, result checkResult) {
+	if result.cut {
 		r.counts.cut.Add(1)
 	}
-	r.emit(checkEvent(r.id, c, v, r.stamps.now()))
+	r.emit(checkEvent(r.id, c, result, r.timestamps.now()))
 }
 
-// beat publishes what is due each interval.
-func (r *Reporter) beat() {
+// publishNode publishes status and stats, each interval.
+func (r *Reporter) publishNode() {
 	r.learnAddress()
 	r.putStatus(NodeRunning)
 	r.emit(r.statsEvent())
 }
 
-// emit shows an event and has it published.
+// emit gives an event to the observer and to the outbox.
 func (r *Reporter) emit(e *event) {
 	r.observe(e)
 	r.out.put(e)
 }
 
-// observe runs foreign code, so it is not called with a lock held.
+// observe calls the observer, which is not our code, so no lock may be held.
 func (r *Reporter) observe(e *event) {
 	if r.opts.observer == nil {
 		return
@@ -211,16 +227,16 @@ func (r *Reporter) putStatus(status healthpb.Status_Status) {
 	r.observe(e)
 }
 
-// putStatusLocked has a status published and leaves it to the caller to show it.
+// putStatusLocked gives a status to the outbox. The caller gives it to the observer.
 func (r *Reporter) putStatusLocked(status healthpb.Status_Status) *event {
-	now := r.stamps.now()
-	if status == NodeStopped && now <= r.lastStamp {
+	now := r.timestamps.now()
+	if status == NodeStopped && now <= r.lastTimestamp {
 		// The http broker may deliver two events of the same second in either order,
 		// and STOPPED has to win.
-		now = r.lastStamp + 1
+		now = r.lastTimestamp + 1
 	}
-	r.lastStamp = now
-	info, cut := clip(r.info, MaxText)
+	r.lastTimestamp = now
+	info, cut := truncate(r.info, MaxText)
 	if cut {
 		r.counts.cut.Add(1)
 	}

@@ -1,3 +1,5 @@
+//go:build go1.25
+
 package health
 
 import (
@@ -6,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -13,9 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/testing/protocmp"
 
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
@@ -33,8 +34,8 @@ func TestReporterPublishesStatusStatsAndChecksInTheirOrder(t *testing.T) {
 		time.Sleep(35 * time.Second)
 		mustClose(t, r)
 
-		if diff := cmp.Diff([]string{"STARTED", "RUNNING", "RUNNING", "RUNNING", "STOPPED"}, b.statuses()); diff != "" {
-			t.Errorf("statuses (-want +got):\n%s", diff)
+		if got, want := b.statuses(), []string{"STARTED", "RUNNING", "RUNNING", "RUNNING", "STOPPED"}; !slices.Equal(got, want) {
+			t.Errorf("statuses %q, want %q", got, want)
 		}
 		_, at := of[*healthpb.Status](b)
 		for i, want := range []time.Duration{0, 10 * time.Second, 20 * time.Second, 30 * time.Second, 35 * time.Second} {
@@ -87,22 +88,16 @@ func TestEventsCarryWhatTheBusWants(t *testing.T) {
 			Id: "a", Description: "it works", Timestamp: now, Interval: 2, Ttl: 60, Service: service(),
 			Status: CheckError, Results: map[string]string{"k": "v"}, Error: "it does not",
 		}
-		if diff := cmp.Diff(want, checks[0], protocmp.Transform()); diff != "" {
-			t.Errorf("check (-want +got):\n%s", diff)
-		}
+		wantMessage(t, "check", checks[0], want)
 		statuses, _ := of[*healthpb.Status](b)
 		long := service()
 		long.Nodes[0].Address, long.Nodes[0].Metadata = id.Address, id.Metadata
 		wantStatus := &healthpb.Status{
 			Service: long, Status: NodeStarted, Info: "hello", Timestamp: now, Interval: 10, Ttl: 3600,
 		}
-		if diff := cmp.Diff(wantStatus, statuses[0], protocmp.Transform()); diff != "" {
-			t.Errorf("status (-want +got):\n%s", diff)
-		}
+		wantMessage(t, "status", statuses[0], wantStatus)
 		stats, _ := of[*healthpb.Stats](b)
-		if diff := cmp.Diff(service(), stats[0].GetService(), protocmp.Transform()); diff != "" {
-			t.Errorf("service of stats (-want +got):\n%s", diff)
-		}
+		wantMessage(t, "service of stats", stats[0].GetService(), service())
 		if s := stats[0]; s.GetInterval() != 10 || s.GetTtl() != 3600 || s.GetTimestamp() != now {
 			t.Errorf("stats have interval %d, ttl %d, timestamp %d", s.GetInterval(), s.GetTtl(), s.GetTimestamp())
 		}
@@ -136,7 +131,7 @@ func TestTimestampsOfAReporterNeverGoBack(t *testing.T) {
 		r := newTestReporter(b)
 		r.Check("a", "", fine)
 		ahead := time.Now().Unix() + 3600
-		if got := r.stamps.after(ahead); got != ahead { // what was sent before the clock was set
+		if got := r.timestamps.after(ahead); got != ahead { // what was sent before the clock was set
 			t.Fatalf("stamp %d, want %d", got, ahead)
 		}
 		mustStart(t, r)
@@ -167,7 +162,7 @@ func TestTimestampsOfAReporterNeverGoBack(t *testing.T) {
 				t.Errorf("stats have timestamp %d, want %d", s.GetTimestamp(), ahead)
 			}
 		}
-		if got := r.stamps.after(ahead + 7); got != ahead+7 {
+		if got := r.timestamps.after(ahead + 7); got != ahead+7 {
 			t.Errorf("stamp %d once the clock has caught up, want %d", got, ahead+7)
 		}
 	})
@@ -256,8 +251,8 @@ func TestObserverKnowsWhileTheBrokerIsAway(t *testing.T) {
 				want := map[string]int{
 					TopicStatus + "/STARTED": 1, TopicStatus + "/RUNNING": 6, TopicStatus + "/STOPPED": 1, TopicStats: 7,
 				}
-				if diff := cmp.Diff(want, seen); diff != "" {
-					t.Errorf("events seen (-want +got):\n%s", diff)
+				if !maps.Equal(seen, want) {
+					t.Errorf("events seen: %v, want %v", seen, want)
 				}
 			})
 		})

@@ -10,31 +10,31 @@ import (
 	"time"
 )
 
-// scheduler runs checks: each at its time, none beside itself. It has one
+// scheduler runs the checks, each at its interval and never twice at once. It has one
 // goroutine, and one more for each run that has not returned.
 type scheduler struct {
 	counts *counters
-	// judged is called with each verdict, outside the lock.
-	judged func(Check, verdict)
-	// beat is called each interval.
-	beat     func()
-	interval time.Duration
-	panicked func(c Check, v verdict, stack []byte)
+	// onResult is called with each result, without the lock.
+	onResult func(Check, checkResult)
+	// onInterval is called each interval.
+	onInterval func()
+	interval   time.Duration
+	onPanic    func(c Check, v checkResult, stack []byte)
 
-	// wake has an item when step should look again.
+	// wake has an item when step should run again.
 	wake chan struct{}
-	// quiet is closed once nothing runs after stop.
-	quiet chan struct{}
+	// idle is closed when no check runs after stop.
+	idle chan struct{}
 
-	mu       sync.Mutex // guards all that follows
-	jobs     map[string]*job
-	added    int       // jobs ever added
-	node     float64   // phase of the node
-	start    time.Time // zero until start
-	nextBeat time.Time
-	stopped  bool
-	done     bool // quiet is closed
-	running  int  // runs that have not returned and are not late
+	mu           sync.Mutex // guards all that follows
+	jobs         map[string]*job
+	added        int       // jobs ever added
+	node         float64   // phase of the node
+	start        time.Time // zero until start
+	nextInterval time.Time
+	stopped      bool
+	done         bool // quiet is closed
+	running      int  // runs that have not returned and are not late
 }
 
 func newScheduler(counts *counters, interval time.Duration) *scheduler {
@@ -42,12 +42,12 @@ func newScheduler(counts *counters, interval time.Duration) *scheduler {
 		counts:   counts,
 		interval: interval,
 		wake:     make(chan struct{}, 1),
-		quiet:    make(chan struct{}),
+		idle:     make(chan struct{}),
 		jobs:     make(map[string]*job),
 	}
 }
 
-// add takes a check whose defaults are filled.
+// add adds a check whose defaults are set.
 func (s *scheduler) add(c Check) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,7 +71,7 @@ func (s *scheduler) add(c Check) error {
 	return nil
 }
 
-// remove forgets a check and tells if there was one.
+// remove removes a check and reports whether there was one.
 func (s *scheduler) remove(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +87,7 @@ func (s *scheduler) remove(id string) bool {
 	return true
 }
 
-// trigger makes a check due now.
+// trigger makes a check run now.
 func (s *scheduler) trigger(id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,8 +103,8 @@ func (s *scheduler) trigger(id string) error {
 	return nil
 }
 
-// begin plans all jobs. The id of the node shifts them, so that the nodes of a
-// service that start together do not ask the same database together for ever.
+// begin plans all jobs. The id of the node shifts them, so that the nodes of a service
+// that start together do not always query the same database together.
 func (s *scheduler) begin(node string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,13 +112,13 @@ func (s *scheduler) begin(node string) {
 	_, _ = h.Write([]byte(node))
 	s.node = float64(h.Sum64()>>11) / (1 << 53)
 	s.start = time.Now()
-	s.nextBeat = s.start.Add(s.interval)
+	s.nextInterval = s.start.Add(s.interval)
 	for _, j := range s.jobs {
 		j.plan(s.start, s.node)
 	}
 }
 
-// run starts what is due until ctx ends.
+// run starts what is due until ctx is done.
 func (s *scheduler) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -133,46 +133,46 @@ func (s *scheduler) run(ctx context.Context) {
 	}
 }
 
-// step starts what is due, judges what is overdue and returns the time until
-// there is more to do.
+// step starts the runs that are due, reports those that are late and returns the time
+// until the next step.
 func (s *scheduler) step(ctx context.Context, now time.Time) time.Duration {
-	type silent struct {
+	type lateRun struct {
 		check Check
 		since time.Duration
 	}
-	var overdue []silent
+	var late []lateRun
 
 	s.mu.Lock()
 	if s.stopped {
 		s.mu.Unlock()
 		return s.interval
 	}
-	beat := !s.nextBeat.After(now)
-	if beat {
-		s.nextBeat = s.nextBeat.Add(now.Sub(s.nextBeat).Truncate(s.interval) + s.interval)
+	due := !s.nextInterval.After(now)
+	if due {
+		s.nextInterval = s.nextInterval.Add(now.Sub(s.nextInterval).Truncate(s.interval) + s.interval)
 	}
-	wait := s.nextBeat.Sub(now)
+	wait := s.nextInterval.Sub(now)
 	for _, j := range s.jobs {
-		passed, again := s.stepJobLocked(ctx, j, now)
-		if passed || again {
-			overdue = append(overdue, silent{j.check, now.Sub(j.run.started)})
+		timedOut, again := s.stepJobLocked(ctx, j, now)
+		if timedOut || again {
+			late = append(late, lateRun{j.check, now.Sub(j.run.started)})
 		}
 		wait = min(wait, j.wait(now))
 	}
 	s.mu.Unlock()
 
-	for _, o := range overdue {
-		s.judged(o.check, judge(nil, noAnswer(o.check, o.since)))
+	for _, l := range late {
+		s.onResult(l.check, newResult(nil, timeoutError(l.check, l.since)))
 	}
-	if beat {
-		s.beat()
+	if due {
+		s.onInterval()
 	}
 	return wait
 }
 
-// stepJobLocked starts a due run. It tells if the deadline of the run under way
-// has just passed, and if a run was due while one that is late is under way.
-func (s *scheduler) stepJobLocked(ctx context.Context, j *job, now time.Time) (passed, again bool) {
+// stepJobLocked starts a due run. It reports whether the run under way has just timed
+// out, and whether a run was due while a late one is under way.
+func (s *scheduler) stepJobLocked(ctx context.Context, j *job, now time.Time) (timedOut, again bool) {
 	if j.removed {
 		return false, false
 	}
@@ -180,15 +180,15 @@ func (s *scheduler) stepJobLocked(ctx context.Context, j *job, now time.Time) (p
 		j.run.late = true
 		s.running--
 		s.counts.late.Add(1)
-		passed = true
+		timedOut = true
 	}
 	if j.next.After(now) {
-		return passed, false
+		return timedOut, false
 	}
 	j.advance(now)
 	if j.run != nil {
 		s.counts.skipped.Add(1)
-		return passed, j.run.late
+		return timedOut, j.run.late
 	}
 	s.counts.runs.Add(1)
 	s.running++
@@ -197,17 +197,17 @@ func (s *scheduler) stepJobLocked(ctx context.Context, j *job, now time.Time) (p
 	return false, false
 }
 
-// stop starts nothing more and takes no more verdicts. The context given to run
-// must be cancelled after it.
+// stop starts no more runs and ignores further results. The caller then cancels the
+// context of run.
 func (s *scheduler) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopped = true
-	s.settleLocked()
+	s.signalIdleLocked()
 }
 
-// stuck lists the checks whose last run has not returned.
-func (s *scheduler) stuck() []string {
+// unfinished lists the checks whose last run has not returned.
+func (s *scheduler) unfinished() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var ids []string
@@ -219,10 +219,10 @@ func (s *scheduler) stuck() []string {
 	return ids
 }
 
-func (s *scheduler) settleLocked() {
+func (s *scheduler) signalIdleLocked() {
 	if s.stopped && !s.done && s.running == 0 {
 		s.done = true
-		close(s.quiet)
+		close(s.idle)
 	}
 }
 

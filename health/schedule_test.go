@@ -1,3 +1,5 @@
+//go:build go1.25
+
 package health
 
 import (
@@ -90,7 +92,7 @@ func TestRunThatEndsWithTheReporterOrTheCheckSaysNothing(t *testing.T) {
 		time.Sleep(1500 * time.Millisecond)
 		r.Remove("0")
 		time.Sleep(2 * time.Second)
-		// As Close does, but so that a verdict has all the time to slip through.
+		// As Close does, but so that a checkResult has all the time to slip through.
 		r.checks.stop()
 		r.stopChecks()
 		time.Sleep(time.Second)

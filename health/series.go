@@ -33,7 +33,7 @@ func bucketOf(ns uint64) int {
 	return subBuckets*(1+exp-minExp) + int(ns>>(exp-subBits))&(subBuckets-1)
 }
 
-// middleOf is the middle of a bucket in ns.
+// middleOf returns the middle of a bucket in nanoseconds.
 func middleOf(bucket int) float64 {
 	if bucket < subBuckets {
 		return (float64(bucket) + 0.5) * (1 << (minExp - subBits))
@@ -42,7 +42,7 @@ func middleOf(bucket int) float64 {
 	return (1 + (float64(bucket%subBuckets)+0.5)/subBuckets) * float64(uint64(1)<<exp)
 }
 
-// series sums up durations. The zero value is empty.
+// series summarizes durations in nanoseconds. The zero value is empty.
 type series struct {
 	count    int64
 	mean, m2 float64 // m2 is the sum of squared distances from the mean (Welford)
@@ -64,7 +64,7 @@ func (s *series) add(ns int64) {
 	s.hist[bucketOf(uint64(ns))]++
 }
 
-// merge adds what other holds (Chan, Golub, LeVeque 1979).
+// merge adds the durations of other (Chan, Golub, LeVeque 1979).
 func (s *series) merge(other *series) {
 	if other.count == 0 {
 		return
@@ -84,7 +84,7 @@ func (s *series) merge(other *series) {
 	}
 }
 
-// quantile is the sample of rank q*count, as exact as the buckets are.
+// quantile returns the sample of rank q*count, as exactly as the buckets allow.
 func (s *series) quantile(q float64) float64 {
 	rank := int64(math.Ceil(q * float64(s.count)))
 	var seen int64
@@ -99,7 +99,7 @@ func (s *series) quantile(q float64) float64 {
 	return 0
 }
 
-// metrics is all zero for an empty series.
+// metrics returns zeros for an empty series.
 func (s *series) metrics() *healthpb.Metrics {
 	if s.count == 0 {
 		return &healthpb.Metrics{}

@@ -10,16 +10,16 @@ import (
 	"unicode/utf8"
 )
 
-// clip makes s valid UTF-8 of at most limit bytes and tells if it had to change
-// it. Protobuf refuses to encode anything else, so one bad byte in the text of
-// an error would hide the error.
-func clip(s string, limit int) (string, bool) {
+// truncate makes s valid UTF-8 of at most limit bytes and reports whether it changed
+// s. Protobuf refuses to encode invalid UTF-8, so one bad byte in the text of an error
+// would hide the error.
+func truncate(s string, limit int) (string, bool) {
 	if len(s) <= limit && utf8.ValidString(s) {
 		return s, false
 	}
 	cut := len(s) > limit
 	if cut {
-		// Before the repair, so that its cost does not depend on what was given.
+		// Before invalid bytes are replaced, so that the cost of that is bounded.
 		s = s[:limit]
 	}
 	s = strings.ToValidUTF8(s, string(utf8.RuneError))
@@ -36,13 +36,13 @@ func clip(s string, limit int) (string, bool) {
 	return s[:min(end, len(s))] + CutMark, true
 }
 
-// resultsMarkRoom is kept free for the pair that tells how many were left out.
+// resultsMarkRoom is reserved for the pair that says how many results were left out.
 const resultsMarkRoom = 64
 
-// clipResults copies in, cut to the limits of an event, and tells if it had to
-// change anything. Pairs are kept in the order of their keys; if some are left
-// out, one more pair with the key CutMark says how many.
-func clipResults(in map[string]string) (map[string]string, bool) {
+// truncateResults returns a copy of in within the limits of an event, and reports
+// whether it differs. The pairs with the first keys in their order stay. If pairs are
+// left out, one more pair with the key CutMark says how many.
+func truncateResults(in map[string]string) (map[string]string, bool) {
 	if len(in) == 0 {
 		return nil, false
 	}
@@ -55,13 +55,13 @@ func clipResults(in map[string]string) (map[string]string, bool) {
 	out := make(map[string]string, len(keys)+1)
 	room, changed := MaxResultsTotal-resultsMarkRoom, false
 	for _, key := range keys {
-		name, cutName := clip(key, MaxResultKey)
+		name, cutName := truncate(key, MaxResultKey)
 		_, taken := out[name]
 		if taken || room < len(name)+len(CutMark) {
 			leftOut++
 			continue
 		}
-		value, cutValue := clip(in[key], min(MaxResultValue, room-len(name)))
+		value, cutValue := truncate(in[key], min(MaxResultValue, room-len(name)))
 		out[name] = value
 		room -= len(name) + len(value)
 		changed = changed || cutName || cutValue
@@ -72,9 +72,9 @@ func clipResults(in map[string]string) (map[string]string, bool) {
 	return out, changed || leftOut > 0
 }
 
-// checkName tells what is wrong with a name or an id, which are never repaired:
-// two broken ones could become one.
-func checkName(name string, limit int) error {
+// validateName returns an error if a name or an id is invalid. Unlike texts they are
+// not truncated, because two different ones could become equal.
+func validateName(name string, limit int) error {
 	switch {
 	case name == "":
 		return errors.New("must not be empty")

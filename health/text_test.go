@@ -1,16 +1,18 @@
+//go:build go1.25
+
 package health
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
-	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 
 	healthpb "github.com/microhq/monitor-srv/proto/health"
@@ -36,9 +38,9 @@ func TestClip(t *testing.T) {
 		{"abcdef", 3, "…", true},
 		{"abcdef", 2, "", true},
 	} {
-		got, cut := clip(test.in, test.limit)
+		got, cut := truncate(test.in, test.limit)
 		if got != test.want || cut != test.cut {
-			t.Errorf("clip(%q, %d) = %q, %v; want %q, %v", test.in, test.limit, got, cut, test.want, test.cut)
+			t.Errorf("truncate(%q, %d) = %q, %v; want %q, %v", test.in, test.limit, got, cut, test.want, test.cut)
 		}
 	}
 }
@@ -48,15 +50,15 @@ func FuzzClip(f *testing.F) {
 	f.Add("日本語", 4)
 	f.Fuzz(func(t *testing.T, s string, limit int) {
 		limit &= 0xffff
-		got, cut := clip(s, limit)
+		got, cut := truncate(s, limit)
 		if !utf8.ValidString(got) || len(got) > limit {
-			t.Errorf("clip(%q, %d) = %q", s, limit, got)
+			t.Errorf("truncate(%q, %d) = %q", s, limit, got)
 		}
 		if cut == (got == s) {
-			t.Errorf("clip(%q, %d) = %q says %v", s, limit, got, cut)
+			t.Errorf("truncate(%q, %d) = %q says %v", s, limit, got, cut)
 		}
-		if again, cutAgain := clip(got, limit); again != got || cutAgain {
-			t.Errorf("clip of %q is %q", got, again)
+		if again, cutAgain := truncate(got, limit); again != got || cutAgain {
+			t.Errorf("truncate of %q is %q", got, again)
 		}
 	})
 }
@@ -66,28 +68,28 @@ func TestClipResults(t *testing.T) {
 	for i := range 100 {
 		many[fmt.Sprintf("key%03d", i)] = "v"
 	}
-	got, cut := clipResults(many)
+	got, cut := truncateResults(many)
 	if len(got) != MaxResults || !cut || got["key062"] != "v" || got[CutMark] != "37 more left out" {
 		t.Errorf("of 100 pairs %d were kept, cut %v, mark %q", len(got), cut, got[CutMark])
 	}
 
 	long := map[string]string{strings.Repeat("k", 200): "a", strings.Repeat("k", 201): "b", "v": strings.Repeat("x", 5000), "\xff": "\xfe"}
-	got, cut = clipResults(long)
+	got, cut = truncateResults(long)
 	want := map[string]string{
 		strings.Repeat("k", 125) + "…": "a",
 		"v":                            strings.Repeat("x", 4093) + "…",
 		"\uFFFD":                       "\uFFFD",
 		CutMark:                        "1 more left out",
 	}
-	if diff := cmp.Diff(want, got); diff != "" || !cut {
-		t.Errorf("results (-want +got), cut %v:\n%s", cut, diff)
+	if !maps.Equal(got, want) || !cut {
+		t.Errorf("results %.200q, cut %v, want %.200q", got, cut, want)
 	}
 
 	big := map[string]string{}
 	for i := range 64 {
 		big[fmt.Sprintf("%02d%s", i, strings.Repeat("k", 126))] = strings.Repeat("é", 2048)
 	}
-	got, cut = clipResults(big)
+	got, cut = truncateResults(big)
 	total := 0
 	for k, v := range got {
 		total += len(k) + len(v)
@@ -97,12 +99,12 @@ func TestClipResults(t *testing.T) {
 	}
 
 	small := map[string]string{"a": "b"}
-	got, cut = clipResults(small)
+	got, cut = truncateResults(small)
 	small["a"] = "changed"
 	if got["a"] != "b" || cut {
 		t.Errorf("got %v, cut %v; want a copy", got, cut)
 	}
-	if got, cut := clipResults(nil); got != nil || cut {
+	if got, cut := truncateResults(nil); got != nil || cut {
 		t.Errorf("got %v of nothing", got)
 	}
 }

@@ -7,8 +7,8 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// usage is what the process has used since it started, as getrusage(2) tells it.
-// What the operating system does not tell is zero.
+// usage is what the process has used since it started, as getrusage(2) reports it.
+// What the operating system does not report is zero.
 type usage struct {
 	user, system             uint64 // ns
 	maxRSS                   uint64 // KiB on Linux, see proto/health.Memory
@@ -16,29 +16,29 @@ type usage struct {
 	volSwitches, invSwitches uint64
 }
 
-// since is the part of u that was used after before. Counters that stepped back,
-// as 32-bit ones do when they wrap, count as zero.
+// since returns what was used after before. A counter that went back, as a 32-bit
+// counter does when it overflows, counts as zero.
 func (u usage) since(before usage) usage {
 	return usage{
-		user:        minus(u.user, before.user),
-		system:      minus(u.system, before.system),
+		user:        difference(u.user, before.user),
+		system:      difference(u.system, before.system),
 		maxRSS:      u.maxRSS,
-		inBlock:     minus(u.inBlock, before.inBlock),
-		outBlock:    minus(u.outBlock, before.outBlock),
-		volSwitches: minus(u.volSwitches, before.volSwitches),
-		invSwitches: minus(u.invSwitches, before.invSwitches),
+		inBlock:     difference(u.inBlock, before.inBlock),
+		outBlock:    difference(u.outBlock, before.outBlock),
+		volSwitches: difference(u.volSwitches, before.volSwitches),
+		invSwitches: difference(u.invSwitches, before.invSwitches),
 	}
 }
 
-func minus(a, b uint64) uint64 {
+func difference(a, b uint64) uint64 {
 	if a < b {
 		return 0
 	}
 	return a - b
 }
 
-// fill writes u into s. Nothing in s is left nil, because readers of 2016
-// dereference all of it.
+// fill writes u into s. It leaves no message in s nil, because old readers dereference
+// all of them.
 func (u usage) fill(s *healthpb.Stats) {
 	s.Cpu = &healthpb.CPU{
 		UserTime:     u.user,
@@ -50,9 +50,9 @@ func (u usage) fill(s *healthpb.Stats) {
 	s.Disk = &healthpb.Disk{InBlock: u.inBlock, OuBlock: u.outBlock}
 }
 
-// runtimeFigures are those of the publishers of 2016: HeapAlloc and HeapInuse of
+// runtimeStats returns the number of goroutines, and HeapAlloc and HeapInuse of
 // runtime.MemStats, read in a way that does not stop the program.
-func runtimeFigures() *healthpb.Runtime {
+func runtimeStats() *healthpb.Runtime {
 	samples := []metrics.Sample{
 		{Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/memory/classes/heap/unused:bytes"},

@@ -9,7 +9,7 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-func TestUsageIsTheDeltaSinceTheReportBefore(t *testing.T) {
+func TestUsageIsTheDifferenceToTheLastStats(t *testing.T) {
 	before := readUsage()
 	x := 1.0
 	for begin := time.Now(); time.Since(begin) < 30*time.Millisecond; {
@@ -20,7 +20,7 @@ func TestUsageIsTheDeltaSinceTheReportBefore(t *testing.T) {
 	var s healthpb.Stats
 	now.since(before).fill(&s)
 	if runtime.GOOS != "linux" && s.GetCpu().GetUserTime() == 0 {
-		t.Logf("%s tells no CPU time", runtime.GOOS)
+		t.Logf("%s reports no CPU time", runtime.GOOS)
 		return
 	}
 	used := time.Duration(s.GetCpu().GetUserTime() + s.GetCpu().GetSystemTime())
@@ -32,11 +32,11 @@ func TestUsageIsTheDeltaSinceTheReportBefore(t *testing.T) {
 	}
 }
 
-func TestRuntimeFiguresAreThoseOfMemStats(t *testing.T) {
+func TestRuntimeStatsAreThoseOfMemStats(t *testing.T) {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	got := runtimeFigures()
+	got := runtimeStats()
 	near := func(got, want uint64) bool { return math.Abs(float64(got)-float64(want)) < 0.5*float64(want) }
 	if !near(got.GetHeapTotal(), m.HeapAlloc) || !near(got.GetHeapInUse(), m.HeapInuse) {
 		t.Errorf("heap %d and %d, want about %d and %d", got.GetHeapTotal(), got.GetHeapInUse(), m.HeapAlloc, m.HeapInuse)

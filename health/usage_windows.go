@@ -14,7 +14,7 @@ func readUsage() usage {
 	return usage{user: duration(user), system: duration(kernel)}
 }
 
-// duration in nanoseconds of a time span, which Windows counts in 100 ns.
+// duration converts a time span, which Windows counts in 100 ns, to nanoseconds.
 func duration(t syscall.Filetime) uint64 {
 	return (uint64(t.HighDateTime)<<32 | uint64(t.LowDateTime)) * 100
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// TestBadFiles reads each file of testdata/bad, whose first comment lines hold
-// all that is to be said of it, in order, without the name of the file.
+// TestBadFiles loads each file of testdata/bad. The comments at its start are the
+// expected problems, in order, without the file name.
 func TestBadFiles(t *testing.T) {
 	useTestdataCopy(t)
 	files, err := filepath.Glob("testdata/bad/*.toml")
@@ -29,11 +29,11 @@ func TestBadFiles(t *testing.T) {
 			}
 			var want []string
 			for line := range strings.Lines(string(text)) {
-				said, ok := strings.CutPrefix(line, "#: ")
+				problem, ok := strings.CutPrefix(line, "#: ")
 				if !ok {
 					break
 				}
-				want = append(want, strings.TrimSuffix(said, "\n"))
+				want = append(want, strings.TrimSuffix(problem, "\n"))
 			}
 			set, problems := loadFiles(file)
 			problems = append(problems, builtinGroup().Apply(set, problems)...)
@@ -49,8 +49,8 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
-// copyOfTestdata has the test work in a copy of testdata that nobody else may
-// write, whatever the umask was when it was checked out.
+// useTestdataCopy changes to a directory with a copy of testdata that only the owner
+// may write, whatever the umask of the checkout was.
 func useTestdataCopy(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
@@ -73,8 +73,8 @@ func useTestdataCopy(t *testing.T) {
 	t.Chdir(dir)
 }
 
-// TestBadFilesOfADirectoryAffectNoOthers reads a directory with all that can be wrong
-// in one.
+// TestBadFilesOfADirectoryAffectNoOthers loads a directory with good files and with
+// every kind of bad file.
 // Faults: T74.
 func TestBadFilesOfADirectoryAffectNoOthers(t *testing.T) {
 	dir := t.TempDir()
@@ -145,9 +145,9 @@ func TestBadFilesOfADirectoryAffectNoOthers(t *testing.T) {
 	if n := len(g.List(Filter{})); n != 49 {
 		t.Errorf("%d monitors, want 49", n)
 	}
-	// A directory that cannot be read leaves all as it is.
+	// The monitors of an unreadable directory keep running.
 	again := g.Apply(Set{}, []*document.Problem{{File: dir, Err: errors.New("no")}})
 	if n := len(g.List(Filter{})); n != 49 || len(again) != 0 {
-		t.Errorf("%d monitors after the directory was gone, %v", n, again)
+		t.Errorf("%d monitors after the directory was unreadable, %v", n, again)
 	}
 }

@@ -3,7 +3,6 @@ package monitor
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -13,13 +12,14 @@ import (
 	"github.com/microhq/monitor-srv/probe"
 )
 
-// Failures and recoveries are in the log, once each, and not too many.
+// TestFailuresAndRecoveriesAreLogged expects one line for each, and a limit when
+// many monitors fail.
 func TestFailuresAndRecoveriesAreLogged(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		var buf bytes.Buffer
 		b.log = slog.New(slog.NewTextHandler(&buf, nil))
 		logged := func() string {
-			synctest.Wait() // so that nobody writes meanwhile
+			synctest.Wait() // no writes meanwhile
 			return buf.String()
 		}
 		b.setProbe(down)
@@ -37,11 +37,7 @@ func TestFailuresAndRecoveriesAreLogged(t *testing.T) {
 			}
 		}
 		b.setProbe(down)
-		var all strings.Builder
-		for i := range 2000 {
-			all.WriteString(monitorTOML(fmt.Sprint("n", i), "interval = 60"))
-		}
-		b.apply(t, "b.toml", all.String())
+		b.apply(t, "b.toml", manyMonitors(2000, "interval = 60"))
 		time.Sleep(50 * time.Second)
 		if n := strings.Count(logged(), "monitor is failing"); n > maxChangeLines {
 			t.Errorf("%d lines in a minute", n)
@@ -49,12 +45,12 @@ func TestFailuresAndRecoveriesAreLogged(t *testing.T) {
 		b.setProbe(up)
 		time.Sleep(time.Minute)
 		if got := logged(); !strings.Contains(got, "not_logged_before=19") {
-			t.Errorf("it is not told how many were not logged:\n%.3000s", got)
+			t.Errorf("the number of suppressed lines is not logged:\n%.3000s", got)
 		}
 	})
 }
 
-// Of a monitor that goes while it fails nobody is told, but the log says so.
+// TestRemovedFailingMonitorIsLogged expects a log line and no notification.
 func TestRemovedFailingMonitorIsLogged(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		var buf bytes.Buffer
@@ -78,7 +74,7 @@ func TestRemovedFailingMonitorIsLogged(t *testing.T) {
 		defer b.mu.Unlock()
 		for _, n := range b.notifications {
 			if n.Event == "recover" {
-				t.Errorf("told %+v", n)
+				t.Errorf("notified %+v", n)
 			}
 		}
 	})

@@ -23,8 +23,8 @@ type = "http"
 url_fail = "http://127.0.0.1:1/x"
 `
 
-// TestMonitorAtRestIsSmall bounds what 10,000 monitors take: the store, and
-// what the garbage collector leaves, come on top of that.
+// TestMonitorAtRestIsSmall bounds the memory of a monitor, without the store and
+// without garbage.
 // Faults: T50.
 func TestMonitorAtRestIsSmall(t *testing.T) {
 	const n, most = 2000, 1700
@@ -49,7 +49,7 @@ func TestMonitorAtRestIsSmall(t *testing.T) {
 	t.Logf("a monitor takes %d B", each)
 }
 
-// TestCompactDefinitionKeepsItsMeaning changes, stops and starts one that runs.
+// TestCompactDefinitionKeepsItsMeaning reloads, stops and starts a running monitor.
 func TestCompactDefinitionKeepsItsMeaning(t *testing.T) {
 	text := fmt.Sprintf(compactTOML, 1)
 	for _, c := range []struct {
@@ -66,11 +66,11 @@ func TestCompactDefinitionKeepsItsMeaning(t *testing.T) {
 		applyText(t, g, text)
 		old := g.lookup("m1")
 		if old.def.tree != nil || old.def.probe.Lines != nil {
-			t.Error("what it was read from is kept")
+			t.Error("the tree or the lines are still in memory")
 		}
 		applyText(t, g, c.text)
 		if got := g.lookup("m1") == old; got != c.stays {
-			t.Errorf("%s\nleaves it as it was: %v, want %v", c.text, got, c.stays)
+			t.Errorf("%s\nsame runner: %v, want %v", c.text, got, c.stays)
 		}
 		if err := g.Stop(1); err != nil {
 			t.Fatal(err)
@@ -81,7 +81,7 @@ func TestCompactDefinitionKeepsItsMeaning(t *testing.T) {
 		}
 		after := g.List(Filter{})[0]
 		if !after.Running || after.Filter != "average" || fmt.Sprint(after.Actions) != fmt.Sprint(before.Actions) {
-			t.Errorf("started again it is %+v, before it was %+v", after, before)
+			t.Errorf("after a restart: %+v, before: %+v", after, before)
 		}
 	}
 }

@@ -21,7 +21,7 @@ func TestNonFiniteThresholdsAreRefused(t *testing.T) {
 	}
 }
 
-// TestNumbersMeanTheSameInTOMLAndJSON builds what goma refused.
+// TestNumbersMeanTheSameInTOMLAndJSON uses integers that goma rejects.
 // Faults: G19, G20, G21.
 func TestNumbersMeanTheSameInTOMLAndJSON(t *testing.T) {
 	for _, doc := range []string{
@@ -45,7 +45,7 @@ func TestNumbersMeanTheSameInTOMLAndJSON(t *testing.T) {
 	}
 }
 
-// TestNamesAreSafeAndUnique also registers a name that a file uses.
+// TestNamesAreSafeAndUnique also registers the name of a monitor of a file.
 // Faults: G31.
 func TestNamesAreSafeAndUnique(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {

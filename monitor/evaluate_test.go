@@ -21,7 +21,7 @@ func TestFailureAndRecoveryAreNotified(t *testing.T) {
 		b.setProbe(up)
 		time.Sleep(10 * time.Second)
 		if got, want := b.events(), "m:init m:fail m:recover"; got != want {
-			t.Errorf("told %s, want %s", got, want)
+			t.Errorf("notified %s, want %s", got, want)
 		}
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -32,14 +32,14 @@ func TestFailureAndRecoveryAreNotified(t *testing.T) {
 	})
 }
 
-// Whoever is woken is told what is wrong with a value, and so is who looks at the
-// monitor or its health check.
+// TestViolatedThresholdIsReported expects the threshold in the list, in the recorded
+// result and in the notifications.
 func TestViolatedThresholdIsReported(t *testing.T) {
 	for _, c := range []struct {
-		keys  string
-		value float64
-		want  string
-		told  bool
+		keys     string
+		value    float64
+		want     string
+		notified bool
 	}{
 		{"max = 90", 97.25, "value 97.25 is above max 90", true},
 		{"min = -5\nmax = 1000000", 1234567, "value 1234567 is above max 1000000", true},
@@ -70,17 +70,17 @@ func TestViolatedThresholdIsReported(t *testing.T) {
 				got = append(got, string(n.Event)+": "+n.Error)
 			}
 			want := "init: "
-			if c.told {
+			if c.notified {
 				want = fmt.Sprintf("init: , fail: %s, repeat: %[1]s, recover: ", c.want)
 			}
 			if got := strings.Join(got, ", "); got != want {
-				t.Errorf("%s:\ntold %s\nwant %s", c.keys, got, want)
+				t.Errorf("%s:\nnotified %s\nwant %s", c.keys, got, want)
 			}
 		})
 	}
 }
 
-// TestFailedProbeDoesNotPoisonTheAverage has one probe give an infinity.
+// TestFailedProbeDoesNotPoisonTheAverage has one probe return an infinity.
 // Faults: G22.
 func TestFailedProbeDoesNotPoisonTheAverage(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
@@ -99,7 +99,7 @@ func TestFailedProbeDoesNotPoisonTheAverage(t *testing.T) {
 	})
 }
 
-// TestMonitorNeverProbedIsUnknown looks before and after the first probe.
+// TestMonitorNeverProbedIsUnknown lists a monitor before and after its first probe.
 // Faults: G38.
 func TestMonitorNeverProbedIsUnknown(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
@@ -114,8 +114,7 @@ func TestMonitorNeverProbedIsUnknown(t *testing.T) {
 	})
 }
 
-// A clock that was set back while the program was stopped makes no failure
-// end before it began.
+// TestDurationsAreNeverNegative sets the clock back during a restart.
 // Faults: T16.
 func TestDurationsAreNeverNegative(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
@@ -131,7 +130,7 @@ func TestDurationsAreNeverNegative(t *testing.T) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		if n := b.notifications[len(b.notifications)-1]; n.Event != "recover" || n.Duration != 0 {
-			t.Errorf("told %s after %v", n.Event, n.Duration)
+			t.Errorf("notified %s after %v", n.Event, n.Duration)
 		}
 	})
 }

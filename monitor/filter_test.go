@@ -53,7 +53,8 @@ func TestValueFilters(t *testing.T) {
 	}
 }
 
-// Inputs and results are one letter per probe: f for failing, o for OK.
+// TestVerdictFilters writes inputs and results as one letter per probe: f is
+// failing, o is OK.
 func TestVerdictFilters(t *testing.T) {
 	for _, c := range []struct{ kind, keys, in, want string }{
 		{"consecutive", "", "ffofffofoo", "oooooffffo"},
@@ -90,7 +91,7 @@ func TestFilterSettingsAreChecked(t *testing.T) {
 		{"average", "init = nan", "init: NaN is not a finite number"},
 		{"consecutive", "fail = 0", "fail is 0 and recover 2: give 1 to 10000"},
 		{"nofm", "n = 4\nm = 3", "n must be at least 1 and at most m"},
-		{"rate", "window = 3", "window: unknown key; none are known"},
+		{"rate", "window = 3", "window: unknown key; known are none"},
 	} {
 		_, err := buildFilter(t, c.kind, c.keys)
 		if err == nil || err.Error() != c.want {

@@ -14,7 +14,7 @@ import (
 	"github.com/microhq/monitor-srv/document"
 )
 
-// seeds are definitions, one each.
+// seedDefinitions are single definitions.
 var seedDefinitions = []string{
 	"name = \"m\"\n[probe]\ntype = \"tcp\"\naddress = \"h:1\"",
 	"[[monitor]]\nname = \"m\"\ninterval = \"1m30s\"\nmin = 1\nmax = 2.0\nwarn_max = 1.5\nrepeat = 3600\n[monitor.probe]\ntype = \"http\"\nurl = \"http://h\"\nheader = { A = \"b\" }\n[monitor.filter]\ntype = \"average\"\nwindow = 3\n[[monitor.actions]]\nreceiver = \"ops\"\n[monitor.labels]\na = \"b\"",
@@ -24,7 +24,7 @@ var seedDefinitions = []string{
 	`{"name":"\ud800","probe":{"type":"x"}}`,
 }
 
-// addSeeds adds the seeds, and all files of testdata.
+// addSeeds adds seedDefinitions and the files of testdata.
 func addSeeds(f *testing.F) {
 	f.Helper()
 	for _, s := range seedDefinitions {
@@ -43,7 +43,7 @@ func addSeeds(f *testing.F) {
 	}
 }
 
-// sameAgain marshals a definition and reads it back.
+// checkRoundTrip encodes a definition as JSON and decodes it.
 func checkRoundTrip(t *testing.T, d *Definition) {
 	t.Helper()
 	text, err := d.JSON()
@@ -69,14 +69,14 @@ func checkRoundTrip(t *testing.T, d *Definition) {
 	}
 }
 
-// equal compares what definitions mean.
+// sameDefinition compares the meaning of definitions.
 func sameDefinition(a, b *Definition) bool {
 	return a.Name == b.Name && a.Interval == b.Interval && a.Timeout == b.Timeout && a.RetryInterval == b.RetryInterval &&
 		reflect.DeepEqual(a.Thresholds, b.Thresholds) && reflect.DeepEqual(a.Labels, b.Labels) &&
 		reflect.DeepEqual(a.tree, b.tree) && reflect.DeepEqual(a.Registration(), b.Registration())
 }
 
-// hasNoJSON tells whether a tree holds what JSON cannot say.
+// hasNoJSON reports whether a tree contains a value that JSON cannot represent.
 func hasNoJSON(v any) bool {
 	switch v := v.(type) {
 	case map[string]any:
@@ -140,8 +140,8 @@ func FuzzMonitorJSON(f *testing.F) {
 	})
 }
 
-// FuzzTOMLJSONSame reads a tree, written in both languages: both are accepted
-// and the same, or both are refused.
+// FuzzTOMLJSONSame writes a tree as TOML and as JSON. Both must be accepted with the
+// same meaning, or both rejected.
 // Faults: G19.
 func FuzzTOMLJSONSame(f *testing.F) {
 	addSeeds(f)

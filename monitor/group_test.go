@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -31,7 +30,7 @@ func TestStopKeepsTheIncident(t *testing.T) {
 		b.setProbe(up)
 		time.Sleep(11 * time.Second)
 		if got, want := b.events(), "m:init m:fail m:init m:recover"; got != want {
-			t.Errorf("told %s, want %s", got, want)
+			t.Errorf("notified %s, want %s", got, want)
 		}
 	})
 }
@@ -40,10 +39,10 @@ func TestStopKeepsTheIncident(t *testing.T) {
 func TestReloadKeepsUnchangedMonitors(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		b.setProbe(down)
-		b.apply(t, "a.toml", monitorTOML("same", "interval = 5")+monitorTOML("changes", "interval = 5")+monitorTOML("goes", "interval = 5"))
+		b.apply(t, "a.toml", monitorTOML("same", "interval = 5")+monitorTOML("changes", "interval = 5")+monitorTOML("removed", "interval = 5"))
 		time.Sleep(11 * time.Second)
 		before := b.List(Filter{})
-		b.apply(t, "a.toml", monitorTOML("changes", "interval = 7")+monitorTOML("same", "interval = 5")+monitorTOML("comes", "interval = 5"))
+		b.apply(t, "a.toml", monitorTOML("changes", "interval = 7")+monitorTOML("same", "interval = 5")+monitorTOML("added", "interval = 5"))
 		after := b.List(Filter{})
 		if len(after) != 3 || after[0].Name != "same" || after[0].Probes != before[0].Probes || !after[0].NextProbe.Equal(before[0].NextProbe) {
 			t.Errorf("after: %+v", after)
@@ -51,10 +50,10 @@ func TestReloadKeepsUnchangedMonitors(t *testing.T) {
 		if after[1].Name != "changes" || after[1].ID != before[1].ID || after[1].Interval != 7*time.Second || !after[1].Failing {
 			t.Errorf("changes: %+v", after[1])
 		}
-		if after[2].Name != "comes" || after[2].ID != 4 {
-			t.Errorf("comes: %+v", after[2])
+		if after[2].Name != "added" || after[2].ID != 4 {
+			t.Errorf("added: %+v", after[2])
 		}
-		// A file that cannot be read leaves its monitors running.
+		// The monitors of an invalid file keep running.
 		if p := b.apply(t, "a.toml", "[[monitor]"); len(p) != 1 {
 			t.Errorf("problems %v", p)
 		}
@@ -65,7 +64,7 @@ func TestReloadKeepsUnchangedMonitors(t *testing.T) {
 		b.setProbe(up)
 		time.Sleep(20 * time.Second)
 		if got := strings.Count(b.events(), "same:"); got != 3 {
-			t.Errorf("same was told of %d times: %s", got, b.events())
+			t.Errorf("%d notifications of same: %s", got, b.events())
 		}
 		if got := strings.Count(b.events(), "changes:fail"); got != 1 {
 			t.Errorf("changes failed %d times: %s", got, b.events())
@@ -88,11 +87,7 @@ func TestExecCap(t *testing.T) {
 			mu.Unlock()
 			return probe.Result{}, nil
 		})
-		var all strings.Builder
-		for i := range 100 {
-			all.WriteString(strings.ReplaceAll(monitorTOML(fmt.Sprintf("m%d", i), "interval = 60"), "[monitor.probe]\ntype = \"fake\"", "[monitor.probe]\ntype = \"exec\""))
-		}
-		b.mustApply(t, all.String())
+		b.mustApply(t, strings.ReplaceAll(manyMonitors(100, "interval = 60"), "[monitor.probe]\ntype = \"fake\"", "[monitor.probe]\ntype = \"exec\""))
 		time.Sleep(30 * time.Second)
 		mu.Lock()
 		defer mu.Unlock()

@@ -16,8 +16,8 @@ import (
 	"github.com/microhq/monitor-srv/probe"
 )
 
-// TestReceiverThatIsDownAtStartBlocksNoMonitor: a monitor whose init cannot be told
-// is stopped and listed at once.
+// TestReceiverThatIsDownAtStartBlocksNoMonitor stops and lists a monitor whose Init
+// is pending.
 // Faults: G7, G16.
 func TestReceiverThatIsDownAtStartBlocksNoMonitor(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
@@ -56,8 +56,8 @@ func TestSlowActionDelaysNoProbe(t *testing.T) {
 	})
 }
 
-// TestServersThatAreDownBlockNoStart applies definitions of servers that
-// refuse and that are silent, and a broken one beside.
+// TestServersThatAreDownBlockNoStart applies monitors of servers that refuse
+// connections or do not answer, and an invalid one.
 // Faults: G17, G18.
 func TestServersThatAreDownBlockNoStart(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // never accepts
@@ -103,7 +103,7 @@ func TestStuckProbeHurtsNoOther(t *testing.T) {
 		release := make(chan struct{})
 		b.setProbe(func(ctx context.Context, name string) (probe.Result, error) {
 			if name == "stuck" {
-				<-release // does not even obey its context
+				<-release // ignores its context
 				return probe.Result{}, ctx.Err()
 			}
 			if name == "panics" {
@@ -150,7 +150,7 @@ func TestStuckMonitorIsUnregisteredAtOnce(t *testing.T) {
 	})
 }
 
-// TestReloadRunsNoSecondProbe replaces a monitor whose probe obeys nobody.
+// TestReloadRunsNoSecondProbe replaces a monitor whose probe ignores its context.
 func TestReloadRunsNoSecondProbe(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		release := make(chan struct{})
@@ -175,7 +175,7 @@ func TestReloadRunsNoSecondProbe(t *testing.T) {
 	})
 }
 
-// stuckProbe cannot be closed until hold is closed.
+// stuckProbe blocks in Close until hold is closed.
 type stuckProbe struct{ hold chan struct{} }
 
 func (p stuckProbe) Probe(context.Context) (probe.Result, error) { return probe.Result{}, nil }
@@ -185,9 +185,8 @@ func (p stuckProbe) Close() error {
 	return nil
 }
 
-// TestProbeThatCannotBeClosedBlocksNoChange takes monitors away whose
-// probes hang in Close: the changes, and all others, go on meanwhile, and the
-// Group ends when they have.
+// TestProbeThatCannotBeClosedBlocksNoChange removes monitors whose probes block in
+// Close. All changes return at once. The Group ends after its probes are closed.
 // Faults: T53.
 func TestProbeThatCannotBeClosedBlocksNoChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -205,7 +204,7 @@ func TestProbeThatCannotBeClosedBlocksNoChange(t *testing.T) {
 		begin := time.Now()
 		const probed = "\n[monitor.probe]\ntype = \"fake\"\n"
 		applyText(t, g, "[[monitor]]\nname = \"a\""+probed+"[[monitor]]\nname = \"b\""+probed)
-		applyText(t, g, "[[monitor]]\nname = \"b\"\ninterval = 5"+probed) // a goes, b is replaced
+		applyText(t, g, "[[monitor]]\nname = \"b\"\ninterval = 5"+probed) // removes a, replaces b
 		d := mustParse(t, "name = \"c\"\nprobe = { type = \"fake\" }")
 		id, err := g.Register(d)
 		if err != nil {
@@ -233,8 +232,8 @@ func TestProbeThatCannotBeClosedBlocksNoChange(t *testing.T) {
 	})
 }
 
-// TestAProbeMadeWhileAnOlderOneRunsIsClosed stops and starts a monitor whose
-// probe does not obey, and stops it again: both probes must be given back.
+// TestAProbeMadeWhileAnOlderOneRunsIsClosed stops, starts and stops a monitor whose
+// probe ignores its context. Both probes must be closed.
 func TestAProbeMadeWhileAnOlderOneRunsIsClosed(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		release := make(chan struct{})
@@ -260,8 +259,8 @@ func TestAProbeMadeWhileAnOlderOneRunsIsClosed(t *testing.T) {
 	})
 }
 
-// TestStormOfChangesLosesNoMonitor has many clients change and read at once, each
-// with a monitor of its own whose state it knows; the race detector watches.
+// TestStormOfChangesLosesNoMonitor has 50 clients change and list monitors at once,
+// each with a monitor whose state it knows.
 // Faults: G29, G35, T52.
 func TestStormOfChangesLosesNoMonitor(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
@@ -275,7 +274,7 @@ func TestStormOfChangesLosesNoMonitor(t *testing.T) {
 		}
 		clients.Wait()
 		if list := b.List(Filter{}); len(list) != 0 {
-			t.Errorf("%d ghosts", len(list))
+			t.Errorf("%d monitors are left", len(list))
 		}
 		time.Sleep(5 * time.Second)
 		b.mu.Lock()
@@ -286,20 +285,20 @@ func TestStormOfChangesLosesNoMonitor(t *testing.T) {
 		}
 		for name, state := range last {
 			if state != Stopped {
-				t.Errorf("the last word on %s is %v", name, state)
+				t.Errorf("the last state of %s is %v", name, state)
 			}
 		}
-		made := 0
+		closed := 0
 		for _, n := range b.closed {
-			made += n
+			closed += n
 		}
-		if made != 50*20*2 {
-			t.Errorf("%d probes were given back, want %d", made, 50*20*2)
+		if closed != 50*20*2 {
+			t.Errorf("%d probes were closed, want %d", closed, 50*20*2)
 		}
 	})
 }
 
-// storm makes a client register, stop, start and unregister its monitor.
+// storm registers, stops, starts and unregisters the monitor of a client.
 func storm(t *testing.T, b *bench, client int) {
 	name := fmt.Sprintf("m%d", client)
 	for round := range 20 {

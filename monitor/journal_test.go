@@ -15,8 +15,8 @@ import (
 	"github.com/microhq/monitor-srv/state"
 )
 
-// TestJournalSurvivesAKillAtEveryByte leaves the directory as a kill at each point
-// of a write leaves it: what is loaded is what was there before, or all that is new.
+// TestJournalSurvivesAKillAtEveryByte kills a write after each byte. The journal has
+// either its old content or all of the new one.
 // Faults: T22.
 func TestJournalSurvivesAKillAtEveryByte(t *testing.T) {
 	before := journalState{LastID: 1, Monitors: []journalEntry{{ID: 1, Text: "old <&> \u2028", Trusted: true}}}
@@ -37,16 +37,16 @@ func TestJournalSurvivesAKillAtEveryByte(t *testing.T) {
 	older, newer := content(before), content(after)
 	dir := t.TempDir()
 	path := filepath.Join(dir, journalName)
-	load := func(main, beside []byte) journalState {
+	load := func(main, partial []byte) journalState {
 		t.Helper()
-		for p, b := range map[string][]byte{path: main, path + ".new": beside} {
+		for p, b := range map[string][]byte{path: main, path + ".new": partial} {
 			if err := os.WriteFile(p, b, 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
 		j := openJournal(t, dir)
 		if _, err := os.Stat(path + ".new"); !errors.Is(err, os.ErrNotExist) {
-			t.Fatalf("what a kill left is not tidied up: %v", err)
+			t.Fatalf("the partial file of a kill is not removed: %v", err)
 		}
 		s := j.loaded
 		s.Key = nil
@@ -62,8 +62,8 @@ func TestJournalSurvivesAKillAtEveryByte(t *testing.T) {
 	}
 }
 
-// TestDamagedJournalIsNeverMisread cuts the file at every byte and
-// flips bits: it is set aside, or holds what it held.
+// TestDamagedJournalIsNeverMisread truncates the file at every byte and flips bits.
+// It is set aside, or has its original content.
 // Faults: T21.
 func TestDamagedJournalIsNeverMisread(t *testing.T) {
 	dir := t.TempDir()
@@ -100,7 +100,7 @@ func TestDamagedJournalIsNeverMisread(t *testing.T) {
 	}
 	for _, text := range []string{"", "{}", "null", `{"crc32c":0}`, `{"crc32c":0,"state":""}`, string(make([]byte, 1<<20))} {
 		if _, err := decodeJournal([]byte(text)); err == nil {
-			t.Errorf("%.30q is taken for a journal", text)
+			t.Errorf("%.30q is accepted as a journal", text)
 		}
 	}
 	if err := os.WriteFile(j.path(), whole[:len(whole)-1], 0o600); err != nil {
@@ -111,8 +111,8 @@ func TestDamagedJournalIsNeverMisread(t *testing.T) {
 	if !errors.As(err, &damaged) || j == nil || len(j.loaded.Monitors) != 0 {
 		t.Fatalf("got %v", err)
 	}
-	if kept, err := os.ReadFile(damaged.Copy); err != nil || string(kept) != string(whole[:len(whole)-1]) {
-		t.Errorf("kept %q, %v", kept, err)
+	if retained, err := os.ReadFile(damaged.Copy); err != nil || string(retained) != string(whole[:len(whole)-1]) {
+		t.Errorf("retained %q, %v", retained, err)
 	}
 	openJournal(t, dir)
 }
@@ -127,8 +127,7 @@ func TestJournalNeedsADirectory(t *testing.T) {
 	}
 }
 
-// TestJournalTooLargeToReadIsNotWritten writes more than is read of a file:
-// the file stays as it was.
+// TestJournalTooLargeToReadIsNotWritten expects the old file after the error.
 // Faults: T20.
 func TestJournalTooLargeToReadIsNotWritten(t *testing.T) {
 	d := testkit.NewMemDisk()
@@ -136,15 +135,15 @@ func TestJournalTooLargeToReadIsNotWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := state.Replace(d, "/state/f", make([]byte, state.MaxSize+1)); err == nil {
-		t.Error("a file is written that is not read again")
+		t.Error("a file is written that cannot be read")
 	}
 	if text, err := d.ReadFile("/state/f"); err != nil || string(text) != "old" {
 		t.Errorf("the file holds %d bytes, %v", len(text), err)
 	}
 }
 
-// TestLargestJournalIsReadAgain holds the bound of the file to what it says:
-// definitions of the largest size, whatever they are made of.
+// TestLargestJournalIsReadAgain checks state.MaxSize with definitions of the largest
+// size, made of characters that JSON escapes.
 func TestLargestJournalIsReadAgain(t *testing.T) {
 	for _, letters := range []string{`<>&"`, "\"", "\\", "\t", "\u2028", "\x7f", "\u00fc"} {
 		d := testkit.NewMemDisk()
@@ -163,14 +162,15 @@ func TestLargestJournalIsReadAgain(t *testing.T) {
 		if len(raw)*DefaultMaxRegistered > state.MaxSize {
 			t.Errorf("%q: %d such monitors take %d bytes, more than %d", letters, DefaultMaxRegistered, len(raw)*DefaultMaxRegistered, state.MaxSize)
 		}
-		held, err := decodeJournal(raw)
-		if err != nil || held.Monitors[0].Text != text {
+		decoded, err := decodeJournal(raw)
+		if err != nil || decoded.Monitors[0].Text != text {
 			t.Errorf("%q is not read back: %v", letters, err)
 		}
 	}
 }
 
-// TestDamagedJournalOnAFullDiskIsReported says that no copy was kept of what is damaged.
+// TestDamagedJournalOnAFullDiskIsReported expects an error that says that there is
+// no copy.
 // Faults: T20, T21.
 func TestDamagedJournalOnAFullDiskIsReported(t *testing.T) {
 	d := testkit.NewMemDisk()
@@ -184,7 +184,7 @@ func TestDamagedJournalOnAFullDiskIsReported(t *testing.T) {
 	}
 }
 
-// TestJournalOnAFullTmpfsKeepsItsState fills the disk under a journal.
+// TestJournalOnAFullTmpfsKeepsItsState fills the disk of a journal.
 // Faults: T20.
 func TestJournalOnAFullTmpfsKeepsItsState(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -222,8 +222,8 @@ func TestJournalOnAFullTmpfsKeepsItsState(t *testing.T) {
 	}
 }
 
-// TestPowerFailureLosesNoRegistration fails the power at any moment: of what was
-// acknowledged nothing is lost, and nothing is read in part.
+// TestPowerFailureLosesNoRegistration cuts the power at a random step. No
+// acknowledged registration is lost, and none is read in part.
 // Faults: T23.
 func TestPowerFailureLosesNoRegistration(t *testing.T) {
 	for seed := range uint64(2000) {

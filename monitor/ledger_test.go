@@ -16,8 +16,8 @@ import (
 	"github.com/microhq/monitor-srv/probe"
 )
 
-// TestProbesNeverWaitForTheDisk has a disk that takes 2 s for each fsync, and
-// then one that hangs: probes are in time, and notices at most a second late.
+// TestProbesNeverWaitForTheDisk uses a disk that takes 2 s for each fsync, and one
+// that hangs. Probes are on time, and notifications at most a second late.
 // Faults: T24.
 func TestProbesNeverWaitForTheDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -28,7 +28,7 @@ func TestProbesNeverWaitForTheDisk(t *testing.T) {
 			files.WriteString(monitorFor(fmt.Sprint("m", i), "ops"))
 		}
 		l := startInstance(t, d, files.String())
-		var latest atomic.Int64 // how long the last notice waited
+		var latest atomic.Int64 // delay of the latest notification
 		l.setDeliver(func(_ context.Context, ns []action.Notification) error {
 			if late := int64(time.Since(ns[0].Time)); late > latest.Load() {
 				latest.Store(late)
@@ -61,28 +61,28 @@ func TestProbesNeverWaitForTheDisk(t *testing.T) {
 				}
 			}
 			if late := time.Duration(latest.Load()); late > delivery.LedgerTimeout+10*time.Millisecond {
-				t.Errorf("fsync takes %v: a notice was told %v late", slow, late)
+				t.Errorf("fsync takes %v: a notification was %v late", slow, late)
 			}
-			// Three failures and three recoveries each, but for what is under way.
+			// Three failures and three recoveries each, except those in progress.
 			if n := len(l.notifications); n < 5*50 {
-				t.Errorf("fsync takes %v: %d notices are told in two minutes", slow, n)
+				t.Errorf("fsync takes %v: %d notifications in two minutes", slow, n)
 			}
 			l.mu.Unlock()
 			if l.ledger.Health().OK {
-				t.Error("the ledger says that all is well")
+				t.Error("the ledger state is OK")
 			}
 		}
 		d.Set(nil, 0)
 		time.Sleep(11 * time.Minute)
 		if !l.ledger.Health().OK {
-			t.Error("the disk is quick again, and the ledger says it is not")
+			t.Error("the disk is fast again, and the ledger state is not OK")
 		}
 		l.stop()
 	})
 }
 
-// TestTwoThousandFailuresTakeFewWrites lets 2,000 monitors fail in one second.
-// What is written grows with their number, not with its square.
+// TestTwoThousandFailuresTakeFewWrites lets 2,000 monitors fail within one second.
+// The size of all writes grows linearly with their number.
 // Faults: T47.
 func TestTwoThousandFailuresTakeFewWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -102,7 +102,7 @@ func TestTwoThousandFailuresTakeFewWrites(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		syncs := d.Synced() - before
 		if got := len(l.sent()); got != n {
-			t.Errorf("%d failures are told, want %d", got, n)
+			t.Errorf("%d failures were notified, want %d", got, n)
 		}
 		t.Logf("%d writes", syncs)
 		if syncs > 10*1000/30 {
@@ -112,14 +112,14 @@ func TestTwoThousandFailuresTakeFewWrites(t *testing.T) {
 	})
 }
 
-// TestKillLosesNoNotification kills the program while 200 failures of one
-// second are told: in both lives together each is told, and twice only what
-// was under way.
+// TestKillLosesNoNotification kills an instance while it sends the notifications of
+// 200 failures. The next instance sends the others, and repeats only those that were
+// in progress.
 // Faults: T47, T49.
 func TestKillLosesNoNotification(t *testing.T) {
 	for name, c := range map[string]struct {
 		group string
-		kill  time.Duration // after the first failure, while the second message is told
+		kill  time.Duration // after the first failure, while the second message is sent
 	}{
 		"one by one": {"", 5 * time.Second},
 		"grouped":    {"group = true\n", 10300 * time.Millisecond},
@@ -147,7 +147,7 @@ func TestKillLosesNoNotification(t *testing.T) {
 				first := len(copies)
 				d = l.kill()
 				l = startInstance(t, d, files.String())
-				l.setProbe(down) // before time passes, or some recover
+				l.setProbe(down) // before any probe runs
 				d.Set(nil, 50*time.Millisecond)
 				l.setDeliver(slowly)
 				time.Sleep(30 * time.Second)
@@ -157,10 +157,10 @@ func TestKillLosesNoNotification(t *testing.T) {
 						twice++
 					}
 				}
-				// Ten are under way at a time, and ten more may be told while one
-				// write is under way; a group is one.
+				// Ten attempts run at a time, and ten more may be sent while one
+				// write runs; a group is one attempt.
 				if len(copies) != n || first == n || c.group == "" && twice > 20 {
-					t.Errorf("%d failures are told before the kill, %d in all, %d twice, want %d in all", first, len(copies), twice, n)
+					t.Errorf("%d failures were notified before the kill, %d in all, %d twice, want %d in all", first, len(copies), twice, n)
 				}
 				l.stop()
 			})
@@ -168,8 +168,20 @@ func TestKillLosesNoNotification(t *testing.T) {
 	}
 }
 
-// TestLedgerStateIsConsistent has a monitor fail while what is kept is collected: its
-// incident and its notice are both in it, or neither.
+// startCollecting runs ledgerState in the background. It returns once that holds
+// verdictMu.
+func startCollecting(g *Group, d *delivery.Deliverer) <-chan delivery.Snapshot {
+	collected := make(chan delivery.Snapshot, 1)
+	go func() { collected <- ledgerState(g, d) }()
+	for g.verdictMu.TryRLock() {
+		g.verdictMu.RUnlock()
+		runtime.Gosched()
+	}
+	return collected
+}
+
+// TestLedgerStateIsConsistent lets a monitor fail while the state is collected. The
+// state has both its incident and its notification, or neither.
 // Faults: G36.
 func TestLedgerStateIsConsistent(t *testing.T) {
 	g := builtinGroup()
@@ -185,13 +197,8 @@ func TestLedgerStateIsConsistent(t *testing.T) {
 	first.mu.Lock()
 	p := first.pipeline
 	first.mu.Unlock()
-	last.mu.Lock() // stops the collection behind the first monitor
-	collected := make(chan delivery.Snapshot, 1)
-	go func() { collected <- ledgerState(g, d) }()
-	for g.verdictMu.TryRLock() { // until it has begun
-		g.verdictMu.RUnlock()
-		runtime.Gosched()
-	}
+	last.mu.Lock() // blocks the collection after the first monitor
+	collected := startCollecting(g, d)
 	failed := make(chan struct{})
 	go func() {
 		defer close(failed)
@@ -199,26 +206,25 @@ func TestLedgerStateIsConsistent(t *testing.T) {
 	}()
 	select {
 	case <-failed:
-	case <-time.After(20 * time.Millisecond): // as it should: it waits
+	case <-time.After(20 * time.Millisecond): // as expected, it waits
 	}
 	last.mu.Unlock()
 	k := <-collected
 	<-failed
-	told := 0
+	pending := 0
 	for _, b := range k.Pending {
-		told += len(b.Notifications)
+		pending += len(b.Notifications)
 	}
-	if len(k.Incidents) != told {
-		t.Errorf("%d incidents and %d notices are kept", len(k.Incidents), told)
+	if len(k.Incidents) != pending {
+		t.Errorf("%d incidents and %d pending notifications", len(k.Incidents), pending)
 	}
 	if k := ledgerState(g, d); len(k.Incidents) != 1 || len(k.Pending) != 1 {
-		t.Errorf("afterwards %+v is kept", k)
+		t.Errorf("afterwards %+v", k)
 	}
 }
 
-// TestLedgerStateHasAnIncidentBeingResumed has a monitor come back while what
-// is kept is collected: the incident that waited for it is in it all the same, and
-// that it waits no more is written down.
+// TestLedgerStateHasAnIncidentBeingResumed adds an absent monitor while the state is
+// collected. The state has its incident, and the end of the absence is a change.
 // Faults: G36.
 func TestLedgerStateHasAnIncidentBeingResumed(t *testing.T) {
 	l, _ := delivery.OpenLedgerOn(testkit.NewMemDisk(), "/state", discardLog)
@@ -237,26 +243,21 @@ func TestLedgerStateHasAnIncidentBeingResumed(t *testing.T) {
 	}
 	g.Resume([]Incident{{Monitor: "a", ID: "1", Since: time.Now()}})
 	other := g.lookup("z")
-	other.mu.Lock() // stops the collection between monitors and what waits
-	collected := make(chan delivery.Snapshot, 1)
-	go func() { collected <- ledgerState(g, d) }()
-	for g.verdictMu.TryRLock() { // until it has begun
-		g.verdictMu.RUnlock()
-		runtime.Gosched()
-	}
+	other.mu.Lock() // blocks the collection after the absent monitors
+	collected := startCollecting(g, d)
 	for range 1000 {
 		runtime.Gosched()
 	}
 	before := l.Changed()
 	g.add(g.newRunner(late, 7))
 	if l.Changed() == before+1 {
-		t.Error("that the incident waits no more counts as no change")
+		t.Error("the end of the absence is not a change")
 	}
 	other.mu.Unlock()
 	if k := <-collected; len(k.Incidents) != 1 {
-		t.Errorf("%d incidents are kept, want 1", len(k.Incidents))
+		t.Errorf("%d incidents, want 1", len(k.Incidents))
 	}
 	if k := ledgerState(g, d); len(k.Incidents) != 1 || !k.Incidents[0].Absent.IsZero() {
-		t.Errorf("afterwards %+v is kept", k.Incidents)
+		t.Errorf("afterwards %+v", k.Incidents)
 	}
 }

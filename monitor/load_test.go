@@ -22,14 +22,14 @@ import (
 	"github.com/microhq/monitor-srv/probe"
 )
 
-// sinkVariable makes TestSink the server of another test.
+// sinkVariable is the environment variable that makes TestSink a server.
 const sinkVariable = "MONITOR_TEST_SINK"
 
-// TestSink takes connections until its standard input ends, if it is asked to;
-// as a process of its own, so that its cost is not measured.
+// TestSink accepts connections until its standard input ends. It is the server of
+// other tests, in a separate process, so that its cost is not measured.
 func TestSink(t *testing.T) {
 	if os.Getenv(sinkVariable) == "" {
-		return // it is no test by itself
+		return // not a test
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -49,7 +49,8 @@ func TestSink(t *testing.T) {
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 
-// startSink returns the address of a server that lives as long as the test.
+// startSink starts a server that runs until the end of the test, and returns its
+// address.
 func startSink(tb testing.TB) string {
 	tb.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestSink$")
@@ -76,7 +77,7 @@ func startSink(tb testing.TB) string {
 	return strings.TrimSpace(strings.TrimPrefix(line, "sink "))
 }
 
-// timed is a probe that keeps when it began.
+// timedProbe records the start times of a probe.
 type timedProbe struct {
 	inner probe.Probe
 	l     *load
@@ -94,7 +95,7 @@ func (p *timedProbe) Probe(ctx context.Context) (probe.Result, error) {
 
 func (p *timedProbe) Close() error { return p.inner.Close() }
 
-// load is a Group of many like monitors and what is measured of it.
+// load is a Group of many similar monitors and its measurements.
 type load struct {
 	g             *Group
 	probes        []*timedProbe
@@ -104,7 +105,7 @@ type load struct {
 	rss           int64 // bytes
 }
 
-// run makes n monitors of a kind and lets them probe for a time.
+// runLoad runs n monitors of a kind for some time.
 func runLoad(tb testing.TB, n int, interval, lasts time.Duration, kind, keys string, make probe.Kind) *load {
 	tb.Helper()
 	l := &load{}
@@ -146,7 +147,7 @@ func runLoad(tb testing.TB, n int, interval, lasts time.Duration, kind, keys str
 	return l
 }
 
-// usage returns the processor time of this process.
+// cpuTime returns the CPU time of this process.
 func cpuTime(tb testing.TB) time.Duration {
 	tb.Helper()
 	var u syscall.Rusage
@@ -156,7 +157,7 @@ func cpuTime(tb testing.TB) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// resident returns the memory of this process in bytes.
+// residentMemory returns the resident memory of this process, in bytes.
 func residentMemory(tb testing.TB) int64 {
 	tb.Helper()
 	text, err := os.ReadFile("/proc/self/statm")
@@ -170,7 +171,7 @@ func residentMemory(tb testing.TB) int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// lateness returns how late each probe began, sorted.
+// lateness returns the delays of all probes, sorted.
 func (l *load) lateness() []time.Duration {
 	var all []time.Duration
 	for _, r := range l.g.sorted() {
@@ -182,8 +183,8 @@ func (l *load) lateness() []time.Duration {
 	return all
 }
 
-// bursts returns the most and the mean number of probes that began within 100
-// ms, once all monitors had their first.
+// bursts returns the maximum and the mean number of probes that started within 100
+// ms, after the first probe of every monitor.
 func (l *load) bursts(first, end time.Time) (most int, mean float64) {
 	counts := make(map[int64]int)
 	n := 0
@@ -205,8 +206,8 @@ func quantile(sorted []time.Duration, q float64) time.Duration {
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 
-// TestTwoThousandMonitorsRunOnTime lets 2,000 monitors of one interval dial a
-// server. A machine that is busy with other things gets three tries.
+// TestTwoThousandMonitorsRunOnTime runs 2,000 monitors of one interval. It has three
+// attempts, because the machine may be busy.
 // Faults: T50.
 func TestTwoThousandMonitorsRunOnTime(t *testing.T) {
 	const n, interval = 2000, 4 * time.Second
@@ -238,8 +239,8 @@ func TestTwoThousandMonitorsRunOnTime(t *testing.T) {
 	t.Error(wrong)
 }
 
-// TestExecProbesWaitForASlot has more commands due than can run. None is
-// made twice, and each that is not made is counted.
+// TestExecProbesWaitForASlot has more commands due than may run. None runs twice,
+// and each skipped one is counted.
 // Faults: T51.
 func TestExecProbesWaitForASlot(t *testing.T) {
 	n := 10_000
@@ -247,7 +248,7 @@ func TestExecProbesWaitForASlot(t *testing.T) {
 		n = 4000
 	}
 	synctest.Test(t, func(t *testing.T) {
-		// 16 places and 40 ms each: 400 a second, and n are due every second.
+		// 16 slots of 40 ms: 400 a second, and n are due every second.
 		kind := func(decode func(any) error, _ probe.Env) (probe.Probe, error) {
 			return sleeper(40 * time.Millisecond), decode(&struct{}{})
 		}
@@ -258,11 +259,11 @@ func TestExecProbesWaitForASlot(t *testing.T) {
 		}
 		c := l.g.Counters()
 		if want := int64(400 * lasts.Seconds()); c.Probes < want*95/100 || c.Probes > want {
-			t.Errorf("%d were made, want %d", c.Probes, want)
+			t.Errorf("%d probes ran, want %d", c.Probes, want)
 		}
-		// Due were n a second; each is made, missed, or waits at the end.
+		// n were due every second. Each ran, was missed, or waits at the end.
 		if due := int64(n) * int64(lasts/time.Second); c.Probes+c.Missed > due || c.Probes+c.Missed < due-2*int64(n) {
-			t.Errorf("%d made and %d missed of %d", c.Probes, c.Missed, due)
+			t.Errorf("%d ran and %d were missed of %d", c.Probes, c.Missed, due)
 		}
 		if c.LatenessMax < 5*time.Second {
 			t.Errorf("the overload is not seen: %+v", c)
@@ -283,7 +284,7 @@ func (s sleeper) Probe(ctx context.Context) (probe.Result, error) {
 
 func (s sleeper) Close() error { return nil }
 
-// BenchmarkGroup runs monitors that dial a server of another process every 10
+// BenchmarkGroup runs monitors that dial a server in another process every 10
 // seconds, for 25 seconds.
 func BenchmarkGroup(b *testing.B) {
 	for _, n := range []int{100, 1000, 10_000} {
@@ -298,8 +299,8 @@ func BenchmarkGroup(b *testing.B) {
 	}
 }
 
-// BenchmarkGroupExec10000 runs as many monitors that take a place of the 16 for
-// 5 ms each, all due within 10 seconds.
+// BenchmarkGroupExec10000 runs 10,000 exec monitors of 5 ms each, all due within 10
+// seconds.
 func BenchmarkGroupExec10000(b *testing.B) {
 	kind := func(decode func(any) error, _ probe.Env) (probe.Probe, error) {
 		return sleeper(5 * time.Millisecond), decode(&struct{}{})

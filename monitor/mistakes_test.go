@@ -12,8 +12,7 @@ const (
 	shopProbe = "[monitor.probe]\ntype = \"http\"\nurl = \"https://shop.example.org/\"\n"
 )
 
-// slips are files as people write them in a hurry, with all that is said of them:
-// the line, the monitor, the key, and what to do.
+// mistakes are files with common mistakes and the expected problems.
 func mistakes() map[string]struct{ text, want string } {
 	return map[string]struct{ text, want string }{
 		"a key":             {shop + "intervall = 10\n" + shopProbe, `3: monitor "shop": intervall: unknown key; did you mean "interval"?`},
@@ -57,20 +56,20 @@ func mistakes() map[string]struct{ text, want string } {
 }
 
 func TestCommonMistakesAreExplained(t *testing.T) {
-	for name, slip := range mistakes() {
+	for name, mistake := range mistakes() {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "a.toml")
-			if err := os.WriteFile(file, []byte(slip.text), 0o600); err != nil {
+			if err := os.WriteFile(file, []byte(mistake.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			set, problems := loadFiles(file)
 			problems = append(problems, builtinGroup().Apply(set, problems)...)
-			var said []string
+			var got []string
 			for _, p := range problems {
-				said = append(said, strings.TrimPrefix(p.Error(), file+":"))
+				got = append(got, strings.TrimPrefix(p.Error(), file+":"))
 			}
-			if got := strings.Join(said, "\n"); got != slip.want {
-				t.Errorf("said\n%s\nwant\n%s", got, slip.want)
+			if got := strings.Join(got, "\n"); got != mistake.want {
+				t.Errorf("got\n%s\nwant\n%s", got, mistake.want)
 			}
 		})
 	}

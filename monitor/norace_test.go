@@ -2,4 +2,5 @@
 
 package monitor
 
+// raceEnabled is true with the race detector, which is limited to 8,128 goroutines.
 const raceEnabled = false

@@ -2,6 +2,5 @@
 
 package monitor
 
-// raceEnabled tells that the race detector watches, which allows 8,128
-// goroutines.
+// raceEnabled is true with the race detector, which is limited to 8,128 goroutines.
 const raceEnabled = true

@@ -11,8 +11,8 @@ import (
 	"github.com/microhq/monitor-srv/action"
 )
 
-// TestEqualActionsShareAReceiver has 2,000 monitors with the same action
-// written out fail in the same second: they are told in few messages, all.
+// TestEqualActionsShareAReceiver lets 2,000 monitors with the same inline action
+// fail within a second. All failures are in few messages.
 // Faults: T47.
 func TestEqualActionsShareAReceiver(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
@@ -34,16 +34,16 @@ func TestEqualActionsShareAReceiver(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		b.mu.Lock()
 		if b.messages > 4 || len(b.notifications) != n {
-			t.Errorf("%d failures told in %d messages within 30 s", len(b.notifications), b.messages)
+			t.Errorf("%d failures notified in %d messages within 30 s", len(b.notifications), b.messages)
 		}
 		b.mu.Unlock()
 		b.mustApply(t, monitorWithActions("m0", ""))
 		if names := b.receiverNames(); len(names) != 1 {
-			t.Errorf("m0 owes the recovery; receivers %q", names)
+			t.Errorf("receivers %q, want the one that m0 has not notified of the recovery", names)
 		}
 		b.apply(t, "a.toml", "")
 		if names := b.receiverNames(); len(names) != 0 {
-			t.Errorf("nobody uses the receivers %q", names)
+			t.Errorf("unused receivers %q", names)
 		}
 	})
 }
@@ -58,17 +58,17 @@ func TestActionsThatDifferShareNoReceiver(t *testing.T) {
 		b.setProbe(down)
 		time.Sleep(15 * time.Second)
 		if x, y := b.notifiedTo("x"), b.notifiedTo("y"); x != "a:init a:fail" || !strings.Contains(y, "a:fail") || !strings.Contains(y, "b:fail") {
-			t.Errorf("x was told %q, y %q", x, y)
+			t.Errorf("x was notified %q, y %q", x, y)
 		}
 		b.apply(t, "a.toml", monitorWithActions("b", inlineAction("y")))
 		if names := b.receiverNames(); len(names) != 1 {
-			t.Errorf("receivers %q after the only monitor of x went", names)
+			t.Errorf("receivers %q after the only monitor of x was removed", names)
 		}
 	})
 }
 
 // TestChangedActionIsNotifiedOfTheOpenIncident changes the action of a failing
-// monitor: the new receiver hears of the failure, both of its end.
+// monitor. The new receiver is notified of the failure, both of the recovery.
 func TestChangedActionIsNotifiedOfTheOpenIncident(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		b.setProbe(down)
@@ -82,7 +82,7 @@ func TestChangedActionIsNotifiedOfTheOpenIncident(t *testing.T) {
 		time.Sleep(15 * time.Second)
 		for _, who := range []string{"old", "new", "newest"} {
 			if got, want := b.notifiedTo(who), "m:init m:fail m:recover"; got != want {
-				t.Errorf("%s was told %q, want %q", who, got, want)
+				t.Errorf("%s was notified %q, want %q", who, got, want)
 			}
 		}
 		b.mu.Lock()
@@ -92,7 +92,7 @@ func TestChangedActionIsNotifiedOfTheOpenIncident(t *testing.T) {
 			}
 		}
 		b.mu.Unlock()
-		// Any change lets the former receivers go.
+		// The next change removes the former receivers.
 		b.apply(t, "a.toml", monitorWithActions("m", inlineAction("newest")))
 		if names := b.receiverNames(); len(names) != 1 {
 			t.Errorf("receivers %q", names)
@@ -110,7 +110,7 @@ func TestPendingNotificationOutlivesItsMonitor(t *testing.T) {
 		b.setDeliver(nil)
 		time.Sleep(time.Minute)
 		if got := b.notifiedTo("x"); !strings.Contains(got, "m:fail") {
-			t.Errorf("told %q", got)
+			t.Errorf("notified %q", got)
 		}
 		b.apply(t, "a.toml", "")
 		if names := b.receiverNames(); len(names) != 0 {
@@ -119,8 +119,7 @@ func TestPendingNotificationOutlivesItsMonitor(t *testing.T) {
 	})
 }
 
-// TestAReceiverThatIsUsedStays takes a [[receiver]] out of the files while a
-// monitor names it.
+// TestAReceiverThatIsUsedStays removes a [[receiver]] that a monitor names.
 func TestAReceiverThatIsUsedStays(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		named := monitorWithActions("m", "[[monitor.actions]]\nreceiver = \"ops\"\n")
@@ -138,7 +137,7 @@ func TestAReceiverThatIsUsedStays(t *testing.T) {
 		b.setProbe(down)
 		time.Sleep(15 * time.Second)
 		if got, want := b.notifiedTo("ops"), "m:init m:fail"; got != want {
-			t.Errorf("told %q, want %q", got, want)
+			t.Errorf("notified %q, want %q", got, want)
 		}
 		if p := b.apply(t, "a.toml", opsReceiver+named); len(p) > 0 || len(b.receiverNames()) != 1 {
 			t.Errorf("back again: %v, %q", p, b.receiverNames())

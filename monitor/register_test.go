@@ -60,7 +60,7 @@ func TestAtMostTenRegistrationsASecond(t *testing.T) {
 		if err := register(); !errors.As(err, &fast) || fast.Wait != 900*time.Millisecond || !strings.Contains(err.Error(), "at most 10 monitors may be registered per second: try again in 1s") {
 			t.Fatalf("the eleventh: got %v, want a RateError of 900ms", err)
 		}
-		// What is there already, and what cannot be, costs nothing.
+		// Repeated and rejected registrations do not count.
 		if id, err := b.registerAs(t, "operator:1", true, monitorTOML("m1", "")); err != nil || id != 1 {
 			t.Errorf("the first again: got %d, %v", id, err)
 		}
@@ -77,7 +77,7 @@ func TestAtMostTenRegistrationsASecond(t *testing.T) {
 	})
 }
 
-// fill has an owner register all that it may.
+// registerAll registers as many monitors as an owner may.
 func (b *bench) registerAll(t *testing.T, owner string) {
 	t.Helper()
 	for i := range DefaultMaxOwned {
@@ -102,7 +102,7 @@ func TestATokenRegisters200MonitorsAlsoAfterARestart(t *testing.T) {
 		if _, err := b.registerAs(t, "operator:2", true, monitorTOML("other", "")); err != nil {
 			t.Errorf("another token: %v", err)
 		}
-		// Without tokens nobody can be told from others.
+		// Without tokens callers cannot be distinguished.
 		b.registerAll(t, "")
 		if _, err := b.registerAs(t, "", true, monitorTOML("one more without a token", "")); err != nil {
 			t.Errorf("the 201st without a token: %v", err)
@@ -168,7 +168,7 @@ func TestRegisteringTheSameDefinitionAgainIsTheSameMonitor(t *testing.T) {
 				t.Errorf("%s: got %d, %v; want %d", what, got, err, c.want)
 			}
 			if err != nil && (strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "differ")) {
-				t.Errorf("%s: the error %q tells too much", what, err)
+				t.Errorf("%s: the error %q reveals too much", what, err)
 			}
 		}
 		if err := b.Stop(id); err != nil {
@@ -190,14 +190,14 @@ func TestRegisteringTheSameDefinitionAgainIsTheSameMonitor(t *testing.T) {
 func TestMonitorOfAFileIsNotARegisteredOne(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		b.mustApply(t, monitorTOML("a", ""))
-		// It would be gone with its file, against what an id promises.
+		// It would be removed with its file, and its id with it.
 		if _, err := b.registerAs(t, "", true, monitorTOML("a", "")); !errors.Is(err, ErrExists) {
 			t.Errorf("got %v, want %v", err, ErrExists)
 		}
 	})
 }
 
-// TestRegisteredMonitorsAreBounded counts also those that were not restored.
+// TestRegisteredMonitorsAreBounded includes unrestored monitors.
 func TestRegisteredMonitorsAreBounded(t *testing.T) {
 	g := builtinGroup()
 	g.cfg.MaxRegistered = 2
@@ -210,14 +210,13 @@ func TestRegisteredMonitorsAreBounded(t *testing.T) {
 	}
 }
 
-// TestIDsAreNeverReused restarts with other files each time: neither a
-// registered monitor nor one of a file ever gets an id that another had.
+// TestIDsAreNeverReused restarts with different files.
 // Faults: G46.
 func TestIDsAreNeverReused(t *testing.T) {
 	dir := t.TempDir()
 	start := func(t *testing.T, files string) *bench {
 		b := newJournalBench(t, dir)
-		// As the program does: files first.
+		// Files first, as the service does.
 		b.mustApply(t, files)
 		if errs := b.Restore(allowAll); len(errs) > 0 {
 			t.Fatal(errs[0])
@@ -247,8 +246,8 @@ func TestIDsAreNeverReused(t *testing.T) {
 	})
 }
 
-// TestUnrestoredRegistrationsAreRetained restarts with less allowed, changes
-// something, and restarts with all allowed again.
+// TestUnrestoredRegistrationsAreRetained restarts with a stricter policy, registers
+// a monitor, and restarts with the first policy.
 // Faults: G46.
 func TestUnrestoredRegistrationsAreRetained(t *testing.T) {
 	dir := t.TempDir()
@@ -278,7 +277,7 @@ func TestUnrestoredRegistrationsAreRetained(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 		b.stop()
-		// One that can never be restored goes by its id.
+		// A monitor that is never restored can be unregistered by its id.
 		b = newJournalBench(t, dir)
 		b.Restore(func(*Definition) error { return no })
 		for id := range int64(3) {
@@ -296,7 +295,7 @@ func TestUnrestoredRegistrationsAreRetained(t *testing.T) {
 	})
 }
 
-// TestNothingRunsBeforeItIsInTheJournal registers while the disk refuses.
+// TestNothingRunsBeforeItIsInTheJournal registers while writes fail.
 // Faults: G46.
 func TestNothingRunsBeforeItIsInTheJournal(t *testing.T) {
 	dir := t.TempDir()
@@ -343,7 +342,7 @@ func TestListDoesNotGrowWithIDsEverGiven(t *testing.T) {
 		}
 	}
 	if n := len(b.byID) + len(b.byName) + len(b.scheduler.jobs) + len(b.receivers.uses) + len(b.receivers.inline); n != 0 {
-		t.Errorf("%d things are left", n)
+		t.Errorf("%d entries are left", n)
 	}
 	if allocs := testing.AllocsPerRun(100, func() { b.List(Filter{}) }); allocs > 5 {
 		t.Errorf("listing nothing allocates %v times", allocs)

@@ -13,9 +13,9 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// TestUnchangedIncidentsSendNothingAfterAKill kills the program with open
-// incidents, again and again: nobody hears anything until the recovery, which
-// carries the old id and the whole duration.
+// TestUnchangedIncidentsSendNothingAfterAKill kills an instance with open incidents
+// several times. The next notification is the recovery, with the original id and the
+// whole duration.
 // Faults: G36, T14.
 func TestUnchangedIncidentsSendNothingAfterAKill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -25,7 +25,7 @@ func TestUnchangedIncidentsSendNothingAfterAKill(t *testing.T) {
 		time.Sleep(time.Minute)
 		first := l.sent()
 		if got, want := l.sentEvents(), "a:fail b:fail"; got != want {
-			t.Fatalf("told %s, want %s", got, want)
+			t.Fatalf("notified %s, want %s", got, want)
 		}
 		for range 5 {
 			d := l.kill()
@@ -34,17 +34,17 @@ func TestUnchangedIncidentsSendNothingAfterAKill(t *testing.T) {
 			l.setProbe(down)
 			time.Sleep(5 * time.Minute)
 			if got := l.sentEvents(); got != "" {
-				t.Errorf("after a kill %s is told, want nothing", got)
+				t.Errorf("after a kill notified %s, want nothing", got)
 			}
 		}
 		if n := len(l.ledgerState().Incidents); n != 3 {
-			t.Errorf("%d incidents are open, want that of a monitor without actions too", n)
+			t.Errorf("%d open incidents, want 3, one without actions", n)
 		}
 		d := l.kill()
-		l = startInstance(t, d, files) // all is well by now
+		l = startInstance(t, d, files) // the targets have recovered
 		time.Sleep(5 * time.Minute)
 		if got, want := l.sentEvents(), "a:recover b:recover"; got != want {
-			t.Fatalf("told %s, want %s", got, want)
+			t.Fatalf("notified %s, want %s", got, want)
 		}
 		for _, n := range l.sent() {
 			i := slices.IndexFunc(first, func(f action.Notification) bool { return f.Monitor == n.Monitor })
@@ -57,13 +57,14 @@ func TestUnchangedIncidentsSendNothingAfterAKill(t *testing.T) {
 		l = startInstance(t, d, files)
 		time.Sleep(5 * time.Minute)
 		if got := l.sentEvents(); got != "" || len(l.ledgerState().Incidents) != 0 {
-			t.Errorf("afterwards %s is told", got)
+			t.Errorf("afterwards notified %s", got)
 		}
 		l.stop()
 	})
 }
 
-// TestPendingNotificationsAreSentAfterAKill has a receiver that is away.
+// TestPendingNotificationsAreSentAfterAKill kills an instance whose receiver is
+// unavailable.
 // Faults: G36.
 func TestPendingNotificationsAreSentAfterAKill(t *testing.T) {
 	for name, heals := range map[string]bool{"still failing": false, "over by then": true} {
@@ -71,7 +72,7 @@ func TestPendingNotificationsAreSentAfterAKill(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				files := opsReceiver + monitorFor("a", "ops")
 				l := startInstance(t, testkit.NewMemDisk(), files)
-				l.setDeliver(func(context.Context, []action.Notification) error { return errors.New("away") })
+				l.setDeliver(func(context.Context, []action.Notification) error { return errors.New("unavailable") })
 				l.setProbe(down)
 				time.Sleep(time.Minute)
 				d := l.kill()
@@ -86,7 +87,7 @@ func TestPendingNotificationsAreSentAfterAKill(t *testing.T) {
 				}
 				ns := l.sent()
 				if got := l.sentEvents(); got != want || ns[0].Event != action.Fail || ns[len(ns)-1].Incident != ns[0].Incident {
-					t.Errorf("told %+v, want %s", ns, want)
+					t.Errorf("notified %+v, want %s", ns, want)
 				}
 				l.stop()
 			})
@@ -94,15 +95,15 @@ func TestPendingNotificationsAreSentAfterAKill(t *testing.T) {
 	}
 }
 
-// TestIncidentsResumeWithChangedFiles restarts with files that changed meanwhile.
+// TestIncidentsResumeWithChangedFiles restarts with changed files.
 // Faults: G36.
 func TestIncidentsResumeWithChangedFiles(t *testing.T) {
 	other := "[[receiver]]\nname = \"other\"\ntype = \"fake\"\nto = \"other\"\n"
 	for name, c := range map[string]struct {
-		files string // of the second life
-		later string // if not empty, of the second life after an hour
+		files string // of the second instance
+		later string // if not empty, of the second instance after an hour
 		heals bool
-		want  string // told in the second life: receiver=monitor:event
+		want  string // notified by the second instance, as receiver=monitor:event
 	}{
 		"unchanged":                               {opsReceiver + monitorFor("a", "ops"), "", true, "ops=a:recover"},
 		"another probe":                           {opsReceiver + strings.Replace(monitorFor("a", "ops"), "interval = 10", "interval = 20", 1), "", true, "ops=a:recover"},
@@ -131,9 +132,9 @@ func TestIncidentsResumeWithChangedFiles(t *testing.T) {
 				time.Sleep(time.Hour)
 				if c.later != "" {
 					if len(l.sent()) > 0 {
-						t.Errorf("told %+v while the monitor was gone", l.sent())
+						t.Errorf("notified %+v while the monitor was absent", l.sent())
 					}
-					d = l.kill() // what waits outlives one more kill
+					d = l.kill() // the incident outlives one more kill
 					l = startInstance(t, d, c.files)
 					if !c.heals {
 						l.setProbe(down)
@@ -142,17 +143,17 @@ func TestIncidentsResumeWithChangedFiles(t *testing.T) {
 					time.Sleep(time.Hour)
 				}
 				l.mu.Lock()
-				var told []string
+				var got []string
 				for to, words := range l.notified {
 					for _, word := range strings.Fields(words) {
 						if !strings.HasSuffix(word, ":init") {
-							told = append(told, to+"="+word)
+							got = append(got, to+"="+word)
 						}
 					}
 				}
 				l.mu.Unlock()
-				if got := strings.Join(told, " "); got != c.want {
-					t.Errorf("told %q, want %q", got, c.want)
+				if got := strings.Join(got, " "); got != c.want {
+					t.Errorf("notified %q, want %q", got, c.want)
 				}
 				l.stop()
 			})
@@ -160,8 +161,8 @@ func TestIncidentsResumeWithChangedFiles(t *testing.T) {
 	}
 }
 
-// TestAbsentMonitorsAreForgottenAfterADay leaves a monitor and a receiver away
-// for good.
+// TestAbsentMonitorsAreForgottenAfterADay restarts without a monitor and its
+// receiver.
 // Faults: G36.
 func TestAbsentMonitorsAreForgottenAfterADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -171,15 +172,15 @@ func TestAbsentMonitorsAreForgottenAfterADay(t *testing.T) {
 		d := l.kill()
 		l = startInstance(t, d, monitorFor("b"))
 		time.Sleep(20 * time.Hour)
-		d = l.kill() // the day does not begin anew
+		d = l.kill() // the absence does not start again
 		l = startInstance(t, d, monitorFor("b"))
 		time.Sleep(3 * time.Hour)
 		if k := l.ledgerState(); len(k.Incidents) != 1 || len(k.Pending) != 1 {
-			t.Errorf("after 23 hours %+v is kept, want all", k)
+			t.Errorf("after 23 hours %+v, want all", k)
 		}
 		time.Sleep(2 * time.Hour)
 		if k := l.ledgerState(); len(k.Incidents) != 0 || len(k.Pending) != 0 {
-			t.Errorf("after 25 hours %+v is kept", k)
+			t.Errorf("after 25 hours %+v", k)
 		}
 		l.stop()
 	})

@@ -15,12 +15,8 @@ import (
 // Faults: G37.
 func TestFirstProbesAreSpreadAndPhasesHold(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
-		var all strings.Builder
 		const n = 500
-		for i := range n {
-			all.WriteString(monitorTOML(fmt.Sprintf("m%d", i), "interval = 20"))
-		}
-		b.mustApply(t, all.String())
+		b.mustApply(t, manyMonitors(n, "interval = 20"))
 		time.Sleep(99 * time.Second)
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -29,7 +25,7 @@ func TestFirstProbesAreSpreadAndPhasesHold(t *testing.T) {
 			if len(at) != 5 {
 				t.Fatalf("%s ran %d times, want 5", name, len(at))
 			}
-			// A place of exactly ten seconds is the last of the tenth.
+			// An offset of exactly ten seconds belongs to the tenth second.
 			perSecond[int((at[0].Sub(b.began)-1)/time.Second)]++
 			for i := 1; i < len(at); i++ {
 				if at[i].Sub(at[i-1]) != 20*time.Second {
@@ -48,8 +44,8 @@ func TestFirstProbesAreSpreadAndPhasesHold(t *testing.T) {
 	})
 }
 
-// TestDeadlineIsBelowTheInterval has probes that take all the time they get: there
-// is time left before the next, and none is missed.
+// TestDeadlineIsBelowTheInterval runs probes until their deadline. Time is left
+// before the next one, and none is missed.
 func TestDeadlineIsBelowTheInterval(t *testing.T) {
 	for keys, want := range map[string]time.Duration{
 		"interval = 10":                  9500 * time.Millisecond,
@@ -81,7 +77,7 @@ func TestDeadlineIsBelowTheInterval(t *testing.T) {
 			}
 			for _, d := range had {
 				if d != want || d >= interval {
-					t.Errorf("%s: a probe had %v, want %v", keys, d, want)
+					t.Errorf("%s: deadline of a probe %v, want %v", keys, d, want)
 				}
 			}
 			if i := b.List(Filter{})[0]; i.Missed != 0 || i.Error != fmt.Sprintf("no answer within %v", want) {
@@ -91,8 +87,8 @@ func TestDeadlineIsBelowTheInterval(t *testing.T) {
 	}
 }
 
-// TestRetriesKeepThePhase has one bad sample in between, which is told to
-// nobody, and looks that the probes come as regularly as before.
+// TestRetriesKeepThePhase has one failure that is not confirmed. Later probes run at
+// the regular ticks.
 // Faults: G39.
 func TestRetriesKeepThePhase(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
@@ -114,17 +110,17 @@ func TestRetriesKeepThePhase(t *testing.T) {
 			got = append(got, at.Sub(b.starts["m"][0]))
 		}
 		s := time.Second
-		// Each retry begins a second after the answer before, in a slot of 50 ms.
+		// Each retry starts one second after the previous result, rounded up to 50 ms.
 		want := []time.Duration{0, 10 * s, 20 * s, 21150 * time.Millisecond, 30 * s, 40 * s, 50 * s, 60 * s, 61150 * time.Millisecond, 62300 * time.Millisecond, 70 * s}
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("probes began after\n%v, want\n%v", got, want)
 		}
-		var told []string
+		var events []string
 		for _, n := range b.notifications {
-			told = append(told, fmt.Sprintf("%s %d", n.Event, n.Failures))
+			events = append(events, fmt.Sprintf("%s %d", n.Event, n.Failures))
 		}
-		if got, want := strings.Join(told, ", "), "init 0, fail 3, recover 3"; got != want {
-			t.Errorf("told %s, want %s", got, want)
+		if got, want := strings.Join(events, ", "), "init 0, fail 3, recover 3"; got != want {
+			t.Errorf("notified %s, want %s", got, want)
 		}
 	})
 }
@@ -149,19 +145,15 @@ func TestPhaseHoldsWhileConfirming(t *testing.T) {
 	})
 }
 
-// TestFrozenProcessMakesNoBurst calls the scheduler late, as it is after a
-// SIGSTOP, and counts what was missed.
+// TestFrozenProcessMakesNoBurst runs the scheduler late, as after a SIGSTOP. The
+// missed probes are counted.
 // Faults: T17.
 func TestFrozenProcessMakesNoBurst(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
-		var all strings.Builder
 		const n = 200
-		for i := range n {
-			all.WriteString(monitorTOML(fmt.Sprintf("m%d", i), "interval = 20"))
-		}
-		b.apply(t, "a.toml", all.String())
+		b.mustApply(t, manyMonitors(n, "interval = 20"))
 		time.Sleep(61 * time.Second)
-		b.stop() // and nobody calls the scheduler for five minutes
+		b.stop() // the scheduler does not run for five minutes
 		b.mu.Lock()
 		clear(b.starts)
 		b.mu.Unlock()

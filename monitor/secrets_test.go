@@ -18,8 +18,9 @@ import (
 	"github.com/microhq/monitor-srv/setting"
 )
 
-// safe is a bench whose kind "safe" reads a password from a file, for probes and
-// actions, and says so in what it answers and is told.
+// secretBench is a bench with the kind "safe" of probes and actions, which reads a
+// password from a file. The password is the detail of results and the name for
+// notifiedTo.
 type secretBench struct {
 	*bench
 	t      *testing.T
@@ -110,8 +111,8 @@ func (s *secretBench) info(name string) Info {
 	return Info{}
 }
 
-// lastDetail returns the newest detail of a monitor, which is the password that
-// its probe had.
+// lastDetail returns the latest detail of a monitor, which is the password of its
+// probe.
 func (s *secretBench) lastDetail(name string) string {
 	s.bench.mu.Lock()
 	defer s.bench.mu.Unlock()
@@ -158,8 +159,8 @@ type = "safe"
 password_file = "%[1]s/ops"
 `
 
-// A password that is rotated is taken by the next reading of the files. What it
-// concerns goes on as it was otherwise, and nothing else is touched.
+// TestRotatedSecretsAreReloaded rotates passwords and applies the files again. The
+// monitor keeps its state, and others are not affected.
 func TestRotatedSecretsAreReloaded(t *testing.T) {
 	withSecretBench(t, func(t *testing.T, s *secretBench) {
 		for _, name := range []string{"turns", "stays", "mail", "ops", "ca"} {
@@ -177,7 +178,7 @@ func TestRotatedSecretsAreReloaded(t *testing.T) {
 		s.write("turns", "turns-new")
 		s.write("mail", "mail-new")
 		if !s.SecretsChanged() || s.SecretsChanged() {
-			t.Error("a change is to be seen, once")
+			t.Error("want one change")
 		}
 		s.mustApply(t, document)
 		if i := s.info("turns"); !i.NextProbe.Equal(before.NextProbe) || i.Probes != before.Probes || i.State != Failing || i.ID != before.ID {
@@ -188,30 +189,30 @@ func TestRotatedSecretsAreReloaded(t *testing.T) {
 			t.Errorf("%q: %+v", s.lastDetail("turns"), i)
 		}
 		if a, b := s.probesBuilt("turns"), s.probesBuilt("stays"); a != 2 || b != 1 {
-			t.Errorf("made turns %d times and stays %d times", a, b)
+			t.Errorf("built turns %d times and stays %d times", a, b)
 		}
 		s.setProbe(up)
 		time.Sleep(10 * time.Second)
 		if got := s.notifiedTo("mail-old") + "; " + s.notifiedTo("mail-new"); got != "turns:init turns:fail; turns:recover" {
-			t.Errorf("told %s", got)
+			t.Errorf("notified %s", got)
 		}
 		if got := s.notifiedTo("ops-new"); got != "" || !strings.Contains(s.notifiedTo("ops-old"), "turns:recover") {
-			t.Errorf("told %s", got)
+			t.Errorf("notified %s", got)
 		}
 		s.bench.mu.Lock()
 		if s.closed["turns"] != 1 || s.closed["stays"] != 0 {
 			t.Errorf("closed: %v", s.closed)
 		}
 		s.bench.mu.Unlock()
-		synctest.Wait() // what is being logged
+		synctest.Wait() // until all is logged
 		if strings.Contains(s.log.String(), "-new") || strings.Contains(s.log.String(), "-old") || !strings.Contains(s.log.String(), "turns") {
-			t.Errorf("the log says\n%s", s.log.String())
+			t.Errorf("log:\n%s", s.log.String())
 		}
 	})
 }
 
-// Certificates count, and receivers of files; so do the files of what was
-// registered at run time.
+// TestRotatedCertificatesAndReceiversAreReloaded rotates files of certificates, of
+// receivers and of registered monitors.
 func TestRotatedCertificatesAndReceiversAreReloaded(t *testing.T) {
 	withSecretBench(t, func(t *testing.T, s *secretBench) {
 		for _, name := range []string{"turns", "stays", "mail", "ops", "ca", "api"} {
@@ -233,21 +234,21 @@ func TestRotatedCertificatesAndReceiversAreReloaded(t *testing.T) {
 		s.apply(t, "a.toml", document)
 		s.apply(t, "a.toml", document)
 		if got := s.probesBuilt("stays"); got != 2 {
-			t.Errorf("another authority: the probe was made %d times", got)
+			t.Errorf("another authority: the probe was built %d times", got)
 		}
 		if got := s.probesBuilt("api") - made; got != 1 {
-			t.Errorf("the registered probe was made %d times", got)
+			t.Errorf("the registered probe was built %d times", got)
 		}
 		s.setProbe(down)
 		time.Sleep(6 * time.Second)
 		if got := s.notifiedTo("ops-new"); !strings.Contains(got, "turns:fail") || !strings.Contains(got, "stays:fail") || s.lastDetail("api") != "api-new" {
-			t.Errorf("told %q; the registered one has %q", got, s.lastDetail("api"))
+			t.Errorf("notified %q; the registered monitor has %q", got, s.lastDetail("api"))
 		}
 	})
 }
 
-// A secret that is gone is told of at each reading, and what runs goes on with
-// the one it has until there is another.
+// TestMissingSecretIsReported removes secrets. Each reload reports them, and the
+// previous ones stay in use.
 func TestMissingSecretIsReported(t *testing.T) {
 	withSecretBench(t, func(t *testing.T, s *secretBench) {
 		for _, name := range []string{"turns", "stays", "mail", "ops", "ca"} {
@@ -262,37 +263,36 @@ func TestMissingSecretIsReported(t *testing.T) {
 			}
 		}
 		for range 2 {
-			var said []string
+			var got []string
 			for _, p := range s.apply(t, "a.toml", document) {
-				said = append(said, strings.ReplaceAll(p.Error(), s.dir, "DIR"))
+				got = append(got, strings.ReplaceAll(p.Error(), s.dir, "DIR"))
 			}
 			const want = `a.toml:33: receiver "ops": action safe: reading password_file: open DIR/ops: no such file or directory; the previous one stays in use
 a.toml:12: monitor "turns": action safe: reading password_file: open DIR/mail: no such file or directory; the previous one stays in use
 a.toml:2: monitor "turns": probe safe: reading password_file: open DIR/turns: no such file or directory; the previous one stays in use`
-			if got := strings.Join(said, "\n"); got != want {
-				t.Errorf("said\n%s\nwant\n%s", got, want)
+			if got := strings.Join(got, "\n"); got != want {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
 			}
 		}
 		time.Sleep(5 * time.Second)
 		if got := s.lastDetail("turns"); got != "turns-old" {
-			t.Errorf("it goes on with %q", got)
+			t.Errorf("it uses %q", got)
 		}
 		s.SecretsChanged()
 		s.write("turns", "turns-new")
 		if !s.SecretsChanged() {
-			t.Error("the file is there again")
+			t.Error("the new file is not detected")
 		}
 		s.apply(t, "a.toml", document)
 		time.Sleep(5 * time.Second)
 		if got := s.lastDetail("turns"); got != "turns-new" {
-			t.Errorf("it goes on with %q", got)
+			t.Errorf("it uses %q", got)
 		}
 	})
 }
 
-// TestSecretsOfRegisteredMonitorsAreWatched registers a monitor and rotates its
-// password: that is seen at once, though no file of monitors was read since. A
-// restart changes nothing in that.
+// TestSecretsOfRegisteredMonitorsAreWatched rotates the password of a registered
+// monitor, before and after a restart.
 func TestSecretsOfRegisteredMonitorsAreWatched(t *testing.T) {
 	withSecretBench(t, func(t *testing.T, s *secretBench) {
 		document := fmt.Sprintf(`{"name": "api", "interval": 5, "probe": {"type": "safe", "name": "api", "password_file": %q},
@@ -303,12 +303,12 @@ func TestSecretsOfRegisteredMonitorsAreWatched(t *testing.T) {
 			t.Fatal(err)
 		}
 		if p := s.RefreshSecrets(); len(p) > 0 || s.SecretsChanged() || s.probesBuilt("api") != 1 || s.log.Len() > 0 {
-			t.Errorf("nothing has changed: %v, made %d times, logged %s", p, s.probesBuilt("api"), s.log.String())
+			t.Errorf("nothing has changed: %v, built %d times, logged %s", p, s.probesBuilt("api"), s.log.String())
 		}
 		s.write("api", "api-new")
 		s.write("mail", "mail-new")
 		if !s.SecretsChanged() {
-			t.Error("a change is not seen")
+			t.Error("the change is not detected")
 		}
 		if p := s.RefreshSecrets(); len(p) > 0 {
 			t.Error(p[0])
@@ -316,11 +316,11 @@ func TestSecretsOfRegisteredMonitorsAreWatched(t *testing.T) {
 		s.setProbe(down)
 		time.Sleep(11 * time.Second)
 		if s.lastDetail("api") != "api-new" || !strings.Contains(s.notifiedTo("mail-new"), "api:fail") {
-			t.Errorf("the probe has %q, told %q", s.lastDetail("api"), s.notifiedTo("mail-new"))
+			t.Errorf("the probe has %q, notified %q", s.lastDetail("api"), s.notifiedTo("mail-new"))
 		}
 		s.write("api", "api-newest")
 		if !s.SecretsChanged() {
-			t.Error("a second change is not seen")
+			t.Error("the second change is not detected")
 		}
 
 		again := newSecretBench(t)
@@ -330,7 +330,7 @@ func TestSecretsOfRegisteredMonitorsAreWatched(t *testing.T) {
 		}
 		s.write("api", "api-last")
 		if !again.SecretsChanged() {
-			t.Error("a change of what a restored monitor reads is not seen")
+			t.Error("the change of a file of a restored monitor is not detected")
 		}
 		if err := again.Stop(1); err != nil {
 			t.Fatal(err)
@@ -340,13 +340,13 @@ func TestSecretsOfRegisteredMonitorsAreWatched(t *testing.T) {
 		}
 		again.RefreshSecrets()
 		if n := again.probesBuilt("api"); n != 2 {
-			t.Errorf("the probe of a monitor that was started again was made %d times, want 2", n)
+			t.Errorf("the probe of a restarted monitor was built %d times, want 2", n)
 		}
 	})
 }
 
-// TestFilesThatAnOperatorNamesAreNotOpened registers without the right to files: not
-// even a hash is made of what they hold, and nobody looks at them afterwards.
+// TestFilesThatAnOperatorNamesAreNotOpened registers a monitor that names a file.
+// Without trust the file is neither read nor watched.
 func TestFilesThatAnOperatorNamesAreNotOpened(t *testing.T) {
 	s := newSecretBench(t)
 	for _, trusted := range []bool{false, true} {
@@ -361,7 +361,7 @@ func TestFilesThatAnOperatorNamesAreNotOpened(t *testing.T) {
 		s.readFiles = nil
 		s.configMu.Unlock()
 		if _, err := s.Register(d); err == nil || len(s.watchedFiles) > 0 {
-			t.Errorf("trusted %v: %d files are looked at for a monitor that was refused, %v", trusted, len(s.watchedFiles), err)
+			t.Errorf("trusted %v: %d files are watched for a rejected monitor, %v", trusted, len(s.watchedFiles), err)
 		}
 	}
 }

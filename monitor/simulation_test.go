@@ -19,12 +19,11 @@ import (
 	"github.com/microhq/monitor-srv/probe"
 )
 
-// TestEveryFailureHasItsRecoveryAcrossRestarts runs monitors whose targets
-// fail and recover at random, whose files change, and whose receivers refuse, hang
-// or lose their answers, through several lives of the program: some end in order,
-// some by a kill. In the end all is well, and each receiver must have heard of each
-// recovery after its failure, of no failure without its end, and of each group in
-// one composition.
+// TestEveryFailureHasItsRecoveryAcrossRestarts runs several instances, which stop or
+// are killed. Targets fail and recover at random, files change, and receivers
+// refuse, hang or lose responses. In the end all targets are healthy. Each receiver
+// must have received each recovery after its failure, no failure without its
+// recovery, and each group with the same members.
 // Faults: T45, T47, T49, I6.
 func TestEveryFailureHasItsRecoveryAcrossRestarts(t *testing.T) {
 	seeds, first := uint64(25), rand.Uint64N(1<<32)
@@ -38,19 +37,19 @@ func TestEveryFailureHasItsRecoveryAcrossRestarts(t *testing.T) {
 	}
 }
 
-// lives is the world that outlives the program.
+// simulation is the state outside of the instances.
 type simulation struct {
-	random *rand.Rand // of the test's own goroutine
+	random *rand.Rand // for the goroutine of the test
 	disk   *testkit.MemDisk
 
 	mu             sync.Mutex // guards all that follows
-	receiverRandom *rand.Rand // of the receivers
-	healthy        bool       // nothing fails any more
-	killed         bool       // what the program still does is not seen
+	receiverRandom *rand.Rand // for the receivers
+	healthy        bool       // nothing fails
+	killed         bool       // notifications are ignored
 	failing        map[string]bool
-	received       map[string][]string        // by receiver, keys of notices in their order
-	acknowledged   map[string]map[string]bool // of these, those that were answered
-	groups         map[string]string          // by receiver and key, all keys of its message
+	received       map[string][]string        // by receiver, keys in order
+	acknowledged   map[string]map[string]bool // by receiver, keys that were acknowledged
+	groups         map[string]string          // by receiver and key, all keys of the message
 	errors         []string
 }
 
@@ -80,14 +79,14 @@ func (w *simulation) run(t *testing.T) {
 	w.check(t)
 }
 
-// live is one life of the program: from its start until do returns.
+// runInstance runs an instance until do returns.
 func (w *simulation) runInstance(t *testing.T, files string, do func()) {
 	journal, err := openJournalOn(w.disk, "/state")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.disk.Set(nil, time.Duration(w.random.IntN(4))*100*time.Millisecond) // two writes within the patience of a notice
-	ledger, kept := delivery.OpenLedgerOn(w.disk, "/state", discardLog)
+	w.disk.Set(nil, time.Duration(w.random.IntN(4))*100*time.Millisecond) // two writes within LedgerTimeout
+	ledger, retained := delivery.OpenLedgerOn(w.disk, "/state", discardLog)
 	b := newBench(t, journal, delivery.Options{Persister: ledger, MaxBackoff: 20 * time.Second, Stop: 2 * time.Second})
 	b.kinds["fallible"] = func(decode func(any) error, _ action.Env) (action.Action, error) {
 		a := &flakyAction{simulation: w}
@@ -95,7 +94,7 @@ func (w *simulation) runInstance(t *testing.T, files string, do func()) {
 	}
 	b.mustApply(t, files)
 	b.setProbe(w.probe)
-	resumeLedger(b.Group, b.Deliverer, kept)
+	resumeLedger(b.Group, b.Deliverer, retained)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- ledger.Run(ctx, b.ledgerState) }()
@@ -110,8 +109,7 @@ func (w *simulation) runInstance(t *testing.T, files string, do func()) {
 	w.killed = false
 }
 
-// kill leaves the disk as it is at this moment, and lets nothing be seen of what
-// the program does until it has stopped.
+// kill freezes the disk and ignores what the instance still does.
 func (w *simulation) kill() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -119,7 +117,7 @@ func (w *simulation) kill() {
 	w.killed = true
 }
 
-// flip makes a target fail, or well again.
+// toggle makes a target fail or recover.
 func (w *simulation) toggle(target string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -135,8 +133,8 @@ func (w *simulation) probe(_ context.Context, target string) (probe.Result, erro
 	return probe.Result{}, nil
 }
 
-// files returns a file of three receivers and five monitors; without all, some
-// monitors and some of their receivers are missing.
+// files returns three receivers and five monitors. Unless all is true, some monitors
+// and some of their receivers are missing.
 func (w *simulation) files(all bool) string {
 	var text strings.Builder
 	for r := range 3 {
@@ -161,30 +159,30 @@ func (w *simulation) files(all bool) string {
 	return text.String()
 }
 
-// judge looks back at what was heard.
+// check checks what the receivers have received.
 func (w *simulation) check(t *testing.T) {
 	for _, fault := range w.errors {
 		t.Error(fault)
 	}
 	for receiver, keys := range w.received {
-		open := map[string]bool{} // incidents whose failure was heard
+		open := map[string]bool{} // incidents whose failure was received
 		for _, key := range keys {
 			incident, event, _ := strings.Cut(key, "-")
 			if event == "recover" && !open[incident] {
-				t.Errorf("%s heard the end of %s before its failure: %q", receiver, incident, keys)
+				t.Errorf("%s received the recovery of %s before its failure: %q", receiver, incident, keys)
 			}
 			open[incident] = true
 		}
 		for key := range w.acknowledged[receiver] {
 			incident, event, _ := strings.Cut(key, "-")
 			if event == "fail" && !slices.Contains(keys, incident+"-recover") {
-				t.Errorf("%s heard no end of %s: %q", receiver, incident, keys)
+				t.Errorf("%s received no recovery of %s: %q", receiver, incident, keys)
 			}
 		}
 	}
 }
 
-// fallible is an action that may be refused, hang, or lose its answer.
+// flakyAction may be refused, hang, or lose its response.
 type flakyAction struct {
 	simulation *simulation
 	Name       string `toml:"name_of_it"`
@@ -221,7 +219,7 @@ func (a *flakyAction) Notify(ctx context.Context, ns []action.Notification) erro
 	return nil
 }
 
-// fate draws one of the kinds of trouble, or 0 for none.
+// outcome returns a random kind of failure, or 0 for none.
 func (a *flakyAction) outcome(kinds int) int {
 	w := a.simulation
 	w.mu.Lock()
@@ -232,7 +230,7 @@ func (a *flakyAction) outcome(kinds int) int {
 	return w.receiverRandom.IntN(kinds)
 }
 
-// keysOf returns the keys of all notices but starts, which may come and go.
+// keysOf returns the keys of all notifications except Init, which may vary.
 func keysOf(ns []action.Notification) []string {
 	var keys []string
 	for _, n := range ns {
@@ -251,7 +249,7 @@ func (a *flakyAction) receive(keys []string) {
 	if w.killed {
 		return
 	}
-	// A failure stands before its end, also where one message tells both.
+	// A failure counts before its recovery in the same message.
 	ordered := slices.Clone(keys)
 	slices.SortStableFunc(ordered, func(x, y string) int { return strings.Count(x, "-recover") - strings.Count(y, "-recover") })
 	w.received[a.Name] = append(w.received[a.Name], ordered...)
@@ -283,7 +281,7 @@ func (a *flakyAction) acknowledge(keys []string) {
 	}
 }
 
-// nap waits, or returns the error of a context that ends before.
+// sleep waits, or returns the error of the context if it ends first.
 func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():

@@ -1,10 +1,22 @@
 package monitor
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // monitorTOML returns a monitor with a fake probe and a fake inline action.
 func monitorTOML(name, keys string) string {
 	return fmt.Sprintf("[[monitor]]\nname = %q\n%s\n[monitor.probe]\ntype = \"fake\"\nname = %q\n[[monitor.actions]]\ntype = \"fake\"\n", name, keys, name)
+}
+
+// manyMonitors returns n monitors m0, m1 and so on.
+func manyMonitors(n int, keys string) string {
+	var all strings.Builder
+	for i := range n {
+		all.WriteString(monitorTOML(fmt.Sprintf("m%d", i), keys))
+	}
+	return all.String()
 }
 
 // monitorWithActions returns a monitor with a fake probe and the TOML of its actions.

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestWorkersAreReusedAndBounded runs more at once than are kept, and then one after
-// the other. If one were left at the end, the bubble would say so.
+// TestWorkersAreReusedAndBounded runs more functions at once than idle workers are
+// retained, and then one at a time. The bubble reports leaked goroutines.
 func TestWorkersAreReusedAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 3 * maxIdle
@@ -25,24 +25,24 @@ func TestWorkersAreReusedAndBounded(t *testing.T) {
 		}
 		synctest.Wait()
 		if got := running.Load(); got != n {
-			t.Errorf("%d run at once, want %d", got, n)
+			t.Errorf("%d running, want %d", got, n)
 		}
 		time.Sleep(2 * time.Second)
 		for range 10 {
 			w.run(work)
 			synctest.Wait()
 			if got := len(w.idle); got != maxIdle-1 {
-				t.Errorf("%d wait while one runs, want %d", got, maxIdle-1)
+				t.Errorf("%d idle while one runs, want %d", got, maxIdle-1)
 			}
 			time.Sleep(2 * time.Second)
 			if got := len(w.idle); got != maxIdle {
-				t.Errorf("%d wait, want %d", got, maxIdle)
+				t.Errorf("%d idle, want %d", got, maxIdle)
 			}
 		}
 		w.run(work)
 		w.end()
 		if got := ran.Load(); got != n+11 {
-			t.Errorf("ended when %d had run, want %d", got, n+11)
+			t.Errorf("%d have run, want %d", got, n+11)
 		}
 	})
 }

@@ -30,7 +30,7 @@ func TestRestrictedProbeIsRefusedByAHostWithAPublicAddress(t *testing.T) {
 		}
 		out, err := cmd.CombinedOutput()
 		if err != nil && cmd.Process == nil || strings.Contains(string(out), "--- SKIP") {
-			t.Skipf("SKIPPED, NOT PROVEN: no network of its own is allowed here: %v\n%s", err, out)
+			t.Skipf("SKIPPED, NOT PROVEN: a network namespace is not allowed here: %v\n%s", err, out)
 		}
 		if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
 			t.Errorf("%v\n%s", err, out)

@@ -60,15 +60,6 @@ func children(tb testing.TB) []string {
 	return list
 }
 
-func openFiles(tb testing.TB) int {
-	tb.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return len(entries)
-}
-
 func TestExecValues(t *testing.T) {
 	for _, c := range []struct {
 		command, keys string
@@ -101,15 +92,15 @@ func TestErrorIsNeverAValue(t *testing.T) {
 		{"exec", "command = \"false\"\nparse = true", 0},
 		{"exec", "command = \"false\"\nparse = true\nerrval = 3.0", 3},
 		{"exec", "command = \"echo\"\nparse = true", 0},
-		{"http", "url = \"http://" + freePort(t) + "/\"", 1},
-		{"http", "url = \"http://" + freePort(t) + "/\"\nparse = true", 0},
-		{"http", "url = \"http://" + freePort(t) + "/\"\nparse = true\nerrval = 100", 100},
-		{"mysql", "dsn = \"u@tcp(" + freePort(t) + ")/d\"\nquery = \"SELECT 1\"", 0},
-		{"mysql", "dsn = \"u@tcp(" + freePort(t) + ")/d\"\nquery = \"SELECT 1\"\nerrval = 123", 123},
-		{"postgres", "dsn = \"postgres://u@" + freePort(t) + "/d\"\nquery = \"SELECT 1\"\nerrval = -1", -1},
-		{"redis", "address = \"" + freePort(t) + "\"\nparse = true\nerrval = 5", 5},
-		{"tcp", "address = \"" + freePort(t) + "\"", 1},
-		{"grpc", "address = \"" + freePort(t) + "\"", 1},
+		{"http", "url = \"http://" + testkit.FreeAddress(t) + "/\"", 1},
+		{"http", "url = \"http://" + testkit.FreeAddress(t) + "/\"\nparse = true", 0},
+		{"http", "url = \"http://" + testkit.FreeAddress(t) + "/\"\nparse = true\nerrval = 100", 100},
+		{"mysql", "dsn = \"u@tcp(" + testkit.FreeAddress(t) + ")/d\"\nquery = \"SELECT 1\"", 0},
+		{"mysql", "dsn = \"u@tcp(" + testkit.FreeAddress(t) + ")/d\"\nquery = \"SELECT 1\"\nerrval = 123", 123},
+		{"postgres", "dsn = \"postgres://u@" + testkit.FreeAddress(t) + "/d\"\nquery = \"SELECT 1\"\nerrval = -1", -1},
+		{"redis", "address = \"" + testkit.FreeAddress(t) + "\"\nparse = true\nerrval = 5", 5},
+		{"tcp", "address = \"" + testkit.FreeAddress(t) + "\"", 1},
+		{"grpc", "address = \"" + testkit.FreeAddress(t) + "\"", 1},
 	} {
 		r, _ := fails(t, build(t, c.kind, c.text, Env{}), "")
 		if r.Value != c.shown {
@@ -181,7 +172,7 @@ func TestNoProcessOutlivesAnExecProbe(t *testing.T) {
 			if took > 1900*time.Millisecond+slack {
 				t.Errorf("took %v, want at most 0.4 + 1.5 s", took)
 			}
-			eventually(t, 2*time.Second, "no survivor", func() bool { return len(testkit.ProcessesWithEnv(t, mark)) == 0 })
+			testkit.Eventually(t, 2*time.Second, "no survivor", func() bool { return len(testkit.ProcessesWithEnv(t, mark)) == 0 })
 		})
 	}
 }
@@ -192,7 +183,7 @@ func TestManyRunsLeaveNoZombieAndNoFile(t *testing.T) {
 	for range 10 {
 		ok(t, p)
 	}
-	before := openFiles(t)
+	before := testkit.OpenFiles(t)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -206,10 +197,10 @@ func TestManyRunsLeaveNoZombieAndNoFile(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if after := openFiles(t); after > before+2 {
+	if after := testkit.OpenFiles(t); after > before+2 {
 		t.Errorf("%d open files after 1,000 runs, %d before", after, before)
 	}
-	eventually(t, 2*time.Second, "no child", func() bool { return len(children(t)) == 0 })
+	testkit.Eventually(t, 2*time.Second, "no child", func() bool { return len(children(t)) == 0 })
 }
 
 // Faults: T31, G13.
@@ -239,7 +230,7 @@ func TestOutputOfExecProbesIsBounded(t *testing.T) {
 	}
 }
 
-// TestForkBombIsKilled runs one as a user of its own with a limit of processes,
+// TestForkBombIsKilled runs one as another user with a limit of processes,
 // which needs root.
 // Faults: T32.
 func TestForkBombIsKilled(t *testing.T) {
@@ -280,7 +271,7 @@ func TestForkBombIsKilled(t *testing.T) {
 	if most < 20 {
 		t.Errorf("%d processes at most were seen: that is no bomb", most)
 	}
-	eventually(t, 2*time.Second, "no survivor", func() bool { return len(testkit.ProcessesWithEnv(t, mark)) == 0 })
+	testkit.Eventually(t, 2*time.Second, "no survivor", func() bool { return len(testkit.ProcessesWithEnv(t, mark)) == 0 })
 }
 
 // Faults: T33.
@@ -383,7 +374,7 @@ func TestNoChildOutlivesAKilledService(t *testing.T) {
 		said <- line
 	}()
 	running := func() bool { return len(testkit.ProcessesWithEnv(t, mark)) >= 250 }
-	eventually(t, 60*time.Second, "50 probes run, of 5 processes each", running)
+	testkit.Eventually(t, 60*time.Second, "50 probes run, of 5 processes each", running)
 	if err := daemon.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -391,7 +382,7 @@ func TestNoChildOutlivesAKilledService(t *testing.T) {
 	if line := <-said; line != "" {
 		t.Errorf("the daemon said %q", line)
 	}
-	eventually(t, time.Second+slack, "no child is left", func() bool { return len(testkit.ProcessesWithEnv(t, mark)) == 0 })
+	testkit.Eventually(t, time.Second+slack, "no child is left", func() bool { return len(testkit.ProcessesWithEnv(t, mark)) == 0 })
 }
 
 // Faults: T35, G40.
@@ -518,22 +509,12 @@ func TestWholeNumbersAreNumbers(t *testing.T) {
 	}
 }
 
-// selfCPU returns the CPU time of this process, and cpuTime that of its children too.
-func selfCPU() time.Duration { return usage(syscall.RUSAGE_SELF) }
-func cpuTime() time.Duration { return selfCPU() + usage(syscall.RUSAGE_CHILDREN) }
-
-func usage(who int) time.Duration {
-	var u syscall.Rusage
-	_ = syscall.Getrusage(who, &u)
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 // BenchmarkExecProbe runs /bin/true with 4 concurrent probes and reports the CPU time
 // of 1,000 runs, including that of the children. The goal is 0.9 s and 2,000 runs a
 // second.
 func BenchmarkExecProbe(b *testing.B) {
 	p := execProbeOf(b, "/bin/true")
-	begin, cpu := time.Now(), cpuTime()
+	begin, cpu := time.Now(), testkit.CPUTimeWithChildren(b)
 	b.SetParallelism(2)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
@@ -543,13 +524,13 @@ func BenchmarkExecProbe(b *testing.B) {
 			}
 		}
 	})
-	b.ReportMetric((cpuTime()-cpu).Seconds()/float64(b.N)*1000, "CPU-s/1000")
+	b.ReportMetric((testkit.CPUTimeWithChildren(b)-cpu).Seconds()/float64(b.N)*1000, "CPU-s/1000")
 	b.ReportMetric(float64(b.N)/time.Since(begin).Seconds(), "runs/s")
 }
 
 // BenchmarkExecBare does the same with os/exec and without any protection.
 func BenchmarkExecBare(b *testing.B) {
-	begin, cpu := time.Now(), cpuTime()
+	begin, cpu := time.Now(), testkit.CPUTimeWithChildren(b)
 	b.SetParallelism(2)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
@@ -559,6 +540,6 @@ func BenchmarkExecBare(b *testing.B) {
 			}
 		}
 	})
-	b.ReportMetric((cpuTime()-cpu).Seconds()/float64(b.N)*1000, "CPU-s/1000")
+	b.ReportMetric((testkit.CPUTimeWithChildren(b)-cpu).Seconds()/float64(b.N)*1000, "CPU-s/1000")
 	b.ReportMetric(float64(b.N)/time.Since(begin).Seconds(), "runs/s")
 }

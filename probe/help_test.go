@@ -2,21 +2,11 @@ package probe
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log"
-	"math/big"
-	"net"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -132,57 +122,6 @@ func timesOut(tb testing.TB, p Probe) error {
 // slack is the extra time for busy machines and for -race.
 const slack = 500 * time.Millisecond
 
-// listen opens a listener on a free loopback port that is closed at the end of the
-// test.
-func listen(tb testing.TB) net.Listener {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { l.Close() })
-	return l
-}
-
-// freePort returns an address on which nothing listens.
-func freePort(tb testing.TB) string {
-	tb.Helper()
-	l := listen(tb)
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// certificate makes a certificate for 127.0.0.1 and localhost and writes its
-// authority to a file.
-func certificate(tb testing.TB, notAfter time.Time) (tls.Certificate, string) {
-	tb.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber:          big.NewInt(1),
-		Subject:               pkix.Name{CommonName: "test"},
-		NotBefore:             time.Now().Add(-48 * time.Hour),
-		NotAfter:              notAfter,
-		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		BasicConstraintsValid: true,
-		IsCA:                  true,
-		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
-		DNSNames:              []string{"localhost"},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	file := filepath.Join(tb.TempDir(), "ca.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
-		tb.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
-}
-
 // rss returns the resident memory of this process after a garbage collection, in
 // bytes.
 func rss(tb testing.TB) int {
@@ -199,43 +138,5 @@ func rss(tb testing.TB) int {
 	return resident * os.Getpagesize()
 }
 
-// eventually waits at most d for a condition.
-func eventually(tb testing.TB, d time.Duration, what string, cond func() bool) {
-	tb.Helper()
-	deadline := time.Now().Add(d)
-	for !cond() {
-		if time.Now().After(deadline) {
-			tb.Fatalf("not within %v: %s", d, what)
-		}
-		runtime.Gosched()
-		waitALittle()
-	}
-}
-
-func waitALittle() {
-	t := time.NewTimer(2 * time.Millisecond)
-	<-t.C
-}
-
 // quietLog discards what servers log about malformed requests.
 func quietLog() *log.Logger { return log.New(io.Discard, "", 0) }
-
-// pemFiles writes a certificate and its key to files.
-func pemFiles(tb testing.TB, cert tls.Certificate) (certFile, keyFile string) {
-	tb.Helper()
-	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	dir := tb.TempDir()
-	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for file, block := range map[string]*pem.Block{
-		certFile: {Type: "CERTIFICATE", Bytes: cert.Certificate[0]},
-		keyFile:  {Type: "PRIVATE KEY", Bytes: key},
-	} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	return certFile, keyFile
-}

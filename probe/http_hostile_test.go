@@ -52,15 +52,15 @@ func TestRedirectsAreBounded(t *testing.T) {
 
 // Faults: T38.
 func TestRestrictedProbesFollowNoRedirects(t *testing.T) {
-	var heard atomic.Int32
-	canary := testkit.ServeConns(t, func(net.Conn) { heard.Add(1) })
+	var accepted atomic.Int32
+	canary := testkit.ServeConns(t, func(net.Conn) { accepted.Add(1) })
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://"+canary+"/", http.StatusFound)
 	}))
 	defer s.Close()
 	env := Env{Restricted: true, AllowTargets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	fails(t, build(t, "http", "url = "+strconv.Quote(s.URL), env), "redirects are not followed")
-	if heard.Load() > 0 {
+	if accepted.Load() > 0 {
 		t.Error("the redirect was followed")
 	}
 }

@@ -98,7 +98,7 @@ func TestHTTPProxies(t *testing.T) {
 	if _, err := run(t, build(t, "http", "url = \"http://far.invalid/\"", env), 2*time.Second); err == nil || through.Load() != nil {
 		t.Error("a restricted probe went through the proxy of the environment")
 	}
-	bad := strings.Replace(freePort(t), "127", "http://canary:canary-password@127", 1)
+	bad := strings.Replace(testkit.FreeAddress(t), "127", "http://canary:canary-password@127", 1)
 	_, err := fails(t, httpProbeOf(t, "http://far.example/x", "proxy = "+strconv.Quote(bad)), "refused")
 	if strings.Contains(err.Error(), "canary") {
 		t.Errorf("a secret of the proxy is in %q", err)
@@ -107,7 +107,7 @@ func TestHTTPProxies(t *testing.T) {
 
 // Faults: G28.
 func TestURLsAndHeadersStaySecret(t *testing.T) {
-	port := freePort(t)
+	port := testkit.FreeAddress(t)
 	hang := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
 	garbage := testkit.ServeConns(t, func(c net.Conn) { io.WriteString(c, "canary-echo\n") })
 	secrets := []string{`header = { X-Key = "canary-header" }`, `body = "canary-body"`, `bearer = "canary-bearer"`, `method = "POST"`}

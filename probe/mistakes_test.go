@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +47,7 @@ func sqlMistakes(t *testing.T, kind, dsn, address string, more map[string]mistak
 		return "query = \"SELECT 1\"\ndsn = \"" + strings.Replace(dsn, old, text, 1) + "\""
 	}
 	silent := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
-	closed := freePort(t)
+	closed := testkit.FreeAddress(t)
 	all := map[string]mistake{
 		"another port":  {keys(address, closed), closed + ": connecting: dial tcp " + closed + ": connect: connection refused"},
 		"silence":       {keys(address, silent), silent + ": connecting: no answer in time"},
@@ -83,20 +84,20 @@ func postgreSQLMistakes(t *testing.T, dsn string) {
 // A Redis server with TLS only.
 func TestRedisServerWithTLS(t *testing.T) {
 	program := needProgram(t, "redis-server")
-	pair, ca := certificate(t, time.Now().Add(time.Hour))
-	cert, key := pemFiles(t, pair)
-	address := freePort(t)
+	pair, ca := testkit.SelfSigned(t, time.Now().Add(time.Hour))
+	cert, key := testkit.PEMFiles(t, filepath.Join(t.TempDir(), "cert"), pair)
+	address := testkit.FreeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
 	startServer(t, exec.Command(program, "--port", "0", "--tls-port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir(),
 		"--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", ca, "--tls-auth-clients", "no"))
 	trusted := "address = \"" + address + "\"\n[tls]\nca_file = \"" + ca + "\"\n"
 	ready := build(t, "redis", trusted, Env{})
-	eventually(t, 30*time.Second, "redis-server answers", func() bool {
+	testkit.Eventually(t, 30*time.Second, "redis-server answers", func() bool {
 		_, err := run(t, ready, time.Second)
 		return err == nil
 	})
 	silent := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
-	closed := freePort(t)
+	closed := testkit.FreeAddress(t)
 	checkMistakes(t, "redis", map[string]mistake{
 		"no TLS":         {"address = \"" + address + "\"", address + ": running PING: "},
 		"not trusted":    {"address = \"" + address + "\"\n[tls]", address + ": tls handshake: tls: failed to verify certificate: x509: certificate signed by unknown authority"},
@@ -114,7 +115,7 @@ func TestReasonsStayTheSame(t *testing.T) {
 		"redis": "address = \"" + resets + "\"",
 		"tcp":   "address = \"" + resets + "\"\nexpect = \"x\"",
 		"http":  "url = \"http://" + resets + "/\"",
-		"dns":   "server = \"" + freePort(t) + "\"\nname = \"a\"",
+		"dns":   "server = \"" + testkit.FreeAddress(t) + "\"\nname = \"a\"",
 	} {
 		p := build(t, kind, keys, Env{})
 		_, first := fails(t, p, "")
@@ -126,7 +127,7 @@ func TestReasonsStayTheSame(t *testing.T) {
 
 // The error contains the name server, and no number of answers if there was none.
 func TestDNSTellsWhomItAsked(t *testing.T) {
-	server := freePort(t)
+	server := testkit.FreeAddress(t)
 	r, _ := fails(t, build(t, "dns", "server = \""+server+"\"\nname = \"www.example\"", Env{}), "www.example A of "+server+": waiting for the answer: ")
 	if r.Detail != "" {
 		t.Errorf("detail %q although nothing was answered", r.Detail)
@@ -136,7 +137,7 @@ func TestDNSTellsWhomItAsked(t *testing.T) {
 // A user name without a password is not a secret.
 // Faults: G28.
 func TestUserNamesAreShown(t *testing.T) {
-	_, err := fails(t, sqlProbeOf(t, "postgres", "postgres://monitor@"+freePort(t)+"/monitor?application_name=monitor", "SELECT 1"), "connection refused")
+	_, err := fails(t, sqlProbeOf(t, "postgres", "postgres://monitor@"+testkit.FreeAddress(t)+"/monitor?application_name=monitor", "SELECT 1"), "connection refused")
 	if strings.Contains(err.Error(), "<secret>") {
 		t.Errorf("got %v", err)
 	}

@@ -182,8 +182,8 @@ func sqlServerTests(t *testing.T, kind, dsn string, d sqlDialect) {
 
 // Faults: G17, G18.
 func TestSQLConstructorsDoNoIO(t *testing.T) {
-	var heard atomic.Int32
-	silence := testkit.ServeConns(t, func(c net.Conn) { heard.Add(1); io.Copy(io.Discard, c) })
+	var accepted atomic.Int32
+	silence := testkit.ServeConns(t, func(c net.Conn) { accepted.Add(1); io.Copy(io.Discard, c) })
 	begin := time.Now()
 	for kind, text := range map[string]string{
 		"mysql":    "dsn = \"u:p@tcp(" + silence + ")/d\"\nquery = \"SELECT 1\"",
@@ -201,7 +201,7 @@ func TestSQLConstructorsDoNoIO(t *testing.T) {
 	if took := time.Since(begin); took > slack {
 		t.Errorf("making the probes took %v", took)
 	}
-	if n := heard.Load(); n > 0 {
+	if n := accepted.Load(); n > 0 {
 		t.Errorf("%d connections were made before the first probe", n)
 	}
 }

@@ -99,8 +99,8 @@ func TestOwnAddressesAreDenied(t *testing.T) {
 // connections.
 // Faults: T72.
 func TestNoRestrictedProbeReachesTheLoopback(t *testing.T) {
-	var heard atomic.Int32
-	canary := testkit.ServeConns(t, func(net.Conn) { heard.Add(1) })
+	var accepted atomic.Int32
+	canary := testkit.ServeConns(t, func(net.Conn) { accepted.Add(1) })
 	_, port, err := net.SplitHostPort(canary)
 	if err != nil {
 		t.Fatal(err)
@@ -132,8 +132,8 @@ func TestNoRestrictedProbeReachesTheLoopback(t *testing.T) {
 			p.Close()
 		}
 	}
-	if n := heard.Load(); n > 0 {
-		t.Errorf("the canary heard %d connections, want none", n)
+	if n := accepted.Load(); n > 0 {
+		t.Errorf("the canary accepted %d connections, want none", n)
 	}
 }
 
@@ -141,8 +141,8 @@ func TestNoRestrictedProbeReachesTheLoopback(t *testing.T) {
 // loopback afterwards.
 // Faults: T72.
 func TestRebindingIsDenied(t *testing.T) {
-	var heard atomic.Int32
-	canary := testkit.ServeConns(t, func(net.Conn) { heard.Add(1) })
+	var accepted atomic.Int32
+	canary := testkit.ServeConns(t, func(net.Conn) { accepted.Add(1) })
 	_, port, err := net.SplitHostPort(canary)
 	if err != nil {
 		t.Fatal(err)
@@ -161,8 +161,8 @@ func TestRebindingIsDenied(t *testing.T) {
 	if !strings.Contains(err.Error(), "refused to connect: ") {
 		t.Errorf("error %q, want the refusal", err)
 	}
-	if n := heard.Load(); n > 0 {
-		t.Errorf("the canary heard %d connections, want none", n)
+	if n := accepted.Load(); n > 0 {
+		t.Errorf("the canary accepted %d connections, want none", n)
 	}
 	allowed := Env{Restricted: true, AllowTargets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	conn, err = allowed.guardedDialer(resolver).DialContext(ctx, "tcp", "rebound.example.:"+port)

@@ -90,7 +90,7 @@ type ServerConfig struct {
 	Advertise string
 	// Metadata of the node.
 	Metadata map[string]string
-	// RegisterTTL is after how long without a sign of life the registry drops the
+	// RegisterTTL is the time without a re-registration after which the registry drops the
 	// node: more than RegisterInterval, 24 hours at most. Required.
 	RegisterTTL time.Duration
 	// RegisterInterval is the time between two registrations, 1 second to 1 hour.

@@ -114,13 +114,13 @@ func (i *Instance) Run(ctx context.Context) error {
 		store:    start("store", i.store.Run),
 		events:   start("events", i.events.Run),
 	}
+	err := i.events.Subscribe(i.network.broker) // before anybody who waits for Serving looks at the subscriptions
 	a.server = start("RPC", i.network.runServer)
 	a.guardian = start("guardian", i.monitors.guardian.Run)
 	a.state = start("state", i.monitors.runState)
 	a.deliverer = start("actions", i.monitors.deliverer.Run)
 	a.group = start("monitors", i.monitors.group.Run)
 	a.files = start("files", i.monitors.files.run)
-	err := i.events.Subscribe(i.network.broker)
 	a.reporter = start("reporter", func(ctx context.Context) error { return runReporter(ctx, i.reporter, i.network) })
 	i.log.Info("serving", "node", i.node, "version", i.version, "http", i.web.Addr())
 
@@ -136,6 +136,10 @@ func (i *Instance) Run(ctx context.Context) error {
 
 // Serving is closed once the RPC server answers.
 func (i *Instance) Serving() <-chan struct{} { return i.network.serving }
+
+// AwaitBus waits, for a few seconds at most, until what the instance publishes reaches
+// its own subscriptions.
+func (i *Instance) AwaitBus(ctx context.Context) { i.network.awaitBus(ctx) }
 
 // RPCAddress returns where the RPC server answers, or "" before it does.
 func (i *Instance) RPCAddress() string { return i.network.rpcAddress() }

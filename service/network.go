@@ -30,6 +30,8 @@ const (
 	maxHeartbeat = 5 * time.Second
 	// drainTimeout bounds the wait for calls in flight at a stop.
 	drainTimeout = 4 * time.Second
+	// busTimeout bounds the wait for the broker before the first report.
+	busTimeout = 2 * time.Second
 )
 
 // network is the go-micro side of an instance: the guarded registry, broker and
@@ -155,9 +157,11 @@ func (n *network) rpcAddress() string {
 	return n.address
 }
 
-// awaitPublisher waits until the RPC server answers and the broker is connected, or
-// until ctx ends.
-func (n *network) awaitPublisher(ctx context.Context) {
+// awaitBus waits until the RPC server answers, the broker is connected and every topic
+// is subscribed, at most for busTimeout.
+func (n *network) awaitBus(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, busTimeout)
+	defer cancel()
 	select {
 	case <-ctx.Done():
 		return
@@ -165,7 +169,7 @@ func (n *network) awaitPublisher(ctx context.Context) {
 	}
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
-	for !n.broker.State().OK {
+	for !n.broker.State().OK || !n.subscriptionsCondition().OK {
 		select {
 		case <-ctx.Done():
 			return

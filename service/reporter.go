@@ -3,16 +3,12 @@ package service
 import (
 	"context"
 	"log/slog"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/microhq/monitor-srv/health"
 	"github.com/microhq/monitor-srv/ingest"
 )
-
-// publisherTimeout bounds the wait for the broker before the first report.
-const publisherTimeout = 2 * time.Second
 
 // newReporter returns the reporter of the instance on itself. What it reports is put
 // into the instance's own store at once, also while it cannot be published; other
@@ -26,12 +22,9 @@ func newReporter(service health.Service, events *ingest.Events, log *slog.Logger
 	return health.NewReporter(service, health.WithObserver(observe), health.WithLogger(log))
 }
 
-// runReporter reports from when the instance serves and is connected to the broker, or
-// soon after if the broker is away.
+// runReporter reports from when the bus is ready, or soon after if it is not.
 func runReporter(ctx context.Context, reporter *health.Reporter, n *network) error {
-	wait, cancel := context.WithTimeout(ctx, publisherTimeout)
-	defer cancel()
-	n.awaitPublisher(wait)
+	n.awaitBus(ctx)
 	if ctx.Err() != nil {
 		return nil
 	}

@@ -48,7 +48,7 @@ func openState(dir string, log *slog.Logger) (stateDir, error) {
 // closed or the process ends.
 func lockDir(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the state directory %q: %w", dir, err)
+		return nil, fmt.Errorf("creating the state directory %q: %w", dir, err)
 	}
 	f, err := os.Open(dir)
 	if err != nil {

@@ -43,6 +43,16 @@ func (d *Duration) UnmarshalTOML(v any) error {
 	return nil
 }
 
+// AcceptsTOML reports whether v has a type that UnmarshalTOML accepts, and describes
+// these types.
+func (d *Duration) AcceptsTOML(v any) (expected string, ok bool) {
+	switch v.(type) {
+	case string, int64, float64:
+		ok = true
+	}
+	return `seconds or a string such as "10s"`, ok
+}
+
 // String returns the duration in the format of time.Duration without trailing zero
 // minutes and seconds: 24h, 1h30m, 1m30s.
 func (d Duration) String() string {

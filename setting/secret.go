@@ -63,6 +63,13 @@ func (s *Secret) UnmarshalTOML(v any) error {
 	return nil
 }
 
+// AcceptsTOML reports whether v has a type that UnmarshalTOML accepts, and describes
+// that type.
+func (s *Secret) AcceptsTOML(v any) (expected string, ok bool) {
+	_, ok = v.(string)
+	return "a string", ok
+}
+
 // SecretFrom returns the secret that a document gives inline, as the name of a file or
 // as the name of an environment variable. key is the key of the inline form, for
 // errors. More than one form is an error, none is the empty secret. One trailing

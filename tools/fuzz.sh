@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# fuzz.sh TIME [FLAG...]: runs every fuzz target of the module for TIME each, one
+# fuzz.sh TIME [FLAG...]: runs every fuzz target of the modules in go.work for TIME each, one
 # after the other, with the flags given to go test. No target at all is a failure.
 # The targets that match the pattern FUZZ_FIRST get FUZZ_FIRST_TIME in its place.
 set -euo pipefail
@@ -26,7 +26,7 @@ fuzz() {
 }
 
 # go test -list prints the targets of a package above its "ok" line.
-targets=$(go test "$@" -list '^Fuzz' ./... |
+targets=$(go test "$@" -list '^Fuzz' work |
 	awk '/^Fuzz/ { names[++n] = $1 } /^ok/ { for (i = 1; i <= n; i++) print $2, names[i]; n = 0 }')
 if [ -z "$targets" ]; then
 	echo "fuzz: no fuzz target found" >&2

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -83,6 +84,17 @@ func (a *announcer) ListServices(opts ...registry.ListOption) ([]*registry.Servi
 // Watch watches the registry.
 func (a *announcer) Watch(opts ...registry.WatchOption) (registry.Watcher, error) {
 	return a.current().Watch(opts...)
+}
+
+// own returns the subscriptions of this process.
+func (a *announcer) own() []*registry.Service {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	own := make([]*registry.Service, 0, len(a.announced))
+	for _, id := range slices.Sorted(maps.Keys(a.announced)) {
+		own = append(own, a.announced[id].service)
+	}
+	return own
 }
 
 // renew registers every subscription again. It continues after a failure and returns

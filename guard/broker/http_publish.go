@@ -7,16 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"go-micro.dev/v4/broker"
 	"go-micro.dev/v4/codec/json"
 	"go-micro.dev/v4/registry"
-	"go-micro.dev/v4/registry/cache"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/microhq/monitor-srv/guard"
@@ -36,19 +35,19 @@ const (
 // stock broker a stuck subscriber holds three goroutines and a socket for each event,
 // and the newest events of a burst are dropped without an error.
 type httpPublisher struct {
-	registry cache.Cache
-	client   *http.Client
-	timeout  time.Duration
-	life     context.Context
-	end      context.CancelFunc
+	lookup  *lookup
+	client  *http.Client
+	timeout time.Duration
+	life    context.Context
+	end     context.CancelFunc
 }
 
-func newHTTPPublisher(cfg HTTPConfig, reg cache.Cache) *httpPublisher {
+func newHTTPPublisher(cfg HTTPConfig, a *announcer) *httpPublisher {
 	config := cfg.TLSConfig.Clone()
 	if config == nil {
 		config = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	p := &httpPublisher{registry: reg, timeout: cfg.Timeout}
+	p := &httpPublisher{lookup: newLookup(a, cfg.Timeout/2), timeout: cfg.Timeout}
 	p.life, p.end = context.WithCancel(context.Background())
 	p.client = &http.Client{
 		Transport: &http.Transport{
@@ -64,10 +63,9 @@ func newHTTPPublisher(cfg HTTPConfig, reg cache.Cache) *httpPublisher {
 	return p
 }
 
-// close ends the requests in flight and the watch of the registry.
+// close ends the requests in flight.
 func (p *httpPublisher) close() {
 	p.end()
-	p.registry.Stop()
 	p.client.CloseIdleConnections()
 }
 
@@ -84,11 +82,10 @@ func (p *httpPublisher) publish(ctx context.Context, topic string, msg *broker.M
 	if err != nil {
 		return err
 	}
-	services, err := p.registry.GetService(httpServiceName)
-	if err != nil && !errors.Is(err, registry.ErrNotFound) {
+	nodes, err := p.lookup.find(ctx, topic)
+	if err != nil {
 		return err
 	}
-	nodes := subscribers(services, topic)
 	errs := make([]error, len(nodes))
 	var posts errgroup.Group
 	posts.SetLimit(parallelPosts)
@@ -99,31 +96,13 @@ func (p *httpPublisher) publish(ctx context.Context, topic string, msg *broker.M
 		})
 	}
 	_ = posts.Wait()
-	for _, err := range errs {
-		if err == nil {
-			return nil
-		}
+	if err = errors.Join(errs...); err != nil {
+		p.lookup.doubt()
 	}
-	return errors.Join(errs...)
-}
-
-// subscribers returns the nodes that get an event: all without a queue, one of each
-// queue.
-func subscribers(services []*registry.Service, topic string) []*registry.Node {
-	var all []*registry.Node
-	for _, s := range services {
-		var nodes []*registry.Node
-		for _, n := range s.Nodes {
-			if n.Metadata["broker"] == "http" && n.Metadata["topic"] == topic {
-				nodes = append(nodes, n)
-			}
-		}
-		if s.Version != httpBroadcast && len(nodes) > 1 {
-			nodes = []*registry.Node{nodes[rand.IntN(len(nodes))]}
-		}
-		all = append(all, nodes...)
+	if slices.Contains(errs, nil) {
+		return nil
 	}
-	return all
+	return err
 }
 
 func (p *httpPublisher) post(ctx context.Context, node *registry.Node, body []byte) error {

@@ -1,21 +1,12 @@
 package testkit
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"io"
-	"math/big"
 	"mime/quotedprintable"
 	"net"
 	"net/mail"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +16,9 @@ import (
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 )
+
+// maxMail bounds what is read of a mail, in bytes.
+const maxMail = 64 << 20
 
 // ReceivedMail is one mail that a Mailbox accepted.
 type ReceivedMail struct {
@@ -89,7 +83,7 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 }
 
 func (s *session) Data(r io.Reader) error {
-	text, err := io.ReadAll(r)
+	text, err := io.ReadAll(io.LimitReader(r, maxMail))
 	if err != nil {
 		return err
 	}
@@ -131,7 +125,7 @@ func NewMailbox(tb testing.TB, mode string) *Mailbox {
 	box.Addr = l.Addr().String()
 	if mode != "none" {
 		var cert tls.Certificate
-		cert, box.CAFile = certificate(tb)
+		cert, box.CAFile = SelfSigned(tb, time.Now().Add(time.Hour))
 		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}}
 		if mode == "tls" {
 			l = tls.NewListener(l, server.TLSConfig)
@@ -148,34 +142,12 @@ type discard struct{}
 func (discard) Printf(string, ...any) {}
 func (discard) Println(...any)        {}
 
-// certificate makes a certificate for 127.0.0.1 and writes its authority to a file.
-func certificate(tb testing.TB) (tls.Certificate, string) {
-	tb.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	t := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mailbox"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	file := filepath.Join(tb.TempDir(), "ca.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
-		tb.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
-}
-
 // ReadBody decodes the body of a mail.
 func ReadBody(m *mail.Message) (string, error) {
 	r := m.Body
 	if m.Header.Get("Content-Transfer-Encoding") == "quoted-printable" {
 		r = quotedprintable.NewReader(r)
 	}
-	b, err := io.ReadAll(r)
+	b, err := io.ReadAll(io.LimitReader(r, maxMail))
 	return strings.ReplaceAll(string(b), "\r\n", "\n"), err
 }

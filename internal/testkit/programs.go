@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -32,4 +33,29 @@ func ProcessesWithEnv(t testing.TB, text string) (pids []string) {
 		}
 	}
 	return pids
+}
+
+// ProcessesWithArg returns the processes with word in their arguments, and how many
+// of them are "sleep word".
+func ProcessesWithArg(t testing.TB, word string) (pids []int, sleeps int) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("found no processes in /proc: %v", err)
+	}
+	for _, file := range files {
+		args, err := os.ReadFile(file)
+		if err != nil || !strings.Contains(string(args), word) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+		if string(args) == "sleep\x00"+word+"\x00" {
+			sleeps++
+		}
+	}
+	return pids, sleeps
 }

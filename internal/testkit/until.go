@@ -5,12 +5,8 @@ import (
 	"time"
 )
 
-// Until polls until ok returns true, and ends the test after 10 s.
-func Until(t *testing.T, ok func() bool) {
+// Until is Eventually with a timeout of 10 s, for conditions that need no name.
+func Until(t testing.TB, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("the condition is still false after 10 s")
-		}
-	}
+	Eventually(t, 10*time.Second, "the condition of this line", ok)
 }

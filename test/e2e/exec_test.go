@@ -24,7 +24,7 @@ func execMonitor(name, script string, interval, timeout float64) string {
 // killAll kills what has a word among its arguments once the test has ended.
 func killAll(t *testing.T, word string) {
 	t.Cleanup(func() {
-		pids, _ := with(t, word)
+		pids, _ := testkit.ProcessesWithArg(t, word)
 		for _, pid := range pids {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
@@ -80,7 +80,7 @@ func TestServiceAnswersDuringAForkBomb(t *testing.T) {
 	m := startMonitor(t, "--registry=memory", "--config_dir", dir)
 	var p99, gone time.Duration
 	for range 3 { // on a busy machine one time says little
-		testkit.Eventually(t, time.Minute, "the bomb is large", func() bool { pids, _ := with(t, word); return len(pids) >= 40 })
+		testkit.Eventually(t, time.Minute, "the bomb is large", func() bool { pids, _ := testkit.ProcessesWithArg(t, word); return len(pids) >= 40 })
 		var took []time.Duration
 		for large, left := time.Now(), 1; left > 0; {
 			asked := time.Now()
@@ -88,7 +88,7 @@ func TestServiceAnswersDuringAForkBomb(t *testing.T) {
 				t.Errorf("/healthz answers %d", code)
 			}
 			took = append(took, time.Since(asked))
-			pids, _ := with(t, word)
+			pids, _ := testkit.ProcessesWithArg(t, word)
 			left, gone = len(pids), time.Since(large)
 		}
 		slices.Sort(took)

@@ -33,28 +33,6 @@ true`, "N", word)
 
 const clingingSleeps = 7
 
-// with returns the processes that have a word among their arguments, and how many
-// of them are sleeps.
-func with(t testing.TB, word string) (pids []int, sleeps int) {
-	t.Helper()
-	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no processes in /proc: %v", err)
-	}
-	for _, file := range files {
-		args, err := os.ReadFile(file)
-		if err != nil || !bytes.Contains(args, []byte(word)) {
-			continue
-		}
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		pids = append(pids, pid)
-		if string(args) == "sleep\x00"+word+"\x00" {
-			sleeps++
-		}
-	}
-	return pids, sleeps
-}
-
 // guardians returns the guardian processes of an instance.
 func (m *subject) guardians() (pids []int) {
 	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", m.cmd.Process.Pid))
@@ -82,14 +60,14 @@ func startClinging(t *testing.T, word string) *subject {
 	dir := t.TempDir()
 	testkit.ReplaceFile(t, filepath.Join(dir, "all.toml"), text.String())
 	t.Cleanup(func() {
-		pids, _ := with(t, word)
+		pids, _ := testkit.ProcessesWithArg(t, word)
 		for _, pid := range pids {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	})
 	m := startMonitor(t, "--registry=memory", "--config_dir", dir)
 	testkit.Eventually(t, time.Minute, "16 probes and an action run", func() bool {
-		_, sleeps := with(t, word)
+		_, sleeps := testkit.ProcessesWithArg(t, word)
 		return sleeps == 17*clingingSleeps
 	})
 	return m
@@ -107,7 +85,7 @@ func TestExecProbesDieWithinASecondOfAKill(t *testing.T) {
 		}
 		began := time.Now()
 		m.signal(syscall.SIGKILL)
-		testkit.Eventually(t, 10*time.Second, "nothing is left", func() bool { pids, _ := with(t, word); return len(pids) == 0 })
+		testkit.Eventually(t, 10*time.Second, "nothing is left", func() bool { pids, _ := testkit.ProcessesWithArg(t, word); return len(pids) == 0 })
 		if took = time.Since(began); took <= time.Second {
 			t.Logf("nothing is left after %v", took)
 			return
@@ -125,7 +103,7 @@ func TestOrderlyStopEndsProgramsAndGuardian(t *testing.T) {
 	if took, err := m.terminate(); err != nil || took > 10*time.Second {
 		t.Errorf("it ended after %v: %v", took, err)
 	}
-	pids, sleeps := with(t, word)
+	pids, sleeps := testkit.ProcessesWithArg(t, word)
 	if len(pids) != 0 {
 		t.Errorf("%d processes are left, %d of them sleep", len(pids), sleeps)
 	}

@@ -77,7 +77,7 @@ func TestInsecureInstanceRefusesWebPagesByRPC(t *testing.T) {
 			if page["Content-Type"] == "application/protobuf" {
 				body = "\x08\x01"
 			}
-			if failure := m.forge(t, "Monitor."+method, body, page); !strings.Contains(failure, `"code":403`) || !strings.Contains(failure, "may make changes") && !strings.Contains(failure, "not known as") {
+			if failure := m.forge(t, "Monitor."+method, body, page); !strings.Contains(failure, `"code":403`) || !strings.Contains(failure, "web pages may not make changes") && !strings.Contains(failure, "not known as") {
 				t.Errorf("%s with %v: got %q, want 403", method, page, failure)
 			}
 		}

@@ -301,7 +301,7 @@ func TestUnwritableStateIsShown(t *testing.T) {
 	if took > 5*time.Second {
 		t.Errorf("the failure was told after %v", took)
 	}
-	if p := m.component("state"); p.OK || p.Needed || !strings.Contains(p.Reason, "keeping what is owed") {
+	if p := m.component("state"); p.OK || p.Needed || !strings.Contains(p.Reason, "writing the ledger") {
 		t.Errorf("with a bad disk: %+v", p)
 	}
 	if a := m.checks(`{"id": "go.micro.srv.monitor.state"}`); a.Total != 1 {
@@ -312,7 +312,7 @@ func TestUnwritableStateIsShown(t *testing.T) {
 	}
 	testkit.Eventually(t, 10*time.Second, "the disk is well again", func() bool { return m.component("state").OK })
 	m.stopsInOrder(t)
-	if n := strings.Count(m.output(), "is not written down"); n < 1 || n > 3 {
+	if n := strings.Count(m.output(), "writing the ledger failed"); n < 1 || n > 3 {
 		t.Errorf("said %d times that the disk is bad", n)
 	}
 }

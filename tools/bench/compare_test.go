@@ -175,3 +175,18 @@ func TestTwoTreesAreRunInTurn(t *testing.T) {
 		})
 	}
 }
+
+func TestATreeWithoutAWorkspaceDoesNotGetThatAroundIt(t *testing.T) {
+	outer := t.TempDir()
+	inner := filepath.Join(outer, "old")
+	file := filepath.Join(outer, "go.work")
+	if err := os.WriteFile(file, []byte("go 1.26\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := workspace(outer); got != file {
+		t.Errorf("workspace of the outer tree %q, want %q", got, file)
+	}
+	if got := workspace(inner); got != "off" {
+		t.Errorf("workspace of the inner tree %q, want off", got)
+	}
+}

@@ -178,11 +178,25 @@ func (r rounds) build(ctx context.Context, tree, name string) (map[string][]stri
 		// In its folder, because a package may belong to a module of its own.
 		cmd := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, ".")
 		cmd.Dir = filepath.Join(tree, f.pkg)
+		cmd.Env = append(os.Environ(), "GOWORK="+workspace(tree))
 		if text, err := cmd.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("build %s of the %s tree: %w\n%s", f.pkg, name, err, text)
 		}
 	}
 	return found, nil
+}
+
+// workspace is the go.work of a tree. One without it must not get that of the tree
+// around it.
+func workspace(tree string) string {
+	file, err := filepath.Abs(filepath.Join(tree, "go.work"))
+	if err != nil {
+		return "off"
+	}
+	if _, err := os.Stat(file); err != nil {
+		return "off"
+	}
+	return file
 }
 
 // function is a benchmark and the folder of its package.

@@ -10,8 +10,10 @@ module=github.com/microhq/monitor-srv
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-cp "$root/.golangci.yml" "$root/go.mod" "$root/go.sum" "$work"
+cp "$root/.golangci.yml" "$root"/go.{work,work.sum,mod,sum} "$work"
 cp -r "$root/proto" "$work"
+mkdir "$work/health"
+cp "$root"/health/go.{mod,sum} "$work/health"
 
 names=() wants=() # the planted files, and what must be said about each
 
@@ -30,6 +32,14 @@ plant() {
 
 # imports FOLDER PATH WANT plants one import.
 imports() { plant "$1" "$3" "import _ \"$2\""; }
+
+# test_imports FOLDER PATH WANT plants one import in a test.
+test_imports() {
+	imports "$@"
+	local file=${names[-1]}
+	mv "$work/$file" "$work/${file%.go}_test.go"
+	names[-1]=${file%.go}_test.go
+}
 
 # calls FOLDER PACKAGE CODE WANT plants one statement that uses a package.
 calls() { plant "$1" "$4" "import \"$2\"
@@ -133,6 +143,14 @@ imports health    go-micro.dev/v4/broker             "of go-micro it may import 
 imports health    $module/store                      "of ours it may import proto/health only"
 imports health    $module/text                       "of ours it may import proto/health only"
 imports health    golang.org/x/sync/errgroup         "it brings no dependency of its own"
+test_imports health go.uber.org/goleak               "the requirements of a library reach its users"
+test_imports health github.com/google/go-cmp/cmp     "the requirements of a library reach its users"
+test_imports health google.golang.org/protobuf/testing/protocmp "the requirements of a library reach its users"
+test_imports health go-micro.dev/v4                  "the requirements of a library reach its users"
+test_imports health $module/internal/testkit         "the requirements of a library reach its users"
+test_imports proto/health $module/store              "the requirements of a library reach its users"
+test_imports health go-micro.dev/v4/broker           ""
+test_imports store  go.uber.org/goleak               ""
 imports health    $module/proto/health               ""
 imports health    go-micro.dev/v4/server             ""
 imports proto/health  github.com/google/uuid         "without anything but protobuf"
@@ -142,6 +160,7 @@ imports proto/monitor go-micro.dev/v4/broker         "client, server and api onl
 imports access    $module/setting                    "are leaves"
 imports command   $module/document                   "are leaves"
 imports document  $module/config                     "are leaves"
+imports document  $module/setting                    "are leaves"
 imports setting   $module/command                    "are leaves"
 imports command   go-micro.dev/v4/client             "leaves know nothing of go-micro"
 imports command   $module/text                       ""
@@ -171,7 +190,7 @@ calls web    io       '_, _ = io.ReadAll(nil)'                       "nothing un
 calls web    io       '_, _ = io.ReadAll(io.LimitReader(nil, 1))'    ""
 calls web    os       'os.Exit(1)'                                   "only main exits"
 
-(cd "$work" && GOLANGCI_LINT_CACHE="$work/.cache" "$linter" run --enable-only depguard,forbidigo ./... >report 2>&1) && {
+(cd "$work" && GOLANGCI_LINT_CACHE="$work/.cache" "$linter" run --enable-only depguard,forbidigo ./... ./health/... ./proto/... >report 2>&1) && {
 	echo "lint-selftest: the linter found nothing wrong with ${#names[@]} planted files" >&2
 	exit 1
 }

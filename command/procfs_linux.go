@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	// maxEnviron bounds what is read of a process's environment, in bytes: the
-	// kernel allows a quarter of the stack's limit, 2 MiB by default.
+	// maxEnviron bounds what is read of a process's environment, in bytes. The kernel
+	// allows a quarter of the stack limit, 2 MiB by default.
 	maxEnviron = 4 << 20
 
-	// Flags of a process, of the kernel's include/linux/sched.h.
+	// Flags of a process, from include/linux/sched.h.
 	exiting = 0x00000004
 	kthread = 0x00200000
 )
@@ -37,16 +37,16 @@ func processes() []int {
 	return pids
 }
 
-// environ returns the environment of a process: nothing for a zombie, and for one
-// of another user. While a program is being loaded into the process there is none
-// for a moment, which is what loading tells.
+// environ returns the environment of a process. It is empty for a zombie and for a
+// process of another user. It is also empty for a moment while the process executes a
+// new program; then loading is set.
 func environ(pid int) (env []byte, loading bool) {
 	dir := "/proc/" + strconv.Itoa(pid)
 	env, err := readProc(dir + "/environ")
 	if err != nil || len(env) > 0 {
 		return env, false
 	}
-	// It may have been cleared; arguments are there whenever the environment is.
+	// The process may have cleared it. A loaded program has arguments in any case.
 	if args, err := readProc(dir + "/cmdline"); err != nil || len(args) > 0 {
 		return nil, false
 	}
@@ -63,16 +63,17 @@ func readProc(name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxEnviron))
 }
 
-// stat is what the kernel tells of a process that lives.
+// stat is the status of a running process.
 type stat struct{ group, session, flags int }
 
-// statOf returns it; false for zombies and processes that are gone.
+// statOf returns the stat of a process; false for zombies and processes that have
+// ended.
 func statOf(pid int) (stat, bool) {
 	line, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return stat{}, false
 	}
-	// What stands in parentheses is a name of any kind; then come the state, the
+	// The name in parentheses may hold any characters. Then follow the state, the
 	// parent, the group, the session, a terminal, its group, and the flags.
 	fields := bytes.Fields(line[bytes.LastIndexByte(line, ')')+1:])
 	if len(fields) < 7 || fields[0][0] == 'Z' || fields[0][0] == 'X' {

@@ -15,35 +15,35 @@ import (
 )
 
 const (
-	// guardTime bounds how long a guardian goes on killing, and guardPause is its
-	// rest between two looks.
-	guardTime  = 5 * time.Second
-	guardPause = 5 * time.Millisecond
+	// guardTimeout bounds how long a guardian process kills; guardPause is the pause
+	// between two searches.
+	guardTimeout = 5 * time.Second
+	guardPause   = 5 * time.Millisecond
 
-	// tableFile is the table's number among the files of a guardian.
+	// tableFile is the file descriptor of the table in a guardian process.
 	tableFile = 3
 )
 
-// Guard is what a guardian process does: it waits for the end of its standard
-// input, which is that of the process that started it, and kills what is left of
-// that process's commands. It goes on until there is nothing left, but no longer
-// than 5 s. To be called before anything else, by a process that a Guardian
-// started; in any other it fails at once.
+// Guard runs the guardian process. It waits for the end of its standard input, which
+// the process that started it holds open, and then kills the remaining processes of
+// that process's commands. It ends when none is left, after 5 s at most. Call it
+// before anything else, in a process that a Guardian started; in any other process it
+// fails at once.
 func Guard() error {
-	// The service manager may tell all of the service to stop. This process
-	// stops last.
+	// The service manager may stop all processes of the service. This process stops
+	// last.
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)
 	file := os.NewFile(tableFile, "table of commands")
 	if _, err := readTable(file); err != nil {
-		return fmt.Errorf("guarding commands: %w: only the service itself starts this", err)
+		return fmt.Errorf("guarding commands: %w: this process is started by the service only", err)
 	}
 	_ = os.WriteFile("/proc/self/comm", []byte("monitor-guard"), 0)
 	debug.FreeOSMemory()
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		return fmt.Errorf("guarding commands: %w", err)
 	}
-	// As in sweep: nothing is left if nothing is found twice.
-	until := time.Now().Add(guardTime)
+	// As in sweep: two searches in a row must find nothing.
+	until := time.Now().Add(guardTimeout)
 	struck := make(map[int]bool)
 	for empty := 0; empty < 2; time.Sleep(guardPause) {
 		c, err := readTable(file)
@@ -58,20 +58,18 @@ func Guard() error {
 			empty = 0
 		}
 		if time.Now().After(until) {
-			return errors.New("guarding commands: something outlived SIGKILL")
+			return errors.New("guarding commands: a process survived SIGKILL")
 		}
 	}
 	return nil
 }
 
-// kill kills the groups that the table names, unless they were struck before, and
-// whatever holds its marks. It returns how many processes it found, or could not
-// be sure of.
+// kill kills the groups in the table that were not killed before, and all processes
+// with its marks. It returns how many processes it found or could not identify yet.
 //
-// The kernel lets nothing escape from a group that is killed, and may give its
-// number to another one of the session as soon as it is empty. So once is enough,
-// and more would be too much.
-func (c current) kill(struck map[int]bool) int {
+// A group is killed only once. Nothing can escape from a group that is killed, and
+// the kernel may give the number of an empty group to another one of the session.
+func (c tableContent) kill(struck map[int]bool) int {
 	found := 0
 	for _, pid := range processes() {
 		s, ok := statOf(pid)
@@ -92,8 +90,8 @@ func (c current) kill(struck map[int]bool) int {
 	return found
 }
 
-// markIn returns which of the marks an environment holds, or "".
-func (c current) markIn(env []byte) string {
+// markIn returns the mark in an environment that is in the table, or "".
+func (c tableContent) markIn(env []byte) string {
 	for pair := range bytes.SplitSeq(env, []byte{0}) {
 		key, ok := bytes.CutPrefix(pair, []byte(markName+"="))
 		if ok && c.keys[string(key)] {

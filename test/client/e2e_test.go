@@ -1,7 +1,8 @@
-// Package endtoend_test runs the client library in a real service over real
-// brokers. It is apart because go-micro leaves goroutines behind, and the tests of
-// the package health are strict about those.
-package endtoend_test
+// Package client_test runs the client library in real services over real brokers,
+// and compiles the programs of its documentation. It is apart from the library,
+// whose module must not require brokers and test servers: its users would inherit
+// them.
+package client_test
 
 import (
 	"context"

@@ -12,30 +12,30 @@ import (
 )
 
 const (
-	keySize    = 2 * 8 // of the random part of a mark, in hexadecimal digits
+	keySize    = 2 * 8 // the random part of a mark in hexadecimal digits
 	recordSize = keySize + 8
-	// maxPlaces bounds the table, in runs at a time. Those beyond are not guarded.
-	maxPlaces = 4096
-	// nowhere is the place of a run that has none.
-	nowhere = 0
+	// maxSlots bounds the table, in concurrent runs. Further ones are not guarded.
+	maxSlots = 4096
+	// noSlot is the slot of a run that has none.
+	noSlot = 0
 
-	// tableKey is the key of the table's first record, whose number is the
-	// session of the commands. It changes with the form of the table.
+	// tableKey is the key of the table's first record, whose number is the session of
+	// the commands. It changes with the format of the table.
 	tableKey = "command-table-01"
 )
 
-// table is a file in memory with a record for each run that goes on: the key of
-// its mark and the number of its group, both zero where there is none. To write to
-// it is all that a run costs; it is read when its writer is dead.
-type table struct {
+// runTable is a file in memory with a record for each run in progress: the key of its
+// mark and the number of its group, both zero in a free slot. A run costs two writes
+// to it. The guardian process reads it after its writer died.
+type runTable struct {
 	mu     sync.Mutex
 	file   *os.File // nil until opened; guarded by mu
 	unused []int    // guarded by mu
-	used   int      // places given out so far; guarded by mu
+	used   int      // slots used so far; guarded by mu
 }
 
-// open makes the file.
-func (t *table) open() error {
+// open creates the file.
+func (t *runTable) open() error {
 	fd, err := unix.MemfdCreate("commands", unix.MFD_CLOEXEC)
 	if err != nil {
 		return fmt.Errorf("making the table of commands: %w", err)
@@ -43,7 +43,7 @@ func (t *table) open() error {
 	session, err := unix.Getsid(0)
 	if err != nil {
 		_ = unix.Close(fd)
-		return fmt.Errorf("asking for the session: %w", err)
+		return fmt.Errorf("reading the session: %w", err)
 	}
 	file := os.NewFile(uintptr(fd), "commands")
 	if _, err := file.Write(record(tableKey, session)); err != nil {
@@ -56,50 +56,50 @@ func (t *table) open() error {
 	return nil
 }
 
-func (t *table) close() {
+func (t *runTable) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	_ = t.file.Close()
 	t.file = nil
 }
 
-// take gives a run a place, or nowhere.
-func (t *table) take(key string) int {
+// take returns a slot for a run, or noSlot.
+func (t *runTable) take(key string) int {
 	t.mu.Lock()
-	place := nowhere
+	slot := noSlot
 	switch n := len(t.unused); {
 	case t.file == nil:
 	case n > 0:
-		place, t.unused = t.unused[n-1], t.unused[:n-1]
-	case t.used < maxPlaces:
+		slot, t.unused = t.unused[n-1], t.unused[:n-1]
+	case t.used < maxSlots:
 		t.used++
-		place = t.used
+		slot = t.used
 	}
 	t.mu.Unlock()
-	t.write(place, key, 0)
-	return place
+	t.write(slot, key, 0)
+	return slot
 }
 
-// free empties a place.
-func (t *table) free(place int) {
-	if place == nowhere {
+// free frees a slot.
+func (t *runTable) free(slot int) {
+	if slot == noSlot {
 		return
 	}
-	t.write(place, "", 0)
+	t.write(slot, "", 0)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.unused = append(t.unused, place)
+	t.unused = append(t.unused, slot)
 }
 
-func (t *table) write(place int, key string, group int) {
-	if place == nowhere {
+func (t *runTable) write(slot int, key string, group int) {
+	if slot == noSlot {
 		return
 	}
 	t.mu.Lock()
 	file := t.file
 	t.mu.Unlock()
 	if file != nil {
-		_, _ = file.WriteAt(record(key, group), int64(place)*recordSize) // memory: nothing to be done if there is none
+		_, _ = file.WriteAt(record(key, group), int64(slot)*recordSize) // it fails only without memory
 	}
 }
 
@@ -110,18 +110,18 @@ func record(key string, number int) []byte {
 	return b
 }
 
-// current is what a table holds.
-type current struct {
-	session int // 0 if it is of another namespace of processes
+// tableContent is the content of a table.
+type tableContent struct {
+	session int // 0 if it is in another PID namespace
 	keys    map[string]bool
 	groups  map[int]bool
 }
 
 // readTable reads the table of another process.
-func readTable(file *os.File) (current, error) {
-	b := make([]byte, (1+maxPlaces)*recordSize)
-	n, _ := file.ReadAt(b, 0) // which ends before
-	c := current{keys: make(map[string]bool), groups: make(map[int]bool)}
+func readTable(file *os.File) (tableContent, error) {
+	b := make([]byte, (1+maxSlots)*recordSize)
+	n, _ := file.ReadAt(b, 0) // the file is shorter
+	c := tableContent{keys: make(map[string]bool), groups: make(map[int]bool)}
 	whole := false
 	for i := 0; i+recordSize <= n; i += recordSize {
 		key := string(bytes.TrimRight(b[i:i+keySize], "\x00"))

@@ -7,22 +7,23 @@ import (
 )
 
 // Start publishes STARTED and begins to run the checks. It does not wait for the
-// broker. It fails if an option or a check was wrong, and the second time. It has
-// the form that micro.AfterStart wants.
+// broker. It returns an error, and starts nothing, if an option or a check is
+// invalid, if there is no Publisher, or if it was called before. It has the form that
+// micro.AfterStart takes.
 func (r *Reporter) Start() error {
-	// Outside the lock: a stock server that waits for the registry lets nobody
-	// read its options.
+	// Without the lock: the server of go-micro holds its own while it waits for the
+	// registry, and its options cannot be read until then.
 	id, publisher, err := r.resolve()
-	hello, err := r.begin(id, publisher, err)
+	started, err := r.begin(id, publisher, err)
 	if err != nil {
 		return fmt.Errorf("starting the health reporter: %w", err)
 	}
-	r.observe(hello)
+	r.observe(started)
 	return nil
 }
 
-// begin starts everything unless err, or something else, is wrong, and returns the
-// status STARTED.
+// begin starts everything and returns the status STARTED, unless err is set or
+// something is invalid.
 func (r *Reporter) begin(id Identity, publisher Publisher, err error) (*event, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -43,7 +44,7 @@ func (r *Reporter) begin(id Identity, publisher Publisher, err error) (*event, e
 	return r.startLocked(), nil
 }
 
-func (r *Reporter) startLocked() (hello *event) {
+func (r *Reporter) startLocked() (started *event) {
 	r.dispatcher = &dispatcher{
 		out:       r.out,
 		counts:    &r.counts,
@@ -52,16 +53,16 @@ func (r *Reporter) startLocked() (hello *event) {
 		onError:   r.opts.onError,
 		node:      r.id.NodeID,
 		logger:    r.opts.logger,
-		hurry:     make(chan struct{}),
+		closing:   make(chan struct{}),
 	}
-	hello = r.putStatusLocked(NodeStarted)
+	started = r.putStatusLocked(NodeStarted)
 	r.checks.begin(r.id.NodeID)
 	r.checksDone, r.stopChecks = start(r.checks.run)
 	r.sendsDone, r.stopSends = start(r.dispatcher.run)
-	return hello
+	return started
 }
 
-// start runs f until stop is called; done is closed once f has returned.
+// start runs f until stop is called. done is closed when f has returned.
 func start(f func(context.Context)) (done chan struct{}, stop context.CancelFunc) {
 	ctx, stop := context.WithCancel(context.Background())
 	done = make(chan struct{})
@@ -72,11 +73,11 @@ func start(f func(context.Context)) (done chan struct{}, stop context.CancelFunc
 	return done, stop
 }
 
-// resolve settles who publishes, and through what.
+// resolve returns the identity and the Publisher, from the options and the service.
 func (r *Reporter) resolve() (Identity, Publisher, error) {
 	id, publisher := r.opts.identity, r.opts.publisher
 	if r.service != nil {
-		id = id.or(identityOf(r.service.Server().Options()))
+		id = id.withDefaults(identityOf(r.service.Server().Options()))
 		if publisher == nil {
 			publisher = FromClient(r.service.Client())
 		}
@@ -88,9 +89,9 @@ func (r *Reporter) resolve() (Identity, Publisher, error) {
 }
 
 // learnAddress asks the server for its address until it is known: a server that
-// could not register when it started learns it later. It asks in a goroutine of
-// its own, one at a time, because the stock server lets nobody read its options
-// while it waits for the registry.
+// could not register when it started learns it later. It asks in a goroutine, one at
+// a time, because the server of go-micro holds its lock while it waits for the
+// registry.
 func (r *Reporter) learnAddress() {
 	if r.service == nil || *r.address.Load() != "" || !r.asking.CompareAndSwap(false, true) {
 		return
@@ -103,13 +104,13 @@ func (r *Reporter) learnAddress() {
 	}()
 }
 
-// Close stops the checks, publishes STOPPED and last stats, and waits until all
-// that was waiting has left, but no longer than 2 s or the end of ctx. It returns
-// an error if something had to be left behind. Further calls wait for the first
-// one and return the same. It cannot be started again.
+// Close stops the checks, publishes STOPPED and the last stats, and waits until the
+// queue is empty, at most 2 s or until ctx is done. It returns an error if events
+// could not be published. Later calls wait for the first one and return the same
+// error. A closed Reporter cannot be started again.
 //
-// A check whose function does not return when its context ends keeps its
-// goroutine, and so does a call of the Publisher.
+// The function of a check that ignores its context keeps its goroutine until it
+// returns, and so does a call of the Publisher.
 func (r *Reporter) Close(ctx context.Context) error {
 	r.mu.Lock()
 	before := r.phase
@@ -143,19 +144,19 @@ func (r *Reporter) shutdown(ctx context.Context) error {
 	r.putStatus(NodeStopped)
 	r.emit(r.statsEvent())
 	r.out.seal()
-	close(r.dispatcher.hurry)
+	close(r.dispatcher.closing)
 
 	wait(ctx, r.out.flushed)
 	r.stopSends()
 	wait(ctx, r.sendsDone)
 	err := r.flush(ctx)
-	if !wait(ctx, r.checks.quiet) {
-		r.opts.logger.Warn("health checks do not obey their context", "checks", r.checks.stuck())
+	if !wait(ctx, r.checks.idle) {
+		r.opts.logger.Warn("health checks do not obey their context", "checks", r.checks.unfinished())
 	}
 	return err
 }
 
-// wait tells if done was closed before ctx ended.
+// wait reports whether done was closed before ctx was done.
 func wait(ctx context.Context, done <-chan struct{}) bool {
 	select {
 	case <-done:
@@ -165,8 +166,8 @@ func wait(ctx context.Context, done <-chan struct{}) bool {
 	}
 }
 
-// flush tells what is left in the outbox or, if nothing is, lets the Publisher
-// finish what it has in hand.
+// flush returns an error if events are left in the outbox. Otherwise it flushes the
+// Publisher.
 func (r *Reporter) flush(ctx context.Context) error {
 	if n, stopped := r.out.unsent(); n > 0 {
 		what := fmt.Sprintf("events not published: %d", n)

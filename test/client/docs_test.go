@@ -1,4 +1,4 @@
-package health_test
+package client_test
 
 import (
 	"encoding/json"
@@ -15,15 +15,21 @@ import (
 	"github.com/microhq/monitor-srv/health"
 )
 
-// blocks are the pieces of docs/publishing.md in one language.
-func blocks(t *testing.T, language string) []string {
+// page returns docs/publishing.md.
+func page(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile("../docs/publishing.md")
+	text, err := os.ReadFile("../../docs/publishing.md")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return string(text)
+}
+
+// blocks returns the code blocks of the page in one language.
+func blocks(t *testing.T, language string) []string {
+	t.Helper()
 	var found []string
-	for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(page(t), -1) {
 		found = append(found, m[1])
 	}
 	if len(found) == 0 {
@@ -33,7 +39,7 @@ func blocks(t *testing.T, language string) []string {
 }
 
 func TestProgramsOfTheDocsCompile(t *testing.T) {
-	root, err := filepath.Abs("..")
+	here, err := filepath.Abs(".")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,9 +57,9 @@ func TestProgramsOfTheDocsCompile(t *testing.T) {
 		if err := os.WriteFile(file, []byte(code), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		// The program stands in a folder of the module that only the compiler sees.
+		// The program is in a folder that only the compiler sees.
 		name := fmt.Sprint("docprogram", i)
-		overlay["Replace"][filepath.Join(root, "health", name, "main.go")] = file
+		overlay["Replace"][filepath.Join(here, name, "main.go")] = file
 		args = append(args, "./"+name)
 	}
 	if len(args) != 5 {
@@ -74,11 +80,8 @@ func TestProgramsOfTheDocsCompile(t *testing.T) {
 }
 
 func TestDocsNameEveryOptionAndLimit(t *testing.T) {
-	text, err := os.ReadFile("../docs/publishing.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := os.ReadFile("options.go")
+	text := page(t)
+	source, err := os.ReadFile("../../health/options.go")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +90,7 @@ func TestDocsNameEveryOptionAndLimit(t *testing.T) {
 		t.Fatalf("%d options", len(options))
 	}
 	for _, option := range options {
-		if !strings.Contains(string(text), "| `"+option[1]+"` |") {
+		if !strings.Contains(text, "| `"+option[1]+"` |") {
 			t.Errorf("docs/publishing.md does not name %s", option[1])
 		}
 	}
@@ -105,7 +108,7 @@ func TestDocsNameEveryOptionAndLimit(t *testing.T) {
 		fmt.Sprintf("| `WithQueueSize` | %d |", health.DefaultQueueSize),
 		"`" + health.TopicHealthCheck + "`", "`" + health.TopicStatus + "`", "`" + health.TopicStats + "`",
 	} {
-		if !strings.Contains(string(text), fact) {
+		if !strings.Contains(text, fact) {
 			t.Errorf("docs/publishing.md does not say %q", fact)
 		}
 	}

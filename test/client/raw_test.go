@@ -1,10 +1,9 @@
-package endtoend_test
+package client_test
 
 import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -27,15 +26,11 @@ import (
 // bodyOfTheDocs is what the script of docs/publishing.md sends.
 func bodyOfTheDocs(t *testing.T) []byte {
 	t.Helper()
-	text, err := os.ReadFile("../../docs/publishing.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	script := regexp.MustCompile("(?ms)^```sh\n(event=.*?)^```$").FindSubmatch(text)
+	script := regexp.MustCompile("(?ms)^```sh\n(event=.*?)^```$").FindStringSubmatch(page(t))
 	if script == nil {
 		t.Fatal("docs/publishing.md has no script that makes an event")
 	}
-	out, err := exec.CommandContext(t.Context(), "sh", "-euc", string(script[1])+`printf %s "$body"`).Output()
+	out, err := exec.CommandContext(t.Context(), "sh", "-euc", script[1]+`printf %s "$body"`).Output()
 	if err != nil {
 		t.Fatalf("the script fails: %v", err)
 	}

@@ -1,4 +1,4 @@
-package health_test
+package client_test
 
 import (
 	"context"
