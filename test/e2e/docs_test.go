@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/microhq/monitor-srv/cli"
 )
 
 // docsRoot returns the root of the repository: the folder of go.mod, from wherever
@@ -312,11 +314,12 @@ func TestReferenceOfRESTIsThatOfTheRoutes(t *testing.T) {
 // helpOf returns what "monitor-srv help" prints, for all or for one command.
 func helpOf(t *testing.T, command ...string) string {
 	t.Helper()
-	help, stderr, code := monitorSrv(t, "", append([]string{"help"}, command...)...)
-	if code != 0 {
-		t.Fatalf("help %v: exit %d, %s", command, code, stderr)
+	var out strings.Builder
+	code := cli.Run(t.Context(), append([]string{"monitor-srv", "help"}, command...), cli.Process{Stdout: &out, Stderr: &out})
+	if code != cli.ExitOK {
+		t.Fatalf("help %v: exit %d, %s", command, code, &out)
 	}
-	return help
+	return out.String()
 }
 
 // commandsOf reads the commands from the help.

@@ -53,7 +53,7 @@ func TestUnitIsRatedTwoAtMost(t *testing.T) {
 	if rating := exposure(t, unitFile); rating > 2 {
 		t.Errorf("systemd rates the unit %.1f, want at most 2.0", rating)
 	}
-	bare := filepath.Join(t.TempDir(), unitFile)
+	bare := filepath.Join(t.TempDir(), filepath.Base(unitFile))
 	testkit.ReplaceFile(t, bare, "[Service]\nExecStart=/bin/true\n")
 	if rating := exposure(t, bare); rating < 5 {
 		t.Errorf("systemd rates a unit without any protection %.1f: the rating says nothing", rating)
@@ -83,9 +83,9 @@ func TestUnitSaysWhatSystemdAndTheServiceUnderstand(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The program is not installed here.
-	installed := filepath.Join(t.TempDir(), unitFile)
+	installed := filepath.Join(t.TempDir(), filepath.Base(unitFile))
 	testkit.ReplaceFile(t, installed, strings.Replace(string(text), "ExecStart=/usr/local/bin/monitor-srv", "ExecStart=/bin/true", 1))
-	if out, err := analyze(t, "verify", "--man=no", installed); err != nil || strings.Contains(out, unitFile) {
+	if out, err := analyze(t, "verify", "--man=no", installed); err != nil || strings.Contains(out, filepath.Base(unitFile)) {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
 	settings := unitSettings(t)
