@@ -23,7 +23,7 @@ func arrange(root *cobra.Command, words []string) ([]string, error) {
 		return arrangeCompletion(root, words[0], words[1:n-1], words[n-1]), nil
 	}
 	known := flagsOf(root)
-	var plain, flags, all []string // all is both, in order, without the command
+	var plain, all []string // without flags, and without the command
 	for i := 0; i < len(words); i++ {
 		word := words[i]
 		switch {
@@ -43,7 +43,6 @@ func arrange(root *cobra.Command, words []string) ([]string, error) {
 			if err != nil {
 				return nil, err
 			}
-			flags = append(flags, written)
 			all = append(all, written)
 			if f.NoOptDefVal == "" && !strings.Contains(written, "=") && i+1 < len(words) {
 				i++

@@ -3,11 +3,16 @@ package cli
 import (
 	"context"
 	"io"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/service"
 )
 
 // parsed is what a command line says.
@@ -106,6 +111,33 @@ func TestEveryFormOfGoMicro(t *testing.T) {
 	})
 	if n < 29 {
 		t.Errorf("%d flags", n)
+	}
+}
+
+// Each flag of serving sets what it says.
+func TestFlagsSetTheConfiguration(t *testing.T) {
+	got := parse(t, strings.Fields(`--http_address=h:1 --http_host=a,b --http_host=c --config_dir=/c --state_dir=/s --insecure_api --allow_exec_api
+		--allow_targets=10.1.2.3/16 --log_format=json --verbosity=error --retention=3h --max_entries=777 --registry=mdns --registry_address=r:1 --broker=nats
+		--broker_address=b:1,b:2 --server_name=n --server_version=v --server_id=i --server_address=a:1 --server_advertise=a:2 --server_metadata=k=v,l=w=x
+		--register_ttl=78 --register_interval=77 --client_request_timeout=6s --client_retries=7 --client_pool_size=8 --client_pool_ttl=9s`)...)
+	cfg, err := (&invocation{options: &got.options}).instanceConfig()
+	want := service.Config{
+		HTTP: service.HTTPConfig{Address: "h:1", Hosts: []string{"a", "b", "c"}}, Log: service.LogConfig{Format: "json", Verbosity: "error"},
+		ConfigDir: "/c", StateDir: "/s", Policy: access.Policy{Insecure: true, ExecAPI: true}, AllowTargets: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")},
+		Retention: 3 * time.Hour, MaxEntries: 777,
+		Registry: service.RegistryConfig{Name: "mdns", Address: "r:1"}, Broker: service.BrokerConfig{Name: "nats", Address: "b:1,b:2"},
+		Server: service.ServerConfig{
+			Name: "n", Version: "v", ID: "i", Address: "a:1", Advertise: "a:2", Metadata: map[string]string{"k": "v", "l": "w=x"},
+			RegisterTTL: 78 * time.Second, RegisterInterval: 77 * time.Second,
+		},
+		Client: service.ClientConfig{Timeout: 6 * time.Second, Retries: 7, PoolSize: 8, PoolTTL: 9 * time.Second},
+	}
+	if err != nil || !reflect.DeepEqual(cfg, want) {
+		t.Errorf("%v\ngot  %+v\nwant %+v", err, cfg, want)
+	}
+	got = parse(t, "-token_file=/t", "-exec_allow=/e")
+	if got.options.tokenFile != "/t" || got.options.execAllow != "/e" {
+		t.Errorf("%+v", got.options)
 	}
 }
 
