@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/web"
 )
 
@@ -72,7 +73,5 @@ func instance(t *testing.T, answers map[string]string) string {
 
 func write(t *testing.T, file, text string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Clean(file), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteFile(t, filepath.Clean(file), text)
 }

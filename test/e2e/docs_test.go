@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"github.com/microhq/monitor-srv/cli"
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // docsRoot returns the root of the repository: the folder of go.mod, from wherever
@@ -43,10 +44,7 @@ func documents(t testing.TB) map[string]string {
 	root := docsRoot(t)
 	pages := make(map[string]string)
 	read := func(file string) {
-		text, err := os.ReadFile(filepath.Join(root, file))
-		if err != nil {
-			t.Fatal(err)
-		}
+		text := testkit.ReadFile(t, filepath.Join(root, file))
 		pages[file] = string(text)
 	}
 	for _, file := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md"} {
@@ -138,6 +136,10 @@ func TestPagesAreShortOrHaveATableOfContents(t *testing.T) {
 // Every relative link leads to a file, and its anchor to a heading there.
 func TestLinksOfTheDocumentsResolve(t *testing.T) {
 	root, pages := docsRoot(t), documents(t)
+	headings := make(map[string]map[string]bool)
+	for file, text := range pages {
+		headings[file] = anchors(text)
+	}
 	for file, text := range pages {
 		for _, m := range docLink.FindAllStringSubmatch(prose(text), -1) {
 			target, anchor, _ := strings.Cut(m[1], "#")
@@ -152,7 +154,7 @@ func TestLinksOfTheDocumentsResolve(t *testing.T) {
 					continue
 				}
 			}
-			if anchor != "" && !anchors(pages[to])[anchor] {
+			if anchor != "" && !headings[to][anchor] {
 				t.Errorf("%s links to %s: %s has no such heading", file, m[1], to)
 			}
 		}
@@ -202,10 +204,7 @@ type protoFile struct {
 
 func readProto(t *testing.T, file string) protoFile {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(docsRoot(t), file))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := testkit.ReadFile(t, filepath.Join(docsRoot(t), file))
 	p := protoFile{fields: make(map[string][]string)}
 	method := regexp.MustCompile(`^\s*rpc (\w+)\(`)
 	message := regexp.MustCompile(`^message (\w+) \{`)

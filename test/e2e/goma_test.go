@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -48,10 +47,7 @@ func gomaDirectory(t *testing.T) (dir string, names []string) {
 	}
 	dir = t.TempDir()
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		text := testkit.ReadFile(t, file)
 		testkit.ReplaceFile(t, filepath.Join(dir, filepath.Base(file)), string(text))
 		for _, m := range gomaMonitors(t, file) {
 			names = append(names, m["name"].(string))

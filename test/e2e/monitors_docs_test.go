@@ -19,10 +19,7 @@ const monitorsDoc = "docs/monitors.md"
 
 func readDoc(t *testing.T, file string) string {
 	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := testkit.ReadFile(t, file)
 	return string(text)
 }
 

@@ -63,10 +63,7 @@ func TestUnitIsRatedTwoAtMost(t *testing.T) {
 // unitSettings returns the values of each setting of the unit, in order.
 func unitSettings(t *testing.T) map[string][]string {
 	t.Helper()
-	text, err := os.ReadFile(unitFile)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := testkit.ReadFile(t, unitFile)
 	settings := make(map[string][]string)
 	for line := range strings.Lines(string(text)) {
 		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && !strings.HasPrefix(key, "#") {
@@ -78,10 +75,7 @@ func unitSettings(t *testing.T) map[string][]string {
 
 func TestUnitSaysWhatSystemdAndTheServiceUnderstand(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(unitFile)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := testkit.ReadFile(t, unitFile)
 	// The program is not installed here.
 	installed := filepath.Join(t.TempDir(), filepath.Base(unitFile))
 	testkit.ReplaceFile(t, installed, strings.Replace(string(text), "ExecStart=/usr/local/bin/monitor-srv", "ExecStart=/bin/true", 1))
@@ -117,10 +111,7 @@ func TestUnitSaysWhatSystemdAndTheServiceUnderstand(t *testing.T) {
 // Faults: I4.
 func TestShippedFilesSetNoMemoryLimit(t *testing.T) {
 	for _, file := range []string{unitFile, "deploy/compose.yaml", "Dockerfile"} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		text := testkit.ReadFile(t, file)
 		if strings.Contains(string(text), "GOMEMLIMIT") {
 			t.Errorf("%s sets GOMEMLIMIT", file)
 		}
