@@ -71,7 +71,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar
 	}
 	i.web, err = web.Listen(ctx, web.Config{
 		Address: cfg.HTTP.Address, Hosts: cfg.HTTP.Hosts, Log: log,
-		Group: i.monitors.group, Policy: cfg.Policy, Level: level,
+		Group: i.monitors.group, Policy: cfg.Policy, Level: level, Program: i.version,
 		Report: func() web.Report {
 			return web.Report{Instance: i.node, Version: i.version, Started: started, Components: listComponents(components)}
 		},
