@@ -14,26 +14,9 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// asking are monitors of the kinds that ask others than their target.
-const asking = `
-[[monitor]]
-name = "e"
-timeout = "%[1]s"
-probe = { type = "event", service = "go.micro.srv.monitor", check = "go.micro.srv.monitor.broker" }
-[[monitor]]
-name = "s"
-timeout = "%[1]s"
-max = 1e12
-probe = { type = "stats", service = "go.micro.srv.monitor", metric = "heap_in_use" }
-[[monitor]]
-name = "r"
-timeout = "%[1]s"
-probe = { type = "rpc", service = "go.micro.srv.monitor", endpoint = "Monitor.Services", nodes = "all" }
-`
-
 // The kinds that need the registry or an instance say so when there is none.
 func TestTriedProbesThatNeedAnInstanceSaySo(t *testing.T) {
-	stdout, _, code := monitorSrv(t, fmt.Sprintf(asking, "5s"), "--registry=memory", "probe", "-")
+	stdout, _, code := monitorSrv(t, testkit.AskingMonitors("5s"), "--registry=memory", "probe", "-")
 	for _, want := range []string{
 		`check "go.micro.srv.monitor.broker" of go.micro.srv.monitor: no instance of go.micro.srv.monitor, which receives what services publish, is found in the registry memory: start one, or name another registry with --registry and --registry_address`,
 		`heap_in_use of go.micro.srv.monitor: no instance of go.micro.srv.monitor,`,
@@ -47,7 +30,7 @@ func TestTriedProbesThatNeedAnInstanceSaySo(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, stdout)
 	}
 	closed := closedAddress(t)
-	stdout, _, code = monitorSrv(t, fmt.Sprintf(asking, "5s"), "--registry_address", closed, "probe", "-", "e")
+	stdout, _, code = monitorSrv(t, testkit.AskingMonitors("5s"), "--registry_address", closed, "probe", "-", "e")
 	if want := "consul at " + closed + ": connection refused; --registry and --registry_address name another registry"; code != ExitFailed || !strings.Contains(stdout, want) {
 		t.Errorf("exit %d\n%s", code, stdout)
 	}
@@ -61,7 +44,7 @@ func TestTriedProbesAreBounded(t *testing.T) {
 	}
 	defer l.Close() // it takes connections, and nobody answers
 	began := time.Now()
-	stdout, _, code := monitorSrv(t, fmt.Sprintf(asking, "500ms"), "--registry_address", l.Addr().String(), "probe", "-")
+	stdout, _, code := monitorSrv(t, testkit.AskingMonitors("500ms"), "--registry_address", l.Addr().String(), "probe", "-")
 	if took := time.Since(began); code != ExitFailed || strings.Count(stdout, "FAILING") != 3 || took > 6*time.Second {
 		t.Errorf("exit %d after %v\n%s", code, took, stdout)
 	}
@@ -218,7 +201,7 @@ func TestCheckIsStrictIfAsked(t *testing.T) {
 
 // With fewer than no retries nothing would be asked, and no error reported.
 func TestTriedProbesRefuseWrongFlags(t *testing.T) {
-	stdout, stderr, code := monitorSrv(t, fmt.Sprintf(asking, "1s"), "--registry=memory", "--client_retries=-1", "probe", "-")
+	stdout, stderr, code := monitorSrv(t, testkit.AskingMonitors("1s"), "--registry=memory", "--client_retries=-1", "probe", "-")
 	if code != ExitUsage || stdout != "" || !strings.Contains(stderr, "--client_retries -1 is out of range: give 0 or more") {
 		t.Errorf("exit %d, %s%s", code, stdout, stderr)
 	}

@@ -240,10 +240,10 @@ func TestProcessesRunningAtTheDeadlineAreGone(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		done := make(chan error)
 		go func() {
-			_, err := Run(ctx, sh("trap '' TERM\n"+tree(w)))
+			_, err := Run(ctx, sh("trap '' TERM\n"+testkit.StubbornSleeps(w)))
 			done <- err
 		}()
-		if !testkit.Within(30*time.Second, func() bool { _, n := testkit.ProcessesWithArg(t, w); return n == treeSleeps }) {
+		if !testkit.Within(30*time.Second, func() bool { _, n := testkit.ProcessesWithArg(t, w); return n == testkit.NumStubbornSleeps }) {
 			t.Error("the processes do not run")
 		}
 		begin := time.Now()

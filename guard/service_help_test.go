@@ -38,6 +38,14 @@ type service struct {
 
 const topic = "guarded.topic"
 
+// startRegistered starts the whole and waits until it is registered.
+func startRegistered(t *testing.T, a *consultest.Agent) *service {
+	t.Helper()
+	s, _ := startService(t, a)
+	testkit.Eventually(t, 16*time.Second, "registered", func() bool { return s.registered(a) })
+	return s
+}
+
 // startService starts the whole against the agent and tells how long that took.
 func startService(t *testing.T, a *consultest.Agent) (*service, time.Duration) {
 	t.Helper()

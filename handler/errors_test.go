@@ -10,33 +10,22 @@ import (
 
 	merrors "go-micro.dev/v4/errors"
 
-	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/changetest"
 	"github.com/microhq/monitor-srv/monitor"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
 )
 
 func TestErrorsOfChangesHaveTheCodesOfREST(t *testing.T) {
-	for err, want := range map[error]int32{
-		access.ErrUnauthorized:          401,
-		access.ErrNoToken:               403,
-		access.ErrForbidden:             403,
-		access.ErrTooMany:               429,
-		&monitor.RateError{}:            429,
-		monitor.ErrNotFound:             404,
-		monitor.ErrExists:               409,
-		monitor.ErrTooLarge:             413,
-		monitor.ErrInvalid:              400,
-		monitor.ErrFull:                 507,
-		monitor.ErrJournal:              503,
-		badArgument("limit", "too big"): 400,
-		store.ErrBadCursor:              400,
-		store.ErrNotFound:               404,
-		errors.New("anything else"):     500,
-	} {
+	statuses := changetest.Statuses()
+	statuses[badArgument("limit", "too big")] = 400
+	statuses[store.ErrBadCursor] = 400
+	statuses[store.ErrNotFound] = 404
+	statuses[errors.New("anything else")] = 500
+	for err, want := range statuses {
 		e := merrors.FromError(rpcError(testkit.QuietLog(), fmt.Errorf("registering: %w", err)))
-		if e.Code != want || e.Id != errorID {
+		if int(e.Code) != want || e.Id != errorID {
 			t.Errorf("%v: got %d of %q, want %d", err, e.Code, e.Id, want)
 		}
 		if want == 500 && strings.Contains(e.Detail, "anything") {

@@ -16,6 +16,16 @@ import (
 
 func newDecoder() *decoder { return &decoder{transcoders: newTranscoders()} }
 
+// decoded returns a decoder with an event that it accepted.
+func decoded(t *testing.T, kind store.Kind, wire []byte) *decoder {
+	t.Helper()
+	d := newDecoder()
+	if rej := d.decode(kind, wire); rej.reason != accepted {
+		t.Fatal(rej)
+	}
+	return d
+}
+
 // message rebuilds the message that an event stands for, as far as the store
 // keeps it.
 func message(t testing.TB, e *store.Event) proto.Message {
@@ -128,10 +138,7 @@ func TestTruncatedEventsAreRejectedOrShorter(t *testing.T) {
 func TestFieldsFrom16OnOfPublishersAreIgnored(t *testing.T) {
 	m := eventtest.Check()
 	m.Received, m.Since, m.Reported, m.Source, m.Missing, m.Skewed = 1, 2, 3, healthpb.HealthCheck_CONSUL, true, true
-	d := newDecoder()
-	if rej := d.decode(store.KindCheck, eventtest.Wire(t, m)); rej.reason != accepted {
-		t.Fatal(rej)
-	}
+	d := decoded(t, store.KindCheck, eventtest.Wire(t, m))
 	if diff := cmp.Diff(proto.Message(eventtest.Check()), message(t, &d.event), protocmp.Transform()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

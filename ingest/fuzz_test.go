@@ -166,6 +166,18 @@ func dropEmpty(m protoreflect.Message) {
 	})
 }
 
+// fuzzEvents fuzzes events of a content type, which unmarshal reads.
+func fuzzEvents(f *testing.F, contentType string, unmarshal func([]byte, proto.Message) error) {
+	f.Fuzz(func(t *testing.T, k uint8, body []byte) {
+		kind := kinds[int(k)%len(kinds)]
+		said := newMessage(kind)
+		if unmarshal(body, said) != nil {
+			said = nil
+		}
+		fuzzEvent(t, kind, contentType, body, said)
+	})
+}
+
 // Faults: T62.
 func FuzzEventProto(f *testing.F) {
 	for _, kind := range kinds {
@@ -177,14 +189,7 @@ func FuzzEventProto(f *testing.F) {
 	bad := eventtest.Stats()
 	bad.Endpoints[0].Errors = &healthpb.Metrics{Count: -1, Mean: math.NaN(), StdDev: math.Inf(1)}
 	f.Add(uint8(2), eventtest.Wire(f, bad))
-	f.Fuzz(func(t *testing.T, k uint8, body []byte) {
-		kind := kinds[int(k)%len(kinds)]
-		said := newMessage(kind)
-		if (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(body, said) != nil {
-			said = nil
-		}
-		fuzzEvent(t, kind, "application/protobuf", body, said)
-	})
+	fuzzEvents(f, "application/protobuf", proto.UnmarshalOptions{DiscardUnknown: true}.Unmarshal)
 }
 
 // Faults: T62.
@@ -199,12 +204,5 @@ func FuzzEventJSON(f *testing.F) {
 		f.Add(uint8(kind), text)
 	}
 	f.Add(uint8(0), []byte(`{"id":"x","service":{"name":"s","nodes":[{"id":"n"}]},"results":{"\u00e9":"\n"},"status":"9"}`))
-	f.Fuzz(func(t *testing.T, k uint8, body []byte) {
-		kind := kinds[int(k)%len(kinds)]
-		said := newMessage(kind)
-		if (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(body, said) != nil {
-			said = nil
-		}
-		fuzzEvent(t, kind, "application/json", body, said)
-	})
+	fuzzEvents(f, "application/json", protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal)
 }

@@ -86,10 +86,7 @@ func TestNodeKeepsAddressAndMetadata(t *testing.T) {
 	m := eventtest.Check()
 	m.Service.Nodes[0].Address = "10.0.0.7:8080"
 	m.Service.Nodes[0].Metadata = map[string]string{"zone": "a", "bad": "\u00e9"}
-	d := newDecoder()
-	if rej := d.decode(store.KindCheck, eventtest.Wire(t, m)); rej.reason != accepted {
-		t.Fatal(rej)
-	}
+	d := decoded(t, store.KindCheck, eventtest.Wire(t, m))
 	if diff := cmp.Diff(proto.Message(m), message(t, &d.event), protocmp.Transform()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -26,10 +26,7 @@ func TestTextIsCutAndRepaired(t *testing.T) {
 	m.Description, m.Error = long, long
 	m.Results = map[string]string{"k": long, strings.Repeat("k", 200): "v"}
 	wire := eventtest.Wire(t, m)
-	d := newDecoder()
-	if rej := d.decode(store.KindCheck, wire); rej.reason != accepted {
-		t.Fatal(rej)
-	}
+	d := decoded(t, store.KindCheck, wire)
 	got := message(t, &d.event).(*healthpb.HealthCheck)
 	for name, text := range map[string]string{"description": got.Description, "error": got.Error, "result": got.Results["k"]} {
 		if len(text) > health.MaxText || len(text) < health.MaxText-8 || !strings.HasSuffix(text, health.CutMark) {
@@ -58,10 +55,7 @@ func TestResultsLeftOutDoNotDependOnTheirOrder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := newDecoder()
-		if rej := d.decode(store.KindCheck, wire); rej.reason != accepted {
-			t.Fatal(rej)
-		}
+		d := decoded(t, store.KindCheck, wire)
 		got := message(t, &d.event).(*healthpb.HealthCheck)
 		if len(got.Results) != health.MaxResults || got.Results[health.CutMark] == "" || got.Results["key-062"] != "v" {
 			t.Fatalf("%d results with mark %q, want %d", len(got.Results), got.Results[health.CutMark], health.MaxResults)
@@ -85,10 +79,7 @@ func TestResultsInAllAreLimited(t *testing.T) {
 	for i := range 20 {
 		m.Results[fmt.Sprintf("key-%02d", i)] = strings.Repeat("v", health.MaxResultValue)
 	}
-	d := newDecoder()
-	if rej := d.decode(store.KindCheck, eventtest.Wire(t, m)); rej.reason != accepted {
-		t.Fatal(rej)
-	}
+	d := decoded(t, store.KindCheck, eventtest.Wire(t, m))
 	got := message(t, &d.event).(*healthpb.HealthCheck)
 	total := 0
 	for k, v := range got.Results {
@@ -145,10 +136,7 @@ func TestInvalidMetricsAreZero(t *testing.T) {
 		Errors:  &healthpb.Metrics{Count: -1, Mean: math.NaN(), StdDev: math.Inf(1), Upper95: math.Inf(-1)},
 		Success: &healthpb.Metrics{Count: 5, Mean: -1, StdDev: 2, Upper95: 3},
 	}}
-	d := newDecoder()
-	if rej := d.decode(store.KindStats, eventtest.Wire(t, m)); rej.reason != accepted {
-		t.Fatal(rej)
-	}
+	d := decoded(t, store.KindStats, eventtest.Wire(t, m))
 	got := message(t, &d.event).(*healthpb.Stats)
 	want := []*healthpb.Endpoint{{Method: "A.B", Success: &healthpb.Metrics{Count: 5, StdDev: 2, Upper95: 3}}}
 	if diff := cmp.Diff(want, got.Endpoints, protocmp.Transform()); diff != "" {
@@ -170,10 +158,7 @@ func TestEndpointsBeyondTheLimitAreSummed(t *testing.T) {
 		}
 		m.Endpoints = append(m.Endpoints, p)
 	}
-	d := newDecoder()
-	if rej := d.decode(store.KindStats, eventtest.Wire(t, m)); rej.reason != accepted {
-		t.Fatal(rej)
-	}
+	d := decoded(t, store.KindStats, eventtest.Wire(t, m))
 	got := message(t, &d.event).(*healthpb.Stats).Endpoints
 	if len(got) != health.MaxEndpoints {
 		t.Fatalf("%d endpoints, want %d", len(got), health.MaxEndpoints)

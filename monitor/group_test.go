@@ -149,10 +149,7 @@ func TestWorkersAreReusedAndBounded(t *testing.T) {
 func TestCounters(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		b.apply(t, "a.toml", monitorTOML("a", "interval = 1")+monitorTOML("b", "interval = 1"))
-		b.setProbe(func(context.Context, string) (probe.Result, error) {
-			time.Sleep(1500 * time.Millisecond)
-			return probe.Result{}, errDown
-		})
+		b.setProbe(taking(1500*time.Millisecond, errDown))
 		time.Sleep(20*time.Second + 300*time.Millisecond)
 		if err := b.Stop(2); err != nil {
 			t.Fatal(err)

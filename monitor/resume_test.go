@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -77,7 +76,7 @@ func TestPendingNotificationsAreSentAfterAKill(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				files := opsReceiver + monitorFor("a", "ops")
 				l := startInstance(t, testkit.NewMemDisk(), files)
-				l.setDeliver(func(context.Context, []action.Notification) error { return errors.New("unavailable") })
+				l.setDeliver(unavailable)
 				l.setProbe(down)
 				time.Sleep(time.Minute)
 				d := l.kill()
@@ -260,6 +259,7 @@ func TestProbesNeverWaitForTheDisk(t *testing.T) {
 // The size of all writes grows linearly with their number.
 // Faults: T47.
 func TestTwoThousandFailuresTakeFewWrites(t *testing.T) {
+	testkit.SkipIfShort(t)
 	synctest.Test(t, func(t *testing.T) {
 		d := testkit.NewMemDisk()
 		d.Set(nil, 10*time.Millisecond)

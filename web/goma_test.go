@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/changetest"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
 )
@@ -172,22 +172,11 @@ func TestHealthTellsTheReport(t *testing.T) {
 }
 
 func TestErrorsHaveTheStatusOfTheSharedTable(t *testing.T) {
-	for err, want := range map[error]int{
-		access.ErrUnauthorized:      401,
-		access.ErrNoToken:           403,
-		access.ErrForbidden:         403,
-		access.ErrTooMany:           429,
-		&monitor.RateError{}:        429,
-		monitor.ErrNotFound:         404,
-		monitor.ErrExists:           409,
-		monitor.ErrTooLarge:         413,
-		monitor.ErrInvalid:          400,
-		monitor.ErrFull:             507,
-		monitor.ErrJournal:          503,
-		os.ErrDeadlineExceeded:      408,
-		&http.MaxBytesError{}:       413,
-		errors.New("anything else"): 400,
-	} {
+	statuses := changetest.Statuses()
+	statuses[os.ErrDeadlineExceeded] = 408
+	statuses[&http.MaxBytesError{}] = 413
+	statuses[errors.New("anything else")] = 400
+	for err, want := range statuses {
 		if got := statusOf(fmt.Errorf("registering: %w", err)); got != want {
 			t.Errorf("%v: got %d, want %d", err, got, want)
 		}

@@ -146,11 +146,7 @@ func TestConsulDeadlineSparesBlockingQueries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() {
-		_, err := w.Next()
-		ended <- err
-	}()
+	_, ended := follow(w)
 	<-time.After(7 * timeout)
 	start = time.Now()
 	w.Stop()

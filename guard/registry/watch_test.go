@@ -36,18 +36,7 @@ func TestWatchOutlivesABrokenInnerWatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := make(chan string, 10)
-		ended := make(chan error, 1)
-		go func() {
-			for {
-				res, err := w.Next()
-				if err != nil {
-					ended <- err
-					return
-				}
-				got <- res.Action
-			}
-		}()
+		got, ended := follow(w)
 		synctest.Wait()
 		testkit.Run(t, r)
 		time.Sleep(5 * time.Second)
@@ -57,7 +46,7 @@ func TestWatchOutlivesABrokenInnerWatch(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		made[1].Results <- &registry.Result{Action: "second"}
-		if a, b := <-got, <-got; a != "first" || b != "second" {
+		if a, b := (<-got).Action, (<-got).Action; a != "first" || b != "second" {
 			t.Errorf("got %q, %q", a, b)
 		}
 		<-made[0].Stopped // the broken one was stopped
@@ -68,6 +57,22 @@ func TestWatchOutlivesABrokenInnerWatch(t *testing.T) {
 		<-made[1].Stopped
 		w.Stop()
 	})
+}
+
+// follow returns the results of a watch, and the error that ends it.
+func follow(w registry.Watcher) (<-chan *registry.Result, <-chan error) {
+	results, ended := make(chan *registry.Result, 100), make(chan error, 1)
+	go func() {
+		for {
+			res, err := w.Next()
+			if err != nil {
+				ended <- err
+				return
+			}
+			results <- res
+		}
+	}()
+	return results, ended
 }
 
 func TestWatchIsUnblockedByEveryEnd(t *testing.T) {
@@ -95,11 +100,7 @@ func TestWatchIsUnblockedByEveryEnd(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				ended := make(chan error, 1)
-				go func() {
-					_, err := w.Next()
-					ended <- err
-				}()
+				_, ended := follow(w)
 				synctest.Wait()
 				end(r, w, cancel, stop)
 				if err := <-ended; err != registry.ErrWatcherStopped {
@@ -143,22 +144,12 @@ func TestWatchFollowsConsul(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	results := make(chan string, 100)
-	ended := make(chan error, 1)
-	go func() {
-		for {
-			res, err := w.Next()
-			if err != nil {
-				ended <- err
-				return
-			}
-			results <- fmt.Sprintf("%s %s %s %d", res.Action, res.Service.Name, res.Service.Nodes[0].Id, len(res.Service.Nodes))
-		}
-	}()
+	results, ended := follow(w)
 	expect := func(want string) {
 		t.Helper()
 		select {
-		case got := <-results:
+		case res := <-results:
+			got := fmt.Sprintf("%s %s %s %d", res.Action, res.Service.Name, res.Service.Nodes[0].Id, len(res.Service.Nodes))
 			if got != want {
 				t.Errorf("got %q, want %q", got, want)
 			}

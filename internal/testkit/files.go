@@ -1,8 +1,12 @@
 package testkit
 
 import (
+	"fmt"
+	"iter"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -42,6 +46,38 @@ func ReadFile(t testing.TB, path string) []byte {
 	}
 	return content
 }
+
+// Damaged returns what is left of a file after damages, each with what happened: cut
+// at every byte, every bit flipped, and 2,000 times several bytes changed.
+func Damaged(whole []byte) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for n := range whole {
+			if !yield(fmt.Sprint("cut at ", n), whole[:n]) {
+				return
+			}
+		}
+		for i := range len(whole) * 8 {
+			flipped := slices.Clone(whole)
+			flipped[i/8] ^= 1 << (i % 8)
+			if !yield(fmt.Sprint(FlippedBit, i), flipped) {
+				return
+			}
+		}
+		random := rand.New(rand.NewPCG(1, 2))
+		for range 2000 {
+			junk := slices.Clone(whole)
+			for range 1 + random.IntN(20) {
+				junk[random.IntN(len(junk))] = byte(random.Uint32())
+			}
+			if !yield("several bytes changed", junk) {
+				return
+			}
+		}
+	}
+}
+
+// FlippedBit begins the names of damages that flipped one bit.
+const FlippedBit = "flipped bit "
 
 // ReplaceFile replaces a file as a deployment does: it writes a file beside it and
 // renames that.

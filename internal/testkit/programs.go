@@ -20,6 +20,22 @@ func UnstoppableScript(file string) string {
 	return "trap '' TERM; sleep 100 & setsid sleep 100 & (setsid sh -c 'sleep 100; true' >/dev/null 2>&1 &) ; touch " + file + "; sleep 100; sleep 100"
 }
 
+// NumStubbornSleeps is the number of sleeps that StubbornSleeps starts.
+const NumStubbornSleeps = 7
+
+// StubbornSleeps is a script that starts sleeps of word in all ways to escape: as
+// children and grandchildren, ignoring SIGTERM, in other sessions, as daemons, and
+// without the environment but in the group. Two of them are programs of a shell.
+func StubbornSleeps(word string) string {
+	return strings.ReplaceAll(`(sleep N; true) &
+sleep N &
+sh -c "trap '' TERM HUP INT; sleep N; true" &
+env -i sleep N &
+(setsid sh -c "trap '' TERM; (sleep N; true) & exec sleep N" >/dev/null 2>&1 &)
+sleep N
+true`, "N", word)
+}
+
 // ProcessesWithEnv returns the processes whose environment contains text.
 func ProcessesWithEnv(t testing.TB, text string) (pids []int) {
 	t.Helper()

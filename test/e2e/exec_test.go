@@ -43,7 +43,7 @@ func TestRunAfterAKilledOneIsOnSchedule(t *testing.T) {
 	word, dir := sleeper(20), t.TempDir()
 	killAll(t, word)
 	starts := filepath.Join(dir, "starts")
-	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), execMonitor("hangs", "trap '' TERM\ndate +%s.%N >> "+starts+"\n"+clinging(word), 3, 0.5))
+	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), execMonitor("hangs", "trap '' TERM\ndate +%s.%N >> "+starts+"\n"+testkit.StubbornSleeps(word), 3, 0.5))
 	startMonitor(t, "--registry=memory", "--config_dir", dir)
 	const runs = 5
 	testkit.Eventually(t, time.Minute, "it ran 5 times", func() bool { return len(lines(t, starts)) >= runs && lines(t, starts)[0] != "" })
@@ -104,23 +104,6 @@ func TestServiceAnswersDuringAForkBomb(t *testing.T) {
 	t.Errorf("p99 is %v, want at most 500 ms; the bomb is gone after %v, want at most 2 s more than its %d s", p99, gone, timeout)
 }
 
-// asking are monitors of the kinds that ask others than their target.
-const asking = `
-[[monitor]]
-name = "e"
-timeout = "%[1]s"
-probe = { type = "event", service = "go.micro.srv.monitor", check = "go.micro.srv.monitor.broker" }
-[[monitor]]
-name = "s"
-timeout = "%[1]s"
-max = 1e12
-probe = { type = "stats", service = "go.micro.srv.monitor", metric = "heap_in_use" }
-[[monitor]]
-name = "r"
-timeout = "%[1]s"
-probe = { type = "rpc", service = "go.micro.srv.monitor", endpoint = "Monitor.Services", nodes = "all" }
-`
-
 // A running instance is found through a real Consul, and asked.
 func TestTriedProbesAskARunningInstance(t *testing.T) {
 	testkit.SkipIfShort(t)
@@ -131,7 +114,7 @@ func TestTriedProbesAskARunningInstance(t *testing.T) {
 	var stdout, stderr string
 	testkit.Eventually(t, 20*time.Second, "all are well", func() bool {
 		var code int
-		stdout, stderr, code = monitorSrv(t, fmt.Sprintf(asking, "5s"), "--registry_address", c.Address(), "probe", "-")
+		stdout, stderr, code = monitorSrv(t, testkit.AskingMonitors("5s"), "--registry_address", c.Address(), "probe", "-")
 		return code == cli.ExitOK
 	})
 	for _, want := range []string{`OK, published by "` + m.node(), "heap_in_use ", "of 1 nodes", "1 of 1 calls answered"} {
@@ -139,7 +122,7 @@ func TestTriedProbesAskARunningInstance(t *testing.T) {
 			t.Errorf("nothing says %q\n%s%s", want, stdout, stderr)
 		}
 	}
-	nothing := strings.ReplaceAll(fmt.Sprintf(asking, "5s"), "go.micro.srv.monitor.broker", "go.micro.srv.monitor.brokr")
+	nothing := strings.ReplaceAll(testkit.AskingMonitors("5s"), "go.micro.srv.monitor.broker", "go.micro.srv.monitor.brokr")
 	stdout, _, code := monitorSrv(t, nothing, "--registry_address", c.Address(), "probe", "-", "e")
 	if code != cli.ExitFailed || !strings.Contains(stdout, "never published") {
 		t.Errorf("a check that nobody publishes: exit %d\n%s", code, stdout)
