@@ -103,7 +103,7 @@ func (p *Port) Post(tb testing.TB, header map[string]string, body string) (*http
 // error.
 func (p *Port) Ask(tb testing.TB, method, request string) (status int, answer string) {
 	tb.Helper()
-	rsp, body := p.Post(tb, map[string]string{
+	rsp, body := p.Post(tb, map[string]string{ //nolint:bodyclose // Post closes it
 		"Content-Type": "application/json", "Micro-Endpoint": "Monitor." + method,
 	}, request)
 	if e := rsp.Header.Get("Micro-Error"); e != "" {
