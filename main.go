@@ -16,8 +16,8 @@ import (
 	"github.com/microhq/monitor-srv/service"
 )
 
-// version is set by the linker; see the Makefile and programVersion.
-var version = unversioned
+// version is set by the linker; see the Makefile and cli.BuildVersion.
+var version = cli.Unversioned
 
 func main() {
 	if command.IsGuardian(os.Args) {
@@ -28,7 +28,7 @@ func main() {
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
 	os.Exit(cli.Run(ctx, os.Args, cli.Process{
-		Version: programVersion(version), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Version: cli.BuildVersion(version), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 	}))
 }
 

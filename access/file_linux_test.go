@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/test/program"
 )
 
@@ -50,10 +51,7 @@ func TestTokenFileOfRootIsReadByItsGroup(t *testing.T) {
 	}
 	defer os.RemoveAll(dir)
 	file, self := filepath.Join(dir, "tokens"), filepath.Join(dir, "self")
-	exe, err := os.ReadFile("/proc/self/exe")
-	if err != nil {
-		t.Fatal(err)
-	}
+	exe := testkit.ReadFile(t, "/proc/self/exe")
 	program.Write(t, self, exe)
 	for _, err := range []error{
 		os.WriteFile(file, []byte("admin:0123456789abcdef\n"), 0o600), os.Chown(file, 0, group),

@@ -123,16 +123,12 @@ func TestReloadTakesNewTokensAndKeepsOldOnesOnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, []byte("nonsense"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteFile(t, file, "nonsense")
 	wantError(t, tokens.Reload(), "line 1")
 	if got := tokens.Role("an-old-one-of-25-bytes"); got != Admin {
 		t.Errorf("after a failed reload: got %v, want admin", got)
 	}
-	if err := os.WriteFile(file, []byte("viewer:a-new-one-of-25-bytes\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteFile(t, file, "viewer:a-new-one-of-25-bytes\n")
 	if err := tokens.Reload(); err != nil {
 		t.Fatal(err)
 	}

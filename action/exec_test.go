@@ -3,7 +3,6 @@ package action
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -43,10 +42,7 @@ func seen(t *testing.T, n Notification, keys string) map[string]string {
 	if err := a.Notify(t.Context(), []Notification{n}); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := testkit.ReadFile(t, file)
 	vars := map[string]string{}
 	for pair := range strings.SplitSeq(strings.TrimSuffix(string(text), "\x00"), "\x00") {
 		name, value, _ := strings.Cut(pair, "=")
@@ -138,7 +134,7 @@ func TestDebugLogsOutputAndNeverPanics(t *testing.T) {
 	for _, exit := range []string{"0", "4"} {
 		var log strings.Builder
 		env := testEnv
-		env.Log = slog.New(slog.NewTextHandler(&log, nil))
+		env.Log = testkit.InfoTo(&log)
 		a, err := Builtin()["exec"](testkit.DecodeTOML(testkit.ShellKeys("echo to out; echo to err $TOKEN >&2; exit "+exit)+"debug = true\nenv = [\"TOKEN=canary-secret\"]"), env)
 		if err != nil {
 			t.Fatal(err)
@@ -193,10 +189,7 @@ func TestProgramsOfAllReceiversAreBounded(t *testing.T) {
 		})
 	}
 	running.Wait()
-	text, err := os.ReadFile(dir + ".most")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := testkit.ReadFile(t, dir+".most")
 	most := 0
 	for _, f := range strings.Fields(string(text)) {
 		n, err := strconv.Atoi(f)

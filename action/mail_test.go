@@ -3,12 +3,9 @@ package action
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"mime"
 	"net"
 	"net/mail"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -114,10 +111,7 @@ func TestMailWithoutRecipientIsNotSent(t *testing.T) {
 }
 
 func TestMailByTLSAndLogin(t *testing.T) {
-	password := filepath.Join(t.TempDir(), "password")
-	if err := os.WriteFile(password, []byte("s3cret-password\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	password := testkit.NewFile(t, "password", "s3cret-password\n")
 	t.Setenv("MAIL_PASSWORD", "s3cret-password")
 	const to = "to = [\"a@example.org\"]\n"
 	for name, c := range map[string]struct {
@@ -271,7 +265,7 @@ func TestMailToSomeWhenOthersAreRefused(t *testing.T) {
 	box.Refuse["gone@example.org"] = &testkit.NoUser
 	var log strings.Builder
 	env := testEnv
-	env.Log = slog.New(slog.NewTextHandler(&log, nil))
+	env.Log = testkit.InfoTo(&log)
 	a, err := newMail(testkit.DecodeTOML(testkit.MailKeys(box.Addr, `to = ["gone@example.org", "a@example.org"]`)), env)
 	if err != nil {
 		t.Fatal(err)

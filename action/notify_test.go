@@ -8,8 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,10 +20,7 @@ import (
 func TestNotifyTellsAService(t *testing.T) {
 	h := newHook(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"id": "1"}`) })
 	host := strings.TrimPrefix(h.URL, "http://")
-	file := filepath.Join(t.TempDir(), "url")
-	if err := os.WriteFile(file, []byte("ntfy://"+host+"/topic?scheme=http\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := testkit.NewFile(t, "url", "ntfy://"+host+"/topic?scheme=http\n")
 	t.Setenv("NOTIFY_URL", "generic+"+h.URL+"/hook?disabletls=yes")
 	for _, c := range []struct{ keys, path string }{
 		{fmt.Sprintf("url = \"generic+%s/hook?disabletls=yes\"", h.URL), "/hook"},

@@ -6,33 +6,17 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-)
 
-// asking are monitors of the kinds that ask others than their target.
-const asking = `
-[[monitor]]
-name = "e"
-timeout = "%[1]s"
-probe = { type = "event", service = "go.micro.srv.monitor", check = "go.micro.srv.monitor.broker" }
-[[monitor]]
-name = "s"
-timeout = "%[1]s"
-max = 1e12
-probe = { type = "stats", service = "go.micro.srv.monitor", metric = "heap_in_use" }
-[[monitor]]
-name = "r"
-timeout = "%[1]s"
-probe = { type = "rpc", service = "go.micro.srv.monitor", endpoint = "Monitor.Services", nodes = "all" }
-`
+	"github.com/microhq/monitor-srv/internal/testkit"
+)
 
 // The kinds that need the registry or an instance say so when there is none.
 func TestTriedProbesThatNeedAnInstanceSaySo(t *testing.T) {
-	stdout, _, code := monitorSrv(t, fmt.Sprintf(asking, "5s"), "--registry=memory", "probe", "-")
+	stdout, _, code := monitorSrv(t, testkit.AskingMonitors("5s"), "--registry=memory", "probe", "-")
 	for _, want := range []string{
 		`check "go.micro.srv.monitor.broker" of go.micro.srv.monitor: no instance of go.micro.srv.monitor, which receives what services publish, is found in the registry memory: start one, or name another registry with --registry and --registry_address`,
 		`heap_in_use of go.micro.srv.monitor: no instance of go.micro.srv.monitor,`,
@@ -46,7 +30,7 @@ func TestTriedProbesThatNeedAnInstanceSaySo(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, stdout)
 	}
 	closed := closedAddress(t)
-	stdout, _, code = monitorSrv(t, fmt.Sprintf(asking, "5s"), "--registry_address", closed, "probe", "-", "e")
+	stdout, _, code = monitorSrv(t, testkit.AskingMonitors("5s"), "--registry_address", closed, "probe", "-", "e")
 	if want := "consul at " + closed + ": connection refused; --registry and --registry_address name another registry"; code != ExitFailed || !strings.Contains(stdout, want) {
 		t.Errorf("exit %d\n%s", code, stdout)
 	}
@@ -60,7 +44,7 @@ func TestTriedProbesAreBounded(t *testing.T) {
 	}
 	defer l.Close() // it takes connections, and nobody answers
 	began := time.Now()
-	stdout, _, code := monitorSrv(t, fmt.Sprintf(asking, "500ms"), "--registry_address", l.Addr().String(), "probe", "-")
+	stdout, _, code := monitorSrv(t, testkit.AskingMonitors("500ms"), "--registry_address", l.Addr().String(), "probe", "-")
 	if took := time.Since(began); code != ExitFailed || strings.Count(stdout, "FAILING") != 3 || took > 6*time.Second {
 		t.Errorf("exit %d after %v\n%s", code, took, stdout)
 	}
@@ -180,10 +164,7 @@ func TestTryWhatIsNotThere(t *testing.T) {
 		code              int
 	}{
 		{"", "probe", "give \"probe\" as in: monitor-srv probe FILE|DIR|- [NAME]", ExitUsage},
-		{"", "probe " + file + " b -o json", "flag \"-o\" must come before the command \"probe\"", ExitUsage},
-		{"", "check " + file + " --strict", "flag \"--strict\" must come before the command \"check\"", ExitUsage},
-		{"", "show 1 -s x", "flag \"-s\" must come before the command \"show\"", ExitUsage},
-		{"", "-o yaml probe " + file, "--output \"yaml\" is not known", ExitUsage},
+		{"", "probe " + file + " b -o yaml", "--output \"yaml\" is not known: give one of table, json", ExitUsage},
 		{"", "probe " + file + " nobody", "defines no monitor \"nobody\"", ExitFailed},
 		{"", "probe " + file + " a", "nothing is probed: 1 problem in", ExitFailed},
 		{"", "probe " + file + " b", "", ExitOK},
@@ -204,10 +185,7 @@ func TestTryWhatIsNotThere(t *testing.T) {
 
 // Warnings fail only if they are asked to.
 func TestCheckIsStrictIfAsked(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "a.toml")
-	if err := os.WriteFile(file, []byte("[[monitor]]\nname = \"a\"\nprobe = { type = \"exec\", command = \"/bin/true\", parse = true }\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := testkit.NewFile(t, "a.toml", "[[monitor]]\nname = \"a\"\nprobe = { type = \"exec\", command = \"/bin/true\", parse = true }\n")
 	stdout, stderr, code := monitorSrv(t, "", "check", file)
 	if code != ExitOK || !strings.Contains(stdout, ":1: warning: monitor \"a\":") || !strings.HasSuffix(stdout, "\n1 monitor and 0 receivers: fine\n") || stderr != "" {
 		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
@@ -220,7 +198,7 @@ func TestCheckIsStrictIfAsked(t *testing.T) {
 
 // With fewer than no retries nothing would be asked, and no error reported.
 func TestTriedProbesRefuseWrongFlags(t *testing.T) {
-	stdout, stderr, code := monitorSrv(t, fmt.Sprintf(asking, "1s"), "--registry=memory", "--client_retries=-1", "probe", "-")
+	stdout, stderr, code := monitorSrv(t, testkit.AskingMonitors("1s"), "--registry=memory", "--client_retries=-1", "probe", "-")
 	if code != ExitUsage || stdout != "" || !strings.Contains(stderr, "--client_retries -1 is out of range: give 0 or more") {
 		t.Errorf("exit %d, %s%s", code, stdout, stderr)
 	}

@@ -199,10 +199,7 @@ func killProcessesWithEnv(t *testing.T, tok string, want int) {
 		t.Errorf("got survivors %v, want %d", pids, want)
 	}
 	for _, pid := range pids {
-		var n int
-		if _, err := fmt.Sscan(pid, &n); err == nil {
-			_ = syscall.Kill(n, syscall.SIGKILL)
-		}
+		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 }
 
@@ -243,10 +240,10 @@ func TestProcessesRunningAtTheDeadlineAreGone(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		done := make(chan error)
 		go func() {
-			_, err := Run(ctx, sh("trap '' TERM\n"+tree(w)))
+			_, err := Run(ctx, sh("trap '' TERM\n"+testkit.StubbornSleeps(w)))
 			done <- err
 		}()
-		if !testkit.Within(30*time.Second, func() bool { _, n := testkit.ProcessesWithArg(t, w); return n == treeSleeps }) {
+		if !testkit.Within(30*time.Second, func() bool { _, n := testkit.ProcessesWithArg(t, w); return n == testkit.NumStubbornSleeps }) {
 			t.Error("the processes do not run")
 		}
 		begin := time.Now()
@@ -329,17 +326,9 @@ func TestThousandRunsLeaveNothingBehind(t *testing.T) {
 // Faults: T33.
 func TestCommandsThatCannotStartGiveTheReason(t *testing.T) {
 	dir := t.TempDir()
-	write := func(name, text string, mode os.FileMode) string {
-		file := filepath.Join(dir, name)
-		program.Write(t, file, []byte(text))
-		if err := os.Chmod(file, mode); err != nil {
-			t.Fatal(err)
-		}
-		return file
-	}
-	plain := write("plain", "#!/bin/sh\n", 0o600)
-	wrong := write("wrong", "#!/no/such/interpreter\n", 0o700)
-	busy := write("busy", "", 0o700)
+	plain := program.WriteIn(t, dir, "plain", "#!/bin/sh\n", 0o600)
+	wrong := program.WriteIn(t, dir, "wrong", "#!/no/such/interpreter\n", 0o700)
+	busy := program.WriteIn(t, dir, "busy", "", 0o700)
 	f, err := os.OpenFile(busy, os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -58,7 +58,7 @@ func runGuardian(tb testing.TB) *Guardian {
 // TEST_BACKGROUND, each to its end, then TEST_SCRIPT for TEST_RUNS times.
 func guarded() {
 	ctx := context.Background()
-	g := selfGuardian(slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	g := selfGuardian(testkit.InfoTo(os.Stderr))
 	go g.Run(ctx)
 	if script := os.Getenv("TEST_BACKGROUND"); script != "" {
 		spec := sh(script)
@@ -135,28 +135,12 @@ func startGuarded(t *testing.T, word string, sleeps int, env ...string) *exec.Cm
 	return cmd
 }
 
-// tree is a script that starts 7 sleeps in all ways to escape: as children and
-// grandchildren, ignoring SIGTERM, in other sessions, as daemons, and without the
-// mark but in the group. Two of them are programs of a shell.
-func tree(word string) string {
-	return strings.ReplaceAll(`
-		(sleep N; true) &
-		sleep N &
-		sh -c "trap '' TERM HUP INT; sleep N; true" &
-		env -i sleep N &
-		(setsid sh -c "trap '' TERM; (sleep N; true) & exec sleep N" >/dev/null 2>&1 &)
-		sleep N
-		true`, "N", word)
-}
-
-const treeSleeps = 7
-
 // Faults: T34.
 func TestProcessesStartedByCommandsDieWithTheService(t *testing.T) {
 	var took time.Duration
 	for range 3 { // on a busy machine one time says little
 		w := word()
-		cmd := startGuarded(t, w, 50*treeSleeps, "TEST_RUNS=50", "TEST_SCRIPT="+tree(w))
+		cmd := startGuarded(t, w, 50*testkit.NumStubbornSleeps, "TEST_RUNS=50", "TEST_SCRIPT="+testkit.StubbornSleeps(w))
 		begin := time.Now()
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
@@ -218,7 +202,7 @@ func alive(pid int) bool {
 // Faults: T34.
 func TestGuardianIsRestarted(t *testing.T) {
 	w := word()
-	cmd := startGuarded(t, w, treeSleeps, "TEST_RUNS=1", "TEST_SCRIPT="+tree(w))
+	cmd := startGuarded(t, w, testkit.NumStubbornSleeps, "TEST_RUNS=1", "TEST_SCRIPT="+testkit.StubbornSleeps(w))
 	first := ownGuardian(t, cmd.Process.Pid)
 	_ = syscall.Kill(first, syscall.SIGTERM) // as to all processes of a service
 	_ = syscall.Kill(first, syscall.SIGKILL)
@@ -353,7 +337,7 @@ func TestCommandsRunWithoutAGuardian(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
-			c.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+			c.cfg.Log = testkit.InfoTo(&log)
 			g := NewGuardian(c.cfg)
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error)

@@ -145,10 +145,7 @@ func TestOutputOfAnySizeIsBounded(t *testing.T) {
 func grown(t *testing.T, do func()) int64 {
 	t.Helper()
 	size := func(key string) (n int64) {
-		status, err := os.ReadFile("/proc/self/status")
-		if err != nil {
-			t.Fatal(err)
-		}
+		status := testkit.ReadFile(t, "/proc/self/status")
 		_, rest, _ := strings.Cut(string(status), key+":")
 		if _, err := fmt.Sscan(rest, &n); err != nil {
 			t.Fatal(err)

@@ -2,20 +2,21 @@ package config
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // watch runs a watcher until the test ends and returns what counts its calls.
 func watch(t *testing.T, dir string) (w *Watcher, calls chan struct{}) {
 	t.Helper()
 	calls = make(chan struct{}, 100)
-	w = NewWatcher(WatcherConfig{Dir: dir, Changed: func() { calls <- struct{}{} }, Log: slog.New(slog.DiscardHandler)})
+	w = NewWatcher(WatcherConfig{Dir: dir, Changed: func() { calls <- struct{}{} }, Log: testkit.QuietLog()})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
@@ -40,9 +41,7 @@ func called(t *testing.T, calls chan struct{}, why string) {
 
 func put(t *testing.T, dir, name string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(dir, name), []byte("#"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteFile(t, filepath.Join(dir, name), "#")
 }
 
 func TestWatcherReportsFilesOfADirectory(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -51,7 +50,7 @@ func TestFailedAttemptsAreRetriedUntilDelivered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(false, failUntil(time.Hour))
 		var log strings.Builder
-		d, _ := deliver(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		d, _ := deliver(t, Options{Log: testkit.InfoTo(&log)})
 		r := d.Add("r", f)
 		r.Enqueue(fail("m", "1"))
 		time.Sleep(2 * time.Hour)
@@ -429,7 +428,7 @@ func TestPanicOfAnActionFailsTheAttempt(t *testing.T) {
 			return nil
 		})
 		var log strings.Builder
-		d, _ := deliver(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		d, _ := deliver(t, Options{Log: testkit.InfoTo(&log)})
 		r := d.Add("r", f)
 		r.Enqueue(fail("m", "1"))
 		time.Sleep(1500 * time.Millisecond)

@@ -69,12 +69,12 @@ func numberOf(t *testing.T, k Snapshot) int {
 func TestLedgerSurvivesAKillAtEveryStep(t *testing.T) {
 	for cut := 1; ; cut++ {
 		d := testkit.NewMemDisk()
-		l, _ := OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler))
+		l, _ := OpenLedgerOn(d, "/state", testkit.QuietLog())
 		write(l, 1)
 		d.CutAt = d.Steps + cut
 		whole := write(l, 2)
 		after := d.Killed()
-		l, k := OpenLedgerOn(after, "/state", slog.New(slog.DiscardHandler))
+		l, k := OpenLedgerOn(after, "/state", testkit.QuietLog())
 		if n := numberOf(t, k); n != 1 && n != 2 || whole && n != 2 {
 			t.Fatalf("killed at step %d: read %d", cut, n)
 		}
@@ -94,7 +94,7 @@ func TestPowerFailureLosesNoPendingNotification(t *testing.T) {
 	for seed := range uint64(2000) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		d := testkit.NewMemDisk()
-		l, _ := OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler))
+		l, _ := OpenLedgerOn(d, "/state", testkit.QuietLog())
 		d.CutAt = d.Steps + 1 + random.IntN(60)
 		kept, begun := -1, -1
 		for n := 0; d.Steps < d.CutAt; n++ {
@@ -104,7 +104,7 @@ func TestPowerFailureLosesNoPendingNotification(t *testing.T) {
 			}
 		}
 		after := d.LostPower(random)
-		_, k := OpenLedgerOn(after, "/state", slog.New(slog.DiscardHandler))
+		_, k := OpenLedgerOn(after, "/state", testkit.QuietLog())
 		if n := numberOf(t, k); n < kept || n > begun {
 			t.Fatalf("seed %d: read %d, want %d to %d", seed, n, kept, begun)
 		}
@@ -151,6 +151,7 @@ func contains[T any](list []T, v T) bool {
 // all that is read was written, and an error reports what is missing.
 // Faults: T21.
 func TestDamagedLedgerIsNeverMisread(t *testing.T) {
+	testkit.SkipIfShort(t)
 	want := snapshotOf(4)
 	whole, err := encodeSnapshot(want)
 	if err != nil {
@@ -173,23 +174,11 @@ func TestDamagedLedgerIsNeverMisread(t *testing.T) {
 		return records
 	}
 	all := check("whole", whole)
-	for n := range whole {
-		check(fmt.Sprint("cut at ", n), whole[:n])
-	}
-	for i := range len(whole) * 8 {
-		flipped := append([]byte{}, whole...)
-		flipped[i/8] ^= 1 << (i % 8)
-		if n := check(fmt.Sprint("flipped bit ", i), flipped); n < all-2 {
-			t.Fatalf("flipped bit %d: %d of %d records are left, want all but two", i, n, all)
+	for what, text := range testkit.Damaged(whole) {
+		n := check(what, text)
+		if strings.HasPrefix(what, testkit.FlippedBit) && n < all-2 {
+			t.Fatalf("%s: %d of %d records are left, want all but two", what, n, all)
 		}
-	}
-	random := rand.New(rand.NewPCG(1, 2))
-	for range 2000 {
-		junk := append([]byte{}, whole...)
-		for range 1 + random.IntN(20) {
-			junk[random.IntN(len(junk))] = byte(random.Uint32())
-		}
-		check("several bytes changed", junk)
 	}
 	swapped := strings.SplitAfter(string(whole), "\n")
 	if _, err := decodeSnapshot([]byte(strings.Join(swapped[:lines-2], "") + swapped[lines-1])); err == nil {
@@ -220,11 +209,9 @@ func TestDamagedLedgersAreSetAside(t *testing.T) {
 	for n := range 6 {
 		damaged := append([]byte{}, whole...)
 		damaged[len(damaged)-10-n] ^= 1
-		if err := os.WriteFile(path, damaged, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		testkit.WriteFile(t, path, damaged)
 		var log strings.Builder
-		_, k := OpenLedger(dir, slog.New(slog.NewTextHandler(&log, nil)))
+		_, k := OpenLedger(dir, testkit.InfoTo(&log))
 		if len(k.Incidents) != 5 || !strings.Contains(log.String(), "1 of 10 records are lost") || !strings.Contains(log.String(), ".corrupt-1") {
 			t.Errorf("read %+v, logged %s", k, &log)
 		}
@@ -236,10 +223,8 @@ func TestDamagedLedgersAreSetAside(t *testing.T) {
 		t.Errorf("there are %v, %v, want the file and three damaged ones", files, err)
 	}
 	for _, text := range [][]byte{nil, make([]byte, 1<<20)} {
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if l, k := OpenLedger(dir, slog.New(slog.DiscardHandler)); l == nil || len(k.Incidents) != 0 {
+		testkit.WriteFile(t, path, text)
+		if l, k := OpenLedger(dir, testkit.QuietLog()); l == nil || len(k.Incidents) != 0 {
 			t.Errorf("read %+v of junk", k)
 		}
 	}
@@ -247,9 +232,9 @@ func TestDamagedLedgersAreSetAside(t *testing.T) {
 	if err := errors.Join(os.Remove(path), os.MkdirAll(filepath.Join(path, "x"), 0o700)); err != nil {
 		t.Fatal(err)
 	}
-	l, _ := OpenLedger(dir, slog.New(slog.DiscardHandler))
+	l, _ := OpenLedger(dir, testkit.QuietLog())
 	if write(l, 1) {
-		if _, k := OpenLedger(dir, slog.New(slog.DiscardHandler)); numberOf(t, k) != 1 {
+		if _, k := OpenLedger(dir, testkit.QuietLog()); numberOf(t, k) != 1 {
 			t.Error("what was written is not read")
 		}
 	}
@@ -276,7 +261,7 @@ func TestSlowDiskDelaysANotificationByASecondAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		d := testkit.NewMemDisk()
-		l := runLedger(t, d, slog.New(slog.NewTextHandler(&log, nil)))
+		l := runLedger(t, d, testkit.InfoTo(&log))
 		wait := func() time.Duration {
 			began := time.Now()
 			l.Await(t.Context(), l.Changed())
@@ -320,7 +305,7 @@ func TestFullDiskDelaysNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		d := testkit.NewMemDisk()
-		l := runLedger(t, d, slog.New(slog.NewTextHandler(&log, nil)))
+		l := runLedger(t, d, testkit.InfoTo(&log))
 		l.Await(t.Context(), l.Changed())
 		before, err := d.ReadFile(l.path)
 		if err != nil {
@@ -362,38 +347,23 @@ func TestFullDiskDelaysNothing(t *testing.T) {
 // The ledger is on a real file system that is full.
 // Faults: T20.
 func TestLedgerSurvivesAFullTmpfs(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("NOT TESTED: a full disk; only root may mount one")
-	}
-	dir := t.TempDir()
-	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("NOT TESTED: a full disk: mounting a tmpfs: %v", err)
-	}
-	defer func() { _ = syscall.Unmount(dir, 0) }()
-	l, _ := OpenLedger(dir, slog.New(slog.DiscardHandler))
+	dir := testkit.SmallDisk(t)
+	l, _ := OpenLedger(dir, testkit.QuietLog())
 	if !write(l, 1) {
 		t.Fatal("the disk is full from the start")
 	}
-	before, err := os.ReadFile(l.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	filler := filepath.Join(dir, "filler")
-	if err := os.WriteFile(filler, make([]byte, 2<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
-		t.Fatalf("filling the disk: %v", err)
-	}
+	before := testkit.ReadFile(t, l.path)
+	free := testkit.FillDisk(t, dir)
 	if write(l, 2) || l.Health().OK {
 		t.Error("a full disk took a write")
 	}
 	if after, err := os.ReadFile(l.path); err != nil || string(after) != string(before) {
 		t.Errorf("the file holds %q, %v", after, err)
 	}
-	if _, k := OpenLedger(dir, slog.New(slog.DiscardHandler)); numberOf(t, k) != 1 {
+	if _, k := OpenLedger(dir, testkit.QuietLog()); numberOf(t, k) != 1 {
 		t.Error("what was written is lost")
 	}
-	if err := os.Remove(filler); err != nil {
-		t.Fatal(err)
-	}
+	free()
 	if !write(l, 3) || !l.Health().OK {
 		t.Error("there is space again, and nothing is written")
 	}
@@ -409,7 +379,7 @@ func TestLedgerSurvivesAFullTmpfs(t *testing.T) {
 func TestLedgerStopsWithItsLastState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := testkit.NewMemDisk()
-		l, _ := OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler))
+		l, _ := OpenLedgerOn(d, "/state", testkit.QuietLog())
 		number := 1
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -420,7 +390,7 @@ func TestLedgerStopsWithItsLastState(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if _, k := OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler)); numberOf(t, k) != 2 {
+		if _, k := OpenLedgerOn(d, "/state", testkit.QuietLog()); numberOf(t, k) != 2 {
 			t.Error("the last snapshot is not written")
 		}
 		began := time.Now()
@@ -429,7 +399,7 @@ func TestLedgerStopsWithItsLastState(t *testing.T) {
 			t.Error("waited for a stopped ledger")
 		}
 		d.Set(syscall.EIO, 0)
-		l, _ = OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler))
+		l, _ = OpenLedgerOn(d, "/state", testkit.QuietLog())
 		if err := l.Run(ctx, func() Snapshot { return snapshotOf(3) }); !errors.Is(err, syscall.EIO) {
 			t.Errorf("got %v", err)
 		}
@@ -443,7 +413,7 @@ func TestLedgerWritesItsLastStateAtAStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := testkit.NewMemDisk()
 		d.Set(nil, 100*time.Millisecond)
-		l, _ := OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler))
+		l, _ := OpenLedgerOn(d, "/state", testkit.QuietLog())
 		var number atomic.Int64
 		number.Store(1)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -457,7 +427,7 @@ func TestLedgerWritesItsLastStateAtAStop(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if _, k := OpenLedgerOn(d, "/state", slog.New(slog.DiscardHandler)); numberOf(t, k) != 2 {
+		if _, k := OpenLedgerOn(d, "/state", testkit.QuietLog()); numberOf(t, k) != 2 {
 			t.Error("the last snapshot is not written")
 		}
 	})

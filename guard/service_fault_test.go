@@ -115,8 +115,7 @@ func TestConsulOutageLosesNoEvents(t *testing.T) {
 	testkit.SkipIfShort(t)
 	testkit.NoLeaks(t)
 	a := consultest.StartPersistent(t)
-	s, _ := startService(t, a)
-	testkit.Eventually(t, 16*time.Second, "registered", func() bool { return s.registered(a) })
+	s := startRegistered(t, a)
 	publisher := newPublisher(t, a)
 	sent := 0
 	publish := func(d time.Duration) {
@@ -178,8 +177,7 @@ func TestStopIsQuickWhileConsulIsFrozen(t *testing.T) {
 	testkit.SkipIfShort(t)
 	testkit.NoLeaks(t)
 	a := consultest.Start(t)
-	s, _ := startService(t, a)
-	testkit.Eventually(t, 16*time.Second, "registered", func() bool { return s.registered(a) })
+	s := startRegistered(t, a)
 	a.Freeze()
 	// Some calls are to be in flight, as they would be.
 	testkit.Eventually(t, 12*time.Second, "the freeze is noticed", func() bool { return !s.registry.State().OK })
@@ -195,13 +193,7 @@ func TestStopIsQuickWhileConsulIsFrozen(t *testing.T) {
 // Faults: T5.
 func TestEndOfRunIsQuickWhileConsulIsFrozen(t *testing.T) {
 	testkit.NoLeaks(t)
-	consultest.ClearEnv(t)
-	a := consultest.Start(t)
-	r, err := guardregistry.NewConsul(guardregistry.ConsulConfig{Address: a.Address()}, guardregistry.Config{Logger: testkit.QuietLog()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	stop := testkit.Run(t, r)
+	a, r, stop := consultest.RunGuarded(t)
 	for i := range 6 {
 		if err := r.Register(registrytest.Service("svc", fmt.Sprint("node-", i)), registry.RegisterTTL(20*time.Second)); err != nil {
 			t.Fatal(err)

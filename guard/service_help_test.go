@@ -38,6 +38,14 @@ type service struct {
 
 const topic = "guarded.topic"
 
+// startRegistered starts the whole and waits until it is registered.
+func startRegistered(t *testing.T, a *consultest.Agent) *service {
+	t.Helper()
+	s, _ := startService(t, a)
+	testkit.Eventually(t, 16*time.Second, "registered", func() bool { return s.registered(a) })
+	return s
+}
+
 // startService starts the whole against the agent and tells how long that took.
 func startService(t *testing.T, a *consultest.Agent) (*service, time.Duration) {
 	t.Helper()
@@ -96,7 +104,7 @@ func (s *service) registered(a *consultest.Agent) bool {
 // the plugin as it comes, which needs Consul only to find subscribers.
 func newPublisher(t *testing.T, a *consultest.Agent) broker.Broker {
 	t.Helper()
-	client := openConsul(t, guardregistry.ConsulConfig{Address: a.Address()})
+	client := consultest.Open(t, guardregistry.ConsulConfig{Address: a.Address()})
 	b := broker.NewBroker(broker.Registry(client), broker.Logger(guard.NewLogger(testkit.QuietLog())))
 	if err := b.Init(); err != nil { // makes its cache
 		t.Fatal(err)
@@ -115,22 +123,6 @@ func publish(p broker.Broker, n int) (failed int) {
 		<-time.After(5 * time.Millisecond)
 	}
 	return failed
-}
-
-// openConsul opens a registry on the agent that is not guarded.
-func openConsul(t *testing.T, cfg guardregistry.ConsulConfig) registry.Registry {
-	t.Helper()
-	consul, err := guardregistry.NewConsulClient(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	t.Cleanup(cancel)
-	reg, err := consul.Open(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return reg
 }
 
 // startHTTPBroker runs a guarded http broker on the registry until the test ends.

@@ -17,18 +17,19 @@ import (
 	merrors "go-micro.dev/v4/errors"
 
 	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/internal/testkit/rpctest"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/test/program"
 )
 
-// status calls a method over the wire and returns the code of the answer.
-func (p *port) status(t *testing.T, method, request string, header map[string]string) (code int32, detail string) {
+// answerOf calls a method over the wire and returns the code of the answer.
+func answerOf(t *testing.T, p *rpctest.Port, method, request string, header map[string]string) (code int32, detail string) {
 	t.Helper()
 	all := map[string]string{"Content-Type": "application/json", "Micro-Endpoint": "Monitor." + method}
 	for k, v := range header {
 		all[k] = v
 	}
-	rsp, body := p.post(t, all, request)
+	rsp, body := p.Post(t, all, request)
 	if text := rsp.Header.Get("Micro-Error"); text != "" {
 		e := merrors.Parse(text)
 		return e.Code, e.Detail
@@ -87,7 +88,7 @@ func TestPermissionsByRPC(t *testing.T) {
 			if _, err := m.group.Register(d); err != nil {
 				t.Fatal(err)
 			}
-			code, detail := serve(t, m).status(t, c.method, c.request, bearer(x.token))
+			code, detail := answerOf(t, serve(t, m), c.method, c.request, bearer(x.token))
 			if code != c.want[i] {
 				t.Errorf("%s by %s: got %d %s, want %d", c.what, x.name, code, detail, c.want[i])
 			}
@@ -119,11 +120,11 @@ func TestWrongAndMissingTokensTakeTheSameTimeByRPC(t *testing.T) {
 				}
 				d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(fmt.Sprintf("127.1.%d.%d", address/250, address%250+1))}}
 				client = &http.Client{Transport: &http.Transport{DialContext: d.DialContext}, Timeout: 20 * time.Second}
-				stopOne(t, client, p.address, "")
+				stopOne(t, client, p.Address, "")
 			}
 			for k := range 2 {
 				k = (k + i) % 2 // each comes first as often as second
-				took[k] += stopOne(t, client, p.address, []string{"wrong", ""}[k])
+				took[k] += stopOne(t, client, p.Address, []string{"wrong", ""}[k])
 			}
 		}
 		if best = min(best, (took[0]-took[1]).Abs()/calls); best < time.Millisecond {
@@ -182,7 +183,7 @@ func TestNoSpellingOfExecIsRegisteredByRPC(t *testing.T) {
 	refused := func(definition string, want int32) {
 		t.Helper()
 		for _, token := range []string{"operator-token-long", "admin-token-long"} {
-			if code, detail := p.status(t, "Register", definitionRequest(definition), bearer(token)); code != want {
+			if code, detail := answerOf(t, p, "Register", definitionRequest(definition), bearer(token)); code != want {
 				t.Errorf("%q with %s: got %d %s, want %d", definition, token, code, detail, want)
 			}
 		}
@@ -218,7 +219,7 @@ func TestNoSpellingOfExecIsRegisteredByRPC(t *testing.T) {
 	// It would have left its file: it does where it may run.
 	allowed := serve(t, monitored(t, func(p *access.Policy) { p.ExecAPI = true }))
 	definition := fmt.Sprintf(`{"name":"x","interval":1,"probe":{"type":"exec","command":"%s"}}`, script)
-	if code, detail := allowed.status(t, "Register", definitionRequest(definition), bearer("admin-token-long")); code != 200 {
+	if code, detail := answerOf(t, allowed, "Register", definitionRequest(definition), bearer("admin-token-long")); code != 200 {
 		t.Fatalf("%d %s", code, detail)
 	}
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
@@ -238,7 +239,7 @@ func TestRequestsOfWebPagesChangeNothingByRPC(t *testing.T) {
 	m := monitored(t, func(p *access.Policy) { p.Tokens, p.Insecure = nil, true })
 	p := serve(t, m)
 	for _, header := range []map[string]string{
-		{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "http://" + p.address},
+		{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "http://" + p.Address},
 		{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "same-origin"},
 		{"Origin": "http://evil.example", "Authorization": "Bearer any-token-will-do"},
 	} {
@@ -246,7 +247,7 @@ func TestRequestsOfWebPagesChangeNothingByRPC(t *testing.T) {
 			"Register": definitionRequest(plainDefinition), "Verbosity": `{"level": "error"}`,
 			"Stop": `{"id": 1}`, "Start": `{"id": 1}`, "Unregister": `{"id": 1}`,
 		} {
-			if code, detail := p.status(t, method, request, header); code != 403 || !strings.Contains(detail, "web pages may not make changes") {
+			if code, detail := answerOf(t, p, method, request, header); code != 403 || !strings.Contains(detail, "web pages may not make changes") {
 				t.Errorf("%s with %v: %d %s", method, header, code, detail)
 			}
 		}
@@ -256,11 +257,11 @@ func TestRequestsOfWebPagesChangeNothingByRPC(t *testing.T) {
 	}
 	// Types that a page may send without asking first are no calls at all.
 	for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"} {
-		if code, _ := p.status(t, "Verbosity", `{"level": "error"}`, map[string]string{"Content-Type": kind}); code != 415 {
+		if code, _ := answerOf(t, p, "Verbosity", `{"level": "error"}`, map[string]string{"Content-Type": kind}); code != 415 {
 			t.Errorf("%s: got %d, want 415", kind, code)
 		}
 	}
-	if code, detail := p.status(t, "Register", definitionRequest(plainDefinition), map[string]string{"Sec-Fetch-Mode": "cors", "User-Agent": "node"}); code != 200 {
+	if code, detail := answerOf(t, p, "Register", definitionRequest(plainDefinition), map[string]string{"Sec-Fetch-Mode": "cors", "User-Agent": "node"}); code != 200 {
 		t.Errorf("a program: %d %s", code, detail)
 	}
 }

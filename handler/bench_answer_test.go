@@ -13,39 +13,42 @@ import (
 	"go-micro.dev/v4/codec"
 	stock "go-micro.dev/v4/codec/json"
 	pbcodec "go-micro.dev/v4/codec/proto"
-	"go-micro.dev/v4/metadata"
-	"go-micro.dev/v4/server"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
+	"github.com/microhq/monitor-srv/internal/testkit/rpctest"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 )
 
 // BenchmarkAnswer is a request for 100 checks, from the decoded request to the
-// bytes of the answer, with the codecs of go-micro and with what is ours.
+// bytes of the answer, with what is ours, and in messages with the codecs of go-micro.
 func BenchmarkAnswer(b *testing.B) {
 	m := fleet(b, 1000).monitor()
-	plain := &monitorpb.HealthChecksRequest{Limit: 100}
-	marked := &monitorpb.HealthChecksRequest{Limit: 100}
-	marked.ProtoReflect().SetUnknown(spliceMark())
-	of := func(contentType string) context.Context {
-		return metadata.NewContext(context.Background(), metadata.Metadata{"Content-Type": contentType})
+	ctx, req := context.Background(), &monitorpb.HealthChecksRequest{Limit: 100}
+	ours := func() (any, error) {
+		rsp := new(HealthChecksResponse)
+		return rsp, m.HealthChecks(ctx, req, rsp)
+	}
+	inMessages := func() (any, error) {
+		rsp := new(monitorpb.HealthChecksResponse)
+		return rsp, reference{m}.HealthChecks(ctx, req, rsp)
 	}
 	for _, c := range []struct {
-		name  string
-		ctx   context.Context
-		req   *monitorpb.HealthChecksRequest
-		codec codec.NewCodec
+		name   string
+		answer func() (any, error)
+		codec  codec.NewCodec
 	}{
-		{"protobuf/ours", of("application/protobuf"), plain, pbcodec.NewCodec},
-		{"protobuf/stock", of(""), plain, pbcodec.NewCodec},
-		{"json/ours", of("application/json"), marked, JSONCodec()},
-		{"json/stock", of("application/json"), plain, stock.NewCodec},
+		{"protobuf/ours", ours, pbcodec.NewCodec},
+		{"protobuf/stock", inMessages, pbcodec.NewCodec},
+		{"json/ours", ours, JSONCodec()},
+		{"json/stock", inMessages, stock.NewCodec},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			var out buffer
+			var out eventtest.Buffer
 			enc := c.codec(&out)
-			cpuOf(b, func() {
-				rsp := new(monitorpb.HealthChecksResponse)
-				if err := m.HealthChecks(c.ctx, c.req, rsp); err != nil {
+			testkit.MeasureCPU(b, func() {
+				rsp, err := c.answer()
+				if err != nil {
 					b.Fatal(err)
 				}
 				out.Reset()
@@ -64,19 +67,19 @@ func BenchmarkCall(b *testing.B) {
 	m := fleet(b, 1000).monitor()
 	for _, c := range []struct {
 		name, contentType, body string
-		opts                    []server.Option
+		serve                   func(testing.TB, *Monitor) *rpctest.Port
 	}{
-		{"protobuf", "application/protobuf", "\x20\x64", nil},
-		{"json/ours", "application/json", `{"limit":100}`, nil},
-		{"json/stock", "application/json", `{"limit":100}`, []server.Option{server.Codec("application/json", stock.NewCodec)}},
-		{"json/empty", "application/json", `{"statuses":[0]}`, nil},
+		{"protobuf", "application/protobuf", "\x20\x64", serve},
+		{"json/ours", "application/json", `{"limit":100}`, serve},
+		{"json/stock", "application/json", `{"limit":100}`, serveReference},
+		{"json/empty", "application/json", `{"statuses":[0]}`, serve},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			p := serve(b, m, c.opts...)
+			p := c.serve(b, m)
 			client := &http.Client{Transport: &http.Transport{}}
 			defer client.CloseIdleConnections()
-			cpuOf(b, func() {
-				if _, err := call(client, p.address, c.contentType, c.body, io.Discard); err != nil {
+			testkit.MeasureCPU(b, func() {
+				if _, err := call(client, p.Address, c.contentType, c.body, io.Discard); err != nil {
 					b.Fatal(err)
 				}
 			})
@@ -96,7 +99,7 @@ func BenchmarkCallHTTP(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			var answer bytes.Buffer
-			if _, err := call(client, p.address, c.contentType, c.body, &answer); err != nil {
+			if _, err := call(client, p.Address, c.contentType, c.body, &answer); err != nil {
 				b.Fatal(err)
 			}
 			bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -105,7 +108,7 @@ func BenchmarkCallHTTP(b *testing.B) {
 				_, _ = w.Write(answer.Bytes())
 			}))
 			defer bare.Close()
-			cpuOf(b, func() {
+			testkit.MeasureCPU(b, func() {
 				n, err := call(client, bare.Listener.Addr().String(), c.contentType, c.body, io.Discard)
 				if err != nil || n != int64(answer.Len()) {
 					b.Fatal(n, err)

@@ -1,14 +1,17 @@
 package handler
 
 import (
+	"context"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 
+	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/errors"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
+	"github.com/microhq/monitor-srv/internal/testkit/rpctest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
@@ -20,20 +23,10 @@ func fleet(t testing.TB, n int) *view {
 	v := newView()
 	var all []proto.Message
 	for i := range n {
-		all = append(all, ofNode(i, typicalCheck()), ofNode(i, typicalStatus()), ofNode(i, typicalStats()))
+		all = append(all, eventtest.OfNode(i, eventtest.Check()), eventtest.OfNode(i, eventtest.Status()), eventtest.OfNode(i, eventtest.Stats()))
 	}
 	v.feedMessages(t, all...)
 	return v
-}
-
-// ofNode makes the event one of the node with the number.
-func ofNode[M interface {
-	proto.Message
-	GetService() *healthpb.Service
-}](i int, m M) M {
-	m = proto.Clone(m).(M)
-	m.GetService().Nodes[0].Id = fmt.Sprintf("node-%04d", i)
-	return m
 }
 
 // codeOf returns the code and the detail of an error of go-micro; 0 for none.
@@ -83,7 +76,7 @@ func TestBadArgumentsAre400WithTheField(t *testing.T) {
 		{"Watch", `{"since_seq":-1}`, "since_seq"},
 		{"Watch", `{"wait":-1}`, "wait"},
 	} {
-		_, answer := p.ask(t, c.method, c.request)
+		_, answer := p.Ask(t, c.method, c.request)
 		var e errors.Error
 		if err := json.Unmarshal([]byte(answer), &e); err != nil {
 			t.Errorf("%s %s: %q is no error: %v", c.method, c.request, answer, err)
@@ -95,50 +88,30 @@ func TestBadArgumentsAre400WithTheField(t *testing.T) {
 	}
 }
 
+// ask returns a call of a method at the port.
+func ask[Q, R any](t *testing.T, p *rpctest.Port, method func(context.Context, Q, ...client.CallOption) (R, error), request Q) func() error {
+	return func() error {
+		_, err := method(t.Context(), request, p.At())
+		return err
+	}
+}
+
 // Faults: A21.
 func TestUnknownNamesAre404Everywhere(t *testing.T) {
 	m := fleet(t, 3).monitor()
 	p := serve(t, m)
-	ctx := t.Context()
 	for _, contentType := range []string{"application/json", "application/protobuf"} {
-		c := p.client(contentType)
+		c := p.Client(contentType)
 		for name, call := range map[string]func() error{
-			"HealthChecks service nobody": func() error {
-				_, err := c.HealthChecks(ctx, &monitorpb.HealthChecksRequest{Service: "nobody"}, p.at())
-				return err
-			},
-			"HealthChecks node nobody": func() error {
-				_, err := c.HealthChecks(ctx, &monitorpb.HealthChecksRequest{Node: "nobody"}, p.at())
-				return err
-			},
-			"HealthChecks check nobody": func() error {
-				_, err := c.HealthChecks(ctx, &monitorpb.HealthChecksRequest{Id: "nobody"}, p.at())
-				return err
-			},
-			"Services service nobody": func() error {
-				_, err := c.Services(ctx, &monitorpb.ServicesRequest{Service: "nobody"}, p.at())
-				return err
-			},
-			"Status service nobody": func() error {
-				_, err := c.Status(ctx, &monitorpb.StatusRequest{Service: "nobody"}, p.at())
-				return err
-			},
-			"Status node nobody": func() error {
-				_, err := c.Status(ctx, &monitorpb.StatusRequest{Id: "nobody", Verbose: true}, p.at())
-				return err
-			},
-			"Stats service nobody": func() error {
-				_, err := c.Stats(ctx, &monitorpb.StatsRequest{Service: "nobody"}, p.at())
-				return err
-			},
-			"Stats node nobody": func() error {
-				_, err := c.Stats(ctx, &monitorpb.StatsRequest{Id: "nobody"}, p.at())
-				return err
-			},
-			"History service nobody": func() error {
-				_, err := c.History(ctx, &monitorpb.HistoryRequest{Service: "nobody"}, p.at())
-				return err
-			},
+			"HealthChecks service nobody": ask(t, p, c.HealthChecks, &monitorpb.HealthChecksRequest{Service: "nobody"}),
+			"HealthChecks node nobody":    ask(t, p, c.HealthChecks, &monitorpb.HealthChecksRequest{Node: "nobody"}),
+			"HealthChecks check nobody":   ask(t, p, c.HealthChecks, &monitorpb.HealthChecksRequest{Id: "nobody"}),
+			"Services service nobody":     ask(t, p, c.Services, &monitorpb.ServicesRequest{Service: "nobody"}),
+			"Status service nobody":       ask(t, p, c.Status, &monitorpb.StatusRequest{Service: "nobody"}),
+			"Status node nobody":          ask(t, p, c.Status, &monitorpb.StatusRequest{Id: "nobody", Verbose: true}),
+			"Stats service nobody":        ask(t, p, c.Stats, &monitorpb.StatsRequest{Service: "nobody"}),
+			"Stats node nobody":           ask(t, p, c.Stats, &monitorpb.StatsRequest{Id: "nobody"}),
+			"History service nobody":      ask(t, p, c.History, &monitorpb.HistoryRequest{Service: "nobody"}),
 		} {
 			code, detail := codeOf(t, call())
 			what := strings.Fields(name)[1]
@@ -152,7 +125,7 @@ func TestUnknownNamesAre404Everywhere(t *testing.T) {
 // Faults: A21.
 func TestLongNamesAreShortenedInErrors(t *testing.T) {
 	m := fleet(t, 1).monitor()
-	err := m.HealthChecks(t.Context(), &monitorpb.HealthChecksRequest{Service: strings.Repeat("é", 100000)}, new(monitorpb.HealthChecksResponse))
+	err := m.HealthChecks(t.Context(), &monitorpb.HealthChecksRequest{Service: strings.Repeat("é", 100000)}, new(HealthChecksResponse))
 	code, detail := codeOf(t, err)
 	if code != 404 || len(detail) > 1000 {
 		t.Errorf("%d with %d bytes", code, len(detail))
@@ -163,7 +136,7 @@ func TestLongNamesAreShortenedInErrors(t *testing.T) {
 func TestFilterIsAppliedBeforePaging(t *testing.T) {
 	v := newView()
 	for i := range 100 {
-		c := ofNode(i, typicalCheck())
+		c := eventtest.OfNode(i, eventtest.Check())
 		c.Status = healthpb.HealthCheck_OK
 		if i%10 == 9 {
 			c.Status = healthpb.HealthCheck_Status(2 + i/10%2)
@@ -185,7 +158,7 @@ func TestFilterIsAppliedBeforePaging(t *testing.T) {
 		{&monitorpb.HealthChecksRequest{Source: healthpb.HealthCheck_MONITOR}, 0, 0},
 		{&monitorpb.HealthChecksRequest{Node: "node-0019"}, 1, 1},
 	} {
-		rsp := new(monitorpb.HealthChecksResponse)
+		rsp := new(HealthChecksResponse)
 		if err := m.HealthChecks(t.Context(), c.req, rsp); err != nil {
 			t.Errorf("%v: %v", c.req, err)
 			continue
@@ -199,7 +172,7 @@ func TestFilterIsAppliedBeforePaging(t *testing.T) {
 // Faults: A12.
 func TestNodeIDOfTwoServicesIsShownTwice(t *testing.T) {
 	v := newView()
-	victim, thief := typicalStatus(), typicalStatus()
+	victim, thief := eventtest.Status(), eventtest.Status()
 	thief.Service.Name, thief.Status = "go.micro.srv.thief", healthpb.Status_STOPPED
 	v.feedMessages(t, victim, thief)
 	m := v.monitor()
@@ -228,14 +201,14 @@ func TestNodeIDOfTwoServicesIsShownTwice(t *testing.T) {
 func TestEventsSentToTheRPCPortChangeNothing(t *testing.T) {
 	v := newView()
 	p := serve(t, v.monitor())
-	body, contentType := oldEvent(t, store.KindCheck, false)
+	body, contentType := eventtest.Old(t, store.KindCheck, false)
 	for _, name := range []string{"Micro-Topic", "X-Micro-Topic"} {
 		for _, endpoint := range []string{"", "Monitor.HealthChecks"} {
 			header := map[string]string{name: "micro.monitor.healthcheck", "Content-Type": contentType}
 			if endpoint != "" {
 				header["Micro-Endpoint"] = endpoint
 			}
-			p.post(t, header, string(body))
+			p.Post(t, header, string(body))
 		}
 	}
 	if n := v.store.Counters(); n.Checks != 0 {

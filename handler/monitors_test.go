@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +14,7 @@ import (
 	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/delivery"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
@@ -30,10 +29,7 @@ func (noRecorder) Record(monitor.Result) {}
 // monitored returns a Monitor with a group and tokens of each role, named like it.
 func monitored(t *testing.T, change func(*access.Policy)) *Monitor {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "tokens")
-	if err := os.WriteFile(file, []byte("viewer:viewer-token-long\noperator:operator-token-long\nadmin:admin-token-long\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := testkit.NewFile(t, "tokens", "viewer:viewer-token-long\noperator:operator-token-long\nadmin:admin-token-long\n")
 	tokens, err := access.Load(file)
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +41,7 @@ func monitored(t *testing.T, change func(*access.Policy)) *Monitor {
 	group := monitor.NewGroup(monitor.Config{
 		Probes: probe.Builtin(), Recorder: noRecorder{},
 		Delivery: receivers.New(delivery.NewDeliverer(delivery.Options{}), action.Builtin(), action.Env{}),
-		Log:      slog.New(slog.DiscardHandler),
+		Log:      testkit.QuietLog(),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -56,7 +52,7 @@ func monitored(t *testing.T, change func(*access.Policy)) *Monitor {
 	t.Cleanup(func() { cancel(); <-done })
 	return NewMonitor(Config{
 		Store: store.New(store.Config{}), Group: group, Policy: policy, Instance: "here",
-		Log: slog.New(slog.DiscardHandler), Level: new(slog.LevelVar),
+		Log: testkit.QuietLog(), Level: new(slog.LevelVar),
 	})
 }
 
@@ -175,7 +171,7 @@ func TestRegisterListStopUnregister(t *testing.T) {
 func TestChangesOverRPCAreLogged(t *testing.T) {
 	var log strings.Builder
 	m := monitored(t, nil)
-	m.log = slog.New(slog.NewTextHandler(&log, nil))
+	m.log = testkit.InfoTo(&log)
 	ctx := as("admin-token-long")
 	registered := &monitorpb.RegisterResponse{}
 	if err := m.Register(ctx, &monitorpb.RegisterRequest{Definition: plainDefinition}, registered); err != nil {

@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
+	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
@@ -21,7 +25,7 @@ type lister struct {
 
 var listers = []lister{
 	{"HealthChecks", func(m *Monitor, limit, offset int64) (int, int64, error) {
-		rsp := new(monitorpb.HealthChecksResponse)
+		rsp := new(HealthChecksResponse)
 		err := m.HealthChecks(context.Background(), &monitorpb.HealthChecksRequest{Limit: uint64(limit), Offset: uint64(offset)}, rsp)
 		return len(rsp.HealthChecks), rsp.Total, err
 	}},
@@ -81,12 +85,12 @@ func walk(t *testing.T, m *Monitor, limit uint64, between func()) []string {
 	var nodes []string
 	req := &monitorpb.HealthChecksRequest{Limit: limit}
 	for {
-		rsp := new(monitorpb.HealthChecksResponse)
+		rsp := new(HealthChecksResponse)
 		if err := m.HealthChecks(t.Context(), req, rsp); err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range rsp.HealthChecks {
-			nodes = append(nodes, c.Service.Nodes[0].Id)
+			nodes = append(nodes, c.Node)
 		}
 		if rsp.Cursor == "" {
 			return nodes
@@ -121,11 +125,11 @@ func TestWalkingPagesShowsNoEntryTwiceWhileEntriesChange(t *testing.T) {
 	next := 1000
 	nodes := walk(t, m, 7, func() {
 		for range 10 { // new ones on both sides of the cursor, and changed ones
-			front := ofNode(next, typicalCheck())
+			front := eventtest.OfNode(next, eventtest.Check())
 			front.Service.Nodes[0].Id = fmt.Sprint("a-", next)
-			changed := ofNode(next%500, typicalCheck())
+			changed := eventtest.OfNode(next%500, eventtest.Check())
 			changed.Timestamp, changed.Status = 1763760000+int64(next), 1
-			v.feedMessages(t, front, ofNode(next, typicalCheck()), changed)
+			v.feedMessages(t, front, eventtest.OfNode(next, eventtest.Check()), changed)
 			next++
 		}
 	})
@@ -157,7 +161,7 @@ func FuzzPagingOverRPC(f *testing.F) {
 		req := &monitorpb.HealthChecksRequest{
 			Limit: limit, Offset: offset, Cursor: cursor, Status: healthpb.HealthCheck_Status(status),
 		}
-		rsp := new(monitorpb.HealthChecksResponse)
+		rsp := new(HealthChecksResponse)
 		code, detail := codeOf(t, m.HealthChecks(context.Background(), req, rsp))
 		if code != 0 && code != 400 {
 			t.Fatalf("%v: %d %s", req, code, detail)
@@ -166,4 +170,56 @@ func FuzzPagingOverRPC(f *testing.F) {
 			t.Fatalf("%v: %d items of %d", req, len(rsp.HealthChecks), rsp.Total)
 		}
 	})
+}
+
+// largest is a check as large as one gets.
+func largest(i int) *healthpb.HealthCheck {
+	c := eventtest.OfNode(i, eventtest.Check())
+	long := strings.Repeat("x", health.MaxText)
+	c.Description, c.Error = long, long
+	c.Results = make(map[string]string)
+	for k := range 7 {
+		c.Results[fmt.Sprint("key-", k)] = long
+	}
+	return c
+}
+
+func TestAnswersAreBoundedAndStillComplete(t *testing.T) {
+	const n = 150
+	v := newView()
+	for i := range n {
+		v.feedMessages(t, largest(i))
+	}
+	p := serve(t, v.monitor())
+	for _, contentType := range []string{"application/protobuf", "application/json", "messages"} {
+		seen, pages := 0, 0
+		req := &monitorpb.HealthChecksRequest{Limit: 1000}
+		for {
+			rsp, err := new(monitorpb.HealthChecksResponse), error(nil)
+			if contentType == "messages" {
+				err = reference{v.monitor()}.HealthChecks(t.Context(), req, rsp)
+			} else {
+				rsp, err = p.Client(contentType).HealthChecks(t.Context(), req, p.At())
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", contentType, err)
+			}
+			if size := proto.Size(rsp); size > maxAnswer+64<<10 {
+				t.Errorf("%s: %d bytes, want at most about %d", contentType, size, maxAnswer)
+			}
+			for _, c := range rsp.HealthChecks {
+				if want := fmt.Sprintf("node-%04d", seen); c.Service.Id != want {
+					t.Fatalf("%s: entry of %s, want %s", contentType, c.Service.Id, want)
+				}
+				seen++
+			}
+			pages++
+			if req.Cursor = rsp.Cursor; req.Cursor == "" {
+				break
+			}
+		}
+		if seen != n || pages != 2 {
+			t.Errorf("%s: %d entries on %d pages, want %d on 2", contentType, seen, pages, n)
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
@@ -34,7 +35,7 @@ func TestWatchAnswersWithTheNextTransition(t *testing.T) {
 		start := time.Now()
 		go func() {
 			time.Sleep(1500 * time.Millisecond)
-			v.feedMessages(t, typicalCheck())
+			v.feedMessages(t, eventtest.Check())
 		}()
 		second := watch(t, m, &monitorpb.WatchRequest{SinceSeq: first.Seq, Wait: 4, Instance: "monitor-1"})
 		if took := time.Since(start); took != 1500*time.Millisecond {
@@ -73,7 +74,7 @@ func TestWatchGoesOnWaitingForWhatTheFilterSelects(t *testing.T) {
 		go func() {
 			for i := range 3 {
 				time.Sleep(time.Second)
-				v.feedMessages(t, ofNode(i, typicalCheck()))
+				v.feedMessages(t, eventtest.OfNode(i, eventtest.Check()))
 			}
 		}()
 		start := time.Now()
@@ -91,7 +92,7 @@ func TestWatchGoesOnWaitingForWhatTheFilterSelects(t *testing.T) {
 func TestWatchAnnouncesGaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newView()
-		v.feedMessages(t, typicalCheck())
+		v.feedMessages(t, eventtest.Check())
 		m := v.monitor()
 		newest := m.newest()
 		for name, req := range map[string]*monitorpb.WatchRequest{
@@ -149,7 +150,7 @@ func TestWatchEndsWithItsCaller(t *testing.T) {
 func TestHistoryWalksBack(t *testing.T) {
 	v := newView()
 	for i := range 25 {
-		c := typicalCheck()
+		c := eventtest.Check()
 		c.Timestamp += int64(i)
 		c.Status = healthpb.HealthCheck_Status(1 + i%2)
 		v.feedMessages(t, c)

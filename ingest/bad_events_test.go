@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
@@ -28,7 +29,7 @@ type badEvent struct {
 // marshaller would write.
 func raw(t *testing.T, m proto.Message, old, new string) []byte {
 	t.Helper()
-	wire := wireOf(t, m)
+	wire := eventtest.Wire(t, m)
 	if len(old) != len(new) || !strings.Contains(string(wire), old) {
 		t.Fatalf("%q cannot be replaced", old)
 	}
@@ -40,12 +41,12 @@ func badEvents(t *testing.T) []badEvent {
 	var all []badEvent
 	n := 0
 	add := func(name string, taken bool, m proto.Message) {
-		all = append(all, badEvent{name, kindOf(m), "application/protobuf", wireOf(t, m), taken})
+		all = append(all, badEvent{name, kindOf(m), "application/protobuf", eventtest.Wire(t, m), taken})
 	}
 	// fresh returns a message of each kind, of a node of its own.
 	fresh := func() (*healthpb.HealthCheck, *healthpb.Status, *healthpb.Stats) {
 		n++
-		return ofNode(n, typicalCheck()), ofNode(n, typicalStatus()), ofNode(n, typicalStats())
+		return eventtest.OfNode(n, eventtest.Check()), eventtest.OfNode(n, eventtest.Status()), eventtest.OfNode(n, eventtest.Stats())
 	}
 	services := map[string]*healthpb.Service{
 		"nil service":          nil,
@@ -119,7 +120,7 @@ func badBytes(t *testing.T) []badEvent {
 	}
 	const pb, js = "application/protobuf", "application/json"
 	for _, kind := range kinds {
-		wire := wireOf(t, typical(kind))
+		wire := eventtest.Wire(t, eventtest.Typical(kind))
 		add("empty", kind, pb, false, nil)
 		add("empty", kind, js, false, nil)
 		add("null", kind, js, false, []byte("null"))
@@ -131,14 +132,14 @@ func badBytes(t *testing.T) []badEvent {
 		add("cut short", kind, pb, false, wire[:len(wire)-1])
 		add("garbage", kind, pb, false, []byte("\xff\xff\xff\xff\x01"))
 		add("claims 4 GB", kind, pb, false, []byte("\x0a\xff\xff\xff\xff\x0f"))
-		add("bytes in a name", kind, pb, false, raw(t, typical(kind), "go.micro.srv", "go.micro\xffsrv"))
-		add("NUL in a node", kind, pb, false, raw(t, typical(kind), "6fb2a1c4", "6fb2\x00\x00c4"))
+		add("bytes in a name", kind, pb, false, raw(t, eventtest.Typical(kind), "go.micro.srv", "go.micro\xffsrv"))
+		add("NUL in a node", kind, pb, false, raw(t, eventtest.Typical(kind), "6fb2a1c4", "6fb2\x00\x00c4"))
 	}
-	add("bytes in a text", store.KindCheck, pb, true, raw(t, ofNode(9001, typicalCheck()), "connection", "\xff\xfe\xfd\x00\x1b[1m\xc3\x28"))
-	add("bytes in a result", store.KindCheck, pb, true, raw(t, ofNode(9002, typicalCheck()), "no answer", "no\xc3\x28nswer"))
-	add("bytes in a key", store.KindCheck, pb, true, raw(t, ofNode(9003, typicalCheck()), "latency", "late\xff\xff\xff"))
-	add("bytes in an info", store.KindStatus, pb, true, raw(t, ofNode(9004, typicalStatus()), "serving", "ser\xf0\x28\x8cg"))
-	add("bytes in a method", store.KindStats, pb, true, raw(t, ofNode(9005, typicalStats()), "Pong.Ping", "Pong\xffPing"))
+	add("bytes in a text", store.KindCheck, pb, true, raw(t, eventtest.OfNode(9001, eventtest.Check()), "connection", "\xff\xfe\xfd\x00\x1b[1m\xc3\x28"))
+	add("bytes in a result", store.KindCheck, pb, true, raw(t, eventtest.OfNode(9002, eventtest.Check()), "no answer", "no\xc3\x28nswer"))
+	add("bytes in a key", store.KindCheck, pb, true, raw(t, eventtest.OfNode(9003, eventtest.Check()), "latency", "late\xff\xff\xff"))
+	add("bytes in an info", store.KindStatus, pb, true, raw(t, eventtest.OfNode(9004, eventtest.Status()), "serving", "ser\xf0\x28\x8cg"))
+	add("bytes in a method", store.KindStats, pb, true, raw(t, eventtest.OfNode(9005, eventtest.Stats()), "Pong.Ping", "Pong\xffPing"))
 	return all
 }
 
@@ -157,7 +158,7 @@ func TestBadEventsSpoilNothing(t *testing.T) {
 			t.Errorf("%s, kind %d: taken %v, want %v (%v)", bad.name, bad.kind, taken, bad.taken, after.Rejected)
 		}
 		if i%10 == 0 { // others, in between
-			v.feedMessages(t, ofNode(5000+i, typicalCheck()), ofNode(5000+i, typicalStatus()), ofNode(5000+i, typicalStats()))
+			v.feedMessages(t, eventtest.OfNode(5000+i, eventtest.Check()), eventtest.OfNode(5000+i, eventtest.Status()), eventtest.OfNode(5000+i, eventtest.Stats()))
 			good++
 		}
 	}
@@ -179,31 +180,31 @@ func listEverything(t *testing.T, v *view) {
 	p := serve(t, v.monitor())
 	want := v.store.Counters()
 	for _, contentType := range []string{"application/protobuf", "application/json"} {
-		c := p.client(contentType)
-		checks, err := c.HealthChecks(t.Context(), &monitorpb.HealthChecksRequest{Limit: 1000, Missing: true}, p.at())
+		c := p.Client(contentType)
+		checks, err := c.HealthChecks(t.Context(), &monitorpb.HealthChecksRequest{Limit: 1000, Missing: true}, p.At())
 		if err != nil || len(checks.GetHealthChecks()) != want.Checks {
 			t.Errorf("%s: %d checks, want %d: %v", contentType, len(checks.GetHealthChecks()), want.Checks, err)
 		}
-		statuses, err := c.Status(t.Context(), &monitorpb.StatusRequest{Limit: 1000, Missing: true, Verbose: true}, p.at())
+		statuses, err := c.Status(t.Context(), &monitorpb.StatusRequest{Limit: 1000, Missing: true, Verbose: true}, p.At())
 		if err != nil || len(statuses.GetStatuses()) != want.Statuses {
 			t.Errorf("%s: %d statuses, want %d: %v", contentType, len(statuses.GetStatuses()), want.Statuses, err)
 		}
-		stats, err := c.Stats(t.Context(), &monitorpb.StatsRequest{Limit: 1000, Missing: true}, p.at())
+		stats, err := c.Stats(t.Context(), &monitorpb.StatsRequest{Limit: 1000, Missing: true}, p.At())
 		if err != nil || len(stats.GetStats()) != want.Stats {
 			t.Errorf("%s: %d stats, want %d: %v", contentType, len(stats.GetStats()), want.Stats, err)
 		}
-		if _, err := c.Services(t.Context(), &monitorpb.ServicesRequest{}, p.at()); err != nil {
+		if _, err := c.Services(t.Context(), &monitorpb.ServicesRequest{}, p.At()); err != nil {
 			t.Errorf("%s: services: %v", contentType, err)
 		}
-		if _, err := c.Status(t.Context(), &monitorpb.StatusRequest{Limit: 1000}, p.at()); err != nil {
+		if _, err := c.Status(t.Context(), &monitorpb.StatusRequest{Limit: 1000}, p.At()); err != nil {
 			t.Errorf("%s: summary: %v", contentType, err)
 		}
-		if _, err := c.History(t.Context(), &monitorpb.HistoryRequest{Limit: 1000}, p.at()); err != nil {
+		if _, err := c.History(t.Context(), &monitorpb.HistoryRequest{Limit: 1000}, p.At()); err != nil {
 			t.Errorf("%s: history: %v", contentType, err)
 		}
 	}
 	for _, method := range []string{"HealthChecks", "Services", "Status", "Stats", "History", "Watch"} {
-		status, answer := p.ask(t, method, `{"limit":1000}`)
+		status, answer := p.Ask(t, method, `{"limit":1000}`)
 		if status != 200 || !json.Valid([]byte(answer)) || !utf8.ValidString(answer) {
 			t.Errorf("%s: status %d: %.200q", method, status, answer)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/microhq/monitor-srv/health"
 	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
@@ -61,7 +61,7 @@ func connect(tb testing.TB, b broker.Broker) broker.Broker {
 // runEvents subscribes and runs Events until the test ends.
 func runEvents(tb testing.TB, b broker.Broker, p Putter) *Events {
 	tb.Helper()
-	events := NewEvents(Config{Store: p, Log: slog.New(slog.DiscardHandler)})
+	events := NewEvents(Config{Store: p, Log: testkit.QuietLog()})
 	if err := events.Subscribe(b); err != nil {
 		tb.Fatal(err)
 	}
@@ -88,7 +88,7 @@ type publisher struct {
 func newPublisher(b broker.Broker, contentType string) *publisher {
 	p := &publisher{client: client.NewClient(client.Broker(b)), contentType: contentType}
 	for i := range 1000 {
-		p.checks = append(p.checks, ofNode(i, typicalCheck()))
+		p.checks = append(p.checks, eventtest.OfNode(i, eventtest.Check()))
 	}
 	return p
 }

@@ -1,18 +1,17 @@
 package ingest
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go-micro.dev/v4/codec"
 	"go-micro.dev/v4/codec/grpc"
 	stock "go-micro.dev/v4/codec/json"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"github.com/microhq/monitor-srv/store"
 )
@@ -43,23 +42,9 @@ func TestFormatOf(t *testing.T) {
 	}
 }
 
-type buffer struct{ bytes.Buffer }
-
-func (*buffer) Close() error { return nil }
-
-// encoded encodes an event with a codec of go-micro's client.
-func encoded(t testing.TB, newCodec codec.NewCodec, m proto.Message) []byte {
-	t.Helper()
-	var b buffer
-	if err := newCodec(&b).Write(&codec.Message{Type: codec.Event, Header: map[string]string{}}, m); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
 func TestEventsOfStockCodecsAreTaken(t *testing.T) {
 	for _, kind := range kinds {
-		want := typical(kind)
+		want := eventtest.Typical(kind)
 		camel, err := protojson.Marshal(want)
 		if err != nil {
 			t.Fatal(err)
@@ -72,10 +57,10 @@ func TestEventsOfStockCodecsAreTaken(t *testing.T) {
 			contentType string
 			body        []byte
 		}{
-			"json of go-micro's client": {"application/json", encoded(t, stock.NewCodec, want)},
+			"json of go-micro's client": {"application/json", eventtest.Encoded(t, stock.NewCodec, want)},
 			"protojson":                 {"application/json", camel},
 			"protojson with zeros":      {"application/json; charset=utf-8", zeros},
-			"gRPC frame":                {"application/grpc+proto", encoded(t, grpc.NewCodec, want)},
+			"gRPC frame":                {"application/grpc+proto", eventtest.Encoded(t, grpc.NewCodec, want)},
 		} {
 			d := newDecoder()
 			if rej := d.decodeMessage(kind, map[string]string{"Content-Type": c.contentType}, c.body); rej.reason != accepted {

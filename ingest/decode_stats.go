@@ -77,15 +77,10 @@ func (s *statsScan) usage(part uint64, msg []byte) bool {
 	s.bad = s.bad || s.seen[part]
 	s.seen[part] = true
 	var f wire.Field
-	for len(msg) > 0 {
-		n := f.Read(msg)
-		if n == 0 {
-			return false
-		}
-		msg = msg[n:]
+	for f.Next(&msg) {
 		s.bad = s.bad || f.Tag&7 != wire.Varint || f.Tag>>3 > usageMax[part]
 	}
-	return true
+	return len(msg) == 0
 }
 
 // endpoint checks one endpoint and reports whether it is well-formed.
@@ -93,12 +88,7 @@ func (s *statsScan) endpoint(msg []byte) bool {
 	s.endpoints++
 	var f wire.Field
 	var seen [wire.EndpointSide + 1]int
-	for len(msg) > 0 {
-		n := f.Read(msg)
-		if n == 0 {
-			return false
-		}
-		msg = msg[n:]
+	for f.Next(&msg) {
 		switch f.Tag {
 		case wire.EndpointService<<3 | wire.Bytes, wire.EndpointMethod<<3 | wire.Bytes:
 			s.bad = s.bad || !validText(f.Bytes, maxEndpointName)
@@ -116,17 +106,12 @@ func (s *statsScan) endpoint(msg []byte) bool {
 		seen[num]++
 		s.bad = s.bad || seen[num] > 1
 	}
-	return true
+	return len(msg) == 0
 }
 
 func (s *statsScan) metrics(msg []byte) bool {
 	var f wire.Field
-	for len(msg) > 0 {
-		n := f.Read(msg)
-		if n == 0 {
-			return false
-		}
-		msg = msg[n:]
+	for f.Next(&msg) {
 		switch f.Tag {
 		case wire.MetricsCount<<3 | wire.Varint:
 			s.bad = s.bad || int64(f.Value) < 0
@@ -136,7 +121,7 @@ func (s *statsScan) metrics(msg []byte) bool {
 			s.bad = true
 		}
 	}
-	return true
+	return len(msg) == 0
 }
 
 // isDuration reports whether v can be a duration.
@@ -154,8 +139,7 @@ func (d *decoder) rebuildStats(msg []byte, endpoints int) {
 	other := endpoint{method: []byte(health.OtherEndpoints)}
 	var rows []byte
 	var f wire.Field
-	for len(msg) > 0 {
-		msg = msg[f.Read(msg):]
+	for f.Next(&msg) {
 		switch f.Tag {
 		case wire.StatsCPU<<3 | wire.Bytes, wire.StatsMemory<<3 | wire.Bytes, wire.StatsDisk<<3 | wire.Bytes, wire.StatsRuntime<<3 | wire.Bytes:
 			used.read(f.Tag>>3-wire.StatsCPU, f.Bytes)
@@ -180,8 +164,7 @@ func (d *decoder) rebuildStats(msg []byte, endpoints int) {
 // read reads a well-formed part.
 func (u *usage) read(part uint64, msg []byte) {
 	var f wire.Field
-	for len(msg) > 0 {
-		msg = msg[f.Read(msg):]
+	for f.Next(&msg) {
 		if num := f.Tag >> 3; f.Tag&7 == wire.Varint && num <= usageFields {
 			u[part][num-1] = f.Value
 		}

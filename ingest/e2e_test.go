@@ -15,7 +15,9 @@ import (
 
 	"github.com/microhq/monitor-srv/handler"
 	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	"github.com/microhq/monitor-srv/internal/testkit/natstest"
+	"github.com/microhq/monitor-srv/internal/testkit/rpctest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
@@ -54,9 +56,9 @@ func publishOld(t *testing.T, b broker.Broker) {
 	t.Helper()
 	for _, kind := range kinds {
 		for _, json := range []bool{false, true} {
-			body, contentType := oldEvent(t, kind, json)
+			body, contentType := eventtest.Old(t, kind, json)
 			if json {
-				body = bytes.ReplaceAll(body, []byte(oldNode), []byte("json-node"))
+				body = bytes.ReplaceAll(body, []byte(eventtest.OldNode), []byte("json-node"))
 			}
 			m := &broker.Message{Header: map[string]string{"Content-Type": contentType}, Body: body}
 			if err := b.Publish(topics[kind], m); err != nil {
@@ -73,7 +75,7 @@ func publishNew(t *testing.T, b broker.Broker) {
 	c := client.NewClient(client.Broker(b))
 	for i, contentType := range []string{"application/json", "application/protobuf"} {
 		for _, m := range []proto.Message{
-			ofNode(i+1, typicalCheck()), ofNode(i+1, typicalStatus()), ofNode(i+1, typicalStats()),
+			eventtest.OfNode(i+1, eventtest.Check()), eventtest.OfNode(i+1, eventtest.Status()), eventtest.OfNode(i+1, eventtest.Stats()),
 		} {
 			msg := c.NewMessage(topics[kindOf(m)], m, client.WithMessageContentType(contentType))
 			if err := c.Publish(t.Context(), msg); err != nil {
@@ -108,23 +110,23 @@ func TestEventsOfOldAndNewPublishersOverBothBrokers(t *testing.T) {
 }
 
 // seen verifies that what was published is listed as it was said.
-func seen(t *testing.T, p *port, contentType string) {
+func seen(t *testing.T, p *rpctest.Port, contentType string) {
 	t.Helper()
-	c := p.client(contentType)
+	c := p.Client(contentType)
 	for node, said := range map[string]func(store.Kind) proto.Message{
-		oldNode: oldMessage, "json-node": oldMessage, "node-0001": typical, "node-0002": typical,
+		eventtest.OldNode: oldMessage, "json-node": oldMessage, "node-0001": eventtest.Typical[store.Kind], "node-0002": eventtest.Typical[store.Kind],
 	} {
-		checks, err := c.HealthChecks(t.Context(), &monitorpb.HealthChecksRequest{Node: node}, p.at())
+		checks, err := c.HealthChecks(t.Context(), &monitorpb.HealthChecksRequest{Node: node}, p.At())
 		if err != nil || len(checks.HealthChecks) != 1 {
 			t.Errorf("%s of %s: %v %v", contentType, node, checks, err)
 			continue
 		}
-		statuses, err := c.Status(t.Context(), &monitorpb.StatusRequest{Id: node, Verbose: true}, p.at())
+		statuses, err := c.Status(t.Context(), &monitorpb.StatusRequest{Id: node, Verbose: true}, p.At())
 		if err != nil || len(statuses.Statuses) != 1 {
 			t.Errorf("%s of %s: %v %v", contentType, node, statuses, err)
 			continue
 		}
-		stats, err := c.Stats(t.Context(), &monitorpb.StatsRequest{Id: node}, p.at())
+		stats, err := c.Stats(t.Context(), &monitorpb.StatsRequest{Id: node}, p.At())
 		if err != nil || len(stats.Stats) != 1 {
 			t.Errorf("%s of %s: %v %v", contentType, node, stats, err)
 			continue

@@ -23,8 +23,7 @@ type endpoint struct {
 // repairEndpoint reads a well-formed Endpoint and repairs it.
 func (d *decoder) repairEndpoint(msg []byte) (p endpoint) {
 	var f wire.Field
-	for len(msg) > 0 {
-		msg = msg[f.Read(msg):]
+	for f.Next(&msg) {
 		switch f.Tag {
 		case wire.EndpointService<<3 | wire.Bytes:
 			p.service = f.Bytes
@@ -79,8 +78,7 @@ type metrics struct {
 
 func (m *metrics) read(msg []byte) {
 	var f wire.Field
-	for len(msg) > 0 {
-		msg = msg[f.Read(msg):]
+	for f.Next(&msg) {
 		switch f.Tag {
 		case wire.MetricsCount<<3 | wire.Varint:
 			m.count = int64(f.Value)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/microhq/monitor-srv/health"
 	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"github.com/microhq/monitor-srv/store"
 )
@@ -71,10 +71,10 @@ func TestBlockedStoreKeepsStatusesAndFailuresAndRecovers(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- events.Run(ctx) }()
 
-		ok, failing, status, stats := typicalCheck(), typicalCheck(), typicalStatus(), typicalStats()
+		ok, failing, status, stats := eventtest.Check(), eventtest.Check(), eventtest.Status(), eventtest.Stats()
 		ok.Status, ok.Id = healthpb.HealthCheck_OK, "ok"
 		failing.Id = "failing"
-		send := func(kind store.Kind, m proto.Message) { events.receive(kind, protobuf, wireOf(t, m)) }
+		send := func(kind store.Kind, m proto.Message) { events.receive(kind, protobuf, eventtest.Wire(t, m)) }
 		for range 2000 {
 			send(store.KindStats, stats)
 			send(store.KindCheck, ok)
@@ -121,7 +121,7 @@ func TestRunDrainsWhatWaitsAndThenTakesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &putter{block: func(*store.Event) store.Outcome { time.Sleep(time.Millisecond); return store.Outdated }}
 		events := NewEvents(Config{Store: p, Log: testkit.QuietLog()})
-		wire := wireOf(t, typicalCheck())
+		wire := eventtest.Wire(t, eventtest.Check())
 		for range 100 {
 			events.receive(store.KindCheck, protobuf, wire)
 		}
@@ -143,7 +143,7 @@ func TestRunDrainsWithinItsBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &putter{block: func(*store.Event) store.Outcome { time.Sleep(100 * time.Millisecond); return store.Refused }}
 		events := NewEvents(Config{Store: p, DrainTimeout: time.Second, Log: testkit.QuietLog()})
-		wire := wireOf(t, typicalCheck())
+		wire := eventtest.Wire(t, eventtest.Check())
 		for range 1000 {
 			events.receive(store.KindCheck, protobuf, wire)
 		}
@@ -167,12 +167,12 @@ func TestRunDrainsWithinItsBound(t *testing.T) {
 // Faults: T62.
 func TestOversizedAndForeignMessagesAreRejected(t *testing.T) {
 	events := NewEvents(Config{Store: &putter{}, Log: testkit.QuietLog()})
-	ten := typicalCheck()
+	ten := eventtest.Check()
 	ten.Description = strings.Repeat("x", 10<<20)
-	events.receive(store.KindCheck, protobuf, wireOf(t, ten))
+	events.receive(store.KindCheck, protobuf, eventtest.Wire(t, ten))
 	events.receive(store.KindCheck, protobuf, make([]byte, health.MaxEventSize+1))
-	events.receive(store.KindStatus, map[string]string{"Content-Type": "text/plain"}, wireOf(t, typicalStatus()))
-	events.receive(store.KindStats, map[string]string{"Content-Type": "application/json"}, wireOf(t, typicalStats()))
+	events.receive(store.KindStatus, map[string]string{"Content-Type": "text/plain"}, eventtest.Wire(t, eventtest.Status()))
+	events.receive(store.KindStats, map[string]string{"Content-Type": "application/json"}, eventtest.Wire(t, eventtest.Stats()))
 	events.receive(store.KindStats, nil, nil)
 	want := map[string]uint64{
 		"too_large": 2, "content_type": 1, "malformed": 1, "no_service": 1,
@@ -190,11 +190,11 @@ func TestOversizedAndForeignMessagesAreRejected(t *testing.T) {
 
 func TestLargestEventIsTaken(t *testing.T) {
 	events := NewEvents(Config{Store: &putter{}})
-	m := typicalStats()
+	m := eventtest.Stats()
 	for m.Endpoints = nil; proto.Size(m) < health.MaxEventSize-1100; {
 		m.Endpoints = append(m.Endpoints, &healthpb.Endpoint{Method: strings.Repeat("m", 1000)})
 	}
-	events.receive(store.KindStats, protobuf, wireOf(t, m))
+	events.receive(store.KindStats, protobuf, eventtest.Wire(t, m))
 	if events.State().Depth != 1 {
 		t.Errorf("%+v", events.Counters())
 	}
@@ -204,7 +204,7 @@ func TestLargestEventIsTaken(t *testing.T) {
 func TestRejectionsAreLoggedOnceInTenSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		events := NewEvents(Config{Store: &putter{}, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		events := NewEvents(Config{Store: &putter{}, Log: testkit.InfoTo(&log)})
 		lines := func() int { return strings.Count(log.String(), "\n") }
 		for range 25 {
 			for range 100 {

@@ -9,7 +9,9 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
+	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
 	"github.com/microhq/monitor-srv/wire"
 )
@@ -33,10 +35,10 @@ func TestEventsWithoutIdentityAreRejected(t *testing.T) {
 		want reason
 	}{
 		"empty":                  {nil, noService},
-		"no service":             {wireOf(t, &healthpb.HealthCheck{Id: "x"}), noService},
-		"empty service":          {wireOf(t, &healthpb.HealthCheck{Id: "x", Service: &healthpb.Service{}}), noService},
-		"no nodes":               {wireOf(t, &healthpb.HealthCheck{Id: "x", Service: &healthpb.Service{Name: "s"}}), noNode},
-		"nil node":               {wireOf(t, &healthpb.HealthCheck{Id: "x", Service: &healthpb.Service{Name: "s", Nodes: []*healthpb.Node{nil}}}), noNode},
+		"no service":             {eventtest.Wire(t, &healthpb.HealthCheck{Id: "x"}), noService},
+		"empty service":          {eventtest.Wire(t, &healthpb.HealthCheck{Id: "x", Service: &healthpb.Service{}}), noService},
+		"no nodes":               {eventtest.Wire(t, &healthpb.HealthCheck{Id: "x", Service: &healthpb.Service{Name: "s"}}), noNode},
+		"nil node":               {eventtest.Wire(t, &healthpb.HealthCheck{Id: "x", Service: &healthpb.Service{Name: "s", Nodes: []*healthpb.Node{nil}}}), noNode},
 		"no id":                  {identityOf("s", "1", "n", ""), noID},
 		"long name":              {identityOf(long[:129], "1", "n", "x"), badIdentity},
 		"longest name":           {identityOf(long[:128], "1", "n", "x"), accepted},
@@ -73,7 +75,7 @@ func TestStatusAndStatsWithoutServiceOrNodesAreRejected(t *testing.T) {
 			store.KindStats:  &healthpb.Stats{Service: service},
 		} {
 			d := newDecoder()
-			if got := d.decode(kind, wireOf(t, m)); got.reason != want {
+			if got := d.decode(kind, eventtest.Wire(t, m)); got.reason != want {
 				t.Errorf("%T with service %v: %v, want %v", m, service, got, want)
 			}
 		}
@@ -81,21 +83,33 @@ func TestStatusAndStatsWithoutServiceOrNodesAreRejected(t *testing.T) {
 }
 
 func TestNodeKeepsAddressAndMetadata(t *testing.T) {
-	m := typicalCheck()
+	m := eventtest.Check()
 	m.Service.Nodes[0].Address = "10.0.0.7:8080"
 	m.Service.Nodes[0].Metadata = map[string]string{"zone": "a", "bad": "\u00e9"}
-	d := newDecoder()
-	if rej := d.decode(store.KindCheck, wireOf(t, m)); rej.reason != accepted {
-		t.Fatal(rej)
-	}
+	d := decoded(t, store.KindCheck, eventtest.Wire(t, m))
 	if diff := cmp.Diff(proto.Message(m), message(t, &d.event), protocmp.Transform()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	m.Service.Nodes[0].Address = "bad\naddress"
-	if rej := d.decode(store.KindCheck, wireOf(t, m)); rej.reason != accepted || len(d.event.Address) > 0 {
+	if rej := d.decode(store.KindCheck, eventtest.Wire(t, m)); rej.reason != accepted || len(d.event.Address) > 0 {
 		t.Errorf("%v with address %q, want none", rej, d.event.Address)
 	}
 	if !d.repairs.has(repairAddress) {
 		t.Error("not counted")
+	}
+}
+
+func TestMetadataOfANodeIsBounded(t *testing.T) {
+	c := eventtest.Check()
+	c.Service.Nodes[0].Metadata = map[string]string{"a": "short", "b": strings.Repeat("x", 2*maxMetadata)}
+	v := newView()
+	v.feedMessages(t, c)
+	rsp := new(monitorpb.ServicesResponse)
+	if err := v.monitor().Services(t.Context(), &monitorpb.ServicesRequest{}, rsp); err != nil {
+		t.Fatal(err)
+	}
+	node := rsp.Services[0].Nodes[0]
+	if node.Metadata["a"] != "short" || proto.Size(node) > maxMetadata+200 {
+		t.Errorf("metadata of %d bytes with a = %q", proto.Size(node), node.Metadata["a"])
 	}
 }

@@ -29,12 +29,7 @@ func (s *mapScan) add(entry []byte) bool {
 	}
 	var f wire.Field
 	keys, values := 0, 0
-	for len(entry) > 0 {
-		n := f.Read(entry)
-		if n == 0 {
-			return false
-		}
-		entry = entry[n:]
+	for f.Next(&entry) {
 		switch f.Tag {
 		case wire.MapKey<<3 | wire.Bytes:
 			keys++
@@ -47,7 +42,7 @@ func (s *mapScan) add(entry []byte) bool {
 		}
 	}
 	s.bad = s.bad || keys > 1 || values > 1
-	return true
+	return len(entry) == 0
 }
 
 // needsRepair reports whether the map must be rewritten. maxSize bounds the bytes
@@ -101,8 +96,7 @@ func (d *decoder) rebuildMap(b, msg []byte, num protowire.Number, maxSize int) [
 	d.entries = d.entries[:0]
 	dropped := false
 	var f wire.Field
-	for len(msg) > 0 {
-		msg = msg[f.Read(msg):]
+	for f.Next(&msg) {
 		if f.Tag == uint64(num)<<3|wire.Bytes {
 			dropped = d.entries.put(d.repairMapEntry(f.Bytes)) || dropped
 		}

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"github.com/microhq/monitor-srv/store"
 	"github.com/microhq/monitor-srv/wire"
@@ -21,14 +22,11 @@ import (
 // Faults: A19.
 func TestTextIsCutAndRepaired(t *testing.T) {
 	long := strings.Repeat("é", health.MaxText)
-	m := typicalCheck()
+	m := eventtest.Check()
 	m.Description, m.Error = long, long
 	m.Results = map[string]string{"k": long, strings.Repeat("k", 200): "v"}
-	wire := wireOf(t, m)
-	d := newDecoder()
-	if rej := d.decode(store.KindCheck, wire); rej.reason != accepted {
-		t.Fatal(rej)
-	}
+	wire := eventtest.Wire(t, m)
+	d := decoded(t, store.KindCheck, wire)
 	got := message(t, &d.event).(*healthpb.HealthCheck)
 	for name, text := range map[string]string{"description": got.Description, "error": got.Error, "result": got.Results["k"]} {
 		if len(text) > health.MaxText || len(text) < health.MaxText-8 || !strings.HasSuffix(text, health.CutMark) {
@@ -46,7 +44,7 @@ func TestTextIsCutAndRepaired(t *testing.T) {
 // A map of Go has no order on the wire, so it must not decide what is left out.
 // Faults: A19.
 func TestResultsLeftOutDoNotDependOnTheirOrder(t *testing.T) {
-	m := typicalCheck()
+	m := eventtest.Check()
 	m.Results = make(map[string]string)
 	for i := range 300 {
 		m.Results[fmt.Sprintf("key-%03d", i)] = "v"
@@ -57,10 +55,7 @@ func TestResultsLeftOutDoNotDependOnTheirOrder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := newDecoder()
-		if rej := d.decode(store.KindCheck, wire); rej.reason != accepted {
-			t.Fatal(rej)
-		}
+		d := decoded(t, store.KindCheck, wire)
 		got := message(t, &d.event).(*healthpb.HealthCheck)
 		if len(got.Results) != health.MaxResults || got.Results[health.CutMark] == "" || got.Results["key-062"] != "v" {
 			t.Fatalf("%d results with mark %q, want %d", len(got.Results), got.Results[health.CutMark], health.MaxResults)
@@ -79,15 +74,12 @@ func TestResultsLeftOutDoNotDependOnTheirOrder(t *testing.T) {
 
 // Faults: A19.
 func TestResultsInAllAreLimited(t *testing.T) {
-	m := typicalCheck()
+	m := eventtest.Check()
 	m.Results = make(map[string]string)
 	for i := range 20 {
 		m.Results[fmt.Sprintf("key-%02d", i)] = strings.Repeat("v", health.MaxResultValue)
 	}
-	d := newDecoder()
-	if rej := d.decode(store.KindCheck, wireOf(t, m)); rej.reason != accepted {
-		t.Fatal(rej)
-	}
+	d := decoded(t, store.KindCheck, eventtest.Wire(t, m))
 	got := message(t, &d.event).(*healthpb.HealthCheck)
 	total := 0
 	for k, v := range got.Results {
@@ -120,7 +112,7 @@ func TestEveryPieceOfTheBodyIsChecked(t *testing.T) {
 		"unknown in cpu":    {store.KindStats, wire.AppendBytes(nil, 5, wire.AppendBytes(nil, 9, bad)), ``},
 		"metrics in pieces": {store.KindStats, wire.AppendBytes(nil, 9, wire.AppendBytes(wire.AppendBytes(nil, 3, wire.AppendUint(nil, 1, 3)), 3, nil)), `count:3`},
 	} {
-		head := wireOf(t, &healthpb.Stats{Service: typicalCheck().Service})
+		head := eventtest.Wire(t, &healthpb.Stats{Service: eventtest.Check().Service})
 		if c.kind == store.KindCheck {
 			head = identityOf("s", "1", "n", "x")
 		}
@@ -138,16 +130,13 @@ func TestEveryPieceOfTheBodyIsChecked(t *testing.T) {
 
 // Faults: T62.
 func TestInvalidMetricsAreZero(t *testing.T) {
-	m := typicalStats()
+	m := eventtest.Stats()
 	m.Endpoints = []*healthpb.Endpoint{{
 		Method:  "A.B",
 		Errors:  &healthpb.Metrics{Count: -1, Mean: math.NaN(), StdDev: math.Inf(1), Upper95: math.Inf(-1)},
 		Success: &healthpb.Metrics{Count: 5, Mean: -1, StdDev: 2, Upper95: 3},
 	}}
-	d := newDecoder()
-	if rej := d.decode(store.KindStats, wireOf(t, m)); rej.reason != accepted {
-		t.Fatal(rej)
-	}
+	d := decoded(t, store.KindStats, eventtest.Wire(t, m))
 	got := message(t, &d.event).(*healthpb.Stats)
 	want := []*healthpb.Endpoint{{Method: "A.B", Success: &healthpb.Metrics{Count: 5, StdDev: 2, Upper95: 3}}}
 	if diff := cmp.Diff(want, got.Endpoints, protocmp.Transform()); diff != "" {
@@ -160,7 +149,7 @@ func TestInvalidMetricsAreZero(t *testing.T) {
 
 // Faults: T62.
 func TestEndpointsBeyondTheLimitAreSummed(t *testing.T) {
-	m := typicalStats()
+	m := eventtest.Stats()
 	m.Endpoints = nil
 	for i := range health.MaxEndpoints + 1 {
 		p := &healthpb.Endpoint{Method: fmt.Sprint("M.", i)}
@@ -169,10 +158,7 @@ func TestEndpointsBeyondTheLimitAreSummed(t *testing.T) {
 		}
 		m.Endpoints = append(m.Endpoints, p)
 	}
-	d := newDecoder()
-	if rej := d.decode(store.KindStats, wireOf(t, m)); rej.reason != accepted {
-		t.Fatal(rej)
-	}
+	d := decoded(t, store.KindStats, eventtest.Wire(t, m))
 	got := message(t, &d.event).(*healthpb.Stats).Endpoints
 	if len(got) != health.MaxEndpoints {
 		t.Fatalf("%d endpoints, want %d", len(got), health.MaxEndpoints)
@@ -193,11 +179,11 @@ func TestEndpointsBeyondTheLimitAreSummed(t *testing.T) {
 // Faults: T62.
 func TestUnknownEnumNumbersAreUnknown(t *testing.T) {
 	for _, n := range []int32{4, 99, -1, math.MaxInt32, math.MinInt32} {
-		check, status := typicalCheck(), typicalStatus()
+		check, status := eventtest.Check(), eventtest.Status()
 		check.Status, status.Status = healthpb.HealthCheck_Status(n), healthpb.Status_Status(n)
 		for kind, m := range map[store.Kind]proto.Message{store.KindCheck: check, store.KindStatus: status} {
 			d := newDecoder()
-			if rej := d.decode(kind, wireOf(t, m)); rej.reason != accepted || d.event.Status != 0 {
+			if rej := d.decode(kind, eventtest.Wire(t, m)); rej.reason != accepted || d.event.Status != 0 {
 				t.Errorf("%T with %d: %v, status %d, want 0", m, n, rej, d.event.Status)
 			}
 			if !d.repairs.has(repairEnum) {

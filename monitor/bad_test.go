@@ -23,10 +23,7 @@ func TestBadFiles(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
+			text := testkit.ReadFile(t, file)
 			var want []string
 			for line := range strings.Lines(string(text)) {
 				problem, ok := strings.CutPrefix(line, "#: ")
@@ -81,9 +78,7 @@ func TestBadFilesOfADirectoryAffectNoOthers(t *testing.T) {
 	write := func(name, text string, mode os.FileMode) {
 		t.Helper()
 		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		testkit.WriteFile(t, path, text)
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/microhq/monitor-srv/config"
 	"github.com/microhq/monitor-srv/delivery"
 	"github.com/microhq/monitor-srv/document"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -230,6 +230,26 @@ func returning(v float64) probeFunc {
 	return func(context.Context, string) (probe.Result, error) { return probe.Result{Value: v}, nil }
 }
 
+// taking returns a probe function that takes d and returns err.
+func taking(d time.Duration, err error) probeFunc {
+	return func(context.Context, string) (probe.Result, error) {
+		time.Sleep(d)
+		return probe.Result{}, err
+	}
+}
+
+// stuck returns a probe function that ignores its context and returns after release.
+func stuck() (f probeFunc, release func()) {
+	released := make(chan struct{})
+	return func(context.Context, string) (probe.Result, error) {
+		<-released
+		return probe.Result{}, nil
+	}, func() { close(released) }
+}
+
+// unavailable is a delivery function that fails.
+func unavailable(context.Context, []action.Notification) error { return errors.New("no connection") }
+
 // mustParse parses a valid definition.
 func mustParse(t *testing.T, text string) *Definition {
 	t.Helper()
@@ -285,4 +305,4 @@ func loadFiles(paths ...string) (Set, []*document.Problem) {
 	return set, problems
 }
 
-var discardLog = slog.New(slog.DiscardHandler)
+var discardLog = testkit.QuietLog()

@@ -3,7 +3,6 @@ package monitor
 import (
 	"bytes"
 	"math"
-	"os"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/microhq/monitor-srv/document"
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // seedDefinitions are single definitions.
@@ -35,10 +35,7 @@ func addSeeds(f *testing.F) {
 		f.Fatalf("no seeds: %v", err)
 	}
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
+		text := testkit.ReadFile(f, file)
 		f.Add(string(text))
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -21,7 +21,7 @@ import (
 // Faults: G7, G16.
 func TestReceiverThatIsDownAtStartBlocksNoMonitor(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
-		b.setDeliver(func(context.Context, []action.Notification) error { return errors.New("no connection") })
+		b.setDeliver(unavailable)
 		b.apply(t, "a.toml", monitorTOML("m", "interval = 5"))
 		time.Sleep(21 * time.Second)
 		if i := b.List(Filter{})[0]; !i.Running || i.Probes < 4 || i.State != OK {
@@ -153,11 +153,8 @@ func TestStuckMonitorIsUnregisteredAtOnce(t *testing.T) {
 // TestReloadRunsNoSecondProbe replaces a monitor whose probe ignores its context.
 func TestReloadRunsNoSecondProbe(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
-		release := make(chan struct{})
-		b.setProbe(func(context.Context, string) (probe.Result, error) {
-			<-release
-			return probe.Result{}, nil
-		})
+		probe, release := stuck()
+		b.setProbe(probe)
 		for i := range 5 {
 			b.apply(t, "a.toml", monitorTOML("m", fmt.Sprintf("interval = %d", 5+i)))
 			time.Sleep(20 * time.Second)
@@ -167,7 +164,7 @@ func TestReloadRunsNoSecondProbe(t *testing.T) {
 			t.Errorf("%d probes run", got)
 		}
 		b.mu.Unlock()
-		close(release)
+		release()
 		time.Sleep(20 * time.Second)
 		if i := b.List(Filter{})[0]; i.State != OK {
 			t.Errorf("afterwards: %+v", i)
@@ -196,7 +193,7 @@ func TestProbeThatCannotBeClosedBlocksNoChange(t *testing.T) {
 				return stuckProbe{hold}, nil
 			}},
 			Delivery: newTestDelivery(nil), Recorder: noRecorder{},
-			Log: slog.New(slog.DiscardHandler), MaxPerSecond: 1000,
+			Log: testkit.QuietLog(), MaxPerSecond: 1000,
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		var ended sync.WaitGroup
@@ -236,11 +233,8 @@ func TestProbeThatCannotBeClosedBlocksNoChange(t *testing.T) {
 // probe ignores its context. Both probes must be closed.
 func TestAProbeMadeWhileAnOlderOneRunsIsClosed(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
-		release := make(chan struct{})
-		b.setProbe(func(context.Context, string) (probe.Result, error) {
-			<-release
-			return probe.Result{}, nil
-		})
+		probe, release := stuck()
+		b.setProbe(probe)
 		b.mustApply(t, monitorTOML("m", "interval = 10"))
 		time.Sleep(11 * time.Second)
 		id := b.List(Filter{})[0].ID
@@ -249,7 +243,7 @@ func TestAProbeMadeWhileAnOlderOneRunsIsClosed(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		close(release)
+		release()
 		synctest.Wait()
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -264,10 +258,7 @@ func TestAProbeMadeWhileAnOlderOneRunsIsClosed(t *testing.T) {
 // Faults: G29, G35, T52.
 func TestStormOfChangesLosesNoMonitor(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
-		b.setProbe(func(ctx context.Context, _ string) (probe.Result, error) {
-			time.Sleep(300 * time.Millisecond)
-			return probe.Result{}, errDown
-		})
+		b.setProbe(taking(300*time.Millisecond, errDown))
 		var clients sync.WaitGroup
 		for c := range 50 {
 			clients.Go(func() { storm(t, b, c) })

@@ -2,13 +2,11 @@ package monitor
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/microhq/monitor-srv/internal/testkit"
@@ -28,10 +26,7 @@ func TestJournalSurvivesAKillAtEveryByte(t *testing.T) {
 		if err := j.save(s); err != nil {
 			t.Fatal(err)
 		}
-		b, err := os.ReadFile(j.path())
-		if err != nil {
-			t.Fatal(err)
-		}
+		b := testkit.ReadFile(t, j.path())
 		return b
 	}
 	older, newer := content(before), content(after)
@@ -40,9 +35,7 @@ func TestJournalSurvivesAKillAtEveryByte(t *testing.T) {
 	load := func(main, partial []byte) journalState {
 		t.Helper()
 		for p, b := range map[string][]byte{path: main, path + ".new": partial} {
-			if err := os.WriteFile(p, b, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			testkit.WriteFile(t, p, b)
 		}
 		j := openJournal(t, dir)
 		if _, err := os.Stat(path + ".new"); !errors.Is(err, os.ErrNotExist) {
@@ -72,41 +65,19 @@ func TestDamagedJournalIsNeverMisread(t *testing.T) {
 	if err := j.save(want); err != nil {
 		t.Fatal(err)
 	}
-	whole, err := os.ReadFile(j.path())
-	if err != nil {
-		t.Fatal(err)
-	}
-	check := func(what string, text []byte) {
-		t.Helper()
+	whole := testkit.ReadFile(t, j.path())
+	for what, text := range testkit.Damaged(whole) {
 		if got, err := decodeJournal(text); err == nil && !reflect.DeepEqual(got, want) {
 			t.Fatalf("%s: loaded %+v", what, got)
 		}
-	}
-	for n := range whole {
-		check(fmt.Sprint("cut at ", n), whole[:n])
-	}
-	for i := range len(whole) * 8 {
-		flipped := append([]byte{}, whole...)
-		flipped[i/8] ^= 1 << (i % 8)
-		check(fmt.Sprint("flipped bit ", i), flipped)
-	}
-	random := rand.New(rand.NewPCG(1, 2))
-	for range 2000 {
-		junk := append([]byte{}, whole...)
-		for range 1 + random.IntN(20) {
-			junk[random.IntN(len(junk))] = byte(random.Uint32())
-		}
-		check("several bytes changed", junk)
 	}
 	for _, text := range []string{"", "{}", "null", `{"crc32c":0}`, `{"crc32c":0,"state":""}`, string(make([]byte, 1<<20))} {
 		if _, err := decodeJournal([]byte(text)); err == nil {
 			t.Errorf("%.30q is accepted as a journal", text)
 		}
 	}
-	if err := os.WriteFile(j.path(), whole[:len(whole)-1], 0o600); err != nil {
-		t.Fatal(err)
-	}
-	j, err = OpenJournal(dir)
+	testkit.WriteFile(t, j.path(), whole[:len(whole)-1])
+	j, err := OpenJournal(dir)
 	var damaged *DamagedError
 	if !errors.As(err, &damaged) || j == nil || len(j.loaded.Monitors) != 0 {
 		t.Fatalf("got %v", err)
@@ -119,9 +90,7 @@ func TestDamagedJournalIsNeverMisread(t *testing.T) {
 
 func TestJournalNeedsADirectory(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteFile(t, file, "")
 	if _, err := OpenJournal(filepath.Join(file, "state")); err == nil || !strings.Contains(err.Error(), "creating the state directory") {
 		t.Errorf("got %v", err)
 	}
@@ -187,22 +156,12 @@ func TestDamagedJournalOnAFullDiskIsReported(t *testing.T) {
 // TestJournalOnAFullTmpfsKeepsItsState fills the disk of a journal.
 // Faults: T20.
 func TestJournalOnAFullTmpfsKeepsItsState(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("NOT TESTED: a full disk; only root may mount one")
-	}
-	dir := t.TempDir()
-	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("NOT TESTED: a full disk: mounting a tmpfs: %v", err)
-	}
-	defer func() { _ = syscall.Unmount(dir, 0) }()
+	dir := testkit.SmallDisk(t)
 	j, err := OpenJournal(dir)
 	if err != nil || j.save(journalState{LastID: 6}) != nil {
 		t.Fatal("the disk is full from the start", err)
 	}
-	filler := filepath.Join(dir, "filler")
-	if err := os.WriteFile(filler, make([]byte, 2<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
-		t.Fatalf("filling the disk: %v", err)
-	}
+	free := testkit.FillDisk(t, dir)
 	if j.save(journalState{LastID: 7}) == nil {
 		t.Error("a full disk took a write")
 	}
@@ -211,9 +170,7 @@ func TestJournalOnAFullTmpfsKeepsItsState(t *testing.T) {
 	if j == nil || !errors.As(err, new(*UnwritableError)) || j.loaded.LastID != 6 {
 		t.Errorf("opening the journal on a full disk: %v", err)
 	}
-	if err := os.Remove(filler); err != nil {
-		t.Fatal(err)
-	}
+	free()
 	if err := j.save(journalState{LastID: 7}); err != nil {
 		t.Errorf("there is room again: %v", err)
 	}

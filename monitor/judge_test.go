@@ -104,3 +104,130 @@ func TestVerdictOfThresholds(t *testing.T) {
 		}
 	}
 }
+
+func TestFailureAndRecoveryAreNotified(t *testing.T) {
+	withBench(t, func(t *testing.T, b *bench) {
+		b.mustApply(t, monitorTOML("m", "interval = 10\nfailures_before_alert = 3\nretry_interval = 1"))
+		time.Sleep(15 * time.Second)
+		b.setProbe(down)
+		time.Sleep(12 * time.Second)
+		info := b.List(Filter{})[0]
+		if info.State != Failing || !info.Failing || info.Error != "down" {
+			t.Errorf("12s after the failure the monitor is %+v", info)
+		}
+		b.setProbe(up)
+		time.Sleep(10 * time.Second)
+		if got, want := b.events(), "m:init m:fail m:recover"; got != want {
+			t.Errorf("notified %s, want %s", got, want)
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		fail, recover := b.notifications[1], b.notifications[2]
+		if fail.Incident == "" || fail.Incident != recover.Incident || fail.Seq >= recover.Seq || recover.Duration <= 0 || fail.Error != "down" || fail.Host != "here" {
+			t.Errorf("fail %+v, recover %+v", fail, recover)
+		}
+	})
+}
+
+// TestViolatedThresholdIsReported expects the threshold in the list, in the recorded
+// result and in the notifications.
+func TestViolatedThresholdIsReported(t *testing.T) {
+	for _, c := range []struct {
+		keys     string
+		value    float64
+		want     string
+		notified bool
+	}{
+		{"max = 90", 97.25, "value 97.25 is above max 90", true},
+		{"min = -5\nmax = 1000000", 1234567, "value 1234567 is above max 1000000", true},
+		{"min = 5\nmax = 6", -2, "value -2 is below min 5", true},
+		{"max = 90\nwarn_max = 80.5", 85, "value 85 is above warn_max 80.5", false},
+		{"max = 90\nwarn_min = 3", 2, "value 2 is below warn_min 3", false},
+		{"max = 90", 90, "", false},
+	} {
+		withBench(t, func(t *testing.T, b *bench) {
+			b.setProbe(returning(c.value))
+			b.mustApply(t, monitorTOML("m", "interval = 2\nrepeat = 2\n"+c.keys))
+			if got := b.List(Filter{})[0].Error; got != "" {
+				t.Errorf("%s, before the first probe: %q", c.keys, got)
+			}
+			time.Sleep(5 * time.Second)
+			if got := b.List(Filter{})[0].Error; got != c.want {
+				t.Errorf("%s: listed with %q, want %q", c.keys, got, c.want)
+			}
+			b.setProbe(returning(5))
+			time.Sleep(3 * time.Second)
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if got := b.results[0]; got.Violation != c.want || got.Err != nil {
+				t.Errorf("%s: recorded with %q, want %q", c.keys, got.Violation, c.want)
+			}
+			var got []string
+			for _, n := range b.notifications {
+				got = append(got, string(n.Event)+": "+n.Error)
+			}
+			want := "init: "
+			if c.notified {
+				want = fmt.Sprintf("init: , fail: %s, repeat: %[1]s, recover: ", c.want)
+			}
+			if got := strings.Join(got, ", "); got != want {
+				t.Errorf("%s:\nnotified %s\nwant %s", c.keys, got, want)
+			}
+		})
+	}
+}
+
+// TestFailedProbeDoesNotPoisonTheAverage has one probe return an infinity.
+// Faults: G22.
+func TestFailedProbeDoesNotPoisonTheAverage(t *testing.T) {
+	withBench(t, func(t *testing.T, b *bench) {
+		b.setProbe(returning(math.Inf(1)))
+		doc := strings.ReplaceAll(monitorTOML("m", "interval = 5\nmax = 10"), "[[monitor.actions]]", "[monitor.filter]\ntype = \"average\"\nwindow = 3\n[[monitor.actions]]")
+		b.mustApply(t, doc)
+		time.Sleep(6 * time.Second)
+		if i := b.List(Filter{})[0]; i.State != Failing || i.Error != "invalid value +Inf" {
+			t.Errorf("infinity: %+v", i)
+		}
+		b.setProbe(returning(4))
+		time.Sleep(5 * time.Second)
+		if i := b.List(Filter{})[0]; i.State != OK || i.Value != 4 {
+			t.Errorf("afterwards: %+v", i)
+		}
+	})
+}
+
+// TestMonitorNeverProbedIsUnknown lists a monitor before and after its first probe.
+// Faults: G38.
+func TestMonitorNeverProbedIsUnknown(t *testing.T) {
+	withBench(t, func(t *testing.T, b *bench) {
+		b.apply(t, "a.toml", monitorTOML("m", "interval = 5"))
+		if i := b.List(Filter{})[0]; i.State != Unknown || i.Failing || !i.Running || i.NextProbe.IsZero() || !i.LastProbe.IsZero() {
+			t.Errorf("before: %+v", i)
+		}
+		time.Sleep(6 * time.Second)
+		if i := b.List(Filter{})[0]; i.State != OK || i.LastProbe.IsZero() {
+			t.Errorf("after: %+v", i)
+		}
+	})
+}
+
+// TestDurationsAreNeverNegative sets the clock back during a restart.
+// Faults: T16.
+func TestDurationsAreNeverNegative(t *testing.T) {
+	withBench(t, func(t *testing.T, b *bench) {
+		b.setProbe(down)
+		b.apply(t, "a.toml", monitorTOML("m", "interval = 2"))
+		time.Sleep(3 * time.Second)
+		r := b.lookup("m")
+		r.mu.Lock()
+		r.failedAt = time.Now().Add(time.Hour).Round(0)
+		r.mu.Unlock()
+		b.setProbe(up)
+		time.Sleep(3 * time.Second)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if n := b.notifications[len(b.notifications)-1]; n.Event != "recover" || n.Duration != 0 {
+			t.Errorf("notified %s after %v", n.Event, n.Duration)
+		}
+	})
+}

@@ -1,14 +1,11 @@
 package monitor
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
-	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -19,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -53,24 +51,8 @@ func TestSink(t *testing.T) {
 // address.
 func startSink(tb testing.TB) string {
 	tb.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestSink$")
-	cmd.Env = append(os.Environ(), sinkVariable+"=1")
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		_ = in.Close()
-		_ = cmd.Wait()
-	})
-	line, err := bufio.NewReader(out).ReadString('\n')
+	_, out := testkit.StartChild(tb, testkit.Self("TestSink", sinkVariable))
+	line, err := out.ReadString('\n')
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -118,7 +100,7 @@ func runLoad(tb testing.TB, n int, interval, lasts time.Duration, kind, keys str
 		return l.probes[len(l.probes)-1], nil
 	}
 	l.g = NewGroup(Config{
-		Probes: map[string]probe.Kind{kind: wrapped}, Delivery: newTestDelivery(nil), Recorder: noRecorder{}, Log: slog.New(slog.DiscardHandler),
+		Probes: map[string]probe.Kind{kind: wrapped}, Delivery: newTestDelivery(nil), Recorder: noRecorder{}, Log: testkit.QuietLog(),
 	})
 	var doc strings.Builder
 	for i := range n {
@@ -160,10 +142,7 @@ func cpuTime(tb testing.TB) time.Duration {
 // residentMemory returns the resident memory of this process, in bytes.
 func residentMemory(tb testing.TB) int64 {
 	tb.Helper()
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		tb.Fatal(err)
-	}
+	text := testkit.ReadFile(tb, "/proc/self/statm")
 	var size, pages int64
 	if _, err := fmt.Sscan(string(text), &size, &pages); err != nil {
 		tb.Fatal(err)

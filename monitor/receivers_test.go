@@ -1,8 +1,6 @@
 package monitor
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -102,7 +100,7 @@ func TestChangedActionIsNotifiedOfTheOpenIncident(t *testing.T) {
 
 func TestPendingNotificationOutlivesItsMonitor(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
-		b.setDeliver(func(context.Context, []action.Notification) error { return errors.New("no connection") })
+		b.setDeliver(unavailable)
 		b.setProbe(down)
 		b.apply(t, "a.toml", monitorWithActions("m", inlineAction("x")))
 		time.Sleep(15 * time.Second)

@@ -128,10 +128,7 @@ func TestRetriesKeepThePhase(t *testing.T) {
 // TestPhaseHoldsWhileConfirming has a monitor without retry_interval.
 func TestPhaseHoldsWhileConfirming(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
-		b.setProbe(func(context.Context, string) (probe.Result, error) {
-			time.Sleep(900 * time.Millisecond)
-			return probe.Result{}, errDown
-		})
+		b.setProbe(taking(900*time.Millisecond, errDown))
 		b.apply(t, "a.toml", monitorTOML("m", "interval = 10\nfailures_before_alert = 4"))
 		time.Sleep(95 * time.Second)
 		b.mu.Lock()

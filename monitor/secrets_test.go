@@ -3,7 +3,6 @@ package monitor
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/delivery"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/probe"
 	"github.com/microhq/monitor-srv/setting"
 )
@@ -60,7 +60,7 @@ func newSecretBench(t *testing.T) *secretBench {
 	t.Helper()
 	b := newBench(t, nil, delivery.Options{})
 	s := &secretBench{bench: b, t: t, dir: t.TempDir(), builds: map[string]int{}}
-	b.Group.log = slog.New(slog.NewTextHandler(&s.log, nil))
+	b.Group.log = testkit.InfoTo(&s.log)
 	read := func(decode func(any) error) (k secretKeys, password string, err error) {
 		if err = decode(&k); err != nil {
 			return k, "", err
@@ -88,9 +88,7 @@ func newSecretBench(t *testing.T) *secretBench {
 func (s *secretBench) write(name, text string) string {
 	s.t.Helper()
 	path := filepath.Join(s.dir, name)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
+	testkit.WriteFile(s.t, path, text)
 	return path
 }
 

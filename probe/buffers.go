@@ -11,37 +11,31 @@ const bufferSize = 4 << 10
 
 // buffers pools the buffers of all probes of one kind, so that probes hold none
 // between measurements.
-type buffers struct{ readers, writers sync.Pool }
+type buffers struct {
+	readers pool[*bufio.Reader, io.Reader]
+	writers pool[*bufio.Writer, io.Writer]
+}
 
 func newBuffers() *buffers {
-	return &buffers{
-		readers: sync.Pool{New: func() any { return bufio.NewReaderSize(nil, bufferSize) }},
-		writers: sync.Pool{New: func() any { return bufio.NewWriterSize(nil, bufferSize) }},
-	}
+	b := &buffers{}
+	b.readers.New = func() any { return bufio.NewReaderSize(nil, bufferSize) }
+	b.writers.New = func() any { return bufio.NewWriterSize(nil, bufferSize) }
+	return b
 }
 
-// reader returns an empty buffer that reads from r.
-func (b *buffers) reader(r io.Reader) *bufio.Reader {
-	br := b.readers.Get().(*bufio.Reader)
-	br.Reset(r)
-	return br
+// pool pools buffers B of streams S.
+type pool[B interface{ Reset(S) }, S any] struct{ sync.Pool }
+
+// get returns an empty buffer of the stream.
+func (p *pool[B, S]) get(stream S) B {
+	b := p.Get().(B)
+	b.Reset(stream)
+	return b
 }
 
-// giveReader returns a buffer to the pool.
-func (b *buffers) giveReader(br *bufio.Reader) {
-	br.Reset(nil)
-	b.readers.Put(br)
-}
-
-// writer returns an empty buffer that writes to w.
-func (b *buffers) writer(w io.Writer) *bufio.Writer {
-	bw := b.writers.Get().(*bufio.Writer)
-	bw.Reset(w)
-	return bw
-}
-
-// giveWriter returns a buffer to the pool, flushed or not.
-func (b *buffers) giveWriter(bw *bufio.Writer) {
-	bw.Reset(nil)
-	b.writers.Put(bw)
+// give returns a buffer to the pool. A writer need not be flushed.
+func (p *pool[B, S]) give(b B) {
+	var none S
+	b.Reset(none)
+	p.Put(b)
 }

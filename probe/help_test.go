@@ -14,6 +14,8 @@ import (
 
 	"github.com/BurntSushi/toml"
 	"go.uber.org/goleak"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func TestMain(m *testing.M) {
@@ -67,6 +69,17 @@ func refused(tb testing.TB, kind, text string, env Env) error {
 		tb.Fatalf("a probe %s of %s was made, want an error", kind, text)
 	}
 	return err
+}
+
+// refusedWith makes a probe of each text, which must fail with an error that contains
+// what the text maps to.
+func refusedWith(tb testing.TB, kind string, wants map[string]string) {
+	tb.Helper()
+	for text, want := range wants {
+		if err := refused(tb, kind, text, Env{}); !strings.Contains(err.Error(), want) {
+			tb.Errorf("%q: error %q, want %q", text, err, want)
+		}
+	}
 }
 
 // run probes once with a timeout.
@@ -127,10 +140,7 @@ const slack = 500 * time.Millisecond
 func rss(tb testing.TB) int {
 	tb.Helper()
 	runtime.GC()
-	data, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		tb.Fatal(err)
-	}
+	data := testkit.ReadFile(tb, "/proc/self/statm")
 	var size, resident int
 	if _, err := fmt.Sscan(string(data), &size, &resident); err != nil {
 		tb.Fatal(err)

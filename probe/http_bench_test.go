@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -39,23 +38,8 @@ func runServer() {
 // otherProcess starts that server and returns its URL.
 func otherProcess(tb testing.TB) string {
 	tb.Helper()
-	server := exec.Command(os.Args[0], serverWord)
-	stdin, err := server.StdinPipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	stdout, err := server.StdoutPipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		stdin.Close()
-		_ = server.Wait()
-	})
-	address, err := bufio.NewReader(stdout).ReadString('\n')
+	_, out := testkit.StartChild(tb, exec.Command(os.Args[0], serverWord))
+	address, err := out.ReadString('\n')
 	if err != nil {
 		tb.Fatal(err)
 	}

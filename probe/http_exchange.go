@@ -51,7 +51,7 @@ func (l *httpTransport) exchange(req *http.Request, c *httpConn) (*http.Response
 	_ = c.SetDeadline(deadline)
 	x := &exchange{transport: l, conn: c, in: headerReader{r: c, left: maxHeader}}
 	x.stop = context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
-	x.br = l.buffers.reader(&x.in)
+	x.br = l.buffers.readers.get(&x.in)
 	resp, err := x.ask(req)
 	if err != nil {
 		stale := !c.used.IsZero() && x.in.count == 0 && closedByPeer(err)
@@ -71,8 +71,8 @@ func (l *httpTransport) exchange(req *http.Request, c *httpConn) (*http.Response
 // ask writes the request and reads the header.
 func (x *exchange) ask(req *http.Request) (*http.Response, error) {
 	x.transport.stopwatch.restart()
-	bw := x.transport.buffers.writer(x.conn)
-	defer x.transport.buffers.giveWriter(bw)
+	bw := x.transport.buffers.writers.get(x.conn)
+	defer x.transport.buffers.writers.give(bw)
 	if err := req.Write(bw); err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (x *exchange) Close() error {
 	} else {
 		_ = x.conn.Close()
 	}
-	x.transport.buffers.giveReader(x.br)
+	x.transport.buffers.readers.give(x.br)
 	return nil
 }
 

@@ -9,7 +9,6 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -96,10 +95,7 @@ func TestHTTPUserAndPasswordInURL(t *testing.T) {
 	ok(t, httpProbeOf(t, strings.Replace(s.URL, "http://", "http://me:s3cret@", 1)+"/auth"))
 	fails(t, httpProbeOf(t, s.URL+"/auth"), "status 401")
 	ok(t, httpProbeOf(t, s.URL+"/auth", "user = \"me\"\npassword = \"s3cret\""))
-	file := filepath.Join(t.TempDir(), "password")
-	if err := os.WriteFile(file, []byte("s3cret\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := testkit.NewFile(t, "password", "s3cret\n")
 	ok(t, httpProbeOf(t, s.URL+"/auth", "user = \"me\"\npassword_file = "+strconv.Quote(file)))
 	t.Setenv("PROBE_TEST_BEARER", "abc")
 	ok(t, httpProbeOf(t, s.URL+"/is/Authorization/Bearer abc", `bearer_env = "PROBE_TEST_BEARER"`))
@@ -135,7 +131,7 @@ func TestHTTPExpectations(t *testing.T) {
 
 func TestHTTPKeysAreChecked(t *testing.T) {
 	const u = `url = "http://h.example/"` + "\n"
-	for text, want := range map[string]string{
+	refusedWith(t, "http", map[string]string{
 		"":                                           "url: this key is required",
 		`url = "h.example"`:                          "url: not an http or https URL",
 		`url = "ftp://h.example/"`:                   "url: not an http or https URL",
@@ -159,11 +155,7 @@ func TestHTTPKeysAreChecked(t *testing.T) {
 		u + `expect_json = { a = [1] }`:              "expect_json: a: want",
 		u + `tls = { cert_file = "/x" }`:             "tls: give both",
 		u + `headre = {}`:                            "unknown key",
-	} {
-		if err := refused(t, "http", text, Env{}); !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: error %q, want %q", text, err, want)
-		}
-	}
+	})
 }
 
 func TestHTTPLatencyAndPhases(t *testing.T) {
@@ -222,10 +214,7 @@ func TestHTTPCertificates(t *testing.T) {
 func TestHTTPClientCertificate(t *testing.T) {
 	cert, ca := testkit.SelfSigned(t, time.Now().Add(time.Hour))
 	pool := x509.NewCertPool()
-	pem, err := os.ReadFile(ca)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pem := testkit.ReadFile(t, ca)
 	pool.AppendCertsFromPEM(pem)
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}

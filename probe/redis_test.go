@@ -96,16 +96,12 @@ func TestRedisProbeRefusesMalformedReplies(t *testing.T) {
 }
 
 func TestRedisKeysAreChecked(t *testing.T) {
-	for text, want := range map[string]string{
+	refusedWith(t, "redis", map[string]string{
 		"":                                   "address: this key is required",
 		"address = \"h:1\"\ncommand = \" \"": "command: this key is required",
 		"address = \"h:1\"\ncommand = \"MONITOR\"":     "MONITOR does not answer once",
 		"address = \"h:1\"\ncommand = \"subscribe x\"": "SUBSCRIBE does not answer once",
 		"address = \"h:1\"\ndb = -1":                   "db: -1 is out of range",
 		"address = \"h:1\"\nuser = \"u\"":              "user: needs a password",
-	} {
-		if err := refused(t, "redis", text, Env{}); !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: error %q, want %q", text, err, want)
-		}
-	}
+	})
 }

@@ -229,10 +229,7 @@ func TestSilentDatabasesFailAtTheDeadline(t *testing.T) {
 // The server answers the first query with a request for a file of the client.
 // Faults: G26.
 func TestRogueMySQLServerReadsNoFile(t *testing.T) {
-	canary := filepath.Join(t.TempDir(), "canary")
-	if err := os.WriteFile(canary, []byte("canary-content"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	canary := testkit.NewFile(t, "canary", "canary-content")
 	var mu sync.Mutex
 	var received strings.Builder
 	rogue := testkit.ServeConns(t, func(c net.Conn) {

@@ -119,16 +119,12 @@ func TestTCPTellsNoSecret(t *testing.T) {
 }
 
 func TestTCPKeysAreChecked(t *testing.T) {
-	for text, want := range map[string]string{
+	refusedWith(t, "tcp", map[string]string{
 		"":                                   "address: this key is required",
 		`address = "h"`:                      "want host:port",
 		"address = \"h:1\"\nexpect = \"(\"":  "expect: ",
 		"address = \"h:1\"\nmeasure = \"x\"": `measure: "x" is unknown`,
 		"address = \"h:1\"\nmeasure = \"cert_days\"": "needs a table tls",
 		"address = \"h:1\"\nadress = \"h:1\"":        "unknown key",
-	} {
-		if err := refused(t, "tcp", text, Env{}); !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: error %q, want %q", text, err, want)
-		}
-	}
+	})
 }

@@ -2,11 +2,15 @@ package service
 
 import (
 	"errors"
+	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/monitor"
 )
 
 func TestDefaultConfigIsValid(t *testing.T) {
@@ -58,5 +62,66 @@ func TestSettingErrorIsWordedByWhoeverSetsIt(t *testing.T) {
 	err := unusable(HTTPAddress, "address", cause)
 	if !errors.As(err, &wrong) || !wrong.Unusable || !errors.Is(err, cause) || wrong.Words(flag) != "taken; --http_address names another address" {
 		t.Errorf("got %+v", wrong)
+	}
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	testkit.WriteFile(t, file, text)
+}
+
+// TestSecretsAreTakenAlsoWithoutADirectoryOfMonitors rotates a token of a monitor
+// that was registered with a program that reads no files.
+func TestSecretsAreTakenAlsoWithoutADirectoryOfMonitors(t *testing.T) {
+	t.Parallel()
+	var said strings.Builder
+	log := testkit.InfoTo(&said)
+	token := filepath.Join(t.TempDir(), "token")
+	write(t, token, "first")
+	group, _ := newGroup(groupConfig{recorder: discard{}, log: log})
+	f := &files{dir: filepath.Join(t.TempDir(), "none"), log: log, group: group}
+	d, err := monitor.ParseOne(fmt.Sprintf(`{"name": "web", "probe": {"type": "http", "url": "http://localhost/", "bearer_file": %q}}`, token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Trusted = true
+	if _, err := group.Register(d); err != nil {
+		t.Fatal(err)
+	}
+	write(t, token, "second")
+	f.load()
+	if !strings.Contains(said.String(), "reloaded the secrets of a monitor") {
+		t.Errorf("the log says\n%s", said.String())
+	}
+}
+
+func TestFilesFailFromTheFirstProblemToTheLast(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "a.toml")
+	const text = "[[monitor]]\nname = \"a\"\nprobe = { type = \"tcp\", address = \"127.0.0.1:1\" }\n"
+	write(t, file, text)
+	log := testkit.QuietLog()
+	group, _ := newGroup(groupConfig{recorder: discard{}, log: log})
+	f := newFiles(dir, group, nil, log)
+	defer f.close()
+	look := f.component().look
+	if c := look(); !c.OK || c.Reason != "" || time.Since(c.Since) > time.Minute {
+		t.Errorf("good files: %+v", c)
+	}
+	write(t, file, strings.ReplaceAll(text, "type", "typ"))
+	f.load()
+	failing := look()
+	if failing.OK || !strings.HasPrefix(failing.Reason, "1 problem in the files of monitors, see the log; the first: ") {
+		t.Errorf("a bad file: %+v", failing)
+	}
+	f.load()
+	if again := look(); again != failing {
+		t.Errorf("read again: %+v, want %+v", again, failing)
+	}
+	write(t, file, text)
+	f.load()
+	if c := look(); !c.OK || c.Reason != "" || !c.Since.After(failing.Since) {
+		t.Errorf("mended: %+v", c)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/store"
 	"github.com/microhq/monitor-srv/web"
 )
@@ -27,7 +28,7 @@ func aloneConfig(t *testing.T) Config {
 }
 
 func newAlone(ctx context.Context, cfg Config) (*Instance, error) {
-	log := slog.New(slog.DiscardHandler)
+	log := testkit.QuietLog()
 	return New(ctx, cfg, log, new(slog.LevelVar))
 }
 
@@ -104,7 +105,7 @@ func TestInstanceRefusesWhatAnotherUses(t *testing.T) {
 	if _, err := newAlone(t.Context(), cfg); !errors.As(err, &wrong) || !wrong.Unusable || wrong.Setting != HTTPAddress {
 		t.Errorf("an address that is taken: %v", err)
 	}
-	held, err := openState(cfg.StateDir, slog.New(slog.DiscardHandler))
+	held, err := openState(cfg.StateDir, testkit.QuietLog())
 	if err != nil {
 		t.Fatalf("the failed start holds the directory: %v", err)
 	}

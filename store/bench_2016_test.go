@@ -1,38 +1,15 @@
 package store
 
 import (
-	"sync"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
-
-// old2016 does what the aggregator of 2016 did with an event: it keeps a list by
-// check id, that it searches for the node, of decoded messages.
-type old2016 struct {
-	mu     sync.RWMutex
-	checks map[string][]*healthpb.HealthCheck
-}
-
-func (o *old2016) put(wire []byte) {
-	hc := &healthpb.HealthCheck{}
-	if err := proto.Unmarshal(wire, hc); err != nil {
-		return
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for i, held := range o.checks[hc.Id] {
-		if held.Service.Nodes[0].Id == hc.Service.Nodes[0].Id {
-			o.checks[hc.Id][i] = hc
-			return
-		}
-	}
-	o.checks[hc.Id] = append(o.checks[hc.Id], hc)
-}
 
 // scan finds the fields of a check that the store looks into, without decoding
 // the rest. The real one, which also validates, is that of the handler.
@@ -96,7 +73,7 @@ func BenchmarkEventToState(b *testing.B) {
 		next = (next + 7919) % len(wires)
 		return wires[next]
 	}
-	s, old := New(roomy()), &old2016{checks: map[string][]*healthpb.HealthCheck{}}
+	s, old := New(roomy()), &eventtest.Aggregator2016{}
 	var ev Event
 	put := func() {
 		scan(&ev, wire())
@@ -106,7 +83,7 @@ func BenchmarkEventToState(b *testing.B) {
 	}
 	for range wires {
 		put()
-		old.put(wire())
+		_ = old.Put(wire())
 	}
 	b.Run("now", func(b *testing.B) { perOp(b, put) })
 	b.Run("scan alone", func(b *testing.B) { perOp(b, func() { scan(&ev, wire()) }) })
@@ -120,7 +97,7 @@ func BenchmarkEventToState(b *testing.B) {
 			raw[string(k)] = append([]byte(nil), w...)
 		})
 	})
-	b.Run("2016", func(b *testing.B) { perOp(b, func() { old.put(wire()) }) })
+	b.Run("2016", func(b *testing.B) { perOp(b, func() { _ = old.Put(wire()) }) })
 }
 
 // BenchmarkMemoryMessages tells the heap that an entry takes as a decoded message

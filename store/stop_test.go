@@ -1,7 +1,10 @@
 package store
 
 import (
+	"errors"
+	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	healthpb "github.com/microhq/monitor-srv/proto/health"
@@ -60,7 +63,7 @@ func TestStoppedNodeIsRevived(t *testing.T) {
 		time.Sleep(16 * time.Second)
 		wantLines(t, s, TransitionQuery{ID: "ping"},
 			"n/ping UNKNOWN->OK: first report",
-			"n/ping OK->UNKNOWN: silent for 15s (interval 10s)")
+			"n/ping OK->UNKNOWN: no report for 15s (interval 10s)")
 	})
 }
 
@@ -76,6 +79,93 @@ func TestStoppedAfterSilence(t *testing.T) {
 		time.Sleep(time.Hour)
 		wantLines(t, s, TransitionQuery{ID: "ping"},
 			"n/ping UNKNOWN->OK: first report",
-			"n/ping OK->UNKNOWN: silent for 15s (interval 10s)")
+			"n/ping OK->UNKNOWN: no report for 15s (interval 10s)")
+	})
+}
+
+func TestForgetDropsWhatIsLiveAndWhatIsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{})
+		ev := &Event{
+			Kind: KindCheck, Service: []byte("s"), Version: []byte("1"), Node: []byte("n"), ID: []byte("c"),
+			Status: int32(healthpb.HealthCheck_OK), Interval: 1, TTL: 10,
+		}
+		for _, silent := range []time.Duration{0, 5 * time.Second, time.Minute} {
+			if got := s.Put(ev); got != Accepted {
+				t.Fatalf("after %v: %v", silent, got)
+			}
+			time.Sleep(silent)
+			if !s.Forget(ev) || s.Forget(ev) {
+				t.Errorf("silent for %v: it is not forgotten exactly once", silent)
+			}
+			if _, err := s.Checks(Query{Service: "s"}); !errors.Is(err, ErrNotFound) {
+				t.Errorf("silent for %v: the service is still known: %v", silent, err)
+			}
+			ts, _, _, err := s.History(TransitionQuery{}, 0)
+			if err != nil || ts[0].To != "FORGOTTEN" || ts[0].Why != "withdrawn" {
+				t.Errorf("silent for %v: newest transition %+v, %v", silent, ts[0], err)
+			}
+			time.Sleep(48 * time.Hour)
+			if c := s.Counters(); c.Checks != 0 || c.Nodes != 0 || c.Services != 0 {
+				t.Errorf("silent for %v: something stays: %+v", silent, c)
+			}
+		}
+	})
+}
+
+// ofMonitor is the result of a monitor of the node "own".
+func ofMonitor(id string, interval time.Duration) *Event {
+	ev := check("own", id, int32(healthpb.HealthCheck_OK), unix())
+	ev.Source = healthpb.HealthCheck_MONITOR
+	ev.Interval = int64(interval / time.Second)
+	ev.TTL = 10 * ev.Interval
+	return ev
+}
+
+// However many monitors there are, each has its check, and the node has room for
+// its own checks besides; a flood under other nodes is bounded as ever.
+func TestEveryMonitorHasACheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{Own: "own", MaxChecksPerNode: 3, MaxEntries: 100})
+		for n := range 80 {
+			mustPut(t, s, Accepted, ofMonitor(fmt.Sprintf("monitor.%d", n), time.Minute))
+		}
+		for n := range 3 {
+			mustPut(t, s, Accepted, check("other", fmt.Sprint(n), 1, unix()).of("other", "1"))
+		}
+		mustPut(t, s, Refused, check("other", "more", 1, unix()).of("other", "1"))
+		for n := range 17 {
+			mustPut(t, s, Accepted, ofMonitor(fmt.Sprintf("monitor.1%d", 100+n), time.Minute))
+		}
+		mustPut(t, s, Refused, ofMonitor("monitor.last", time.Minute))
+		verify(t, s)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{Own: "own", MaxChecksPerNode: 3})
+		for n := range 10 {
+			mustPut(t, s, Accepted, ofMonitor(fmt.Sprintf("monitor.%d", n), time.Minute))
+		}
+		mustPut(t, s, Accepted, check("own", "queue", 1, unix()))
+		verify(t, s)
+	})
+}
+
+// A monitor that probes but once a day is not silent between two probes.
+func TestSlowMonitorIsNotSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{})
+		for _, interval := range []time.Duration{2 * time.Hour, 24 * time.Hour} {
+			ev := ofMonitor(interval.String(), interval)
+			mustPut(t, s, Accepted, ev)
+			time.Sleep(interval + time.Minute)
+			if c := theCheck(t, s, Query{ID: interval.String()}); c.Status != healthpb.HealthCheck_OK || c.Missing {
+				t.Errorf("after %v: %+v", interval, c)
+			}
+			time.Sleep(interval)
+			if c := theCheck(t, s, Query{ID: interval.String(), Missing: true}); c.Status != healthpb.HealthCheck_UNKNOWN {
+				t.Errorf("after twice %v: %+v", interval, c)
+			}
+		}
+		verify(t, s)
 	})
 }

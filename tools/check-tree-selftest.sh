@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Proves that check-tree.sh reports a large file: it plants one beside a small one
-# in a repository of its own, in the index and in a commit.
+# Proves that check-tree.sh reports a large file and a Go file at the root: it plants
+# them in a repository of its own.
 set -euo pipefail
 
 check=$(cd "$(dirname "$0")" && pwd)/check-tree.sh
@@ -30,4 +30,10 @@ for revision in "" HEAD; do
 done
 git rm -q --cached 'a program'
 "$check" >/dev/null || fail "a removed file is still refused"
-echo "check-tree-selftest: large files are reported"
+echo 'package main' >stray.go
+git add stray.go
+if said=$("$check" 2>&1); then
+	fail "a second Go file at the root is accepted"
+fi
+[[ $said == *"stray.go; move them to a package"* ]] || fail "it says: $said"
+echo "check-tree-selftest: large files and Go files at the root are reported"

@@ -94,10 +94,7 @@ func TestChangesNeedATokenAndExecNeedsMore(t *testing.T) {
 	allowed := newWorld(t, options{web: func(c *Config) { c.Policy.ExecAPI = true }})
 	allowed.want(registerCall(operator, exec), 403)
 	allowed.want(registerCall(admin, exec), 200)
-	file := filepath.Join(t.TempDir(), "allow")
-	if err := os.WriteFile(file, []byte("/bin/true\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := testkit.NewFile(t, "allow", "/bin/true\n")
 	list, err := access.LoadExecAllow(file)
 	if err != nil {
 		t.Fatal(err)

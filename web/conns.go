@@ -148,21 +148,22 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 // is called. Sending the rest of the answer and skipping the rest of the body depend on
 // the client.
 func serving(r *http.Request) (done func()) {
-	c, ok := r.Context().Value(connKey{}).(*conn)
-	if !ok {
-		return func() {}
-	}
-	c.wait(false)
-	return func() { c.wait(true) }
+	return marked(r, false)
 }
 
 // reading marks the connection of a request as waiting for the body, until the returned
 // function is called.
 func reading(r *http.Request) (done func()) {
+	return marked(r, true)
+}
+
+// marked marks the connection of a request as waiting or not, until the returned
+// function is called.
+func marked(r *http.Request, waiting bool) (done func()) {
 	c, ok := r.Context().Value(connKey{}).(*conn)
 	if !ok {
 		return func() {}
 	}
-	c.wait(true)
-	return func() { c.wait(false) }
+	c.wait(waiting)
+	return func() { c.wait(!waiting) }
 }

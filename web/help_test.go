@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -160,9 +159,7 @@ func tokensOf(t testing.TB) *access.Tokens {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "tokens")
 	text := fmt.Sprintf("viewer:%s\noperator:%s\nadmin:%s\n", viewer, operator, admin)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteFile(t, file, text)
 	tokens, err := access.Load(file)
 	if err != nil {
 		t.Fatal(err)

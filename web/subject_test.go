@@ -1,15 +1,12 @@
 package web
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -102,35 +99,15 @@ type subject struct {
 
 func startSubject(t *testing.T) *subject {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestSubjectOfSlowClientsServes$")
-	cmd.Env = append(os.Environ(), subjectVariable+"=1")
+	cmd := testkit.Self("TestSubjectOfSlowClientsServes", subjectVariable)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	var errs bytes.Buffer
-	cmd.Stderr = &errs
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewReader(out)
-	line, _ := lines.ReadString('\n')
+	_, out := testkit.StartChild(t, cmd)
+	line, _ := out.ReadString('\n')
 	s := &subject{}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	t.Cleanup(func() {
 		close(stop)
 		<-stopped
-		_ = in.Close()
-		rest, _ := io.ReadAll(lines)
-		// The race detector makes it fail, too.
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the subject: %v\n%s%s", err, rest, &errs)
-		}
 	})
 	words := strings.Fields(line)
 	if len(words) != 2 {

@@ -25,6 +25,15 @@ type Field struct {
 	Value uint64
 }
 
+// Next reads the first field of the rest of a message and takes it off the rest. It
+// reports whether there was one: if not, and the rest is not empty, the message is
+// malformed.
+func (f *Field) Next(rest *[]byte) bool {
+	n := f.Read(*rest)
+	*rest = (*rest)[n:]
+	return n > 0
+}
+
 // Read reads the first field of b and returns its encoded length, or 0 if it is
 // malformed.
 func (f *Field) Read(b []byte) int {

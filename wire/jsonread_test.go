@@ -9,19 +9,21 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
+
 	"go-micro.dev/v4/codec/json"
 )
 
 func TestNearlyAllJSONIsReadWithoutProtojson(t *testing.T) {
 	all := transcoders()
 	for _, kind := range kinds {
-		old, _ := oldEvent(t, kind, true)
-		camel, err := protojson.Marshal(typical(kind))
+		old, _ := eventtest.Old(t, kind, true)
+		camel, err := protojson.Marshal(eventtest.Typical(kind))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for name, text := range map[string][]byte{
-			"of 2016": old, "go-micro": encoded(t, json.NewCodec, typical(kind)), "protojson": camel,
+			"of 2016": old, "go-micro": eventtest.Encoded(t, json.NewCodec, eventtest.Typical(kind)), "protojson": camel,
 		} {
 			if _, ok := all[kind].AppendWire(nil, text); !ok {
 				t.Errorf("%s, kind %d: left to protojson: %s", name, kind, text)
@@ -48,9 +50,9 @@ func TestIsNumber(t *testing.T) {
 func FuzzFromJSON(f *testing.F) {
 	all := transcoders()
 	for _, kind := range kinds {
-		old, _ := oldEvent(f, kind, true)
+		old, _ := eventtest.Old(f, kind, true)
 		f.Add(uint8(kind), old)
-		f.Add(uint8(kind), encoded(f, json.NewCodec, typical(kind)))
+		f.Add(uint8(kind), eventtest.Encoded(f, json.NewCodec, eventtest.Typical(kind)))
 	}
 	for _, v := range []string{
 		`{"status":"WARNING"}`, `{"status":"3"}`, `{"timestamp":"-7"}`, `{"timestamp":-0}`, `{"timestamp":1e3}`,

@@ -73,7 +73,7 @@ func TestPublisherFindsATopicThatIsRegisteredAfterTheOthers(t *testing.T) {
 		if time.Sleep(minLookupAge - 1); count("b") != 0 {
 			t.Error("looked up again before a second was over")
 		}
-		if time.Sleep(1); count("b") != 1 {
+		if time.Sleep(time.Nanosecond); count("b") != 1 {
 			t.Error("not found after a second")
 		}
 	})
@@ -87,7 +87,7 @@ func TestPublisherFindsAnotherSubscriberWithin5s(t *testing.T) {
 		if time.Sleep(maxLookupAge - 1); count("a") != 1 {
 			t.Error("looked up again before 5 s were over")
 		}
-		if time.Sleep(1); count("a") != 2 {
+		if time.Sleep(time.Nanosecond); count("a") != 2 {
 			t.Error("not found after 5 s")
 		}
 	})
@@ -102,7 +102,7 @@ func TestPublisherLooksASubscriberThatFailedUpAgainAfterASecond(t *testing.T) {
 		if time.Sleep(minLookupAge - 1); count("a") != 1 {
 			t.Error("looked up again before a second was over")
 		}
-		if time.Sleep(1); count("a") != 0 {
+		if time.Sleep(time.Nanosecond); count("a") != 0 {
 			t.Error("still found after a second")
 		}
 	})

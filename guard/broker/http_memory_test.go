@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -47,26 +46,8 @@ func runChild(t *testing.T) {
 // startChild starts this test once more as the broker.
 func startChild(t *testing.T) (address string, pid int, counted func() string) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.timeout=120s")
-	cmd.Env = append(os.Environ(), childEnv+"=1")
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = in.Close()
-		_, _ = io.Copy(io.Discard, out)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the broker's process: %v", err)
-		}
-	})
+	cmd := testkit.Self(t.Name(), childEnv)
+	in, out := testkit.StartChild(t, cmd)
 	lines := bufio.NewScanner(out)
 	read := func(word string) string {
 		for lines.Scan() {

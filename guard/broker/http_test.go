@@ -198,11 +198,7 @@ func TestHTTPBrokerAnnouncesTheGivenAddress(t *testing.T) {
 func TestHTTPBrokerOverTLS(t *testing.T) {
 	testkit.NoLeaks(t)
 	ca := testkit.NewCA(t, "ours")
-	cert, key := ca.Issue("127.0.0.1")
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pair := ca.KeyPair("127.0.0.1")
 	reg := &registrytest.Fake{}
 	b, _ := startHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) {
 		cfg.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: ca.Pool()}

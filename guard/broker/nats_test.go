@@ -134,11 +134,7 @@ func TestNATSPermissionsAreTold(t *testing.T) {
 func TestNATSOverTLS(t *testing.T) {
 	testkit.NoLeaks(t)
 	ca := testkit.NewCA(t, "ours")
-	cert, key := ca.Issue("127.0.0.1")
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pair := ca.KeyPair("127.0.0.1")
 	n := natstest.Start(t, func(o *server.Options) {
 		o.TLS, o.TLSConfig = true, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 		o.TLSTimeout = 2

@@ -1,11 +1,9 @@
 package registry_test
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -111,22 +109,7 @@ func fakeAgent(t *testing.T, timeout time.Duration, handler http.HandlerFunc) re
 	consultest.ClearEnv(t)
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	return openConsul(t, guardregistry.ConsulConfig{Address: server.URL, Timeout: timeout, Logger: testkit.QuietLog()})
-}
-
-func openConsul(t *testing.T, cfg guardregistry.ConsulConfig) registry.Registry {
-	t.Helper()
-	consul, err := guardregistry.NewConsulClient(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	t.Cleanup(cancel)
-	reg, err := consul.Open(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return reg
+	return consultest.Open(t, guardregistry.ConsulConfig{Address: server.URL, Timeout: timeout, Logger: testkit.QuietLog()})
 }
 
 func TestConsulDeadlineSparesBlockingQueries(t *testing.T) {
@@ -163,11 +146,7 @@ func TestConsulDeadlineSparesBlockingQueries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() {
-		_, err := w.Next()
-		ended <- err
-	}()
+	_, ended := follow(w)
 	<-time.After(7 * timeout)
 	start = time.Now()
 	w.Stop()
@@ -192,7 +171,7 @@ func TestConsulAnswerIsBounded(t *testing.T) {
 		}
 	}))
 	t.Cleanup(server.Close)
-	reg := openConsul(t, guardregistry.ConsulConfig{Address: server.URL, Timeout: 30 * time.Second, MaxResponse: 1 << 20})
+	reg := consultest.Open(t, guardregistry.ConsulConfig{Address: server.URL, Timeout: 30 * time.Second, MaxResponse: 1 << 20})
 	// The rest is not read either: the connection is cut.
 	start := time.Now()
 	_, err := reg.ListServices()
@@ -215,7 +194,7 @@ func TestConsulUnixSocket(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(l) }()
 	t.Cleanup(func() { _ = server.Close(); <-done })
-	reg := openConsul(t, guardregistry.ConsulConfig{Address: "unix://" + path})
+	reg := consultest.Open(t, guardregistry.ConsulConfig{Address: "unix://" + path})
 	services, err := reg.ListServices()
 	if err != nil || len(services) != 1 || services[0].Name != "svc" {
 		t.Errorf("over a unix socket: %v, %v", services, err)
@@ -224,10 +203,7 @@ func TestConsulUnixSocket(t *testing.T) {
 
 func TestConsulHonoursTheEnvironment(t *testing.T) {
 	testkit.NoLeaks(t)
-	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte("from-file\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := testkit.NewFile(t, "token", "from-file\n")
 	for _, c := range []struct {
 		env                map[string]string
 		token, auth, query string
@@ -251,7 +227,7 @@ func TestConsulHonoursTheEnvironment(t *testing.T) {
 				t.Setenv(name, value)
 			}
 			t.Setenv(api.HTTPAddrEnvName, server.URL)
-			reg := openConsul(t, guardregistry.ConsulConfig{})
+			reg := consultest.Open(t, guardregistry.ConsulConfig{})
 			if _, err := reg.ListServices(); err != nil {
 				t.Fatal(err)
 			}
@@ -291,8 +267,6 @@ func TestConsulTokenFileMayComeLater(t *testing.T) {
 	testkit.Eventually(t, 5*time.Second, "the reason names the variable", func() bool {
 		return strings.Contains(r.State().Reason, "reading the token file named by CONSUL_HTTP_TOKEN_FILE")
 	})
-	if err := os.WriteFile(file, []byte("late"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteFile(t, file, "late")
 	testkit.Eventually(t, 5*time.Second, "the token is read", func() bool { return r.State().OK })
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -43,9 +42,7 @@ func startTLSAgent(t *testing.T, ca *testkit.CA) (a *consultest.Agent, clientCer
 		t.Fatal(err)
 	}
 	path := filepath.Join(a.Dir, "config.json")
-	if err := os.WriteFile(path, config, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteFile(t, path, config)
 	a.Args = append(a.Args, "-config-file="+path)
 	for i, arg := range a.Args {
 		if strings.HasPrefix(arg, "-http-port=") {
@@ -70,10 +67,7 @@ func TestConsulWithTLSAndACL(t *testing.T) {
 	ca, other := testkit.NewCA(t, "ours"), testkit.NewCA(t, "other")
 	consultest.ClearEnv(t)
 	a, cert, key := startTLSAgent(t, ca)
-	tokenFile := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(tokenFile, []byte(aclToken+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	tokenFile := testkit.NewFile(t, "token", aclToken+"\n")
 	full := map[string]string{
 		api.HTTPCAFile: ca.File, api.HTTPClientCert: cert, api.HTTPClientKey: key,
 		api.HTTPTLSServerName: "consul.test", api.HTTPTokenEnvName: aclToken,

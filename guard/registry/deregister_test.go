@@ -50,13 +50,20 @@ func TestRegistryDeregisterAllIsParallelAndBounded(t *testing.T) {
 	})
 }
 
+// withTwoNodes runs a registry on which the nodes a and b are registered.
+func withTwoNodes(t *testing.T) (f *registrytest.Fake, r *guardregistry.Registry, stop func() time.Duration) {
+	t.Helper()
+	f = &registrytest.Fake{}
+	r = guarded(f, nil)
+	stop = testkit.Run(t, r)
+	_ = r.Register(registrytest.Service("svc", "a", "b"))
+	synctest.Wait()
+	return f, r, stop
+}
+
 func TestRegistryRunDeregistersByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &registrytest.Fake{}
-		r := guarded(f, nil)
-		stop := testkit.Run(t, r)
-		_ = r.Register(registrytest.Service("svc", "a", "b"))
-		synctest.Wait()
+		f, r, stop := withTwoNodes(t)
 		stop()
 		if len(f.Services) != 0 || f.Count("deregister a") != 1 {
 			t.Errorf("left: %v, calls %v", f.Services, f.Calls)
@@ -180,11 +187,7 @@ func TestRegistryDeregisterAllWaitsForACallInFlight(t *testing.T) {
 // What could not be removed is left alone until Run ends, without a busy loop.
 func TestRegistryRestsAfterDeregisterAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &registrytest.Fake{}
-		r := guarded(f, nil)
-		stop := testkit.Run(t, r)
-		_ = r.Register(registrytest.Service("svc", "a", "b"))
-		synctest.Wait()
+		f, r, stop := withTwoNodes(t)
 		f.Locked(func() { f.Err = registrytest.ErrFake })
 		err := r.DeregisterAll(context.Background())
 		if want := "fake at here: deregistering 2 of 2 nodes: out of order"; err == nil || err.Error() != want {

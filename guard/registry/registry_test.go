@@ -282,3 +282,17 @@ func TestRegistryWithoutAnythingToOpen(t *testing.T) {
 		}
 	})
 }
+
+// guarded guards f, which opens at once.
+func guarded(f *registrytest.Fake, change func(*guardregistry.Config)) *guardregistry.Registry {
+	cfg := guardregistry.Config{
+		Name:    "fake",
+		Address: "here",
+		Open:    func(context.Context) (registry.Registry, error) { return f, nil },
+		Logger:  testkit.QuietLog(),
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	return guardregistry.New(cfg)
+}

@@ -3,6 +3,7 @@ package registry_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 
 	guardregistry "github.com/microhq/monitor-srv/guard/registry"
 	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/consultest"
 	"github.com/microhq/monitor-srv/internal/testkit/registrytest"
 )
 
@@ -34,18 +36,7 @@ func TestWatchOutlivesABrokenInnerWatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := make(chan string, 10)
-		ended := make(chan error, 1)
-		go func() {
-			for {
-				res, err := w.Next()
-				if err != nil {
-					ended <- err
-					return
-				}
-				got <- res.Action
-			}
-		}()
+		got, ended := follow(w)
 		synctest.Wait()
 		testkit.Run(t, r)
 		time.Sleep(5 * time.Second)
@@ -55,7 +46,7 @@ func TestWatchOutlivesABrokenInnerWatch(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		made[1].Results <- &registry.Result{Action: "second"}
-		if a, b := <-got, <-got; a != "first" || b != "second" {
+		if a, b := (<-got).Action, (<-got).Action; a != "first" || b != "second" {
 			t.Errorf("got %q, %q", a, b)
 		}
 		<-made[0].Stopped // the broken one was stopped
@@ -66,6 +57,22 @@ func TestWatchOutlivesABrokenInnerWatch(t *testing.T) {
 		<-made[1].Stopped
 		w.Stop()
 	})
+}
+
+// follow returns the results of a watch, and the error that ends it.
+func follow(w registry.Watcher) (<-chan *registry.Result, <-chan error) {
+	results, ended := make(chan *registry.Result, 100), make(chan error, 1)
+	go func() {
+		for {
+			res, err := w.Next()
+			if err != nil {
+				ended <- err
+				return
+			}
+			results <- res
+		}
+	}()
+	return results, ended
 }
 
 func TestWatchIsUnblockedByEveryEnd(t *testing.T) {
@@ -93,11 +100,7 @@ func TestWatchIsUnblockedByEveryEnd(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				ended := make(chan error, 1)
-				go func() {
-					_, err := w.Next()
-					ended <- err
-				}()
+				_, ended := follow(w)
 				synctest.Wait()
 				end(r, w, cancel, stop)
 				if err := <-ended; err != registry.ErrWatcherStopped {
@@ -131,5 +134,63 @@ func TestWatchesAreBounded(t *testing.T) {
 	last.Stop()
 	if _, err := r.Watch(registry.WatchService("svc")); err != nil {
 		t.Errorf("after one was stopped: %v", err)
+	}
+}
+
+func TestWatchFollowsConsul(t *testing.T) {
+	testkit.NoLeaks(t)
+	a, r, stop := consultest.RunGuarded(t)
+	w, err := r.Watch(registry.WatchService("svc"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, ended := follow(w)
+	expect := func(want string) {
+		t.Helper()
+		select {
+		case res := <-results:
+			got := fmt.Sprintf("%s %s %s %d", res.Action, res.Service.Name, res.Service.Nodes[0].Id, len(res.Service.Nodes))
+			if got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("no result, want %q", want)
+		}
+	}
+	register := func(id string) {
+		t.Helper()
+		s := registrytest.Service("svc", id)
+		s.Nodes[0].Metadata = map[string]string{"k": id}
+		if err := r.Register(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	register("a")
+	expect("create svc a 1")
+	register("b")
+	expect("update svc a 2")
+	if err := a.Client().Agent().ServiceDeregister("a"); err != nil {
+		t.Fatal(err)
+	}
+	expect("update svc b 1")
+	expect("delete svc a 1")
+	services, err := r.GetService("svc")
+	if err != nil || len(services) != 1 || services[0].Nodes[0].Metadata["k"] != "b" {
+		t.Errorf("question: %+v, %v", services, err)
+	}
+	if all, err := r.ListServices(); err != nil || len(all) != 2 { // and consul itself
+		t.Errorf("list: %d services, %v", len(all), err)
+	}
+	start := time.Now()
+	w.Stop()
+	if err := <-ended; err != registry.ErrWatcherStopped || time.Since(start) > time.Second {
+		t.Errorf("stop: %v after %v", err, time.Since(start))
+	}
+	if _, err := r.Watch(); err != nil {
+		t.Errorf("watch of all: %v", err)
+	}
+	stop()
+	if _, _, err := a.Client().Agent().Service("b", nil); err == nil {
+		t.Error("the end of Run left a node in Consul")
 	}
 }

@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"strings"
@@ -148,5 +149,75 @@ func TestTransportSocket(t *testing.T) {
 				t.Errorf("got header %v, want the handler's own", got.header)
 			}
 		})
+	}
+}
+
+// In stock, any request with a Micro-Topic header is an event.
+// Faults: T68.
+func TestTransportRefusesEvents(t *testing.T) {
+	testkit.NoLeaks(t)
+	var log testkit.LogBuffer
+	s, tr := serveGuarded(t, guardtransport.Config{Log: testkit.InfoTo(&log)})
+	for _, header := range []map[string]string{
+		{"Micro-Topic": "sample.topic"},
+		{"micro-topic": "sample.topic", "Micro-Id": "1"},
+		{"X-Micro-Topic": "sample.topic"},
+		{"Micro-Topic": "sample.topic", "Micro-Endpoint": "Probe.Echo"},
+		{"Micro-Topic": "sample.topic", "Micro-Service": "go.micro.srv.sample", "Micro-Protocol": "mucp"},
+	} {
+		header["Content-Type"] = "application/protobuf"
+		if got := post(t, s.addr, header, bytes.NewReader(newEvent(t, "forged").Body)); got.status != http.StatusForbidden {
+			t.Errorf("%v: got %+v, want 403", header, got)
+		}
+	}
+	select {
+	case id := <-s.events:
+		t.Errorf("the event handler was invoked for %q", id)
+	default:
+	}
+	if got := strings.Count(log.String(), "\n"); got != 1 {
+		t.Errorf("got %d lines in the log, want 1:\n%s", got, log.String())
+	}
+	if got := tr.Counters().RefusedOther; got != 5 {
+		t.Errorf("got %d refused, want 5", got)
+	}
+}
+
+// The test above would also pass if no event ever reached the handler.
+// Faults: T68.
+func TestEventHandlerOfTheTransportTestWorks(t *testing.T) {
+	testkit.NoLeaks(t)
+	s, _ := serveGuarded(t, guardtransport.Config{})
+	if err := s.srv.Options().Broker.Publish("sample.topic", newEvent(t, "real")); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-s.events; got != "real" {
+		t.Errorf("got event %q, want real", got)
+	}
+}
+
+// Handlers learn whom the caller believes to speak to, and nobody else does.
+// Faults: T70.
+func TestHandlersLearnTheHost(t *testing.T) {
+	testkit.NoLeaks(t)
+	heard := make(chan map[string]string, 1)
+	addr, _ := accept(t, guardtransport.Config{Log: testkit.QuietLog()}, func(s transport.Socket) {
+		var m transport.Message
+		if err := s.Recv(&m); err != nil {
+			t.Error(err)
+		}
+		heard <- m.Header
+		_ = s.Send(&m)
+	})
+	header := endpointHeader("Echo")
+	header["Origin"], header["Sec-Fetch-Site"] = "http://evil.example", "cross-site"
+	got := post(t, addr, header, strings.NewReader("{}"))
+	if h := <-heard; h["Host"] != addr || h["Origin"] != "http://evil.example" || h["Sec-Fetch-Site"] != "cross-site" {
+		t.Errorf("the handler got %v", h)
+	}
+	for _, key := range []string{"Host", "Origin", "Sec-Fetch-Site"} {
+		if v := got.header.Get(key); v != "" {
+			t.Errorf("the answer has %s: %s", key, v)
+		}
 	}
 }

@@ -62,16 +62,7 @@ func TestTransportRefusesABodyOf300MB(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			refused := tr.Counters().RefusedBodies
-			grown := testkit.PeakGrowth(t, func() {
-				conn, in := dial(t, s.addr)
-				var wg sync.WaitGroup
-				defer wg.Wait()
-				defer conn.Close()
-				wg.Go(func() {
-					flood(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nMicro-Endpoint: Probe.Echo\r\n"+head, size)
-				})
-				wantRefusal(t, in, http.StatusRequestEntityTooLarge)
-			})
+			grown := growthOfRefusal(t, s.addr, http.StatusRequestEntityTooLarge, func(conn net.Conn) { flood(conn, echoHead+head, size) })
 			if grown > 16<<20 {
 				t.Errorf("resident memory grew by %d bytes", grown)
 			}
@@ -117,18 +108,11 @@ func TestMillionHeadersAreRefused(t *testing.T) {
 	for i := range 1000 {
 		fmt.Fprintf(&block, "X-Meta-%d: v\r\n", i)
 	}
-	grown := testkit.PeakGrowth(t, func() {
-		conn, in := dial(t, s.addr)
-		var wg sync.WaitGroup
-		defer wg.Wait()
-		defer conn.Close()
-		wg.Go(func() {
-			_, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nMicro-Endpoint: Probe.Echo\r\n")
-			for i := 0; i < 1000 && err == nil; i++ {
-				_, err = conn.Write(block.Bytes())
-			}
-		})
-		wantRefusal(t, in, http.StatusRequestHeaderFieldsTooLarge)
+	grown := growthOfRefusal(t, s.addr, http.StatusRequestHeaderFieldsTooLarge, func(conn net.Conn) {
+		_, err := io.WriteString(conn, echoHead)
+		for i := 0; i < 1000 && err == nil; i++ {
+			_, err = conn.Write(block.Bytes())
+		}
 	})
 	if grown > 8<<20 {
 		t.Errorf("resident memory grew by %d bytes", grown)
@@ -137,6 +121,23 @@ func TestMillionHeadersAreRefused(t *testing.T) {
 	if _, err := callProbe(newClient(t), s.addr, "Echo", ""); err != nil {
 		t.Error(err)
 	}
+}
+
+// echoHead is the head of a call without what says how long its body is.
+const echoHead = "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nMicro-Endpoint: Probe.Echo\r\n"
+
+// growthOfRefusal writes a request that is refused with the status while it is being
+// written, and returns by how much the peak of the memory grew.
+func growthOfRefusal(t *testing.T, addr string, status int, write func(net.Conn)) int64 {
+	t.Helper()
+	return testkit.PeakGrowth(t, func() {
+		conn, in := dial(t, addr)
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer conn.Close()
+		wg.Go(func() { write(conn) })
+		wantRefusal(t, in, status)
+	})
 }
 
 // wantRefusal reads the answer to a request that is still being written.
@@ -211,7 +212,7 @@ func TestTransportTakesBodiesUpToTheLimit(t *testing.T) {
 	}
 	for i, head := range []string{"Content-Length: 102401\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n19001\r\n"} {
 		conn, in := dial(t, s.addr)
-		flood(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nMicro-Endpoint: Probe.Echo\r\n"+head, limit+1)
+		flood(conn, echoHead+head, limit+1)
 		wantRefusal(t, in, http.StatusRequestEntityTooLarge)
 		if got := tr.Counters().RefusedBodies; got != uint64(i+1) {
 			t.Errorf("got %d refused bodies, want %d", got, i+1)

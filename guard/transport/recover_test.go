@@ -3,7 +3,6 @@ package transport_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -52,7 +51,7 @@ func TestRecoverLeavesTheRestAlone(t *testing.T) {
 func TestRecoverLogsOneStackInTenSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log testkit.LogBuffer
-		h := guardtransport.Recover(slog.New(slog.NewTextHandler(&log, nil)))(func(context.Context, server.Request, any) error { panic("secret") })
+		h := guardtransport.Recover(testkit.InfoTo(&log))(func(context.Context, server.Request, any) error { panic("secret") })
 		call := func() { _ = h(context.Background(), fakeRequest{}, nil) }
 		for range 100 {
 			call()

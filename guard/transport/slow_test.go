@@ -57,7 +57,7 @@ func TestSlowBodiesAreClosed(t *testing.T) {
 	} {
 		conn, in := dial(t, s.addr)
 		start := time.Now()
-		if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nMicro-Endpoint: Probe.Echo\r\n"+head); err != nil {
+		if _, err := io.WriteString(conn, echoHead+head); err != nil {
 			t.Fatal(err)
 		}
 		got, err := readAnswer(in)

@@ -2,7 +2,6 @@ package sample_test
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/microhq/monitor-srv/health"
 	"github.com/microhq/monitor-srv/internal/sample"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
@@ -39,7 +39,7 @@ func TestReporterPublishesBothChecks(t *testing.T) {
 		}
 		return nil
 	})
-	r, err := sample.NewReporter(publisher, time.Minute, slog.New(slog.DiscardHandler))
+	r, err := sample.NewReporter(publisher, time.Minute, testkit.QuietLog())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -69,6 +68,16 @@ func (ca *CA) Issue(host string) (cert, key string) {
 	return PEMFiles(ca.t, filepath.Join(ca.dir, host), tls.Certificate{Certificate: [][]byte{der}, PrivateKey: k})
 }
 
+// KeyPair makes a certificate for the host.
+func (ca *CA) KeyPair(host string) tls.Certificate {
+	ca.t.Helper()
+	pair, err := tls.LoadX509KeyPair(ca.Issue(host))
+	if err != nil {
+		ca.t.Fatal(err)
+	}
+	return pair
+}
+
 // Pool returns a pool with the authority alone.
 func (ca *CA) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
@@ -109,9 +118,7 @@ func PEMFiles(t testing.TB, path string, cert tls.Certificate) (certFile, keyFil
 
 func writePEM(t testing.TB, path, kind string, der []byte) string {
 	t.Helper()
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	WriteFile(t, path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 	return path
 }
 

@@ -1,31 +1,89 @@
 package testkit
 
 import (
+	"fmt"
+	"iter"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
 // TempFile writes the text to a new file with exactly this mode and returns its path.
 func TempFile(t testing.TB, text string, mode os.FileMode) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path := NewFile(t, "file", text)
 	if err := os.Chmod(path, mode); err != nil { // the umask does not apply
 		t.Fatal(err)
 	}
 	return path
 }
 
+// NewFile writes the text to a new file of this name, in a directory of its own, and
+// returns its path.
+func NewFile(t testing.TB, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	WriteFile(t, path, text)
+	return path
+}
+
+// WriteFile writes a file that only its owner may read.
+func WriteFile[T string | []byte](t testing.TB, path string, content T) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ReadFile returns the content of a file.
+func ReadFile(t testing.TB, path string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// Damaged returns what is left of a file after damages, each with what happened: cut
+// at every byte, every bit flipped, and 2,000 times several bytes changed.
+func Damaged(whole []byte) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for n := range whole {
+			if !yield(fmt.Sprint("cut at ", n), whole[:n]) {
+				return
+			}
+		}
+		for i := range len(whole) * 8 {
+			flipped := slices.Clone(whole)
+			flipped[i/8] ^= 1 << (i % 8)
+			if !yield(fmt.Sprint(FlippedBit, i), flipped) {
+				return
+			}
+		}
+		random := rand.New(rand.NewPCG(1, 2))
+		for range 2000 {
+			junk := slices.Clone(whole)
+			for range 1 + random.IntN(20) {
+				junk[random.IntN(len(junk))] = byte(random.Uint32())
+			}
+			if !yield("several bytes changed", junk) {
+				return
+			}
+		}
+	}
+}
+
+// FlippedBit begins the names of damages that flipped one bit.
+const FlippedBit = "flipped bit "
+
 // ReplaceFile replaces a file as a deployment does: it writes a file beside it and
 // renames that.
 func ReplaceFile(t testing.TB, path, text string) {
 	t.Helper()
-	if err := os.WriteFile(path+".tmp", []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	WriteFile(t, path+".tmp", text)
 	if err := os.Rename(path+".tmp", path); err != nil {
 		t.Fatal(err)
 	}

@@ -2,12 +2,21 @@ package testkit
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
 	"sync"
 )
 
 // QuietLog returns a logger that writes nothing.
 func QuietLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// InfoTo returns a logger that writes text of level info and above to w.
+func InfoTo(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
+
+// LogTo returns a logger that writes text of all levels to w.
+func LogTo(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
 
 // LogBuffer is a writer that a test may read while others write to it. The zero
 // value is ready to use.

@@ -13,6 +13,19 @@ import (
 // CPUTime returns the CPU time of this process.
 func CPUTime(t testing.TB) time.Duration { t.Helper(); return usage(t, syscall.RUSAGE_SELF) }
 
+// MeasureCPU runs op in the loop of a benchmark and reports the CPU time that the
+// process took on all cores for each, which says more than the clock on a shared
+// machine.
+func MeasureCPU(b *testing.B, op func()) {
+	b.Helper()
+	b.ReportAllocs()
+	begin := CPUTime(b)
+	for b.Loop() {
+		op()
+	}
+	b.ReportMetric(float64(CPUTime(b)-begin)/float64(b.N), "cpu-ns/op")
+}
+
 // CPUTimeWithChildren returns the CPU time of this process and of its children
 // that have ended.
 func CPUTimeWithChildren(t testing.TB) time.Duration {

@@ -136,10 +136,7 @@ func publisherOn(t *testing.T, kind, registryAddress, brokerAddress string) brok
 
 func TestFleetOverHTTPBroker(t *testing.T) {
 	testkit.SkipIfShort(t)
-	t.Parallel()
-	c := consultest.Start(t)
-	m := startMonitor(t, "--registry_address", c.Address())
-	m.ready(ample)
+	c, m := startWithConsul(t)
 	testkit.Eventually(t, ample, "the subscriptions are in Consul", func() bool {
 		return len(c.Nodes("micro.http.broker")) == 3
 	})
@@ -149,6 +146,7 @@ func TestFleetOverHTTPBroker(t *testing.T) {
 }
 
 func TestFleetOverNATS(t *testing.T) {
+	testkit.SkipIfShort(t)
 	t.Parallel()
 	c := consultest.Start(t)
 	address := natstest.Start(t, nil).Address()

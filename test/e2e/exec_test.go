@@ -7,11 +7,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/microhq/monitor-srv/cli"
 	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/consultest"
 )
 
 // execMonitor is a file with one exec probe of a shell script. interval and timeout
@@ -40,7 +43,7 @@ func TestRunAfterAKilledOneIsOnSchedule(t *testing.T) {
 	word, dir := sleeper(20), t.TempDir()
 	killAll(t, word)
 	starts := filepath.Join(dir, "starts")
-	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), execMonitor("hangs", "trap '' TERM\ndate +%s.%N >> "+starts+"\n"+clinging(word), 3, 0.5))
+	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), execMonitor("hangs", "trap '' TERM\ndate +%s.%N >> "+starts+"\n"+testkit.StubbornSleeps(word), 3, 0.5))
 	startMonitor(t, "--registry=memory", "--config_dir", dir)
 	const runs = 5
 	testkit.Eventually(t, time.Minute, "it ran 5 times", func() bool { return len(lines(t, starts)) >= runs && lines(t, starts)[0] != "" })
@@ -99,4 +102,36 @@ func TestServiceAnswersDuringAForkBomb(t *testing.T) {
 		}
 	}
 	t.Errorf("p99 is %v, want at most 500 ms; the bomb is gone after %v, want at most 2 s more than its %d s", p99, gone, timeout)
+}
+
+// A running instance is found through a real Consul, and asked.
+func TestTriedProbesAskARunningInstance(t *testing.T) {
+	testkit.SkipIfShort(t)
+	t.Parallel()
+	c := consultest.Start(t)
+	m := startMonitor(t, "--registry_address", c.Address(), "-d", t.TempDir())
+	m.ready(startWithin)
+	var stdout, stderr string
+	testkit.Eventually(t, 20*time.Second, "all are well", func() bool {
+		var code int
+		stdout, stderr, code = monitorSrv(t, testkit.AskingMonitors("5s"), "--registry_address", c.Address(), "probe", "-")
+		return code == cli.ExitOK
+	})
+	for _, want := range []string{`OK, published by "` + m.node(), "heap_in_use ", "of 1 nodes", "1 of 1 calls answered"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("nothing says %q\n%s%s", want, stdout, stderr)
+		}
+	}
+	nothing := strings.ReplaceAll(testkit.AskingMonitors("5s"), "go.micro.srv.monitor.broker", "go.micro.srv.monitor.brokr")
+	stdout, _, code := monitorSrv(t, nothing, "--registry_address", c.Address(), "probe", "-", "e")
+	if code != cli.ExitFailed || !strings.Contains(stdout, "never published") {
+		t.Errorf("a check that nobody publishes: exit %d\n%s", code, stdout)
+	}
+}
+
+// node returns the id of the instance's node in the registry.
+func (m *subject) node() string {
+	m.t.Helper()
+	_, report := m.ask("/healthz")
+	return report.Instance
 }

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // A test names the faults that it holds in the last line of its comment:
@@ -65,10 +67,7 @@ func TestEachFaultIsListedWithItsTests(t *testing.T) {
 	root := projectRoot(t)
 	tests, problems := testsOfProject(t, root)
 	page := filepath.Join(root, filepath.FromSlash(faultsPage))
-	text, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := testkit.ReadFile(t, page)
 	if os.Getenv("UPDATE_FAULTS") != "" {
 		text = []byte(withTestNames(string(text), tests))
 		if err := os.WriteFile(page, text, 0o644); err != nil {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -48,10 +47,7 @@ func gomaDirectory(t *testing.T) (dir string, names []string) {
 	}
 	dir = t.TempDir()
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		text := testkit.ReadFile(t, file)
 		testkit.ReplaceFile(t, filepath.Join(dir, filepath.Base(file)), string(text))
 		for _, m := range gomaMonitors(t, file) {
 			names = append(names, m["name"].(string))
@@ -255,4 +251,26 @@ func TestGomaCommandIsToldWhatIsWrong(t *testing.T) {
 	if after, err := goma("", "list"); err != nil || after != before {
 		t.Errorf("%v, the list was\n%s\nand is\n%s", err, before, after)
 	}
+}
+
+// Commands refuse goma's own server, which answers to the same paths: its word that
+// something is stopped is about another fleet.
+func TestCommandsRefuseTheServerOfGoma(t *testing.T) {
+	t.Parallel()
+	address := testkit.FreeAddress(t)
+	goma := start(t, nil, testkit.Tool(t, "goma", "GOMA_BIN"), "-s", address, "-d", t.TempDir(), "serve")
+	testkit.Eventually(t, ample, "goma serves", func() bool {
+		resp, err := http.Get("http://" + address + "/list")
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err == nil
+	})
+	for _, args := range [][]string{{"list"}, {"verbosity", "error"}, {"stop", "0"}, {"health"}} {
+		stdout, stderr, code := monitorSrv(t, "", append(args, "-s", address)...)
+		if code != 1 || stdout != "" || !strings.Contains(stderr, `"`+address+`" is not monitor-srv: it answers `) {
+			t.Errorf("%v: exit %d, %s%s", args, code, stdout, stderr)
+		}
+	}
+	goma.kill()
 }

@@ -18,21 +18,6 @@ import (
 // sleeper is a word that is an argument of processes of one test only.
 func sleeper(n int) string { return fmt.Sprintf("1000.%07d%d", os.Getpid(), n) }
 
-// clinging is a script that starts 7 sleeps in all the ways to be left alone: as
-// children and grandchildren, deaf to SIGTERM, in other sessions, forked twice,
-// and without the environment but in the group.
-func clinging(word string) string {
-	return strings.ReplaceAll(`(sleep N; true) &
-sleep N &
-sh -c "trap '' TERM HUP INT; sleep N; true" &
-env -i sleep N &
-(setsid sh -c "trap '' TERM; (sleep N; true) & exec sleep N" >/dev/null 2>&1 &)
-sleep N
-true`, "N", word)
-}
-
-const clingingSleeps = 7
-
 // guardians returns the guardian processes of an instance.
 func (m *subject) guardians() (pids []int) {
 	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", m.cmd.Process.Pid))
@@ -54,9 +39,9 @@ func startClinging(t *testing.T, word string) *subject {
 	t.Helper()
 	var text strings.Builder
 	for i := range 50 {
-		fmt.Fprintf(&text, "[[monitor]]\nname = \"m%d\"\ninterval = 600\n[monitor.probe]\ntype = \"exec\"\ncommand = \"/bin/sh\"\nargs = [\"-c\", '''%s''']\n", i, clinging(word))
+		fmt.Fprintf(&text, "[[monitor]]\nname = \"m%d\"\ninterval = 600\n[monitor.probe]\ntype = \"exec\"\ncommand = \"/bin/sh\"\nargs = [\"-c\", '''%s''']\n", i, testkit.StubbornSleeps(word))
 	}
-	fmt.Fprintf(&text, "[[monitor.actions]]\ntype = \"exec\"\ncommand = \"/bin/sh\"\nargs = [\"-c\", '''%s''']\ntimeout = 600\n", clinging(word))
+	fmt.Fprintf(&text, "[[monitor.actions]]\ntype = \"exec\"\ncommand = \"/bin/sh\"\nargs = [\"-c\", '''%s''']\ntimeout = 600\n", testkit.StubbornSleeps(word))
 	dir := t.TempDir()
 	testkit.ReplaceFile(t, filepath.Join(dir, "all.toml"), text.String())
 	t.Cleanup(func() {
@@ -68,7 +53,7 @@ func startClinging(t *testing.T, word string) *subject {
 	m := startMonitor(t, "--registry=memory", "--config_dir", dir)
 	testkit.Eventually(t, time.Minute, "16 probes and an action run", func() bool {
 		_, sleeps := testkit.ProcessesWithArg(t, word)
-		return sleeps == 17*clingingSleeps
+		return sleeps == 17*testkit.NumStubbornSleeps
 	})
 	return m
 }

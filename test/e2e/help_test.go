@@ -177,6 +177,17 @@ func startMonitor(t testing.TB, flags ...string) *subject {
 	return m
 }
 
+// startWithConsul starts an agent and an instance that uses it, and waits until the
+// instance is ready. The test runs in parallel with others.
+func startWithConsul(t *testing.T) (*consultest.Agent, *subject) {
+	t.Helper()
+	t.Parallel()
+	c := consultest.Start(t)
+	m := startMonitor(t, "--registry_address", c.Address())
+	m.ready(ample)
+	return c, m
+}
+
 // ready waits until the instance says so and returns how long that took.
 func (m *subject) ready(within time.Duration) time.Duration {
 	m.t.Helper()

@@ -43,10 +43,7 @@ const (
 // tokenFile returns the path of a file with the tokens op and adm.
 func tokenFile(t *testing.T) string {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "tokens")
-	if err := os.WriteFile(file, []byte("operator:"+op+"\nadmin:"+adm+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := testkit.NewFile(t, "tokens", "operator:"+op+"\nadmin:"+adm+"\n")
 	return file
 }
 

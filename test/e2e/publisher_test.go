@@ -59,10 +59,7 @@ func startSample(t *testing.T, c *consultest.Agent, m *subject) *process {
 
 func TestKilledPublisherIsUnknownInTime(t *testing.T) {
 	testkit.SkipIfShort(t)
-	t.Parallel()
-	c := consultest.Start(t)
-	m := startMonitor(t, "--registry_address", c.Address())
-	m.ready(ample)
+	c, m := startWithConsul(t)
 	startSample(t, c, m).kill()
 	took := testkit.Eventually(t, ample, "both checks are UNKNOWN", func() bool {
 		return m.checks(`{"service": "go-server", "statuses": [0]}`).Total == 2
@@ -76,7 +73,7 @@ func TestKilledPublisherIsUnknownInTime(t *testing.T) {
 	// How fast this machine answers is not judged here, but when the instance judged.
 	silent := 0
 	for _, tr := range m.history() {
-		if tr.To == "UNKNOWN" && tr.ID != "" && (tr.Why == "silent for 15s (interval 10s)" || tr.Why == "silent for 16s (interval 10s)") {
+		if tr.To == "UNKNOWN" && tr.ID != "" && (tr.Why == "no report for 15s (interval 10s)" || tr.Why == "no report for 16s (interval 10s)") {
 			silent++
 		}
 	}
@@ -87,10 +84,7 @@ func TestKilledPublisherIsUnknownInTime(t *testing.T) {
 
 func TestCleanStopRaisesNothing(t *testing.T) {
 	testkit.SkipIfShort(t)
-	t.Parallel()
-	c := consultest.Start(t)
-	m := startMonitor(t, "--registry_address", c.Address())
-	m.ready(ample)
+	c, m := startWithConsul(t)
 	p := startSample(t, c, m)
 	p.signal(syscall.SIGTERM)
 	<-p.done
@@ -113,10 +107,7 @@ func TestCleanStopRaisesNothing(t *testing.T) {
 // Faults: T17.
 func TestFrozenInstanceMarksNoPublisherStale(t *testing.T) {
 	testkit.SkipIfShort(t)
-	t.Parallel()
-	c := consultest.Start(t)
-	m := startMonitor(t, "--registry_address", c.Address())
-	m.ready(ample)
+	c, m := startWithConsul(t)
 	startSample(t, c, m)
 	m.signal(syscall.SIGSTOP)
 	time.Sleep(25 * time.Second) // longer than any report may be late
@@ -138,10 +129,7 @@ func TestFrozenInstanceMarksNoPublisherStale(t *testing.T) {
 // with its next report.
 // Faults: A18.
 func TestRestartedInstanceSaysSoAndReceivesAgain(t *testing.T) {
-	t.Parallel()
-	c := consultest.Start(t)
-	m := startMonitor(t, "--registry_address", c.Address())
-	m.ready(ample)
+	c, m := startWithConsul(t)
 	startSample(t, c, m)
 	started := func(m *subject) int64 {
 		var a struct {

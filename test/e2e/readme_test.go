@@ -18,10 +18,7 @@ type example struct{ command, output string }
 // tour reads the commands behind "$ " and what is shown below each.
 func tour(t *testing.T) []example {
 	t.Helper()
-	text, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := testkit.ReadFile(t, "README.md")
 	var all []example
 	inside := false
 	for line := range strings.Lines(string(text)) {
@@ -71,10 +68,7 @@ func TestReadmeTour(t *testing.T) {
 		out, _ := exec.Command("bash", "-c", "MICRO_PROXY=127.0.0.1:3839 "+micro+` call go.micro.srv.monitor Monitor.Status '{"service": "go-server"}'`).Output()
 		return strings.Contains(string(out), "running_nodes")
 	})
-	text, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := testkit.ReadFile(t, "README.md")
 	testkit.ReplaceFile(t, filepath.Join(dir, "ready.toml"), blocks(string(text), "toml")[0])
 	var script strings.Builder
 	examples := tour(t)
@@ -133,10 +127,7 @@ func TestMakeDemo(t *testing.T) {
 
 // The targets of make that the documents name exist.
 func TestDocumentsNameWhatThereIs(t *testing.T) {
-	makefile, err := os.ReadFile("Makefile")
-	if err != nil {
-		t.Fatal(err)
-	}
+	makefile := testkit.ReadFile(t, "Makefile")
 	for file, text := range documents(t) {
 		for _, m := range regexp.MustCompile("(?m)(?:^|`|\\$ )make ([a-z-]+)").FindAllStringSubmatch(text, -1) {
 			if !strings.Contains(string(makefile), "\n"+m[1]+":") {
@@ -144,34 +135,4 @@ func TestDocumentsNameWhatThereIs(t *testing.T) {
 			}
 		}
 	}
-}
-
-// A flag is one of the program, with the variables of the environment that set it.
-type flag struct {
-	name      string
-	variables []string
-}
-
-// flagsOf reads the flags of the program from its help.
-func flagsOf(t *testing.T) []flag {
-	t.Helper()
-	help, stderr, code := monitorSrv(t, "", "help")
-	if code != 0 {
-		t.Fatalf("help: exit %d, %s", code, stderr)
-	}
-	var all []flag
-	variables := regexp.MustCompile(`\[\$([A-Z_]+(?:, \$[A-Z_]+)*)\]`)
-	for _, m := range regexp.MustCompile(`(?m)^   --([a-z_]+).*$`).FindAllStringSubmatch(help, -1) {
-		f := flag{name: m[1]}
-		if v := variables.FindStringSubmatch(m[0]); v != nil {
-			f.variables = strings.Split(v[1], ", $")
-		}
-		if f.name != "help" {
-			all = append(all, f)
-		}
-	}
-	if len(all) < 30 {
-		t.Fatalf("%d flags in\n%s", len(all), help)
-	}
-	return all
 }

@@ -57,10 +57,7 @@ func TestServesWithConsul(t *testing.T) {
 // Faults: Trap13, Trap14.
 func TestRegisterTTLIsEffective(t *testing.T) {
 	testkit.SkipIfShort(t)
-	t.Parallel()
-	c := consultest.Start(t)
-	m := startMonitor(t, "--registry_address", c.Address())
-	m.ready(ample)
+	c, m := startWithConsul(t)
 	testkit.Eventually(t, ample, "registered", func() bool { return isPassing(c, srv) })
 	m.signal(syscall.SIGSTOP)
 	// Consul measures from the last sign of life, at most 5 s ago.
@@ -124,10 +121,8 @@ func TestFrozenConsulDelaysNeitherStartNorStop(t *testing.T) {
 
 // Faults: T5.
 func TestConsulFreezingWhileServingDelaysNoStop(t *testing.T) {
-	t.Parallel()
-	c := consultest.Start(t)
-	m := startMonitor(t, "--registry_address", c.Address())
-	m.ready(ample)
+	testkit.SkipIfShort(t)
+	c, m := startWithConsul(t)
 	testkit.Eventually(t, ample, "registered", func() bool { return isPassing(c, srv) })
 	c.Freeze()
 	testkit.Eventually(t, ample, "/healthz says why", func() bool { return strings.Contains(m.component("registry").Reason, "no answer within") })

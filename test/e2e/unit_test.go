@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,7 +53,7 @@ func TestUnitIsRatedTwoAtMost(t *testing.T) {
 	if rating := exposure(t, unitFile); rating > 2 {
 		t.Errorf("systemd rates the unit %.1f, want at most 2.0", rating)
 	}
-	bare := filepath.Join(t.TempDir(), unitFile)
+	bare := filepath.Join(t.TempDir(), filepath.Base(unitFile))
 	testkit.ReplaceFile(t, bare, "[Service]\nExecStart=/bin/true\n")
 	if rating := exposure(t, bare); rating < 5 {
 		t.Errorf("systemd rates a unit without any protection %.1f: the rating says nothing", rating)
@@ -62,10 +63,7 @@ func TestUnitIsRatedTwoAtMost(t *testing.T) {
 // unitSettings returns the values of each setting of the unit, in order.
 func unitSettings(t *testing.T) map[string][]string {
 	t.Helper()
-	text, err := os.ReadFile(unitFile)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := testkit.ReadFile(t, unitFile)
 	settings := make(map[string][]string)
 	for line := range strings.Lines(string(text)) {
 		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && !strings.HasPrefix(key, "#") {
@@ -77,14 +75,11 @@ func unitSettings(t *testing.T) map[string][]string {
 
 func TestUnitSaysWhatSystemdAndTheServiceUnderstand(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(unitFile)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := testkit.ReadFile(t, unitFile)
 	// The program is not installed here.
-	installed := filepath.Join(t.TempDir(), unitFile)
+	installed := filepath.Join(t.TempDir(), filepath.Base(unitFile))
 	testkit.ReplaceFile(t, installed, strings.Replace(string(text), "ExecStart=/usr/local/bin/monitor-srv", "ExecStart=/bin/true", 1))
-	if out, err := analyze(t, "verify", "--man=no", installed); err != nil || strings.Contains(out, unitFile) {
+	if out, err := analyze(t, "verify", "--man=no", installed); err != nil || strings.Contains(out, filepath.Base(unitFile)) {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
 	settings := unitSettings(t)
@@ -96,10 +91,7 @@ func TestUnitSaysWhatSystemdAndTheServiceUnderstand(t *testing.T) {
 			t.Errorf("%s is %q, want %q once", key, got, want)
 		}
 	}
-	var known []string
-	for _, f := range flagsOf(t) {
-		known = append(known, f.variables...)
-	}
+	known := slices.Collect(maps.Values(flagsOf(t)))
 	given := make(map[string]string)
 	for _, pair := range settings["Environment"] {
 		name, value, _ := strings.Cut(pair, "=")
@@ -119,10 +111,7 @@ func TestUnitSaysWhatSystemdAndTheServiceUnderstand(t *testing.T) {
 // Faults: I4.
 func TestShippedFilesSetNoMemoryLimit(t *testing.T) {
 	for _, file := range []string{unitFile, "deploy/compose.yaml", "Dockerfile"} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		text := testkit.ReadFile(t, file)
 		if strings.Contains(string(text), "GOMEMLIMIT") {
 			t.Errorf("%s sets GOMEMLIMIT", file)
 		}

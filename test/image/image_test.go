@@ -18,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 const (
@@ -250,10 +252,7 @@ func askHealthChecks(t *testing.T, micro, consul string) error {
 // checkRights reads from the kernel what the process may do.
 func checkRights(t *testing.T, e *engine, container string) {
 	t.Helper()
-	status, err := os.ReadFile("/proc/" + e.docker(t, "inspect", "--format", "{{.State.Pid}}", container) + "/status")
-	if err != nil {
-		t.Fatal(err)
-	}
+	status := testkit.ReadFile(t, "/proc/"+e.docker(t, "inspect", "--format", "{{.State.Pid}}", container)+"/status")
 	for _, want := range []string{
 		"Uid:\t65532\t65532\t65532\t65532\n", "Gid:\t65532\t65532\t65532\t65532\n",
 		"CapEff:\t0000000000000000\n", "CapBnd:\t0000000000000000\n", "NoNewPrivs:\t1\n",

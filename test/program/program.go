@@ -3,6 +3,7 @@ package program
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,6 +21,18 @@ func Write(tb testing.TB, file string, text []byte) {
 	if err := os.WriteFile(file, text, 0o700); err != nil {
 		tb.Fatal(err)
 	}
+}
+
+// WriteIn writes a program with a name and a mode to a directory, as Write does, and
+// returns its path.
+func WriteIn(tb testing.TB, dir, name, text string, mode os.FileMode) string {
+	tb.Helper()
+	file := filepath.Join(dir, name)
+	Write(tb, file, []byte(text))
+	if err := os.Chmod(file, mode); err != nil {
+		tb.Fatal(err)
+	}
+	return file
 }
 
 // Script writes a shell script of some lines, as Write does.

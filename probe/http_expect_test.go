@@ -1,0 +1,156 @@
+package probe
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestJSONRules(t *testing.T) {
+	const doc = `{"status": "up", "n": 3, "ok": true, "null": null, "": {"": 1}, "a": {"b": {"c": "deep"}}, "a.b": {"d": "dotted"},
+		"list": [[1, 2], {"x": "y"}, "z"], "a.b.e": 5, "3": {"4": "number"}, "huge": 1e400, "long": 12345678, "point": 0.1,
+		"exp": 5e-1, "twice": "first", "twice": "last", "tw\u0069ce\n": "\u00e9\ud83d\ude00"}`
+	for _, c := range []struct {
+		path string
+		want any
+		err  string
+	}{
+		{"status", "up", ""}, {"n", 3.0, ""}, {"ok", true, ""}, {"a.b.c", "deep", ""}, {"a.b.d", "dotted", ""}, {"a.b.e", 5.0, ""},
+		{"list.0.1", 2.0, ""}, {"list.1.x", "y", ""}, {"list.2", "z", ""}, {"3.4", "number", ""},
+		{"point", 0.1, ""}, {"exp", 0.5, ""}, {"long", 12345678.0, ""}, {"twice", "first", ""}, {"twice", "last", ""}, {"twice\n", "é😀", ""},
+		{"status", "down", `"status" is not "down"`}, {"n", "3", `"n" is not "3"`}, {"n", 4.5, `"n" is not 4.5`}, {"null", "x", `"null" is not "x"`},
+		{"huge", 1.0, `"huge" is not 1`}, {"n", 12345678.0, `"n" is not 12345678`}, {"ok", false, `"ok" is not false`}, {"twice", "none", `"twice" is not "none"`},
+		{"list.3", "z", `"list.3" is not in the body`}, {"list", "z", `"list" is not in the body`}, {"a.b", "x", `"a.b" is not in the body`},
+		{"status.x", "up", `"status.x" is not in the body`}, {"stat", "up", `"stat" is not in the body`}, {"list.-1", 1.0, `"list.-1" is not in the body`},
+	} {
+		err := checkJSON(strings.NewReader(doc), []jsonRule{{"status", "up"}, {c.path, c.want}})
+		if c.err == "" && err != nil || c.err != "" && (err == nil || err.Error() != "expect_json: "+c.err) {
+			t.Errorf("%s = %v: got %v, want %q", c.path, c.want, err, c.err)
+		}
+	}
+	for _, bad := range []string{"", "{", `{"a"}`, `{"a": 1,}`, "[1 2]", `{"a": 1]`, "nothing", strings.Repeat("[", 1<<20)} {
+		if err := checkJSON(strings.NewReader(bad), []jsonRule{{"a", 1.0}}); err == nil || err.Error() != "the body is not JSON" {
+			t.Errorf("%.20q: got %v", bad, err)
+		}
+	}
+}
+
+// A document that would be large as a tree of values takes no more memory than
+// others.
+// Faults: T37.
+func TestJSONBodiesAreNotKeptInMemory(t *testing.T) {
+	for _, part := range []string{`{},`, `[],`, `0,`, `{"":0},`, `"text",`} {
+		doc := "[" + strings.Repeat(part, maxBody/len(part)-2) + "0]"
+		if !json.Valid([]byte(doc)) || len(doc) > maxBody {
+			t.Fatalf("%d bytes", len(doc))
+		}
+		body := &weighed{text: strings.NewReader(doc)}
+		if err := checkJSON(body, []jsonRule{{"1000000.x", "y"}}); err == nil || err.Error() != `expect_json: "1000000.x" is not in the body` {
+			t.Errorf("%s: got %v", part, err)
+		}
+		// A quarter of the document, and a sixtieth of its tree.
+		if kept := body.last - body.first; body.last == 0 || kept > maxBody/4 {
+			t.Errorf("%s: %d KiB are kept at the end", part, kept>>10)
+		}
+	}
+}
+
+// weighed is a text that measures the memory in use when its first part is read and
+// when the rest is. Its reader waits meanwhile, so that there is no garbage.
+type weighed struct {
+	text        *strings.Reader
+	first, last int64
+}
+
+func (w *weighed) Read(b []byte) (int, error) {
+	if w.first == 0 {
+		w.first = heap()
+	}
+	if w.last == 0 && w.text.Len() <= len(b) {
+		w.last = heap()
+	}
+	return w.text.Read(b)
+}
+
+func heap() int64 {
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
+}
+
+// Restricted probes keep little of a body in memory.
+// Faults: T37.
+func TestRestrictedProbesHoldSmallBodies(t *testing.T) {
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("{}" + strings.Repeat(" ", 100<<10)))
+	}))
+	defer page.Close()
+	env := Env{Restricted: true, AllowTargets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	keys := "url = \"" + page.URL + "\"\n"
+	ok(t, build(t, "http", keys, env))
+	ok(t, build(t, "http", keys+"expect_body = \"^{}\"", Env{}))
+	for _, look := range []string{`expect_body = "^{}"`, `expect_json = { a = 1 }`, `measure = "body"`} {
+		fails(t, build(t, "http", keys+look, env), "the body is larger than 64 KiB")
+	}
+}
+
+// A slow pattern ends with the probe, and a large one is refused.
+func TestPatternsAreBounded(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{strings.Repeat("(.?){1000}", 10), "the regular expression is too large"},
+		{strings.Repeat("a", maxPattern+1), "longer than 4096 bytes"},
+		{"(", "missing closing )"},
+		{"a{1001}", "invalid repeat count"},
+	} {
+		_, err := newPattern("expect", c.text)
+		if err == nil || !strings.HasPrefix(err.Error(), "expect: ") || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%.20q: got %v, want %s", c.text, err, c.want)
+		}
+	}
+	p, err := newPattern("expect", "(.?){1000}y")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	if _, err := p.match(ctx, []byte(strings.Repeat("x", maxBody))); err == nil || time.Since(begin) > 3*time.Second { // of ten or more
+		t.Errorf("got %v after %v, want an end at the deadline", err, time.Since(begin))
+	}
+}
+
+// Both ways of matching give the same result.
+func TestPatternsMatchLongTexts(t *testing.T) {
+	long := strings.Repeat("é\xffz ", 1<<15)
+	for text, want := range map[string]bool{
+		"end$": true, "^é": true, "\\bend": true, "middle": false, "^end": false, "z é": true, "\\x{fffd}": true, "(.?){50}end": true,
+	} {
+		p, err := newPattern("expect", text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, size := range []int{p.size, uncheckedSteps} {
+			p.size = size
+			if got, err := p.match(t.Context(), []byte(long+"end")); err != nil || got != want {
+				t.Errorf("%q, as one of size %d: got %v, %v, want %v", text, size, got, err, want)
+			}
+		}
+	}
+}
+
+// Each kind with a pattern respects its deadline while it matches.
+func TestPatternsObeyTheDeadline(t *testing.T) {
+	const slow = `"(?:.?){1000}y"`
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(strings.Repeat("x", maxBody-1)))
+	}))
+	defer page.Close()
+	timesOut(t, build(t, "http", "url = \""+page.URL+"\"\nexpect_body = "+slow, Env{}))
+}
