@@ -175,11 +175,13 @@ image-test: bin/consul bin/micro ## build and run the image beside Consul's, in 
 	go test -tags image -count=1 -timeout 15m $(TESTFLAGS) ./test/image
 
 .PHONY: deps
-deps: ## install what the tests talk to: MariaDB, PostgreSQL, Redis, and systemd-analyze
+deps: ## install what the tests talk to: MariaDB, PostgreSQL, Redis, systemd-analyze, zsh and fish
 	@tools/need.sh mariadbd mariadb-server
 	@tools/need.sh pg_ctlcluster postgresql
 	@tools/need.sh redis-server redis-server
 	@tools/need.sh systemd-analyze systemd
+	@tools/need.sh zsh zsh
+	@tools/need.sh fish fish
 
 # The race detector needs a C compiler.
 .PHONY: need-cc

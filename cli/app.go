@@ -7,7 +7,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/urfave/cli/v2"
+	"github.com/spf13/cobra"
 
 	"github.com/microhq/monitor-srv/service"
 )
@@ -31,7 +31,7 @@ type Process struct {
 
 // Run runs one command line and returns the exit code.
 func Run(ctx context.Context, args []string, p Process) int {
-	err := withFlags(newApp(p).RunContext(ctx, args))
+	err := withFlags(execute(ctx, args[min(1, len(args)):], p))
 	if err == nil {
 		return ExitOK
 	}
@@ -41,6 +41,24 @@ func Run(ctx context.Context, args []string, p Process) int {
 		return ExitUsage
 	}
 	return ExitFailed
+}
+
+// execute has the library parse the words of a command line and run the command.
+func execute(ctx context.Context, words []string, p Process) error {
+	begun := false
+	root := newRoot(p, func(ctx context.Context, c command, inv *invocation) error {
+		begun = true
+		return c.run(ctx, inv)
+	})
+	words, err := arrange(root, words)
+	if err == nil {
+		root.SetArgs(words)
+		err = root.ExecuteContext(ctx)
+	}
+	if err != nil && !begun {
+		return usageError{err}
+	}
+	return err
 }
 
 // withFlags words an error about settings of an instance by the flags that set them.
@@ -60,7 +78,7 @@ func withFlags(err error) error {
 // An invocation is one use of a command.
 type invocation struct {
 	Process
-	options options
+	options *options
 	words   []string // behind the command
 }
 
@@ -72,103 +90,65 @@ func (inv *invocation) word() string {
 	return inv.words[0]
 }
 
-// say prints one line.
-func (inv *invocation) say(words ...any) error {
-	_, err := fmt.Fprintln(inv.Stdout, words...)
-	return err
-}
+// A runner runs a command whose words and flags are right.
+type runner func(ctx context.Context, c command, inv *invocation) error
 
-// A command is one command of the program.
-type command struct {
-	name  string
-	words string // as the help shows them
-	usage string
-	// How many words there are.
-	least, most int
-	run         func(ctx context.Context, inv *invocation) error
-}
-
-// manyWords is more than anybody gives.
-const manyWords = 1 << 20
-
-// commands returns all commands. Serving is what the program does without one.
-func commands() []command {
-	return []command{
-		{name: "serve", usage: "serve (the default command)", run: runServe},
-		{name: "demo", usage: "serve with a sample publisher, without anything else installed", run: runDemo},
-		{name: "health", usage: "ask a running instance for its health; fails unless it is ready", run: runHealth},
-		{name: "version", usage: "print the version", run: runVersion},
-		{name: "list", usage: "list the monitors", run: runList},
-		{name: "show", words: "ID", least: 1, most: 1, usage: "show one monitor", run: runShow},
-		{name: "start", words: "ID", least: 1, most: 1, usage: "start a stopped monitor", run: runStart},
-		{name: "stop", words: "ID", least: 1, most: 1, usage: "stop a monitor", run: runStop},
-		{name: "register", words: "FILE|-", least: 1, most: 1, usage: "register the monitors of a TOML or JSON file", run: runRegister},
-		{name: "unregister", words: "ID", least: 1, most: 1, usage: "stop a monitor and remove it", run: runUnregister},
-		{name: "verbosity", words: "[LEVEL]", most: 1, usage: "print or change the log level", run: runVerbosity},
-		{name: "check", words: "DIR|FILE|-...", least: 1, most: manyWords, usage: "report problems in files of monitors; fails if there are any", run: runCheck},
-		{name: "probe", words: "FILE|DIR|- [NAME]", least: 1, most: 2, usage: "run the monitors of a file, or one of them, once and print the results; fails if one fails", run: runProbe},
-	}
-}
-
-// newApp describes the command line to the library that parses it.
-func newApp(p Process) *cli.App {
-	app := &cli.App{
-		Name:                 "monitor-srv",
-		Usage:                "health monitor for go-micro services",
-		UsageText:            "monitor-srv [flags] [command]",
-		Version:              p.Version,
-		Reader:               p.Stdin,
-		Writer:               p.Stdout,
-		ErrWriter:            p.Stderr,
-		HideVersion:          true,
-		Flags:                flags(),
-		Action:               action(p, command{run: runServe}),
-		OnUsageError:         onUsageError,
-		ExitErrHandler:       func(*cli.Context, error) {},
-		EnableBashCompletion: true,
+// newRoot describes the command line to the library that parses it.
+func newRoot(p Process, run runner) *cobra.Command {
+	root := newCommand(p, serving(), run)
+	root.Use, root.GroupID = "monitor-srv", ""
+	root.Short = "health monitor for go-micro services"
+	root.Long = "monitor-srv is a health monitor for go-micro services. Without a command it serves."
+	root.Example = examples("monitor-srv --registry_address=127.0.0.1:8500", "monitor-srv -s 127.0.0.1:3838 list")
+	root.Version = p.Version
+	root.Flags().Bool("version", false, "print the version")
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SuggestionsMinimumDistance = 2
+	root.TraverseChildren = true // else no command is completed behind a flag
+	root.SetIn(p.Stdin)
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	root.SetFlagErrorFunc(flagError)
+	for _, g := range groups() {
+		root.AddGroup(&cobra.Group{ID: g, Title: g + ":"})
 	}
 	for _, c := range commands() {
-		app.Commands = append(app.Commands, &cli.Command{
-			Name: c.name, ArgsUsage: c.words, Usage: c.usage, Action: action(p, c), OnUsageError: onUsageError,
-		})
+		root.AddCommand(newCommand(p, c, run))
 	}
-	return app
+	root.AddCommand(newCompletion(root))
+	root.SetHelpCommand(newHelp(root))
+	root.InitDefaultHelpCmd()
+	return root
 }
 
-func onUsageError(c *cli.Context, err error, _ bool) error {
-	if len(c.Lineage()) > 2 { // a command's own context, the app's and the root
-		return usageError{fmt.Errorf("%w; flags come before the command, see \"monitor-srv help\"", err)}
+// newCommand describes one command to the library.
+func newCommand(p Process, c command, run runner) *cobra.Command {
+	inv := &invocation{Process: p, options: newOptions()}
+	cmd := &cobra.Command{
+		Use: strings.TrimSpace(c.name + " " + c.words), Short: c.usage, GroupID: c.group, Example: examples(c.examples...),
+		ValidArgsFunction: c.completer(inv),
 	}
-	return usageError{fmt.Errorf("%w; see \"monitor-srv help\"", err)}
-}
-
-// action makes a command one of the library.
-func action(p Process, cmd command) cli.ActionFunc {
-	return func(c *cli.Context) error {
-		words := c.Args().Slice()
-		if err := cmd.checkWords(words); err != nil {
+	c.flags(inv.options, flagSet{cmd.Flags()})
+	completeChoices(cmd)
+	cmd.Args = func(cmd *cobra.Command, words []string) error {
+		if !cmd.HasParent() && len(words) > 0 {
+			return unknownCommand(cmd, words[0])
+		}
+		return c.checkWords(words)
+	}
+	cmd.RunE = func(cmd *cobra.Command, words []string) error {
+		if err := setByVariables(cmd.Flags()); err != nil {
 			return err
 		}
-		return cmd.run(c.Context, &invocation{Process: p, options: optionsOf(c), words: words})
+		if err := inv.options.checkOutput(); err != nil {
+			return err
+		}
+		inv.words = words
+		return run(cmd.Context(), c, inv)
 	}
+	return cmd
 }
 
-// checkWords refuses flags among the words of a command, which would be silently
-// without effect, and too few or too many words.
-func (c command) checkWords(words []string) error {
-	if c.name == "" && len(words) > 0 {
-		return usageError{fmt.Errorf("unknown command %q; see \"monitor-srv help\"", words[0])}
-	}
-	for _, word := range words {
-		if len(word) > 1 && word[0] == '-' {
-			return usageError{fmt.Errorf("flag %q must come before the command %q", word, c.name)}
-		}
-	}
-	switch n := len(words); {
-	case c.most == 0 && n > 0:
-		return usageError{fmt.Errorf("command %q takes no arguments, got %q", c.name, words[0])}
-	case n < c.least || n > c.most:
-		return usageError{fmt.Errorf("give %q as in: monitor-srv %s %s", c.name, c.name, c.words)}
-	}
-	return nil
-}
+// examples writes command lines as the help shows them.
+func examples(lines ...string) string { return "  " + strings.Join(lines, "\n  ") }

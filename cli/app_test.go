@@ -11,17 +11,31 @@ import (
 // exit code of usage errors.
 func TestWrongCommandLines(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"--foo", "flag provided but not defined: -foo; see \"monitor-srv help\""},
-		{"sevre", "unknown command \"sevre\"; see \"monitor-srv help\""},
-		{"sevre --registry=mdns", "unknown command \"sevre\""},
+		{"--foo", "unknown flag --foo; see \"monitor-srv help\""},
+		{"-foo=1 list", "unknown flag -foo; see \"monitor-srv help\""},
+		{"-servername x", "unknown flag -servername; did you mean --server_name?; see"},
+		{"--config-dir=x", "unknown flag --config-dir; did you mean --config_dir?; see"},
+		{"list -x", "unknown flag -x; see \"monitor-srv help\""},
+		{"-ojson list", "unknown flag -ojson; see \"monitor-srv help\""},
+		{"sevre", "unknown command \"sevre\"; did you mean \"serve\"?; see \"monitor-srv help\""},
+		{"sta", "unknown command \"sta\"; did you mean \"start\" or \"stop\"?; see"},
+		{"xyzzy --registry=mdns", "unknown command \"xyzzy\"; see \"monitor-srv help\""},
+		{"help sevre", "unknown command \"sevre\"; did you mean \"serve\"?"},
+		{"-- sevre", "unknown command \"sevre\"; did you mean \"serve\"?"},
+		{"-", "unknown command \"-\""},
 		{"serve now", "command \"serve\" takes no arguments, got \"now\""},
-		{"check /tmp --strict", "flag \"--strict\" must come before the command \"check\""},
-		{"probe m.toml -o json", "flag \"-o\" must come before the command \"probe\""},
-		{"probe m.toml --output=json", "flag \"--output=json\" must come before the command \"probe\""},
-		{"show 1 -s=127.0.0.1:1", "flag \"-s=127.0.0.1:1\" must come before the command \"show\""},
+		{"list --help=no", "--help \"no\": give true or false; see \"monitor-srv help list\""},
 		{"probe m.toml a b", "give \"probe\" as in: monitor-srv probe FILE|DIR|- [NAME]"},
 		{"check", "give \"check\" as in: monitor-srv check DIR|FILE|-"},
-		{"version --registry=mdns", "flag provided but not defined: -registry; flags come before the command"},
+		{"completion", "give \"completion\" as in: monitor-srv completion bash|zsh|fish"},
+		{"completion tcsh", "give \"completion\" as in: monitor-srv completion bash|zsh|fish"},
+		{"version --registry=mdns", "\"monitor-srv version\" has no flag --registry; see \"monitor-srv help version\""},
+		{"-state_dir /x list", "\"monitor-srv list\" has no flag --state_dir; see \"monitor-srv help list\""},
+		{"--strict", "\"monitor-srv\" has no flag --strict; see \"monitor-srv help\""},
+		{"list -s", "--http_address needs a value; see \"monitor-srv help list\""},
+		{"list -o yaml", "--output \"yaml\" is not known: give one of table, json"},
+		{"-s https://mon list", "--http_address is an https:// URL, and instances do not speak TLS: give http://HOST:PORT"},
+		{"-s= list", "--http_address \"\" is not an address"},
 		{"--registry=zookeeper", "--registry \"zookeeper\" is not known: give one of consul, mdns, memory"},
 		{"--broker=kafka", "--broker \"kafka\" is not known: give one of http, nats"},
 		{"--verbosity=loud", "--verbosity: the level \"loud\" is not known: give one of critical, error, warning, info, debug"},
@@ -30,7 +44,10 @@ func TestWrongCommandLines(t *testing.T) {
 		{"--server_address=x", "--server_address \"x\" is not an address: give HOST:PORT"},
 		{"--register_interval=0", "--register_interval is out of range: give 1 to 3600 seconds"},
 		{"--register_ttl=5", "--register_ttl must be more than --register_interval, which is 5s, and at most 86400 seconds"},
-		{"--register_ttl=x", "invalid value \"x\" for flag -register_ttl"},
+		{"--register_ttl=x", "--register_ttl \"x\": give a whole number; see \"monitor-srv help\""},
+		{"--max_entries=1.5", "--max_entries \"1.5\": give a whole number; see"},
+		{"demo --retention=1", "--retention \"1\": give a duration such as 10s; see \"monitor-srv help demo\""},
+		{"--insecure_api=maybe", "--insecure_api \"maybe\": give true or false; see"},
 		{"--retention=1s", "--retention 1s is out of range: give 1m to 2160h"},
 		{"--max_entries=1", "--max_entries 1 is out of range: give 100 to 10000000"},
 		{"--client_retries=-1", "--client_retries -1 is out of range: give 0 or more"},
@@ -52,8 +69,10 @@ func TestWrongCommandLines(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	if stdout, stderr, code := monitorSrv(t, "", "version"); code != ExitOK || stdout != "v1.2.3\n" {
-		t.Errorf("exit %d, %q, %q", code, stdout, stderr)
+	for _, word := range []string{"version", "--version", "-version"} {
+		if stdout, stderr, code := monitorSrv(t, "", word); code != ExitOK || stdout != "v1.2.3\n" {
+			t.Errorf("%s: exit %d, %q, %q", word, code, stdout, stderr)
+		}
 	}
 }
 

@@ -14,37 +14,62 @@ import (
 	"github.com/microhq/monitor-srv/service"
 )
 
+// checked is the result of a check of files.
+type checked struct {
+	Monitors  int       `json:"monitors"`
+	Receivers int       `json:"receivers"`
+	Problems  []problem `json:"problems"`
+}
+
+// problem is one problem of a file.
+type problem struct {
+	File    string `json:"file"`
+	Line    int    `json:"line,omitempty"`    // absent if it is not known
+	Monitor string `json:"monitor,omitempty"` // absent if it is about none
+	Warning bool   `json:"warning"`           // what is defined is used all the same
+	Error   string `json:"error"`
+}
+
 // runCheck prints every problem of files and directories. It fails if one is more than a
 // warning, or with --strict if there is any.
 func runCheck(_ context.Context, inv *invocation) error {
-	paths := inv.words
 	var set monitor.Set
-	problems := config.Load(&set, inv.Stdin, paths...)
+	problems := config.Load(&set, inv.Stdin, inv.words...)
 	problems = append(problems, service.NewIdleGroup(fleetEnv(&discovery.Remote{})).Apply(set, problems)...)
 	document.SortProblems(problems)
 	wrong := 0
+	report := checked{Monitors: len(set.Monitors), Receivers: len(set.Receivers), Problems: []problem{}}
+	var table strings.Builder
 	for _, p := range problems {
 		if !p.Warning {
 			wrong++
 		}
-		if err := inv.say(p); err != nil {
-			return err
-		}
+		fmt.Fprintln(&table, p)
+		report.Problems = append(report.Problems, problem{p.File, p.Line, p.Monitor, p.Warning, p.Err.Error()})
 	}
+	failure := failureOf(inv, report, wrong)
+	if failure == nil {
+		fmt.Fprintf(&table, "%s and %s: fine\n", count(report.Monitors, "monitor"), count(report.Receivers, "receiver"))
+	}
+	return errors.Join(inv.answer(table.String(), report), failure)
+}
+
+// failureOf says why the command fails, if it does.
+func failureOf(inv *invocation, report checked, wrong int) error {
 	var places []string
-	for _, path := range paths {
+	for _, path := range inv.words {
 		places = append(places, placeOf(path))
 	}
 	where := strings.Join(places, ", ")
-	switch warnings := len(problems) - wrong; {
+	switch warnings := len(report.Problems) - wrong; {
 	case wrong > 0:
 		return fmt.Errorf("%s in %s", count(wrong, "problem"), where)
-	case len(set.Monitors)+len(set.Receivers) == 0 && warnings == 0:
+	case report.Monitors+report.Receivers == 0 && warnings == 0:
 		return fmt.Errorf("no monitor and no receiver in %s: files of a directory are named *.toml", where)
 	case inv.options.strict && warnings > 0:
 		return fmt.Errorf("%s in %s, and --%s", count(warnings, "warning"), where, flagStrict)
 	}
-	return inv.say(count(len(set.Monitors), "monitor"), "and", count(len(set.Receivers), "receiver")+": fine")
+	return nil
 }
 
 // fleetEnv lets probes ask a remote about the fleet.

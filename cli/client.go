@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/microhq/monitor-srv/web"
 )
 
 const (
@@ -24,31 +26,26 @@ const (
 
 // A client asks a running instance over HTTP, as goma's command does.
 type client struct {
-	address string
-	token   string
-	http    http.Client
+	target
+	http http.Client
 }
 
-// newClient takes HOST:PORT, or goma's way to give a password, USER:TOKEN@HOST:PORT.
-func newClient(address string) *client {
-	// A transport of its own: the default one is for what libraries ask.
-	c := &client{http: http.Client{Timeout: requestTimeout, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}}
-	c.address, c.token = splitToken(address)
-	if c.token == "" {
-		c.token = os.Getenv(tokenVariable)
+// client returns a client of the instance that flags name.
+func (inv *invocation) client() (*client, error) {
+	t, err := parseTarget(inv.options.address)
+	if err != nil {
+		return nil, err
 	}
-	return c
-}
-
-// splitToken splits what stands before an @ from an address, so that the address
-// may be shown. The token is what follows the first colon of it, if there is one.
-func splitToken(text string) (address, token string) {
-	i := strings.LastIndexByte(text, '@')
-	if i < 0 {
-		return text, ""
+	if t.token == "" {
+		t.token = os.Getenv(tokenVariable)
 	}
-	_, token, _ = strings.Cut(text[:i], ":")
-	return text[i+1:], token
+	return &client{target: t, http: http.Client{
+		Timeout: requestTimeout,
+		// A transport of its own: the default one is for what libraries ask.
+		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment},
+		// An instance sends nobody elsewhere.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
 }
 
 // A request is a method, a path, and a body with its content type, both perhaps empty.
@@ -57,11 +54,20 @@ type request struct{ method, path, contentType, body string }
 // monitorPath returns goma's path of a monitor.
 func monitorPath(id string) string { return "/monitor/" + url.PathEscape(id) }
 
-// do sends one request and returns the answer, or what the instance says is wrong.
-func (c *client) do(ctx context.Context, r request) (string, error) {
+// An answer is what an instance says, good or not.
+type answer struct {
+	good       bool
+	status     string
+	text       string
+	retryAfter time.Duration
+}
+
+// send sends one request and returns the answer. It fails unless that is one of
+// monitor-srv: another server may say OK to anything.
+func (c *client) send(ctx context.Context, r request) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, r.method, "http://"+c.address+r.path, strings.NewReader(r.body))
 	if err != nil {
-		return "", usageError{fmt.Errorf("--%s %q: %w", flagHTTPAddress, c.address, err)}
+		return answer{}, usageError{fmt.Errorf("--%s %q: %w", flagHTTPAddress, c.address, err)}
 	}
 	if r.contentType != "" {
 		req.Header.Set("Content-Type", r.contentType)
@@ -71,19 +77,39 @@ func (c *client) do(ctx context.Context, r request) (string, error) {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return "", fmt.Errorf("asking %q: %w; is it running, and is --%s right?", c.address, errors.Unwrap(err), flagHTTPAddress)
+		return answer{}, fmt.Errorf("asking %q: %w; is it running, and is --%s right?", c.address, errors.Unwrap(err), flagHTTPAddress)
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if len(resp.Header.Values(web.VersionHeader)) == 0 {
+		return answer{}, fmt.Errorf("%q is not monitor-srv: it answers %s without the header %s; give the address of an instance with --%s", c.address, resp.Status, web.VersionHeader, flagHTTPAddress)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return "", fmt.Errorf("reading the answer of %q: %w", c.address, err)
+		return answer{}, fmt.Errorf("reading the answer of %q: %w", c.address, err)
 	}
-	text := strings.TrimSpace(string(answer))
-	if resp.StatusCode/100 != 2 {
-		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
-		return "", &refusedError{c.address, resp.Status, text, time.Duration(seconds) * time.Second}
+	delay, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
+	return answer{
+		good: resp.StatusCode/100 == 2, status: resp.Status,
+		text: strings.TrimSpace(string(body)), retryAfter: time.Duration(delay) * time.Second,
+	}, nil
+}
+
+// do sends one request and returns the answer, or what the instance says is wrong.
+func (c *client) do(ctx context.Context, r request) (string, error) {
+	a, err := c.send(ctx, r)
+	if err == nil && !a.good {
+		err = &refusedError{c.address, a.status, a.text, a.retryAfter}
 	}
-	return text, nil
+	return a.text, err
+}
+
+// ask sends one request to the instance that flags name and returns the answer.
+func (inv *invocation) ask(ctx context.Context, r request) (string, error) {
+	c, err := inv.client()
+	if err != nil {
+		return "", err
+	}
+	return c.do(ctx, r)
 }
 
 // refusedError is what an instance says is wrong.

@@ -64,26 +64,16 @@ func runDemo(ctx context.Context, inv *invocation) error {
 	return errors.Join(err, <-served)
 }
 
-// demoConfig is what a demo differs in from serving, unless flags say otherwise.
+// demoConfig is the configuration that flags say, with a registry that works here
+// unless they name one.
 func (inv *invocation) demoConfig() (service.Config, error) {
-	cfg, err := inv.instanceConfig()
-	if err != nil {
-		return cfg, err
-	}
-	isSet := inv.options.isSet
-	if !isSet(flagVerbosity) {
-		cfg.Log.Verbosity = "warning"
-	}
-	if !isSet(flagRegistry) {
-		cfg.Registry.Name = "mdns"
+	if registry := &inv.options.config.Registry.Name; *registry == "" {
+		*registry = "mdns"
 		if !discovery.MulticastWorks() {
-			cfg.Registry.Name = "memory"
+			*registry = "memory"
 		}
 	}
-	if !isSet(flagServerAddress) {
-		cfg.Server.Address = demoRPC
-	}
-	return cfg, nil
+	return inv.instanceConfig()
 }
 
 // publishSample starts to publish the sample's checks once the instance serves. A check

@@ -3,11 +3,14 @@ package cli
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
-	"github.com/urfave/cli/v2"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/service"
@@ -50,54 +53,6 @@ const (
 	flagPoolTTL          = string(service.PoolTTL)
 )
 
-// flags are go-micro's, as far as they apply to a service that brings its own
-// server, client and transport, and our own.
-func flags() []cli.Flag {
-	d := service.DefaultConfig()
-	return append(ownFlags(d), microFlags(d)...)
-}
-
-func ownFlags(d service.Config) []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: flagHTTPAddress, Aliases: []string{"s"}, EnvVars: []string{"MONITOR_HTTP_ADDRESS"}, Value: d.HTTP.Address, Usage: "serve HTTP at `HOST:PORT`; for commands: ask the instance at [x:TOKEN@]HOST:PORT"},
-		&cli.StringSliceFlag{Name: flagHTTPHost, EnvVars: []string{"MONITOR_HTTP_HOST"}, Usage: "answer requests for `HOST` too; repeatable"},
-		&cli.StringFlag{Name: flagConfigDir, Aliases: []string{"d"}, EnvVars: []string{"MONITOR_CONFIG_DIR"}, Value: d.ConfigDir, Usage: "run the monitors defined in the files *.toml of `DIR`"},
-		&cli.StringFlag{Name: flagStateDir, EnvVars: []string{"MONITOR_STATE_DIR"}, Usage: "keep registered monitors, open failures and pending notifications in `DIR`"},
-		&cli.StringFlag{Name: flagTokenFile, EnvVars: []string{"MONITOR_TOKEN_FILE"}, Usage: "allow changes with a token from `FILE`, which has one role:token a line"},
-		&cli.BoolFlag{Name: flagInsecureAPI, EnvVars: []string{"MONITOR_INSECURE_API"}, Usage: "without tokens, allow changes to every client of this machine"},
-		&cli.BoolFlag{Name: flagAllowExecAPI, EnvVars: []string{"MONITOR_ALLOW_EXEC_API"}, Usage: "allow admins to register monitors that run commands"},
-		&cli.StringFlag{Name: flagExecAllow, EnvVars: []string{"MONITOR_EXEC_ALLOW"}, Usage: "restrict --allow_exec_api to the commands listed in `FILE`"},
-		&cli.StringSliceFlag{Name: flagAllowTargets, EnvVars: []string{"MONITOR_ALLOW_TARGETS"}, Usage: "allow monitors registered by operators to reach the private network `CIDR`; repeatable"},
-		&cli.StringFlag{Name: flagOutput, Aliases: []string{"o"}, EnvVars: []string{"MONITOR_OUTPUT"}, Value: "table", Usage: "print results in `FORMAT`, table or json (probe)"},
-		&cli.BoolFlag{Name: flagStrict, EnvVars: []string{"MONITOR_STRICT"}, Usage: "fail on warnings too (check)"},
-		&cli.StringFlag{Name: flagLogFormat, EnvVars: []string{"MONITOR_LOG_FORMAT"}, Value: d.Log.Format, Usage: "log in `FORMAT`, text or json"},
-		&cli.StringFlag{Name: flagVerbosity, EnvVars: []string{"MONITOR_VERBOSITY"}, Value: d.Log.Verbosity, Usage: "lowest `LEVEL` to log: critical, error, warning, info or debug"},
-		&cli.DurationFlag{Name: flagRetention, EnvVars: []string{"MONITOR_RETENTION"}, Value: d.Retention, Usage: "keep what is missing for `DURATION` before forgetting it"},
-		&cli.IntFlag{Name: flagMaxEntries, EnvVars: []string{"MONITOR_MAX_ENTRIES"}, Value: d.MaxEntries, Usage: "hold at most `N` checks, statuses and stats"},
-	}
-}
-
-func microFlags(d service.Config) []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: flagRegistry, EnvVars: []string{"MICRO_REGISTRY"}, Value: d.Registry.Name, Usage: "`REGISTRY` to use: consul, mdns or memory"},
-		&cli.StringFlag{Name: flagRegistryAddress, EnvVars: []string{"MICRO_REGISTRY_ADDRESS"}, Usage: "`ADDRESS` of the registry (default: CONSUL_HTTP_ADDR)"},
-		&cli.StringFlag{Name: flagBroker, EnvVars: []string{"MICRO_BROKER"}, Value: d.Broker.Name, Usage: "`BROKER` to receive events through: http or nats"},
-		&cli.StringFlag{Name: flagBrokerAddress, EnvVars: []string{"MICRO_BROKER_ADDRESS"}, Usage: "http: `ADDRESS` to listen at for events (default: 127.0.0.1:0); nats: comma-separated list of servers"},
-		&cli.StringFlag{Name: flagServerName, EnvVars: []string{"MICRO_SERVER_NAME"}, Value: d.Server.Name, Usage: "`NAME` to register"},
-		&cli.StringFlag{Name: flagServerVersion, EnvVars: []string{"MICRO_SERVER_VERSION"}, Usage: "`VERSION` to register (default: that of the program)"},
-		&cli.StringFlag{Name: flagServerID, EnvVars: []string{"MICRO_SERVER_ID"}, Usage: "`ID` of this instance (default: random)"},
-		&cli.StringFlag{Name: flagServerAddress, EnvVars: []string{"MICRO_SERVER_ADDRESS"}, Value: d.Server.Address, Usage: "serve RPC at `HOST:PORT`"},
-		&cli.StringFlag{Name: flagServerAdvertise, EnvVars: []string{"MICRO_SERVER_ADVERTISE"}, Usage: "`HOST:PORT` to register instead of --server_address"},
-		&cli.StringSliceFlag{Name: flagServerMetadata, EnvVars: []string{"MICRO_SERVER_METADATA"}, Usage: "register `KEY=VALUE` with the node; repeatable"},
-		&cli.IntFlag{Name: flagRegisterTTL, EnvVars: []string{"MICRO_REGISTER_TTL"}, Value: int(d.Server.RegisterTTL / time.Second), Usage: "have the registry drop this instance `SECONDS` after it was last registered"},
-		&cli.IntFlag{Name: flagRegisterInterval, EnvVars: []string{"MICRO_REGISTER_INTERVAL"}, Value: int(d.Server.RegisterInterval / time.Second), Usage: "re-register every `SECONDS`"},
-		&cli.DurationFlag{Name: flagRequestTimeout, EnvVars: []string{"MICRO_CLIENT_REQUEST_TIMEOUT"}, Value: d.Client.Timeout, Usage: "timeout of a call to another service, a `DURATION`"},
-		&cli.IntFlag{Name: flagRetries, EnvVars: []string{"MICRO_CLIENT_RETRIES"}, Value: d.Client.Retries, Usage: "retry a failed call to another service `N` times"},
-		&cli.IntFlag{Name: flagPoolSize, EnvVars: []string{"MICRO_CLIENT_POOL_SIZE"}, Value: d.Client.PoolSize, Usage: "keep `N` connections to another service"},
-		&cli.DurationFlag{Name: flagPoolTTL, EnvVars: []string{"MICRO_CLIENT_POOL_TTL"}, Value: d.Client.PoolTTL, Usage: "close connections to another service after `DURATION`"},
-	}
-}
-
 // options are the values of flags and their variables, not checked yet.
 type options struct {
 	address string // of the instance to ask, perhaps with a token before an @
@@ -107,44 +62,207 @@ type options struct {
 	config                 service.Config
 	metadata, allowTargets []string
 	tokenFile, execAllow   string
-	isSet                  func(flag string) bool // rather than left at its default
 }
 
-func optionsOf(c *cli.Context) options {
-	seconds := func(flag string) time.Duration { return time.Duration(c.Int(flag)) * time.Second }
-	o := options{
-		address: c.String(flagHTTPAddress), output: c.String(flagOutput), strict: c.Bool(flagStrict), isSet: c.IsSet,
-		metadata: c.StringSlice(flagServerMetadata), allowTargets: c.StringSlice(flagAllowTargets),
-		tokenFile: c.String(flagTokenFile), execAllow: c.String(flagExecAllow),
-	}
-	address, _ := splitToken(o.address)
-	o.config = service.Config{
-		HTTP:       service.HTTPConfig{Address: address, Hosts: c.StringSlice(flagHTTPHost)},
-		Log:        service.LogConfig{Format: c.String(flagLogFormat), Verbosity: c.String(flagVerbosity)},
-		ConfigDir:  c.String(flagConfigDir),
-		StateDir:   c.String(flagStateDir),
-		Policy:     access.Policy{Insecure: c.Bool(flagInsecureAPI), ExecAPI: c.Bool(flagAllowExecAPI)},
-		Retention:  c.Duration(flagRetention),
-		MaxEntries: c.Int(flagMaxEntries),
-		Registry:   service.RegistryConfig{Name: c.String(flagRegistry), Address: c.String(flagRegistryAddress)},
-		Broker:     service.BrokerConfig{Name: c.String(flagBroker), Address: c.String(flagBrokerAddress)},
-		Server: service.ServerConfig{
-			Name:             c.String(flagServerName),
-			Version:          c.String(flagServerVersion),
-			ID:               c.String(flagServerID),
-			Address:          c.String(flagServerAddress),
-			Advertise:        c.String(flagServerAdvertise),
-			RegisterTTL:      seconds(flagRegisterTTL),
-			RegisterInterval: seconds(flagRegisterInterval),
-		},
-		Client: service.ClientConfig{
-			Timeout:  c.Duration(flagRequestTimeout),
-			Retries:  c.Int(flagRetries),
-			PoolSize: c.Int(flagPoolSize),
-			PoolTTL:  c.Duration(flagPoolTTL),
-		},
-	}
+func newOptions() *options {
+	o := &options{output: outputTable, config: service.DefaultConfig()}
+	o.address = o.config.HTTP.Address
 	return o
+}
+
+// servingFlags are those of serve: go-micro's, as far as they apply to a service that
+// brings its own server, client and transport, and our own.
+func servingFlags(o *options, s flagSet) {
+	c := &o.config
+	s.own(flagHTTPAddress, &o.address, "serve HTTP at `HOST:PORT`")
+	s.own(flagHTTPHost, &c.HTTP.Hosts, "answer requests for `HOST` too; repeatable")
+	s.own(flagConfigDir, &c.ConfigDir, "run the monitors defined in the files *.toml of `DIR`")
+	s.own(flagStateDir, &c.StateDir, "keep registered monitors, open failures and pending notifications in `DIR`")
+	s.own(flagTokenFile, &o.tokenFile, "allow changes with a token from `FILE`, which has one role:token a line")
+	s.own(flagInsecureAPI, &c.Policy.Insecure, "without tokens, allow changes to every client of this machine")
+	s.own(flagAllowExecAPI, &c.Policy.ExecAPI, "allow admins to register monitors that run commands")
+	s.own(flagExecAllow, &o.execAllow, "restrict --allow_exec_api to the commands listed in `FILE`")
+	s.own(flagAllowTargets, &o.allowTargets, "allow monitors registered by operators to reach the private network `CIDR`; repeatable")
+	s.own(flagLogFormat, &c.Log.Format, "log in `FORMAT`, text or json", "text", "json")
+	s.own(flagVerbosity, &c.Log.Verbosity, "lowest `LEVEL` to log: critical, error, warning, info or debug", levels()...)
+	s.own(flagRetention, &c.Retention, "keep what is missing for `DURATION` before forgetting it")
+	s.own(flagMaxEntries, &c.MaxEntries, "hold at most `N` checks, statuses and stats")
+	registryFlags(c, s)
+	s.micro(flagBroker, &c.Broker.Name, "`BROKER` to receive events through: http or nats", "http", "nats")
+	s.micro(flagBrokerAddress, &c.Broker.Address, "http: `ADDRESS` to listen at for events (default: 127.0.0.1:0); nats: comma-separated list of servers")
+	s.micro(flagServerName, &c.Server.Name, "`NAME` to register")
+	s.micro(flagServerVersion, &c.Server.Version, "`VERSION` to register (default: that of the program)")
+	s.micro(flagServerID, &c.Server.ID, "`ID` of this instance (default: random)")
+	s.micro(flagServerAddress, &c.Server.Address, "serve RPC at `HOST:PORT`")
+	s.micro(flagServerAdvertise, &c.Server.Advertise, "`HOST:PORT` to register instead of --server_address")
+	s.micro(flagServerMetadata, &o.metadata, "register `KEY=VALUE` with the node; repeatable")
+	s.micro(flagRegisterTTL, (*seconds)(&c.Server.RegisterTTL), "have the registry drop this instance `SECONDS` after it was last registered")
+	s.micro(flagRegisterInterval, (*seconds)(&c.Server.RegisterInterval), "re-register every `SECONDS`")
+	s.micro(flagRequestTimeout, &c.Client.Timeout, "timeout of a call to another service, a `DURATION`")
+	s.micro(flagRetries, &c.Client.Retries, "retry a failed call to another service `N` times")
+	s.micro(flagPoolSize, &c.Client.PoolSize, "keep `N` connections to another service")
+	s.micro(flagPoolTTL, &c.Client.PoolTTL, "close connections to another service after `DURATION`")
+}
+
+func registryFlags(c *service.Config, s flagSet) {
+	s.micro(flagRegistry, &c.Registry.Name, "`REGISTRY` to use: consul, mdns or memory", "consul", "mdns", "memory")
+	s.micro(flagRegistryAddress, &c.Registry.Address, "`ADDRESS` of the registry (default: CONSUL_HTTP_ADDR)")
+}
+
+// demoFlags are those of serve, with other defaults.
+func demoFlags(o *options, s flagSet) {
+	o.config.Log.Verbosity, o.config.Server.Address, o.config.Registry.Name = "warning", demoRPC, ""
+	servingFlags(o, s)
+	s.Lookup(flagRegistry).DefValue = "mdns, or memory without multicast"
+}
+
+func outputFlag(o *options, s flagSet) {
+	s.own(flagOutput, &o.output, "print results in `FORMAT`, table or json", outputs()...)
+}
+
+func askingFlags(o *options, s flagSet) {
+	s.own(flagHTTPAddress, &o.address, "ask the instance at `HOST`, HOST:PORT, x:TOKEN@HOST:PORT or http://HOST:PORT")
+	outputFlag(o, s)
+}
+
+// gomaFlags are those of commands that goma has: goma takes -d with all of them.
+func gomaFlags(o *options, s flagSet) {
+	askingFlags(o, s)
+	s.own(flagConfigDir, new(string), "")
+	s.Lookup(flagConfigDir).Hidden = true
+}
+
+func checkFlags(o *options, s flagSet) {
+	s.own(flagStrict, &o.strict, "fail on warnings too")
+	outputFlag(o, s)
+}
+
+// probeFlags say where to find the fleet, for probes that ask it.
+func probeFlags(o *options, s flagSet) {
+	outputFlag(o, s)
+	registryFlags(&o.config, s)
+	s.micro(flagServerName, &o.config.Server.Name, "`NAME` of the instances to ask for events and stats")
+	s.micro(flagRetries, &o.config.Client.Retries, "retry a failed call to another service `N` times")
+}
+
+// A flagSet declares the flags of one command.
+type flagSet struct{ *pflag.FlagSet }
+
+// variableOf is the annotation of a flag that names the variable of the environment
+// which sets it too.
+const variableOf = "variable"
+
+// choicesOf is the annotation that lists its values, for the completion of shells.
+const choicesOf = "choices"
+
+// own declares a flag of ours, with a MONITOR_ variable.
+func (s flagSet) own(name string, target any, usage string, choices ...string) {
+	s.add(name, "MONITOR_", target, usage, choices)
+}
+
+// micro declares a flag of go-micro's, with its MICRO_ variable.
+func (s flagSet) micro(name string, target any, usage string, choices ...string) {
+	s.add(name, "MICRO_", target, usage, choices)
+}
+
+// add declares a flag whose default is what target points to.
+func (s flagSet) add(name, prefix string, target any, usage string, choices []string) {
+	variable := prefix + strings.ToUpper(name)
+	short := map[string]string{flagHTTPAddress: "s", flagConfigDir: "d", flagOutput: "o"}[name]
+	usage += " [$" + variable + "]"
+	switch v := target.(type) {
+	case *string:
+		s.StringVarP(v, name, short, *v, usage)
+	case *bool:
+		s.BoolVar(v, name, *v, usage)
+	case *int:
+		s.IntVar(v, name, *v, usage)
+	case *time.Duration:
+		s.DurationVar(v, name, *v, usage)
+	case *[]string:
+		s.Var((*list)(v), name, usage)
+	case pflag.Value:
+		s.Var(v, name, usage)
+	}
+	s.SortFlags = false
+	f := s.Lookup(name)
+	f.Annotations = map[string][]string{variableOf: {variable}, choicesOf: choices}
+}
+
+// list is a value given by comma or by repeating the flag.
+type list []string
+
+func (l *list) String() string { return strings.Join(*l, ",") }
+func (l *list) Type() string   { return "list" }
+
+func (l *list) Set(text string) error {
+	for word := range strings.SplitSeq(text, ",") {
+		*l = append(*l, strings.TrimSpace(word))
+	}
+	return nil
+}
+
+// seconds is a duration that is given as a number of seconds, as in go-micro.
+type seconds time.Duration
+
+func (s *seconds) String() string { return strconv.Itoa(int(time.Duration(*s) / time.Second)) }
+func (s *seconds) Type() string   { return "int" }
+
+func (s *seconds) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	*s = seconds(time.Duration(n) * time.Second)
+	return err
+}
+
+// completeChoices tells the shell the values of the flags that have only some.
+func completeChoices(cmd *cobra.Command) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if choices := f.Annotations[choicesOf]; len(choices) > 0 {
+			_ = cmd.RegisterFlagCompletionFunc(f.Name, cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp))
+		}
+	})
+}
+
+// setByVariables gives flags that are not on the command line the values of their
+// variables. An empty variable counts as none.
+func setByVariables(flags *pflag.FlagSet) error {
+	var err error
+	flags.VisitAll(func(f *pflag.Flag) {
+		for _, variable := range f.Annotations[variableOf] {
+			value := os.Getenv(variable)
+			if f.Changed || value == "" || err != nil {
+				continue
+			}
+			if flags.Set(f.Name, value) != nil {
+				err = fmt.Errorf("%s %q: %s", variable, value, wantedOf(f))
+			}
+		}
+	})
+	return err
+}
+
+// unknownVariables lists the MICRO_ and MONITOR_ variables that are set but mean
+// nothing here: most often a slip of the pen, or of another service.
+func unknownVariables(environ []string) []string {
+	known := map[string]bool{tokenVariable: true, "MICRO_PROXY": true, "MICRO_PROXY_ADDRESS": true}
+	for _, c := range commands() {
+		flags := flagSet{pflag.NewFlagSet(c.name, pflag.ContinueOnError)}
+		c.flags(newOptions(), flags)
+		flags.VisitAll(func(f *pflag.Flag) {
+			for _, variable := range f.Annotations[variableOf] {
+				known[variable] = true
+			}
+		})
+	}
+	var unknown []string
+	for _, e := range environ {
+		name, _, _ := strings.Cut(e, "=")
+		if (strings.HasPrefix(name, "MICRO_") || strings.HasPrefix(name, "MONITOR_")) && !known[name] {
+			unknown = append(unknown, name)
+		}
+	}
+	slices.Sort(unknown)
+	return unknown
 }
 
 // instanceConfig returns the configuration of an instance, checked.
@@ -154,9 +272,11 @@ func (inv *invocation) instanceConfig() (service.Config, error) {
 	if cfg.Server.Version == "" {
 		cfg.Server.Version = inv.Version
 	}
-	if _, token := splitToken(o.address); token != "" {
+	address, token := splitToken(o.address)
+	if token != "" {
 		return cfg, usageError{fmt.Errorf("--%s holds a token: only commands that ask an instance take one, serve takes HOST:PORT", flagHTTPAddress)}
 	}
+	cfg.HTTP.Address = address
 	var err error
 	if cfg.Server.Metadata, err = pairs(o.metadata); err != nil {
 		return cfg, err
@@ -201,26 +321,4 @@ func pairs(words []string) (map[string]string, error) {
 		m[k] = v
 	}
 	return m, nil
-}
-
-// unknownVariables lists the MICRO_ and MONITOR_ variables that are set but mean
-// nothing here: most often a slip of the pen, or of another service.
-func unknownVariables(environ []string) []string {
-	known := map[string]bool{tokenVariable: true, "MICRO_PROXY": true, "MICRO_PROXY_ADDRESS": true}
-	for _, f := range flags() {
-		if f, ok := f.(cli.DocGenerationFlag); ok {
-			for _, v := range f.GetEnvVars() {
-				known[v] = true
-			}
-		}
-	}
-	var unknown []string
-	for _, e := range environ {
-		name, _, _ := strings.Cut(e, "=")
-		if (strings.HasPrefix(name, "MICRO_") || strings.HasPrefix(name, "MONITOR_")) && !known[name] {
-			unknown = append(unknown, name)
-		}
-	}
-	slices.Sort(unknown)
-	return unknown
 }

@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/microhq/monitor-srv/web"
 )
 
 // The list of 10,000 monitors with long names is larger than what libraries may
@@ -13,6 +15,7 @@ import (
 func TestListOfManyMonitorsIsReadWhole(t *testing.T) {
 	const monitors = 10_000
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set(web.VersionHeader, "v1.2.3")
 		name := strings.Repeat("n", 100)
 		for i := range monitors {
 			_, _ = fmt.Fprintf(w, `%c{"id": "%d", "name": "%s-%d", "running": true, "failing": false}`, "[,"[min(i, 1)], i, name, i)

@@ -22,10 +22,6 @@ const probesAtOnce = 8
 // runProbe runs the monitors of a file, or the one that is named, once and prints the
 // results. It fails if one fails.
 func runProbe(ctx context.Context, inv *invocation) error {
-	output := inv.options.output
-	if output != "table" && output != "json" {
-		return usageError{fmt.Errorf("--%s %q is not known: give one of table, json", flagOutput, output)}
-	}
 	var name string
 	if len(inv.words) > 1 {
 		name = inv.words[1]
@@ -42,7 +38,7 @@ func runProbe(ctx context.Context, inv *invocation) error {
 	chosen := choose(set.Monitors, name, wrong)
 	where := placeOf(inv.word())
 	if len(chosen) == 0 {
-		if output == "json" {
+		if inv.asJSON() {
 			if err := inv.say("[]"); err != nil {
 				return err
 			}
@@ -56,7 +52,7 @@ func runProbe(ctx context.Context, inv *invocation) error {
 		}
 		defer closeRemote()
 	}
-	failed, err := probeAll(ctx, group, chosen, printerOf(output, inv.Stdout))
+	failed, err := probeAll(ctx, group, chosen, inv.printer())
 	if err != nil {
 		return err
 	}

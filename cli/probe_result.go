@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -55,19 +54,17 @@ type printer struct {
 	end   func() error
 }
 
-// printerOf returns the printer of "table" or "json".
-func printerOf(output string, w io.Writer) printer {
-	if output == "json" {
+// printer returns the printer of the results.
+func (inv *invocation) printer() printer {
+	if inv.asJSON() {
 		all := []result{}
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
 		return printer{
 			print: func(r result) error { all = append(all, r); return nil },
-			end:   func() error { return enc.Encode(all) },
+			end:   func() error { return printJSON(inv.Stdout, all) },
 		}
 	}
 	return printer{
-		print: func(r result) error { _, err := io.WriteString(w, r.table()); return err },
+		print: func(r result) error { _, err := io.WriteString(inv.Stdout, r.table()); return err },
 		end:   func() error { return nil },
 	}
 }

@@ -164,10 +164,7 @@ func TestTryWhatIsNotThere(t *testing.T) {
 		code              int
 	}{
 		{"", "probe", "give \"probe\" as in: monitor-srv probe FILE|DIR|- [NAME]", ExitUsage},
-		{"", "probe " + file + " b -o json", "flag \"-o\" must come before the command \"probe\"", ExitUsage},
-		{"", "check " + file + " --strict", "flag \"--strict\" must come before the command \"check\"", ExitUsage},
-		{"", "show 1 -s x", "flag \"-s\" must come before the command \"show\"", ExitUsage},
-		{"", "-o yaml probe " + file, "--output \"yaml\" is not known", ExitUsage},
+		{"", "probe " + file + " b -o yaml", "--output \"yaml\" is not known: give one of table, json", ExitUsage},
 		{"", "probe " + file + " nobody", "defines no monitor \"nobody\"", ExitFailed},
 		{"", "probe " + file + " a", "nothing is probed: 1 problem in", ExitFailed},
 		{"", "probe " + file + " b", "", ExitOK},

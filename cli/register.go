@@ -23,6 +23,12 @@ const (
 	registerPatience = 30 * time.Second
 )
 
+// registered is a monitor that an instance has taken.
+type registered struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
 // runRegister registers each monitor of a file by itself, and stops at the first that is
 // refused.
 func runRegister(ctx context.Context, inv *invocation) error {
@@ -30,17 +36,28 @@ func runRegister(ctx context.Context, inv *invocation) error {
 	if err != nil {
 		return err
 	}
-	c := newClient(inv.options.address)
+	c, err := inv.client()
+	if err != nil {
+		return err
+	}
+	done := []registered{}
 	for _, d := range definitions {
-		id, err := registerOne(ctx, c, d)
-		if err != nil {
-			return err
+		var id string
+		if id, err = registerOne(ctx, c, d); err != nil {
+			break
 		}
-		if err := inv.say(d.Name, "is registered and started as monitor id="+id); err != nil {
-			return err
+		done = append(done, registered{id, d.Name})
+		if inv.asJSON() {
+			continue
+		}
+		if err = inv.say(d.Name, "is registered and started as monitor id="+id); err != nil {
+			break
 		}
 	}
-	return nil
+	if inv.asJSON() {
+		err = errors.Join(printJSON(inv.Stdout, done), err)
+	}
+	return err
 }
 
 // registerOne registers one monitor and returns its id.

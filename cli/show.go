@@ -9,7 +9,7 @@ import (
 
 // runShow prints one monitor.
 func runShow(ctx context.Context, inv *invocation) error {
-	text, err := newClient(inv.options.address).do(ctx, request{method: http.MethodGet, path: monitorPath(inv.word())})
+	text, err := inv.ask(ctx, request{method: http.MethodGet, path: monitorPath(inv.word())})
 	if err != nil {
 		return err
 	}
@@ -17,6 +17,5 @@ func runShow(ctx context.Context, inv *invocation) error {
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
 		return fmt.Errorf("reading the monitor: %w", err)
 	}
-	_, err = fmt.Fprintf(inv.Stdout, "Name: %s\nRunning: %v\nFailing: %v\n", m.Name, m.Running, m.Failing)
-	return err
+	return inv.answer(fmt.Sprintf("Name: %s\nRunning: %v\nFailing: %v\n", m.Name, m.Running, m.Failing), m)
 }

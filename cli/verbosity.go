@@ -3,21 +3,30 @@ package cli
 import (
 	"context"
 	"net/http"
+
+	"github.com/microhq/monitor-srv/setting"
 )
+
+// verbosity is the log level of an instance.
+type verbosity struct {
+	Verbosity string `json:"verbosity"`
+}
+
+// levels are those that an instance knows.
+func levels() []string { return setting.LevelNames() }
 
 // runVerbosity prints the log level of an instance, or changes it.
 func runVerbosity(ctx context.Context, inv *invocation) error {
-	c := newClient(inv.options.address)
-	if inv.word() == "" {
-		text, err := c.do(ctx, request{method: http.MethodGet, path: "/verbosity"})
+	level := inv.word()
+	if level == "" {
+		level, err := inv.ask(ctx, request{method: http.MethodGet, path: "/verbosity"})
 		if err != nil {
 			return err
 		}
-		return inv.say(text)
+		return inv.answer(level+"\n", verbosity{level})
 	}
-	r := request{method: http.MethodPut, path: "/verbosity", contentType: "text/plain", body: inv.word()}
-	if _, err := c.do(ctx, r); err != nil {
+	if _, err := inv.ask(ctx, request{method: http.MethodPut, path: "/verbosity", contentType: "text/plain", body: level}); err != nil {
 		return err
 	}
-	return inv.say("success.")
+	return inv.answer("success.\n", verbosity{level})
 }

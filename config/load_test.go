@@ -287,6 +287,7 @@ func TestLinksUpwardsAreFollowedAsTheKernelDoes(t *testing.T) {
 // TestFileOfTenThousandMonitorsIsRead checks MaxDocument with typical monitors.
 // Faults: T74.
 func TestFileOfTenThousandMonitorsIsRead(t *testing.T) {
+	testkit.SkipIfShort(t)
 	const n = 10_000
 	var text strings.Builder
 	for i := range n {

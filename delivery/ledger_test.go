@@ -151,6 +151,7 @@ func contains[T any](list []T, v T) bool {
 // all that is read was written, and an error reports what is missing.
 // Faults: T21.
 func TestDamagedLedgerIsNeverMisread(t *testing.T) {
+	testkit.SkipIfShort(t)
 	want := snapshotOf(4)
 	whole, err := encodeSnapshot(want)
 	if err != nil {

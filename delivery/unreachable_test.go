@@ -197,6 +197,7 @@ func TestStrippedSTARTTLSSendsNothingInClearText(t *testing.T) {
 // recovery without its failure.
 // Faults: T45.
 func TestReceiverQueueIsBounded(t *testing.T) {
+	testkit.SkipIfShort(t)
 	for _, group := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFake(group, unreachableUntil(10*time.Hour))

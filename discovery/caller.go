@@ -43,7 +43,7 @@ func (c Caller) Nodes(ctx context.Context, service string) ([]probe.Node, error)
 	return nodes, nil
 }
 
-// Call implements probe.Caller. A probe measures, so it repeats nothing.
+// Call implements probe.Caller. It does not retry, because a probe measures one call.
 func (c Caller) Call(ctx context.Context, call probe.Call) (json.RawMessage, error) {
 	opts := append(untilDeadline(ctx), client.WithRetries(0))
 	if call.Node.Address != "" {
@@ -54,7 +54,7 @@ func (c Caller) Call(ctx context.Context, call probe.Call) (json.RawMessage, err
 	return answer, sentence(c.client.Call(ctx, request, &answer, opts...))
 }
 
-// sentence says in one sentence what go-micro says in JSON.
+// sentence converts an error of go-micro, which is JSON, to one sentence.
 func sentence(err error) error {
 	var e *merrors.Error
 	if !errors.As(err, &e) {

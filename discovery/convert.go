@@ -32,7 +32,7 @@ func nodeStats(p *healthpb.Stats, node string, age, interval time.Duration) prob
 	}
 	for _, e := range p.Endpoints {
 		if e.Side == healthpb.Endpoint_CLIENT {
-			continue // its calls to others say nothing of its own endpoints
+			continue // its calls to other services are not its endpoints
 		}
 		out.Endpoints = append(out.Endpoints, probe.EndpointStats{
 			Method: e.Method, Success: requestStats(e.Success), Errors: requestStats(e.Errors), Dropped: requestStats(e.Dropped),

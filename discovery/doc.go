@@ -1,4 +1,4 @@
-// Package discovery answers what probes may ask of the fleet: calls to services that
-// the registry knows, and what services have published, from the store of this
-// instance or by RPC from another.
+// Package discovery answers what probes may ask about the fleet. It calls services
+// that the registry knows, and looks up what services have published, in the store of
+// this instance or by RPC in another.
 package discovery

@@ -8,7 +8,7 @@ import (
 	"github.com/microhq/monitor-srv/store"
 )
 
-// Local lets probes see what services have published to this instance.
+// Local answers probes from what services have published to this instance.
 type Local struct{ store *store.Store }
 
 var (
@@ -16,7 +16,7 @@ var (
 	_ probe.StatsSource = Local{}
 )
 
-// NewLocal returns a Local that looks into a store.
+// NewLocal returns a Local on a store.
 func NewLocal(s *store.Store) Local { return Local{s} }
 
 // Checks implements probe.EventSource.
@@ -27,9 +27,9 @@ func (l Local) Checks(_ context.Context, service, check, node string) ([]probe.C
 		if c.Stopped {
 			continue
 		}
-		silent := c.Missing || c.Status != c.Reported
+		stale := c.Missing || c.Status != c.Reported
 		checks = append(checks, probe.Check{
-			Node: c.Node, Status: statusOf(c.Reported), Age: c.Age, Stale: silent, Error: c.Proto().Error,
+			Node: c.Node, Status: statusOf(c.Reported), Age: c.Age, Stale: stale, Error: c.Proto().Error,
 		})
 	}
 	return checks, err
@@ -45,7 +45,7 @@ func (l Local) Stats(_ context.Context, service string) ([]probe.NodeStats, erro
 	return nodes, err
 }
 
-// allPages asks for all pages. A service that is not known has none.
+// allPages queries all pages. An unknown service has none.
 func allPages[T any](ask func(store.Query) (store.Page[T], error), q store.Query) ([]T, error) {
 	var all []T
 	for q.Limit = store.MaxLimit; ; {

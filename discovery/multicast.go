@@ -7,10 +7,10 @@ import (
 	"go-micro.dev/v4/registry"
 )
 
-// multicastPatience bounds the trial whether multicast works.
+// multicastPatience bounds the test of multicast.
 const multicastPatience = 2 * time.Second
 
-// MulticastWorks tells whether a service that is announced by mdns is found.
+// MulticastWorks reports whether a service that is announced by mdns is found.
 func MulticastWorks() bool {
 	name := "multicast-" + uuid.NewString()
 	r := registry.NewRegistry()

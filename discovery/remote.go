@@ -17,7 +17,7 @@ import (
 	"github.com/microhq/monitor-srv/store"
 )
 
-// RemoteConfig says where a Remote looks.
+// RemoteConfig configures a Remote.
 type RemoteConfig struct {
 	// Registry is where services are found. It must run. Required.
 	Registry *guardregistry.Registry
@@ -26,14 +26,14 @@ type RemoteConfig struct {
 	// Instance is the name of the service that receives what others publish.
 	// Required.
 	Instance string
-	// Settings says by which settings a user names another registry. Errors end
-	// with it. Required.
+	// Settings names the settings that select another registry, for errors.
+	// Required.
 	Settings string
 }
 
-// A Remote lets probes of a process that is no instance see the fleet: it calls
-// services, and asks an instance, found through the same registry, what services have
-// published. The zero Remote sees nothing.
+// A Remote answers probes in a process that is not an instance. It calls services, and
+// queries an instance, found through the same registry, for what services have
+// published. The zero Remote finds nothing.
 type Remote struct {
 	cfg    RemoteConfig
 	caller Caller
@@ -49,7 +49,7 @@ var (
 
 var errNoRegistry = errors.New("no registry is open")
 
-// Open gives a zero Remote a registry, before it is asked anything.
+// Open sets the registry of a zero Remote. It must be called before any query.
 func (r *Remote) Open(cfg RemoteConfig) {
 	r.cfg, r.opening = cfg, cfg.Registry.State().Reason
 	r.caller = NewCaller(cfg.Registry, cfg.Client)
@@ -112,8 +112,8 @@ func (r *Remote) Checks(ctx context.Context, service, check, node string) ([]pro
 		return nil, err
 	}
 	req := &monitorpb.HealthChecksRequest{Service: service, Id: check, Node: node, Limit: store.MaxLimit}
-	// Those of stopped nodes are only told apart by what is left out without
-	// missing ones, which count only if no other reports.
+	// Nodes that stopped are found by comparing with the list without missing ones.
+	// Missing nodes count only if no other node reports.
 	all, err := r.allChecks(ctx, instance, req)
 	if err == nil && len(all) == 0 {
 		req.Missing, req.Cursor = true, ""
@@ -124,18 +124,18 @@ func (r *Remote) Checks(ctx context.Context, service, check, node string) ([]pro
 		if req.Missing && !c.Missing {
 			continue
 		}
-		reported, silent := c.Status, c.Missing
+		reported, stale := c.Status, c.Missing
 		if c.Reported != healthpb.HealthCheck_UNKNOWN { // it is judged otherwise
-			reported, silent = c.Reported, true
+			reported, stale = c.Reported, true
 		}
 		checks = append(checks, probe.Check{
-			Node: c.GetService().GetId(), Status: statusOf(reported), Age: ageOf(c.Received), Stale: silent, Error: c.Error,
+			Node: c.GetService().GetId(), Status: statusOf(reported), Age: ageOf(c.Received), Stale: stale, Error: c.Error,
 		})
 	}
 	return checks, err
 }
 
-// allChecks asks for all pages. A service that is not known has none.
+// allChecks queries all pages. An unknown service has none.
 func (r *Remote) allChecks(ctx context.Context, instance monitorpb.MonitorService, req *monitorpb.HealthChecksRequest) ([]*healthpb.HealthCheck, error) {
 	var all []*healthpb.HealthCheck
 	for {

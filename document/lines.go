@@ -1,8 +1,12 @@
 package document
 
 import (
-	"fmt"
+	"bytes"
+	"cmp"
+	"strconv"
 	"strings"
+
+	"github.com/pelletier/go-toml/v2/unstable"
 )
 
 // Lines returns the line of the key at a path such as "monitor.0.probe.url", or 0 if
@@ -17,103 +21,98 @@ func Join(path, key string) string {
 	return path + "." + key
 }
 
-// linesOf finds the lines of the tables and keys of a TOML text that the parser has
-// accepted. It looks at headers and at keys at the start of a line only. Any other
-// key, such as one of an inline table, gets the line of the nearest enclosing key.
+// linesOf finds the lines of the tables, keys and list elements of a TOML text. Paths
+// without a line have that of the nearest enclosing key. Should its parser reject what
+// the decoder has accepted, the rest of the text has no lines.
 func linesOf(text string) Lines {
-	lines := make(map[string]int)
-	counts := make(map[string]int)
-	table, delimiter := "", ""
-	for i, line := range strings.Split(text, "\n") {
-		if delimiter != "" {
-			if strings.Contains(line, delimiter) {
-				delimiter = ""
-			}
-			continue
-		}
-		line = strings.TrimSpace(line)
-		switch {
-		case line == "" || line[0] == '#':
-		case strings.HasPrefix(line, "[["):
-			name := resolvePath(headerName(line, "]]"), counts)
-			n := counts[name]
-			counts[name]++
-			table = Join(name, fmt.Sprint(n))
-			if n == 0 {
-				setLine(lines, name, i+1)
-			}
-			lines[table] = i + 1
-		case line[0] == '[':
-			table = resolvePath(headerName(line, "]"), counts)
-			setLine(lines, table, i+1)
+	f := lineFinder{text: []byte(strings.TrimPrefix(text, "\ufeff")), line: 1, lines: make(map[pathHash]int), lengths: make(map[pathHash]int)}
+	var parser unstable.Parser
+	parser.Reset(f.text)
+	table := noPath
+	for parser.NextExpression() {
+		switch e := parser.Expression(); e.Kind {
+		case unstable.Table:
+			table = f.key(noPath, e.Key())
+		case unstable.ArrayTable:
+			list := f.key(noPath, e.Key())
+			table = list.index(f.lengths[list])
+			f.lengths[list]++
+			f.lines[table] = f.line
 		default:
-			key, value, ok := strings.Cut(line, "=")
-			if ok {
-				setLine(lines, Join(table, unquoteKey(key)), i+1)
-				delimiter = openDelimiter(value)
-			}
+			f.value(f.key(table, e.Key()), e.Value())
 		}
 	}
+	lines := f.lines
 	return func(path string) int {
-		for path != "" {
-			if n, ok := lines[path]; ok {
-				return n
-			}
-			i := strings.LastIndexByte(path, '.')
-			if i < 0 {
-				break
-			}
-			path = path[:i]
+		line, hash := 0, noPath
+		for key := range strings.SplitSeq(path, ".") {
+			hash = hash.join([]byte(key))
+			line = cmp.Or(lines[hash], line)
 		}
-		return 0
+		return line
 	}
 }
 
-// setLine sets the line of a path, and of its parents that have none.
-func setLine(lines map[string]int, path string, line int) {
-	for path != "" && lines[path] == 0 {
-		lines[path] = line
-		i := max(0, strings.LastIndexByte(path, '.'))
-		path = path[:i]
-	}
+// lineFinder visits the keys of a text in order.
+type lineFinder struct {
+	text []byte
+	// offset and line are those of the last key or list element.
+	offset, line int
+	lines        map[pathHash]int
+	// lengths are those of the lists of tables so far.
+	lengths map[pathHash]int
 }
 
-// headerName returns the dotted name in a header line.
-func headerName(line, end string) string {
-	name, _, _ := strings.Cut(strings.TrimLeft(line, "["), end)
-	return unquoteKey(name)
-}
-
-// unquoteKey removes the quotes and spaces of a dotted key.
-func unquoteKey(key string) string {
-	parts := strings.Split(key, ".")
-	for i, p := range parts {
-		parts[i] = strings.Trim(strings.TrimSpace(p), `"'`)
-	}
-	return strings.Join(parts, ".")
-}
-
-// resolvePath inserts the index of the last element after each list in a dotted
-// name, as TOML does: [monitor.probe] belongs to the last [[monitor]].
-func resolvePath(name string, counts map[string]int) string {
-	parts := strings.Split(name, ".")
-	path := ""
-	for i, p := range parts {
-		path = Join(path, p)
-		if n := counts[path]; n > 0 && i < len(parts)-1 {
-			path = Join(path, fmt.Sprint(n-1))
+// key adds a dotted key of the table at path, and returns its path. Keys below a list
+// of tables belong to the last element.
+func (f *lineFinder) key(path pathHash, parts unstable.Iterator) pathHash {
+	for parts.Next() {
+		f.moveTo(parts.Node())
+		if n := f.lengths[path]; n > 0 {
+			path = path.index(n - 1)
 		}
+		path = path.join(parts.Node().Data)
+		f.lines[path] = cmp.Or(f.lines[path], f.line)
 	}
 	return path
 }
 
-// openDelimiter returns the delimiter of a multi-line string that starts in value
-// and does not end there.
-func openDelimiter(value string) string {
-	for _, delimiter := range []string{`"""`, "'''"} {
-		if strings.Count(value, delimiter)%2 == 1 {
-			return delimiter
+// value adds the keys and list elements of the value at path.
+func (f *lineFinder) value(path pathHash, value *unstable.Node) {
+	first, children := f.line, value.Children()
+	for i := 0; children.Next(); i++ {
+		child := children.Node()
+		if child.Kind == unstable.KeyValue {
+			f.value(f.key(path, child.Key()), child.Value())
+			continue
 		}
+		if f.moveTo(child); f.line > first {
+			f.lines[path.index(i)] = f.line
+		}
+		f.value(path.index(i), child)
 	}
-	return ""
+}
+
+// moveTo counts the lines before a node. A list within a list has no place of its own.
+func (f *lineFinder) moveTo(node *unstable.Node) {
+	if offset := int(node.Raw.Offset); offset > f.offset {
+		f.line += bytes.Count(f.text[f.offset:offset], []byte("\n"))
+		f.offset = offset
+	}
+}
+
+// pathHash is the FNV-1a hash of a path with a dot after each key. The paths
+// themselves may be much longer than the text.
+type pathHash uint64
+
+const noPath pathHash = 14695981039346656037
+
+func (h pathHash) index(i int) pathHash { return h.join(strconv.AppendInt(nil, int64(i), 10)) }
+
+func (h pathHash) join(key []byte) pathHash {
+	const prime = 1099511628211
+	for _, c := range key {
+		h = (h ^ pathHash(c)) * prime
+	}
+	return (h ^ '.') * prime
 }

@@ -13,41 +13,42 @@ import (
 	"go-micro.dev/v4/codec"
 	stock "go-micro.dev/v4/codec/json"
 	pbcodec "go-micro.dev/v4/codec/proto"
-	"go-micro.dev/v4/metadata"
-	"go-micro.dev/v4/server"
 
 	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
+	"github.com/microhq/monitor-srv/internal/testkit/rpctest"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 )
 
 // BenchmarkAnswer is a request for 100 checks, from the decoded request to the
-// bytes of the answer, with the codecs of go-micro and with what is ours.
+// bytes of the answer, with what is ours, and in messages with the codecs of go-micro.
 func BenchmarkAnswer(b *testing.B) {
 	m := fleet(b, 1000).monitor()
-	plain := &monitorpb.HealthChecksRequest{Limit: 100}
-	marked := &monitorpb.HealthChecksRequest{Limit: 100}
-	marked.ProtoReflect().SetUnknown(spliceMark())
-	of := func(contentType string) context.Context {
-		return metadata.NewContext(context.Background(), metadata.Metadata{"Content-Type": contentType})
+	ctx, req := context.Background(), &monitorpb.HealthChecksRequest{Limit: 100}
+	ours := func() (any, error) {
+		rsp := new(HealthChecksResponse)
+		return rsp, m.HealthChecks(ctx, req, rsp)
+	}
+	inMessages := func() (any, error) {
+		rsp := new(monitorpb.HealthChecksResponse)
+		return rsp, reference{m}.HealthChecks(ctx, req, rsp)
 	}
 	for _, c := range []struct {
-		name  string
-		ctx   context.Context
-		req   *monitorpb.HealthChecksRequest
-		codec codec.NewCodec
+		name   string
+		answer func() (any, error)
+		codec  codec.NewCodec
 	}{
-		{"protobuf/ours", of("application/protobuf"), plain, pbcodec.NewCodec},
-		{"protobuf/stock", of(""), plain, pbcodec.NewCodec},
-		{"json/ours", of("application/json"), marked, JSONCodec()},
-		{"json/stock", of("application/json"), plain, stock.NewCodec},
+		{"protobuf/ours", ours, pbcodec.NewCodec},
+		{"protobuf/stock", inMessages, pbcodec.NewCodec},
+		{"json/ours", ours, JSONCodec()},
+		{"json/stock", inMessages, stock.NewCodec},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			var out eventtest.Buffer
 			enc := c.codec(&out)
 			testkit.MeasureCPU(b, func() {
-				rsp := new(monitorpb.HealthChecksResponse)
-				if err := m.HealthChecks(c.ctx, c.req, rsp); err != nil {
+				rsp, err := c.answer()
+				if err != nil {
 					b.Fatal(err)
 				}
 				out.Reset()
@@ -66,15 +67,15 @@ func BenchmarkCall(b *testing.B) {
 	m := fleet(b, 1000).monitor()
 	for _, c := range []struct {
 		name, contentType, body string
-		opts                    []server.Option
+		serve                   func(testing.TB, *Monitor) *rpctest.Port
 	}{
-		{"protobuf", "application/protobuf", "\x20\x64", nil},
-		{"json/ours", "application/json", `{"limit":100}`, nil},
-		{"json/stock", "application/json", `{"limit":100}`, []server.Option{server.Codec("application/json", stock.NewCodec)}},
-		{"json/empty", "application/json", `{"statuses":[0]}`, nil},
+		{"protobuf", "application/protobuf", "\x20\x64", serve},
+		{"json/ours", "application/json", `{"limit":100}`, serve},
+		{"json/stock", "application/json", `{"limit":100}`, serveReference},
+		{"json/empty", "application/json", `{"statuses":[0]}`, serve},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			p := serve(b, m, c.opts...)
+			p := c.serve(b, m)
 			client := &http.Client{Transport: &http.Transport{}}
 			defer client.CloseIdleConnections()
 			testkit.MeasureCPU(b, func() {

@@ -2,21 +2,26 @@ package handler
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go-micro.dev/v4/codec"
 	stock "go-micro.dev/v4/codec/json"
+	pbcodec "go-micro.dev/v4/codec/proto"
+	"go-micro.dev/v4/registry"
 	"go-micro.dev/v4/server"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
+	"pgregory.net/rapid"
 
 	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	"github.com/microhq/monitor-srv/internal/testkit/rpctest"
+	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
-	"github.com/microhq/monitor-srv/store"
 )
 
 // What depends on the time of the test or is opaque, with what stands for it.
@@ -68,13 +73,13 @@ func goldenView(t testing.TB) *view {
 }
 
 // The JSON shape is a contract with those who run `micro call`: names of the
-// .proto file, numbers for enums and 64-bit integers, zero values absent. The
-// codec of go-micro and ours must write the same bytes.
+// .proto file, numbers for enums and 64-bit integers, zero values absent. Ours are
+// the bytes that go-micro's codec writes of messages.
 // Faults: Trap9.
 func TestGoldenJSON(t *testing.T) {
 	m := goldenView(t).monitor()
 	ours := serve(t, m)
-	gomicros := serve(t, m, server.Codec("application/json", stock.NewCodec))
+	gomicros := serveReference(t, m)
 	for name, request := range calls {
 		method, _, _ := strings.Cut(name, "-")
 		status, answer := ours.Ask(t, method, request)
@@ -129,20 +134,19 @@ func TestGoldenJSONOfTheFailingCheckReadsAsItSays(t *testing.T) {
 	}
 }
 
-// A stock client must read the same from both content types and both codecs.
+// A stock client must read the same from each content type that the transport lets
+// through, and from messages.
 // Faults: Trap9.
 func TestStockClientsReadTheSame(t *testing.T) {
 	m := goldenView(t).monitor()
-	ours := serve(t, m)
-	gomicros := serve(t, m, server.Codec("application/json", stock.NewCodec))
 	want := new(monitorpb.HealthChecksResponse)
-	if err := m.HealthChecks(t.Context(), &monitorpb.HealthChecksRequest{}, want); err != nil {
+	if err := (reference{m}).HealthChecks(t.Context(), &monitorpb.HealthChecksRequest{}, want); err != nil {
 		t.Fatal(err)
 	}
 	if len(want.HealthChecks) != 2 || want.HealthChecks[1].Status != 2 {
 		t.Fatalf("unexpected view: %v", want)
 	}
-	for name, p := range map[string]*rpctest.Port{"ours": ours, "stock": gomicros} {
+	for name, p := range map[string]*rpctest.Port{"ours": serve(t, m), "messages": serveReference(t, m)} {
 		for _, contentType := range []string{"application/protobuf", "application/json"} {
 			got, err := p.Client(contentType).HealthChecks(t.Context(), &monitorpb.HealthChecksRequest{}, p.At())
 			if err != nil {
@@ -156,20 +160,99 @@ func TestStockClientsReadTheSame(t *testing.T) {
 	}
 }
 
-func TestSplicedAnswerIsThatOfTheMessages(t *testing.T) {
-	v := goldenView(t)
-	wire, page, err := spliceChecks(v.store, store.Query{})
-	if err != nil {
-		t.Fatal(err)
+// Whoever looks up the service in the registry sees the endpoints of the generated
+// code, but for the Go type of a check.
+func TestEndpointsAreThoseOfTheGeneratedCode(t *testing.T) {
+	want := generatedEndpoints(t)
+	for _, e := range want {
+		if e.Name == "Monitor.HealthChecks" {
+			e.Response.Values[0].Type = "[]Check"
+		}
 	}
-	got, built := new(monitorpb.HealthChecksResponse), new(monitorpb.HealthChecksResponse)
-	if err := proto.Unmarshal(wire, got); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range page.Items {
-		built.HealthChecks = append(built.HealthChecks, c.Proto())
-	}
-	if diff := cmp.Diff(built, got, protocmp.Transform()); diff != "" {
+	got := server.NewRpcHandler(newView().monitor()).Endpoints()
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// generatedEndpoints returns the endpoints that the generated code registers.
+func generatedEndpoints(t *testing.T) []*registry.Endpoint {
+	t.Helper()
+	var s recorded
+	if err := monitorpb.RegisterMonitorHandler(&s, reference{}); err != nil {
+		t.Fatal(err)
+	}
+	return s.handler.Endpoints()
+}
+
+// recorded is a server that keeps the handler.
+type recorded struct {
+	server.Server
+	handler server.Handler
+}
+
+func (*recorded) NewHandler(h any, opts ...server.HandlerOption) server.Handler {
+	return server.NewRpcHandler(h, opts...)
+}
+
+func (r *recorded) Handle(h server.Handler) error { r.handler = h; return nil }
+
+// texts are strings of any kind that an event may contain.
+var texts = rapid.OneOf(
+	rapid.String(),
+	rapid.SampledFrom([]string{"", "<a href=\"x\">&amp;</a>", "\u2028\u2029\x7f\x00\x1f\b\f\n\r\t\\\"", "𝄞é…"}),
+)
+
+var checks = rapid.Custom(func(t *rapid.T) *healthpb.HealthCheck {
+	numbers := rapid.OneOf(rapid.Int64(), rapid.SampledFrom([]int64{0, 1, -1, 1 << 62}))
+	return &healthpb.HealthCheck{
+		Id: "id" + texts.Draw(t, "id"), Description: texts.Draw(t, "description"), Error: texts.Draw(t, "error"),
+		Timestamp: numbers.Draw(t, "timestamp"), Interval: numbers.Draw(t, "interval"), Ttl: numbers.Draw(t, "ttl"),
+		Status:  healthpb.HealthCheck_Status(rapid.Int32Range(-1, 4).Draw(t, "status")),
+		Results: rapid.MapOfN(texts, texts, 0, 20).Draw(t, "results"),
+		Service: &healthpb.Service{Name: "name" + texts.Draw(t, "name"), Version: texts.Draw(t, "version"), Nodes: []*healthpb.Node{{
+			Id: "node" + texts.Draw(t, "node"), Address: texts.Draw(t, "address"), Metadata: rapid.MapOfN(texts, texts, 0, 3).Draw(t, "metadata"),
+		}}},
+	}
+})
+
+// An answer has the bytes that the stock codecs write of the same answer in messages.
+func TestAnswerIsThatOfMessages(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		v := newView()
+		for _, c := range rapid.SliceOfN(checks, 0, 4).Draw(rt, "checks") {
+			v.feedMessages(t, c)
+		}
+		m := v.monitor()
+		m.instance, m.started = texts.Draw(rt, "instance"), rapid.Int64().Draw(rt, "started")
+		req := &monitorpb.HealthChecksRequest{Limit: rapid.Uint64Range(0, 3).Draw(rt, "limit"), Missing: true}
+		sameAnswer(rt, m, req)
+	})
+}
+
+func sameAnswer(t *rapid.T, m *Monitor, req *monitorpb.HealthChecksRequest) {
+	rsp, want := new(HealthChecksResponse), new(monitorpb.HealthChecksResponse)
+	if err := errors.Join(m.HealthChecks(t.Context(), req, rsp), reference{m}.HealthChecks(t.Context(), req, want)); err != nil {
+		t.Fatal(err)
+	}
+	for contentType, c := range map[string]struct{ ours, stock codec.NewCodec }{
+		"protobuf": {pbcodec.NewCodec, pbcodec.NewCodec},
+		"JSON":     {JSONCodec(), stock.NewCodec},
+	} {
+		var got, text eventtest.Buffer
+		err := errors.Join(c.ours(&got).Write(&codec.Message{}, rsp), c.stock(&text).Write(&codec.Message{}, want))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if contentType == "JSON" && got.String() != text.String() {
+			t.Fatalf("got  %s\nwant %s", &got, &text)
+		}
+		read := new(monitorpb.HealthChecksResponse)
+		if err := c.stock(&got).ReadBody(read); err != nil {
+			t.Fatal(err)
+		}
+		if !proto.Equal(read, want) {
+			t.Fatalf("%s: got  %v\nwant %v", contentType, read, want)
+		}
 	}
 }

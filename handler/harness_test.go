@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"go-micro.dev/v4/broker"
+	stock "go-micro.dev/v4/codec/json"
 	"go-micro.dev/v4/server"
 	"google.golang.org/protobuf/proto"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	"github.com/microhq/monitor-srv/internal/testkit/rpctest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
+	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
 )
 
@@ -86,9 +88,34 @@ func (v *view) monitor() *Monitor {
 	return NewMonitor(Config{Store: v.store, Instance: "monitor-1", Log: testkit.QuietLog()})
 }
 
-func serve(tb testing.TB, m *Monitor, opts ...server.Option) *rpctest.Port {
+// serve serves m until the test ends.
+func serve(tb testing.TB, m *Monitor) *rpctest.Port {
 	tb.Helper()
-	return rpctest.Serve(tb, m, JSONCodec(), opts...)
+	return rpctest.Serve(tb, func(s server.Server) error { return s.Handle(s.NewHandler(m)) }, JSONCodec())
+}
+
+// reference is a Monitor that answers with messages only, as the generated code wants it.
+type reference struct{ *Monitor }
+
+var _ monitorpb.MonitorHandler = reference{}
+
+func (r reference) HealthChecks(_ context.Context, req *monitorpb.HealthChecksRequest, rsp *monitorpb.HealthChecksResponse) error {
+	rsp.Instance, rsp.Started = r.instance, r.started
+	q, err := checkQuery(req)
+	if err != nil {
+		return rpcError(r.log, err)
+	}
+	checks, page, err := messages(r.store.Checks, q, store.Check.Proto)
+	rsp.HealthChecks, rsp.Total, rsp.Cursor = checks, int64(page.Total), page.Next
+	return rpcError(r.log, err)
+}
+
+// serveReference serves m with messages and the codecs of go-micro.
+func serveReference(tb testing.TB, m *Monitor) *rpctest.Port {
+	tb.Helper()
+	return rpctest.Serve(tb, func(s server.Server) error {
+		return monitorpb.RegisterMonitorHandler(s, reference{m})
+	}, stock.NewCodec)
 }
 
 func read(tb testing.TB, name string) string {

@@ -1,11 +1,11 @@
 package handler
 
 import (
-	"bytes"
 	"context"
+	"fmt"
 
-	"go-micro.dev/v4/metadata"
-	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/protoadapt"
 
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
@@ -13,66 +13,77 @@ import (
 )
 
 // HealthChecks lists checks by service, version, node and id.
-func (m *Monitor) HealthChecks(ctx context.Context, req *monitorpb.HealthChecksRequest, rsp *monitorpb.HealthChecksResponse) error {
+func (m *Monitor) HealthChecks(_ context.Context, req *monitorpb.HealthChecksRequest, rsp *HealthChecksResponse) error {
 	rsp.Instance, rsp.Started = m.instance, m.started
 	q, err := checkQuery(req)
 	if err != nil {
 		return rpcError(m.log, err)
 	}
-	if acceptsSplice(ctx, req) {
-		encoded, page, err := spliceChecks(m.store, q)
-		if err != nil {
-			return rpcError(m.log, err)
-		}
-		rsp.Total, rsp.Cursor = int64(page.Total), page.Next
-		rsp.ProtoReflect().SetUnknown(encoded)
-		return nil
-	}
-	checks, page, err := messages(m.store.Checks, q, store.Check.Proto)
+	page, err := fit(m.store.Checks, q, func(_ int, c store.Check) int { return c.Size() })
 	if err != nil {
 		return rpcError(m.log, err)
 	}
-	rsp.HealthChecks, rsp.Total, rsp.Cursor = checks, int64(page.Total), page.Next
+	rsp.HealthChecks, rsp.Total, rsp.Cursor = page.Items, int64(page.Total), page.Next
 	return nil
 }
 
-// checkSize is about the encoded size of a check with a few results.
-const checkSize = 384
-
-// spliceChecks returns the checks of a page as they are encoded in the answer. The
-// store holds them almost encoded, so this costs a tenth of building and encoding
-// messages.
-func spliceChecks(st *store.Store, q store.Query) ([]byte, store.Page[store.Check], error) {
-	for {
-		page, err := st.Checks(q)
-		if err != nil {
-			return nil, page, err
-		}
-		b := make([]byte, 0, len(page.Items)*checkSize)
-		n := 0
-		for n < len(page.Items) && (n == 0 || len(b) <= maxAnswer) {
-			b = wire.AppendMessage(b, wire.HealthChecksResponseHealthChecks, page.Items[n].AppendWire)
-			n++
-		}
-		if n == len(page.Items) {
-			return b, page, nil
-		}
-		q.Limit = n
-	}
+// HealthChecksResponse is a monitorpb.HealthChecksResponse that is encoded from the
+// checks of the store, which costs a tenth of building and encoding messages. go-micro's
+// codecs accept it as a message: those for protobuf call Marshal, those for JSON
+// MarshalJSON. The registry describes it by its exported fields.
+type HealthChecksResponse struct {
+	HealthChecks []store.Check `json:"healthChecks"`
+	Total        int64         `json:"total"`
+	Cursor       string        `json:"cursor"`
+	Instance     string        `json:"instance"`
+	Started      int64         `json:"started"`
 }
 
-// acceptsSplice reports whether the checks may be put in the answer as unknown
-// fields with their wire bytes. The protobuf codec writes unknown fields as they
-// are. The JSON codec of this package decodes them, and marks the request to say so;
-// go-micro's JSON codec would omit them.
-func acceptsSplice(ctx context.Context, req *monitorpb.HealthChecksRequest) bool {
-	if ct, _ := metadata.Get(ctx, "Content-Type"); ct == "application/protobuf" {
-		return true
+var _ protoadapt.MessageV1 = (*HealthChecksResponse)(nil)
+
+// ProtoMessage marks r as a message for go-micro's codecs.
+func (*HealthChecksResponse) ProtoMessage() {}
+
+// Reset empties r.
+func (r *HealthChecksResponse) Reset() { *r = HealthChecksResponse{} }
+
+// String returns the fields of r.
+func (r *HealthChecksResponse) String() string { return fmt.Sprint(*r) }
+
+// size returns about how many bytes Marshal returns.
+func (r *HealthChecksResponse) size() int {
+	n := 256
+	for _, c := range r.HealthChecks {
+		n += c.Size()
 	}
-	return bytes.Equal(req.ProtoReflect().GetUnknown(), spliceMark())
+	return n
 }
 
-// spliceMark is an unknown field, which no JSON request can contain.
-func spliceMark() []byte {
-	return wire.AppendUint(nil, protowire.MaxValidNumber, 1)
+// Marshal encodes r as protobuf.
+func (r *HealthChecksResponse) Marshal() ([]byte, error) {
+	b := make([]byte, 0, r.size())
+	for _, c := range r.HealthChecks {
+		b = wire.AppendMessage(b, wire.HealthChecksResponseHealthChecks, c.AppendWire)
+	}
+	return proto.MarshalOptions{}.MarshalAppend(b, &monitorpb.HealthChecksResponse{
+		Total: r.Total, Cursor: r.Cursor, Instance: r.Instance, Started: r.Started,
+	})
+}
+
+// MarshalJSON encodes r as encoding/json encodes the message.
+func (r *HealthChecksResponse) MarshalJSON() ([]byte, error) {
+	b := make([]byte, 0, 2*r.size())
+	b = append(b, '{')
+	if len(r.HealthChecks) > 0 {
+		b = append(b, `"healthChecks":[`...)
+		for _, c := range r.HealthChecks {
+			b = append(c.AppendJSON(b), ',')
+		}
+		b = wire.CloseJSON(b, "],")
+	}
+	b = wire.AppendJSONInt(b, "total", r.Total)
+	b = wire.AppendJSONString(b, "cursor", r.Cursor)
+	b = wire.AppendJSONString(b, "instance", r.Instance)
+	b = wire.AppendJSONInt(b, "started", r.Started)
+	return wire.CloseJSON(b, "}"), nil
 }

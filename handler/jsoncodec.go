@@ -2,33 +2,26 @@ package handler
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 
 	"go-micro.dev/v4/codec"
 	stock "go-micro.dev/v4/codec/json"
 	merrors "go-micro.dev/v4/errors"
 	"google.golang.org/protobuf/proto"
-
-	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
-	"github.com/microhq/monitor-srv/wire"
 )
 
 // JSONCodec returns the server's codec for application/json. It reads and writes the
-// same bytes as go-micro's, with two differences: lists of checks are written from
-// the bytes in the store, at a fraction of the cost, and a request that cannot be
-// decoded is answered 400 with the name of the field.
+// same bytes as go-micro's, with one difference: a request that cannot be decoded is
+// answered 400 with the name of the field.
 func JSONCodec() codec.NewCodec {
-	response := wire.NewTranscoder((&monitorpb.HealthChecksResponse{}).ProtoReflect().Descriptor())
 	return func(conn io.ReadWriteCloser) codec.Codec {
-		return &jsonCodec{Codec: stock.NewCodec(conn), conn: conn, response: response}
+		return &jsonCodec{Codec: stock.NewCodec(conn), conn: conn}
 	}
 }
 
 type jsonCodec struct {
 	codec.Codec
-	conn     io.ReadWriteCloser
-	response *wire.Transcoder
+	conn io.ReadWriteCloser
 }
 
 // maxRequest is larger than any request that the transport accepts.
@@ -46,9 +39,6 @@ func (c *jsonCodec) ReadBody(body any) error {
 	if err := readStock(raw, msg); err != nil {
 		return merrors.BadRequest(errorID, "%s", shorten(jsonFault(raw, msg, err)))
 	}
-	if req, ok := msg.(*monitorpb.HealthChecksRequest); ok {
-		req.ProtoReflect().SetUnknown(spliceMark())
-	}
 	return nil
 }
 
@@ -63,35 +53,15 @@ func (readOnly) Write(p []byte) (int, error) { return len(p), nil }
 func (readOnly) Close() error                { return nil }
 
 func (c *jsonCodec) Write(m *codec.Message, body any) error {
-	rsp, ok := body.(*monitorpb.HealthChecksResponse)
-	if !ok || rsp == nil || len(rsp.ProtoReflect().GetUnknown()) == 0 {
+	rsp, ok := body.(*HealthChecksResponse)
+	if !ok {
 		return c.Codec.Write(m, body)
 	}
-	line, err := c.encode(rsp)
+	// go-micro's codec would call MarshalJSON too, and then parse what it returns.
+	line, err := rsp.MarshalJSON()
 	if err != nil {
 		return err
 	}
-	_, err = c.conn.Write(line)
+	_, err = c.conn.Write(append(line, '\n'))
 	return err
-}
-
-// encode encodes an answer that has wire bytes.
-func (c *jsonCodec) encode(rsp *monitorpb.HealthChecksResponse) ([]byte, error) {
-	m := rsp.ProtoReflect()
-	checks := m.GetUnknown()
-	m.SetUnknown(nil)
-	encoded, err := proto.MarshalOptions{}.MarshalAppend(checks, rsp)
-	if err != nil {
-		return nil, err
-	}
-	if line, ok := c.response.AppendJSON(make([]byte, 0, 2*len(encoded)), encoded); ok {
-		return append(line, '\n'), nil
-	}
-	// The wire bytes have a form that the transcoder does not support.
-	decoded := new(monitorpb.HealthChecksResponse)
-	if err := proto.Unmarshal(encoded, decoded); err != nil {
-		return nil, err
-	}
-	line, err := json.Marshal(decoded)
-	return append(line, '\n'), err
 }

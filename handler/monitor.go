@@ -32,7 +32,8 @@ type Config struct {
 }
 
 // Monitor implements the service Monitor of proto/monitor, where the methods are
-// described. Methods that change something need a token in the metadata
+// described. Serve it with server.NewHandler, not RegisterMonitorHandler: the answer of
+// HealthChecks has a type of its own. Methods that change something need a token in the metadata
 // Authorization.
 //
 // An answer contains at most about 4 MiB of a list. A page with larger entries ends
@@ -53,8 +54,6 @@ type Monitor struct {
 	policy access.Policy
 	level  *slog.LevelVar
 }
-
-var _ monitorpb.MonitorHandler = (*Monitor)(nil)
 
 // NewMonitor returns a Monitor.
 func NewMonitor(cfg Config) *Monitor {

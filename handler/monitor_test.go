@@ -125,7 +125,7 @@ func TestUnknownNamesAre404Everywhere(t *testing.T) {
 // Faults: A21.
 func TestLongNamesAreShortenedInErrors(t *testing.T) {
 	m := fleet(t, 1).monitor()
-	err := m.HealthChecks(t.Context(), &monitorpb.HealthChecksRequest{Service: strings.Repeat("é", 100000)}, new(monitorpb.HealthChecksResponse))
+	err := m.HealthChecks(t.Context(), &monitorpb.HealthChecksRequest{Service: strings.Repeat("é", 100000)}, new(HealthChecksResponse))
 	code, detail := codeOf(t, err)
 	if code != 404 || len(detail) > 1000 {
 		t.Errorf("%d with %d bytes", code, len(detail))
@@ -158,7 +158,7 @@ func TestFilterIsAppliedBeforePaging(t *testing.T) {
 		{&monitorpb.HealthChecksRequest{Source: healthpb.HealthCheck_MONITOR}, 0, 0},
 		{&monitorpb.HealthChecksRequest{Node: "node-0019"}, 1, 1},
 	} {
-		rsp := new(monitorpb.HealthChecksResponse)
+		rsp := new(HealthChecksResponse)
 		if err := m.HealthChecks(t.Context(), c.req, rsp); err != nil {
 			t.Errorf("%v: %v", c.req, err)
 			continue

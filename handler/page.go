@@ -35,26 +35,37 @@ func clampOffset(offset uint64) int {
 // early, with a cursor. A thousand typical checks take a tenth of it.
 const maxAnswer = 4 << 20
 
-// messages queries a page and returns its items as messages.
-func messages[T any, M proto.Message](
-	find func(store.Query) (store.Page[T], error), q store.Query, message func(T) M,
-) ([]M, store.Page[T], error) {
+// fit queries a page that fits in an answer. size returns the size of item i; a page
+// that is cut is queried again, from item 0 on.
+func fit[T any](
+	find func(store.Query) (store.Page[T], error), q store.Query, size func(i int, item T) int,
+) (store.Page[T], error) {
 	for {
 		page, err := find(q)
 		if err != nil {
-			return nil, page, err
+			return page, err
 		}
-		all := make([]M, 0, len(page.Items))
-		for size := 0; len(all) < len(page.Items) && size <= maxAnswer; {
-			m := message(page.Items[len(all)])
-			size += proto.Size(m)
-			all = append(all, m)
+		n := 0
+		for total := 0; n < len(page.Items) && total <= maxAnswer; n++ {
+			total += size(n, page.Items[n])
 		}
-		if len(all) == len(page.Items) {
-			return all, page, nil
+		if n == len(page.Items) {
+			return page, nil
 		}
-		q.Limit = len(all)
+		q.Limit = n
 	}
+}
+
+// messages queries a page that fits in an answer and returns its items as messages.
+func messages[T any, M proto.Message](
+	find func(store.Query) (store.Page[T], error), q store.Query, message func(T) M,
+) ([]M, store.Page[T], error) {
+	var all []M
+	page, err := fit(find, q, func(i int, item T) int {
+		all = append(all[:i], message(item))
+		return proto.Size(all[i])
+	})
+	return all[:len(page.Items)], page, err
 }
 
 // checkCursor rejects a cursor with an offset, because one of them would be ignored.

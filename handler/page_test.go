@@ -25,7 +25,7 @@ type lister struct {
 
 var listers = []lister{
 	{"HealthChecks", func(m *Monitor, limit, offset int64) (int, int64, error) {
-		rsp := new(monitorpb.HealthChecksResponse)
+		rsp := new(HealthChecksResponse)
 		err := m.HealthChecks(context.Background(), &monitorpb.HealthChecksRequest{Limit: uint64(limit), Offset: uint64(offset)}, rsp)
 		return len(rsp.HealthChecks), rsp.Total, err
 	}},
@@ -85,12 +85,12 @@ func walk(t *testing.T, m *Monitor, limit uint64, between func()) []string {
 	var nodes []string
 	req := &monitorpb.HealthChecksRequest{Limit: limit}
 	for {
-		rsp := new(monitorpb.HealthChecksResponse)
+		rsp := new(HealthChecksResponse)
 		if err := m.HealthChecks(t.Context(), req, rsp); err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range rsp.HealthChecks {
-			nodes = append(nodes, c.Service.Nodes[0].Id)
+			nodes = append(nodes, c.Node)
 		}
 		if rsp.Cursor == "" {
 			return nodes
@@ -161,7 +161,7 @@ func FuzzPagingOverRPC(f *testing.F) {
 		req := &monitorpb.HealthChecksRequest{
 			Limit: limit, Offset: offset, Cursor: cursor, Status: healthpb.HealthCheck_Status(status),
 		}
-		rsp := new(monitorpb.HealthChecksResponse)
+		rsp := new(HealthChecksResponse)
 		code, detail := codeOf(t, m.HealthChecks(context.Background(), req, rsp))
 		if code != 0 && code != 400 {
 			t.Fatalf("%v: %d %s", req, code, detail)
@@ -191,13 +191,13 @@ func TestAnswersAreBoundedAndStillComplete(t *testing.T) {
 		v.feedMessages(t, largest(i))
 	}
 	p := serve(t, v.monitor())
-	for _, contentType := range []string{"application/protobuf", "application/json", "built"} {
+	for _, contentType := range []string{"application/protobuf", "application/json", "messages"} {
 		seen, pages := 0, 0
 		req := &monitorpb.HealthChecksRequest{Limit: 1000}
 		for {
 			rsp, err := new(monitorpb.HealthChecksResponse), error(nil)
-			if contentType == "built" {
-				err = v.monitor().HealthChecks(t.Context(), req, rsp)
+			if contentType == "messages" {
+				err = reference{v.monitor()}.HealthChecks(t.Context(), req, rsp)
 			} else {
 				rsp, err = p.Client(contentType).HealthChecks(t.Context(), req, p.At())
 			}

@@ -32,6 +32,7 @@ var banned = []struct{ prefix, reason string }{
 	{"github.com/hashicorp/consul", "the service chooses its registry"},
 	{"github.com/nats-io", "the service chooses its broker"},
 	{"github.com/prometheus", "figures leave on the bus"},
+	{"github.com/spf13", "a library has no command line"},
 	{"github.com/urfave/cli", "a library has no command line"},
 	{"github.com/BurntSushi/toml", "a library reads no files"},
 	{module + "proto/monitor", "publishers do not ask"},

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"go-micro.dev/v4/metadata"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -16,7 +15,6 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
-	"github.com/microhq/monitor-srv/wire"
 )
 
 // fuzzEvent takes one event with an empty store, lists it and verifies that the
@@ -63,17 +61,14 @@ func fuzzEvent(t *testing.T, kind store.Kind, contentType string, body []byte, s
 	}
 }
 
-// answersOf returns the answers about checks, as built and as spliced, about
-// statuses and about stats.
+// answersOf returns the answers about checks, about statuses, about stats and about
+// services as messages.
 func answersOf(t *testing.T, m *handler.Monitor) []proto.Message {
-	built, spliced := new(monitorpb.HealthChecksResponse), new(monitorpb.HealthChecksResponse)
+	checks := new(handler.HealthChecksResponse)
 	status, stats, services := new(monitorpb.StatusResponse), new(monitorpb.StatsResponse), new(monitorpb.ServicesResponse)
 	ctx := t.Context()
-	// The answer to a request in protobuf is spliced.
-	protobuf := metadata.NewContext(ctx, metadata.Metadata{"Content-Type": "application/protobuf"})
 	for _, err := range []error{
-		m.HealthChecks(ctx, &monitorpb.HealthChecksRequest{Missing: true}, built),
-		m.HealthChecks(protobuf, &monitorpb.HealthChecksRequest{Missing: true}, spliced),
+		m.HealthChecks(ctx, &monitorpb.HealthChecksRequest{Missing: true}, checks),
 		m.Status(ctx, &monitorpb.StatusRequest{Verbose: true, Missing: true}, status),
 		m.Stats(ctx, &monitorpb.StatsRequest{Missing: true}, stats),
 		m.Services(ctx, &monitorpb.ServicesRequest{}, services),
@@ -82,32 +77,34 @@ func answersOf(t *testing.T, m *handler.Monitor) []proto.Message {
 			t.Fatal(err)
 		}
 	}
-	answer, err := proto.Marshal(spliced)
-	if err != nil {
-		t.Fatal(err)
-	}
-	read := new(monitorpb.HealthChecksResponse)
-	if err := proto.Unmarshal(answer, read); err != nil || !proto.Equal(built, read) {
-		t.Fatalf("spliced %v, built %v: %v", read, built, err)
-	}
-	sameJSON(t, answer)
-	return []proto.Message{built, status, stats, services}
+	return []proto.Message{messageOf(t, checks), status, stats, services}
 }
 
-// sameJSON verifies that the JSON codec writes an answer as encoding/json does.
-func sameJSON(t *testing.T, answer []byte) {
-	m := new(monitorpb.HealthChecksResponse)
-	if err := proto.Unmarshal(answer, m); err != nil {
-		t.Fatal(err)
+// messageOf returns an answer as a message, and verifies that its protobuf and its JSON
+// are those of the message.
+func messageOf(t *testing.T, answer *handler.HealthChecksResponse) *monitorpb.HealthChecksResponse {
+	want := &monitorpb.HealthChecksResponse{
+		Total: answer.Total, Cursor: answer.Cursor, Instance: answer.Instance, Started: answer.Started,
 	}
-	want, err := json.Marshal(m)
+	for _, c := range answer.HealthChecks {
+		want.HealthChecks = append(want.HealthChecks, c.Proto())
+	}
+	got := new(monitorpb.HealthChecksResponse)
+	encoded, err := answer.Marshal()
+	if err == nil {
+		err = proto.Unmarshal(encoded, got)
+	}
+	if err != nil || !proto.Equal(want, got) {
+		t.Fatalf("got %v, want %v: %v", got, want, err)
+	}
+	wantJSON, err := json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, ok := wire.NewTranscoder(m.ProtoReflect().Descriptor()).AppendJSON(nil, answer)
-	if ok && string(got) != string(want) {
-		t.Fatalf("got  %s\nwant %s", got, want)
+	if text, err := answer.MarshalJSON(); err != nil || string(text) != string(wantJSON) {
+		t.Fatalf("got  %s\nwant %s: %v", text, wantJSON, err)
 	}
+	return want
 }
 
 // sameEvent verifies that the answers say what the event said, but for the

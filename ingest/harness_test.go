@@ -56,7 +56,7 @@ func (v *view) monitor() *handler.Monitor {
 	return handler.NewMonitor(handler.Config{Store: v.store, Instance: "monitor-1", Log: testkit.QuietLog()})
 }
 
-func serve(tb testing.TB, m *handler.Monitor, opts ...server.Option) *rpctest.Port {
+func serve(tb testing.TB, m *handler.Monitor) *rpctest.Port {
 	tb.Helper()
-	return rpctest.Serve(tb, m, handler.JSONCodec(), opts...)
+	return rpctest.Serve(tb, func(s server.Server) error { return s.Handle(s.NewHandler(m)) }, handler.JSONCodec())
 }

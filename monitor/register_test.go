@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 func TestRegister(t *testing.T) {
@@ -330,6 +332,7 @@ func TestNothingRunsBeforeItIsInTheJournal(t *testing.T) {
 // TestListDoesNotGrowWithIDsEverGiven registers and unregisters many times.
 // Faults: G30.
 func TestListDoesNotGrowWithIDsEverGiven(t *testing.T) {
+	testkit.SkipIfShort(t)
 	b := builtinGroup()
 	d := mustParse(t, `{"name": "m", "probe": {"type": "tcp", "address": "192.0.2.1:1"}}`)
 	for range 20_000 {

@@ -259,6 +259,7 @@ func TestProbesNeverWaitForTheDisk(t *testing.T) {
 // The size of all writes grows linearly with their number.
 // Faults: T47.
 func TestTwoThousandFailuresTakeFewWrites(t *testing.T) {
+	testkit.SkipIfShort(t)
 	synctest.Test(t, func(t *testing.T) {
 		d := testkit.NewMemDisk()
 		d.Set(nil, 10*time.Millisecond)

@@ -26,8 +26,11 @@ import (
 // Faults: T45, T47, T49, I6.
 func TestEveryFailureHasItsRecoveryAcrossRestarts(t *testing.T) {
 	seeds, first := uint64(25), rand.Uint64N(1<<32)
-	if testkit.Nightly() {
+	switch {
+	case testkit.Nightly():
 		seeds = 1000
+	case testing.Short():
+		seeds = 5
 	}
 	for seed := first; seed < first+seeds; seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 )
 
-// An actor runs in a goroutine of its own until it is stopped.
+// An actor is one running part of an instance, with its goroutine.
 type actor struct {
 	name   string
 	cancel context.CancelFunc

@@ -15,7 +15,7 @@ import (
 )
 
 // NewRegistry returns the guarded registry that is configured. heartbeat is the time
-// between two looks at it; zero for the default.
+// between two checks of its health; zero for the default.
 func NewRegistry(cfg RegistryConfig, heartbeat time.Duration, log *slog.Logger) (*guardregistry.Registry, error) {
 	reg, err := guardregistry.ByName(cfg.Name, cfg.Address, guardregistry.Config{Logger: log, Heartbeat: heartbeat})
 	if err != nil {
@@ -36,8 +36,8 @@ func NewBroker(cfg BrokerConfig, name string, reg registry.Registry, log *slog.L
 	return b, nil
 }
 
-// NewClient returns a client of the services of a registry, for a process that is no
-// instance.
+// NewClient returns a client of the services of a registry, for a process that is not
+// an instance.
 func NewClient(reg registry.Registry, retries int, log *slog.Logger) client.Client {
 	return client.NewClient(
 		client.Registry(reg),

@@ -14,8 +14,7 @@ import (
 )
 
 // A component is a named piece of the instance that can fail. /healthz lists it, and
-// the instance publishes a check about it: who monitors the monitoring service? The
-// monitoring service.
+// the instance publishes a check about it.
 type component struct {
 	name        string
 	needed      bool   // the instance is not ready without it
@@ -24,7 +23,7 @@ type component struct {
 	listed      func() []web.Component // what /healthz lists in its place; nil: itself
 }
 
-// A condition tells whether a component works, since when, and if it does not, why.
+// A condition is whether a component works, since when, and why not.
 type condition struct {
 	OK     bool
 	Since  time.Time
@@ -69,7 +68,7 @@ func (c component) check(context.Context) (map[string]string, error) {
 	return results, errors.New(now.Reason)
 }
 
-// queueComponent tells whether the queue in front of the store drops events.
+// queueComponent fails while the queue in front of the store drops events.
 func queueComponent(events *ingest.Events, started time.Time) component {
 	return component{
 		name: "queue", description: "events are stored as fast as they arrive",
@@ -89,7 +88,7 @@ func queueComponent(events *ingest.Events, started time.Time) component {
 // refusalTime is how long the store counts as full after it refused a new key.
 const refusalTime = time.Minute
 
-// fullness tells whether a store refuses new keys.
+// fullness is the component of a store: it fails while the store refuses new keys.
 type fullness struct {
 	store *store.Store
 

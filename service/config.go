@@ -12,7 +12,7 @@ import (
 const DefaultConfigDir = "/usr/local/etc/monitor-srv"
 
 // Config is the configuration of an instance. DefaultConfig has a value for everything that
-// is required; Check tells what is wrong.
+// is required; Check validates it.
 type Config struct {
 	HTTP HTTPConfig
 	Log  LogConfig
@@ -20,19 +20,19 @@ type Config struct {
 	// ConfigDir is the directory whose files *.toml define monitors. It is watched,
 	// also before it exists. Required.
 	ConfigDir string
-	// StateDir keeps registered monitors, open failures and pending notifications
-	// over a restart. Empty: they are lost.
+	// StateDir stores registered monitors, open failures and pending notifications for
+	// the next start. Empty: they are lost.
 	StateDir string
 	// Policy says who may change what; Hosts is set by the instance. The zero Policy
-	// lets nobody change anything.
+	// allows no changes.
 	Policy access.Policy
 	// AllowTargets are private networks that monitors registered by an operator may
 	// reach. Empty: none.
 	AllowTargets []netip.Prefix
 
-	// Retention is how long what is missing is kept, 1 minute to 90 days. Required.
+	// Retention of missing checks, 1 minute to 90 days. Required.
 	Retention time.Duration
-	// MaxEntries bounds the checks, statuses and stats that are held together, 100 to
+	// MaxEntries bounds the number of checks, statuses and stats in the store, 100 to
 	// 10,000,000. Required.
 	MaxEntries int
 
@@ -90,8 +90,8 @@ type ServerConfig struct {
 	Advertise string
 	// Metadata of the node.
 	Metadata map[string]string
-	// RegisterTTL is the time without a re-registration after which the registry drops the
-	// node: more than RegisterInterval, 24 hours at most. Required.
+	// RegisterTTL is the time after which the registry drops a node that was not
+	// registered again: more than RegisterInterval, 24 hours at most. Required.
 	RegisterTTL time.Duration
 	// RegisterInterval is the time between two registrations, 1 second to 1 hour.
 	// Required.
@@ -104,9 +104,9 @@ type ClientConfig struct {
 	Timeout time.Duration
 	// Retries of a failed call. Zero: none.
 	Retries int
-	// PoolSize is how many connections to a node are kept, at least 1. Required.
+	// PoolSize is the number of idle connections to a node, at least 1. Required.
 	PoolSize int
-	// PoolTTL is how long a connection is kept. Required.
+	// PoolTTL is the age at which a connection is closed. Required.
 	PoolTTL time.Duration
 }
 

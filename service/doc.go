@@ -1,4 +1,4 @@
-// Package service is an instance of monitor-srv: its configuration, how its parts are
-// wired, the order in which they start and stop, what it reports of itself, and the
-// recorder that makes results of monitors health checks.
+// Package service is an instance of monitor-srv: its configuration, its wiring, the
+// order of start and stop, its checks on itself, and the recorder that turns results
+// of monitors into health checks.
 package service

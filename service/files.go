@@ -17,7 +17,7 @@ import (
 	"github.com/microhq/monitor-srv/monitor"
 )
 
-// files keeps a group at what the files of a directory define.
+// files applies the definitions of a directory to a group.
 type files struct {
 	dir     string
 	group   *monitor.Group
@@ -31,8 +31,8 @@ type files struct {
 	reason string    // guarded by mu; what is wrong, empty if nothing is
 }
 
-// newFiles reads the directory. From here on SIGHUP does not end the process, and no
-// change is missed. Close it.
+// newFiles reads the directory. From then on SIGHUP does not end the process, and no
+// change is missed. The caller closes it.
 func newFiles(dir string, group *monitor.Group, tokens *access.Tokens, log *slog.Logger) *files {
 	f := &files{dir: dir, group: group, tokens: tokens, log: log, hangup: make(chan os.Signal, 1), since: time.Now()}
 	signal.Notify(f.hangup, syscall.SIGHUP)
@@ -67,12 +67,12 @@ func (f *files) run(ctx context.Context) error {
 	return f.watcher.Run(ctx)
 }
 
-// load reads the directory and brings the group to it.
+// load reads the directory and applies it to the group.
 func (f *files) load() {
 	if _, err := os.Stat(f.dir); errors.Is(err, os.ErrNotExist) {
 		level := slog.LevelWarn
 		if f.dir == DefaultConfigDir {
-			level = slog.LevelInfo // nobody asked for it
+			level = slog.LevelInfo // it is the default
 		}
 		f.log.Log(context.Background(), level, "the directory of monitors does not exist; it is read once it does", "dir", f.dir)
 		logProblems(f.log, f.group.RefreshSecrets())
@@ -107,7 +107,7 @@ func (f *files) reloadTokens() {
 	}
 }
 
-// note keeps what was found wrong, sorted, for component.
+// note records problems, sorted, for component.
 func (f *files) note(problems []*document.Problem) {
 	wrong, first := 0, ""
 	for _, p := range problems {

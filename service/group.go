@@ -14,13 +14,13 @@ import (
 	"github.com/microhq/monitor-srv/service/receivers"
 )
 
-// deliverTimeout bounds the last attempts to notify somebody at a stop.
+// deliverTimeout bounds the last attempts to notify receivers at a stop.
 const deliverTimeout = 2 * time.Second
 
 // publishFunc publishes a message on the broker.
 type publishFunc func(ctx context.Context, topic string, header map[string]string, body []byte) error
 
-// groupConfig is what a group of monitors is made of.
+// groupConfig is the configuration of a group of monitors.
 type groupConfig struct {
 	sources  probe.Env // what probes may ask, and who guards their commands
 	publish  publishFunc
@@ -30,7 +30,7 @@ type groupConfig struct {
 	log      *slog.Logger
 }
 
-// newGroup returns a group without monitors, and what delivers its notifications.
+// newGroup returns a group without monitors, and the deliverer of its notifications.
 // Both need Run.
 func newGroup(cfg groupConfig) (*monitor.Group, *delivery.Deliverer) {
 	host, err := os.Hostname()
@@ -67,11 +67,10 @@ func restore(group *monitor.Group, deliverer *delivery.Deliverer, state stateDir
 	for _, err := range group.Restore(permitted) {
 		log.Error("a registered monitor is not restored", "err", err)
 	}
-	receivers.Resume(group, deliverer, state.kept)
+	receivers.Resume(group, deliverer, state.restored)
 }
 
-// NewIdleGroup returns a group that never runs: it checks monitors and probes once,
-// with what probes may ask.
+// NewIdleGroup returns a group that never runs: it checks definitions and probes once.
 func NewIdleGroup(sources probe.Env) *monitor.Group {
 	return monitor.NewGroup(monitor.Config{
 		Probes:   probe.Builtin(),

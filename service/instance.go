@@ -31,8 +31,8 @@ type Instance struct {
 	web      *web.Server
 }
 
-// New makes an instance of a configuration and takes its HTTP address. It asks
-// neither the registry nor the broker for anything. level is that of log.
+// New makes an instance of a configuration and listens on its HTTP address. It
+// contacts neither the registry nor the broker. level is that of log.
 func New(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar) (_ *Instance, err error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar
 	}
 	i.web, err = web.Listen(ctx, web.Config{
 		Address: cfg.HTTP.Address, Hosts: cfg.HTTP.Hosts, Log: log,
-		Group: i.monitors.group, Policy: cfg.Policy, Level: level,
+		Group: i.monitors.group, Policy: cfg.Policy, Level: level, Program: i.version,
 		Report: func() web.Report {
 			return web.Report{Instance: i.node, Version: i.version, Started: started, Components: listComponents(components)}
 		},
@@ -82,8 +82,8 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar
 	return i, nil
 }
 
-// monitorsOf says what the monitors are made of: they probe through the instance's
-// own client and store, and publish through its broker.
+// monitorsOf returns the configuration of the monitors: they probe through the
+// instance's client and store, and publish through its broker.
 func monitorsOf(cfg Config, n *network, s *store.Store, log *slog.Logger) monitorsConfig {
 	local := discovery.NewLocal(s)
 	return monitorsConfig{
@@ -114,7 +114,7 @@ func (i *Instance) Run(ctx context.Context) error {
 		store:    start("store", i.store.Run),
 		events:   start("events", i.events.Run),
 	}
-	err := i.events.Subscribe(i.network.broker) // before anybody who waits for Serving looks at the subscriptions
+	err := i.events.Subscribe(i.network.broker) // before Serving is closed, see awaitBus
 	a.server = start("RPC", i.network.runServer)
 	a.guardian = start("guardian", i.monitors.guardian.Run)
 	a.state = start("state", i.monitors.runState)

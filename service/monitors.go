@@ -12,7 +12,7 @@ import (
 	"github.com/microhq/monitor-srv/service/receivers"
 )
 
-// monitors runs what files and registrations define.
+// monitors runs the monitors of files and registrations.
 type monitors struct {
 	group     *monitor.Group
 	deliverer *delivery.Deliverer
@@ -21,7 +21,7 @@ type monitors struct {
 	files     *files
 }
 
-// monitorsConfig is what the monitors of an instance are made of.
+// monitorsConfig is the configuration of monitors.
 type monitorsConfig struct {
 	configDir, stateDir string
 	policy              access.Policy
@@ -32,7 +32,7 @@ type monitorsConfig struct {
 	log                 *slog.Logger
 }
 
-// newMonitors loads everything and runs nothing. Close it.
+// newMonitors loads everything and runs nothing. The caller closes it.
 func newMonitors(cfg monitorsConfig) (*monitors, error) {
 	state, err := openState(cfg.stateDir, cfg.log)
 	if err != nil {
@@ -49,7 +49,7 @@ func newMonitors(cfg monitorsConfig) (*monitors, error) {
 	return m, nil
 }
 
-// runState keeps what must survive a restart.
+// runState stores what must survive a restart.
 func (m *monitors) runState(ctx context.Context) error {
 	return m.state.run(ctx, func() delivery.Snapshot { return receivers.Snapshot(m.group, m.deliverer) })
 }

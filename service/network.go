@@ -20,13 +20,12 @@ import (
 	guardtransport "github.com/microhq/monitor-srv/guard/transport"
 	"github.com/microhq/monitor-srv/handler"
 	"github.com/microhq/monitor-srv/health"
-	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/web"
 )
 
 const (
-	// maxHeartbeat keeps the promise to be registered again soon after a registry
-	// came back empty, whatever the interval of registration.
+	// maxHeartbeat bounds the time until the instance is registered again with a
+	// registry that came back empty, also with a longer interval of registration.
 	maxHeartbeat = 5 * time.Second
 	// drainTimeout bounds the wait for calls in flight at a stop.
 	drainTimeout = 4 * time.Second
@@ -52,7 +51,7 @@ type network struct {
 	since   time.Time // guarded by mu; of the last change of address
 }
 
-// newNetwork makes everything and asks neither the registry nor the broker.
+// newNetwork makes everything and connects to nothing.
 func newNetwork(cfg Config, log *slog.Logger) (*network, error) {
 	now := time.Now()
 	n := &network{log: log, started: now, serving: make(chan struct{}), since: now}
@@ -103,12 +102,12 @@ func (n *network) Client() client.Client { return n.client }
 
 var _ health.Service = (*network)(nil)
 
-// answer has the RPC server answer with a handler, and a reporter count its calls.
+// answer makes the RPC server answer with a handler, and a reporter count its calls.
 func (n *network) answer(answers *handler.Monitor, reporter *health.Reporter) error {
 	if err := n.server.Init(server.WrapHandler(n.transport.Recover()), server.WrapHandler(reporter.HandlerWrapper())); err != nil {
 		return fmt.Errorf("preparing the RPC server: %w", err)
 	}
-	if err := monitorpb.RegisterMonitorHandler(n.server, answers); err != nil {
+	if err := n.server.Handle(n.server.NewHandler(answers)); err != nil {
 		return fmt.Errorf("preparing the RPC server: %w", err)
 	}
 	return nil
@@ -120,8 +119,8 @@ func (n *network) publish(_ context.Context, topic string, header map[string]str
 }
 
 // runServer runs the RPC server as a go-micro service, which is registered while it
-// does. Its own signal handling is off: it would end the process in an order of its
-// own.
+// does. Its signal handling is off, because it would stop the parts of the instance in
+// another order.
 func (n *network) runServer(ctx context.Context) error {
 	service := micro.NewService(
 		micro.Server(n.server),
@@ -216,7 +215,7 @@ func (n *network) subscriptions() []web.Component {
 	return list
 }
 
-// subscriptionsCondition sums the subscriptions up: the first that fails.
+// subscriptionsCondition returns the condition of the first subscription that fails.
 func (n *network) subscriptionsCondition() condition {
 	sum := condition{OK: true, Since: n.started}
 	for _, s := range n.broker.Subscriptions() {

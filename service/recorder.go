@@ -16,8 +16,8 @@ import (
 // monitorPrefix begins the id of the check that a monitor's results are.
 const monitorPrefix = "monitor."
 
-// monitorTTL is how many intervals a monitor may be silent before its check is
-// missing. It is silent only if this process has too much to do.
+// monitorTTL is the ttl of a monitor's check, in intervals. A result is later than that
+// only if this process is overloaded.
 const monitorTTL = 10
 
 // recorder makes every result of a monitor a health check of an instance.
@@ -45,7 +45,7 @@ func (r recorder) Record(res monitor.Result) {
 	seconds := int64(math.Ceil(res.Interval.Seconds()))
 	e.Description = []byte("monitor " + res.Name)
 	e.Status = int32(statusOf(res.State))
-	// No timestamp: results come in their order, whatever the wall clock does.
+	// No timestamp: results come in their order, and the wall clock may jump.
 	e.Interval, e.TTL = seconds, monitorTTL*seconds
 	e.Body = checkBody(res)
 	r.store.Put(&e)
@@ -80,7 +80,7 @@ func appendResult(b []byte, name, value string) []byte {
 	return wire.AppendMapEntry(b, wire.HealthCheckResults, name, value)
 }
 
-// clip keeps a text that came from elsewhere within the bounds of an answer.
+// clip cuts a text from elsewhere to the bounds of an answer.
 func clip(s string) string { return text.Clip(s, health.MaxText, health.CutMark) }
 
 func statusOf(s monitor.State) healthpb.HealthCheck_Status {

@@ -10,13 +10,13 @@ import (
 	"github.com/microhq/monitor-srv/ingest"
 )
 
-// newReporter returns the reporter of the instance on itself. What it reports is put
-// into the instance's own store at once, also while it cannot be published; other
-// replicas know it from the bus.
+// newReporter returns the reporter of the instance's checks on itself. Its reports are
+// stored in this instance immediately, also while the broker is away. Other replicas
+// receive them from the bus.
 func newReporter(service health.Service, events *ingest.Events, log *slog.Logger) *health.Reporter {
 	observe := func(topic string, event proto.Message) {
 		if err := events.Inject(topic, event); err != nil {
-			log.Error("a report of this instance on itself is lost", "err", err)
+			log.Error("a report of this instance about itself is lost", "err", err)
 		}
 	}
 	return health.NewReporter(service, health.WithObserver(observe), health.WithLogger(log))

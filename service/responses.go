@@ -7,9 +7,9 @@ import "net/http"
 const maxResponse = 1 << 20
 
 // BoundResponses bounds what anything in the process reads of a response over
-// net/http's default transport. The library for chat services reads responses whole
-// and takes no client of ours; a receiver that answers without end would take all
-// memory. Our own requests go over transports of their own.
+// net/http's default transport. The library for chat services reads whole responses
+// and accepts no other client, so an endless response would use all memory. Our own
+// requests use other transports.
 func BoundResponses() {
 	http.DefaultTransport = boundedTransport{http.DefaultTransport} //nolint:forbidigo // nothing is asked here; the library does
 }

@@ -30,7 +30,7 @@ const (
 	PoolTTL          Setting = "client_pool_ttl"
 )
 
-// A SettingError says what is wrong with a setting, or with what it names.
+// A SettingError is an error about the value of a setting, or about what it names.
 type SettingError struct {
 	Setting Setting
 	// Unusable is set if the setting is fine, but what it names cannot be used: an

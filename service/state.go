@@ -13,12 +13,13 @@ import (
 )
 
 // stateDir is the state directory: the journal of registered monitors, and the ledger
-// of open failures and pending notifications. Its zero value keeps nothing.
+// of open failures and pending notifications. Its zero value stores nothing.
 type stateDir struct {
-	journal *monitor.Journal  // nil: none
-	ledger  *delivery.Ledger  // nil: none
-	kept    delivery.Snapshot // in the ledger, by the run before
-	lock    *os.File          // held on the directory; nil: none
+	journal *monitor.Journal // nil: none
+	ledger  *delivery.Ledger // nil: none
+	// restored is what the last run left in the ledger.
+	restored delivery.Snapshot
+	lock     *os.File // held on the directory; nil: none
 }
 
 // openState opens and locks a state directory, which it creates if it is not there:
@@ -40,7 +41,7 @@ func openState(dir string, log *slog.Logger) (stateDir, error) {
 		log.Error(err.Error())
 	}
 	s := stateDir{journal: journal, lock: lock}
-	s.ledger, s.kept = delivery.OpenLedger(dir, log)
+	s.ledger, s.restored = delivery.OpenLedger(dir, log)
 	return s, nil
 }
 

@@ -17,7 +17,7 @@ const (
 	stopTimeout  = 9500 * time.Millisecond
 )
 
-// actors are what runs of an instance.
+// actors are the running parts of an instance.
 type actors struct {
 	web, registry, broker, store, events, server, reporter, group, deliverer, state, guardian, files *actor
 }
@@ -47,7 +47,7 @@ func (i *Instance) stop(a actors) error {
 }
 
 func (i *Instance) stopInOrder(ctx context.Context, a actors) error {
-	// The reporter takes two seconds at most to say STOPPED.
+	// The reporter takes at most two seconds to publish STOPPED.
 	if err := a.reporter.stop(); err != nil {
 		i.log.Warn("the stop of this instance could not be published", "err", err)
 	}

@@ -40,7 +40,7 @@ func TestWallClockJumpsChangeNothing(t *testing.T) {
 				t.Fatalf("jump of %s: judged too late: %+v", jump, c)
 			}
 			ts, _, _, err := s.History(TransitionQuery{Node: node, Limit: 1}, 0)
-			if err != nil || ts[0].Why != "silent for 15s (interval 10s)" {
+			if err != nil || ts[0].Why != "no report for 15s (interval 10s)" {
 				t.Fatalf("jump of %s: %+v, %v", jump, ts, err)
 			}
 		}
@@ -271,7 +271,7 @@ func TestPublisherWhoseClockStepsBackIsAccepted(t *testing.T) {
 				}
 				// What was heard meanwhile was no silence.
 				for _, line := range lines(s, TransitionQuery{}) {
-					if strings.Contains(line, "->UNKNOWN: silent") {
+					if strings.Contains(line, "->UNKNOWN: no report") {
 						t.Error(line)
 					}
 				}

@@ -12,6 +12,7 @@ import (
 // TestFloodLosesNoUpdates: 100,000 new ids while 1,000 nodes report.
 // Faults: T60.
 func TestFloodLosesNoUpdates(t *testing.T) {
+	testkit.SkipIfShort(t)
 	bubble(t, Config{MaxEntries: 20000}, func(t *testing.T, s *Store) {
 		const known, flood = 1000, 100000
 		report := func(now int64) {

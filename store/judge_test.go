@@ -59,8 +59,8 @@ func TestExpiryIsExactToASecond(t *testing.T) {
 			line string
 		}{
 			{0, "n/ping UNKNOWN->ERROR: first report"},
-			{15 * time.Second, "n/ping ERROR->UNKNOWN: silent for 15s (interval 10s)"},
-			{time.Hour, "n/ping UNKNOWN->MISSING: missing: silent for 1h0m0s (ttl 1h0m0s)"},
+			{15 * time.Second, "n/ping ERROR->UNKNOWN: no report for 15s (interval 10s)"},
+			{time.Hour, "n/ping UNKNOWN->MISSING: missing: no report for 1h0m0s (ttl 1h0m0s)"},
 			{25 * time.Hour, "n/ping MISSING->FORGOTTEN: forgotten: missing for 24h0m0s"},
 		} {
 			if err := s.Wait(t.Context(), seq); err != nil { // woken by Run alone
@@ -143,13 +143,13 @@ func TestMissingNodesAreKeptAndReported(t *testing.T) {
 		wantLines(t, s, TransitionQuery{},
 			"n/ping UNKNOWN->OK: first report",
 			"n/ UNKNOWN->RUNNING: first report",
-			"n/ping OK->UNKNOWN: silent for 15s (interval 10s)",
-			"n/ RUNNING->UNKNOWN: silent for 15s (interval 10s)",
-			"n/ping UNKNOWN->MISSING: missing: silent for 1h0m0s (ttl 1h0m0s)",
-			"n/ UNKNOWN->MISSING: missing: silent for 1h0m0s (ttl 1h0m0s)",
+			"n/ping OK->UNKNOWN: no report for 15s (interval 10s)",
+			"n/ RUNNING->UNKNOWN: no report for 15s (interval 10s)",
+			"n/ping UNKNOWN->MISSING: missing: no report for 1h0m0s (ttl 1h0m0s)",
+			"n/ UNKNOWN->MISSING: missing: no report for 1h0m0s (ttl 1h0m0s)",
 			"n/ping MISSING->OK: reported",
-			"n/ping OK->UNKNOWN: silent for 15s (interval 10s)",
-			"n/ping UNKNOWN->MISSING: missing: silent for 1h0m0s (ttl 1h0m0s)",
+			"n/ping OK->UNKNOWN: no report for 15s (interval 10s)",
+			"n/ping UNKNOWN->MISSING: missing: no report for 1h0m0s (ttl 1h0m0s)",
 			"n/ MISSING->FORGOTTEN: forgotten: missing for 3h0m0s",
 		)
 	})
@@ -181,7 +181,7 @@ func TestKilledPublisherIsUnknownAndHistorySaysWhy(t *testing.T) {
 			t.Fatalf("a second later: check %s (%s), node %s (%s)", c.Status, c.Reported, n.Status, n.Reported)
 		}
 		ts, more, _, err := s.History(TransitionQuery{Service: "a", ID: "ping"}, 0)
-		if err != nil || more || len(ts) != 2 || line(ts[0]) != "n/ping OK->UNKNOWN: silent for 15s (interval 10s)" {
+		if err != nil || more || len(ts) != 2 || line(ts[0]) != "n/ping OK->UNKNOWN: no report for 15s (interval 10s)" {
 			t.Errorf("history: %+v, %t, %v", ts, more, err)
 		}
 	})
@@ -267,6 +267,6 @@ func TestIntervalMayShrink(t *testing.T) {
 		time.Sleep(3250 * time.Millisecond)
 		wantLines(t, s, TransitionQuery{},
 			"n/ping UNKNOWN->OK: first report",
-			"n/ping OK->UNKNOWN: silent for 3s (interval 1s)")
+			"n/ping OK->UNKNOWN: no report for 3s (interval 1s)")
 	})
 }

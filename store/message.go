@@ -128,3 +128,44 @@ func (c Check) appendService(b []byte, num protowire.Number) []byte {
 	b = append(b, c.metadata...)
 	return wire.AppendString(b, wire.ServiceID, c.Node)
 }
+
+// Size returns about how many bytes AppendWire appends.
+func (c Check) Size() int {
+	const rest = 64 // tags, lengths and numbers
+	return len(c.ID) + len(c.Description) + len(c.Service) + len(c.Version) + 2*len(c.Node) +
+		len(c.Address) + len(c.metadata) + len(c.body) + rest
+}
+
+// AppendJSON appends the message that Proto returns as encoding/json writes it, without
+// building it.
+func (c Check) AppendJSON(b []byte) []byte {
+	b = append(b, '{')
+	b = wire.AppendJSONString(b, "id", c.ID)
+	b = wire.AppendJSONString(b, "description", c.Description)
+	b = wire.AppendJSONInt(b, "timestamp", c.Timestamp)
+	b = wire.AppendJSONInt(b, "interval", int64(c.Interval/time.Second))
+	b = wire.AppendJSONInt(b, "ttl", int64(c.TTL/time.Second))
+	b = append(b, `"service":{`...)
+	b = wire.AppendJSONString(b, "name", c.Service)
+	b = wire.AppendJSONString(b, "version", c.Version)
+	b = append(b, `"nodes":[{`...)
+	b = wire.AppendJSONString(b, "id", c.Node)
+	b = wire.AppendJSONString(b, "address", c.Address)
+	b = wire.AppendJSONMap(b, "metadata", []byte(c.metadata), wire.NodeMetadata)
+	b = wire.CloseJSON(b, "}],")
+	b = wire.AppendJSONString(b, "id", c.Node)
+	b = wire.CloseJSON(b, "},")
+	b = wire.AppendJSONInt(b, "status", int64(c.Status))
+	body := []byte(c.body)
+	b = wire.AppendJSONMap(b, "results", body, wire.HealthCheckResults)
+	b = wire.AppendJSONString(b, "error", wire.LastBytes(body, wire.HealthCheckError))
+	b = wire.AppendJSONInt(b, "received", c.Received)
+	b = wire.AppendJSONInt(b, "since", c.Since)
+	if c.Reported != c.Status {
+		b = wire.AppendJSONInt(b, "reported", int64(c.Reported))
+	}
+	b = wire.AppendJSONInt(b, "source", int64(c.Source))
+	b = wire.AppendJSONBool(b, "missing", c.Missing)
+	b = wire.AppendJSONBool(b, "skewed", c.Skewed)
+	return wire.CloseJSON(b, "}")
+}

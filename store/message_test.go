@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,7 +12,8 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// FuzzAppendWire compares what AppendWire writes with the message of Proto.
+// FuzzAppendWire compares what AppendWire and AppendJSON write with the message of
+// Proto.
 func FuzzAppendWire(f *testing.F) {
 	f.Add("a", "1", "n", "ping", "about", "10.0.0.1:80", "key", "value", "error", uint16(0xffff), int64(1))
 	f.Add("a", "", "n", "p", "", "", "", "", "", uint16(0), int64(0))
@@ -54,6 +56,16 @@ func FuzzAppendWire(f *testing.F) {
 		}
 		if len(b)-len(prefix) != proto.Size(want) {
 			t.Fatalf("%d bytes, want %d", len(b)-len(prefix), proto.Size(want))
+		}
+		if more := c.Size() - proto.Size(want); more < -64 || more > 64 {
+			t.Fatalf("size %d, want about %d", c.Size(), proto.Size(want))
+		}
+		wantJSON, err := json.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.AppendJSON(prefix); string(got) != "before"+string(wantJSON) {
+			t.Fatalf("got  %s\nwant %s", got, wantJSON)
 		}
 	})
 }
@@ -138,7 +150,13 @@ func TestABrokenBodySpoilsNothingElse(t *testing.T) {
 	ev := check("n", "ping", ok, 0)
 	ev.Body, ev.Metadata = []byte("\x4a\xff"), []byte("\x1a\xff")
 	mustPut(t, s, Accepted, ev)
-	if m := theCheck(t, s, Query{}).Proto(); m.Id != "ping" || m.Service.Nodes[0].Id != "n" || len(m.Results) != 0 {
+	c := theCheck(t, s, Query{})
+	m := c.Proto()
+	if m.Id != "ping" || m.Service.Nodes[0].Id != "n" || len(m.Results) != 0 {
 		t.Errorf("the message is %v", m)
+	}
+	want, err := json.Marshal(m)
+	if got := c.AppendJSON(nil); err != nil || string(got) != string(want) {
+		t.Errorf("the JSON is %s, want %s", got, want)
 	}
 }

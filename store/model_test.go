@@ -108,7 +108,7 @@ func (m *model) advance() {
 			e.hidden = true
 		case quiet && !e.silent && !e.hidden && k.kind != KindStats:
 			e.silent = true
-			why := "silent"
+			why := "no report"
 			if e.mark != nil {
 				why = "only events older than the newest"
 			}
@@ -117,7 +117,7 @@ func (m *model) advance() {
 		if over && e.hidden {
 			gone = append(gone, k)
 		} else if over {
-			m.judge(k, e, "MISSING", fmt.Sprintf("missing: silent for %s (ttl %s)", past, e.ttl))
+			m.judge(k, e, "MISSING", fmt.Sprintf("missing: no report for %s (ttl %s)", past, e.ttl))
 			e.goneAt = now + m.retain
 		}
 	}

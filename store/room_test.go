@@ -142,8 +142,8 @@ func TestEvictionOrder(t *testing.T) {
 		put(Refused, "one too many")
 		wantLines(t, s, TransitionQuery{Node: "missing later"},
 			"missing later/c UNKNOWN->ERROR: first report",
-			"missing later/c ERROR->UNKNOWN: silent for 1m10s (interval 10s)",
-			"missing later/c UNKNOWN->MISSING: missing: silent for 1m10s (ttl 1m0s)",
+			"missing later/c ERROR->UNKNOWN: no report for 1m10s (interval 10s)",
+			"missing later/c UNKNOWN->MISSING: missing: no report for 1m10s (ttl 1m0s)",
 			"missing later/c MISSING->FORGOTTEN: evicted: its room was needed")
 		if c := s.Counters(); c.Evicted != 3 || c.Refused != 1 || c.Checks+c.Statuses != 6 {
 			t.Errorf("counters: %+v", c)

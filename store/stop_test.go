@@ -63,7 +63,7 @@ func TestStoppedNodeIsRevived(t *testing.T) {
 		time.Sleep(16 * time.Second)
 		wantLines(t, s, TransitionQuery{ID: "ping"},
 			"n/ping UNKNOWN->OK: first report",
-			"n/ping OK->UNKNOWN: silent for 15s (interval 10s)")
+			"n/ping OK->UNKNOWN: no report for 15s (interval 10s)")
 	})
 }
 
@@ -79,7 +79,7 @@ func TestStoppedAfterSilence(t *testing.T) {
 		time.Sleep(time.Hour)
 		wantLines(t, s, TransitionQuery{ID: "ping"},
 			"n/ping UNKNOWN->OK: first report",
-			"n/ping OK->UNKNOWN: silent for 15s (interval 10s)")
+			"n/ping OK->UNKNOWN: no report for 15s (interval 10s)")
 	})
 }
 

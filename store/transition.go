@@ -51,11 +51,11 @@ func (c cause) text(past, limit time.Duration) string {
 	case firstReport:
 		return "first report"
 	case wentStale:
-		return "silent for " + past.String() + " (interval " + limit.String() + ")"
+		return "no report for " + past.String() + " (interval " + limit.String() + ")"
 	case onlyOutdated:
 		return "only events older than the newest for " + past.String() + " (interval " + limit.String() + ")"
 	case wentMissing:
-		return "missing: silent for " + past.String() + " (ttl " + limit.String() + ")"
+		return "missing: no report for " + past.String() + " (ttl " + limit.String() + ")"
 	case forgottenMissing:
 		return "forgotten: missing for " + past.String()
 	case forgottenStopped:

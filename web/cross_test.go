@@ -200,8 +200,9 @@ func (w *world) raw(text string) int {
 	return resp.StatusCode
 }
 
-func TestEveryAnswerForbidsSniffingAndStoring(t *testing.T) {
-	w := newWorld(t, options{})
+// Commands refuse answers without the version: they would believe another server.
+func TestEveryAnswerIsMarkedAndForbidsSniffingAndStoring(t *testing.T) {
+	w := newWorld(t, options{web: func(c *Config) { c.Program = "v1.2.3" }})
 	for _, c := range []call{
 		{method: "GET", path: "/list"}, {method: "GET", path: "/healthz"}, {method: "GET", path: "/nowhere"}, {method: "GET", path: "/list", host: "evil.example"},
 		{method: "DELETE", path: "/monitor/1"}, {method: "POST", path: "/list", header: map[string]string{"Origin": "http://evil.example"}},
@@ -209,6 +210,9 @@ func TestEveryAnswerForbidsSniffingAndStoring(t *testing.T) {
 		h := w.do(c).header
 		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" || !strings.Contains(h.Get("Content-Security-Policy"), "default-src 'none'") {
 			t.Errorf("%s %s: %v", c.method, c.path, h)
+		}
+		if got := h.Get(VersionHeader); got != "v1.2.3" {
+			t.Errorf("%s %s: %s is %q", c.method, c.path, VersionHeader, got)
 		}
 	}
 }

@@ -47,10 +47,16 @@ type Config struct {
 	Level *slog.LevelVar
 	// Version is the answer of /version: goma's API version if empty.
 	Version string
+	// Program is the version of the program, in the VersionHeader of every answer.
+	Program string
 	// Hosts are accepted host names and addresses, without port, besides the loopback
 	// ones and the one of Address.
 	Hosts []string
 }
+
+// VersionHeader marks every answer as one of monitor-srv. It is not the header Server,
+// which reverse proxies replace by their own.
+const VersionHeader = "X-Monitor-Version"
 
 // gomaVersion is the version of goma's API.
 const gomaVersion = "1.0"

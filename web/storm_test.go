@@ -245,6 +245,7 @@ func TestStartDuringRemovalLeavesNoGhost(t *testing.T) {
 // took half a millisecond for these, many times more with the race detector.
 // Faults: G30.
 func TestListTakesNoLongerAfterManyRegistrations(t *testing.T) {
+	testkit.SkipIfShort(t)
 	w := newWorld(t, options{web: func(c *Config) { c.Log = testkit.QuietLog() }})
 	for range 20_000 {
 		d, err := monitor.ParseOne(definition("a"))

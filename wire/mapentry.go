@@ -19,25 +19,6 @@ func AppendMapEntry[T string | []byte](b []byte, num protowire.Number, key, valu
 	return append(b, value...)
 }
 
-// readMapEntry reads the content of one entry.
-func readMapEntry(entry []byte) (e MapEntry, ok bool) {
-	var f Field
-	for len(entry) > 0 {
-		n := f.Read(entry)
-		if n == 0 {
-			return e, false
-		}
-		entry = entry[n:]
-		switch f.Tag {
-		case MapKey<<3 | Bytes:
-			e.Key = f.Bytes
-		case MapValue<<3 | Bytes:
-			e.Value = f.Bytes
-		}
-	}
-	return e, true
-}
-
 // IsShortEntry reports whether entry has the form of nearly all entries: a key,
 // then a value, each shorter than 128 bytes. The bytes around them are ASCII, so
 // such an entry is valid UTF-8 if and only if key and value are.

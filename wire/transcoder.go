@@ -1,32 +1,20 @@
 package wire
 
-import (
-	"strconv"
+import "google.golang.org/protobuf/reflect/protoreflect"
 
-	"google.golang.org/protobuf/reflect/protoreflect"
-)
-
-// Transcoder converts one type of message between its wire bytes and JSON
-// without building messages. It writes what encoding/json writes: fields in the
-// order of the .proto file under their names there, numbers for enums and 64-bit
-// integers, and nothing for zero values.
+// Transcoder converts the JSON of one type of message to its wire bytes without
+// building messages.
 type Transcoder struct {
 	fields []fieldInfo
-	// index of the field by number, -1 for none.
-	index [maxNumber + 1]int8
 }
 
-// The largest field number and the most fields that a Transcoder handles.
-const (
-	maxNumber = 31
-	maxFields = 16
-)
+// maxFields is the most fields that a Transcoder handles.
+const maxFields = 16
 
 // fieldInfo is what a Transcoder knows of one field.
 type fieldInfo struct {
 	number         uint64
 	name, jsonName string // both are accepted in JSON
-	key            []byte // the name, quoted, with a colon
 	kind           fieldKind
 	list           bool
 	message        *Transcoder      // of kindMessage
@@ -60,20 +48,15 @@ func (fi *fieldInfo) tag() uint64 {
 // fields that it does not support.
 func NewTranscoder(md protoreflect.MessageDescriptor) *Transcoder {
 	t := new(Transcoder)
-	for i := range t.index {
-		t.index[i] = -1
-	}
 	fields := md.Fields()
 	if fields.Len() > maxFields {
 		return nil
 	}
 	for i := range fields.Len() {
-		fd := fields.Get(i)
-		fi, ok := newFieldInfo(fd)
-		if !ok || fd.Number() > maxNumber {
+		fi, ok := newFieldInfo(fields.Get(i))
+		if !ok {
 			return nil
 		}
-		t.index[fd.Number()] = int8(i)
 		t.fields = append(t.fields, fi)
 	}
 	return t
@@ -84,7 +67,6 @@ func newFieldInfo(fd protoreflect.FieldDescriptor) (fieldInfo, bool) {
 		number:   uint64(fd.Number()),
 		name:     string(fd.Name()),
 		jsonName: fd.JSONName(),
-		key:      []byte(strconv.Quote(string(fd.Name())) + ":"),
 		list:     fd.IsList(),
 	}
 	switch fd.Kind() {

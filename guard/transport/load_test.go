@@ -26,8 +26,11 @@ import (
 func TestNoAnswerIsLost(t *testing.T) {
 	testkit.NoLeaks(t)
 	calls := 10_000
-	if testkit.Nightly() {
+	switch {
+	case testkit.Nightly():
 		calls = 50_000
+	case testing.Short():
+		calls = 2_000
 	}
 	s, tr := serveGuarded(t, guardtransport.Config{})
 	var wg sync.WaitGroup
@@ -99,6 +102,7 @@ func TestPipelinedRequestsAreAllAnswered(t *testing.T) {
 // connection ends: 18 MB here.
 // Faults: Trap16.
 func TestHeapOfTheTransportStaysFlat(t *testing.T) {
+	testkit.SkipIfShort(t)
 	testkit.NoLeaks(t)
 	s, _ := serveGuarded(t, guardtransport.Config{})
 	conn, in := dial(t, s.addr)

@@ -780,7 +780,7 @@ type Transition struct {
 	// States by name, such as OK or RUNNING; MISSING and FORGOTTEN besides.
 	From string `protobuf:"bytes,5,opt,name=from,proto3" json:"from,omitempty"`
 	To   string `protobuf:"bytes,6,opt,name=to,proto3" json:"to,omitempty"`
-	// Why, for people: "reported", "silent for 17s (interval 10s)", ...
+	// Why, for people: "reported", "no report for 17s (interval 10s)", ...
 	Why string `protobuf:"bytes,7,opt,name=why,proto3" json:"why,omitempty"`
 	// The error the check reported, if any.
 	Error         string `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`

@@ -146,6 +146,7 @@ func TestFleetOverHTTPBroker(t *testing.T) {
 }
 
 func TestFleetOverNATS(t *testing.T) {
+	testkit.SkipIfShort(t)
 	t.Parallel()
 	c := consultest.Start(t)
 	address := natstest.Start(t, nil).Address()

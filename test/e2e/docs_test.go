@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/microhq/monitor-srv/cli"
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
@@ -136,6 +136,10 @@ func TestPagesAreShortOrHaveATableOfContents(t *testing.T) {
 // Every relative link leads to a file, and its anchor to a heading there.
 func TestLinksOfTheDocumentsResolve(t *testing.T) {
 	root, pages := docsRoot(t), documents(t)
+	headings := make(map[string]map[string]bool)
+	for file, text := range pages {
+		headings[file] = anchors(text)
+	}
 	for file, text := range pages {
 		for _, m := range docLink.FindAllStringSubmatch(prose(text), -1) {
 			target, anchor, _ := strings.Cut(m[1], "#")
@@ -150,7 +154,7 @@ func TestLinksOfTheDocumentsResolve(t *testing.T) {
 					continue
 				}
 			}
-			if anchor != "" && !anchors(pages[to])[anchor] {
+			if anchor != "" && !headings[to][anchor] {
 				t.Errorf("%s links to %s: %s has no such heading", file, m[1], to)
 			}
 		}
@@ -306,30 +310,58 @@ func TestReferenceOfRESTIsThatOfTheRoutes(t *testing.T) {
 	}
 }
 
-// helpOf returns what "monitor-srv help" prints.
-func helpOf(t *testing.T) string {
+// helpOf returns what "monitor-srv help" prints, for all or for one command.
+func helpOf(t *testing.T, command ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "run", ".", "help")
-	cmd.Dir = docsRoot(t)
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
+	var out strings.Builder
+	code := cli.Run(t.Context(), append([]string{"monitor-srv", "help"}, command...), cli.Process{Stdout: &out, Stderr: &out})
+	if code != cli.ExitOK {
+		t.Fatalf("help %v: exit %d, %s", command, code, &out)
 	}
-	return string(out)
+	return out.String()
+}
+
+// commandsOf reads the commands from the help.
+func commandsOf(t *testing.T) []string {
+	t.Helper()
+	_, list, _ := strings.Cut(helpOf(t), "\nExamples:\n")
+	_, list, _ = strings.Cut(list, "\n\n")
+	list, _, _ = strings.Cut(list, "\nFlags:\n")
+	var names []string
+	for _, m := range regexp.MustCompile(`(?m)^  (\w+) `).FindAllStringSubmatch(list, -1) {
+		names = append(names, m[1])
+	}
+	if len(names) < 15 {
+		t.Fatalf("the help has the commands %v:\n%s", names, helpOf(t))
+	}
+	return names
+}
+
+// flagsOf reads the flags of all commands, with the variable of each, from their helps.
+func flagsOf(t *testing.T) map[string]string {
+	t.Helper()
+	all := make(map[string]string)
+	flag := regexp.MustCompile(`(?m)^ +(?:-\w, )?--(\w+)( .*)$`)
+	variable := regexp.MustCompile(`\[\$(\w+)\]`)
+	for _, help := range append(commandsOf(t), "") {
+		for _, m := range flag.FindAllStringSubmatch(helpOf(t, strings.Fields(help)...), -1) {
+			if v := variable.FindStringSubmatch(m[2]); v != nil {
+				all[m[1]] = v[1]
+			} else if m[1] != "help" && m[1] != "version" {
+				t.Errorf("--%s has no variable", m[1])
+			}
+		}
+	}
+	if len(all) < 31 {
+		t.Fatalf("%d flags: %v", len(all), all)
+	}
+	return all
 }
 
 // Every flag and command that the help knows has one row in the documents, with
 // its variable, and no row names one that is not there.
 func TestFlagsAndCommandsAreThoseOfTheHelp(t *testing.T) {
-	help := helpOf(t)
-	flag := regexp.MustCompile(`(?m)^ +--(\w+).*\[\$(\w+)\]$`)
-	want := make(map[string]string)
-	for _, m := range flag.FindAllStringSubmatch(help, -1) {
-		want[m[1]] = m[2]
-	}
-	if len(want) < 30 {
-		t.Fatalf("the help has %d flags:\n%s", len(want), help)
-	}
+	want := flagsOf(t)
 	have := make(map[string]string)
 	row := regexp.MustCompile("(?m)^\\| `--(\\w+)`(?:, `-\\w`)? \\| `(\\w+)` \\|")
 	for file, text := range documents(t) {
@@ -341,18 +373,12 @@ func TestFlagsAndCommandsAreThoseOfTheHelp(t *testing.T) {
 		}
 	}
 	if !maps.Equal(have, want) {
-		t.Errorf("docs/operating.md has\n%v\nthe help\n%v", have, want)
+		t.Errorf("docs/operating.md has\n%v\nthe helps\n%v", have, want)
 	}
-	_, after, _ := strings.Cut(help, "COMMANDS:\n")
-	list, _, _ := strings.Cut(after, "\n\n")
 	found := rows(page(t, "docs/reference/cli.md"))
-	commands := regexp.MustCompile(`(?m)^ +(\w+)`).FindAllStringSubmatch(list, -1)
-	if len(commands) < 12 {
-		t.Fatalf("the help has %d commands:\n%s", len(commands), help)
-	}
-	for _, m := range commands {
-		if n := found["`"+m[1]+"`"]; n != 1 {
-			t.Errorf("docs/reference/cli.md has %d rows of the command %s", n, m[1])
+	for _, command := range commandsOf(t) {
+		if n := found["`"+command+"`"]; n != 1 {
+			t.Errorf("docs/reference/cli.md has %d rows of the command %s", n, command)
 		}
 	}
 }

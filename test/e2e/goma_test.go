@@ -252,3 +252,25 @@ func TestGomaCommandIsToldWhatIsWrong(t *testing.T) {
 		t.Errorf("%v, the list was\n%s\nand is\n%s", err, before, after)
 	}
 }
+
+// Commands refuse goma's own server, which answers to the same paths: its word that
+// something is stopped is about another fleet.
+func TestCommandsRefuseTheServerOfGoma(t *testing.T) {
+	t.Parallel()
+	address := testkit.FreeAddress(t)
+	goma := start(t, nil, testkit.Tool(t, "goma", "GOMA_BIN"), "-s", address, "-d", t.TempDir(), "serve")
+	testkit.Eventually(t, ample, "goma serves", func() bool {
+		resp, err := http.Get("http://" + address + "/list")
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err == nil
+	})
+	for _, args := range [][]string{{"list"}, {"verbosity", "error"}, {"stop", "0"}, {"health"}} {
+		stdout, stderr, code := monitorSrv(t, "", append(args, "-s", address)...)
+		if code != 1 || stdout != "" || !strings.Contains(stderr, `"`+address+`" is not monitor-srv: it answers `) {
+			t.Errorf("%v: exit %d, %s%s", args, code, stdout, stderr)
+		}
+	}
+	goma.kill()
+}

@@ -243,8 +243,8 @@ func TestDocumentedTourOfMonitors(t *testing.T) {
 	testkit.ReplaceFile(t, filepath.Join(dir, "ready.toml"), strings.Replace(blocks(text, "toml")[1], "127.0.0.1:3838", m.http, 1))
 	program := binary(t, "monitor-srv")
 	ask := func(line string) (string, error) {
-		cmd := exec.Command(program, append([]string{"-s", m.http}, strings.Fields(line)...)...)
-		cmd.Dir, cmd.Env = work, cleanEnv()
+		cmd := exec.Command(program, strings.Fields(line)...)
+		cmd.Dir, cmd.Env = work, append(cleanEnv(), "MONITOR_HTTP_ADDRESS="+m.http)
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}

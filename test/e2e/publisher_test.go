@@ -73,7 +73,7 @@ func TestKilledPublisherIsUnknownInTime(t *testing.T) {
 	// How fast this machine answers is not judged here, but when the instance judged.
 	silent := 0
 	for _, tr := range m.history() {
-		if tr.To == "UNKNOWN" && tr.ID != "" && (tr.Why == "silent for 15s (interval 10s)" || tr.Why == "silent for 16s (interval 10s)") {
+		if tr.To == "UNKNOWN" && tr.ID != "" && (tr.Why == "no report for 15s (interval 10s)" || tr.Why == "no report for 16s (interval 10s)") {
 			silent++
 		}
 	}

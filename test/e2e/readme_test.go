@@ -136,33 +136,3 @@ func TestDocumentsNameWhatThereIs(t *testing.T) {
 		}
 	}
 }
-
-// A flag is one of the program, with the variables of the environment that set it.
-type flag struct {
-	name      string
-	variables []string
-}
-
-// flagsOf reads the flags of the program from its help.
-func flagsOf(t *testing.T) []flag {
-	t.Helper()
-	help, stderr, code := monitorSrv(t, "", "help")
-	if code != 0 {
-		t.Fatalf("help: exit %d, %s", code, stderr)
-	}
-	var all []flag
-	variables := regexp.MustCompile(`\[\$([A-Z_]+(?:, \$[A-Z_]+)*)\]`)
-	for _, m := range regexp.MustCompile(`(?m)^   --([a-z_]+).*$`).FindAllStringSubmatch(help, -1) {
-		f := flag{name: m[1]}
-		if v := variables.FindStringSubmatch(m[0]); v != nil {
-			f.variables = strings.Split(v[1], ", $")
-		}
-		if f.name != "help" {
-			all = append(all, f)
-		}
-	}
-	if len(all) < 30 {
-		t.Fatalf("%d flags in\n%s", len(all), help)
-	}
-	return all
-}

@@ -121,6 +121,7 @@ func TestFrozenConsulDelaysNeitherStartNorStop(t *testing.T) {
 
 // Faults: T5.
 func TestConsulFreezingWhileServingDelaysNoStop(t *testing.T) {
+	testkit.SkipIfShort(t)
 	c, m := startWithConsul(t)
 	testkit.Eventually(t, ample, "registered", func() bool { return isPassing(c, srv) })
 	c.Freeze()

@@ -234,6 +234,7 @@ func checkTellings(t *testing.T, told []telling, names []string, kills int) {
 // true duration. What is kept holds no secret, and is for us only.
 // Faults: G36, T14.
 func TestIncidentsSurviveAKill(t *testing.T) {
+	testkit.SkipIfShort(t)
 	t.Parallel()
 	w := newWorld(t)
 	args, state := w.args("a", "b")

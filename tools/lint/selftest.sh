@@ -53,7 +53,7 @@ done
 printf 'package main\n\nfunc main() {}\n' >"$work/main.go"
 
 # By room: what it must not import, each with its reason, and what it may.
-imports .         github.com/urfave/cli/v2           "only cli knows flags"
+imports .         github.com/spf13/cobra             "only cli knows flags"
 imports .         $module/store                      "cli and service do the rest"
 imports .         go-micro.dev/v4/client             "service wires it"
 imports .         $module/cli                        ""
@@ -63,7 +63,10 @@ imports cli       $module/action                     "service alone knows handle
 imports cli       go-micro.dev/v4/client             "cli knows nothing of go-micro"
 imports cli       $module/service                    ""
 imports cli       $module/text                       ""
-imports cli       github.com/urfave/cli/v2           ""
+imports cli       github.com/spf13/cobra             ""
+imports cli       github.com/spf13/pflag             ""
+imports cli       github.com/urfave/cli/v2           "the command line is cobra's"
+imports service   github.com/spf13/pflag             "only cli knows flags"
 imports service   $module/cli                        "service is an instance and knows no command line"
 imports service   go-micro.dev/v4                    ""
 imports service   $module/handler                    ""

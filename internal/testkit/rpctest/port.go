@@ -29,12 +29,11 @@ type Port struct {
 	Server  server.Server
 }
 
-// Serve serves m until the test ends, with the codec for JSON and with the given
-// options over the usual ones.
-func Serve(tb testing.TB, m monitorpb.MonitorHandler, json codec.NewCodec, opts ...server.Option) *Port {
+// Serve serves what register registers until the test ends, with the codec for JSON.
+func Serve(tb testing.TB, register func(server.Server) error, json codec.NewCodec) *Port {
 	tb.Helper()
 	quiet := testkit.QuietLog()
-	s := server.NewServer(append([]server.Option{
+	s := server.NewServer(
 		server.Name("go.micro.srv.monitor"),
 		server.Address("127.0.0.1:0"),
 		server.Registry(registry.NewMemoryRegistry()),
@@ -42,8 +41,8 @@ func Serve(tb testing.TB, m monitorpb.MonitorHandler, json codec.NewCodec, opts 
 		server.Transport(guardtransport.New(guardtransport.Config{Log: quiet})),
 		server.Codec("application/json", json),
 		server.WithLogger(guard.NewLogger(quiet)),
-	}, opts...)...)
-	if err := monitorpb.RegisterMonitorHandler(s, m); err != nil {
+	)
+	if err := register(s); err != nil {
 		tb.Fatal(err)
 	}
 	if err := s.Start(); err != nil {
@@ -104,7 +103,7 @@ func (p *Port) Post(tb testing.TB, header map[string]string, body string) (*http
 // error.
 func (p *Port) Ask(tb testing.TB, method, request string) (status int, answer string) {
 	tb.Helper()
-	rsp, body := p.Post(tb, map[string]string{
+	rsp, body := p.Post(tb, map[string]string{ //nolint:bodyclose // Post closes it
 		"Content-Type": "application/json", "Micro-Endpoint": "Monitor." + method,
 	}, request)
 	if e := rsp.Header.Get("Micro-Error"); e != "" {
