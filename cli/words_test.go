@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/service"
 )
 
@@ -167,11 +168,7 @@ func TestFlagsStandAnywhere(t *testing.T) {
 // A variable sets what its flag sets, lists by comma; the flag wins over it, and an
 // empty one counts as none.
 func TestVariablesSetFlags(t *testing.T) {
-	t.Setenv("MONITOR_HTTP_HOST", "a, b")
-	t.Setenv("MICRO_REGISTER_TTL", "77")
-	t.Setenv("MICRO_REGISTRY", "mdns")
-	t.Setenv("MONITOR_INSECURE_API", "true")
-	t.Setenv("MONITOR_CONFIG_DIR", "")
+	testkit.Setenv(t, "MONITOR_HTTP_HOST=a, b", "MICRO_REGISTER_TTL=77", "MICRO_REGISTRY=mdns", "MONITOR_INSECURE_API=true", "MONITOR_CONFIG_DIR=")
 	got := parse(t, "--registry=memory").options
 	want := parse(t, "--http_host=a", "--http_host=b", "--register_ttl=77", "--insecure_api", "--registry=memory").options
 	if !reflect.DeepEqual(got, want) || got.config.Registry.Name != "memory" || len(got.config.HTTP.Hosts) != 2 {

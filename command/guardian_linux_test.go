@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -67,7 +66,8 @@ func guarded() {
 			panic(err)
 		}
 	}
-	runs, _ := strconv.Atoi(os.Getenv("TEST_RUNS"))
+	var runs int
+	_, _ = fmt.Sscan(os.Getenv("TEST_RUNS"), &runs)
 	for range runs {
 		go func() {
 			spec := sh(os.Getenv("TEST_SCRIPT"))

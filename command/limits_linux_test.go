@@ -184,11 +184,7 @@ func TestEndlessOutputOnBothPipesEndsAtTheDeadline(t *testing.T) {
 
 // Faults: G40, T35.
 func TestCommandSeesOnlyItsEnvironmentAndFiles(t *testing.T) {
-	t.Setenv("SECRET_OF_THE_DAEMON", "canary")
-	t.Setenv("MONITOR_OF_THE_DAEMON", "canary")
-	t.Setenv("LC_TIME", "C")
-	t.Setenv("WANTED", "passed")
-	t.Setenv("HOME", "/home/of/daemon")
+	testkit.Setenv(t, "SECRET_OF_THE_DAEMON=canary", "MONITOR_OF_THE_DAEMON=canary", "LC_TIME=C", "WANTED=passed", "HOME=/home/of/daemon")
 	inherited, err := unix.Dup(1) // without close-on-exec, as a careless parent may leave one
 	if err != nil {
 		t.Fatal(err)

@@ -61,7 +61,7 @@ func checkSpacing(t *testing.T, at []time.Duration, least time.Duration) {
 // Faults: G8.
 func TestEnqueueNeverWaitsAndAttemptsBeginAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, func(context.Context, int, []action.Notification) error { time.Sleep(time.Minute); return nil })
+		f := newFake(false, slowly(time.Minute))
 		d, _ := deliver(t, Options{})
 		r := d.Add("slow", f)
 		for i := range 30 {
@@ -243,7 +243,7 @@ func TestNewestStateOfAMonitorWins(t *testing.T) {
 	})
 	t.Run("recovery while the failure is delivered", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFake(false, func(context.Context, int, []action.Notification) error { time.Sleep(25 * time.Second); return nil })
+			f := newFake(false, slowly(25*time.Second))
 			d, _ := deliver(t, Options{})
 			r := d.Add("r", f)
 			r.Enqueue(fail("m", "1"))
@@ -297,10 +297,7 @@ func TestInitNotificationIsBestEffort(t *testing.T) {
 // Faults: T47.
 func TestManyFailuresInOneSecondAreGrouped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(true, func(context.Context, int, []action.Notification) error {
-			time.Sleep(200 * time.Millisecond)
-			return nil
-		})
+		f := newFake(true, slowly(200*time.Millisecond))
 		d, _ := deliver(t, Options{})
 		r := d.Add("ops", f)
 		for i := range 2000 {
@@ -328,10 +325,7 @@ func TestManyFailuresInOneSecondAreGrouped(t *testing.T) {
 // Faults: T47.
 func TestUngroupedReceiverIsNotifiedOfEachFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, func(context.Context, int, []action.Notification) error {
-			time.Sleep(100 * time.Millisecond)
-			return nil
-		})
+		f := newFake(false, slowly(100*time.Millisecond))
 		d, _ := deliver(t, Options{})
 		r := d.Add("hook", f)
 		for i := range 2000 {
@@ -479,12 +473,12 @@ func TestStopOfTheDelivererIsQuickAndLosesNothing(t *testing.T) {
 	}{
 		"healthy":            {false, nil, 0, 0},
 		"healthy, grouping":  {true, nil, 0, 0},
-		"slow":               {false, func(context.Context, int, []action.Notification) error { time.Sleep(time.Second); return nil }, 3 * time.Second, 0},
+		"slow":               {false, slowly(time.Second), 3 * time.Second, 0},
 		"down":               {false, failUntil(time.Hour), 0, 21},
 		"down, grouping":     {true, failUntil(time.Hour), 0, 21},
 		"hanging":            {false, hang, 7 * time.Second, 21},
 		"hanging, grouping":  {true, hang, 7 * time.Second, 21},
-		"deaf to its cancel": {false, func(context.Context, int, []action.Notification) error { time.Sleep(time.Minute); return nil }, 9 * time.Second, 21},
+		"deaf to its cancel": {false, slowly(time.Minute), 9 * time.Second, 21},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

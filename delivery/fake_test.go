@@ -170,3 +170,8 @@ func (h actionWithDeadline) Groups() bool {
 	g, ok := h.Action.(action.Grouper)
 	return ok && g.Groups()
 }
+
+// slowly is a delivery function that takes d.
+func slowly(d time.Duration) func(context.Context, int, []action.Notification) error {
+	return func(context.Context, int, []action.Notification) error { time.Sleep(d); return nil }
+}

@@ -21,14 +21,7 @@ import (
 func TestEventsArriveOnceConsulAppears(t *testing.T) {
 	testkit.NoLeaks(t)
 	a := consultest.New(t)
-	s, took := startService(t, a)
-	if took > 3*time.Second {
-		t.Errorf("ready after %v, want 3s at most", took)
-	}
-	testkit.Eventually(t, 3*time.Second, "the reason is told", func() bool {
-		state := s.registry.State()
-		return !state.OK && state.Reason == "consul at "+a.Address()+": connection refused"
-	})
+	s, took := startUnregistered(t, a, 3*time.Second, "connection refused")
 	start := time.Now()
 	if _, err := s.registry.GetService("x"); err == nil || !strings.HasSuffix(err.Error(), "connection refused") || time.Since(start) > time.Second {
 		t.Errorf("a question to an absent registry: %v after %v", err, time.Since(start))
@@ -92,14 +85,7 @@ func TestFrozenConsulDelaysNoStart(t *testing.T) {
 	testkit.NoLeaks(t)
 	a := consultest.Start(t)
 	a.Freeze()
-	s, took := startService(t, a)
-	if took > 3*time.Second {
-		t.Errorf("ready after %v, want 3s at most", took)
-	}
-	testkit.Eventually(t, 10*time.Second, "the reason is told", func() bool {
-		state := s.registry.State()
-		return !state.OK && state.Reason == "consul at "+a.Address()+": no answer within 2s"
-	})
+	s, took := startUnregistered(t, a, 10*time.Second, "no answer within 2s")
 	start := time.Now()
 	if _, err := s.registry.GetService("x"); err == nil || !strings.Contains(err.Error(), "no answer within 2s") || time.Since(start) > 3*time.Second {
 		t.Errorf("a question to a frozen registry: %v after %v", err, time.Since(start))

@@ -38,6 +38,21 @@ type service struct {
 
 const topic = "guarded.topic"
 
+// startUnregistered starts the whole against an agent that does not serve. It must be
+// ready soon, and its registry must tell the reason within a time.
+func startUnregistered(t *testing.T, a *consultest.Agent, within time.Duration, reason string) (*service, time.Duration) {
+	t.Helper()
+	s, took := startService(t, a)
+	if took > 3*time.Second {
+		t.Errorf("ready after %v, want 3s at most", took)
+	}
+	testkit.Eventually(t, within, "the reason is told", func() bool {
+		state := s.registry.State()
+		return !state.OK && state.Reason == "consul at "+a.Address()+": "+reason
+	})
+	return s, took
+}
+
 // startRegistered starts the whole and waits until it is registered.
 func startRegistered(t *testing.T, a *consultest.Agent) *service {
 	t.Helper()

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -167,4 +168,18 @@ func goroutines() int {
 		least = min(least, countGoroutines())
 	}
 	return least
+}
+
+// numbered calls f with the number of each call of the broker, from 1.
+func numbered(f func(n int32) error) func(context.Context, string, proto.Message) error {
+	var n atomic.Int32
+	return func(context.Context, string, proto.Message) error { return f(n.Add(1)) }
+}
+
+// runCounter counts the runs of a check that succeeds.
+type runCounter struct{ atomic.Int32 }
+
+func (c *runCounter) run(context.Context) (map[string]string, error) {
+	c.Add(1)
+	return nil, nil
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,13 +136,12 @@ func TestStoppedIsPublishedAtExit(t *testing.T) {
 			return func(context.Context, string, proto.Message) error { time.Sleep(time.Second); return nil }
 		}},
 		{"broker that fails now and then", func() func(context.Context, string, proto.Message) error {
-			var n atomic.Int32
-			return func(context.Context, string, proto.Message) error {
-				if n.Add(1)%3 != 0 {
+			return numbered(func(n int32) error {
+				if n%3 != 0 {
 					return errors.New("not now")
 				}
 				return nil
-			}
+			})
 		}},
 		{"broker that hung in the last call", func() func(context.Context, string, proto.Message) error {
 			return func(ctx context.Context, _ string, msg proto.Message) error {
@@ -155,13 +153,12 @@ func TestStoppedIsPublishedAtExit(t *testing.T) {
 			}
 		}},
 		{"broker that never answered four calls", func() func(context.Context, string, proto.Message) error {
-			var n atomic.Int32
-			return func(context.Context, string, proto.Message) error {
-				if n.Add(1) <= maxCalls {
+			return numbered(func(n int32) error {
+				if n <= maxCalls {
 					time.Sleep(time.Hour)
 				}
 				return nil
-			}
+			})
 		}},
 		{"broker that was away until now", func() func(context.Context, string, proto.Message) error {
 			begin := time.Now()

@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,11 +71,8 @@ func TestHangingBrokerBlocksNoRequestAndNoCheck(t *testing.T) {
 		b := newFakeBroker()
 		b.before = hang(free)
 		r := newTestReporter(b)
-		var runs atomic.Int32
-		r.Check("a", "", func(context.Context) (map[string]string, error) {
-			runs.Add(1)
-			return nil, nil
-		})
+		var runs runCounter
+		r.Check("a", "", runs.run)
 		mustStart(t, r)
 		handler := r.HandlerWrapper()(func(context.Context, handlerRequest, any) error { return nil })
 		begin := time.Now()

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -232,12 +231,14 @@ func TestEventTheBrokerAlwaysRefusesHoldsUpNoOther(t *testing.T) {
 func TestEventsLeaveAtMost500ASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newFakeBroker()
-		var up atomic.Bool
+		up := make(chan struct{})
 		b.before = func(context.Context, string, proto.Message) error {
-			if !up.Load() {
+			select {
+			case <-up:
+				return nil
+			default:
 				return errors.New("away")
 			}
-			return nil
 		}
 		r := newTestReporter(b)
 		for i := range MaxChecks {
@@ -245,7 +246,7 @@ func TestEventsLeaveAtMost500ASecond(t *testing.T) {
 		}
 		mustStart(t, r)
 		time.Sleep(time.Minute)
-		up.Store(true)
+		close(up)
 		time.Sleep(6 * time.Second)
 		_, at := of[*healthpb.HealthCheck](b)
 		if len(at) < MaxChecks {
@@ -285,13 +286,12 @@ func TestOutageIsLoggedOnceAndItsEndToo(t *testing.T) {
 func TestBrokerThatComesAndGoesFillsNoLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newFakeBroker()
-		var n atomic.Int32
-		b.before = func(context.Context, string, proto.Message) error {
-			if n.Add(1)%2 == 0 {
+		b.before = numbered(func(n int32) error {
+			if n%2 == 0 {
 				return errors.New("no")
 			}
 			return nil
-		}
+		})
 		var log strings.Builder
 		r := newTestReporter(b, loggingTo(&log))
 		for i := range 20 {

@@ -188,6 +188,14 @@ func (b *bench) notifiedTo(to string) string {
 	return strings.TrimSpace(b.notified[to])
 }
 
+// wantReceivers checks the number of receivers.
+func (b *bench) wantReceivers(t *testing.T, n int) {
+	t.Helper()
+	if names := b.receiverNames(); len(names) != n {
+		t.Errorf("receivers %q, want %d", names, n)
+	}
+}
+
 func (b *bench) receiverNames() []string {
 	var names []string
 	for _, s := range b.Deliverer.Status() {
@@ -252,6 +260,12 @@ func stuck() (f probeFunc, release func()) {
 
 // unavailable is a delivery function that fails.
 func unavailable(context.Context, []action.Notification) error { return errors.New("no connection") }
+
+// hanging is a delivery function that waits for its deadline.
+func hanging(ctx context.Context, _ []action.Notification) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
 
 // mustParse parses a valid definition.
 func mustParse(t *testing.T, text string) *Definition {

@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/probe"
 )
@@ -83,10 +82,7 @@ func TestReceiverThatIsDownAtStartBlocksNoMonitor(t *testing.T) {
 // Faults: G8.
 func TestSlowActionDelaysNoProbe(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
-		b.setDeliver(func(ctx context.Context, _ []action.Notification) error {
-			<-ctx.Done() // 30 s
-			return ctx.Err()
-		})
+		b.setDeliver(hanging) // 30 s
 		b.setProbe(down)
 		b.apply(t, "a.toml", monitorTOML("m", "interval = 1\nrepeat = 1"))
 		time.Sleep(2*time.Minute + time.Second)

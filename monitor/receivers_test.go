@@ -36,13 +36,9 @@ func TestEqualActionsShareAReceiver(t *testing.T) {
 		}
 		b.mu.Unlock()
 		b.mustApply(t, monitorWithActions("m0", ""))
-		if names := b.receiverNames(); len(names) != 1 {
-			t.Errorf("receivers %q, want the one that m0 has not notified of the recovery", names)
-		}
+		b.wantReceivers(t, 1)
 		b.apply(t, "a.toml", "")
-		if names := b.receiverNames(); len(names) != 0 {
-			t.Errorf("unused receivers %q", names)
-		}
+		b.wantReceivers(t, 0)
 	})
 }
 
@@ -50,18 +46,14 @@ func TestActionsThatDifferShareNoReceiver(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		doc := monitorWithActions("a", inlineAction("x")+inlineAction("x")+inlineAction("y")) + monitorWithActions("b", inlineAction("y"))
 		b.mustApply(t, doc)
-		if names := b.receiverNames(); len(names) != 2 {
-			t.Fatalf("receivers %q", names)
-		}
+		b.wantReceivers(t, 2)
 		b.setProbe(down)
 		time.Sleep(15 * time.Second)
 		if x, y := b.notifiedTo("x"), b.notifiedTo("y"); x != "a:init a:fail" || !strings.Contains(y, "a:fail") || !strings.Contains(y, "b:fail") {
 			t.Errorf("x was notified %q, y %q", x, y)
 		}
 		b.apply(t, "a.toml", monitorWithActions("b", inlineAction("y")))
-		if names := b.receiverNames(); len(names) != 1 {
-			t.Errorf("receivers %q after the only monitor of x was removed", names)
-		}
+		b.wantReceivers(t, 1)
 	})
 }
 
@@ -92,9 +84,7 @@ func TestChangedActionIsNotifiedOfTheOpenIncident(t *testing.T) {
 		b.mu.Unlock()
 		// The next change removes the former receivers.
 		b.apply(t, "a.toml", monitorWithActions("m", inlineAction("newest")))
-		if names := b.receiverNames(); len(names) != 1 {
-			t.Errorf("receivers %q", names)
-		}
+		b.wantReceivers(t, 1)
 	})
 }
 
@@ -111,9 +101,7 @@ func TestPendingNotificationOutlivesItsMonitor(t *testing.T) {
 			t.Errorf("notified %q", got)
 		}
 		b.apply(t, "a.toml", "")
-		if names := b.receiverNames(); len(names) != 0 {
-			t.Errorf("receivers %q", names)
-		}
+		b.wantReceivers(t, 0)
 	})
 }
 
@@ -141,8 +129,6 @@ func TestAReceiverThatIsUsedStays(t *testing.T) {
 			t.Errorf("back again: %v, %q", p, b.receiverNames())
 		}
 		b.apply(t, "a.toml", "")
-		if names := b.receiverNames(); len(names) != 0 {
-			t.Errorf("receivers %q", names)
-		}
+		b.wantReceivers(t, 0)
 	})
 }

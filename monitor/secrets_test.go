@@ -3,7 +3,6 @@ package monitor
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -253,9 +252,7 @@ func TestMissingSecretIsReported(t *testing.T) {
 		s.apply(t, "a.toml", document)
 		time.Sleep(11 * time.Second)
 		for _, name := range []string{"turns", "ops", "mail"} {
-			if err := os.Remove(filepath.Join(s.dir, name)); err != nil {
-				t.Fatal(err)
-			}
+			testkit.Remove(t, filepath.Join(s.dir, name))
 		}
 		for range 2 {
 			var got []string

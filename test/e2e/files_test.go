@@ -54,9 +54,7 @@ func TestReloadUnderLoadNotifiesNobody(t *testing.T) {
 	if code, report := m.ask("/readyz"); code != 200 || report.Status != "degraded" {
 		t.Errorf("/readyz is %d %q", code, report.Status)
 	}
-	if err := os.Remove(bad); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Remove(t, bad)
 	testkit.Eventually(t, 10*time.Second, "all is well without it", func() bool { return m.component("monitors").OK })
 	testkit.Eventually(t, 10*time.Second, "all are checks", func() bool { return m.checks(`{"source": 1, "status": 1}`).Total == n })
 	if got := lines(t, told); len(got) != n {

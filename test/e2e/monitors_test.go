@@ -102,9 +102,7 @@ func TestFilesProbeJudgeAndAct(t *testing.T) {
 	other := filepath.Join(dir, "other.toml")
 	testkit.ReplaceFile(t, other, strings.ReplaceAll(text, `"web"`, `"other"`))
 	testkit.Eventually(t, 5*time.Second, "other runs", func() bool { stdout, _, _ := m.command("", "", "list"); return strings.Contains(stdout, "other ") })
-	if err := os.Remove(other); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Remove(t, other)
 	m.signal(syscall.SIGHUP)
 	testkit.Eventually(t, 5*time.Second, "other is gone", func() bool { stdout, _, _ := m.command("", "", "list"); return !strings.Contains(stdout, "other ") })
 	testkit.Eventually(t, 5*time.Second, "its check is gone", func() bool { return m.checks(`{"id": "monitor.other", "missing": true}`).Total == 0 })
