@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"syscall"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 const (
@@ -149,19 +146,4 @@ func Run(ctx context.Context, spec Spec) (Output, error) {
 	}()
 	r := <-done
 	return r.out, r.err
-}
-
-// reason returns the start of b as one printable line.
-func reason(b []byte) string {
-	text := strings.ToValidUTF8(string(b[:min(len(b), maxReason)]), "")
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case r == utf8.RuneError || !unicode.IsPrint(r):
-			return -1
-		}
-		return r
-	}, text)
-	return strings.Join(strings.Fields(text), " ")
 }

@@ -78,7 +78,7 @@ func TestReasonOfAFailedCommandIsKept(t *testing.T) {
 		"exit code": {sh("echo 'no such\ttable\x1b[31m' >&2; exit 3"), "exit status 3: no such table[31m"},
 		"silent":    {sh("exit 2"), "exit status 2"},
 		"signal":    {sh("kill -SEGV $$"), "ended by signal 11 (segmentation fault)"},
-		"long":      {sh("echo " + long + " >&2; exit 1"), "exit status 1: " + long[:maxReason]},
+		"long":      {sh("echo " + long + " >&2; exit 1"), "exit status 1: " + long[:maxReason-len("…")] + "…"},
 		"bytes":     {sh(`printf 'a\377b\000c' >&2; exit 1`), "exit status 1: abc"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/microhq/monitor-srv/text"
 )
 
 // exitPollInterval is how often the end of a program is polled on kernels without
@@ -58,9 +60,9 @@ func (p *process) supervise(ctx context.Context, w *contextEvent, background boo
 	out.Duration = time.Since(begin)
 	switch {
 	case s.timedOut:
-		return out, &TimeoutError{After: out.Duration, Reason: reason(out.Stderr), cause: context.Cause(ctx)}
+		return out, &TimeoutError{After: out.Duration, Reason: text.Line(string(out.Stderr), maxReason), cause: context.Cause(ctx)}
 	case out.ExitCode != 0: // also -1
-		return out, &ExitError{Code: out.ExitCode, Signal: out.Signal, Reason: reason(out.Stderr)}
+		return out, &ExitError{Code: out.ExitCode, Signal: out.Signal, Reason: text.Line(string(out.Stderr), maxReason)}
 	}
 	return out, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
@@ -88,9 +89,9 @@ func (r *Receiver) settle(a attempt, err error) {
 		}
 	case errors.As(err, &permanent):
 		r.record(a, outcomeRefused, err)
-		if r.mayLogRefusal(time.Now()) {
-			log.Error("notification refused, not retrying", "error", text.Line(err.Error(), maxErrorText))
-		}
+		r.refusals.Log(log, slog.LevelError, "notification refused, not retrying", func() []any {
+			return []any{"error", text.Line(err.Error(), maxErrorText)}
+		})
 	default:
 		o := outcomeFailed
 		if errors.As(err, new(*action.Unreachable)) {
@@ -100,17 +101,6 @@ func (r *Receiver) settle(a attempt, err error) {
 			log.Warn("notification failed, retrying", "error", text.Line(err.Error(), maxErrorText), "retry_in", retryIn.Round(time.Second))
 		}
 	}
-}
-
-// mayLogRefusal reports whether a refusal may be logged: one in Options.Window.
-func (r *Receiver) mayLogRefusal(now time.Time) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.refusalLoggedAt.IsZero() && now.Sub(r.refusalLoggedAt) < r.d.opt.Window {
-		return false
-	}
-	r.refusalLoggedAt = now
-	return true
 }
 
 // record updates the receiver with the result of an attempt. It returns how many

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/microhq/monitor-srv/loglimit"
 	"github.com/microhq/monitor-srv/state"
 )
 
@@ -50,8 +51,8 @@ type Ledger struct {
 	written  uint64     // number of the last change on disk
 	health   LedgerHealth
 	stopped  bool
-	changed  chan struct{} // closed and replaced when one of the fields above changes
-	loggedAt time.Time
+	changed  chan struct{}    // closed and replaced when one of the fields above changes
+	failures loglimit.Limiter // of log lines
 }
 
 // LedgerHealth reports whether a Ledger can write.
@@ -76,7 +77,8 @@ func OpenLedgerOn(d state.Disk, dir string, log *slog.Logger) (*Ledger, Snapshot
 	l := &Ledger{
 		path: filepath.Join(dir, ledgerName), disk: d, log: log,
 		wake: make(chan struct{}, 1), changed: make(chan struct{}),
-		health: LedgerHealth{OK: true, Since: time.Now()},
+		health:   LedgerHealth{OK: true, Since: time.Now()},
+		failures: loglimit.Limiter{Every: ledgerLogInterval},
 	}
 	if err := d.Remove(l.path + ".new"); err != nil { // left by an interrupted write
 		log.Warn("removing an incomplete ledger failed", "err", err)
@@ -202,10 +204,9 @@ func (l *Ledger) markFailed(reason string) {
 	}
 	l.health.Reason = reason
 	l.wakeWaitersLocked()
-	if l.loggedAt.IsZero() || now.Sub(l.loggedAt) >= ledgerLogInterval {
-		l.loggedAt = now
-		l.log.Error("writing the ledger failed: after a crash notifications may be sent twice or not at all", "err", reason)
-	}
+	l.failures.Log(l.log, slog.LevelError, "writing the ledger failed: after a crash notifications may be sent twice or not at all", func() []any {
+		return []any{"err", reason}
+	})
 }
 
 func (l *Ledger) stop() {

@@ -8,13 +8,15 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/loglimit"
 )
 
 // A Receiver is one destination of notifications with its own queue. Create it with
 // Deliverer.Add.
 type Receiver struct {
-	name string
-	d    *Deliverer
+	name     string
+	d        *Deliverer
+	refusals loglimit.Limiter // log lines of refused notifications
 
 	mu              sync.Mutex // guards all following fields
 	action          action.Action
@@ -33,7 +35,6 @@ type Receiver struct {
 	lastSuccess     time.Time
 	lastFailure     time.Time
 	lastError       string
-	refusalLoggedAt time.Time
 }
 
 func newReceiver(name string, d *Deliverer) *Receiver {
@@ -41,6 +42,8 @@ func newReceiver(name string, d *Deliverer) *Receiver {
 		name: name, d: d,
 		queue: newQueue(d.opt.History, d.opt.Monitors),
 		wake:  make(chan struct{}, 1),
+
+		refusals: loglimit.Limiter{Every: d.opt.Window},
 	}
 }
 

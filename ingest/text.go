@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"bytes"
 	"unicode"
 	"unicode/utf8"
 
@@ -41,18 +40,15 @@ func validText(b []byte, limit int) bool { return len(b) <= limit && utf8.Valid(
 // repairText returns b with invalid UTF-8 replaced, and cut on a rune boundary with
 // a mark to at most limit bytes.
 func (d *decoder) repairText(b []byte, limit int) []byte {
-	if !utf8.Valid(b) {
-		d.repairs.add(repairUTF8)
-		b = bytes.ToValidUTF8(b, []byte(text.Replacement))
-	}
-	if len(b) <= limit {
+	if validText(b, limit) {
 		return b
 	}
-	d.repairs.add(repairCut)
-	end := limit - len(health.CutMark)
-	for end > 0 && !utf8.RuneStart(b[end]) {
-		end--
+	if !utf8.Valid(b) {
+		d.repairs.add(repairUTF8)
 	}
-	cut := make([]byte, 0, limit)
-	return append(append(cut, b[:end]...), health.CutMark...)
+	valid := text.Valid(string(b))
+	if len(valid) > limit {
+		d.repairs.add(repairCut)
+	}
+	return []byte(text.Clip(valid, limit, health.CutMark))
 }

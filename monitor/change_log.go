@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"log/slog"
-	"sync"
 	"time"
 )
 
@@ -10,37 +9,13 @@ import (
 // The log stays readable when all monitors fail together.
 const maxChangeLines = 60
 
-// changeLimit counts the log lines of a minute.
-type changeLimit struct {
-	mu                sync.Mutex
-	minute            time.Time // guarded by mu; its start
-	lines, suppressed int       // guarded by mu
-}
-
-// allow reports whether a line may be written now, and how many were suppressed
-// since the last one.
-func (l *changeLimit) allow(now time.Time) (suppressed int, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.minute.IsZero() || now.Sub(l.minute) >= time.Minute {
-		l.minute, l.lines = now, 0
-	}
-	if l.lines >= maxChangeLines {
-		l.suppressed++
-		return 0, false
-	}
-	l.lines++
-	suppressed, l.suppressed = l.suppressed, 0
-	return suppressed, true
-}
-
 // logChange logs a failure or a recovery; c may be nil. Reminders and repeated
 // notifications of a known failure are not logged.
 func (g *Group) logChange(c *Change) {
 	if c == nil || c.Event != Recover && (c.Event != Fail || !c.Time.Equal(c.Since)) {
 		return
 	}
-	log := g.changeLogger(c.Time, c.Monitor, c.Incident)
+	log := g.changeLogger(c.Monitor, c.Incident)
 	if log == nil {
 		return
 	}
@@ -60,21 +35,21 @@ func (g *Group) logRemoved(r *runner) {
 	if !failing {
 		return
 	}
-	if log := g.changeLogger(time.Now(), r.def.Name, incident); log != nil {
+	if log := g.changeLogger(r.def.Name, incident); log != nil {
 		log.Warn("a failing monitor was removed; no recovery will be notified")
 	}
 }
 
 // changeLogger returns a logger for a change of a monitor, or nil if too many lines
 // were written.
-func (g *Group) changeLogger(now time.Time, monitor, incident string) *slog.Logger {
-	suppressed, ok := g.count.changes.allow(now)
+func (g *Group) changeLogger(monitor, incident string) *slog.Logger {
+	suppressed, ok := g.changeLog.Allow("")
 	if !ok {
 		return nil
 	}
 	log := g.log.With("monitor", monitor, "incident", incident)
 	if suppressed > 0 {
-		log = log.With("not_logged_before", suppressed)
+		log = log.With("suppressed", suppressed)
 	}
 	return log
 }

@@ -41,7 +41,6 @@ type counts struct {
 	running                  atomic.Int64
 	probes, failures, missed atomic.Int64
 	lateness                 lateness
-	changes                  changeLimit
 }
 
 // began counts a probe that starts now.

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/microhq/monitor-srv/loglimit"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -59,6 +60,7 @@ type Group struct {
 	probing   sync.WaitGroup
 	workers   *workers
 	count     counts
+	changeLog loglimit.Limiter
 
 	// configMu serializes changes of the set of monitors. It may be held while kinds
 	// read files. The order of locks is configMu, verdictMu, mu, runner.mu.
@@ -104,6 +106,7 @@ func NewGroup(cfg Config) *Group {
 	g := &Group{
 		cfg: cfg, log: cfg.Log, recorder: cfg.Recorder,
 		scheduler: newScheduler(),
+		changeLog: loglimit.Limiter{Every: time.Minute, Burst: maxChangeLines},
 		workers:   newWorkers(),
 		slots:     make(map[string]chan struct{}),
 		receivers: newReceivers(cfg),

@@ -211,7 +211,7 @@ func TestFailuresAndRecoveriesAreLogged(t *testing.T) {
 		}
 		b.setProbe(up)
 		time.Sleep(time.Minute)
-		if got := logged(); !strings.Contains(got, "not_logged_before=19") {
+		if got := logged(); !strings.Contains(got, "suppressed=19") {
 			t.Errorf("the number of suppressed lines is not logged:\n%.3000s", got)
 		}
 	})

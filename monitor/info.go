@@ -2,9 +2,13 @@ package monitor
 
 import (
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/microhq/monitor-srv/text"
 )
+
+// maxError bounds Info.Error, in bytes. Errors of probes are shorter.
+const maxError = 1 << 10
 
 // Info is a snapshot of one monitor.
 type Info struct {
@@ -91,13 +95,9 @@ func (r *runner) info() Info {
 	i.Probes, i.Failures, i.Missed = r.probes, r.failedProbes, r.missed
 	switch {
 	case r.lastErr != nil:
-		i.Error = oneLine(r.lastErr.Error())
+		i.Error = text.Line(r.lastErr.Error(), maxError)
 	case !r.lastProbe.IsZero():
 		i.Error = r.def.Thresholds.violation(r.value)
 	}
 	return i
-}
-
-func oneLine(text string) string {
-	return strings.Join(strings.Fields(text), " ")
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"strings"
+
+	"github.com/microhq/monitor-srv/text"
 )
 
 const (
@@ -52,14 +54,14 @@ func (b *checkedProbe) reason(err error) error {
 	if err == nil {
 		return nil
 	}
-	text, limit := withoutOurPort(err), maxReason
+	reason, limit := withoutOurPort(err), maxReason
 	if b.restricted {
-		text, limit = withoutAddresses(err), maxRestrictedReason
+		reason, limit = withoutAddresses(err), maxRestrictedReason
 	}
-	if text = oneLine(text, limit); text == err.Error() {
+	if reason = text.Line(reason, limit); reason == err.Error() {
 		return err
 	}
-	return &redactedError{text, err}
+	return &redactedError{reason, err}
 }
 
 // withoutOurPort returns the text of an error without the local address of a

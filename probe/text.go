@@ -16,13 +16,7 @@ const maxDetail = 256
 
 // printable returns the start of untrusted text as one line of at most maxDetail
 // bytes.
-func printable(s string) string { return oneLine(s, maxDetail) }
-
-// oneLine is printable with another limit in bytes.
-func oneLine(s string, limit int) string {
-	// Cleaning drops bytes, but rarely most of them: a part of a long text is enough.
-	return text.Line(s[:min(len(s), 8*limit)], limit)
-}
+func printable(s string) string { return text.Line(s, maxDetail) }
 
 // firstLine returns the first line of a text that is not empty, as printable text.
 func firstLine(b []byte) string {

@@ -7,10 +7,18 @@ import (
 	"unicode"
 )
 
+// scanFactor bounds the work of Line: it cleans at most scanFactor*limit bytes.
+// Cleaning drops bytes, but rarely most of them.
+const scanFactor = 8
+
 // Line returns s as one printable line of at most limit bytes: what breaks lines
 // becomes a space; control characters, and marks that change the direction of
-// writing, are dropped.
+// writing, are dropped. What was cut ends with an ellipsis.
 func Line(s string, limit int) string {
+	cut := len(s) > scanFactor*limit
+	if cut {
+		s = s[:scanFactor*limit]
+	}
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
@@ -21,10 +29,10 @@ func Line(s string, limit int) string {
 		return r
 	}, strings.ToValidUTF8(s, ""))
 	s = strings.Join(strings.Fields(s), " ")
-	if len(s) <= limit {
+	if len(s) <= limit && !cut {
 		return s
 	}
-	return strings.ToValidUTF8(s[:limit-len("…")], "") + "…"
+	return strings.ToValidUTF8(s[:min(len(s), limit-len("…"))], "") + "…"
 }
 
 // Lines returns s without the characters that Line drops, with its lines as they

@@ -26,6 +26,13 @@ func wantText(t *testing.T, given, got, want string) {
 	}
 }
 
+// TestLineLooksAtTheStartOfALongText has texts that are dropped but for their end.
+func TestLineLooksAtTheStartOfALongText(t *testing.T) {
+	for dropped, want := range map[int]string{scanFactor*50 - 1: "x", scanFactor * 50: "…", 1 << 20: "…"} {
+		wantText(t, "a long text", Line(strings.Repeat("\x00", dropped)+"x", 50), want)
+	}
+}
+
 func TestLinesKeepsLines(t *testing.T) {
 	if got := Lines("a\r\nb\x00\tc\u202e\xff\n"); got != "a\nb\tc\n" {
 		t.Errorf("got %q", got)
