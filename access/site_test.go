@@ -12,44 +12,33 @@ import (
 func TestWebPagesChangeNothingWithoutTokens(t *testing.T) {
 	open := Policy{Insecure: true, Hosts: []string{"Mon.example", "rpc.example:9000", ":0", "", "[::]:0"}}
 	closed := Policy{Tokens: load(t)}
-	for _, c := range []struct {
-		site Site
-		ok   bool
-	}{
-		{Site{}, true},
-		{Site{Host: "127.0.0.1:9000"}, true},
-		{Site{Host: "192.0.2.7:9000"}, true},
-		{Site{Host: "[2001:db8::1]:9000"}, true},
-		{Site{Host: "[::1]"}, true},
-		{Site{Host: "LocalHost:9000"}, true},
-		{Site{Host: "mon.example:1"}, true},
-		{Site{Host: "RPC.example"}, true},
-		{Site{Host: "127.0.0.1:1", FetchSite: "none"}, true},
-		{Site{Host: "evil.example"}, false},
-		{Site{Host: "evil.example:9000"}, false},
-		{Site{Host: "localhost.evil.example"}, false},
-		{Site{Host: "127.0.0.1.evil.example:9000"}, false},
-		{Site{Host: "localhost."}, false},
-		{Site{Host: "2130706433"}, false},
-		{Site{Host: "0x7f.1"}, false},
-		{Site{Host: "localhost@evil.example"}, false},
-		{Site{Host: "127.0.0.1:x"}, false},
-		{Site{Host: ":0"}, false},
-		{Site{Host: "127.0.0.1", Origin: "http://evil.example"}, false},
-		{Site{Host: "127.0.0.1", Origin: "http://127.0.0.1"}, false},
-		{Site{Host: "127.0.0.1", Origin: "null"}, false},
-		{Site{Host: "127.0.0.1", FetchSite: "cross-site"}, false},
-		{Site{Host: "127.0.0.1", FetchSite: "same-site"}, false},
-		{Site{Host: "127.0.0.1", FetchSite: "same-origin"}, false},
-		{Site{Host: "127.0.0.1", FetchSite: "no such"}, false},
-	} {
-		if err := open.CheckSite(c.site); (err == nil) != c.ok || err != nil && !errors.Is(err, ErrForbidden) {
-			t.Errorf("%+v: got %v, want it allowed: %v", c.site, err, c.ok)
+	check := func(site Site, ok bool) {
+		t.Helper()
+		if err := open.CheckSite(site); (err == nil) != ok || err != nil && !errors.Is(err, ErrForbidden) {
+			t.Errorf("%+v: got %v, want it allowed: %v", site, err, ok)
 		}
 		// A caller with a token is not a web page. A gateway may forward such headers.
-		if err := closed.CheckSite(c.site); err != nil {
-			t.Errorf("%+v with tokens: %v", c.site, err)
+		if err := closed.CheckSite(site); err != nil {
+			t.Errorf("%+v with tokens: %v", site, err)
 		}
+	}
+	for _, host := range []string{
+		"", "127.0.0.1:9000", "192.0.2.7:9000", "[2001:db8::1]:9000", "[::1]", "LocalHost:9000", "mon.example:1", "RPC.example",
+	} {
+		check(Site{Host: host}, true)
+	}
+	for _, host := range []string{
+		"evil.example", "evil.example:9000", "localhost.evil.example", "127.0.0.1.evil.example:9000", "localhost.", "2130706433",
+		"0x7f.1", "localhost@evil.example", "127.0.0.1:x", ":0",
+	} {
+		check(Site{Host: host}, false)
+	}
+	for _, origin := range []string{"http://evil.example", "http://127.0.0.1", "null"} {
+		check(Site{Host: "127.0.0.1", Origin: origin}, false)
+	}
+	check(Site{Host: "127.0.0.1:1", FetchSite: "none"}, true)
+	for _, fetch := range []string{"cross-site", "same-site", "same-origin", "no such"} {
+		check(Site{Host: "127.0.0.1", FetchSite: fetch}, false)
 	}
 	wantError(t, open.CheckSite(Site{Host: "mon:9000"}), `not known as "mon:9000"`, "(--http_host)")
 	wantError(t, open.CheckSite(Site{Origin: "http://evil.example"}), "(--token_file FILE)")

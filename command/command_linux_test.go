@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -296,18 +295,14 @@ func run30(ctx context.Context, i int, tok string) error {
 func TestThousandRunsLeaveNothingBehind(t *testing.T) {
 	tok := token()
 	thousand := func(runs int) {
-		var wg sync.WaitGroup
-		for lane := range 10 {
-			wg.Go(func() {
-				for i := range runs / 10 {
-					if err := run30(t.Context(), i+lane, tok); err != nil {
-						t.Error(err)
-						return
-					}
+		testkit.Go(10, func(lane int) {
+			for i := range runs / 10 {
+				if err := run30(t.Context(), i+lane, tok); err != nil {
+					t.Error(err)
+					return
 				}
-			})
-		}
-		wg.Wait()
+			}
+		})()
 	}
 	thousand(100)
 	files := testkit.OpenFiles(t)

@@ -17,6 +17,47 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
+// checkBackoff checks that waits double from 1 s to 5 min with some jitter.
+func checkBackoff(t *testing.T, calls []call) {
+	t.Helper()
+	want := time.Second
+	for i := 1; i < len(calls); i++ {
+		wait := calls[i].at - calls[i-1].at
+		if low := min(want, 4*time.Minute); wait < low || wait > min(5*time.Minute, low*5/4) {
+			t.Errorf("waited %v before attempt %d, want %v to a quarter more", wait, i+1, low)
+		}
+		want = min(2*want, time.Hour)
+	}
+}
+
+// groupedOutage enqueues a failure for a receiver that groups and fails, and during
+// the outage its recovery and another failure. It returns the attempts.
+func groupedOutage(t *testing.T, do func(context.Context, int, []action.Notification) error) []call {
+	t.Helper()
+	f := newFake(true, do)
+	d, _ := deliver(t, Options{})
+	r := d.Add("r", f)
+	r.Enqueue(fail("m", "1"))
+	time.Sleep(10 * time.Minute)
+	r.Enqueue(recovery("m", "1"))
+	r.Enqueue(fail("n", "2"))
+	time.Sleep(time.Hour)
+	if s := r.Status(); s.Delivered != 3 {
+		t.Errorf("got %+v, want 3 delivered", s)
+	}
+	_, calls := f.taken()
+	return calls
+}
+
+func checkSpacing(t *testing.T, at []time.Duration, least time.Duration) {
+	t.Helper()
+	for i := 1; i < len(at); i++ {
+		if at[i]-at[i-1] < least {
+			t.Errorf("messages at %v and %v, want %v between", at[i-1], at[i], least)
+		}
+	}
+}
+
 // Faults: G8.
 func TestEnqueueNeverWaitsAndAttemptsBeginAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -67,19 +108,6 @@ func TestFailedAttemptsAreRetriedUntilDelivered(t *testing.T) {
 			t.Errorf("want the first error and the end of the series in the log, got\n%s", &log)
 		}
 	})
-}
-
-// checkBackoff checks that waits double from 1 s to 5 min with some jitter.
-func checkBackoff(t *testing.T, calls []call) {
-	t.Helper()
-	want := time.Second
-	for i := 1; i < len(calls); i++ {
-		wait := calls[i].at - calls[i-1].at
-		if low := min(want, 4*time.Minute); wait < low || wait > min(5*time.Minute, low*5/4) {
-			t.Errorf("waited %v before attempt %d, want %v to a quarter more", wait, i+1, low)
-		}
-		want = min(2*want, time.Hour)
-	}
 }
 
 // Faults: G9.
@@ -229,25 +257,6 @@ func TestNewestStateOfAMonitorWins(t *testing.T) {
 	})
 }
 
-// groupedOutage enqueues a failure for a receiver that groups and fails, and during
-// the outage its recovery and another failure. It returns the attempts.
-func groupedOutage(t *testing.T, do func(context.Context, int, []action.Notification) error) []call {
-	t.Helper()
-	f := newFake(true, do)
-	d, _ := deliver(t, Options{})
-	r := d.Add("r", f)
-	r.Enqueue(fail("m", "1"))
-	time.Sleep(10 * time.Minute)
-	r.Enqueue(recovery("m", "1"))
-	r.Enqueue(fail("n", "2"))
-	time.Sleep(time.Hour)
-	if s := r.Status(); s.Delivered != 3 {
-		t.Errorf("got %+v, want 3 delivered", s)
-	}
-	_, calls := f.taken()
-	return calls
-}
-
 func TestRecoveryFollowsAReminderThatWasDeliveredFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(false, nil)
@@ -314,15 +323,6 @@ func TestManyFailuresInOneSecondAreGrouped(t *testing.T) {
 			t.Errorf("got %+v", s)
 		}
 	})
-}
-
-func checkSpacing(t *testing.T, at []time.Duration, least time.Duration) {
-	t.Helper()
-	for i := 1; i < len(at); i++ {
-		if at[i]-at[i-1] < least {
-			t.Errorf("messages at %v and %v, want %v between", at[i-1], at[i], least)
-		}
-	}
 }
 
 // Faults: T47.

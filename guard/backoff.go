@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"context"
 	"math/rand/v2"
 	"time"
 )
@@ -27,3 +28,15 @@ func (b *Backoff) Next(lo, hi time.Duration) time.Duration {
 
 // Reset makes the next delay the minimum again.
 func (b *Backoff) Reset() { b.last = 0 }
+
+// Pause waits for d. It returns false if ctx ends before.
+func Pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

@@ -1,7 +1,9 @@
 package guard
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -50,4 +52,18 @@ func TestBackoffStartsAgainAfterAReset(t *testing.T) {
 			t.Errorf("delay %d after the reset is %v, want %v at most", i+1, d, most)
 		}
 	}
+}
+
+func TestPauseTellsWhetherItWasCutShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		begin := time.Now()
+		if !Pause(ctx, 45*time.Second) || time.Since(begin) != 45*time.Second {
+			t.Errorf("it was cut short after %v", time.Since(begin))
+		}
+		if Pause(ctx, 45*time.Second) || time.Since(begin) != time.Minute {
+			t.Errorf("it was not cut short, or after %v, want 1m", time.Since(begin))
+		}
+	})
 }

@@ -96,10 +96,13 @@ func (a *fakeAction) Notify(ctx context.Context, ns []action.Notification) error
 // withBench runs a test in a synctest bubble with a new bench.
 func withBench(t *testing.T, test func(t *testing.T, b *bench)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { test(t, newBench(t, nil, delivery.Options{})) })
+	synctest.Test(t, func(t *testing.T) { test(t, newPlainBench(t)) })
 }
 
 // newBench returns a bench that stops at the end of the test, or earlier by stop.
+// newPlainBench returns a bench without a journal, with the usual options.
+func newPlainBench(t *testing.T) *bench { t.Helper(); return newBench(t, nil, delivery.Options{}) }
+
 func newBench(t *testing.T, journal *Journal, options delivery.Options) *bench {
 	t.Helper()
 	b := &bench{starts: map[string][]time.Time{}, closed: map[string]int{}, notified: map[string]string{}, began: time.Now()}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -78,24 +77,14 @@ func TestReloadKeepsUnchangedMonitors(t *testing.T) {
 
 func TestExecCap(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
-		var mu sync.Mutex
-		running, most := 0, 0
+		var running testkit.Gauge
 		b.setProbe(func(context.Context, string) (probe.Result, error) {
-			mu.Lock()
-			running++
-			most = max(most, running)
-			mu.Unlock()
-			time.Sleep(2 * time.Second)
-			mu.Lock()
-			running--
-			mu.Unlock()
+			running.Run(func() { time.Sleep(2 * time.Second) })
 			return probe.Result{}, nil
 		})
 		b.mustApply(t, strings.ReplaceAll(manyMonitors(100, "interval = 60"), "[monitor.probe]\ntype = \"fake\"", "[monitor.probe]\ntype = \"exec\""))
 		time.Sleep(30 * time.Second)
-		mu.Lock()
-		defer mu.Unlock()
-		if most != 16 {
+		if most := running.Most(); most != 16 {
 			t.Errorf("%d commands ran at once, want 16", most)
 		}
 		for _, i := range b.List(Filter{}) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +14,49 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/probe"
 )
+
+func canceledContext() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+// stuckProbe blocks in Close until hold is closed.
+type stuckProbe struct{ hold chan struct{} }
+
+func (p stuckProbe) Probe(context.Context) (probe.Result, error) { return probe.Result{}, nil }
+
+func (p stuckProbe) Close() error {
+	<-p.hold
+	return nil
+}
+
+// storm registers, stops, starts and unregisters the monitor of a client.
+func storm(t *testing.T, b *bench, client int) {
+	name := fmt.Sprintf("m%d", client)
+	for round := range 20 {
+		d, err := ParseOne(fmt.Sprintf(`{"name": %q, "interval": 1, "probe": {"type": "fake", "name": %q}}`, name, name))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		id, err := b.Register(d)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		time.Sleep(time.Duration(client*round%7) * 200 * time.Millisecond)
+		for i, change := range []func(int64) error{b.Stop, b.Start, b.Unregister} {
+			if err := change(id); err != nil {
+				t.Error(err)
+			}
+			info, err := b.Get(id)
+			if gone := errors.Is(err, ErrNotFound); gone != (i == 2) || !gone && info.Running != (i == 1) {
+				t.Errorf("after change %d: %+v, %v", i, info, err)
+			}
+		}
+	}
+}
 
 // TestReceiverThatIsDownAtStartBlocksNoMonitor stops and lists a monitor whose Init
 // is pending.
@@ -89,12 +131,6 @@ func TestServersThatAreDownBlockNoStart(t *testing.T) {
 	if err := g.Run(canceledContext()); err != nil {
 		t.Error(err)
 	}
-}
-
-func canceledContext() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
 }
 
 // Faults: I5.
@@ -172,16 +208,6 @@ func TestReloadRunsNoSecondProbe(t *testing.T) {
 	})
 }
 
-// stuckProbe blocks in Close until hold is closed.
-type stuckProbe struct{ hold chan struct{} }
-
-func (p stuckProbe) Probe(context.Context) (probe.Result, error) { return probe.Result{}, nil }
-
-func (p stuckProbe) Close() error {
-	<-p.hold
-	return nil
-}
-
 // TestProbeThatCannotBeClosedBlocksNoChange removes monitors whose probes block in
 // Close. All changes return at once. The Group ends after its probes are closed.
 // Faults: T53.
@@ -196,8 +222,7 @@ func TestProbeThatCannotBeClosedBlocksNoChange(t *testing.T) {
 			Log: testkit.QuietLog(), MaxPerSecond: 1000,
 		})
 		ctx, cancel := context.WithCancel(t.Context())
-		var ended sync.WaitGroup
-		ended.Go(func() { _ = g.Run(ctx) })
+		ended := testkit.Go(1, func(int) { _ = g.Run(ctx) })
 		begin := time.Now()
 		const probed = "\n[monitor.probe]\ntype = \"fake\"\n"
 		applyText(t, g, "[[monitor]]\nname = \"a\""+probed+"[[monitor]]\nname = \"b\""+probed)
@@ -217,7 +242,7 @@ func TestProbeThatCannotBeClosedBlocksNoChange(t *testing.T) {
 		}
 		cancel()
 		done := make(chan struct{})
-		go func() { ended.Wait(); close(done) }()
+		go func() { ended(); close(done) }()
 		synctest.Wait()
 		select {
 		case <-done:
@@ -259,11 +284,7 @@ func TestAProbeMadeWhileAnOlderOneRunsIsClosed(t *testing.T) {
 func TestStormOfChangesLosesNoMonitor(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		b.setProbe(taking(300*time.Millisecond, errDown))
-		var clients sync.WaitGroup
-		for c := range 50 {
-			clients.Go(func() { storm(t, b, c) })
-		}
-		clients.Wait()
+		testkit.Go(50, func(c int) { storm(t, b, c) })()
 		if list := b.List(Filter{}); len(list) != 0 {
 			t.Errorf("%d monitors are left", len(list))
 		}
@@ -287,31 +308,4 @@ func TestStormOfChangesLosesNoMonitor(t *testing.T) {
 			t.Errorf("%d probes were closed, want %d", closed, 50*20*2)
 		}
 	})
-}
-
-// storm registers, stops, starts and unregisters the monitor of a client.
-func storm(t *testing.T, b *bench, client int) {
-	name := fmt.Sprintf("m%d", client)
-	for round := range 20 {
-		d, err := ParseOne(fmt.Sprintf(`{"name": %q, "interval": 1, "probe": {"type": "fake", "name": %q}}`, name, name))
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		id, err := b.Register(d)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		time.Sleep(time.Duration(client*round%7) * 200 * time.Millisecond)
-		for i, change := range []func(int64) error{b.Stop, b.Start, b.Unregister} {
-			if err := change(id); err != nil {
-				t.Error(err)
-			}
-			info, err := b.Get(id)
-			if gone := errors.Is(err, ErrNotFound); gone != (i == 2) || !gone && info.Running != (i == 1) {
-				t.Errorf("after change %d: %+v, %v", i, info, err)
-			}
-		}
-	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"time"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -170,11 +171,10 @@ func TestFrozenProcessMakesNoBurst(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		woke := time.Now()
 		ctx, cancel := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		wg.Go(func() { _ = s.Run(ctx) })
+		wait := testkit.Go(1, func(int) { _ = s.Run(ctx) })
 		time.Sleep(60 * time.Second)
 		cancel()
-		wg.Wait()
+		wait()
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		perSecond := map[int]int{}

@@ -6,13 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/microhq/monitor-srv/action"
-	"github.com/microhq/monitor-srv/delivery"
 	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/probe"
 	"github.com/microhq/monitor-srv/setting"
@@ -26,8 +24,7 @@ type secretBench struct {
 	t      *testing.T
 	dir    string
 	log    strings.Builder
-	mu     sync.Mutex
-	builds map[string]int // probes by name; guarded by mu
+	builds map[string]int // probes by name; guarded by the mutex of the bench
 }
 
 type secretKeys struct {
@@ -58,7 +55,7 @@ func withSecretBench(t *testing.T, test func(t *testing.T, s *secretBench)) {
 
 func newSecretBench(t *testing.T) *secretBench {
 	t.Helper()
-	b := newBench(t, nil, delivery.Options{})
+	b := newPlainBench(t)
 	s := &secretBench{bench: b, t: t, dir: t.TempDir(), builds: map[string]int{}}
 	b.Group.log = testkit.InfoTo(&s.log)
 	read := func(decode func(any) error) (k secretKeys, password string, err error) {
@@ -112,8 +109,8 @@ func (s *secretBench) info(name string) Info {
 // lastDetail returns the latest detail of a monitor, which is the password of its
 // probe.
 func (s *secretBench) lastDetail(name string) string {
-	s.bench.mu.Lock()
-	defer s.bench.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for i := len(s.results) - 1; i >= 0; i-- {
 		if s.results[i].Name == name {
 			return s.results[i].Detail
@@ -197,11 +194,11 @@ func TestRotatedSecretsAreReloaded(t *testing.T) {
 		if got := s.notifiedTo("ops-new"); got != "" || !strings.Contains(s.notifiedTo("ops-old"), "turns:recover") {
 			t.Errorf("notified %s", got)
 		}
-		s.bench.mu.Lock()
+		s.mu.Lock()
 		if s.closed["turns"] != 1 || s.closed["stays"] != 0 {
 			t.Errorf("closed: %v", s.closed)
 		}
-		s.bench.mu.Unlock()
+		s.mu.Unlock()
 		synctest.Wait() // until all is logged
 		if strings.Contains(s.log.String(), "-new") || strings.Contains(s.log.String(), "-old") || !strings.Contains(s.log.String(), "turns") {
 			t.Errorf("log:\n%s", s.log.String())

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -183,19 +182,15 @@ func TestManyRunsLeaveNoZombieAndNoFile(t *testing.T) {
 		ok(t, p)
 	}
 	before := testkit.OpenFiles(t)
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			p := execProbeOf(t, "true")
-			for range 125 {
-				if _, err := run(t, p, 30*time.Second); err != nil {
-					t.Error(err)
-					return
-				}
+	testkit.Go(8, func(int) {
+		p := execProbeOf(t, "true")
+		for range 125 {
+			if _, err := run(t, p, 30*time.Second); err != nil {
+				t.Error(err)
+				return
 			}
-		})
-	}
-	wg.Wait()
+		}
+	})()
 	if after := testkit.OpenFiles(t); after > before+2 {
 		t.Errorf("%d open files after 1,000 runs, %d before", after, before)
 	}

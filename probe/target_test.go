@@ -94,17 +94,23 @@ func TestOwnAddressesAreDenied(t *testing.T) {
 	}
 }
 
+// canary counts the connections to a port of the loopback.
+func canary(t *testing.T) (port string, accepted *atomic.Int32) {
+	t.Helper()
+	accepted = new(atomic.Int32)
+	_, port, err := net.SplitHostPort(testkit.ServeConns(t, func(net.Conn) { accepted.Add(1) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port, accepted
+}
+
 // TestNoRestrictedProbeReachesTheLoopback points every kind that an operator may
 // register at a listener on the loopback, in all spellings, and counts the
 // connections.
 // Faults: T72.
 func TestNoRestrictedProbeReachesTheLoopback(t *testing.T) {
-	var accepted atomic.Int32
-	canary := testkit.ServeConns(t, func(net.Conn) { accepted.Add(1) })
-	_, port, err := net.SplitHostPort(canary)
-	if err != nil {
-		t.Fatal(err)
-	}
+	port, accepted := canary(t)
 	env := Env{Restricted: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		t.Error("a restricted probe used the plain way to dial")
 		return nil, net.ErrClosed
@@ -141,12 +147,7 @@ func TestNoRestrictedProbeReachesTheLoopback(t *testing.T) {
 // loopback afterwards.
 // Faults: T72.
 func TestRebindingIsDenied(t *testing.T) {
-	var accepted atomic.Int32
-	canary := testkit.ServeConns(t, func(net.Conn) { accepted.Add(1) })
-	_, port, err := net.SplitHostPort(canary)
-	if err != nil {
-		t.Fatal(err)
-	}
+	port, accepted := canary(t)
 	server := fakeDNS(t, answerA("127.0.0.1"))
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, server)

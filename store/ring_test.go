@@ -5,12 +5,13 @@ import (
 	"errors"
 	"math"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 	"unicode/utf8"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // flip makes n transitions of one check.
@@ -135,21 +136,18 @@ func TestWait(t *testing.T) {
 		flip(t, s, "n", 1)
 		_, since, _ := s.After(TransitionQuery{}, 0)
 		var woken atomic.Int32
-		var wg sync.WaitGroup
-		for range 1000 {
-			wg.Go(func() {
-				if err := s.Wait(t.Context(), since); err != nil {
-					t.Error(err)
-				}
-				woken.Add(1)
-			})
-		}
+		wait := testkit.Go(1000, func(int) {
+			if err := s.Wait(t.Context(), since); err != nil {
+				t.Error(err)
+			}
+			woken.Add(1)
+		})
 		time.Sleep(time.Hour)
 		if n := woken.Load(); n != 0 {
 			t.Fatalf("%d woke up for nothing", n)
 		}
 		flip(t, s, "n", 2)
-		wg.Wait()
+		wait()
 
 		_, since, _ = s.After(TransitionQuery{Limit: 1}, 0)
 		for name, at := range map[string]int64{"something is there": since, "another run": math.MaxInt64, "nothing known": 0} {
@@ -194,8 +192,7 @@ func TestErrorsInTransitionsAreCut(t *testing.T) {
 func TestHistoryWhileTheRingTurns(t *testing.T) {
 	s := still(Config{Transitions: 3 * maxScan})
 	flip(t, s, "n", 3*maxScan)
-	var wg sync.WaitGroup
-	wg.Go(func() { flip(t, s, "n", 20000) })
+	wait := testkit.Go(1, func(int) { flip(t, s, "n", 20000) })
 	for range 200 {
 		ts, _, _ := s.After(TransitionQuery{Limit: MaxLimit, Node: "n"}, 0)
 		down, _, _, err := s.History(TransitionQuery{Limit: MaxLimit, Node: "n"}, 0)
@@ -208,5 +205,5 @@ func TestHistoryWhileTheRingTurns(t *testing.T) {
 			}
 		}
 	}
-	wg.Wait()
+	wait()
 }

@@ -15,6 +15,21 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
+// fat returns a check whose body takes a little more than size bytes.
+func fat(t *testing.T, id string, size int) *Event {
+	t.Helper()
+	body, err := proto.Marshal(&healthpb.HealthCheck{
+		Results: map[string]string{"r": strings.Repeat("x", size)}, Error: strings.Repeat("é", 300),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Event{
+		Kind: KindCheck, Service: []byte("s"), Version: []byte("1"), Node: []byte("n"), ID: []byte(id),
+		Description: []byte("d"), Status: int32(healthpb.HealthCheck_ERROR), Interval: 10, TTL: 60, Body: body,
+	}
+}
+
 // TestForgottenEntriesAreFreed: once all is forgotten the heap is as it was.
 // Faults: A6.
 func TestForgottenEntriesAreFreed(t *testing.T) {
@@ -206,21 +221,6 @@ func TestNoLockIsHeldForLong(t *testing.T) {
 			}
 		}
 	})
-}
-
-// fat returns a check whose body takes a little more than size bytes.
-func fat(t *testing.T, id string, size int) *Event {
-	t.Helper()
-	body, err := proto.Marshal(&healthpb.HealthCheck{
-		Results: map[string]string{"r": strings.Repeat("x", size)}, Error: strings.Repeat("é", 300),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &Event{
-		Kind: KindCheck, Service: []byte("s"), Version: []byte("1"), Node: []byte("n"), ID: []byte(id),
-		Description: []byte("d"), Status: int32(healthpb.HealthCheck_ERROR), Interval: 10, TTL: 60, Body: body,
-	}
 }
 
 // A flood of the largest checks cannot take more memory than the budget: new keys

@@ -15,9 +15,14 @@ func TestLineIsPrintableAndBounded(t *testing.T) {
 		strings.Repeat("ü", 100):  strings.Repeat("ü", 23) + "…",
 		"  many   spaces  inside": "many spaces inside",
 	} {
-		if got := Line(given, 50); got != want {
-			t.Errorf("%q: got %q, want %q", given, got, want)
-		}
+		wantText(t, given, Line(given, 50), want)
+	}
+}
+
+func wantText(t *testing.T, given, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%q: got %q, want %q", given, got, want)
 	}
 }
 
@@ -36,9 +41,7 @@ func TestClipCutsBetweenRunes(t *testing.T) {
 		"\xff":            Replacement,
 		"\xffb\xffc\xffd": Replacement + "b" + Replacement + "...",
 	} {
-		if got := Clip(given, 10, "..."); got != want {
-			t.Errorf("%q: got %q, want %q", given, got, want)
-		}
+		wantText(t, given, Clip(given, 10, "..."), want)
 	}
 }
 

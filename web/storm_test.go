@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -153,7 +152,7 @@ func TestStormOfChangesIsLinearizable(t *testing.T) {
 	switch {
 	case testing.Short():
 		round = time.Second / 2
-	case os.Getenv("MONITOR_LONG") != "":
+	case testkit.Nightly():
 		round = 20 * time.Second
 	}
 	w := newWorld(t, options{web: func(c *Config) { c.Log = testkit.QuietLog() }})

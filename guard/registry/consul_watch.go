@@ -45,7 +45,7 @@ func (w *consulWatch) Next() (*registry.Result, error) {
 			return nil, registry.ErrWatcherStopped
 		}
 		if err := w.query(); err != nil {
-			pause(w.ctx, w.retry.Next(guard.DefaultRetryMin, guard.DefaultRetryMax))
+			guard.Pause(w.ctx, w.retry.Next(guard.DefaultRetryMin, guard.DefaultRetryMax))
 			continue
 		}
 		w.retry.Reset()
@@ -60,7 +60,7 @@ func (w *consulWatch) Stop() { w.cancel() }
 
 // query waits until the service may have changed and records the changes.
 func (w *consulWatch) query() error {
-	if w.queried && !pause(w.ctx, consulPause) {
+	if w.queried && !guard.Pause(w.ctx, consulPause) {
 		return w.ctx.Err()
 	}
 	w.queried = true

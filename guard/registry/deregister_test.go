@@ -15,6 +15,17 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit/registrytest"
 )
 
+// withTwoNodes runs a registry on which the nodes a and b are registered.
+func withTwoNodes(t *testing.T) (f *registrytest.Fake, r *guardregistry.Registry, stop func() time.Duration) {
+	t.Helper()
+	f = &registrytest.Fake{}
+	r = guarded(f, nil)
+	stop = testkit.Run(t, r)
+	_ = r.Register(registrytest.Service("svc", "a", "b"))
+	synctest.Wait()
+	return f, r, stop
+}
+
 func TestRegistryDeregisterAllIsParallelAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &registrytest.Fake{}
@@ -48,17 +59,6 @@ func TestRegistryDeregisterAllIsParallelAndBounded(t *testing.T) {
 			t.Errorf("left: %v", f.Services)
 		}
 	})
-}
-
-// withTwoNodes runs a registry on which the nodes a and b are registered.
-func withTwoNodes(t *testing.T) (f *registrytest.Fake, r *guardregistry.Registry, stop func() time.Duration) {
-	t.Helper()
-	f = &registrytest.Fake{}
-	r = guarded(f, nil)
-	stop = testkit.Run(t, r)
-	_ = r.Register(registrytest.Service("svc", "a", "b"))
-	synctest.Wait()
-	return f, r, stop
 }
 
 func TestRegistryRunDeregistersByItself(t *testing.T) {

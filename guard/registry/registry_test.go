@@ -16,6 +16,20 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit/registrytest"
 )
 
+// guarded guards f, which opens at once.
+func guarded(f *registrytest.Fake, change func(*guardregistry.Config)) *guardregistry.Registry {
+	cfg := guardregistry.Config{
+		Name:    "fake",
+		Address: "here",
+		Open:    func(context.Context) (registry.Registry, error) { return f, nil },
+		Logger:  testkit.QuietLog(),
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	return guardregistry.New(cfg)
+}
+
 func TestRegistryHoldsWhatWasAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &registrytest.Fake{}
@@ -281,18 +295,4 @@ func TestRegistryWithoutAnythingToOpen(t *testing.T) {
 			t.Errorf("state %+v", s)
 		}
 	})
-}
-
-// guarded guards f, which opens at once.
-func guarded(f *registrytest.Fake, change func(*guardregistry.Config)) *guardregistry.Registry {
-	cfg := guardregistry.Config{
-		Name:    "fake",
-		Address: "here",
-		Open:    func(context.Context) (registry.Registry, error) { return f, nil },
-		Logger:  testkit.QuietLog(),
-	}
-	if change != nil {
-		change(&cfg)
-	}
-	return guardregistry.New(cfg)
 }

@@ -78,7 +78,7 @@ func (r *Registry) open(ctx, life context.Context) registry.Registry {
 			return inner
 		}
 		r.report(err)
-		if !pause(ctx, retry.Next(r.cfg.RetryMin, r.cfg.RetryMax)) {
+		if !guard.Pause(ctx, retry.Next(r.cfg.RetryMin, r.cfg.RetryMax)) {
 			break
 		}
 	}

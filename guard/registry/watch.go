@@ -66,7 +66,7 @@ func (w *watch) Next() (*registry.Result, error) {
 			w.drop(inner)
 		}
 		w.reg.cfg.Logger.Debug("registry watch failed, starting a new one", "error", guard.ErrorText(err))
-		pause(w.ctx, w.retry.Next(w.reg.cfg.RetryMin, w.reg.cfg.RetryMax))
+		guard.Pause(w.ctx, w.retry.Next(w.reg.cfg.RetryMin, w.reg.cfg.RetryMax))
 	}
 	return nil, registry.ErrWatcherStopped
 }

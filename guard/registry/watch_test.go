@@ -17,6 +17,22 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit/registrytest"
 )
 
+// follow returns the results of a watch, and the error that ends it.
+func follow(w registry.Watcher) (<-chan *registry.Result, <-chan error) {
+	results, ended := make(chan *registry.Result, 100), make(chan error, 1)
+	go func() {
+		for {
+			res, err := w.Next()
+			if err != nil {
+				ended <- err
+				return
+			}
+			results <- res
+		}
+	}()
+	return results, ended
+}
+
 func TestWatchOutlivesABrokenInnerWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var made []*registrytest.Watcher
@@ -57,22 +73,6 @@ func TestWatchOutlivesABrokenInnerWatch(t *testing.T) {
 		<-made[1].Stopped
 		w.Stop()
 	})
-}
-
-// follow returns the results of a watch, and the error that ends it.
-func follow(w registry.Watcher) (<-chan *registry.Result, <-chan error) {
-	results, ended := make(chan *registry.Result, 100), make(chan error, 1)
-	go func() {
-		for {
-			res, err := w.Next()
-			if err != nil {
-				ended <- err
-				return
-			}
-			results <- res
-		}
-	}()
-	return results, ended
 }
 
 func TestWatchIsUnblockedByEveryEnd(t *testing.T) {

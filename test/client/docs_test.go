@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -45,7 +44,8 @@ func TestProgramsOfTheDocsCompile(t *testing.T) {
 	}
 	dir := t.TempDir()
 	overlay := map[string]map[string]string{"Replace": {}}
-	args := []string{"list", "-export"} // compiles, but does not link
+	overlayFile := filepath.Join(dir, "overlay.json")
+	args := []string{"list", "-export", "-overlay=" + overlayFile} // compiles, but does not link
 	for i, code := range blocks(t, "go") {
 		if !strings.HasPrefix(code, "package main\n") {
 			continue
@@ -62,18 +62,16 @@ func TestProgramsOfTheDocsCompile(t *testing.T) {
 		overlay["Replace"][filepath.Join(here, name, "main.go")] = file
 		args = append(args, "./"+name)
 	}
-	if len(args) != 5 {
-		t.Fatalf("%d programs, want 3", len(args)-2)
+	if len(args) != 6 {
+		t.Fatalf("%d programs, want 3", len(args)-3)
 	}
 	wire, err := json.Marshal(overlay)
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(file, wire, 0o600); err != nil {
+	if err := os.WriteFile(overlayFile, wire, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args = slices.Insert(args, 2, "-overlay="+file)
 	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
 		t.Errorf("go %v: %v\n%s", args, err, out)
 	}

@@ -102,27 +102,9 @@ func TestWallClockJumpsDisturbNoInstance(t *testing.T) {
 	m := &subject{http: testkit.FreeAddress(t)}
 	dir, told := t.TempDir(), filepath.Join(t.TempDir(), "told")
 	offset := filepath.Join(t.TempDir(), "offset")
-	testkit.ReplaceFile(t, filepath.Join(dir, "self.toml"), fmt.Sprintf(`
-[[monitor]]
-name = "port"
-interval = 1
-[monitor.probe]
-type = "tcp"
-address = %q
-[[monitor.actions]]
-type = "exec"
-command = "/bin/sh"
-args = ["-c", "echo $GOMA_EVENT >> %s"]
-
-[[monitor]]
-name = "stats"
-interval = 1
-max = 1e12
-[monitor.probe]
-type = "stats"
-service = %q
-metric = "heap_in_use"
-`, m.http, told, srv))
+	testkit.ReplaceFile(t, filepath.Join(dir, "self.toml"), monitorTOML("port", "tcp", fmt.Sprintf("address = %q", m.http))+
+		shellAction("echo $GOMA_EVENT >> "+told)+
+		strings.Replace(monitorTOML("stats", "stats", fmt.Sprintf("service = %q\nmetric = \"heap_in_use\"", srv)), "\n[monitor.probe]", "\nmax = 1e12\n[monitor.probe]", 1))
 	c := consultest.Start(t)
 	m.process = start(t, []string{"FAULT_CLOCK=" + offset}, program,
 		"--http_address", m.http, "--server_address", "127.0.0.1:0", "-d", dir, "--registry_address", c.Address())

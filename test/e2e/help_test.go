@@ -67,29 +67,17 @@ type process struct {
 	done chan struct{}
 	err  error // set before done is closed
 
-	mu  sync.Mutex
-	out bytes.Buffer // guarded by mu
+	out testkit.LogBuffer
 }
 
-// Write implements io.Writer.
-func (p *process) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.out.Write(b)
-}
-
-func (p *process) output() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.out.String()
-}
+func (p *process) output() string { return p.out.String() }
 
 // start runs a program until the test ends.
 func start(t testing.TB, env []string, name string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, name: filepath.Base(name), cmd: exec.Command(name, args...), done: make(chan struct{})}
 	p.cmd.Env = append(cleanEnv(), env...)
-	p.cmd.Stdout, p.cmd.Stderr = p, p
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -324,4 +312,15 @@ func monitorSrv(t *testing.T, stdin string, args ...string) (stdout, stderr stri
 		t.Fatal(err)
 	}
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// monitorTOML is a monitor that probes each second, with the keys of its probe and, in
+// lines that follow, its actions.
+func monitorTOML(name, kind, keys string) string {
+	return fmt.Sprintf("[[monitor]]\nname = %q\ninterval = 1\n[monitor.probe]\ntype = %q\n%s\n", name, kind, keys)
+}
+
+// shellAction is an action that runs a command of the shell.
+func shellAction(command string) string {
+	return fmt.Sprintf("[[monitor.actions]]\ntype = \"exec\"\ncommand = \"/bin/sh\"\nargs = [\"-c\", %q]\n", command)
 }

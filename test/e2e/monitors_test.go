@@ -70,18 +70,8 @@ func TestFilesProbeJudgeAndAct(t *testing.T) {
 	}))
 	defer web.Close()
 	file := filepath.Join(dir, "web.toml")
-	text := fmt.Sprintf(`
-[[monitor]]
-name = "web"
-interval = 1
-[monitor.probe]
-type = "http"
-url = %q
-[[monitor.actions]]
-type = "exec"
-command = "/bin/sh"
-args = ["-c", "echo $GOMA_MONITOR $GOMA_EVENT $MONITOR_INCIDENT >> %s"]
-`, web.URL, told)
+	text := monitorTOML("web", "http", fmt.Sprintf("url = %q", web.URL)) +
+		shellAction("echo $GOMA_MONITOR $GOMA_EVENT $MONITOR_INCIDENT >> "+told)
 	testkit.ReplaceFile(t, file, text)
 	m := startMonitor(t, "--registry", "memory", "-d", dir)
 	m.ready(startWithin)
@@ -103,7 +93,7 @@ args = ["-c", "echo $GOMA_MONITOR $GOMA_EVENT $MONITOR_INCIDENT >> %s"]
 	// A bad file changes nothing and says where it is wrong.
 	testkit.ReplaceFile(t, file, strings.Replace(text, "url =", "urll =", 1))
 	testkit.Eventually(t, 5*time.Second, "the error is logged", func() bool {
-		return strings.Contains(m.output(), `web.toml:7: monitor \"web\": probe http: urll: unknown key`)
+		return strings.Contains(m.output(), `web.toml:6: monitor \"web\": probe http: urll: unknown key`)
 	})
 	if stdout, _, _ := m.command("", "", "list"); !strings.Contains(stdout, "web ") {
 		t.Errorf("the monitor is gone:\n%s", stdout)
@@ -130,7 +120,7 @@ func TestRegisteredMonitorsSurviveAKill(t *testing.T) {
 	}
 	defer l.Close()
 	definition := func(name string) string {
-		return fmt.Sprintf("[[monitor]]\nname = %q\ninterval = 1\n[monitor.probe]\ntype = \"tcp\"\naddress = %q\n", name, l.Addr())
+		return monitorTOML(name, "tcp", fmt.Sprintf("address = %q", l.Addr()))
 	}
 	args := []string{"--registry", "memory", "-d", t.TempDir(), "--state_dir", filepath.Join(t.TempDir(), "state"), "--token_file", tokenFile(t)}
 	m := startMonitor(t, args...)
@@ -266,18 +256,8 @@ func TestIncidentsSurviveAStop(t *testing.T) {
 	address := l.Addr().String()
 	_ = l.Close()
 	dir := t.TempDir()
-	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), fmt.Sprintf(`
-[[monitor]]
-name = "a"
-interval = 1
-[monitor.probe]
-type = "tcp"
-address = %q
-[[monitor.actions]]
-type = "http"
-url_fail = %q
-url_recover = %q
-`, address, receiver.URL, receiver.URL))
+	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), monitorTOML("a", "tcp", fmt.Sprintf("address = %q", address))+
+		fmt.Sprintf("[[monitor.actions]]\ntype = \"http\"\nurl_fail = %q\nurl_recover = %q\n", receiver.URL, receiver.URL))
 	args := []string{"--registry", "memory", "-d", dir, "--state_dir", filepath.Join(t.TempDir(), "state")}
 	m := startMonitor(t, args...)
 	m.ready(startWithin)

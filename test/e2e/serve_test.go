@@ -134,14 +134,7 @@ func TestInstanceRegistersAgainWithAnEmptyConsul(t *testing.T) {
 	testkit.SkipIfShort(t)
 	t.Parallel()
 	dir := t.TempDir()
-	testkit.ReplaceFile(t, filepath.Join(dir, "true.toml"), `
-[[monitor]]
-name = "true"
-interval = 1
-[monitor.probe]
-type = "exec"
-command = "/bin/true"
-`)
+	testkit.ReplaceFile(t, filepath.Join(dir, "true.toml"), monitorTOML("true", "exec", `command = "/bin/true"`))
 	c := consultest.Start(t)
 	m := startMonitor(t, "--registry_address", c.Address(), "-d", dir)
 	m.ready(ample)

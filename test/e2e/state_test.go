@@ -135,7 +135,7 @@ func TestKillBetweenSentAndLoggedRepeatsOneAtMost(t *testing.T) {
 	testkit.SkipIfShort(t)
 	t.Parallel()
 	kills := 15
-	if os.Getenv("MONITOR_LONG") != "" {
+	if testkit.Nightly() {
 		kills = 200
 	}
 	seed := uint64(time.Now().UnixNano())
