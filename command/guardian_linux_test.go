@@ -84,27 +84,11 @@ func guarded() {
 func word() string { return fmt.Sprintf("1000.%07d%03d", os.Getpid(), serial.Add(1)) }
 
 // ownGuardian returns the guardian process of a process, or 0.
-func ownGuardian(tb testing.TB, pid int) int {
-	tb.Helper()
-	for _, child := range childrenOf(pid) {
-		args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child))
-		if err == nil && bytes.HasSuffix(args, []byte("\x00"+guardianWord+"\x00")) {
-			return child
-		}
+func ownGuardian(pid int) int {
+	for _, child := range testkit.ChildrenWithLastArg(pid, guardianWord) {
+		return child
 	}
 	return 0
-}
-
-func childrenOf(pid int) (pids []int) {
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, file := range files {
-		b, _ := os.ReadFile(file)
-		for _, field := range strings.Fields(string(b)) {
-			n, _ := strconv.Atoi(field)
-			pids = append(pids, n)
-		}
-	}
-	return pids
 }
 
 // startGuarded starts a process that runs commands with a Guardian, and waits for the
@@ -169,7 +153,7 @@ func TestUnrelatedProcessesSurvive(t *testing.T) {
 	defer func() { _ = stranger.Process.Kill(); _ = stranger.Wait() }()
 	cmd := startGuarded(t, w, 1, "TEST_RUNS=1", "TEST_SCRIPT=setsid sleep "+w+" & wait",
 		"TEST_BACKGROUND=setsid sleep "+left+" >/dev/null 2>&1 & sleep "+left+" >/dev/null 2>&1 &")
-	guard := ownGuardian(t, cmd.Process.Pid)
+	guard := ownGuardian(cmd.Process.Pid)
 	if guard == 0 {
 		t.Fatal("there is no guardian")
 	}
@@ -203,11 +187,11 @@ func alive(pid int) bool {
 func TestGuardianIsRestarted(t *testing.T) {
 	w := word()
 	cmd := startGuarded(t, w, testkit.NumStubbornSleeps, "TEST_RUNS=1", "TEST_SCRIPT="+testkit.StubbornSleeps(w))
-	first := ownGuardian(t, cmd.Process.Pid)
+	first := ownGuardian(cmd.Process.Pid)
 	_ = syscall.Kill(first, syscall.SIGTERM) // as to all processes of a service
 	_ = syscall.Kill(first, syscall.SIGKILL)
 	next := 0
-	if !testkit.Within(20*time.Second, func() bool { next = ownGuardian(t, cmd.Process.Pid); return next != first && next != 0 }) {
+	if !testkit.Within(20*time.Second, func() bool { next = ownGuardian(cmd.Process.Pid); return next != first && next != 0 }) {
 		t.Fatal("there is no guardian again")
 	}
 	_ = cmd.Process.Kill()
@@ -238,7 +222,7 @@ func TestGuardianIgnoresSignalsAndInheritsNothing(t *testing.T) {
 	_ = f.Close()
 	t.Setenv("SECRET_OF_THE_DAEMON", "canary")
 	cmd := startGuarded(t, w, 1, "TEST_RUNS=1", "TEST_SCRIPT=sleep "+w)
-	guard := ownGuardian(t, cmd.Process.Pid)
+	guard := ownGuardian(cmd.Process.Pid)
 	// It sets its name when it is ready.
 	if !testkit.Within(20*time.Second, func() bool {
 		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", guard))
@@ -262,7 +246,7 @@ func TestGuardianIgnoresSignalsAndInheritsNothing(t *testing.T) {
 			t.Errorf("it holds %s, %s", filepath.Base(file), what)
 		}
 	}
-	if !alive(guard) || ownGuardian(t, cmd.Process.Pid) != guard {
+	if !alive(guard) || ownGuardian(cmd.Process.Pid) != guard {
 		t.Error("it ended by a signal that is for the whole service")
 	}
 }
@@ -273,14 +257,14 @@ func TestGuardianLivesAsLongAsCommandsMayRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- g.Run(ctx) }()
-	if guard := ownGuardian(t, os.Getpid()); guard != 0 {
+	if guard := ownGuardian(os.Getpid()); guard != 0 {
 		t.Errorf("there is a guardian %d before the first command", guard)
 	}
 	files := testkit.OpenFiles(t)
 	if _, err := Run(t.Context(), Spec{Path: "true", Guardian: g}); err != nil {
 		t.Fatal(err)
 	}
-	if ownGuardian(t, os.Getpid()) == 0 {
+	if ownGuardian(os.Getpid()) == 0 {
 		t.Error("there is no guardian after the first command")
 	}
 	cancel()

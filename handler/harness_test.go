@@ -15,7 +15,6 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	"github.com/microhq/monitor-srv/internal/testkit/rpctest"
-	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
 )
@@ -67,22 +66,12 @@ func (v *view) feedMessages(t testing.TB, messages ...proto.Message) {
 	t.Helper()
 	var all []*broker.Message
 	for _, m := range messages {
-		all = append(all, busMessage(kindOf(m), "application/protobuf", eventtest.Wire(t, m)))
+		all = append(all, busMessage(eventtest.KindOf[store.Kind](m), "application/protobuf", eventtest.Wire(t, m)))
 	}
 	v.feed(t, all...)
 }
 
 var kinds = []store.Kind{store.KindCheck, store.KindStatus, store.KindStats}
-
-func kindOf(m proto.Message) store.Kind {
-	switch m.(type) {
-	case *healthpb.HealthCheck:
-		return store.KindCheck
-	case *healthpb.Status:
-		return store.KindStatus
-	}
-	return store.KindStats
-}
 
 func (v *view) monitor() *Monitor {
 	return NewMonitor(Config{Store: v.store, Instance: "monitor-1", Log: testkit.QuietLog()})

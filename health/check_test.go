@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"runtime"
 	"strings"
@@ -186,7 +185,7 @@ func TestBadChecksAreRefused(t *testing.T) {
 func TestPanicOfACheckIsLoggedWithItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		r := newTestReporter(newFakeBroker(), WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		r := newTestReporter(newFakeBroker(), loggingTo(&log))
 		r.Check("a", "", func(context.Context) (map[string]string, error) { panic("boom") })
 		mustStart(t, r)
 		time.Sleep(2 * time.Second)

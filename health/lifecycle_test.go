@@ -5,7 +5,6 @@ package health
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -104,7 +103,7 @@ func TestCheckThatDoesNotStopDelaysCloseNoLongerThanItsBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newFakeBroker()
 		var log strings.Builder
-		r := newTestReporter(b, WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		r := newTestReporter(b, loggingTo(&log))
 		free := make(chan struct{})
 		r.Check("stuck", "", stuckUntil(free))
 		mustStart(t, r)

@@ -23,6 +23,8 @@ import (
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
+func loggingTo(w io.Writer) Option { return WithLogger(slog.New(slog.NewTextHandler(w, nil))) }
+
 func TestReporterPublishesStatusStatsAndChecksInTheirOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newFakeBroker()
@@ -333,7 +335,7 @@ func TestStopLogsWhatCloseReturns(t *testing.T) {
 		b := newFakeBroker()
 		b.before = func(context.Context, string, proto.Message) error { return errors.New("away") }
 		var log strings.Builder
-		r := newTestReporter(b, WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		r := newTestReporter(b, loggingTo(&log))
 		mustStart(t, r)
 		time.Sleep(time.Second)
 		if err := r.Stop(); err != nil {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -273,7 +272,7 @@ func TestOutageIsLoggedOnceAndItsEndToo(t *testing.T) {
 			return nil
 		}
 		var log strings.Builder
-		r := newTestReporter(b, WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		r := newTestReporter(b, loggingTo(&log))
 		mustStart(t, r)
 		time.Sleep(3 * time.Minute)
 		mustClose(t, r)
@@ -294,7 +293,7 @@ func TestBrokerThatComesAndGoesFillsNoLog(t *testing.T) {
 			return nil
 		}
 		var log strings.Builder
-		r := newTestReporter(b, WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		r := newTestReporter(b, loggingTo(&log))
 		for i := range 20 {
 			r.Check(fmt.Sprint(i), "", fine)
 		}

@@ -41,7 +41,7 @@ func badEvents(t *testing.T) []badEvent {
 	var all []badEvent
 	n := 0
 	add := func(name string, taken bool, m proto.Message) {
-		all = append(all, badEvent{name, kindOf(m), "application/protobuf", eventtest.Wire(t, m), taken})
+		all = append(all, badEvent{name, eventtest.KindOf[store.Kind](m), "application/protobuf", eventtest.Wire(t, m), taken})
 	}
 	// fresh returns a message of each kind, of a node of its own.
 	fresh := func() (*healthpb.HealthCheck, *healthpb.Status, *healthpb.Stats) {

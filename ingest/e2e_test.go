@@ -77,7 +77,7 @@ func publishNew(t *testing.T, b broker.Broker) {
 		for _, m := range []proto.Message{
 			eventtest.OfNode(i+1, eventtest.Check()), eventtest.OfNode(i+1, eventtest.Status()), eventtest.OfNode(i+1, eventtest.Stats()),
 		} {
-			msg := c.NewMessage(topics[kindOf(m)], m, client.WithMessageContentType(contentType))
+			msg := c.NewMessage(topics[eventtest.KindOf[store.Kind](m)], m, client.WithMessageContentType(contentType))
 			if err := c.Publish(t.Context(), msg); err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +132,7 @@ func seen(t *testing.T, p *rpctest.Port, contentType string) {
 			continue
 		}
 		for _, got := range []proto.Message{checks.HealthChecks[0], statuses.Statuses[0], stats.Stats[0]} {
-			want := said(kindOf(got))
+			want := said(eventtest.KindOf[store.Kind](got))
 			service := want.(interface{ GetService() *healthpb.Service }).GetService()
 			service.Id, service.Nodes[0].Id = node, node
 			ours := protocmp.FilterField(got, "received", cmp.Ignore())

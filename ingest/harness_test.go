@@ -10,7 +10,6 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	"github.com/microhq/monitor-srv/internal/testkit/rpctest"
-	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"github.com/microhq/monitor-srv/store"
 )
 
@@ -38,18 +37,8 @@ func (v *view) feed(kind store.Kind, contentType string, body []byte) {
 func (v *view) feedMessages(t testing.TB, messages ...proto.Message) {
 	t.Helper()
 	for _, m := range messages {
-		v.feed(kindOf(m), "application/protobuf", eventtest.Wire(t, m))
+		v.feed(eventtest.KindOf[store.Kind](m), "application/protobuf", eventtest.Wire(t, m))
 	}
-}
-
-func kindOf(m proto.Message) store.Kind {
-	switch m.(type) {
-	case *healthpb.HealthCheck:
-		return store.KindCheck
-	case *healthpb.Status:
-		return store.KindStatus
-	}
-	return store.KindStats
 }
 
 func (v *view) monitor() *handler.Monitor {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,25 +100,20 @@ func TestSlowActionDelaysNoProbe(t *testing.T) {
 // connections or do not answer, and an invalid one.
 // Faults: G17, G18.
 func TestServersThatAreDownBlockNoStart(t *testing.T) {
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // never accepts
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer silent.Close()
-	var doc strings.Builder
+	silent := testkit.Listen(t) // never accepts
+	doc := "[[monitor]]\nname = \"broken\"\n[monitor.probe]\ntype = \"none\"\n"
 	for i, address := range []string{silent.Addr().String(), "127.0.0.1:1"} {
 		for kind, keys := range map[string]string{
 			"mysql":    fmt.Sprintf("dsn = \"u:p@tcp(%s)/db\"\nquery = \"SELECT 1\"", address),
 			"postgres": fmt.Sprintf("dsn = \"postgres://u:p@%s/db\"\nquery = \"SELECT 1\"", address),
 			"redis":    fmt.Sprintf("address = %q", address),
 		} {
-			fmt.Fprintf(&doc, "[[monitor]]\nname = \"%s %d\"\nmax = 1\n[monitor.probe]\ntype = %q\n%s\n", kind, i, kind, keys)
+			doc += fmt.Sprintf("[[monitor]]\nname = \"%s %d\"\nmax = 1\n[monitor.probe]\ntype = %q\n%s\n", kind, i, kind, keys)
 		}
 	}
-	doc.WriteString("[[monitor]]\nname = \"broken\"\n[monitor.probe]\ntype = \"none\"\n")
 	g := builtinGroup()
 	began := time.Now()
-	set, problems := Parse("a.toml", doc.String())
+	set, problems := Parse("a.toml", doc)
 	problems = append(problems, g.Apply(set, problems)...)
 	if took := time.Since(began); took > time.Second {
 		t.Errorf("building took %v", took)

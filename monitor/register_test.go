@@ -13,6 +13,16 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
+// registerAll registers as many monitors as an owner may.
+func (b *bench) registerAll(t *testing.T, owner string) {
+	t.Helper()
+	for i := range DefaultMaxOwned {
+		if _, err := b.registerAs(t, owner, true, monitorTOML(fmt.Sprintf("%s-%d", owner, i), "")); err != nil {
+			t.Fatalf("number %d of %s: %v", i+1, owner, err)
+		}
+	}
+}
+
 func TestRegister(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		d := mustParse(t, `{"name": "m", "interval": 5, "probe": {"type": "fake", "name": "m"}}`)
@@ -77,16 +87,6 @@ func TestAtMostTenRegistrationsASecond(t *testing.T) {
 			t.Errorf("one more: got %v (%+v), want to wait for 10ms", err, fast)
 		}
 	})
-}
-
-// registerAll registers as many monitors as an owner may.
-func (b *bench) registerAll(t *testing.T, owner string) {
-	t.Helper()
-	for i := range DefaultMaxOwned {
-		if _, err := b.registerAs(t, owner, true, monitorTOML(fmt.Sprintf("%s-%d", owner, i), "")); err != nil {
-			t.Fatalf("number %d of %s: %v", i+1, owner, err)
-		}
-	}
 }
 
 func TestATokenRegisters200MonitorsAlsoAfterARestart(t *testing.T) {

@@ -85,19 +85,19 @@ func BenchmarkEventToState(b *testing.B) {
 		put()
 		_ = old.Put(wire())
 	}
-	b.Run("now", func(b *testing.B) { perOp(b, put) })
-	b.Run("scan alone", func(b *testing.B) { perOp(b, func() { scan(&ev, wire()) }) })
+	b.Run("now", func(b *testing.B) { testkit.MeasureCPU(b, put) })
+	b.Run("scan alone", func(b *testing.B) { testkit.MeasureCPU(b, func() { scan(&ev, wire()) }) })
 	raw := map[string][]byte{}
 	b.Run("scan and raw upsert", func(b *testing.B) {
 		var k []byte
-		perOp(b, func() {
+		testkit.MeasureCPU(b, func() {
 			w := wire()
 			scan(&ev, w)
 			k = append(append(append(append(k[:0], ev.Service...), ev.Version...), ev.Node...), ev.ID...)
 			raw[string(k)] = append([]byte(nil), w...)
 		})
 	})
-	b.Run("2016", func(b *testing.B) { perOp(b, func() { _ = old.Put(wire()) }) })
+	b.Run("2016", func(b *testing.B) { testkit.MeasureCPU(b, func() { _ = old.Put(wire()) }) })
 }
 
 // BenchmarkMemoryMessages tells the heap that an entry takes as a decoded message

@@ -17,30 +17,15 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// The clocks of Linux that count the time that a process or a thread has had,
-// which says more than the time of day does on a machine that is shared.
-const (
-	clockProcess = 2 // CLOCK_PROCESS_CPUTIME_ID, all threads together
-	clockThread  = 3 // CLOCK_THREAD_CPUTIME_ID
-)
-
-func cpu(clock uintptr) time.Duration {
+// threadCPU returns the time that the thread has had, which says more than the time of
+// day does on a machine that is shared.
+func threadCPU() time.Duration {
+	const clock = 3 // CLOCK_THREAD_CPUTIME_ID
 	var ts syscall.Timespec
 	if _, _, errno := syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, clock, uintptr(unsafe.Pointer(&ts)), 0); errno != 0 {
 		panic(errno)
 	}
 	return time.Duration(ts.Nano())
-}
-
-// perOp runs op in the loop of a benchmark and reports its time on all cores.
-func perOp(b *testing.B, op func()) {
-	b.Helper()
-	b.ReportAllocs()
-	begin := cpu(clockProcess)
-	for b.Loop() {
-		op()
-	}
-	b.ReportMetric(float64(cpu(clockProcess)-begin)/float64(b.N), "cpu-ns/op")
 }
 
 // BenchmarkMemory tells the heap that an entry takes, and what is left of it once
@@ -82,7 +67,7 @@ func BenchmarkPut(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/%d", name, f.size()), func(b *testing.B) {
 				var ev Event
 				i, round := 0, 1
-				perOp(b, func() {
+				testkit.MeasureCPU(b, func() {
 					if i += stride; i >= f.size() {
 						i, round = i%f.size(), round+1
 					}
@@ -143,9 +128,9 @@ func measure(b *testing.B, name string, op func() bool) {
 	b.Helper()
 	var took []time.Duration
 	for more := true; more; {
-		begin := cpu(clockThread)
+		begin := threadCPU()
 		more = op()
-		took = append(took, cpu(clockThread)-begin)
+		took = append(took, threadCPU()-begin)
 	}
 	slices.Sort(took)
 	b.ReportMetric(float64(took[len(took)/2])/1000, name+"-p50-us")
@@ -184,24 +169,24 @@ func BenchmarkPage(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.Run(bc.name+"/first", func(b *testing.B) { perOp(b, func() { l.page(b, s, q) }) })
+		b.Run(bc.name+"/first", func(b *testing.B) { testkit.MeasureCPU(b, func() { l.page(b, s, q) }) })
 		if first.Total == 100 {
 			continue
 		}
 		middle := q
 		middle.Offset = first.Total / 2
-		b.Run(bc.name+"/offset", func(b *testing.B) { perOp(b, func() { l.page(b, s, middle) }) })
+		b.Run(bc.name+"/offset", func(b *testing.B) { testkit.MeasureCPU(b, func() { l.page(b, s, middle) }) })
 		p, err := s.Checks(middle)
 		if err != nil {
 			b.Fatal(err)
 		}
 		next := q
 		next.Cursor = p.Next
-		b.Run(bc.name+"/cursor", func(b *testing.B) { perOp(b, func() { l.page(b, s, next) }) })
+		b.Run(bc.name+"/cursor", func(b *testing.B) { testkit.MeasureCPU(b, func() { l.page(b, s, next) }) })
 	}
 	b.Run("all/walk", func(b *testing.B) { // each page another, by no means in a cache
 		at := 0
-		perOp(b, func() {
+		testkit.MeasureCPU(b, func() {
 			at = (at + 317*100) % (f.size() - 100)
 			l.page(b, s, Query{Limit: 100, Offset: at})
 		})
@@ -239,14 +224,14 @@ func BenchmarkPageSlice(b *testing.B) {
 	var page []Check
 	b.Run("copy", func(b *testing.B) {
 		at := 0
-		perOp(b, func() {
+		testkit.MeasureCPU(b, func() {
 			at = (at + 317*100) % (len(checks) - 100)
 			found, _ := slices.BinarySearchFunc(checks, checks[at], order)
 			page = append(page[:0], checks[found:found+100]...)
 		})
 	})
 	b.Run("walk", func(b *testing.B) {
-		perOp(b, func() {
+		testkit.MeasureCPU(b, func() {
 			page = page[:0]
 			skip := len(checks) / 17 / 2
 			for i := 0; len(page) < 100; i++ {
@@ -269,7 +254,7 @@ func BenchmarkAnswer(b *testing.B) {
 	p := mustSome(b, s, Query{Limit: 100})
 	b.Run("spliced", func(b *testing.B) {
 		var buf, item []byte
-		perOp(b, func() {
+		testkit.MeasureCPU(b, func() {
 			buf = buf[:0]
 			for i := range p.Items {
 				item = p.Items[i].AppendWire(item[:0])
@@ -279,7 +264,7 @@ func BenchmarkAnswer(b *testing.B) {
 		b.ReportMetric(float64(len(buf)), "bytes")
 	})
 	b.Run("marshalled", func(b *testing.B) {
-		perOp(b, func() {
+		testkit.MeasureCPU(b, func() {
 			for i := range p.Items {
 				marshal(b, p.Items[i].Proto())
 			}

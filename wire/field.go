@@ -103,12 +103,7 @@ func consumeVarint(b []byte) (uint64, int) {
 // number, which overrides those before. It is nil if there is none.
 func LastBytes(msg []byte, num protowire.Number) (content []byte) {
 	var f Field
-	for len(msg) > 0 {
-		n := f.Read(msg)
-		if n == 0 {
-			break
-		}
-		msg = msg[n:]
+	for f.Next(&msg) {
 		if f.Tag == uint64(num)<<3|Bytes {
 			content = f.Bytes
 		}

@@ -43,12 +43,7 @@ func AppendJSONMap(b []byte, name string, msg []byte, num protowire.Number) []by
 	var few [16]MapEntry
 	all := few[:0]
 	var f Field
-	for len(msg) > 0 {
-		n := f.Read(msg)
-		if n == 0 {
-			break
-		}
-		msg = msg[n:]
+	for f.Next(&msg) {
 		if f.Tag == uint64(num)<<3|Bytes {
 			all = append(all, MapEntry{LastBytes(f.Bytes, MapKey), LastBytes(f.Bytes, MapValue)})
 		}

@@ -62,6 +62,11 @@ func NewTranscoder(md protoreflect.MessageDescriptor) *Transcoder {
 	return t
 }
 
+var scalarKinds = map[protoreflect.Kind]fieldKind{
+	protoreflect.StringKind: kindString, protoreflect.Int64Kind: kindInt, protoreflect.Uint64Kind: kindUint,
+	protoreflect.BoolKind: kindBool, protoreflect.DoubleKind: kindDouble,
+}
+
 func newFieldInfo(fd protoreflect.FieldDescriptor) (fieldInfo, bool) {
 	fi := fieldInfo{
 		number:   uint64(fd.Number()),
@@ -70,12 +75,6 @@ func newFieldInfo(fd protoreflect.FieldDescriptor) (fieldInfo, bool) {
 		list:     fd.IsList(),
 	}
 	switch fd.Kind() {
-	case protoreflect.StringKind:
-		fi.kind = kindString
-	case protoreflect.Int64Kind:
-		fi.kind = kindInt
-	case protoreflect.Uint64Kind:
-		fi.kind = kindUint
 	case protoreflect.EnumKind:
 		fi.kind = kindEnum
 		fi.values = make(map[string]int32)
@@ -83,10 +82,6 @@ func newFieldInfo(fd protoreflect.FieldDescriptor) (fieldInfo, bool) {
 			v := fd.Enum().Values().Get(i)
 			fi.values[string(v.Name())] = int32(v.Number())
 		}
-	case protoreflect.BoolKind:
-		fi.kind = kindBool
-	case protoreflect.DoubleKind:
-		fi.kind = kindDouble
 	case protoreflect.MessageKind:
 		fi.kind = kindMessage
 		if fd.IsMap() {
@@ -96,7 +91,10 @@ func newFieldInfo(fd protoreflect.FieldDescriptor) (fieldInfo, bool) {
 		fi.message = NewTranscoder(fd.Message())
 		return fi, fi.message != nil
 	default:
-		return fi, false
+		var known bool
+		if fi.kind, known = scalarKinds[fd.Kind()]; !known {
+			return fi, false
+		}
 	}
 	// A list of numbers may be packed, which is not supported.
 	return fi, !fi.list || fi.kind == kindString

@@ -13,6 +13,7 @@ import (
 	"go-micro.dev/v4/broker"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/proto/health"
 )
 
@@ -44,16 +45,8 @@ func do(tb testing.TB, method, addr string, header map[string]string, body io.Re
 		}
 	}
 	c := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	rsp, err := c.Do(req)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer rsp.Body.Close()
-	text, err := io.ReadAll(rsp.Body)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return httpAnswer{rsp.StatusCode, rsp.Header, string(text)}
+	rsp, text := testkit.Do(tb, &c, req)
+	return httpAnswer{rsp.StatusCode, rsp.Header, text}
 }
 
 // endpointHeader is the header that names an endpoint of Probe.

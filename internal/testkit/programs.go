@@ -45,6 +45,31 @@ func ProcessesWithEnv(t testing.TB, text string) (pids []int) {
 	return pids
 }
 
+// ChildrenWithLastArg returns the children of a process whose last argument is arg.
+func ChildrenWithLastArg(pid int, arg string) (pids []int) {
+	for _, child := range Children(pid) {
+		args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child))
+		if err == nil && strings.HasSuffix(string(args), "\x00"+arg+"\x00") {
+			pids = append(pids, child)
+		}
+	}
+	return pids
+}
+
+// Children returns the children of a process.
+func Children(pid int) (pids []int) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, file := range files {
+		children, _ := os.ReadFile(file)
+		for _, field := range strings.Fields(string(children)) {
+			if child, err := strconv.Atoi(field); err == nil {
+				pids = append(pids, child)
+			}
+		}
+	}
+	return pids
+}
+
 // processes returns what a file of each process in /proc holds, if that contains
 // text.
 func processes(t testing.TB, file, text string) map[int]string {

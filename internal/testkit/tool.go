@@ -17,15 +17,15 @@ func Tool(t testing.TB, name, variable string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path
 	}
-	path := filepath.Join(moduleRoot(t), "bin", name)
+	path := filepath.Join(Root(t), "bin", name)
 	if _, err := os.Stat(path); err != nil {
 		t.Fatalf("this test needs the program %s: run \"make bin/%s\" (%v)", name, name, err)
 	}
 	return path
 }
 
-// moduleRoot returns the directory of go.mod.
-func moduleRoot(t testing.TB) string {
+// Root returns the directory of go.mod.
+func Root(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()
 	if err != nil {

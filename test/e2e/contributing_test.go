@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // declares reports whether a Go file declares the function or method.
@@ -36,7 +38,7 @@ func TestFilesNamedForContributorsExist(t *testing.T) {
 		case "bin", "testing", "testdata": // built, of the standard library, of any package
 			continue
 		}
-		if _, err := os.Stat(filepath.Join(docsRoot(t), m[1])); err != nil {
+		if _, err := os.Stat(filepath.Join(testkit.Root(t), m[1])); err != nil {
 			t.Errorf("CONTRIBUTING.md names %s: %v", m[1], err)
 		}
 	}
@@ -46,7 +48,7 @@ func TestFilesNamedForContributorsExist(t *testing.T) {
 func TestGoFilesNamedInTheDocumentsExist(t *testing.T) {
 	for file, text := range documents(t) {
 		for _, m := range regexp.MustCompile("`([a-z_]+(?:/[a-z_]+)*/[a-z_]+\\.go)`").FindAllStringSubmatch(text, -1) {
-			if _, err := os.Stat(filepath.Join(docsRoot(t), m[1])); err != nil {
+			if _, err := os.Stat(filepath.Join(testkit.Root(t), m[1])); err != nil {
 				t.Errorf("%s names %s: %v", file, m[1], err)
 			}
 		}
@@ -70,7 +72,7 @@ func TestWalkThroughTheHouseIsThatOfTheCode(t *testing.T) {
 				t.Errorf("%s is visited twice", m[1])
 			}
 			visited[m[1]] = true
-			if !declares(t, filepath.Join(docsRoot(t), m[1]), m[2]) {
+			if !declares(t, filepath.Join(testkit.Root(t), m[1]), m[2]) {
 				t.Errorf("%s declares no function %s", m[1], m[2])
 			}
 		}
@@ -83,7 +85,7 @@ func TestWalkThroughTheHouseIsThatOfTheCode(t *testing.T) {
 		t.Errorf("%d functions are named in sentences", len(inline))
 	}
 	for _, m := range inline {
-		if !declares(t, filepath.Join(docsRoot(t), m[2]), m[1]) {
+		if !declares(t, filepath.Join(testkit.Root(t), m[2]), m[1]) {
 			t.Errorf("%s declares no function %s", m[2], m[1])
 		}
 	}
@@ -97,7 +99,7 @@ func TestLayoutHasEachFolderOfTheRoot(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^([a-z]+)/ `).FindAllStringSubmatch(layout, -1) {
 		named = append(named, m[1])
 	}
-	entries, err := os.ReadDir(docsRoot(t))
+	entries, err := os.ReadDir(testkit.Root(t))
 	if err != nil {
 		t.Fatal(err)
 	}

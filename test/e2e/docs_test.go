@@ -16,32 +16,11 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-// docsRoot returns the root of the repository: the folder of go.mod, from wherever
-// the tests run.
-func docsRoot(t testing.TB) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-		if err == nil && strings.HasPrefix(string(text), "module github.com/microhq/monitor-srv\n") {
-			return dir
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			t.Fatal("there is no go.mod of this module above the folder of the test")
-		}
-		dir = up
-	}
-}
-
 // documents returns the texts of README.md, CHANGELOG.md, CONTRIBUTING.md and all
 // pages below docs, by their paths from the root.
 func documents(t testing.TB) map[string]string {
 	t.Helper()
-	root := docsRoot(t)
+	root := testkit.Root(t)
 	pages := make(map[string]string)
 	read := func(file string) {
 		text := testkit.ReadFile(t, filepath.Join(root, file))
@@ -135,7 +114,7 @@ func TestPagesAreShortOrHaveATableOfContents(t *testing.T) {
 
 // Every relative link leads to a file, and its anchor to a heading there.
 func TestLinksOfTheDocumentsResolve(t *testing.T) {
-	root, pages := docsRoot(t), documents(t)
+	root, pages := testkit.Root(t), documents(t)
 	headings := make(map[string]map[string]bool)
 	for file, text := range pages {
 		headings[file] = anchors(text)
@@ -204,7 +183,7 @@ type protoFile struct {
 
 func readProto(t *testing.T, file string) protoFile {
 	t.Helper()
-	text := testkit.ReadFile(t, filepath.Join(docsRoot(t), file))
+	text := testkit.ReadFile(t, filepath.Join(testkit.Root(t), file))
 	p := protoFile{fields: make(map[string][]string)}
 	method := regexp.MustCompile(`^\s*rpc (\w+)\(`)
 	message := regexp.MustCompile(`^message (\w+) \{`)
@@ -271,7 +250,7 @@ func TestReferenceOfRPCIsThatOfTheProtos(t *testing.T) {
 func routesOfCode(t *testing.T) []string {
 	t.Helper()
 	var code strings.Builder
-	err := filepath.WalkDir(filepath.Join(docsRoot(t), "web"), func(path string, _ fs.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Join(testkit.Root(t), "web"), func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 			return err
 		}

@@ -1,11 +1,9 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,18 +17,8 @@ import (
 func sleeper(n int) string { return fmt.Sprintf("1000.%07d%d", os.Getpid(), n) }
 
 // guardians returns the guardian processes of an instance.
-func (m *subject) guardians() (pids []int) {
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", m.cmd.Process.Pid))
-	for _, file := range files {
-		children, _ := os.ReadFile(file)
-		for _, field := range strings.Fields(string(children)) {
-			args, _ := os.ReadFile("/proc/" + field + "/cmdline")
-			if pid, err := strconv.Atoi(field); err == nil && bytes.HasSuffix(args, []byte("\x00"+command.GuardianWord+"\x00")) {
-				pids = append(pids, pid)
-			}
-		}
-	}
-	return pids
+func (m *subject) guardians() []int {
+	return testkit.ChildrenWithLastArg(m.cmd.Process.Pid, command.GuardianWord)
 }
 
 // startClinging starts an instance with 50 exec probes, of which 16 run at once,

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -110,18 +109,10 @@ func (m *subject) forge(t *testing.T, method, body string, header map[string]str
 		req.Header.Set(k, v)
 	}
 	req.Host, req.Close = header["Host"], true
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	resp, answer := testkit.Do(t, http.DefaultClient, req)
 	failure := resp.Header.Get("Micro-Error")
 	if failure == "" && resp.StatusCode != http.StatusOK {
-		failure = string(answer)
+		failure = answer
 	}
 	if resp.Header.Get("Host") != "" || resp.Header.Get("Origin") != "" {
 		t.Errorf("the answer repeats what the request says: %v", resp.Header)

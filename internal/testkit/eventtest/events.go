@@ -83,6 +83,17 @@ func OfNode[M interface {
 	return m
 }
 
+// KindOf returns the kind of an event.
+func KindOf[K ~uint8](m proto.Message) K {
+	switch m.(type) {
+	case *healthpb.HealthCheck:
+		return 0
+	case *healthpb.Status:
+		return 1
+	}
+	return 2
+}
+
 // Wire returns the bytes of a message. Equal messages have equal bytes.
 func Wire(tb testing.TB, m proto.Message) []byte {
 	tb.Helper()

@@ -17,28 +17,26 @@ var publishers embed.FS
 // the content type.
 func Old[K ~uint8](tb testing.TB, kind K, json bool) (body []byte, contentType string) {
 	tb.Helper()
-	name := "publishers/" + []string{"healthcheck", "status", "stats"}[kind]
+	extension := ".hex"
 	if json {
-		return read(tb, name+".json"), "application/json"
+		extension = ".json"
 	}
-	for line := range strings.Lines(string(read(tb, name+".hex"))) {
+	content, err := publishers.ReadFile("publishers/" + []string{"healthcheck", "status", "stats"}[kind] + extension)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if json {
+		return content, "application/json"
+	}
+	for line := range strings.Lines(string(content)) {
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
 		b, err := hex.DecodeString(strings.TrimSpace(line))
 		if err != nil {
-			tb.Fatalf("%s: %v", name, err)
+			tb.Fatalf("kind %d: %v", kind, err)
 		}
 		body = append(body, b...)
 	}
 	return body, "application/protobuf"
-}
-
-func read(tb testing.TB, name string) []byte {
-	tb.Helper()
-	b, err := publishers.ReadFile(name)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return b
 }

@@ -4,7 +4,6 @@ package rpctest
 import (
 	"bytes"
 	"context"
-	"io"
 	"net/http"
 	"testing"
 	"time"
@@ -87,16 +86,8 @@ func (p *Port) Post(tb testing.TB, header map[string]string, body string) (*http
 		req.Header.Set(k, v)
 	}
 	req.Close = true
-	rsp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer rsp.Body.Close()
-	answer, err := io.ReadAll(rsp.Body)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return rsp, string(answer)
+	rsp, answer := testkit.Do(tb, http.DefaultClient, req)
+	return rsp, answer
 }
 
 // Ask calls a method with JSON, and returns the JSON of the answer or of the
