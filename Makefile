@@ -122,7 +122,7 @@ lint: bin/golangci-lint ## vet, formatting, and the rules of .golangci.yml
 	bin/golangci-lint run --allow-parallel-runners $(LINTED); \
 	for tool in $(LINTED_TOOLS); do \
 		echo "linting tools/$$tool"; \
-		(cd tools/$$tool && GOWORK=off '$(CURDIR)/bin/golangci-lint' run ./...) || exit; \
+		(cd tools/$$tool && GOWORK=off '$(CURDIR)/bin/golangci-lint' run --allow-parallel-runners ./...) || exit; \
 	done
 
 .PHONY: lint-selftest
