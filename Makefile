@@ -119,10 +119,10 @@ check-tree: ## fail on a tracked file above 500 kB, such as a program committed 
 lint: bin/golangci-lint ## vet, formatting, and the rules of .golangci.yml
 	@export GOLANGCI_LINT_CACHE='$(CURDIR)/bin/lint-cache'; \
 	go vet $(PACKAGES); \
-	bin/golangci-lint run $(LINTED); \
+	bin/golangci-lint run --allow-parallel-runners $(LINTED); \
 	for tool in $(LINTED_TOOLS); do \
 		echo "linting tools/$$tool"; \
-		(cd tools/$$tool && GOWORK=off '$(CURDIR)/bin/golangci-lint' run ./...) || exit; \
+		(cd tools/$$tool && GOWORK=off '$(CURDIR)/bin/golangci-lint' run --allow-parallel-runners ./...) || exit; \
 	done
 
 .PHONY: lint-selftest

@@ -26,7 +26,7 @@ type Report struct {
 	Instance   string      `json:"instance"`
 	Version    string      `json:"version"`
 	Started    time.Time   `json:"started"`
-	Components []Component `json:"components"`
+	Components []Component `json:"parts"`
 }
 
 // Values of Report.Status.

@@ -148,7 +148,7 @@ func TestDirectoryOfMonitorsMayComeLaterAndBeReplaced(t *testing.T) {
 
 	// A directory that goes takes nothing with it, one that comes again is seen.
 	fine(os.RemoveAll(dir))
-	testkit.Eventually(t, 10*time.Second, "it is said", func() bool { return strings.Count(m.output(), "no directory of monitors") > 1 })
+	testkit.Eventually(t, 10*time.Second, "it is said", func() bool { return strings.Count(m.output(), "the directory of monitors does not exist") > 1 })
 	runs("replaced", "two")
 	fine(os.Mkdir(dir, 0o755))
 	testkit.ReplaceFile(t, filepath.Join(dir, "d.toml"), file("again"))
