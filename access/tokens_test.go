@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/microhq/monitor-srv/internal/testkit"
@@ -95,9 +94,7 @@ func TestTokenFileMustBeARegularFile(t *testing.T) {
 	_, err := Load(dir)
 	wantError(t, err, "not a regular file")
 	pipe := filepath.Join(dir, "pipe")
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.MakeFIFO(t, pipe)
 	_, err = Load(pipe)
 	wantError(t, err, "not a regular file")
 	_, err = Load(filepath.Join(dir, "absent"))

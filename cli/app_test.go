@@ -1,10 +1,11 @@
 package cli
 
 import (
-	"net"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // Wrong command lines fail with one sentence that says what to do, and with the
@@ -85,11 +86,7 @@ func TestHealthOfNobody(t *testing.T) {
 
 // Faults: G42.
 func TestTakenPortIsAnErrorAtStart(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
+	taken := testkit.Listen(t)
 	_, stderr, code := monitorSrv(t, "", "--registry=memory", "--http_address", taken.Addr().String())
 	if code != ExitFailed || !strings.Contains(stderr, "address already in use; --http_address names another address") {
 		t.Errorf("exit %d, %q", code, stderr)
@@ -118,11 +115,7 @@ func TestNoErrorShowsTheToken(t *testing.T) {
 }
 
 func TestTakenRPCPortIsAnErrorAtStart(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
+	taken := testkit.Listen(t)
 	for _, command := range []string{"serve", "demo"} {
 		began := time.Now()
 		_, stderr, code := monitorSrv(t, "", "--registry=memory", "--http_address=127.0.0.1:0", "--server_address", taken.Addr().String(), command)

@@ -197,9 +197,7 @@ func killProcessesWithEnv(t *testing.T, tok string, want int) {
 	if len(pids) != want {
 		t.Errorf("got survivors %v, want %d", pids, want)
 	}
-	for _, pid := range pids {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
-	}
+	testkit.Kill(pids)
 }
 
 // Faults: G12.

@@ -203,11 +203,7 @@ func TestGuardianIsRestarted(t *testing.T) {
 
 // Faults: T34.
 func TestGuardianIgnoresSignalsAndInheritsNothing(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
+	l := testkit.Listen(t)
 	f, err := l.(*net.TCPListener).File()
 	if err != nil {
 		t.Fatal(err)

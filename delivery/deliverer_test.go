@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -34,9 +33,7 @@ func checkBackoff(t *testing.T, calls []call) {
 // the outage its recovery and another failure. It returns the attempts.
 func groupedOutage(t *testing.T, do func(context.Context, int, []action.Notification) error) []call {
 	t.Helper()
-	f := newFake(true, do)
-	d, _ := deliver(t, Options{})
-	r := d.Add("r", f)
+	f, r := receiving(t, true, do)
 	r.Enqueue(fail("m", "1"))
 	time.Sleep(10 * time.Minute)
 	r.Enqueue(recovery("m", "1"))
@@ -61,9 +58,7 @@ func checkSpacing(t *testing.T, at []time.Duration, least time.Duration) {
 // Faults: G8.
 func TestEnqueueNeverWaitsAndAttemptsBeginAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, slowly(time.Minute))
-		d, _ := deliver(t, Options{})
-		r := d.Add("slow", f)
+		f, r := receiving(t, false, slowly(time.Minute))
 		for i := range 30 {
 			r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint(i)))
 		}
@@ -207,9 +202,7 @@ func TestRefusalsDoNotFloodTheLog(t *testing.T) {
 func TestNewestStateOfAMonitorWins(t *testing.T) {
 	t.Run("one by one", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFake(false, failUntil(20*time.Minute))
-			d, _ := deliver(t, Options{})
-			r := d.Add("r", f)
+			f, r := receiving(t, false, failUntil(20*time.Minute))
 			r.Enqueue(fail("m", "1"))
 			time.Sleep(10 * time.Minute)
 			r.Enqueue(action.Notification{Monitor: "m", Event: action.Repeat, Incident: "1"})
@@ -243,9 +236,7 @@ func TestNewestStateOfAMonitorWins(t *testing.T) {
 	})
 	t.Run("recovery while the failure is delivered", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFake(false, slowly(25*time.Second))
-			d, _ := deliver(t, Options{})
-			r := d.Add("r", f)
+			f, r := receiving(t, false, slowly(25*time.Second))
 			r.Enqueue(fail("m", "1"))
 			time.Sleep(time.Second)
 			r.Enqueue(recovery("m", "1"))
@@ -259,9 +250,7 @@ func TestNewestStateOfAMonitorWins(t *testing.T) {
 
 func TestRecoveryFollowsAReminderThatWasDeliveredFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, nil)
-		d, _ := deliver(t, Options{})
-		r := d.Add("added while it fails", f)
+		f, r := receiving(t, false, nil)
 		r.Enqueue(action.Notification{Monitor: "m", Event: action.Repeat, Incident: "1"})
 		time.Sleep(time.Minute)
 		r.Enqueue(recovery("m", "1"))
@@ -275,9 +264,7 @@ func TestRecoveryFollowsAReminderThatWasDeliveredFirst(t *testing.T) {
 // Faults: G7.
 func TestInitNotificationIsBestEffort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, failUntil(time.Minute))
-		d, _ := deliver(t, Options{})
-		r := d.Add("r", f)
+		f, r := receiving(t, false, failUntil(time.Minute))
 		r.Enqueue(action.Notification{Monitor: "waits", Event: action.Init})
 		r.Enqueue(action.Notification{Monitor: "fails", Event: action.Init})
 		time.Sleep(10 * time.Second)
@@ -342,9 +329,7 @@ func TestUngroupedReceiverIsNotifiedOfEachFailure(t *testing.T) {
 // Faults: T47.
 func TestQuietReceiverIsNotifiedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(true, nil)
-		d, _ := deliver(t, Options{})
-		r := d.Add("ops", f)
+		f, r := receiving(t, true, nil)
 		for i, wait := range []time.Duration{0, 15 * time.Second, 3 * time.Second, time.Hour} {
 			time.Sleep(wait)
 			r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint(i)))
@@ -391,9 +376,7 @@ func TestSlowReceiverIsCutOffAndBounded(t *testing.T) {
 // Faults: T45.
 func TestNotificationsExpireAfterADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, failUntil(30*time.Hour))
-		d, _ := deliver(t, Options{})
-		r := d.Add("r", f)
+		f, r := receiving(t, false, failUntil(30*time.Hour))
 		r.Enqueue(fail("m", "1"))
 		time.Sleep(12 * time.Hour)
 		r.Enqueue(fail("n", "2"))
@@ -442,9 +425,7 @@ func TestPanicOfAnActionFailsTheAttempt(t *testing.T) {
 // Faults: G36.
 func TestRecoveryIsSentExactlyOncePerIncident(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, nil)
-		d, _ := deliver(t, Options{})
-		r := d.Add("r", f)
+		f, r := receiving(t, false, nil)
 		for i := range 5 {
 			id := fmt.Sprint(i)
 			r.Enqueue(fail("m", id))
@@ -534,16 +515,10 @@ func TestPendingIsRestored(t *testing.T) {
 		if _, err := stop(); err != nil {
 			t.Fatal(err)
 		}
-		saved, err := json.Marshal(d.Pending())
-		if err != nil {
-			t.Fatal(err)
-		}
+		saved := encodePending(d)
 
 		time.Sleep(time.Hour)
-		var pending []Pending
-		if err := json.Unmarshal(saved, &pending); err != nil {
-			t.Fatal(err)
-		}
+		pending := decodePending(t, saved)
 		g := newFake(false, nil)
 		d = NewDeliverer(Options{})
 		d.Restore(pending)

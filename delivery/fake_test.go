@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -174,4 +175,29 @@ func (h actionWithDeadline) Groups() bool {
 // slowly is a delivery function that takes d.
 func slowly(d time.Duration) func(context.Context, int, []action.Notification) error {
 	return func(context.Context, int, []action.Notification) error { time.Sleep(d); return nil }
+}
+
+// encodePending returns what is pending as it is saved.
+func encodePending(d *Deliverer) []byte {
+	text, err := json.Marshal(d.Pending())
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+func decodePending(t *testing.T, text []byte) (pending []Pending) {
+	t.Helper()
+	if err := json.Unmarshal(text, &pending); err != nil {
+		t.Fatal(err)
+	}
+	return pending
+}
+
+// receiving adds a fake receiver to a deliverer with default options.
+func receiving(t *testing.T, group bool, do func(context.Context, int, []action.Notification) error) (*fake, *Receiver) {
+	t.Helper()
+	f := newFake(group, do)
+	d, _ := deliver(t, Options{})
+	return f, d.Add("r", f)
 }

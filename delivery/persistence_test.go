@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -50,10 +49,7 @@ func (k *persister) write() {
 	k.mu.Lock()
 	change := k.changes
 	k.mu.Unlock()
-	text, err := json.Marshal(k.from.Pending())
-	if err != nil {
-		panic(err)
-	}
+	text := encodePending(k.from)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.disk, k.written = text, max(k.written, change)
@@ -67,10 +63,7 @@ func (k *persister) read(t *testing.T) (pending []Pending) {
 	if k.disk == nil {
 		return nil
 	}
-	if err := json.Unmarshal(k.disk, &pending); err != nil {
-		t.Fatal(err)
-	}
-	return pending
+	return decodePending(t, k.disk)
 }
 
 // keys returns the keys of notifications, sorted.

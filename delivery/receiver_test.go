@@ -192,9 +192,7 @@ func TestInitNotificationsAreGroupedAndDelayNoFailure(t *testing.T) {
 		return action.Notification{Monitor: name, Event: action.Init, Time: time.Now()}
 	}
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(true, func(context.Context, int, []action.Notification) error { return nil })
-		d, _ := deliver(t, Options{})
-		r := d.Add("r", f)
+		f, r := receiving(t, true, func(context.Context, int, []action.Notification) error { return nil })
 		messages := func() string {
 			synctest.Wait()
 			var all []string

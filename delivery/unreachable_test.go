@@ -200,9 +200,7 @@ func TestReceiverQueueIsBounded(t *testing.T) {
 	testkit.SkipIfShort(t)
 	for _, group := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFake(group, unreachableUntil(10*time.Hour))
-			d, _ := deliver(t, Options{})
-			r := d.Add("r", f)
+			f, r := receiving(t, group, unreachableUntil(10*time.Hour))
 			const monitors, flaps = 3, 1000
 			for i := range flaps {
 				for m := range monitors {

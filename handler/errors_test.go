@@ -80,11 +80,7 @@ func TestRequestsThatCannotBeDecodedAreExplainedInPlainWords(t *testing.T) {
 // Faults: T53.
 func TestStuckMonitorsAreStoppedByRPCAtOnce(t *testing.T) {
 	t.Parallel() // it waits for its first probes, within ten seconds of a registration
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
+	l := testkit.Listen(t)
 	m := monitored(t, nil)
 	p := serve(t, m)
 	for i, method := range []string{"Stop", "Unregister"} {

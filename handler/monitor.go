@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/monitor"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
@@ -95,37 +97,36 @@ func (m *Monitor) Services(_ context.Context, req *monitorpb.ServicesRequest, rs
 }
 
 // Status lists the status of versions, or of nodes if the request is verbose.
-func (m *Monitor) Status(_ context.Context, req *monitorpb.StatusRequest, rsp *monitorpb.StatusResponse) error {
+func (m *Monitor) Status(_ context.Context, req *monitorpb.StatusRequest, rsp *monitorpb.StatusResponse) (err error) {
 	rsp.Instance, rsp.Started = m.instance, m.started
-	q, err := nodeQuery(req)
-	if err != nil {
-		return rpcError(m.log, err)
-	}
 	find := m.store.Summary
 	if req.Verbose {
 		find = m.store.Nodes
 	}
-	statuses, page, err := messages(find, q, store.NodeStatus.Proto)
-	if err != nil {
-		return rpcError(m.log, err)
-	}
-	rsp.Statuses, rsp.Total, rsp.Cursor = statuses, int64(page.Total), page.Next
-	return nil
+	rsp.Statuses, rsp.Total, rsp.Cursor, err = nodePages(m, req, find, store.NodeStatus.Proto)
+	return err
 }
 
 // Stats lists the newest stats of each node.
-func (m *Monitor) Stats(_ context.Context, req *monitorpb.StatsRequest, rsp *monitorpb.StatsResponse) error {
+func (m *Monitor) Stats(_ context.Context, req *monitorpb.StatsRequest, rsp *monitorpb.StatsResponse) (err error) {
 	rsp.Instance, rsp.Started = m.instance, m.started
+	rsp.Stats, rsp.Total, rsp.Cursor, err = nodePages(m, req, m.store.Stats, store.NodeStats.Proto)
+	return err
+}
+
+// nodePages answers a request with one row per node.
+func nodePages[T any, M proto.Message](
+	m *Monitor, req nodePage, find func(store.Query) (store.Page[T], error), message func(T) M,
+) (all []M, total int64, cursor string, err error) {
 	q, err := nodeQuery(req)
 	if err != nil {
-		return rpcError(m.log, err)
+		return nil, 0, "", rpcError(m.log, err)
 	}
-	stats, page, err := messages(m.store.Stats, q, store.NodeStats.Proto)
+	all, page, err := messages(find, q, message)
 	if err != nil {
-		return rpcError(m.log, err)
+		return nil, 0, "", rpcError(m.log, err)
 	}
-	rsp.Stats, rsp.Total, rsp.Cursor = stats, int64(page.Total), page.Next
-	return nil
+	return all, int64(page.Total), page.Next, nil
 }
 
 // History lists transitions, newest first.

@@ -43,13 +43,7 @@ func monitored(t *testing.T, change func(*access.Policy)) *Monitor {
 		Delivery: receivers.New(delivery.NewDeliverer(delivery.Options{}), action.Builtin(), action.Env{}),
 		Log:      testkit.QuietLog(),
 	})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = group.Run(ctx)
-	}()
-	t.Cleanup(func() { cancel(); <-done })
+	testkit.Run(t, group)
 	return NewMonitor(Config{
 		Store: store.New(store.Config{}), Group: group, Policy: policy, Instance: "here",
 		Log: testkit.QuietLog(), Level: new(slog.LevelVar),

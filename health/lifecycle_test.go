@@ -79,10 +79,7 @@ func TestCloseLetsThePublisherFlush(t *testing.T) {
 
 func TestCloseEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		free := make(chan struct{})
-		b := newFakeBroker()
-		b.before = hang(free)
-		r := newTestReporter(b)
+		_, r, free := newHangingReporter()
 		mustStart(t, r)
 		time.Sleep(time.Second)
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -222,10 +219,7 @@ func TestStoppedDoesNotWaitBehindACallThatHangs(t *testing.T) {
 // Faults: A22.
 func TestStoppedAndErrorsLeaveBeforeStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		free := make(chan struct{})
-		b := newFakeBroker()
-		b.before = hang(free)
-		r := newTestReporter(b)
+		b, r, free := newHangingReporter()
 		r.Check("fine", "", fine)
 		r.Check("bad", "", func(context.Context) (map[string]string, error) { return nil, errors.New("bad") })
 		mustStart(t, r)

@@ -18,6 +18,14 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
+// newHangingReporter returns a reporter whose broker hangs until free is closed.
+func newHangingReporter() (b *fakeBroker, r *Reporter, free chan struct{}) {
+	free = make(chan struct{})
+	b = newFakeBroker()
+	b.before = hang(free)
+	return b, newTestReporter(b), free
+}
+
 // hang never returns before free is closed, whatever its context says: as the
 // stock client does when the registry takes a request and does not answer.
 func hang(free <-chan struct{}) func(context.Context, string, proto.Message) error {
@@ -67,10 +75,7 @@ func TestUnknownUsageIsZero(t *testing.T) {
 // Faults: A22.
 func TestHangingBrokerBlocksNoRequestAndNoCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		free := make(chan struct{})
-		b := newFakeBroker()
-		b.before = hang(free)
-		r := newTestReporter(b)
+		b, r, free := newHangingReporter()
 		var runs runCounter
 		r.Check("a", "", runs.run)
 		mustStart(t, r)
@@ -108,10 +113,7 @@ func TestHangingBrokerBlocksNoRequestAndNoCheck(t *testing.T) {
 // Faults: A22.
 func TestHangingBrokerCostsFewGoroutines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		free := make(chan struct{})
-		b := newFakeBroker()
-		b.before = hang(free)
-		r := newTestReporter(b)
+		_, r, free := newHangingReporter()
 		for i := range MaxChecks {
 			r.Check(fmt.Sprint(i), "", fine)
 		}

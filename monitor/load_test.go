@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"runtime"
 	"slices"
@@ -29,11 +28,7 @@ func TestSink(t *testing.T) {
 	if os.Getenv(sinkVariable) == "" {
 		return // not a test
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
+	l := testkit.Listen(t)
 	go func() {
 		for {
 			c, err := l.Accept()

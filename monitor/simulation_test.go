@@ -211,13 +211,13 @@ func (a *flakyAction) Notify(ctx context.Context, ns []action.Notification) erro
 		return errors.Join(sleep(ctx, 3*time.Second), errNotDelivered)
 	}
 	keys := keysOf(ns)
-	a.receive(keys)
+	a.unlessKilled(func() { a.receive(keys) })
 	if kind == unanswered || kind == slow {
 		if err := sleep(ctx, 2*time.Second); err != nil || kind == unanswered {
 			return errors.Join(err, errNotDelivered)
 		}
 	}
-	a.acknowledge(keys)
+	a.unlessKilled(func() { a.acknowledge(keys) })
 	return nil
 }
 
@@ -244,13 +244,9 @@ func keysOf(ns []action.Notification) []string {
 	return keys
 }
 
+// receive is called with the lock held, unless the instance was killed.
 func (a *flakyAction) receive(keys []string) {
 	w := a.simulation
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.killed {
-		return
-	}
 	// A failure counts before its recovery in the same message.
 	ordered := slices.Clone(keys)
 	slices.SortStableFunc(ordered, func(x, y string) int { return strings.Count(x, "-recover") - strings.Count(y, "-recover") })
@@ -268,18 +264,24 @@ func (a *flakyAction) receive(keys []string) {
 	}
 }
 
+// acknowledge is called with the lock held, unless the instance was killed.
 func (a *flakyAction) acknowledge(keys []string) {
 	w := a.simulation
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.killed {
-		return
-	}
 	if w.acknowledged[a.Name] == nil {
 		w.acknowledged[a.Name] = map[string]bool{}
 	}
 	for _, key := range keys {
 		w.acknowledged[a.Name][key] = true
+	}
+}
+
+// unlessKilled runs f with the lock held.
+func (a *flakyAction) unlessKilled(f func()) {
+	w := a.simulation
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.killed {
+		f()
 	}
 }
 

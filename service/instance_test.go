@@ -94,11 +94,7 @@ func TestInstanceTellsWhereItAnswers(t *testing.T) {
 
 func TestInstanceRefusesWhatAnotherUses(t *testing.T) {
 	t.Parallel()
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
+	taken := testkit.Listen(t)
 	cfg := aloneConfig(t)
 	cfg.HTTP.Address = taken.Addr().String()
 	var wrong *SettingError

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -61,11 +60,7 @@ func serveSubject(t *testing.T) {
 	}
 	w.client.CloseIdleConnections()
 	testkit.Eventually(t, 10*time.Second, "the own connection is gone", func() bool { return len(w.server.conns.clients()) == 0 })
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
+	l := testkit.Listen(t)
 	var mu sync.Mutex
 	most := 0
 	look := func() int {

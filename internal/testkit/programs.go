@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -43,6 +44,13 @@ func ProcessesWithEnv(t testing.TB, text string) (pids []int) {
 		pids = append(pids, pid)
 	}
 	return pids
+}
+
+// Kill kills processes.
+func Kill(pids []int) {
+	for _, pid := range pids {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
 }
 
 // ChildrenWithLastArg returns the children of a process whose last argument is arg.

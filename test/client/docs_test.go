@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"go/format"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -12,15 +11,13 @@ import (
 	"testing"
 
 	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // page returns docs/publishing.md.
 func page(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile("../../docs/publishing.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := testkit.ReadFile(t, "../../docs/publishing.md")
 	return string(text)
 }
 
@@ -54,9 +51,7 @@ func TestProgramsOfTheDocsCompile(t *testing.T) {
 			t.Errorf("program %d is not formatted (%v); gofmt gives:\n%s", i, err, formatted)
 		}
 		file := filepath.Join(dir, fmt.Sprint(i, ".go"))
-		if err := os.WriteFile(file, []byte(code), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		testkit.WriteFile(t, file, code)
 		// The program is in a folder that only the compiler sees.
 		name := fmt.Sprint("docprogram", i)
 		overlay["Replace"][filepath.Join(here, name, "main.go")] = file
@@ -69,9 +64,7 @@ func TestProgramsOfTheDocsCompile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(overlayFile, wire, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteFile(t, overlayFile, wire)
 	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
 		t.Errorf("go %v: %v\n%s", args, err, out)
 	}
@@ -79,10 +72,7 @@ func TestProgramsOfTheDocsCompile(t *testing.T) {
 
 func TestDocsNameEveryOptionAndLimit(t *testing.T) {
 	text := page(t)
-	source, err := os.ReadFile("../../health/options.go")
-	if err != nil {
-		t.Fatal(err)
-	}
+	source := testkit.ReadFile(t, "../../health/options.go")
 	options := regexp.MustCompile(`(?m)^func (With\w+)\(`).FindAllStringSubmatch(string(source), -1)
 	if len(options) < 9 {
 		t.Fatalf("%d options", len(options))

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -28,9 +27,7 @@ func execMonitor(name, script string, interval, timeout float64) string {
 func killAll(t *testing.T, word string) {
 	t.Cleanup(func() {
 		pids, _ := testkit.ProcessesWithArg(t, word)
-		for _, pid := range pids {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		}
+		testkit.Kill(pids)
 	})
 }
 

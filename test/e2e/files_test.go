@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -45,7 +44,7 @@ func TestReloadUnderLoadNotifiesNobody(t *testing.T) {
 	testkit.ReplaceFile(t, bad, strings.Repeat("#", 10<<20))
 	for i := range 20 {
 		testkit.ReplaceFile(t, filepath.Join(dir, fmt.Sprintf("%02d.toml", i)), text(i)+"# touched\n")
-		m.signal(syscall.SIGHUP)
+		m.reload()
 		time.Sleep(50 * time.Millisecond)
 	}
 	testkit.Eventually(t, 10*time.Second, "the file of 10 MiB is refused", func() bool {

@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,8 +29,7 @@ func startClinging(t *testing.T, word string) *subject {
 		fmt.Fprintf(&text, "[[monitor]]\nname = \"m%d\"\ninterval = 600\n[monitor.probe]\ntype = \"exec\"\ncommand = \"/bin/sh\"\nargs = [\"-c\", '''%s''']\n", i, testkit.StubbornSleeps(word))
 	}
 	fmt.Fprintf(&text, "[[monitor.actions]]\ntype = \"exec\"\ncommand = \"/bin/sh\"\nargs = [\"-c\", '''%s''']\ntimeout = 600\n", testkit.StubbornSleeps(word))
-	dir := t.TempDir()
-	testkit.ReplaceFile(t, filepath.Join(dir, "all.toml"), text.String())
+	dir := configDir(t, text.String())
 	t.Cleanup(func() {
 		pids, _ := testkit.ProcessesWithArg(t, word)
 		for _, pid := range pids {
@@ -93,8 +91,7 @@ func TestOrderlyStopEndsProgramsAndGuardian(t *testing.T) {
 // Faults: T34.
 func TestNoGuardianRunsWithoutCommands(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), "[[monitor]]\nname = \"a\"\ninterval = 1\nmin = 0\nmax = 1\n[monitor.probe]\ntype = \"tcp\"\naddress = \"127.0.0.1:9\"\n")
+	dir := configDir(t, "[[monitor]]\nname = \"a\"\ninterval = 1\nmin = 0\nmax = 1\n[monitor.probe]\ntype = \"tcp\"\naddress = \"127.0.0.1:9\"\n")
 	m := startMonitor(t, "--registry=memory", "--config_dir", dir)
 	testkit.Eventually(t, 30*time.Second, "the monitor is probed", func() bool { return m.checks(`{"source": 1}`).Total > 0 })
 	if pids := m.guardians(); len(pids) != 0 {

@@ -115,6 +115,9 @@ func (p *process) terminate() (time.Duration, error) {
 	}
 }
 
+// reload makes an instance read its files again.
+func (p *process) reload() { p.signal(syscall.SIGHUP) }
+
 // kill ends the program at once, as the kernel would.
 func (p *process) kill() {
 	p.signal(syscall.SIGKILL)
@@ -313,6 +316,15 @@ func monitorSrv(t *testing.T, stdin string, args ...string) (stdout, stderr stri
 	}
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
+
+// configDir returns a directory with a file of monitors.
+func configDir(t testing.TB, text string) string {
+	t.Helper()
+	return filepath.Dir(testkit.NewFile(t, "a.toml", text))
+}
+
+// isNotFound reports whether a call found nothing.
+func isNotFound(err error) bool { return strings.Contains(err.Error(), "not found") }
 
 // monitorTOML is a monitor that probes each second, with the keys of its probe and, in
 // lines that follow, its actions.

@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -48,8 +47,7 @@ func TestRegisterWaitsItsTurnAndMayBeRepeated(t *testing.T) {
 func TestInsecureInstanceRefusesWebPagesByRPC(t *testing.T) {
 	t.Parallel()
 	c := consultest.Start(t)
-	dir := t.TempDir()
-	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), "[[monitor]]\nname = \"a\"\n[monitor.probe]\ntype = \"tcp\"\naddress = \"192.0.2.1:1\"\n")
+	dir := configDir(t, "[[monitor]]\nname = \"a\"\n[monitor.probe]\ntype = \"tcp\"\naddress = \"192.0.2.1:1\"\n")
 	m := startMonitor(t, "--registry_address", c.Address(), "-d", dir, "--insecure_api", "--http_host", "mon.example")
 	m.ready(startWithin)
 	testkit.Eventually(t, 10*time.Second, "the micro command stops the monitor", func() bool {

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -103,7 +102,7 @@ func TestFilesProbeJudgeAndAct(t *testing.T) {
 	testkit.ReplaceFile(t, other, strings.ReplaceAll(text, `"web"`, `"other"`))
 	testkit.Eventually(t, 5*time.Second, "other runs", func() bool { stdout, _, _ := m.command("", "", "list"); return strings.Contains(stdout, "other ") })
 	testkit.Remove(t, other)
-	m.signal(syscall.SIGHUP)
+	m.reload()
 	testkit.Eventually(t, 5*time.Second, "other is gone", func() bool { stdout, _, _ := m.command("", "", "list"); return !strings.Contains(stdout, "other ") })
 	testkit.Eventually(t, 5*time.Second, "its check is gone", func() bool { return m.checks(`{"id": "monitor.other", "missing": true}`).Total == 0 })
 	m.stopsInOrder(t)
@@ -112,11 +111,7 @@ func TestFilesProbeJudgeAndAct(t *testing.T) {
 // Faults: G46.
 func TestRegisteredMonitorsSurviveAKill(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
+	l := testkit.Listen(t)
 	definition := func(name string) string {
 		return monitorTOML(name, "tcp", fmt.Sprintf("address = %q", l.Addr()))
 	}
@@ -157,8 +152,7 @@ func TestRegisteredMonitorsSurviveAKill(t *testing.T) {
 // Faults: G1.
 func TestChangesNeedATokenEndToEnd(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), "[[monitor]]\nname = \"a\"\n[monitor.probe]\ntype = \"exec\"\ncommand = \"/bin/true\"\n")
+	dir := configDir(t, "[[monitor]]\nname = \"a\"\n[monitor.probe]\ntype = \"exec\"\ncommand = \"/bin/true\"\n")
 	m := startMonitor(t, "--registry", "memory", "-d", dir)
 	m.ready(startWithin)
 	for _, args := range [][]string{{"stop", "1"}, {"unregister", "1"}, {"verbosity", "debug"}, {"register", filepath.Join(dir, "a.toml")}} {
@@ -253,8 +247,7 @@ func TestIncidentsSurviveAStop(t *testing.T) {
 	}
 	address := l.Addr().String()
 	_ = l.Close()
-	dir := t.TempDir()
-	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), monitorTOML("a", "tcp", fmt.Sprintf("address = %q", address))+
+	dir := configDir(t, monitorTOML("a", "tcp", fmt.Sprintf("address = %q", address))+
 		fmt.Sprintf("[[monitor.actions]]\ntype = \"http\"\nurl_fail = %q\nurl_recover = %q\n", receiver.URL, receiver.URL))
 	args := []string{"--registry", "memory", "-d", dir, "--state_dir", filepath.Join(t.TempDir(), "state")}
 	m := startMonitor(t, args...)
@@ -288,8 +281,7 @@ func TestRPCProbeThroughConsul(t *testing.T) {
 	testkit.SkipIfShort(t)
 	t.Parallel()
 	c := consultest.Start(t)
-	dir := t.TempDir()
-	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), `
+	dir := configDir(t, `
 [[monitor]]
 name = "self"
 interval = 1

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -34,7 +33,7 @@ func (m *subject) historyOf(service string) []transition {
 	var a struct {
 		Transitions []transition `json:"transitions"`
 	}
-	if err := m.call("Monitor.History", fmt.Sprintf(`{"service": %q, "limit": 1000}`, service), &a); err != nil && !strings.Contains(err.Error(), "not found") {
+	if err := m.call("Monitor.History", fmt.Sprintf(`{"service": %q, "limit": 1000}`, service), &a); err != nil && !isNotFound(err) {
 		m.t.Error(err)
 	}
 	return a.Transitions

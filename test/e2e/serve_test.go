@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -133,8 +132,7 @@ func TestConsulFreezingWhileServingDelaysNoStop(t *testing.T) {
 func TestInstanceRegistersAgainWithAnEmptyConsul(t *testing.T) {
 	testkit.SkipIfShort(t)
 	t.Parallel()
-	dir := t.TempDir()
-	testkit.ReplaceFile(t, filepath.Join(dir, "true.toml"), monitorTOML("true", "exec", `command = "/bin/true"`))
+	dir := configDir(t, monitorTOML("true", "exec", `command = "/bin/true"`))
 	c := consultest.Start(t)
 	m := startMonitor(t, "--registry_address", c.Address(), "-d", dir)
 	m.ready(ample)

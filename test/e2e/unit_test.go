@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"maps"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -25,7 +24,7 @@ func analyze(t *testing.T, args ...string) (string, error) {
 		t.Fatalf("this test needs the program systemd-analyze: run \"make deps\" (%v)", err)
 	}
 	cmd := exec.Command(path, args...)
-	cmd.Env = append(os.Environ(), "LC_ALL=C", "SYSTEMD_PAGER=cat", "SYSTEMD_COLORS=0")
+	cmd.Env = append(cmd.Environ(), "LC_ALL=C", "SYSTEMD_PAGER=cat", "SYSTEMD_COLORS=0")
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

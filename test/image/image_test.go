@@ -266,11 +266,7 @@ func checkRights(t *testing.T, e *engine, container string) {
 // freeAddress finds a port of the loopback address that nobody listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
+	listener := testkit.Listen(t)
 	return listener.Addr().String()
 }
 
