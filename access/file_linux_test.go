@@ -42,9 +42,7 @@ func TestTokenFileOfRootIsReadByItsGroup(t *testing.T) {
 		}
 		return
 	}
-	if os.Geteuid() != 0 {
-		t.Skip("SKIPPED, NOT PROVEN: only root may run a test as another user")
-	}
+	testkit.SkipUnlessRoot(t, "run a test as another user")
 	dir, err := os.MkdirTemp("/tmp", "tokens")
 	if err != nil {
 		t.Fatal(err)

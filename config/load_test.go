@@ -186,9 +186,7 @@ func TestExposedDirectoryIsReportedOnce(t *testing.T) {
 // ours.
 // Faults: T74.
 func TestFilesOfOtherUsersRunNoCommand(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("SKIPPED, NOT PROVEN: only root may give files to another user")
-	}
+	testkit.SkipUnlessRoot(t, "give files to another user")
 	for name, c := range map[string]struct {
 		make func(*configDir)
 		want string

@@ -1,19 +1,18 @@
 package config
 
 import (
-	"os"
 	"runtime"
 	"syscall"
 	"testing"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // TestFilesOfReadOnlyMountsRunCommands mounts a directory of mode 0777 read-only, as
 // Kubernetes does.
 // Faults: T74.
 func TestFilesOfReadOnlyMountsRunCommands(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("SKIPPED, NOT PROVEN: only root may mount")
-	}
+	testkit.SkipUnlessRoot(t, "mount")
 	d := newConfigDir(t)
 	d.file("a.toml", 0o666)
 	d.chmod("", 0o777)

@@ -59,9 +59,7 @@ func checkSpacing(t *testing.T, at []time.Duration, least time.Duration) {
 func TestEnqueueNeverWaitsAndAttemptsBeginAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, r := receiving(t, false, slowly(time.Minute))
-		for i := range 30 {
-			r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint(i)))
-		}
+		enqueueFailures(r, 30, 0)
 		if since := time.Since(f.begin); since != 0 {
 			t.Errorf("enqueueing took %v", since)
 		}
@@ -108,12 +106,8 @@ func TestFailedAttemptsAreRetriedUntilDelivered(t *testing.T) {
 // Faults: G9.
 func TestAttemptsOfOneOutageCountOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, failUntil(90*time.Second))
-		d, _ := deliver(t, Options{})
-		r := d.Add("r", f)
-		for i := range 100 {
-			r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint(i)))
-		}
+		f, r := receiving(t, false, failUntil(90*time.Second))
+		enqueueFailures(r, 100, 0)
 		time.Sleep(3 * time.Minute)
 		delivered, calls := f.taken()
 		if len(delivered) != 100 {
@@ -284,13 +278,8 @@ func TestInitNotificationIsBestEffort(t *testing.T) {
 // Faults: T47.
 func TestManyFailuresInOneSecondAreGrouped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(true, slowly(200*time.Millisecond))
-		d, _ := deliver(t, Options{})
-		r := d.Add("ops", f)
-		for i := range 2000 {
-			r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint(i)))
-			time.Sleep(500 * time.Microsecond)
-		}
+		f, r := receiving(t, true, slowly(200*time.Millisecond))
+		enqueueFailures(r, 2000, 500*time.Microsecond)
 		time.Sleep(time.Minute)
 		delivered, _ := f.taken()
 		if len(delivered) != 2000 {
@@ -312,12 +301,8 @@ func TestManyFailuresInOneSecondAreGrouped(t *testing.T) {
 // Faults: T47.
 func TestUngroupedReceiverIsNotifiedOfEachFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(false, slowly(100*time.Millisecond))
-		d, _ := deliver(t, Options{})
-		r := d.Add("hook", f)
-		for i := range 2000 {
-			r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint(i)))
-		}
+		f, r := receiving(t, false, slowly(100*time.Millisecond))
+		enqueueFailures(r, 2000, 0)
 		time.Sleep(time.Minute)
 		delivered, _ := f.taken()
 		if len(delivered) != 2000 || f.most != 10 {
@@ -468,9 +453,7 @@ func TestStopOfTheDelivererIsQuickAndLosesNothing(t *testing.T) {
 				r := d.Add("r", f)
 				r.Enqueue(fail("first", "1"))
 				time.Sleep(time.Millisecond)
-				for i := range 20 {
-					r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint(i)))
-				}
+				enqueueFailures(r, 20, 0)
 				took, err := stop()
 				if took > c.took {
 					t.Errorf("stopping took %v, want at most %v", took, c.took)

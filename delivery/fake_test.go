@@ -201,3 +201,11 @@ func receiving(t *testing.T, group bool, do func(context.Context, int, []action.
 	d, _ := deliver(t, Options{})
 	return f, d.Add("r", f)
 }
+
+// enqueueFailures enqueues the failures of n monitors, with a pause after each.
+func enqueueFailures(r *Receiver, n int, pause time.Duration) {
+	for i := range n {
+		r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint(i)))
+		time.Sleep(pause)
+	}
+}

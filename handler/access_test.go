@@ -1,13 +1,10 @@
 package handler
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -17,6 +14,7 @@ import (
 	merrors "go-micro.dev/v4/errors"
 
 	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/internal/testkit/rpctest"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/test/program"
@@ -213,8 +211,8 @@ func TestNoSpellingOfExecIsRegisteredByRPC(t *testing.T) {
 	if got := m.group.List(monitor.Filter{}); len(got) != 0 {
 		t.Errorf("registered: %+v", got)
 	}
-	if _, err := os.Stat(ran); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a command ran: %v", err)
+	if testkit.Exists(t, ran) {
+		t.Error("a command ran")
 	}
 	// It would have left its file: it does where it may run.
 	allowed := serve(t, monitored(t, func(p *access.Policy) { p.ExecAPI = true }))
@@ -222,14 +220,7 @@ func TestNoSpellingOfExecIsRegisteredByRPC(t *testing.T) {
 	if code, detail := answerOf(t, allowed, "Register", definitionRequest(definition), bearer("admin-token-long")); code != 200 {
 		t.Fatalf("%d %s", code, detail)
 	}
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Stat(ran); err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatal("the command did not run where it may")
-		}
-	}
+	testkit.Eventually(t, 20*time.Second, "the command runs where it may", func() bool { return testkit.Exists(t, ran) })
 }
 
 // TestRequestsOfWebPagesChangeNothingByRPC has no tokens, so that every program

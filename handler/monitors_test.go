@@ -12,13 +12,11 @@ import (
 	"go-micro.dev/v4/metadata"
 
 	"github.com/microhq/monitor-srv/access"
-	"github.com/microhq/monitor-srv/action"
-	"github.com/microhq/monitor-srv/delivery"
 	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/changetest"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
-	"github.com/microhq/monitor-srv/service/receivers"
 	"github.com/microhq/monitor-srv/store"
 )
 
@@ -40,7 +38,7 @@ func monitored(t *testing.T, change func(*access.Policy)) *Monitor {
 	}
 	group := monitor.NewGroup(monitor.Config{
 		Probes: probe.Builtin(), Recorder: noRecorder{},
-		Delivery: receivers.New(delivery.NewDeliverer(delivery.Options{}), action.Builtin(), action.Env{}),
+		Delivery: changetest.Delivery(),
 		Log:      testkit.QuietLog(),
 	})
 	testkit.Run(t, group)

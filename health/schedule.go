@@ -75,8 +75,8 @@ func (s *scheduler) add(c Check) error {
 func (s *scheduler) remove(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	j, ok := s.jobs[id]
-	if !ok || j.removed {
+	j := s.findLocked(id)
+	if j == nil {
 		return false
 	}
 	if j.run == nil {
@@ -87,12 +87,20 @@ func (s *scheduler) remove(id string) bool {
 	return true
 }
 
+// findLocked returns the job of a check, or nil if there is none. s.mu is held.
+func (s *scheduler) findLocked(id string) *job {
+	if j := s.jobs[id]; j != nil && !j.removed {
+		return j
+	}
+	return nil
+}
+
 // trigger makes a check run now.
 func (s *scheduler) trigger(id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	j, ok := s.jobs[id]
-	if !ok || j.removed {
+	j := s.findLocked(id)
+	if j == nil {
 		return fmt.Errorf("no check %q", id)
 	}
 	if s.start.IsZero() || s.stopped {

@@ -41,14 +41,20 @@ func TestTextIsCutAndRepaired(t *testing.T) {
 	}
 }
 
+// checkWith is a check with n results of the same value, from key-000.
+func checkWith(n int, value string) *healthpb.HealthCheck {
+	m := eventtest.Check()
+	m.Results = make(map[string]string)
+	for i := range n {
+		m.Results[fmt.Sprintf("key-%03d", i)] = value
+	}
+	return m
+}
+
 // A map of Go has no order on the wire, so it must not decide what is left out.
 // Faults: A19.
 func TestResultsLeftOutDoNotDependOnTheirOrder(t *testing.T) {
-	m := eventtest.Check()
-	m.Results = make(map[string]string)
-	for i := range 300 {
-		m.Results[fmt.Sprintf("key-%03d", i)] = "v"
-	}
+	m := checkWith(300, "v")
 	var first map[string]string
 	for range 20 {
 		wire, err := proto.Marshal(m)
@@ -74,11 +80,7 @@ func TestResultsLeftOutDoNotDependOnTheirOrder(t *testing.T) {
 
 // Faults: A19.
 func TestResultsInAllAreLimited(t *testing.T) {
-	m := eventtest.Check()
-	m.Results = make(map[string]string)
-	for i := range 20 {
-		m.Results[fmt.Sprintf("key-%02d", i)] = strings.Repeat("v", health.MaxResultValue)
-	}
+	m := checkWith(20, strings.Repeat("v", health.MaxResultValue))
 	d := decoded(t, store.KindCheck, eventtest.Wire(t, m))
 	got := message(t, &d.event).(*healthpb.HealthCheck)
 	total := 0

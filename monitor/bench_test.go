@@ -271,10 +271,16 @@ func hanging(ctx context.Context, _ []action.Notification) error {
 func mustParse(t *testing.T, text string) *Definition {
 	t.Helper()
 	d, err := ParseOne(text)
+	return must(t, d, err)
+}
+
+// must returns a result, and ends the test if there is an error instead.
+func must[T any](t *testing.T, result T, err error) T {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d
+	return result
 }
 
 func allowAll(*Definition) error { return nil }
@@ -282,10 +288,7 @@ func allowAll(*Definition) error { return nil }
 func openJournal(t *testing.T, dir string) *Journal {
 	t.Helper()
 	j, err := OpenJournal(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return j
+	return must(t, j, err)
 }
 
 // newJournalBench returns a bench with the journal in a directory.

@@ -228,9 +228,7 @@ func TestOutputOfExecProbesIsBounded(t *testing.T) {
 // which needs root.
 // Faults: T32.
 func TestForkBombIsKilled(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("SKIPPED, NOT PROVEN: only root may run a fork bomb as another user")
-	}
+	testkit.SkipUnlessRoot(t, "run a fork bomb as another user")
 	mark := "PROBE_TEST=fork-bomb"
 	// Where it may not fork, bash tries again instead of giving up.
 	p := execProbeOf(t, script(t, "prlimit --nproc=48:48 setpriv --reuid 54321 --clear-groups bash -c 'bomb() { bomb | bomb & }; bomb; wait' 2>/dev/null", "sleep 30"),

@@ -4,10 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
@@ -42,8 +43,8 @@ func unix() int64 { return time.Now().Unix() }
 
 func wantLines(t *testing.T, s *Store, q TransitionQuery, want ...string) {
 	t.Helper()
-	if got := lines(s, q); !slices.Equal(got, want) {
-		t.Fatalf("transitions\n got %q\nwant %q", got, want)
+	if diff := cmp.Diff(want, lines(s, q)); diff != "" {
+		t.Fatalf("transitions (-want +got):\n%s", diff)
 	}
 }
 

@@ -14,6 +14,11 @@ func TestLineIsPrintableAndBounded(t *testing.T) {
 		"a\xffb":                  "ab",
 		strings.Repeat("ü", 100):  strings.Repeat("ü", 23) + "…",
 		"  many   spaces  inside": "many spaces inside",
+		"":                        "",
+		" a\r\n\tb  c ":           "a b c",
+		"a\x00\x1b[31mb\x7f":      "a[31mb",
+		"a\xff\xfeb":              "ab",
+		"caf\u00e9 \u202e\u200b":  "caf\u00e9",
 	} {
 		wantText(t, given, Line(given, 50), want)
 	}

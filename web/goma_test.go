@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -98,8 +97,8 @@ func TestIDsAreNeverReusedByHTTP(t *testing.T) {
 			t.Fatalf("id %d after %d", id, last)
 		}
 		last = id
-		w.want(call{method: "DELETE", path: "/monitor/" + strconv.FormatInt(id, 10), token: admin}, 200)
-		w.want(call{method: "DELETE", path: "/monitor/" + strconv.FormatInt(id, 10), token: admin}, 404)
+		w.want(call{method: "DELETE", path: fmt.Sprint("/monitor/", id), token: admin}, 200)
+		w.want(call{method: "DELETE", path: fmt.Sprint("/monitor/", id), token: admin}, 404)
 	}
 }
 

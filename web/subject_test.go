@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -104,12 +103,10 @@ func startSubject(t *testing.T) *subject {
 		close(stop)
 		<-stopped
 	})
-	words := strings.Fields(line)
-	if len(words) != 2 {
+	if _, err := fmt.Sscan(line, &s.address, &s.control); err != nil {
 		close(stopped)
-		t.Fatalf("the subject says %q", line)
+		t.Fatalf("the subject says %q: %v", line, err)
 	}
-	s.address, s.control = words[0], words[1]
 	go func() {
 		defer close(stopped)
 		s.watch(t, stop)

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -45,15 +44,6 @@ func accept(tb testing.TB, cfg guardtransport.Config, serve func(transport.Socke
 		}
 	})
 	return l.Addr(), tr
-}
-
-func isClosed(addr string) bool {
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		return true
-	}
-	_ = conn.Close()
-	return false
 }
 
 // In stock, a stop cuts calls in flight, or if told to wait takes new ones
@@ -161,13 +151,20 @@ func TestStopDoesNotWaitForSilentConnections(t *testing.T) {
 	testkit.Eventually(t, 10*time.Second, "all are closed", func() bool { return tr.Counters().OpenConns == 0 })
 }
 
-func TestTransportCloseInAnyOrder(t *testing.T) {
-	testkit.NoLeaks(t)
+// newListener returns a listener that accepts nothing yet.
+func newListener(t *testing.T) (*guardtransport.Transport, transport.Listener) {
+	t.Helper()
 	tr := guardtransport.New(guardtransport.Config{})
 	l, err := tr.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return tr, l
+}
+
+func TestTransportCloseInAnyOrder(t *testing.T) {
+	testkit.NoLeaks(t)
+	tr, l := newListener(t)
 	for range 2 {
 		if err := l.Close(); err != nil {
 			t.Error(err)
@@ -231,11 +228,7 @@ func TestTransportSpeaksTLS(t *testing.T) {
 
 func TestTransportListenErrors(t *testing.T) {
 	testkit.NoLeaks(t)
-	tr := guardtransport.New(guardtransport.Config{})
-	first, err := tr.Listen("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tr, first := newListener(t)
 	defer first.Close()
 	if _, err := tr.Listen(first.Addr()); err == nil || !strings.Contains(err.Error(), `listening on "`+first.Addr()+`"`) {
 		t.Errorf("got error %v for an address in use", err)

@@ -3,14 +3,12 @@ package transport_test
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -144,7 +142,7 @@ func growthOfRefusal(t *testing.T, addr string, status int, write func(net.Conn)
 // The connection is reset soon afterwards, and a slow reader may see only that.
 func wantRefusal(t *testing.T, in *bufio.Reader, status int) {
 	t.Helper()
-	if got, err := readAnswer(in); got.status != status && !errors.Is(err, syscall.ECONNRESET) {
+	if got, err := readAnswer(in); got.status != status && !isReset(err) {
 		t.Errorf("got %+v and error %v, want %d", got, err, status)
 	}
 }

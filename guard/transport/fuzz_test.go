@@ -2,12 +2,10 @@ package transport_test
 
 import (
 	"bufio"
-	"errors"
 	"io"
 	"net"
 	"net/http"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -77,7 +75,7 @@ func answersAll(t *testing.T, conn net.Conn) {
 		rsp, err := http.ReadResponse(in, nil)
 		// The port closes what is too long without reading the rest, and the reset
 		// that this causes may overtake the answer.
-		if errors.Is(err, syscall.ECONNRESET) {
+		if isReset(err) {
 			return
 		}
 		if err != nil {
@@ -85,7 +83,7 @@ func answersAll(t *testing.T, conn net.Conn) {
 			return
 		}
 		switch _, err := io.Copy(io.Discard, rsp.Body); {
-		case errors.Is(err, syscall.ECONNRESET):
+		case isReset(err):
 			return
 		case err != nil:
 			t.Errorf("the answer is cut: %v", err)

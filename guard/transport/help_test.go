@@ -2,11 +2,13 @@ package transport_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -101,3 +103,15 @@ func newEvent(tb testing.TB, id string) *broker.Message {
 	}
 	return &broker.Message{Header: map[string]string{"Micro-Topic": "sample.topic", "Content-Type": "application/protobuf"}, Body: body}
 }
+
+func isClosed(addr string) bool {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return true
+	}
+	_ = conn.Close()
+	return false
+}
+
+// isReset reports whether the other side reset the connection.
+func isReset(err error) bool { return errors.Is(err, syscall.ECONNRESET) }

@@ -2,15 +2,12 @@ package transport_test
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -137,7 +134,7 @@ func TestConnectionsBeyondTheCapAreRefused(t *testing.T) {
 	}
 	testkit.Eventually(t, 10*time.Second, "the connections are taken", func() bool { return tr.Counters().OpenConns == limit })
 	for range 200 {
-		if err := wantRefused(s.addr); err != io.EOF && !errors.Is(err, syscall.ECONNRESET) {
+		if err := wantRefused(s.addr); err != io.EOF && !isReset(err) {
 			t.Fatalf("got %v from a connection beyond the cap, want it closed", err)
 		}
 	}
@@ -182,23 +179,25 @@ func TestCallsGoOnDuringAFloodOfConnections(t *testing.T) {
 	if _, err := callProbe(c, s.addr, "Echo", ""); err != nil {
 		t.Fatal(err)
 	}
-	var stop atomic.Bool
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			for !stop.Load() {
-				if conn, err := net.DialTimeout("tcp", s.addr, time.Second); err == nil {
-					_ = conn.Close()
-				}
+	stop := make(chan struct{})
+	wait := testkit.Go(4, func(int) {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
 			}
-		})
-	}
+			if conn, err := net.DialTimeout("tcp", s.addr, time.Second); err == nil {
+				_ = conn.Close()
+			}
+		}
+	})
 	for i := range 500 {
 		if rsp, err := callProbe(c, s.addr, "Echo", "x"); err != nil || rsp.GetCursor() != "x" {
 			t.Errorf("call %d: got %v and error %v", i, rsp, err)
 		}
 	}
-	stop.Store(true)
-	wg.Wait()
+	close(stop)
+	wait()
 	testkit.Eventually(t, 10*time.Second, "the flood is gone", func() bool { return tr.Counters().OpenConns <= 1 })
 }

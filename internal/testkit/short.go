@@ -14,6 +14,14 @@ func SkipIfShort(t testing.TB) {
 	}
 }
 
+// SkipUnlessRoot skips a test that only root may run, with what only root may do.
+func SkipUnlessRoot(t testing.TB, what string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED, NOT PROVEN: only root may " + what)
+	}
+}
+
 // Nightly reports whether MONITOR_LONG asks for the long variants of the tests, as
 // make nightly does.
 func Nightly() bool { return os.Getenv("MONITOR_LONG") != "" }

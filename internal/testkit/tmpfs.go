@@ -12,9 +12,7 @@ import (
 // may not mount one.
 func SmallDisk(t testing.TB) (dir string) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("NOT TESTED: a full disk; only root may mount one")
-	}
+	SkipUnlessRoot(t, "mount a disk that is full")
 	dir = t.TempDir()
 	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=1m"); err != nil {
 		t.Skipf("NOT TESTED: a full disk: mounting a tmpfs: %v", err)

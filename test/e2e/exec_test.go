@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -65,9 +64,7 @@ func TestRunAfterAKilledOneIsOnSchedule(t *testing.T) {
 // processes, which needs root.
 // Faults: T32, I2.
 func TestServiceAnswersDuringAForkBomb(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("SKIPPED, NOT PROVEN: only root may run a fork bomb as another user")
-	}
+	testkit.SkipUnlessRoot(t, "run a fork bomb as another user")
 	if testing.Short() {
 		t.Skip("loads the machine for some seconds: run without -short")
 	}

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -49,11 +48,10 @@ func tokenFile(t *testing.T) string {
 // lines collects what exec actions append to a file.
 func lines(t *testing.T, file string) []string {
 	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil && !os.IsNotExist(err) {
-		t.Fatal(err)
+	if !testkit.Exists(t, file) {
+		return []string{""}
 	}
-	return strings.Split(strings.TrimSpace(string(text)), "\n")
+	return strings.Split(strings.TrimSpace(string(testkit.ReadFile(t, file))), "\n")
 }
 
 func TestFilesProbeJudgeAndAct(t *testing.T) {
