@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -187,8 +186,8 @@ func TestProgramsOfAllReceiversAreBounded(t *testing.T) {
 	text := testkit.ReadFile(t, dir+".most")
 	most := 0
 	for _, f := range strings.Fields(string(text)) {
-		n, err := strconv.Atoi(f)
-		if err != nil {
+		var n int
+		if _, err := fmt.Sscan(f, &n); err != nil {
 			t.Fatal(err)
 		}
 		most = max(most, n)

@@ -3,7 +3,6 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -38,11 +37,7 @@ func TestTriedProbesThatNeedAnInstanceSaySo(t *testing.T) {
 
 // A registry that never answers takes no longer than the monitor's timeout.
 func TestTriedProbesAreBounded(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() // it takes connections, and nobody answers
+	l := testkit.Listen(t) // it takes connections, and nobody answers
 	began := time.Now()
 	stdout, _, code := monitorSrv(t, testkit.AskingMonitors("500ms"), "--registry_address", l.Addr().String(), "probe", "-")
 	if took := time.Since(began); code != ExitFailed || strings.Count(stdout, "FAILING") != 3 || took > 6*time.Second {
@@ -54,54 +49,38 @@ const trials = `
 [[monitor]]
 name = "well"
 max = 100.0
-[monitor.probe]
-type = "http"
-url = "%[1]s/42"
-parse = true
+probe = { type = "http", url = "%[1]s/42", parse = true }
 [[monitor.actions]]
 receiver = "elsewhere"
 
 [[monitor]]
 name = "beyond"
 max = 41.0
-[monitor.probe]
-type = "http"
-url = "%[1]s/42"
-parse = true
+probe = { type = "http", url = "%[1]s/42", parse = true }
 
 [[monitor]]
 name = "doubtful"
 max = 100.0
 warn_max = 41.0
-[monitor.probe]
-type = "http"
-url = "%[1]s/42"
-parse = true
+probe = { type = "http", url = "%[1]s/42", parse = true }
 
 [[monitor]]
 name = "wrong"
-[monitor.probe]
-type = "http"
-url = "%[1]s/wrong"
+probe = { type = "http", url = "%[1]s/wrong" }
 [monitor.filter]
 type = "consecutive"
 
 [[monitor]]
 name = "turns"
 max = 1.0
-[monitor.probe]
-type = "http"
-url = "%[1]s/42"
-parse = true
+probe = { type = "http", url = "%[1]s/42", parse = true }
 [monitor.filter]
 type = "rate"
 
 [[monitor]]
 name = "misspelt"
 intervall = 10
-[monitor.probe]
-type = "tcp"
-address = "127.0.0.1:1"
+probe = { type = "tcp", address = "127.0.0.1:1" }
 `
 
 // The results say what one run shows: verdict, value, why, phases, and that a filter
@@ -122,7 +101,7 @@ func TestTryTellsWhatOneRunShows(t *testing.T) {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 	for _, want := range []string{
-		`a.toml:9: warning: monitor "well": receiver "elsewhere" is not defined in any file`,
+		`a.toml:6: warning: monitor "well": receiver "elsewhere" is not defined in any file`,
 		`monitor "misspelt": intervall: unknown key; did you mean "interval"?`,
 	} {
 		if !strings.Contains(stderr, want) {

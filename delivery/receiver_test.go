@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -200,26 +199,26 @@ func TestInitNotificationsAreGroupedAndDelayNoFailure(t *testing.T) {
 			for _, c := range calls {
 				all = append(all, fmt.Sprintf("%v %s", c.at, formatAll(c.notifications)))
 			}
-			return strings.Join(all, ", ")
+			return fmt.Sprintf("%q", all)
 		}
 		r.Enqueue(started("a"))
 		time.Sleep(2 * time.Second)
 		r.Enqueue(started("b"))
 		time.Sleep(20 * time.Second)
-		if got := messages(); got != "10s init: init:" {
+		if got := messages(); got != `["10s init: init:"]` {
 			t.Errorf("Init notifications only: %s", got)
 		}
 		r.Enqueue(fail("a", "1"))
 		r.Enqueue(started("c"))
 		time.Sleep(3 * time.Second)
-		if got := messages(); got != "10s init: init:, 22s fail:1 init:" {
+		if got := messages(); got != `["10s init: init:" "22s fail:1 init:"]` {
 			t.Errorf("a failure: %s", got)
 		}
 		r.Enqueue(started("d"))
 		time.Sleep(time.Second)
 		r.Enqueue(recovery("a", "1"))
 		time.Sleep(20 * time.Second)
-		if got := messages(); got != "10s init: init:, 22s fail:1 init:, 32s init: recover:1" {
+		if got := messages(); got != `["10s init: init:" "22s fail:1 init:" "32s init: recover:1"]` {
 			t.Errorf("after a failure: %s", got)
 		}
 	})

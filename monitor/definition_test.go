@@ -109,15 +109,9 @@ const compactTOML = `
 name = "m%d"
 interval = 60
 labels = { team = "a" }
-[monitor.probe]
-type = "tcp"
-address = "127.0.0.1:1"
-[monitor.filter]
-type = "average"
-window = 3
-[[monitor.actions]]
-type = "http"
-url_fail = "http://127.0.0.1:1/x"
+probe = { type = "tcp", address = "127.0.0.1:1" }
+filter = { type = "average", window = 3 }
+actions = [{ type = "http", url_fail = "http://127.0.0.1:1/x" }]
 `
 
 // TestMonitorAtRestIsSmall bounds the memory of a monitor, without the store and

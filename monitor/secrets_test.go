@@ -122,30 +122,15 @@ const secretTOML = `
 [[monitor]]
 name = "turns"
 interval = 5
-[monitor.probe]
-type = "safe"
-name = "turns"
-password_file = "%[1]s/turns"
-[monitor.filter]
-type = "average"
-window = 4
-[[monitor.actions]]
-type = "safe"
-password_file = "%[1]s/mail"
-[[monitor.actions]]
-receiver = "ops"
+probe = { type = "safe", name = "turns", password_file = "%[1]s/turns" }
+filter = { type = "average", window = 4 }
+actions = [{ type = "safe", password_file = "%[1]s/mail" }, { receiver = "ops" }]
 
 [[monitor]]
 name = "stays"
 interval = 5
-[monitor.probe]
-type = "safe"
-name = "stays"
-password_file = "%[1]s/stays"
-[monitor.probe.tls]
-ca_file = "%[1]s/ca"
-[[monitor.actions]]
-receiver = "ops"
+probe = { type = "safe", name = "stays", password_file = "%[1]s/stays", tls = { ca_file = "%[1]s/ca" } }
+actions = [{ receiver = "ops" }]
 
 [[receiver]]
 name = "ops"
@@ -259,8 +244,8 @@ func TestMissingSecretIsReported(t *testing.T) {
 			for _, p := range s.apply(t, "a.toml", document) {
 				got = append(got, strings.ReplaceAll(p.Error(), s.dir, "DIR"))
 			}
-			const want = `a.toml:33: receiver "ops": action safe: reading password_file: open DIR/ops: no such file or directory; the previous one stays in use
-a.toml:12: monitor "turns": action safe: reading password_file: open DIR/mail: no such file or directory; the previous one stays in use
+			const want = `a.toml:18: receiver "ops": action safe: reading password_file: open DIR/ops: no such file or directory; the previous one stays in use
+a.toml:7: monitor "turns": action safe: reading password_file: open DIR/mail: no such file or directory; the previous one stays in use
 a.toml:2: monitor "turns": probe safe: reading password_file: open DIR/turns: no such file or directory; the previous one stays in use`
 			if got := strings.Join(got, "\n"); got != want {
 				t.Errorf("got\n%s\nwant\n%s", got, want)

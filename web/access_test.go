@@ -5,12 +5,10 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
@@ -53,7 +51,7 @@ func TestPermissionsByHTTP(t *testing.T) {
 			if strings.Contains(cell.path, "%d") {
 				cell.path = fmt.Sprintf(cell.path, id)
 			}
-			cell.token, cell.client = x.token, w.clientAt("127.0.0."+strconv.Itoa(next+1))
+			cell.token, cell.client = x.token, w.clientAt(fmt.Sprint("127.0.0.", next+1))
 			next++
 			a := w.do(cell)
 			if a.status != c.want[i] {
@@ -92,11 +90,7 @@ func TestChangesNeedATokenAndExecNeedsMore(t *testing.T) {
 	allowed := newWorld(t, options{web: func(c *Config) { c.Policy.ExecAPI = true }})
 	allowed.want(registerCall(operator, exec), 403)
 	allowed.want(registerCall(admin, exec), 200)
-	file := testkit.NewFile(t, "allow", "/bin/true\n")
-	list, err := access.LoadExecAllow(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	list := execAllow(t, "/bin/true\n")
 	narrow := newWorld(t, options{web: func(c *Config) { c.Policy.ExecAPI, c.Policy.ExecAllow = true, list }})
 	narrow.want(registerCall(admin, exec), 200)
 	narrow.want(registerCall(admin, `{"name":"y","probe":{"type":"exec","command":"/bin/true","args":["x"]}}`), 403, "--exec_allow")
@@ -146,7 +140,8 @@ func TestGuessersAreLockedOutAndOthersNot(t *testing.T) {
 	}
 	guess.token = admin
 	a := w.want(guess, 429, "wait")
-	if s, err := strconv.Atoi(a.header.Get("Retry-After")); err != nil || s < 1 || s > 60 {
+	var s int
+	if _, err := fmt.Sscan(a.header.Get("Retry-After"), &s); err != nil || s < 1 || s > 60 {
 		t.Errorf("Retry-After: got %q", a.header.Get("Retry-After"))
 	}
 	w.want(call{method: "GET", path: "/list", token: "guess", client: guesser}, 200)

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -249,10 +248,9 @@ func TestGomasOwnCommandDrivesThePort(t *testing.T) {
 	w := newWorld(t, options{group: func(c *monitor.Config) {
 		c.Probes = probe.Builtin()
 	}})
-	file := filepath.Join(t.TempDir(), "goma.toml")
 	at := w.server.Addr()
 	text := strings.ReplaceAll(gomaFile, "ADDRESS", at)
-	testkit.WriteFile(t, file, text)
+	file := testkit.NewFile(t, "goma.toml", text)
 	as := func(token string, successful bool) goma {
 		return goma{t, testkit.Tool(t, "goma", "GOMA_BIN"), "x:" + token + "@" + at, successful}
 	}

@@ -155,6 +155,16 @@ func (w *world) run(all ...func(context.Context) error) {
 	w.t.Cleanup(func() { cancel(); wg.Wait() })
 }
 
+// execAllow returns a list of the commands that may be registered.
+func execAllow(t testing.TB, text string) *access.ExecAllow {
+	t.Helper()
+	list, err := access.LoadExecAllow(testkit.NewFile(t, "allow", text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
 func tokensOf(t testing.TB) *access.Tokens {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "tokens")

@@ -144,6 +144,15 @@ func subscribe(t testing.TB, b *guardbroker.Broker, topic string, h broker.Handl
 	return s
 }
 
+// runBroker runs what a constructor returned.
+func runBroker(t *testing.T, b *guardbroker.Broker, err error) (stop func() time.Duration) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return testkit.Run(t, b)
+}
+
 // startHTTP starts a guarded http broker on the registry.
 func startHTTP(t *testing.T, reg registry.Registry, change func(*guardbroker.HTTPConfig)) (b *guardbroker.Broker, stop func() time.Duration) {
 	t.Helper()
@@ -152,10 +161,7 @@ func startHTTP(t *testing.T, reg registry.Registry, change func(*guardbroker.HTT
 		change(&cfg)
 	}
 	b, err := guardbroker.NewHTTP(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stop = testkit.Run(t, b)
+	stop = runBroker(t, b, err)
 	testkit.Eventually(t, 5*time.Second, "connected", func() bool { return b.Connect() == nil && b.State().OK })
 	return b, stop
 }
@@ -210,10 +216,7 @@ func startNATS(t *testing.T, address string, change func(*guardbroker.NATSConfig
 		change(&cfg)
 	}
 	b, err := guardbroker.NewNATS(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stop = testkit.Run(t, b)
+	stop = runBroker(t, b, err)
 	start := time.Now()
 	if err := b.Connect(); err != nil || time.Since(start) > 3*time.Second {
 		t.Fatalf("Connect: %v after %v", err, time.Since(start))

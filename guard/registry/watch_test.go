@@ -2,7 +2,6 @@ package registry_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -57,7 +56,7 @@ func TestWatchOutlivesABrokenInnerWatch(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		made[0].Results <- &registry.Result{Action: "first"}
-		made[0].Errors <- errors.New("broke")
+		made[0].Errors <- registrytest.ErrFake
 		time.Sleep(time.Second)
 		synctest.Wait()
 		made[1].Results <- &registry.Result{Action: "second"}
@@ -66,7 +65,7 @@ func TestWatchOutlivesABrokenInnerWatch(t *testing.T) {
 		}
 		<-made[0].Stopped // the broken one was stopped
 		w.Stop()
-		if err := <-ended; !errors.Is(err, registry.ErrWatcherStopped) {
+		if err := <-ended; err != registry.ErrWatcherStopped {
 			t.Errorf("Next after Stop: %v", err)
 		}
 		<-made[1].Stopped

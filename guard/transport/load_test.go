@@ -7,7 +7,6 @@ import (
 	"net"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -30,27 +29,26 @@ func TestNoAnswerIsLost(t *testing.T) {
 		calls = 2_000
 	}
 	s, tr := serveGuarded(t, guardtransport.Config{})
-	var wg sync.WaitGroup
 	// A fifth on one connection, one after the other, without a client's pauses.
-	wg.Go(func() { callSequence(t, s.addr, calls/5) })
+	waits := []func(){testkit.Go(1, func(int) { callSequence(t, s.addr, calls/5) })}
 	// The rest by stock clients with eight callers each.
 	for _, kind := range []string{"application/json", "application/protobuf"} {
 		c := newClient(t, client.ContentType(kind))
-		for range 8 {
-			wg.Go(func() {
-				for i := range calls / 5 * 2 / 8 {
-					want := kind + strconv.Itoa(i)
-					// Long enough that only a lost answer takes longer, also on a
-					// busy machine.
-					patient := func(o *client.CallOptions) { o.ConnectionTimeout = 25 * time.Second }
-					if rsp, err := callProbe(c, s.addr, "Echo", want, patient); err != nil || rsp.GetCursor() != want {
-						t.Errorf("call %d: got %q and error %v, want %q", i, rsp.GetCursor(), err, want)
-					}
+		waits = append(waits, testkit.Go(8, func(int) {
+			for i := range calls / 5 * 2 / 8 {
+				want := kind + strconv.Itoa(i)
+				// Long enough that only a lost answer takes longer, also on a
+				// busy machine.
+				patient := func(o *client.CallOptions) { o.ConnectionTimeout = 25 * time.Second }
+				if rsp, err := callProbe(c, s.addr, "Echo", want, patient); err != nil || rsp.GetCursor() != want {
+					t.Errorf("call %d: got %q and error %v, want %q", i, rsp.GetCursor(), err, want)
 				}
-			})
-		}
+			}
+		}))
 	}
-	wg.Wait()
+	for _, wait := range waits {
+		wait()
+	}
 	if got := tr.Counters(); got.Requests != uint64(calls) || got.Unanswered != 0 || got.Expired != 0 {
 		t.Errorf("got %+v, want %d requests, all answered", got, calls)
 	}

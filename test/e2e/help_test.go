@@ -336,3 +336,39 @@ func monitorTOML(name, kind, keys string) string {
 func shellAction(command string) string {
 	return fmt.Sprintf("[[monitor.actions]]\ntype = \"exec\"\ncommand = \"/bin/sh\"\nargs = [\"-c\", %q]\n", command)
 }
+
+// command runs one command line against the instance, with a token. It runs the
+// program, because parallel command lines within one process race in the library
+// that parses them.
+func (m *subject) command(token, stdin string, args ...string) (stdout, stderr string, code int) {
+	m.t.Helper()
+	cmd := exec.Command(binary(m.t, "monitor-srv"), append([]string{"-s", "x:" + token + "@" + m.http}, args...)...)
+	var out, errs bytes.Buffer
+	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = cleanEnv(), strings.NewReader(stdin), &out, &errs
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		m.t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// Tokens of the roles operator and admin.
+const (
+	op  = "token-of-an-operator"
+	adm = "token-of-an-admin"
+)
+
+// tokenFile returns the path of a file with the tokens op and adm.
+func tokenFile(t *testing.T) string {
+	t.Helper()
+	file := testkit.NewFile(t, "tokens", "operator:"+op+"\nadmin:"+adm+"\n")
+	return file
+}
+
+// lines collects what exec actions append to a file.
+func lines(t *testing.T, file string) []string {
+	t.Helper()
+	if !testkit.Exists(t, file) {
+		return []string{""}
+	}
+	return strings.Split(strings.TrimSpace(string(testkit.ReadFile(t, file))), "\n")
+}
