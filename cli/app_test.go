@@ -10,6 +10,8 @@ import (
 
 // Wrong command lines fail with one sentence that says what to do, and with the
 // exit code of usage errors.
+//
+// Faults: U9.
 func TestWrongCommandLines(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"--foo", "unknown flag --foo; see \"monitor-srv help\""},

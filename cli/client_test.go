@@ -45,6 +45,8 @@ func wordsOf(t *testing.T, line string) []string {
 }
 
 // What each command prints as a table is goma's, and as JSON what the reference says.
+//
+// Faults: U9.
 func TestOutputsOfCommands(t *testing.T) {
 	for _, c := range commandLines() {
 		address := instance(t, map[string]string{c.route: c.answer})
@@ -71,6 +73,8 @@ func TestOutputsOfCommands(t *testing.T) {
 }
 
 // No command believes a server that is not monitor-srv, whatever that answers.
+//
+// Faults: U6.
 func TestCommandsAskOnlyMonitorSrv(t *testing.T) {
 	for _, c := range commandLines() {
 		words := wordsOf(t, c.line)

@@ -6,6 +6,7 @@ import (
 	"testing"
 )
 
+// Faults: U9.
 func TestTargets(t *testing.T) {
 	for text, want := range map[string]target{
 		"mon":                       {"mon:3838", ""},

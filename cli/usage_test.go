@@ -9,6 +9,8 @@ import (
 
 // The help of each command shows its own flags and no others, how it is used, and an
 // example, which is a right command line.
+//
+// Faults: U9.
 func TestHelpOfEachCommand(t *testing.T) {
 	const micro = "registry registry_address broker broker_address server_name server_version server_id server_address server_advertise server_metadata register_ttl register_interval client_request_timeout client_retries client_pool_size client_pool_ttl"
 	const serve = "http_address http_host config_dir state_dir token_file insecure_api allow_exec_api exec_allow allow_targets log_format verbosity retention max_entries " + micro + " help"

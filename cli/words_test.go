@@ -143,6 +143,8 @@ func TestFlagsSetTheConfiguration(t *testing.T) {
 }
 
 // The flags of commands stand before and behind the command and its words.
+//
+// Faults: U9.
 func TestFlagsStandAnywhere(t *testing.T) {
 	for _, c := range []struct{ flag, line string }{
 		{"--strict", "check a b"}, {"-strict", "check a b"}, {"-o json", "check a b"}, {"--o=json", "probe - x"}, {"-output json", "version"},

@@ -33,15 +33,15 @@ var wholeFamilies = []string{"T", "I", "G", "A", "Trap"}
 // unusedFaults are numbers that no fault has.
 var unusedFaults = []string{"T19", "T26", "T27", "T28", "T29", "T55", "T56", "T57", "T58", "T59"}
 
-// faultCode matches the code of a fault, such as T36 or Trap2.
-const faultCode = `(?:[TGAISUM]|Trap)[0-9]+`
+// faultCode matches the code of a fault, such as T36, C01 or Trap2.
+const faultCode = `(?:[TGAISUMPC]|Trap)[0-9]+`
 
 var (
 	faultsLine  = regexp.MustCompile(`^// Faults: (` + faultCode + `(?:, ` + faultCode + `)*)\.$`)
 	faultRow    = regexp.MustCompile(`^\| (` + faultCode + `) \| (.+?) \| (.+) \|$`)
 	testName    = regexp.MustCompile(`^(Test|Fuzz|Benchmark|Example)([^a-z]|$)`)
 	codeInName  = regexp.MustCompile(`(?:^(?:Test|Fuzz|Benchmark|Example)_?|[a-z_])` + faultCode + `(?:[A-Z_]|$)`)
-	codeInFile  = regexp.MustCompile(`(?:^|_)(?:[tgaisum]|trap)[0-9]+(?:_|$)`)
+	codeInFile  = regexp.MustCompile(`(?:^|_)(?:[tgaisumpc]|trap)[0-9]+(?:_|$)`)
 	codeInText  = regexp.MustCompile(`^` + faultCode + `[ :/_]`)
 	otherAnswer = regexp.MustCompile(`^(?:not built|not yet held|by design): \S`)
 	quoted      = regexp.MustCompile("`([^`]+)`")

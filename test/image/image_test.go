@@ -9,7 +9,6 @@ import (
 	"debug/elf"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -152,7 +151,7 @@ func testCommandLine(t *testing.T, e *engine) {
 // another with as few rights as there are, both on the host's network.
 func testBesideConsul(t *testing.T, e *engine, micro string) {
 	consul := runConsul(t, e)
-	httpAddress := freeAddress(t)
+	httpAddress := testkit.FreeAddress(t)
 	monitor := e.docker(t, "run", "-d", "--network=host",
 		"--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges",
 		// A flag would do for the service, but the health check obeys the variable only.
@@ -192,10 +191,11 @@ func testBesideConsul(t *testing.T, e *engine, micro string) {
 // runConsul runs a dev agent on free ports and returns its HTTP address.
 func runConsul(t *testing.T, e *engine) string {
 	t.Helper()
-	address := freeAddress(t)
+	ports := testkit.FreePorts(t, 4)
+	address := testkit.LocalAddress(ports[0])
 	container := e.docker(t, "run", "-d", "--network=host", consulName, "agent", "-dev", "-bind=127.0.0.1",
-		"-http-port="+port(address), "-dns-port=-1", "-grpc-port=-1", "-grpc-tls-port=-1",
-		"-serf-lan-port="+port(freeAddress(t)), "-serf-wan-port="+port(freeAddress(t)), "-server-port="+port(freeAddress(t)))
+		"-http-port="+strconv.Itoa(ports[0]), "-dns-port=-1", "-grpc-port=-1", "-grpc-tls-port=-1",
+		"-serf-lan-port="+strconv.Itoa(ports[1]), "-serf-wan-port="+strconv.Itoa(ports[2]), "-server-port="+strconv.Itoa(ports[3]))
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("log of Consul:\n%s", e.logs(t, container))
@@ -261,21 +261,6 @@ func checkRights(t *testing.T, e *engine, container string) {
 			t.Errorf("the process has not %q:\n%s", want, status)
 		}
 	}
-}
-
-// freeAddress finds a port of the loopback address that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener := testkit.Listen(t)
-	return listener.Addr().String()
-}
-
-func port(address string) string {
-	_, port, err := net.SplitHostPort(address)
-	if _, bad := strconv.Atoi(port); err != nil || bad != nil {
-		return "no port in " + address
-	}
-	return port
 }
 
 func get(url string, target any) error {
