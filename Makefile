@@ -27,7 +27,7 @@ LINTED   := ./... ./health/... ./proto/...
 
 # The tools that are our own code have modules of their own, outside go.work.
 TESTED_TOOLS := bench faults release-check
-LINTED_TOOLS := $(TESTED_TOOLS) micro
+LINTED_TOOLS := $(TESTED_TOOLS) micro micro1
 TEST_TOOLS   := for tool in $(TESTED_TOOLS); do (cd tools/$$tool && GOWORK=off go test $(TESTFLAGS) ./...) || exit; done
 
 TOOLBUILD := GOWORK=off go build -trimpath -ldflags '-s -w'
@@ -49,24 +49,24 @@ build: ## bin/monitor-srv, static, with the version of git
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/monitor-srv .
 
 .PHONY: test
-test: $(CONSUL) bin/micro bin/goma need-cc deps ## every test, with the race detector, a real Consul and a real NATS
+test: $(CONSUL) bin/micro bin/micro1 bin/goma need-cc deps ## every test, with the race detector, a real Consul and a real NATS
 	@$(TEST_TOOLS)
 	go test -race -count=1 -parallel 6 -timeout 25m $(TESTFLAGS) $(PACKAGES)
 
 .PHONY: test-short
-test-short: $(CONSUL) bin/micro bin/goma need-cc deps ## the quick tests only: under 2 minutes once the tools are built
+test-short: $(CONSUL) bin/micro bin/micro1 bin/goma need-cc deps ## the quick tests only: under 2 minutes once the tools are built
 	@$(TEST_TOOLS)
 	go test -race -short -parallel 6 -timeout 5m $(TESTFLAGS) $(PACKAGES)
 
 .PHONY: nightly
-nightly: $(CONSUL) bin/micro bin/goma need-cc deps ## the long variants of the tests, and 10 minutes for each fuzz target
+nightly: $(CONSUL) bin/micro bin/micro1 bin/goma need-cc deps ## the long variants of the tests, and 10 minutes for each fuzz target
 	MONITOR_LONG=1 go test -race -count=1 -timeout 6h $(TESTFLAGS) $(PACKAGES)
 	tools/fuzz.sh 10m
 
 # Each part takes less than 10 minutes. make faults PART=guard-long runs one, and
 # bin/faults -list names the tests of all.
 .PHONY: faults
-faults: bin/faults $(CONSUL) bin/micro bin/goma need-cc deps ## the fault programme in parts, long variants included; PART=NAME runs one (as root)
+faults: bin/faults $(CONSUL) bin/micro bin/micro1 bin/goma need-cc deps ## the fault programme in parts, long variants included; PART=NAME runs one (as root)
 	bin/faults $(PART)
 
 # All of them are written to docs/benchmarks.md; with BENCH=PATTERN some are only
@@ -200,6 +200,9 @@ bin/consul: tools/consul/go.mod tools/consul/go.sum
 
 bin/micro: tools/micro/go.mod tools/micro/go.sum tools/micro/main.go
 	cd tools/micro && CGO_ENABLED=0 $(TOOLBUILD) -buildvcs=false -o ../../bin/micro .
+
+bin/micro1: tools/micro1/go.mod tools/micro1/go.sum $(wildcard tools/micro1/*.go)
+	cd tools/micro1 && CGO_ENABLED=0 $(TOOLBUILD) -buildvcs=false -o ../../bin/micro1 .
 
 bin/goma: tools/goma/go.mod tools/goma/go.sum
 	cd tools/goma && CGO_ENABLED=0 $(TOOLBUILD) -o ../../bin/goma github.com/cybozu-go/goma/cmd/goma
