@@ -23,12 +23,12 @@ func newEndpoint(address string, t *setting.TLS, env Env) (endpoint, error) {
 	if err := required("address", address); err != nil {
 		return endpoint{}, err
 	}
-	host, _, err := TargetAddr(address)
+	host, port, err := TargetAddr(address)
 	if err != nil {
 		return endpoint{}, err
 	}
 	config, err := clientTLS(t, host, env)
-	return endpoint{address, env.dialer(), config}, err
+	return endpoint{net.JoinHostPort(host, port), env.dialer(), config}, err
 }
 
 // clientTLS returns the configuration for a connection to host, or nil without a

@@ -2,11 +2,8 @@ package probe
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"slices"
 	"strings"
 	"time"
@@ -19,21 +16,21 @@ type dnsConfig struct {
 	// Server is the name server, host or host:port; default the first of
 	// /etc/resolv.conf.
 	Server string `toml:"server"`
-	// Name is the queried name. It is always taken as fully qualified.
+	// Name is the queried name. It is always taken as fully qualified. An
+	// international name is asked for in its ASCII form.
 	Name string `toml:"name"`
 	// Record is the record type, such as A, AAAA, MX or TXT.
 	Record string `toml:"record"`
 	// Expect is a regular expression that at least one answer must match.
 	Expect string `toml:"expect"`
+	// ExpectNot is a regular expression that no answer may match.
+	ExpectNot string `toml:"expect_not"`
 	// Measure is status (0 if there is an answer and it is as expected), answers
 	// (their number) or latency in seconds.
 	Measure string `toml:"measure"`
 }
 
 const (
-	// udpSize is the largest answer requested over UDP. It fits any network without
-	// fragmentation.
-	udpSize = 1232
 	// maxShown is how many answers the detail shows.
 	maxShown = 5
 	// resolvConf lists the name servers of this host.
@@ -48,6 +45,7 @@ type dnsProbe struct {
 	name       string
 	record     uint16
 	expect     *pattern
+	expectNot  *pattern
 }
 
 func newDNS(decode func(any) error, env Env) (Probe, error) {
@@ -64,10 +62,14 @@ func (p *dnsProbe) check() (err error) {
 	if err := required("name", c.Name); err != nil {
 		return err
 	}
-	if _, ok := dns.IsDomainName(c.Name); !ok {
+	name, err := asciiHost(c.Name)
+	if err != nil {
+		return fmt.Errorf("name: %w", err)
+	}
+	if _, ok := dns.IsDomainName(name); !ok {
 		return fmt.Errorf("name: %q is not a domain name", printable(c.Name))
 	}
-	p.name = dns.CanonicalName(c.Name)
+	p.name = dns.CanonicalName(name)
 	if p.record, err = recordType(c.Record); err != nil {
 		return err
 	}
@@ -84,6 +86,11 @@ func (p *dnsProbe) check() (err error) {
 	}
 	if c.Expect != "" {
 		if p.expect, err = newPattern("expect", c.Expect); err != nil {
+			return err
+		}
+	}
+	if c.ExpectNot != "" {
+		if p.expectNot, err = newPattern("expect_not", c.ExpectNot); err != nil {
 			return err
 		}
 	}
@@ -104,14 +111,14 @@ func recordType(name string) (uint16, error) {
 	return t, nil
 }
 
-// Probe queries the name server.
+// Probe queries the name server, or those of this host in turn until one answers.
 func (p *dnsProbe) Probe(ctx context.Context) (Result, error) {
 	begin := time.Now()
 	var r Result
-	server, err := p.address()
-	var answers []string
+	var answers []dnsAnswer
+	server, reply, err := p.ask(ctx)
 	if err == nil {
-		answers, err = p.answers(ctx, server)
+		answers, err = p.read(reply)
 	}
 	if err == nil {
 		r.Detail = p.detail(answers)
@@ -119,7 +126,7 @@ func (p *dnsProbe) Probe(ctx context.Context) (Result, error) {
 	}
 	if err != nil {
 		r.Value = failedValue
-		return r, fmt.Errorf("%s %s of %s: %w", p.config.Name, strings.ToUpper(p.config.Record), server, withCause(ctx, err))
+		return r, fmt.Errorf("%s %s of %s: %w", printable(p.config.Name), strings.ToUpper(p.config.Record), server, withCause(ctx, err))
 	}
 	switch p.config.Measure {
 	case "answers":
@@ -130,13 +137,48 @@ func (p *dnsProbe) Probe(ctx context.Context) (Result, error) {
 	return r, nil
 }
 
+// read returns the answers in a reply, sorted. That the name does not exist is no
+// error if answers are counted: block lists say so that an address is not listed.
+func (p *dnsProbe) read(reply *dns.Msg) ([]dnsAnswer, error) {
+	counted := reply.Rcode == dns.RcodeNameError && p.config.Measure == "answers"
+	if reply.Rcode != dns.RcodeSuccess && !counted {
+		return nil, refusal(reply, p.restricted)
+	}
+	var all []dnsAnswer
+	for _, rr := range reply.Answer {
+		if rr.Header().Rrtype == p.record {
+			all = append(all, answerOf(rr))
+		}
+	}
+	slices.SortFunc(all, func(a, b dnsAnswer) int { return strings.Compare(a.text, b.text) })
+	return all, nil
+}
+
 // judge returns an error for unexpected answers. If answers are counted, none at all
 // is left to the thresholds.
-func (p *dnsProbe) judge(ctx context.Context, answers []string) error {
+func (p *dnsProbe) judge(ctx context.Context, answers []dnsAnswer) error {
+	if p.expectNot != nil {
+		for _, a := range answers {
+			if err := p.expectNot.matchAny(ctx, a.forms()); err == nil {
+				return p.forbidden(a)
+			} else if !errors.Is(err, errNoMatch) {
+				return err
+			}
+		}
+	}
 	if p.expect != nil {
-		err := p.expect.matchAny(ctx, answers)
+		var forms []string
+		for _, a := range answers {
+			forms = append(forms, a.forms()...)
+		}
+		err := p.expect.matchAny(ctx, forms)
 		if errors.Is(err, errNoMatch) {
-			return fmt.Errorf("none of %d answers matches expect %q", len(answers), printable(p.config.Expect))
+			count, list, _ := strings.Cut(p.detail(answers), ": ")
+			text := fmt.Sprintf("none of %s matches expect %q", count, printable(p.config.Expect))
+			if list != "" {
+				text += ": " + list
+			}
+			return errors.New(text)
 		}
 		return err
 	}
@@ -146,7 +188,14 @@ func (p *dnsProbe) judge(ctx context.Context, answers []string) error {
 	return nil
 }
 
-func (p *dnsProbe) detail(answers []string) string {
+func (p *dnsProbe) forbidden(a dnsAnswer) error {
+	if p.restricted {
+		return fmt.Errorf("an answer matches expect_not %q", printable(p.config.ExpectNot))
+	}
+	return fmt.Errorf("the answer %q matches expect_not %q", printable(a.text), printable(p.config.ExpectNot))
+}
+
+func (p *dnsProbe) detail(answers []dnsAnswer) string {
 	text := fmt.Sprintf("%d answers", len(answers))
 	if len(answers) == 1 {
 		text = "1 answer"
@@ -154,130 +203,15 @@ func (p *dnsProbe) detail(answers []string) string {
 	if p.restricted || len(answers) == 0 {
 		return text
 	}
-	text += ": " + strings.Join(answers[:min(len(answers), maxShown)], ", ")
+	shown := make([]string, 0, maxShown)
+	for _, a := range answers[:min(len(answers), maxShown)] {
+		shown = append(shown, printable(a.text))
+	}
+	text += ": " + strings.Join(shown, ", ")
 	if len(answers) > maxShown {
 		text += ", ..."
 	}
 	return text
-}
-
-// address returns the name server.
-func (p *dnsProbe) address() (string, error) {
-	if p.server != "" {
-		return p.server, nil
-	}
-	local, err := dns.ClientConfigFromFile(resolvConf)
-	if err != nil || len(local.Servers) == 0 {
-		return resolvConf, errors.New("no name server found: give the key server")
-	}
-	return net.JoinHostPort(local.Servers[0], local.Port), nil
-}
-
-// answers queries the records and returns their data, sorted.
-func (p *dnsProbe) answers(ctx context.Context, server string) ([]string, error) {
-	query := new(dns.Msg).SetQuestion(p.name, p.record)
-	query.SetEdns0(udpSize, false)
-	reply, err := p.exchange(ctx, server, query)
-	if err != nil {
-		return nil, err
-	}
-	if reply.Rcode != dns.RcodeSuccess {
-		return nil, fmt.Errorf("the server answered %s", rcodeName(reply.Rcode))
-	}
-	var data []string
-	for _, rr := range reply.Answer {
-		if rr.Header().Rrtype == p.record {
-			data = append(data, strings.TrimPrefix(rr.String(), rr.Header().String()))
-		}
-	}
-	slices.Sort(data)
-	return data, nil
-}
-
-func rcodeName(code int) string {
-	if name, ok := dns.RcodeToString[code]; ok {
-		return name
-	}
-	return fmt.Sprintf("code %d", code)
-}
-
-// exchange queries over UDP, and over TCP if the answer is truncated.
-func (p *dnsProbe) exchange(ctx context.Context, server string, query *dns.Msg) (*dns.Msg, error) {
-	packed, err := query.Pack()
-	if err != nil {
-		return nil, fmt.Errorf("encoding the question: %w", err)
-	}
-	reply, err := p.overUDP(ctx, server, packed, query)
-	if err != nil || !reply.Truncated {
-		return reply, err
-	}
-	return p.overTCP(ctx, server, packed, query)
-}
-
-// overUDP waits for the answer to the query. It ignores other packets, which anybody
-// can send to an open port.
-func (p *dnsProbe) overUDP(ctx context.Context, server string, packed []byte, query *dns.Msg) (*dns.Msg, error) {
-	conn, err := p.dial(ctx, "udp", server)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	defer bindDeadline(ctx, conn)()
-	if _, err := conn.Write(packed); err != nil {
-		return nil, fmt.Errorf("sending the question: %w", err)
-	}
-	buf := make([]byte, udpSize)
-	for {
-		n, err := conn.Read(buf)
-		if err != nil {
-			return nil, fmt.Errorf("waiting for the answer: %w", err)
-		}
-		if reply := replyTo(query, buf[:n]); reply != nil {
-			return reply, nil
-		}
-	}
-}
-
-func (p *dnsProbe) overTCP(ctx context.Context, server string, packed []byte, query *dns.Msg) (*dns.Msg, error) {
-	conn, err := p.dial(ctx, "tcp", server)
-	if err != nil {
-		return nil, fmt.Errorf("asking again over TCP: %w", err)
-	}
-	defer conn.Close()
-	defer bindDeadline(ctx, conn)()
-	framed := append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...)
-	if _, err := conn.Write(framed); err != nil {
-		return nil, fmt.Errorf("sending the question over TCP: %w", err)
-	}
-	var length [2]byte
-	if _, err := io.ReadFull(conn, length[:]); err != nil {
-		return nil, fmt.Errorf("waiting for the answer over TCP: %w", err)
-	}
-	buf := make([]byte, binary.BigEndian.Uint16(length[:]))
-	if _, err := io.ReadFull(conn, buf); err != nil {
-		return nil, fmt.Errorf("reading the answer over TCP: %w", err)
-	}
-	if reply := replyTo(query, buf); reply != nil {
-		return reply, nil
-	}
-	return nil, errors.New("the answer over TCP is not one to the question")
-}
-
-// replyTo returns the packet as a message if it is an answer to the query, else nil.
-func replyTo(query *dns.Msg, packet []byte) *dns.Msg {
-	reply := new(dns.Msg)
-	err := reply.Unpack(packet)
-	if err != nil && !reply.Truncated {
-		return nil
-	}
-	if reply.Id != query.Id || !reply.Response || reply.Opcode != dns.OpcodeQuery || len(reply.Question) != 1 {
-		return nil
-	}
-	asked, answered := query.Question[0], reply.Question[0]
-	if asked.Qtype != answered.Qtype || asked.Qclass != answered.Qclass || !strings.EqualFold(asked.Name, answered.Name) {
-		return nil
-	}
-	return reply
 }
 
 // Close does nothing: each probe opens its own sockets.

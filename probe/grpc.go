@@ -79,7 +79,7 @@ func (p *grpcProbe) ask(ctx context.Context) (*grpc_health_v1.HealthCheckRespons
 		security = credentials.NewTLS(p.tls)
 	}
 	var dialed atomic.Pointer[error]
-	conn, err := grpc.NewClient("passthrough:///"+p.config.Address,
+	conn, err := grpc.NewClient("passthrough:///"+p.address,
 		grpc.WithTransportCredentials(security),
 		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
 			c, err := p.dial(ctx, "tcp", address)

@@ -12,8 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/net/idna"
-
 	"github.com/microhq/monitor-srv/setting"
 )
 
@@ -255,18 +253,4 @@ func portOf(u *url.URL) string {
 		return cmp.Or(u.Port(), "443")
 	}
 	return cmp.Or(u.Port(), "80")
-}
-
-// asciiHost returns a host name in the form that DNS and certificates use.
-func asciiHost(host string) (string, error) {
-	for _, r := range host {
-		if r >= 0x80 {
-			ascii, err := idna.Lookup.ToASCII(host)
-			if err != nil {
-				return "", fmt.Errorf("host %q: not a valid internationalized name", printable(host))
-			}
-			return ascii, nil
-		}
-	}
-	return host, nil
 }

@@ -53,13 +53,14 @@ func newPing(decode func(any) error, env Env) (Probe, error) {
 	if err := required("host", c.Host); err != nil {
 		return nil, err
 	}
-	if err := checkHost(c.Host); err != nil {
+	var err error
+	if c.Host, err = hostOf(c.Host); err != nil {
 		return nil, err
 	}
 	if c.Count < 1 || c.Count > maxPings {
 		return nil, fmt.Errorf("count: %d is out of range: give 1 to %d", c.Count, maxPings)
 	}
-	if err := cmp.Or(checkOneOf("ip", c.IP, "", "4", "6"), checkOneOf("measure", c.Measure, "loss", "latency")); err != nil {
+	if err = cmp.Or(checkOneOf("ip", c.IP, "", "4", "6"), checkOneOf("measure", c.Measure, "loss", "latency")); err != nil {
 		return nil, err
 	}
 	return &pingProbe{config: c, env: env}, nil

@@ -17,7 +17,7 @@ import (
 func TestTargetAddr(t *testing.T) {
 	good := []string{
 		"127.0.0.1:80", "[::1]:443", "example.org:1", "example.org.:65535", "a:1", "xn--bcher-kva.example:80",
-		"my_host.local:22", "[fe80::1%eth0]:80", "3com.com:80", "[::ffff:1.2.3.4]:80",
+		"my_host.local:22", "[fe80::1%eth0]:80", "bücher.example:80", "_a.bücher.example:80", "3com.com:80", "[::ffff:1.2.3.4]:80",
 	}
 	for _, a := range good {
 		if _, _, err := TargetAddr(a); err != nil {
@@ -27,13 +27,34 @@ func TestTargetAddr(t *testing.T) {
 	bad := []string{
 		"", ":80", "host", "host:", "host:0", "host:65536", "host:http", "host:-1", "host:080", "2130706433:80", "0x7f000001:80",
 		"0x7f.1:80", "0177.0.0.1:80", "127.1:80", "127.0.0.1.:80", "1.2.3.4.5:80", "256.1.1.1:80", "ho st:80", "host..name:80",
-		"user@host:80", "host/path:80", "[::1]", "::1:80", "[1.2.3.4]:80:80", "h\x00st:80", "\u24ff.\u24ff:80", "example.0x:80",
+		"user@host:80", "host/path:80", "[::1]", "::1:80", "[1.2.3.4]:80:80", "h\x00st:80", "①②⑦.0.0.①:80", "127.0.0.１:80", "a.\u2460:80", "b\u202ea.example:80", "example.0x:80",
 		strings.Repeat("a", 64) + ".org:80", strings.Repeat("a.", 130) + "org:80",
 	}
 	for _, a := range bad {
 		if host, port, err := TargetAddr(a); err == nil {
 			t.Errorf("TargetAddr(%q) = %q, %q, want an error", a, host, port)
 		}
+	}
+}
+
+// Faults: C07.
+func TestInternationalNamesAreConnectedToInTheirASCIIForm(t *testing.T) {
+	for address, want := range map[string]string{
+		"bücher.example:80": "xn--bcher-kva.example", "BÜCHER.Example:80": "xn--bcher-kva.Example",
+		"_x.bücher.example.:80": "_x.xn--bcher-kva.example.", "例え。テスト:80": "xn--r8jz45g.xn--zckzah",
+	} {
+		if host, _, err := TargetAddr(address); err != nil || host != want {
+			t.Errorf("TargetAddr(%q) = %q, %v, want %q", address, host, err, want)
+		}
+	}
+	for kind, keys := range map[string]string{
+		"tcp": `address = "bücher.invalid:1"`, "grpc": `address = "bücher.invalid:1"`, "redis": `address = "bücher.invalid:1"`,
+		"ping": `host = "bücher.invalid"`, "http": `url = "http://bücher.invalid/"`,
+	} {
+		t.Run(kind, func(t *testing.T) {
+			_, err := fails(t, build(t, kind, keys, Env{}), "xn--bcher-kva.invalid")
+			t.Log(err)
+		})
 	}
 }
 
