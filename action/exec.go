@@ -85,6 +85,9 @@ func hasNUL(s string) bool { return strings.Contains(s, "\x00") }
 // slot.
 func (a *execAction) Deadline() time.Duration { return MaxTimeout }
 
+// Kind returns "exec".
+func (a *execAction) Kind() string { return "exec" }
+
 // String names the action without its arguments, which may hold secrets.
 func (a *execAction) String() string {
 	return fmt.Sprintf("exec %s (+%d args)", a.command, len(a.args))

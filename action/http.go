@@ -202,6 +202,9 @@ func (keys httpKeys) secrets() *redactor {
 // Deadline returns the timeout of a request.
 func (a *httpAction) Deadline() time.Duration { return a.timeout }
 
+// Kind returns "http".
+func (a *httpAction) Kind() string { return "http" }
+
 // String names the action by its method and hosts.
 func (a *httpAction) String() string {
 	var hosts []string

@@ -227,6 +227,9 @@ func (a *mailAction) Groups() bool { return true }
 // Deadline returns how long an SMTP session may take.
 func (a *mailAction) Deadline() time.Duration { return a.timeout }
 
+// Kind returns "mail".
+func (a *mailAction) Kind() string { return "mail" }
+
 // String names the action by its server.
 func (a *mailAction) String() string {
 	return "mail by " + net.JoinHostPort(a.server.host, a.server.port)

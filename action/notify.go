@@ -136,6 +136,9 @@ func (a *notifyAction) opensIncidents() bool {
 	return a.service == "pagerduty" || a.service == "opsgenie"
 }
 
+// Kind returns "notify".
+func (a *notifyAction) Kind() string { return "notify" }
+
 // String names the action by its service.
 func (a *notifyAction) String() string { return "notify by " + a.service }
 

@@ -35,6 +35,9 @@ func newPublish(decode func(any) error, env Env) (Action, error) {
 	return &publishAction{topic: keys.Topic, publish: env.Publish}, nil
 }
 
+// Kind returns "publish".
+func (a *publishAction) Kind() string { return "publish" }
+
 // String names the action.
 func (a *publishAction) String() string { return "publish to " + a.topic }
 

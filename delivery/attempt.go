@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/microhq/monitor-srv/action"
@@ -80,33 +81,60 @@ func (r *Receiver) notify(ctx context.Context, a attempt) (err error) {
 // settle records the result of an attempt. Of a series of failures it logs the
 // first one and the end; it logs refusals once in Options.Window.
 func (r *Receiver) settle(a attempt, err error) {
-	log := r.d.opt.Log.With("receiver", r.name, "notices", len(a.notifications))
 	var permanent *action.Permanent
 	switch {
 	case err == nil:
 		if failures, _ := r.record(a, outcomeDelivered, nil); failures > 0 {
-			log.Info("notifications are delivered again", "failures", failures)
+			r.d.opt.Log.Info("notifications are delivered again", append(r.describe(a), "failures", failures)...)
 		}
 	case errors.As(err, &permanent):
-		r.record(a, outcomeRefused, err)
-		r.refusals.Log(log, slog.LevelError, "notification refused, not retrying", func() []any {
-			return []any{"error", text.Line(err.Error(), maxErrorText)}
+		failures, _ := r.record(a, outcomeRefused, err)
+		r.refusals.Log(r.d.opt.Log, slog.LevelError, "notification refused, not retrying", func() []any {
+			return append(r.describe(a), "attempt", failures+1, "error", text.Line(err.Error(), maxErrorText))
 		})
 	default:
 		o := outcomeFailed
 		if errors.As(err, new(*action.Unreachable)) {
 			o = outcomeUnreachable
 		}
-		if failures, retryIn := r.record(a, o, err); failures == 0 {
-			log.Warn("notification failed, retrying", "error", text.Line(err.Error(), maxErrorText), "retry_in", retryIn.Round(time.Second))
+		if failures, retryAt := r.record(a, o, err); failures == 0 {
+			r.d.opt.Log.Warn("notification failed, retrying", append(r.describe(a), "attempt", failures+1,
+				"next_attempt", retryAt.UTC().Format(time.RFC3339), "error", text.Line(err.Error(), maxErrorText))...)
 		}
 	}
 }
 
+// maxDescribed bounds the notifications of a message that a line of the log names.
+const maxDescribed = 5
+
+// describe returns what a line of the log says about an attempt: the receiver, and
+// the monitors and incidents of its notifications.
+func (r *Receiver) describe(a attempt) []any {
+	var monitors, incidents []string
+	for _, n := range a.notifications[:min(len(a.notifications), maxDescribed)] {
+		if name := text.Line(n.Monitor, maxNameText); !slices.Contains(monitors, name) {
+			monitors = append(monitors, name)
+		}
+		if n.Incident != "" && !slices.Contains(incidents, n.Incident) {
+			incidents = append(incidents, text.Line(n.Incident, maxNameText))
+		}
+	}
+	more := ""
+	if n := len(a.notifications) - maxDescribed; n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	return []any{
+		"receiver", r.name, "kind", kindOf(a.action), "notifications", len(a.notifications),
+		"monitor", strings.Join(monitors, ", ") + more, "incident", strings.Join(incidents, ", ") + more,
+	}
+}
+
+// maxNameText bounds the name of a monitor or an incident in the log, in bytes.
+const maxNameText = 200
+
 // record updates the receiver with the result of an attempt. It returns how many
-// attempts in a row had failed before, and how long the receiver waits before it
-// retries.
-func (r *Receiver) record(a attempt, o outcome, err error) (failures int, retryIn time.Duration) {
+// attempts in a row had failed before, and when the receiver retries.
+func (r *Receiver) record(a attempt, o outcome, err error) (failures int, retryAt time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	failures = r.failures
@@ -115,6 +143,9 @@ func (r *Receiver) record(a attempt, o outcome, err error) (failures int, retryI
 		r.lastFailure, r.lastError = now, text.Line(err.Error(), maxErrorText)
 	} else {
 		r.lastSuccess = now
+	}
+	if failing := err != nil; failing != r.failing {
+		r.failing, r.since = failing, now
 	}
 	r.failures = 0
 	if o == outcomeFailed || o == outcomeUnreachable {
@@ -133,7 +164,7 @@ func (r *Receiver) record(a attempt, o outcome, err error) (failures int, retryI
 	if o != outcomeFailed && slices.ContainsFunc(a.notifications, func(n action.Notification) bool { return n.Event != action.Init }) {
 		r.d.Changed()
 	}
-	return failures, r.retryAt.Sub(now)
+	return failures, r.retryAt
 }
 
 // nextAttempt returns when to retry after a failed attempt. If the receiver was

@@ -94,7 +94,7 @@ func TestFailedAttemptsAreRetriedUntilDelivered(t *testing.T) {
 		}
 		checkBackoff(t, calls)
 		s := r.Status()
-		if s.Delivered != 1 || s.Failures != 0 || s.Retried != uint64(len(calls)-1) || s.LastError != "down" || s.Depth != 0 || s.Attempts != uint64(len(calls)) {
+		if s.Delivered != 1 || s.Failures != 0 || s.Retried != uint64(len(calls)-1) || s.LastError != "down" || s.Pending != 0 || s.Attempts != uint64(len(calls)) {
 			t.Errorf("got %+v", s)
 		}
 		if n := strings.Count(log.String(), "\n"); n != 2 || !strings.Contains(log.String(), "error=down") {
@@ -371,7 +371,7 @@ func TestNotificationsExpireAfterADay(t *testing.T) {
 		if delivered, _ := f.taken(); formatAll(delivered) != "fail:2" {
 			t.Errorf("delivered %q, want only what was younger than a day", formatAll(delivered))
 		}
-		if s := r.Status(); s.Expired != 1 || s.Suppressed != 1 || s.Depth != 0 {
+		if s := r.Status(); s.Expired != 1 || s.Suppressed != 1 || s.Pending != 0 {
 			t.Errorf("got %+v", s)
 		}
 	})
@@ -562,7 +562,7 @@ func TestReceiversDoNotDisturbEachOther(t *testing.T) {
 		if at := f.starts(); len(at) != 5 || at[4] != 4*time.Second {
 			t.Errorf("attempts at %v, want one each second", at)
 		}
-		if s := d.Status(); len(s) != 2 || s[0].Receiver != "a slow one" || s[1].Delivered != 5 {
+		if s := d.Status(); len(s) != 2 || s[0].Name != "a slow one" || s[1].Delivered != 5 {
 			t.Errorf("got %+v", s)
 		}
 	})

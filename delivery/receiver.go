@@ -32,6 +32,8 @@ type Receiver struct {
 	initsUntil      time.Time     // until then a message of Init notifications only is held back
 	retried         uint64
 	attempts        uint64
+	failing         bool      // the last attempt failed or was refused
+	since           time.Time // when failing changed, or the receiver was added
 	lastSuccess     time.Time
 	lastFailure     time.Time
 	lastError       string
@@ -42,6 +44,7 @@ func newReceiver(name string, d *Deliverer) *Receiver {
 		name: name, d: d,
 		queue: newQueue(d.opt.History, d.opt.Monitors),
 		wake:  make(chan struct{}, 1),
+		since: time.Now(),
 
 		refusals: loglimit.Limiter{Every: d.opt.Window},
 	}

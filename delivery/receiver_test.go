@@ -153,8 +153,8 @@ func TestReceiverRetainsAThousandNotificationsOfOlderIncidents(t *testing.T) {
 		r.Enqueue(recovery("flaps", fmt.Sprint(i)))
 	}
 	// The newest incident does not count.
-	if s := r.Status(); s.Depth != 1002 || s.Dropped != 998 {
-		t.Errorf("%d wait and %d were dropped, want 1002 and 998", s.Depth, s.Dropped)
+	if s := r.Status(); s.Pending != 1002 || s.Dropped != 998 {
+		t.Errorf("%d wait and %d were dropped, want 1002 and 998", s.Pending, s.Dropped)
 	}
 }
 
@@ -164,8 +164,8 @@ func TestReceiverRetainsTwentyThousandMonitors(t *testing.T) {
 	for i := range 20_001 {
 		r.Enqueue(fail(fmt.Sprint(i), "1"))
 	}
-	if s := r.Status(); s.Depth != 20_000 || s.Dropped != 1 {
-		t.Errorf("%d wait and %d were dropped, want 20000 and 1", s.Depth, s.Dropped)
+	if s := r.Status(); s.Pending != 20_000 || s.Dropped != 1 {
+		t.Errorf("%d wait and %d were dropped, want 20000 and 1", s.Pending, s.Dropped)
 	}
 }
 

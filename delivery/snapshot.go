@@ -43,7 +43,7 @@ func (d *Deliverer) Resume(s Snapshot) {
 	}
 	for _, p := range d.Restore(s.Pending) {
 		if len(p.Notifications) > 0 {
-			d.opt.Log.Warn("receiver is not defined: its pending notifications are dropped after a day", "receiver", p.Receiver, "notices", len(p.Notifications))
+			d.opt.Log.Warn("receiver is not defined: its pending notifications are dropped after a day", "receiver", p.Receiver, "notifications", len(p.Notifications))
 		}
 	}
 }

@@ -2,11 +2,18 @@ package delivery
 
 import "time"
 
-// ReceiverStatus describes how a receiver is doing, for pages and metrics.
+// ReceiverStatus describes how a receiver is doing, for lists, pages and metrics.
 type ReceiverStatus struct {
-	Receiver string `json:"receiver"`
-	// Depth counts the pending notifications, including those in flight.
-	Depth int `json:"depth"`
+	Name string `json:"name"`
+	// Kind is the type of its action, such as "mail".
+	Kind string `json:"kind"`
+	// OK is false from an attempt that failed or was refused to the next one that
+	// succeeds. Since is when that last changed: at first, when the receiver was added.
+	OK    bool      `json:"ok"`
+	Since time.Time `json:"since"`
+	// Pending counts the notifications that are not delivered yet, including those in
+	// flight.
+	Pending int `json:"pending"`
 	// InFlight counts the attempts in progress.
 	InFlight int `json:"in_flight"`
 	// Attempts counts attempts. Retried counts those of them that failed and are
@@ -23,7 +30,7 @@ type ReceiverStatus struct {
 	LastError string `json:"last_error,omitempty"`
 	// Next is the time of the next attempt. It is zero unless the receiver failed
 	// and notifications are pending.
-	Next time.Time `json:"next,omitzero"`
+	Next time.Time `json:"next_attempt,omitzero"`
 }
 
 // Status returns the current status of the receiver.
@@ -31,8 +38,11 @@ func (r *Receiver) Status() ReceiverStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := ReceiverStatus{
-		Receiver: r.name,
-		Depth:    r.queue.depth,
+		Name:     r.name,
+		Kind:     kindOf(r.action),
+		OK:       !r.failing,
+		Since:    r.since,
+		Pending:  r.queue.depth,
 		InFlight: r.inFlight,
 		Attempts: r.attempts,
 		Retried:  r.retried,
@@ -47,4 +57,12 @@ func (r *Receiver) Status() ReceiverStatus {
 		s.Next = r.retryAt
 	}
 	return s
+}
+
+// kindOf returns the kind of an action, or nothing if the action does not say.
+func kindOf(a any) string {
+	if k, ok := a.(interface{ Kind() string }); ok {
+		return k.Kind()
+	}
+	return ""
 }

@@ -199,7 +199,7 @@ func (b *bench) wantReceivers(t *testing.T, n int) {
 func (b *bench) receiverNames() []string {
 	var names []string
 	for _, s := range b.Deliverer.Status() {
-		names = append(names, s.Receiver)
+		names = append(names, s.Name)
 	}
 	return names
 }

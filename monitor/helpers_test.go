@@ -49,7 +49,7 @@ func (d testDelivery) Knowing(monitor, incident string) (all []Receiver) {
 
 type testReceiver struct{ *delivery.Receiver }
 
-func (r testReceiver) Pending() int { return r.Status().Depth }
+func (r testReceiver) Pending() int { return r.Status().Pending }
 
 func (r testReceiver) Enqueue(c Change) {
 	r.Receiver.Enqueue(action.Notification{

@@ -200,6 +200,6 @@ func (r *receivers) removeUnused(monitors []*runner) {
 func (r *receivers) remove(t Receiver) {
 	delete(r.sources, t)
 	if pending := r.delivery.Remove(t.Name()); pending > 0 {
-		r.log.Warn("dropped the pending notifications of a removed receiver", "receiver", t.Name(), "notices", pending)
+		r.log.Warn("dropped the pending notifications of a removed receiver", "receiver", t.Name(), "notifications", pending)
 	}
 }

@@ -79,7 +79,7 @@ func (r receiver) Enqueue(c monitor.Change) {
 }
 
 // Pending implements monitor.Receiver.
-func (r receiver) Pending() int { return r.Status().Depth }
+func (r receiver) Pending() int { return r.Status().Pending }
 
 // Snapshot returns the open incidents of monitors and what is pending at their
 // receivers, both at the same moment, for a Ledger.
