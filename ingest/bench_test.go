@@ -21,6 +21,10 @@ func BenchmarkDecode(b *testing.B) {
 	wire := eventtest.Wire(b, eventtest.Check())
 	b.Logf("event of %d bytes", len(wire))
 	text := eventtest.Encoded(b, stock.NewCodec, eventtest.Check())
+	script := bytes.Replace(text, []byte(`"interval":10`), []byte(`"interval":"10s"`), 1)
+	if bytes.Equal(script, text) {
+		b.Fatalf("no interval in %s", text)
+	}
 	d := newDecoder()
 	for _, c := range []struct {
 		name   string
@@ -29,6 +33,7 @@ func BenchmarkDecode(b *testing.B) {
 		{"ours", func() bool { return d.decode(store.KindCheck, wire).reason == accepted }},
 		{"protobuf", func() bool { return proto.Unmarshal(wire, new(healthpb.HealthCheck)) == nil }},
 		{"json", func() bool { return d.decodeJSON(store.KindCheck, text).reason == accepted }},
+		{"script", func() bool { return d.decodeJSON(store.KindCheck, script).reason == accepted }},
 		{"protojson", func() bool { return protojson.Unmarshal(text, new(healthpb.HealthCheck)) == nil }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
@@ -143,7 +148,7 @@ func BenchmarkReceive(b *testing.B) {
 	batch := make([]*item, 0, batchCount)
 	n := 0
 	testkit.MeasureCPU(b, func() {
-		events.receive(store.KindCheck, protobuf, next())
+		events.receive(store.KindCheck, protobuf, next(), false)
 		if n++; n%batchCount == 0 {
 			batch = events.queue.take(batch)
 			events.put(batch)

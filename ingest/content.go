@@ -1,7 +1,9 @@
 package ingest
 
 import (
+	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"strings"
 )
 
@@ -23,18 +25,16 @@ var contentTypes = [...]struct {
 	{"application/json", formatJSON},
 	{"application/grpc+proto", formatProto},
 	{"application/octet-stream", formatProto},
+	{"application/x-protobuf", formatProto},
+	{"text/json", formatJSON},
 }
 
 // formatOf returns the format that the content type in the header names, or
-// formatNone if it names another one. Without a content type the first byte decides.
+// formatNone if it names another one. Without a content type the body decides.
 func formatOf(header map[string]string, body []byte) format {
 	ct := contentType(header)
 	if ct == "" {
-		// In protobuf "{" would begin a group with number 15, which no event has.
-		if len(body) > 0 && body[0] == '{' {
-			return formatJSON
-		}
-		return formatProto
+		return formatOfBody(body)
 	}
 	ct, _, _ = strings.Cut(ct, ";")
 	ct = strings.TrimSpace(ct)
@@ -44,6 +44,17 @@ func formatOf(header map[string]string, body []byte) format {
 		}
 	}
 	return formatNone
+}
+
+// formatOfBody tells JSON from protobuf, in which "{" would begin a group with number 15,
+// which no event has. A space, a newline or a byte order mark before it may also begin
+// protobuf.
+func formatOfBody(body []byte) format {
+	text := bytes.TrimSpace(bytes.TrimPrefix(body, []byte(byteOrderMark)))
+	if first(text) == '{' && (body[0] == '{' || json.Valid(text)) {
+		return formatJSON
+	}
+	return formatProto
 }
 
 // contentType returns the header Content-Type, whatever the case of its name.

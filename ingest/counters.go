@@ -12,8 +12,9 @@ import (
 type Counters struct {
 	// Topics has one entry for each topic of the bus.
 	Topics map[string]TopicCounters
-	// Rejected counts messages by reason. It has an entry for each reason: too_large,
-	// content_type, malformed, no_service, no_node, no_id, bad_identity, internal.
+	// Rejected counts messages by reason; own_node are those from the bus about this
+	// instance, mostly the echo of its own. It has an entry for each reason: too_large,
+	// content_type, malformed, bad_value, no_service, no_node, no_id, bad_identity, own_node, internal.
 	Rejected map[string]uint64
 	// Repaired counts accepted messages by what was repaired in them. One message
 	// may count for several repairs.

@@ -6,18 +6,17 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"github.com/microhq/monitor-srv/store"
-	"github.com/microhq/monitor-srv/text"
 	"github.com/microhq/monitor-srv/wire"
 )
 
-// decodeJSON decodes one message in JSON, as protojson or encoding/json write it.
-// Unknown members are ignored.
+// decodeJSON decodes one message in JSON. What nearly all publishers write is read
+// without building a message, anything else as scripts mean it.
 func (d *decoder) decodeJSON(kind store.Kind, msg []byte) rejection {
+	msg = bytes.TrimPrefix(msg, []byte(byteOrderMark))
 	valid := utf8.Valid(msg)
 	if valid {
 		wire, ok := d.transcoders[kind].AppendWire(d.wireBuf[:0], msg)
@@ -25,15 +24,11 @@ func (d *decoder) decodeJSON(kind store.Kind, msg []byte) rejection {
 		if ok {
 			return d.decode(kind, wire)
 		}
-	} else {
-		msg = bytes.ToValidUTF8(msg, []byte(text.Replacement))
-	}
-	if repaired, replaced := repairSurrogates(msg); replaced {
-		msg, valid = repaired, false
 	}
 	m := newMessage(kind)
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(msg, m); err != nil {
-		return rejection{malformed, err.Error()}
+	if rej := readEvent(m.ProtoReflect(), quoteNonFinite(msg)); rej.reason != accepted {
+		d.identify(m)
+		return rej
 	}
 	wire, err := proto.MarshalOptions{}.MarshalAppend(d.wireBuf[:0], m)
 	if err != nil {
@@ -41,7 +36,7 @@ func (d *decoder) decodeJSON(kind store.Kind, msg []byte) rejection {
 	}
 	d.wireBuf = wire
 	rej := d.decode(kind, wire)
-	if valid || rej.reason != accepted {
+	if valid && !hasTornSurrogate(msg) || rej.reason != accepted {
 		return rej
 	}
 	d.repairs.add(repairUTF8)
@@ -51,12 +46,23 @@ func (d *decoder) decodeJSON(kind store.Kind, msg []byte) rejection {
 	return rejection{}
 }
 
-// repairSurrogates replaces escapes that are half of a surrogate pair, and reports
-// whether there were any. protojson refuses a message that has one. JavaScript
-// programs write them when they cut a text within a pair.
-func repairSurrogates(msg []byte) (repaired []byte, replaced bool) {
+const byteOrderMark = "\xef\xbb\xbf"
+
+// identify sets service and node of the event to those of a rejected message, for the
+// log.
+func (d *decoder) identify(m proto.Message) {
+	service := m.(interface{ GetService() *healthpb.Service }).GetService()
+	d.event.Service = []byte(service.GetName())
+	for _, node := range service.GetNodes() {
+		d.event.Node = []byte(node.GetId())
+	}
+}
+
+// hasTornSurrogate reports whether an escape is half of a surrogate pair. JavaScript
+// programs write that when they cut a text within a pair. It is read as the replacement
+// character.
+func hasTornSurrogate(msg []byte) bool {
 	const size = 6 // of \u and four digits
-	repaired = msg
 	for i := 0; i < len(msg); {
 		if msg[i] != '\\' {
 			i++
@@ -65,18 +71,51 @@ func repairSurrogates(msg []byte) (repaired []byte, replaced bool) {
 		switch unit := escapedUnit(msg[i:]); {
 		case !utf16.IsSurrogate(unit):
 			i += 2 // also over an escaped backslash
-			continue
 		case utf16.DecodeRune(unit, escapedUnit(msg[i+size:])) != utf8.RuneError:
 			i += 2 * size
-			continue
+		default:
+			return true
 		}
-		if !replaced {
-			repaired, replaced = bytes.Clone(msg), true
-		}
-		copy(repaired[i:], `\ufffd`)
-		i += size
 	}
-	return repaired, replaced
+	return false
+}
+
+// quoteNonFinite quotes the numbers NaN, Infinity and -Infinity, which Python writes and
+// JSON does not have.
+func quoteNonFinite(msg []byte) []byte {
+	if !bytes.Contains(msg, []byte("NaN")) && !bytes.Contains(msg, []byte("Infinity")) {
+		return msg
+	}
+	var b []byte
+	quoted := false
+	for i := 0; i < len(msg); i++ {
+		rest := msg[i:]
+		switch {
+		case quoted && msg[i] == '\\' && len(rest) > 1:
+			b = append(b, msg[i])
+			i++
+		case msg[i] == '"':
+			quoted = !quoted
+		case !quoted:
+			if word := nonFinite(rest); word != "" {
+				b = append(append(append(b, '"'), word...), '"')
+				i += len(word) - 1
+				continue
+			}
+		}
+		b = append(b, msg[i])
+	}
+	return b
+}
+
+// nonFinite returns the number that b begins with if it is one that JSON does not have.
+func nonFinite(b []byte) string {
+	for _, word := range []string{"NaN", "Infinity", "-Infinity"} {
+		if bytes.HasPrefix(b, []byte(word)) {
+			return word
+		}
+	}
+	return ""
 }
 
 // escapedUnit returns the UTF-16 code unit of the JSON escape that b begins with, or

@@ -26,6 +26,9 @@ type Config struct {
 	// Log gets at most one line in ten seconds for each reason, slog.Default() if
 	// nil.
 	Log *slog.Logger
+	// Own is the node id of this instance. Events about it are taken from Inject only.
+	// Empty: there is none.
+	Own string
 	// MaxQueued bounds the messages in the queue, 65,536 if zero.
 	MaxQueued int
 	// MaxQueuedBytes bounds their memory, 64 MiB if zero.
@@ -174,7 +177,7 @@ func (e *Events) put(batch []*item) {
 func (e *Events) putOne(it *item) {
 	defer func() {
 		if p := recover(); p != nil {
-			e.reject(it.event.Kind, rejection{internal, fmt.Sprint(p)})
+			e.reject(it.event.Kind, rejection{internal, fmt.Sprint(p)}, sender{})
 		}
 	}()
 	outcome := e.cfg.Store.Put(&it.event)

@@ -74,7 +74,7 @@ func TestBlockedStoreKeepsStatusesAndFailuresAndRecovers(t *testing.T) {
 		ok, failing, status, stats := eventtest.Check(), eventtest.Check(), eventtest.Status(), eventtest.Stats()
 		ok.Status, ok.Id = healthpb.HealthCheck_OK, "ok"
 		failing.Id = "failing"
-		send := func(kind store.Kind, m proto.Message) { events.receive(kind, protobuf, eventtest.Wire(t, m)) }
+		send := func(kind store.Kind, m proto.Message) { events.receive(kind, protobuf, eventtest.Wire(t, m), false) }
 		for range 2000 {
 			send(store.KindStats, stats)
 			send(store.KindCheck, ok)
@@ -123,14 +123,14 @@ func TestRunDrainsWhatWaitsAndThenTakesNothing(t *testing.T) {
 		events := NewEvents(Config{Store: p, Log: testkit.QuietLog()})
 		wire := eventtest.Wire(t, eventtest.Check())
 		for range 100 {
-			events.receive(store.KindCheck, protobuf, wire)
+			events.receive(store.KindCheck, protobuf, wire, false)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := events.Run(ctx); err != nil || len(p.all()) != 100 {
 			t.Fatalf("%v, %d of 100 handed over", err, len(p.all()))
 		}
-		events.receive(store.KindCheck, protobuf, wire)
+		events.receive(store.KindCheck, protobuf, wire, false)
 		c := events.Counters()
 		want := TopicCounters{Received: 101, Bytes: uint64(101 * len(wire)), Outdated: 100, Dropped: 1}
 		if diff := cmp.Diff(want, c.Topics[health.TopicHealthCheck]); diff != "" {
@@ -145,7 +145,7 @@ func TestRunDrainsWithinItsBound(t *testing.T) {
 		events := NewEvents(Config{Store: p, DrainTimeout: time.Second, Log: testkit.QuietLog()})
 		wire := eventtest.Wire(t, eventtest.Check())
 		for range 1000 {
-			events.receive(store.KindCheck, protobuf, wire)
+			events.receive(store.KindCheck, protobuf, wire, false)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -169,14 +169,14 @@ func TestOversizedAndForeignMessagesAreRejected(t *testing.T) {
 	events := NewEvents(Config{Store: &putter{}, Log: testkit.QuietLog()})
 	ten := eventtest.Check()
 	ten.Description = strings.Repeat("x", 10<<20)
-	events.receive(store.KindCheck, protobuf, eventtest.Wire(t, ten))
-	events.receive(store.KindCheck, protobuf, make([]byte, health.MaxEventSize+1))
-	events.receive(store.KindStatus, map[string]string{"Content-Type": "text/plain"}, eventtest.Wire(t, eventtest.Status()))
-	events.receive(store.KindStats, map[string]string{"Content-Type": "application/json"}, eventtest.Wire(t, eventtest.Stats()))
-	events.receive(store.KindStats, nil, nil)
+	events.receive(store.KindCheck, protobuf, eventtest.Wire(t, ten), false)
+	events.receive(store.KindCheck, protobuf, make([]byte, health.MaxEventSize+1), false)
+	events.receive(store.KindStatus, map[string]string{"Content-Type": "text/plain"}, eventtest.Wire(t, eventtest.Status()), false)
+	events.receive(store.KindStats, map[string]string{"Content-Type": "application/json"}, eventtest.Wire(t, eventtest.Stats()), false)
+	events.receive(store.KindStats, nil, nil, false)
 	want := map[string]uint64{
-		"too_large": 2, "content_type": 1, "malformed": 1, "no_service": 1,
-		"no_node": 0, "no_id": 0, "bad_identity": 0, "internal": 0,
+		"too_large": 2, "content_type": 1, "malformed": 1, "bad_value": 0, "no_service": 1,
+		"no_node": 0, "no_id": 0, "bad_identity": 0, "own_node": 0, "internal": 0,
 	}
 	c := events.Counters()
 	if diff := cmp.Diff(want, c.Rejected); diff != "" {
@@ -194,7 +194,7 @@ func TestLargestEventIsTaken(t *testing.T) {
 	for m.Endpoints = nil; proto.Size(m) < health.MaxEventSize-1100; {
 		m.Endpoints = append(m.Endpoints, &healthpb.Endpoint{Method: strings.Repeat("m", 1000)})
 	}
-	events.receive(store.KindStats, protobuf, eventtest.Wire(t, m))
+	events.receive(store.KindStats, protobuf, eventtest.Wire(t, m), false)
 	if events.State().Depth != 1 {
 		t.Errorf("%+v", events.Counters())
 	}
@@ -208,7 +208,7 @@ func TestRejectionsAreLoggedOnceInTenSeconds(t *testing.T) {
 		lines := func() int { return strings.Count(log.String(), "\n") }
 		for range 25 {
 			for range 100 {
-				events.receive(store.KindCheck, protobuf, nil)
+				events.receive(store.KindCheck, protobuf, nil, false)
 			}
 			time.Sleep(time.Second)
 		}
@@ -218,7 +218,7 @@ func TestRejectionsAreLoggedOnceInTenSeconds(t *testing.T) {
 		if !strings.Contains(log.String(), "times=1000") || !strings.Contains(log.String(), "reason=no_service") {
 			t.Errorf("lines without what was held back:\n%s", log.String())
 		}
-		events.receive(store.KindCheck, map[string]string{"Content-Type": "x"}, nil)
+		events.receive(store.KindCheck, map[string]string{"Content-Type": "x"}, nil, false)
 		if got := lines(); got != 4 {
 			t.Errorf("%d lines, want one more for another reason", got)
 		}
@@ -236,7 +236,7 @@ func TestPanicOfTheStoreSpoilsOneEvent(t *testing.T) {
 		}}
 		events := NewEvents(Config{Store: p, Log: testkit.QuietLog()})
 		for _, id := range []string{"a", "bad", "b"} {
-			events.receive(store.KindCheck, protobuf, identityOf("s", "1", "n", id))
+			events.receive(store.KindCheck, protobuf, identityOf("s", "1", "n", id), false)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -260,7 +260,7 @@ func TestQueuedEventsDoNotShareTheBody(t *testing.T) {
 	p := &putter{}
 	events := NewEvents(Config{Store: p})
 	body := identityOf("s", "1", "n", "id")
-	events.receive(store.KindCheck, protobuf, body)
+	events.receive(store.KindCheck, protobuf, body, false)
 	clear(body)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

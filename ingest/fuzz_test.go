@@ -204,5 +204,6 @@ func FuzzEventJSON(f *testing.F) {
 		f.Add(uint8(kind), text)
 	}
 	f.Add(uint8(0), []byte(`{"id":"x","service":{"name":"s","nodes":[{"id":"n"}]},"results":{"\u00e9":"\n"},"status":"9"}`))
-	fuzzEvents(f, "application/json", protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal)
+	f.Add(uint8(0), []byte(`{"ID":7,"service":"s","node":"n","status":"up","timestamp":1.5,"interval":"10s","results":{"a":NaN,"b":[null]}}`))
+	fuzzEvents(f, "application/json", protojson.Unmarshal)
 }

@@ -30,7 +30,7 @@ func newViewOf(cfg store.Config) *view {
 }
 
 func (v *view) feed(kind store.Kind, contentType string, body []byte) {
-	v.events.receive(kind, map[string]string{"Content-Type": contentType}, body)
+	v.events.receive(kind, map[string]string{"Content-Type": contentType}, body, false)
 	v.events.put(v.events.queue.take(make([]*item, 0, batchCount)))
 }
 

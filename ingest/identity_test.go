@@ -9,6 +9,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"github.com/microhq/monitor-srv/health"
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
@@ -111,5 +113,51 @@ func TestMetadataOfANodeIsBounded(t *testing.T) {
 	node := rsp.Services[0].Nodes[0]
 	if node.Metadata["a"] != "short" || proto.Size(node) > maxMetadata+200 {
 		t.Errorf("metadata of %d bytes with a = %q", proto.Size(node), node.Metadata["a"])
+	}
+}
+
+// The echo of our own events is no news, and what others say in our name is not believed.
+// Faults: S6.
+func TestEventsAboutTheOwnNodeAreTakenFromInjectOnly(t *testing.T) {
+	var log testkit.LogBuffer
+	st := store.New(store.Config{Own: "own"})
+	events := NewEvents(Config{Store: st, Own: "own", Log: log.Logger()})
+	v := &view{st, events}
+	forged := eventtest.Check()
+	forged.Service.Nodes[0].Id, forged.Status = "own", healthpb.HealthCheck_ERROR
+	stopped := eventtest.Status()
+	stopped.Service.Nodes[0].Id, stopped.Status = "own", healthpb.Status_STOPPED
+	elsewhere := eventtest.Check()
+	elsewhere.Service = &healthpb.Service{Name: "other", Version: "9", Nodes: []*healthpb.Node{{Id: "own"}}}
+	v.feedMessages(t, forged, stopped, elsewhere)
+	v.feed(store.KindCheck, "application/json", []byte(`{"id":"x","service":"s","node":"own"}`))
+	if c := st.Counters(); c.Checks+c.Statuses != 0 {
+		t.Errorf("the store holds %d checks and %d statuses", c.Checks, c.Statuses)
+	}
+	if n := events.Counters().Rejected["own_node"]; n != 4 {
+		t.Errorf("%d events about the own node were counted, want 4", n)
+	}
+	if log.String() != "" {
+		t.Errorf("the echo of our own events is logged: %s", &log)
+	}
+	forged.Status = healthpb.HealthCheck_OK
+	if err := events.Inject(health.TopicHealthCheck, forged); err != nil {
+		t.Fatal(err)
+	}
+	events.put(events.queue.take(make([]*item, 0, batchCount)))
+	if c := st.Counters(); c.ChecksByStatus[healthpb.HealthCheck_OK] != 1 {
+		t.Errorf("%v checks by status after an event of our own", c.ChecksByStatus)
+	}
+}
+
+// Faults: C25.
+func TestRejectionsNameTheirPublisher(t *testing.T) {
+	var log testkit.LogBuffer
+	v := &view{store.New(store.Config{}), NewEvents(Config{Store: store.New(store.Config{}), Log: log.Logger()})}
+	v.feed(store.KindCheck, "application/json", []byte(`{"id":"x","status":"flaky\n","service":"s","node":"n\u001b[1m"}`))
+	for _, want := range []string{`topic=micro.monitor.healthcheck`, `reason=bad_value`, `service=s`, `node=n[1m`, `flaky`} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %q in %s", want, &log)
+		}
 	}
 }

@@ -1,5 +1,7 @@
 package ingest
 
+import "net/http"
+
 // reason is why an event is rejected.
 type reason uint8
 
@@ -8,10 +10,12 @@ const (
 	tooLarge
 	badContentType
 	malformed
+	badValue
 	noService
 	noNode
 	noID
 	badIdentity
+	ownNode
 	internal
 	reasons
 )
@@ -23,10 +27,12 @@ func (r reason) String() string {
 		tooLarge:       "too_large",
 		badContentType: "content_type",
 		malformed:      "malformed",
+		badValue:       "bad_value",
 		noService:      "no_service",
 		noNode:         "no_node",
 		noID:           "no_id",
 		badIdentity:    "bad_identity",
+		ownNode:        "own_node",
 		internal:       "internal",
 	}[r]
 }
@@ -35,6 +41,39 @@ func (r reason) String() string {
 type rejection struct {
 	reason reason
 	place  string
+}
+
+// err returns what the publisher is told: nil for an accepted event and for one about the
+// own node, which nearly always is the echo of our own.
+func (r rejection) err() error {
+	if r.reason == accepted || r.reason == ownNode {
+		return nil
+	}
+	return rejectedError{r}
+}
+
+// rejectedError is a rejection as an error.
+type rejectedError struct{ rejection }
+
+// Error returns the reason and the place.
+func (e rejectedError) Error() string {
+	if e.reason == internal {
+		return "internal error" // what happened is in the log
+	}
+	return e.reason.String() + ": " + e.place
+}
+
+// StatusCode returns the HTTP status of the answer of a broker that can give one.
+func (e rejectedError) StatusCode() int {
+	switch e.reason {
+	case tooLarge:
+		return http.StatusRequestEntityTooLarge
+	case badContentType:
+		return http.StatusUnsupportedMediaType
+	case internal:
+		return http.StatusInternalServerError
+	}
+	return http.StatusBadRequest
 }
 
 // repair is a kind of repair of an accepted event.

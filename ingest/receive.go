@@ -7,10 +7,11 @@ import (
 
 	"github.com/microhq/monitor-srv/health"
 	"github.com/microhq/monitor-srv/store"
+	"github.com/microhq/monitor-srv/text"
 )
 
-// brokerHandler returns the handler of one topic. It never returns an error: the
-// brokers would log each one, and nobody could act on it.
+// brokerHandler returns the handler of one topic. The error of a rejected event has an
+// HTTP status, for brokers that can answer the publisher.
 func (e *Events) brokerHandler(kind store.Kind) broker.Handler {
 	return func(ev broker.Event) error {
 		var header map[string]string
@@ -18,29 +19,34 @@ func (e *Events) brokerHandler(kind store.Kind) broker.Handler {
 		if m := ev.Message(); m != nil {
 			header, body = m.Header, m.Body
 		}
-		e.receive(kind, header, body)
-		return nil
+		return e.receive(kind, header, body, false).err()
 	}
 }
 
-// receive processes one message. It retains neither header nor body.
-func (e *Events) receive(kind store.Kind, header map[string]string, body []byte) {
+// receive processes one message. It retains neither header nor body. Only injected events
+// may be about the own node.
+func (e *Events) receive(kind store.Kind, header map[string]string, body []byte, injected bool) (rej rejection) {
 	topic := &e.counts.topics[kind]
 	topic.received.Add(1)
 	topic.bytes.Add(uint64(len(body)))
-	// A panic must not end the process: some brokers call the handler in a goroutine
-	// without recover.
-	defer func() {
-		if p := recover(); p != nil {
-			e.reject(kind, rejection{internal, fmt.Sprint(p)})
-		}
-	}()
 	d, _ := e.decoders.Get().(*decoder)
 	if d == nil {
 		d = &decoder{transcoders: e.transcoders}
 	}
-	if rej := d.decodeMessage(kind, header, body); rej.reason != accepted {
-		e.reject(kind, rej)
+	// A panic must not end the process: some brokers call the handler in a goroutine
+	// without recover.
+	defer func() {
+		if p := recover(); p != nil {
+			rej = rejection{internal, fmt.Sprint(p)}
+			e.reject(kind, rej, sender{})
+		}
+	}()
+	rej = d.decodeMessage(kind, header, body)
+	if rej.reason == accepted && !injected && e.cfg.Own != "" && string(d.event.Node) == e.cfg.Own {
+		rej = rejection{ownNode, "service.nodes.id"}
+	}
+	if rej.reason != accepted {
+		e.reject(kind, rej, sender{string(d.event.Service), string(d.event.Node)})
 	} else {
 		e.counts.repair(d.repairs)
 		it := e.items.get()
@@ -49,6 +55,7 @@ func (e *Events) receive(kind store.Kind, header map[string]string, body []byte)
 	}
 	d.release()
 	e.decoders.Put(d)
+	return rej
 }
 
 // decodeMessage decodes one message by its format.
@@ -65,13 +72,23 @@ func (d *decoder) decodeMessage(kind store.Kind, header map[string]string, body 
 	return rejection{badContentType, contentType(header)}
 }
 
-func (e *Events) reject(kind store.Kind, rej rejection) {
+// sender is who sent an event, as far as it can be read.
+type sender struct{ service, node string }
+
+// reject counts a rejected event and logs it. The echo of what this instance publishes is
+// only counted, and so is what somebody forges in its name.
+func (e *Events) reject(kind store.Kind, rej rejection, by sender) {
 	e.counts.topics[kind].rejected.Add(1)
 	e.counts.rejected[rej.reason].Add(1)
+	if rej.reason == ownNode {
+		return
+	}
 	if suppressed, ok := e.limiter.Allow(rej.reason.String()); ok {
 		const enough = 200
 		e.cfg.Log.Warn("event rejected", "topic", topics[kind], "reason", rej.reason.String(),
-			"at", rej.place[:min(len(rej.place), enough)], "times", suppressed+1)
+			"at", text.Line(rej.place, enough),
+			"service", text.Line(by.service, health.MaxServiceName), "node", text.Line(by.node, health.MaxNodeID),
+			"times", suppressed+1)
 	}
 }
 

@@ -47,7 +47,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar
 		return nil, err
 	}
 	i.store = store.New(store.Config{MaxEntries: cfg.MaxEntries, Retention: cfg.Retention, Own: i.node})
-	i.events = ingest.NewEvents(ingest.Config{Store: i.store, Log: log, DrainTimeout: queueTimeout})
+	i.events = ingest.NewEvents(ingest.Config{Store: i.store, Own: i.node, Log: log, DrainTimeout: queueTimeout})
 	if i.monitors, err = newMonitors(monitorsOf(cfg, i.network, i.store, log)); err != nil {
 		return nil, err
 	}

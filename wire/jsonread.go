@@ -3,22 +3,22 @@ package wire
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // jsonReader reads the JSON that nearly all publishers write: known members, each
-// once, without escapes and null. Its methods report false for anything else, valid
-// or not; the caller then uses protojson. The text must be valid UTF-8.
+// once, without null. Its methods report false for anything else, valid
+// or not, which the caller then reads in another way. The text must be valid UTF-8.
 type jsonReader struct {
 	text []byte
 	pos  int
 }
 
 // AppendWire appends the wire bytes of the message that text is in JSON. It reports
-// false if text has members or forms that only protojson understands, or is
-// malformed.
+// false if text has other members or forms, or is malformed.
 func (t *Transcoder) AppendWire(b, text []byte) ([]byte, bool) {
 	r := &jsonReader{text: text}
 	b, ok := r.object(b, t)
@@ -74,7 +74,9 @@ func (r *jsonReader) str() ([]byte, bool) {
 		case c == '"':
 			r.pos = start + i + 1
 			return r.text[start : start+i], true
-		case c == '\\' || c < ' ':
+		case c == '\\':
+			return r.escaped(start)
+		case c < ' ':
 			return nil, false
 		}
 	}
@@ -113,10 +115,15 @@ func (r *jsonReader) integer(maxDigits int) (v int64, ok bool) {
 	return v, n < len(t) && t[n] == '"'
 }
 
-// enum reads the number or the name of a value of an enum.
+// maxPlainDigits is the size of an integer that needs no thought: a unix time with more
+// digits is not in seconds.
+const maxPlainDigits = 11
+
+// enum reads the number or the name of a known value of an enum.
 func (r *jsonReader) enum(fi *fieldInfo) (v int64, ok bool) {
 	if r.pos < len(r.text) && r.text[r.pos] != '"' {
-		return r.integer(9)
+		v, ok = r.integer(9)
+		return v, ok && slices.Contains(fi.numbers, v)
 	}
 	name, ok := r.str()
 	if !ok {
@@ -233,7 +240,7 @@ func (r *jsonReader) list(b []byte, fi *fieldInfo) ([]byte, bool) {
 }
 
 // mapEntries reads a map. It reports false if there are more than a few entries:
-// protojson finds repeated keys faster.
+// repeated keys are then found faster with a map.
 func (r *jsonReader) mapEntries(b []byte, fi *fieldInfo) ([]byte, bool) {
 	if !r.next('{') {
 		return b, false
@@ -281,7 +288,7 @@ func (r *jsonReader) value(b []byte, fi *fieldInfo) ([]byte, bool) {
 		b = protowire.AppendVarint(b, fi.tag())
 		return protowire.AppendFixed64(b, math.Float64bits(f)), ok
 	case kindInt:
-		v, ok = r.integer(18)
+		v, ok = r.integer(maxPlainDigits)
 	case kindUint:
 		v, ok = r.integer(18)
 		ok = ok && v >= 0

@@ -32,6 +32,26 @@ func TestNearlyAllJSONIsReadWithoutProtojson(t *testing.T) {
 	}
 }
 
+func TestEscapesAreReadWithoutProtojson(t *testing.T) {
+	check := transcoders()[kindOfCheck]
+	wire, ok := check.AppendWire(nil, []byte(`{"id":"a\"\\\u003c","error":"line\n\tline"}`))
+	got := newMessage(kindOfCheck)
+	if err := proto.Unmarshal(wire, got); !ok || err != nil {
+		t.Fatalf("read %v: %v", ok, err)
+	}
+	want := eventtest.Check()
+	proto.Reset(want)
+	want.Id, want.Error = `a"\<`, "line\n\tline"
+	if !proto.Equal(want, got) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	for _, torn := range []string{`{"id":"\ud83d"}`, `{"id":"\uDE00"}`, `{"id":"a\"}`} {
+		if _, ok := check.AppendWire(nil, []byte(torn)); ok {
+			t.Errorf("%s was read", torn)
+		}
+	}
+}
+
 func TestIsNumber(t *testing.T) {
 	for s, want := range map[string]bool{
 		"0": true, "-0": true, "10": true, "1.50": true, "0.0": true, "1e5": true, "1E+05": true, "-1.5e-3": true,
@@ -57,7 +77,7 @@ func FuzzFromJSON(f *testing.F) {
 	for _, v := range []string{
 		`{"status":"WARNING"}`, `{"status":"3"}`, `{"timestamp":"-7"}`, `{"timestamp":-0}`, `{"timestamp":1e3}`,
 		`{"results":{"a":"b","a":"c"}}`, `{"id":"a","id":"b"}`, `{"results":{}} `, `{"service":{"nodes":[{},{"id":"x"}]}}`,
-		`{"id":"\u003c"}`, `{"skewed":true}`, `{"interval":"12`, `{"service":{"nodes":[{"metadata":{"k":"v"}},]}}`,
+		`{"id":"\u003c"}`, `{"id":"a\"\\","error":"\ud83d\ude00\n"}`, `{"results":{"\t":"\/\u00e9"}}`, `{"id":"\`, `{"id":"\x"}`, `{"skewed":true}`, `{"interval":"12`, `{"service":{"nodes":[{"metadata":{"k":"v"}},]}}`,
 		`{"timestamp":` + strconv.Itoa(math.MaxInt64) + `}`,
 	} {
 		f.Add(uint8(kindOfCheck), []byte(v))

@@ -19,6 +19,7 @@ type fieldInfo struct {
 	list           bool
 	message        *Transcoder      // of kindMessage
 	values         map[string]int32 // of kindEnum, by name
+	numbers        []int64          // of kindEnum
 }
 
 type fieldKind uint8
@@ -81,6 +82,7 @@ func newFieldInfo(fd protoreflect.FieldDescriptor) (fieldInfo, bool) {
 		for i := range fd.Enum().Values().Len() {
 			v := fd.Enum().Values().Get(i)
 			fi.values[string(v.Name())] = int32(v.Number())
+			fi.numbers = append(fi.numbers, int64(v.Number()))
 		}
 	case protoreflect.MessageKind:
 		fi.kind = kindMessage
