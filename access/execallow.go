@@ -16,16 +16,18 @@ type ExecAllow struct{ entries [][]string }
 // exact arguments, separated by spaces or tabs. An argument that contains spaces or
 // quotes is written in double quotes, with the escapes of Go. Empty lines and lines
 // that start with # are ignored. An empty list allows nothing. A file that group or
-// others may write is rejected.
+// others may write, or that belongs to neither root nor the user of this process, is
+// rejected.
 func LoadExecAllow(file string) (*ExecAllow, error) {
-	text, err := readRestricted(file, 0o022)
-	if err == nil {
-		var list *ExecAllow
-		if list, err = parseExecAllow(text); err == nil {
-			return list, nil
-		}
+	text, err := readTrusted("the list of commands", file, 0o022)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("reading the list of commands %q: %w", file, err)
+	list, err := parseExecAllow(text)
+	if err != nil {
+		return nil, fmt.Errorf("reading the list of commands %q: %w", file, err)
+	}
+	return list, nil
 }
 
 // Permits reports whether argv equals an entry of the list.

@@ -12,26 +12,6 @@ import (
 	"github.com/microhq/monitor-srv/test/program"
 )
 
-// ownedFile is the FileInfo of a file with an owner.
-type ownedFile struct {
-	fs.FileInfo
-	uid uint32
-}
-
-func (o ownedFile) Sys() any { return &syscall.Stat_t{Uid: o.uid} }
-
-func TestGroupReadsFilesOfRootOnly(t *testing.T) {
-	for _, c := range []struct {
-		owner uint32
-		us    int
-		want  fs.FileMode
-	}{{0, 65532, 0o040}, {0, 0, 0}, {65532, 65532, 0}, {1000, 65532, 0}} {
-		if got := groupReadBit(ownedFile{uid: c.owner}, c.us); got != c.want {
-			t.Errorf("a file of user %d, read by %d: got %04o, want %04o", c.owner, c.us, got, c.want)
-		}
-	}
-}
-
 // TestTokenFileOfRootIsReadByItsGroup reads a token file as Kubernetes mounts it for a
 // container that does not run as root.
 func TestTokenFileOfRootIsReadByItsGroup(t *testing.T) {

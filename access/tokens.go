@@ -36,8 +36,8 @@ type storedToken struct {
 
 // Load reads a token file: one "role:token" per line, with the roles viewer, operator
 // and admin. Empty lines and lines that start with # are ignored. It rejects a file
-// that users other than its owner may access; a file of root may be readable by a
-// group of this process. It also rejects a file without tokens or with a token of less
+// that belongs to neither root nor the user of this process, or that others may
+// access; a file of root may be readable by a group of this process. It also rejects a file without tokens or with a token of less
 // than 16 bytes. No error contains a token.
 func Load(file string) (*Tokens, error) {
 	t := &Tokens{file: file}
@@ -49,9 +49,9 @@ func Load(file string) (*Tokens, error) {
 
 // Reload reads the file again. If that fails, the old tokens stay valid.
 func (t *Tokens) Reload() error {
-	text, err := readRestricted(t.file, 0o077)
+	text, err := readTrusted("the token file", t.file, 0o077)
 	if err != nil {
-		return fmt.Errorf("reading the token file %q: %w", t.file, err)
+		return err
 	}
 	all, err := parseTokens(text)
 	if err != nil {

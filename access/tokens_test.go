@@ -54,7 +54,7 @@ func TestBadTokenFilesAreRefusedWithPlaceAndRemedy(t *testing.T) {
 		"too long":           {"admin:" + strings.Repeat("k", maxTokenBytes+1), "longer than 1024 bytes"},
 		"same token twice":   {"viewer:" + secret + "\nadmin:" + secret, "line 2: same token as in line 1"},
 		"too many":           {manyTokens(maxTokens + 1), "line 1001: more than 1000 tokens"},
-		"larger than a file": {strings.Repeat("# comment\n", maxFile/10+1), "larger than 1048576 bytes"},
+		"larger than a file": {strings.Repeat("# comment\n", maxFile/10+1), "larger than the limit of 1 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Load(testkit.TempFile(t, c.text, 0o600))
@@ -92,11 +92,11 @@ func TestTokenFileMustBeARegularFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := Load(dir)
-	wantError(t, err, "not a regular file")
+	wantError(t, err, "not a regular file but a directory")
 	pipe := filepath.Join(dir, "pipe")
 	testkit.MakeFIFO(t, pipe)
 	_, err = Load(pipe)
-	wantError(t, err, "not a regular file")
+	wantError(t, err, "not a regular file but a named pipe: give the path of a regular file")
 	_, err = Load(filepath.Join(dir, "absent"))
 	wantError(t, err, "absent", "cannot open it")
 	if !os.IsNotExist(underlying(err)) {

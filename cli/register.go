@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -107,7 +106,7 @@ func pause(ctx context.Context, d time.Duration) {
 // readDefinitions reads the monitors of a file, or of standard input for "-". A text
 // that begins with a brace is one monitor as JSON.
 func readDefinitions(file string, stdin io.Reader) ([]*monitor.Definition, error) {
-	place, read := placeOf(file), readFile
+	place, read := placeOf(file), config.ReadFile
 	if file == "-" {
 		read = func(string) (string, error) { return config.ReadText(stdin) }
 	}
@@ -130,13 +129,4 @@ func readDefinitions(file string, stdin io.Reader) ([]*monitor.Definition, error
 		return nil, fmt.Errorf("%s defines no monitor", place)
 	}
 	return set.Monitors, nil
-}
-
-func readFile(file string) (string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", errors.Unwrap(err) // without the path
-	}
-	defer f.Close()
-	return config.ReadText(f)
 }

@@ -8,9 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/microhq/monitor-srv/document"
+	"github.com/microhq/monitor-srv/safefile"
 )
 
 const (
@@ -57,20 +57,23 @@ func listFiles(path string) ([]string, error) {
 	if err != nil || !info.IsDir() {
 		return []string{path}, nil // a missing file is reported when it is read
 	}
-	entries, err := os.ReadDir(path)
+	names, more, err := safefile.Names(path, maxFiles, isFile)
 	if err != nil {
-		return nil, fmt.Errorf("reading the directory: %w", err)
+		return nil, safefile.WithoutPath(err)
 	}
-	var files []string
-	for _, e := range entries {
-		if name := e.Name(); strings.HasSuffix(name, ".toml") && !strings.HasPrefix(name, ".") {
-			files = append(files, filepath.Join(path, name))
-		}
+	files := make([]string, len(names))
+	for i, name := range names {
+		files[i] = filepath.Join(path, name)
 	}
-	if len(files) > maxFiles {
-		return files[:maxFiles], fmt.Errorf("contains %d files: only the first %d are read", len(files), maxFiles)
+	if more {
+		err = fmt.Errorf("contains more than %d files: only these are read", maxFiles)
 	}
-	return files, nil
+	return files, err
+}
+
+// isFile reports whether a file of a directory is read.
+func isFile(name string) bool {
+	return strings.HasSuffix(name, ".toml") && !strings.HasPrefix(name, ".")
 }
 
 // loader reads files, and warns once of each insecure path.
@@ -104,40 +107,29 @@ func (l loader) load(file string) []*document.Problem {
 }
 
 func readDocument(file string) (string, fs.FileInfo, error) {
-	// O_NONBLOCK: opening a named pipe must not block.
-	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return "", nil, withoutPath(err)
+	text, info, err := safefile.ReadWithInfo(file, MaxDocument)
+	if errors.Is(err, safefile.ErrTooLarge) {
+		err = errTooLarge
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", nil, withoutPath(err)
-	}
-	if !info.Mode().IsRegular() {
-		return "", nil, errors.New("not a regular file")
-	}
-	text, err := ReadText(f)
-	return text, info, err
+	return string(text), info, safefile.WithoutPath(err)
 }
 
-// ReadText reads a document of at most MaxDocument bytes.
+// ReadFile reads a document of at most MaxDocument bytes.
+func ReadFile(file string) (string, error) {
+	text, _, err := readDocument(file)
+	return text, err
+}
+
+// ReadText is ReadFile for standard input.
 func ReadText(r io.Reader) (string, error) {
 	text, err := io.ReadAll(io.LimitReader(r, MaxDocument+1))
 	if err != nil {
-		return "", withoutPath(err)
+		return "", safefile.WithoutPath(err)
 	}
 	if len(text) > MaxDocument {
-		return "", fmt.Errorf("larger than the limit of %d MiB: split it", MaxDocument>>20)
+		return "", errTooLarge
 	}
 	return string(text), nil
 }
 
-// withoutPath removes the path, which the File of the problem names.
-func withoutPath(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return fmt.Errorf("cannot %s it: %w", p.Op, p.Err)
-	}
-	return err
-}
+var errTooLarge = fmt.Errorf("larger than the limit of %d MiB: split it", MaxDocument>>20)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/monitor"
+	"github.com/microhq/monitor-srv/safefile"
 )
 
 // configDir is a directory with one file that runs a command.
@@ -72,7 +73,7 @@ func (d *configDir) load() (monitors int, problems string) {
 	for _, p := range Load(&set, nil, d.dir) {
 		all = append(all, strings.ReplaceAll(p.Error(), d.dir, "DIR"))
 	}
-	return len(set.Monitors), strings.ReplaceAll(strings.Join(all, "\n"), "owner "+userName(uint32(os.Geteuid())), "owner US")
+	return len(set.Monitors), strings.ReplaceAll(strings.Join(all, "\n"), "owner "+safefile.UserName(uint32(os.Geteuid())), "owner US")
 }
 
 // TestGuardedFilesRunCommands has files, directories and links that only root and
@@ -239,7 +240,7 @@ func TestTrustedOwners(t *testing.T) {
 	d.file("a.toml", 0o644)
 	info, err := os.Lstat(d.path("a.toml"))
 	d.must(err)
-	owner := ownerOf(info)
+	owner := safefile.OwnerOf(info)
 	for uid, trusted := range map[uint32]bool{owner: true, owner + 54321: owner == 0} {
 		w := newOwnerChecker()
 		w.uid = uid

@@ -4,14 +4,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
 	"github.com/microhq/monitor-srv/document"
+	"github.com/microhq/monitor-srv/safefile"
 )
 
 // Whoever can change or replace a configuration file could run commands as the user
@@ -168,14 +167,14 @@ func (c *ownerChecker) checkFile(path string, info fs.FileInfo) *insecurePath {
 func writablePath(path, kind string, info fs.FileInfo) *insecurePath {
 	return &insecurePath{
 		path: path, kind: kind,
-		reason: fmt.Sprintf("group or others may write %%s (mode %04o, owner %s)", info.Mode().Perm(), userName(ownerOf(info))),
+		reason: fmt.Sprintf("group or others may write %%s (mode %04o, owner %s)", info.Mode().Perm(), safefile.UserName(safefile.OwnerOf(info))),
 		remedy: "chmod go-w " + path,
 	}
 }
 
 // checkOwner checks the owner only.
 func (c *ownerChecker) checkOwner(path string, info fs.FileInfo) *insecurePath {
-	uid := ownerOf(info)
+	uid := safefile.OwnerOf(info)
 	if uid == 0 || uid == c.uid {
 		return nil
 	}
@@ -188,29 +187,13 @@ func (c *ownerChecker) checkOwner(path string, info fs.FileInfo) *insecurePath {
 	}
 	want := "not root"
 	if c.uid != 0 {
-		want = "neither root nor " + userName(c.uid) + ", the user of this process"
+		want = "neither root nor " + safefile.UserName(c.uid) + ", the user of this process"
 	}
 	return &insecurePath{
 		path: path, kind: kind,
-		reason: fmt.Sprintf("the owner of %%s is %s, %s", userName(uid), want),
+		reason: fmt.Sprintf("the owner of %%s is %s, %s", safefile.UserName(uid), want),
 		remedy: fmt.Sprintf("%s root %s", chown, path),
 	}
-}
-
-func ownerOf(info fs.FileInfo) uint32 {
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return st.Uid
-	}
-	return 0
-}
-
-// userName returns the name of a user, or the id of one without a name.
-func userName(uid uint32) string {
-	id := strconv.FormatUint(uint64(uid), 10)
-	if u, err := user.LookupId(id); err == nil {
-		return u.Username
-	}
-	return "user " + id
 }
 
 func onReadOnlyMount(path string) bool {

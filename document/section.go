@@ -3,8 +3,6 @@ package document
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"unicode"
 )
@@ -88,14 +86,7 @@ func (s *Section) Take(key string, target *string) error {
 // Files returns the files that the keys of the section name, sorted by key.
 func (s Section) Files() []string {
 	files := s.files
-	tls, _ := s.Tree["tls"].(map[string]any)
-	for _, table := range []map[string]any{s.Tree, tls} {
-		for _, key := range slices.Sorted(maps.Keys(table)) {
-			if path, ok := table[key].(string); ok && path != "" && strings.HasSuffix(key, "_file") {
-				files = append(files, path)
-			}
-		}
-	}
+	eachFile(s.Tree, func(_ map[string]any, _, path string) { files = append(files, path) })
 	return files
 }
 

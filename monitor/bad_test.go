@@ -124,10 +124,10 @@ func TestBadFilesOfADirectoryAffectNoOthers(t *testing.T) {
 	}
 	want := []string{
 		"big.toml: larger than the limit of 4 MiB: split it",
-		"dir.toml: not a regular file",
+		"dir.toml: cannot open it: not a regular file but a directory: give the path of a regular file",
 		"loop.toml: cannot open it: too many levels of symbolic links",
 		`nan.toml:3: monitor "n": min: NaN is not a finite number`,
-		"pipe.toml: not a regular file",
+		"pipe.toml: cannot open it: not a regular file but a named pipe: give the path of a regular file",
 		"syntax.toml:1: expected '.' or ']' to end table name, but got '\\x00' instead: the header is not closed",
 		`twice.toml:1: monitor "good7": the name is already in use at DIR/good7.toml:1`,
 		`unknown.toml:6: monitor "u": probe exec: agrs: unknown key`,

@@ -236,7 +236,7 @@ func mistakes() map[string]struct{ text, want string } {
 		"window":            {shop + shopProbe + "[monitor.filter]\ntype = \"average\"\nwindow = 0\n", `8: monitor "shop": filter average: window is 0: give 1 to 10000`},
 		"a URL":             {shop + "[monitor.probe]\ntype = \"http\"\nurl = \"shop.example.org\"\n", `5: monitor "shop": probe http: url: not an http or https URL such as https://host:port/path`},
 		"a regexp":          {shop + shopProbe + "expect_body = \"(ok\"\n", `6: monitor "shop": probe http: expect_body: error parsing regexp: missing closing ): ` + "`(ok`"},
-		"a certificate":     {shop + shopProbe + "[monitor.probe.tls]\ncert_file = \"/x\"\n", `7: monitor "shop": probe http: tls: give both cert_file and key_file, or none`},
+		"a certificate":     {shop + shopProbe + "[monitor.probe.tls]\ncert_file = \"/x\"\n", `7: monitor "shop": probe http: tls: give both cert_file and key_file, or none: key_file is missing`},
 		"a file":            {shop + shopProbe + "bearer_file = \"/nonexistent\"\n", `6: monitor "shop": probe http: reading bearer_file: open /nonexistent: no such file or directory`},
 		"min without":       {shop + "min = 5\n" + shopProbe, `3: monitor "shop": min: 5 is more than max, 0: every value would fail; set max too`},
 		"never warns":       {shop + "max = 10\nwarn_max = 20\n" + shopProbe, `4: warning: monitor "shop": warn_max: 20 is not below max 10: it never warns`},

@@ -3,22 +3,20 @@ package monitor
 import (
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/microhq/monitor-srv/document"
 	"github.com/microhq/monitor-srv/probe"
+	"github.com/microhq/monitor-srv/safefile"
 )
 
 // Kinds read the files that keys such as password_file and tls.ca_file name when a
 // probe or an action is built. When such a file changes, only these are rebuilt: the
 // monitor keeps its state, filter and ticks, the receiver its pending notifications.
 
-// maxFingerprint bounds what is hashed of a file, in bytes. A bundle of all public
+// maxFingerprint bounds the files that are hashed, in bytes. A bundle of all public
 // certificate authorities is smaller.
 const maxFingerprint = 1 << 20
 
@@ -47,14 +45,9 @@ func (f fingerprints) file(path string) [sha256.Size]byte {
 		return sum
 	}
 	h := sha256.New()
-	// O_NONBLOCK: opening a named pipe must not block.
-	if file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0); err != nil {
-		fmt.Fprint(h, err)
-	} else {
-		_, err = io.Copy(h, io.LimitReader(file, maxFingerprint))
-		_ = file.Close()
-		fmt.Fprint(h, err)
-	}
+	text, err := safefile.Read(path, maxFingerprint)
+	_, _ = h.Write(text)
+	fmt.Fprint(h, err)
 	h.Sum(sum[:0])
 	f[path] = sum
 	return sum

@@ -48,6 +48,7 @@ func (s *Set) Decode(doc *document.Document, lists map[string][]map[string]any) 
 }
 
 func (s *Set) decodeReceiver(doc *document.Document, tree map[string]any, path string) []*document.Problem {
+	doc.ResolveFiles(tree)
 	r, err := newReceiverDefinition(tree, path, doc.Lines)
 	r.Origin, r.file = originOf(doc), doc.File
 	switch {
@@ -63,6 +64,8 @@ func (s *Set) decodeReceiver(doc *document.Document, tree map[string]any, path s
 }
 
 func (s *Set) decodeMonitor(doc *document.Document, tree map[string]any, path string) []*document.Problem {
+	actions, _ := tree["actions"].([]any)
+	doc.ResolveFiles(append([]any{tree["probe"]}, actions...)...)
 	d, err := newDefinition(tree, path, doc.Lines)
 	d.Origin, d.file, d.Trusted = originOf(doc), doc.File, true
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/microhq/monitor-srv/delivery"
 	"github.com/microhq/monitor-srv/monitor"
+	"github.com/microhq/monitor-srv/safefile"
 )
 
 // stateDir is the state directory: the journal of registered monitors, and the ledger
@@ -51,7 +52,7 @@ func lockDir(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("creating the state directory %q: %w", dir, err)
 	}
-	f, err := os.Open(dir)
+	f, err := safefile.OpenDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("locking the state directory: %w", err)
 	}

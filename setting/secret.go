@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+
+	"github.com/microhq/monitor-srv/safefile"
 )
 
 // mask is the text of every secret.
@@ -98,17 +100,9 @@ func SecretFrom(key string, inline Secret, file, env string) (Secret, error) {
 }
 
 func secretFile(key, file string) (Secret, error) {
-	f, err := os.Open(file)
+	text, err := safefile.Read(file, maxSecretFile)
 	if err != nil {
 		return Secret{}, fmt.Errorf("reading %s_file: %w", key, err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
-	if err != nil {
-		return Secret{}, fmt.Errorf("reading %s_file: %w", key, err)
-	}
-	if len(text) > maxSecretFile {
-		return Secret{}, fmt.Errorf("reading %s_file %q: larger than %d bytes", key, file, maxSecretFile)
 	}
 	return NewSecret(strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")), nil
 }

@@ -5,7 +5,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
+	"time"
+
+	"github.com/microhq/monitor-srv/safefile"
 )
 
 // TLS holds the keys of a table "tls". The zero value verifies certificates with the
@@ -31,24 +33,40 @@ func (t TLS) Config() (*tls.Config, error) {
 		InsecureSkipVerify: t.InsecureSkipVerify,
 	}
 	if t.CAFile != "" {
-		pem, err := os.ReadFile(t.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading ca_file: %w", err)
-		}
 		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("reading ca_file %q: it contains no certificate", t.CAFile)
+		if err := (safefile.PEM{NamedBy: "ca_file", Path: t.CAFile}).AddCAs(c.RootCAs); err != nil {
+			return nil, err
 		}
 	}
-	if (t.CertFile == "") != (t.KeyFile == "") {
-		return nil, errors.New("give both cert_file and key_file, or none")
-	}
-	if t.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	switch {
+	case t.CertFile != "" && t.KeyFile == "":
+		return nil, errors.New("give both cert_file and key_file, or none: key_file is missing")
+	case t.CertFile == "" && t.KeyFile != "":
+		return nil, errors.New("give both cert_file and key_file, or none: cert_file is missing")
+	case t.CertFile != "":
+		pair, err := safefile.KeyPair(safefile.PEM{NamedBy: "cert_file", Path: t.CertFile}, safefile.PEM{NamedBy: "key_file", Path: t.KeyFile})
 		if err != nil {
-			return nil, fmt.Errorf("reading cert_file %q: %w", t.CertFile, err)
+			return nil, err
 		}
-		c.Certificates = []tls.Certificate{pair}
+		c.GetClientCertificate = t.clientCertificate(pair)
 	}
 	return c, nil
+}
+
+// clientCertificate returns the certificate for a server that asks for one. An
+// expired one fails with its file, where the server would only say that some
+// certificate is bad. It is no error before, because it may be replaced in time.
+func (t TLS) clientCertificate(pair tls.Certificate) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	return func(request *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		if request.SupportsCertificate(&pair) != nil {
+			return &tls.Certificate{}, nil // none, as package tls does
+		}
+		switch now := time.Now(); {
+		case now.After(pair.Leaf.NotAfter):
+			return nil, fmt.Errorf("the client certificate in cert_file %q expired at %s: renew it", t.CertFile, pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
+		case now.Before(pair.Leaf.NotBefore):
+			return nil, fmt.Errorf("the client certificate in cert_file %q is valid from %s only: check it and the clock", t.CertFile, pair.Leaf.NotBefore.UTC().Format(time.RFC3339))
+		}
+		return &pair, nil
+	}
 }

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/microhq/monitor-srv/safefile"
 )
 
 // MaxSize is the largest size of a file of the state directory, in bytes: 1,000
@@ -43,12 +45,12 @@ var _ Disk = OSDisk{}
 
 // Create implements Disk.
 func (OSDisk) Create(path string) (File, error) {
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	return safefile.Create(path)
 }
 
 // ReadFile implements Disk.
 func (OSDisk) ReadFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, _, err := safefile.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +71,7 @@ func (OSDisk) Remove(path string) error {
 
 // SyncDir implements Disk.
 func (OSDisk) SyncDir(path string) error {
-	d, err := os.Open(path)
+	d, err := safefile.OpenDir(path)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,8 @@ import (
 	consulplugin "github.com/go-micro/plugins/v4/registry/consul"
 	"github.com/hashicorp/consul/api"
 	"go-micro.dev/v4/registry"
+
+	"github.com/microhq/monitor-srv/safefile"
 )
 
 // ConsulConfig configures the connection to a Consul agent. Consul's own variables
@@ -138,7 +140,7 @@ func readConsulToken(conf *api.Config) error {
 	if conf.TokenFile == "" {
 		return nil
 	}
-	data, err := os.ReadFile(conf.TokenFile)
+	data, err := safefile.Read(conf.TokenFile, maxConsulFile)
 	if err != nil {
 		return fmt.Errorf("reading the token file named by %s: %w", api.HTTPTokenFileEnvName, err)
 	}

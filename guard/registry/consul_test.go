@@ -79,7 +79,9 @@ func TestConsulBadConfigurationNamesTheRemedy(t *testing.T) {
 		{env: map[string]string{api.HTTPSSLEnvName: "yes"}, want: `CONSUL_HTTP_SSL "yes": give true or false`},
 		{env: map[string]string{api.HTTPSSLVerifyEnvName: "on"}, want: `CONSUL_HTTP_SSL_VERIFY "on": give true or false`},
 		{env: map[string]string{api.HTTPCAFile: "/nowhere"}, want: "CONSUL_CACERT"},
-		{env: map[string]string{api.HTTPClientCert: "/nowhere"}, want: "both client cert and client key must be provided: correct or unset them"},
+		{env: map[string]string{api.HTTPClientCert: "/nowhere"}, want: "set both CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY, or none"},
+		{env: map[string]string{api.HTTPCAFile: "/dev/zero"}, want: "reading CONSUL_CACERT: open /dev/zero: not a regular file but a device"},
+		{env: map[string]string{api.HTTPCAPath: "/nowhere"}, want: "reading the directory that CONSUL_CAPATH names"},
 	} {
 		consultest.ClearEnv(t)
 		for name, value := range c.env {

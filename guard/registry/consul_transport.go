@@ -26,10 +26,9 @@ const (
 // newConsulTransport returns a transport for connections to the agent. It verifies
 // certificates unless CONSUL_HTTP_SSL_VERIFY is false.
 func newConsulTransport(tlsConf api.TLSConfig, address consulAddress, timeout time.Duration) (*http.Transport, error) {
-	config, err := api.SetupTLSConfig(&tlsConf)
+	config, err := newConsulTLS(tlsConf)
 	if err != nil {
-		return nil, fmt.Errorf("reading the TLS files named by %s, %s, %s and %s: %w: correct or unset them",
-			api.HTTPCAFile, api.HTTPCAPath, api.HTTPClientCert, api.HTTPClientKey, err)
+		return nil, fmt.Errorf("%w: correct or unset the variable", err)
 	}
 	dialer := &net.Dialer{Timeout: timeout, KeepAlive: 15 * time.Second}
 	t := &http.Transport{
