@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/microhq/monitor-srv/command"
@@ -43,6 +44,9 @@ type Deadliner interface {
 type Env struct {
 	// Host is the name of this machine; "localhost" if empty.
 	Host string
+	// Resolver finds the full name of Host, for mail servers. With nil it is not looked
+	// up.
+	Resolver *net.Resolver
 	// Version is the version of the program.
 	Version string
 	// Log receives what the key debug of an action asks for. Nil discards it.

@@ -1,7 +1,6 @@
 package action
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"net"
 	"net/mail"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"text/template"
@@ -24,8 +22,9 @@ import (
 type mailKeys struct {
 	// From is the sender. Required.
 	From string `toml:"from"`
-	// To receives every event; InitTo, FailTo and RecoverTo receive one each.
-	// Reminders go to FailTo. For an event without an address no mail is sent.
+	// To receives failures, reminders and recoveries; InitTo, FailTo and RecoverTo
+	// receive one event each. Reminders go to FailTo. For an event without an address
+	// no mail is sent. In goma, To receives starts too.
 	To        []string `toml:"to"`
 	InitTo    []string `toml:"init_to"`
 	FailTo    []string `toml:"fail_to"`
@@ -35,7 +34,7 @@ type mailKeys struct {
 	Body    string `toml:"body"`
 	// Server is HOST:PORT; default localhost:25.
 	Server string `toml:"server"`
-	// User and Password are sent if the server offers authentication.
+	// User and Password log in. It is an error if the server offers no login.
 	User     string         `toml:"user"`
 	Password setting.Secret `toml:"password"`
 	// Header adds headers whose names begin with X-.
@@ -46,6 +45,8 @@ type mailKeys struct {
 	// PasswordFile and PasswordEnv say where the password is read from instead.
 	PasswordFile string `toml:"password_file"`
 	PasswordEnv  string `toml:"password_env"`
+	// Helo is the name of this machine in EHLO; default its full name.
+	Helo string `toml:"helo"`
 	// TLS is "starttls" (required), "tls" (from the first byte) or "none". Without
 	// it, port 465 means "tls"; on other ports STARTTLS is used if it is offered, as
 	// goma did.
@@ -68,8 +69,8 @@ Event: {{ .Event }}
 Value: {{printf "%g" .Value}}
 Duration: {{ .Duration }}
 Version: {{ .Version }}
-Incident: {{ .Incident }}
-{{if .Error}}Error: {{ .Error }}
+{{if .Incident}}Incident: {{ .Incident }}
+{{end}}{{if .Error}}Error: {{ .Error }}
 {{end}}{{if .Incident}}Since: {{ .Since }}
 {{end}}{{range $name, $text := .Labels}}{{ $name }}: {{ $text }}
 {{end}}`
@@ -80,6 +81,9 @@ Incident: {{ .Incident }}
 
 // customHeaderName matches the header names that users may set.
 var customHeaderName = regexp.MustCompile(`(?i)^X-[a-z0-9-]+$`)
+
+// heloPattern matches a host name and an address literal of RFC 5321.
+var heloPattern = regexp.MustCompile(`^([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|\[(IPv6:)?[0-9A-Fa-f.:]+\])$`)
 
 // mailAction sends mails. One mail may hold several notifications.
 type mailAction struct {
@@ -92,6 +96,8 @@ type mailAction struct {
 	header        map[string]string
 	bcc           bool
 	host          string // name of this machine
+	helo          string // replaces the full name of this machine, if set
+	resolver      *net.Resolver
 	user, pass    string
 	server        mailServer
 	secrets       *redactor
@@ -115,7 +121,7 @@ func newMail(decode func(any) error, env Env) (Action, error) {
 		return nil, err
 	}
 	a := &mailAction{
-		header: keys.Header, bcc: keys.Bcc, host: text.Line(env.host(), 200), user: keys.User, log: env.log(), timeout: mailTimeout,
+		header: keys.Header, bcc: keys.Bcc, host: text.Line(env.host(), 200), resolver: env.Resolver, user: keys.User, log: env.log(), timeout: mailTimeout,
 		customSubject: keys.Subject != defaultSubject, customBody: keys.Body != defaultBody,
 	}
 	for _, step := range []func(mailKeys) error{a.setAddresses, a.setTexts, a.setServer} {
@@ -133,43 +139,6 @@ func newMail(decode func(any) error, env Env) (Action, error) {
 	a.pass = pass.Reveal()
 	a.secrets = newRedactor(a.pass)
 	return a, nil
-}
-
-func (a *mailAction) setAddresses(keys mailKeys) error {
-	if keys.From == "" {
-		return errors.New("from is missing: give the address of the sender")
-	}
-	var err error
-	if a.from, err = mail.ParseAddress(keys.From); err != nil {
-		return fmt.Errorf("from: %q is not an address: %w", keys.From, err)
-	}
-	a.to = map[Event][]*mail.Address{}
-	known := map[string]*mail.Address{}
-	for _, k := range []struct {
-		key    string
-		list   []string
-		events []Event
-	}{
-		{"to", keys.To, []Event{Init, Fail, Repeat, Recover}},
-		{"init_to", keys.InitTo, []Event{Init}},
-		{"fail_to", keys.FailTo, []Event{Fail, Repeat}},
-		{"recover_to", keys.RecoverTo, []Event{Recover}},
-	} {
-		for _, text := range k.list {
-			parsed, err := mail.ParseAddress(text)
-			if err != nil {
-				return fmt.Errorf("%s: %q is not an address: %w", k.key, text, err)
-			}
-			address := cmp.Or(known[parsed.Address], parsed)
-			known[parsed.Address] = address
-			for _, e := range k.events {
-				if !slices.Contains(a.to[e], address) {
-					a.to[e] = append(a.to[e], address)
-				}
-			}
-		}
-	}
-	return nil
 }
 
 func (a *mailAction) setTexts(keys mailKeys) (err error) {
@@ -191,9 +160,18 @@ func (a *mailAction) setTexts(keys mailKeys) (err error) {
 }
 
 func (a *mailAction) setServer(keys mailKeys) error {
+	if strings.ContainsAny(keys.Server, "@/") { // may hold a password: it is not shown
+		return errors.New("server is not HOST:PORT: give the host and the port only, and the login in user and password")
+	}
 	host, port, err := net.SplitHostPort(keys.Server)
 	if err != nil || host == "" || port == "" {
 		return fmt.Errorf("server: %q is not HOST:PORT", keys.Server)
+	}
+	if host, err = asciiDomain(host); err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	if a.helo, err = asciiDomain(keys.Helo); err != nil || a.helo != "" && !heloPattern.MatchString(a.helo) {
+		return fmt.Errorf("helo: %q is not a host name such as monitor.example.org, or an address in brackets", keys.Helo)
 	}
 	switch port { // service names that /etc/services may lack
 	case "smtp", "mail":

@@ -100,7 +100,7 @@ func (a *mailAction) message(to []*mail.Address, ns []Notification) (mailMessage
 	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	m.FromMailAddress(a.from)
 	if !a.bcc {
-		m.ToMailAddress(to...)
+		m.ToMailAddress(writableAddresses(to)...)
 	}
 	m.Subject(subject)
 	m.SetDateWithValue(cmp.Or(ns[len(ns)-1].Time, time.Now()).UTC())
@@ -119,6 +119,16 @@ func (a *mailAction) message(to []*mail.Address, ns []Notification) (mailMessage
 	}
 	l.data = b.Bytes()
 	return l, nil
+}
+
+// writableAddresses returns the addresses that every server takes, unless there is
+// none: a header with another one would be refused by a server without SMTPUTF8.
+func writableAddresses(to []*mail.Address) []*mail.Address {
+	ascii := slices.DeleteFunc(slices.Clone(to), func(a *mail.Address) bool { return !isASCII(a.Address) })
+	if len(ascii) == 0 {
+		return to
+	}
+	return ascii
 }
 
 // incidents returns the incident ids of ns, each once, in order.

@@ -9,14 +9,9 @@ import (
 	"io"
 	"net"
 	"net/mail"
-	"net/textproto"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/wneessen/go-mail/smtp"
-
-	"github.com/microhq/monitor-srv/text"
 )
 
 const (
@@ -61,13 +56,13 @@ func (a *mailAction) converse(ctx context.Context, messages []mailMessage, earli
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	client, err := a.startSession(conn)
+	s, err := a.startSession(ctx, conn)
 	if err != nil {
-		return stepError(err)
+		return sessionError(err)
 	}
 	var later, refused []error
 	for _, m := range messages {
-		err := a.sendOne(client, m, delivered)
+		err := a.sendOne(s, m, delivered)
 		var permanent *Permanent
 		switch {
 		case errors.As(err, &permanent):
@@ -79,7 +74,7 @@ func (a *mailAction) converse(ctx context.Context, messages []mailMessage, earli
 	}
 	if len(later) == 0 {
 		_ = conn.SetDeadline(time.Now().Add(quitTimeout))
-		_ = client.Quit()
+		s.quit()
 	}
 	switch {
 	case len(later) > 0 && slices.ContainsFunc(messages, func(m mailMessage) bool { return len(delivered[m.id]) > 0 }):
@@ -103,19 +98,22 @@ func addresses(list []*mail.Address) (texts []string) {
 
 // sendOne sends one mail to those of its recipients that still need it. It sends it
 // even if some of them are refused.
-func (a *mailAction) sendOne(client *smtp.Client, m mailMessage, delivered map[string][]string) error {
+func (a *mailAction) sendOne(s *smtpSession, m mailMessage, delivered map[string][]string) error {
 	rest := slices.DeleteFunc(addresses(m.to), func(to string) bool { return slices.Contains(delivered[m.id], to) })
 	if len(rest) == 0 {
 		return nil
 	}
-	client.SkipSMTPUTF8(isASCII(a.from.Address) && isASCII(strings.Join(rest, "")))
-	if err := client.Mail("<" + a.from.Address + ">"); err != nil {
-		return stepError(err)
+	rest, refused, err := a.writable(s, rest)
+	if err != nil {
+		return err
+	}
+	if err := s.mail(a.from.Address, !isASCII(a.from.Address+strings.Join(rest, ""))); err != nil {
+		return s.commandError(err)
 	}
 	var accepted []string
-	var later, refused error
+	var later error
 	for _, to := range rest {
-		err := stepError(client.Rcpt("<" + to + ">"))
+		err := s.commandError(s.recipient(to))
 		var permanent *Permanent
 		switch {
 		case err == nil:
@@ -127,10 +125,13 @@ func (a *mailAction) sendOne(client *smtp.Client, m mailMessage, delivered map[s
 		}
 	}
 	if len(accepted) == 0 {
-		_ = client.Reset()
+		_ = s.reset()
 		return cmp.Or(later, refused)
 	}
-	if err := sendData(client, m.data); err != nil {
+	if err := s.beginData(); err != nil {
+		return s.commandError(err)
+	}
+	if err := contentError(s.sendContent(m.data)); err != nil {
 		return err
 	}
 	delivered[m.id] = append(slices.Clone(delivered[m.id]), accepted...)
@@ -140,37 +141,69 @@ func (a *mailAction) sendOne(client *smtp.Client, m mailMessage, delivered map[s
 	return later
 }
 
-func isASCII(s string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return r > '~' }) < 0
+// writable returns the recipients that the server can be given: those whose address
+// is ASCII, or all if it offers SMTPUTF8. refused is about one of the others. It is an
+// error if there is none, or if the sender's address is not ASCII: a retry succeeds
+// once the server or the action was changed.
+func (a *mailAction) writable(s *smtpSession, to []string) (writable []string, refused, err error) {
+	const remedy = "the part before the @ is not ASCII, and the server does not offer SMTPUTF8: give an address in ASCII"
+	if s.offered("SMTPUTF8") {
+		return to, nil, nil
+	}
+	if !isASCII(a.from.Address) {
+		return nil, nil, fmt.Errorf("sender %s: %s", a.from.Address, remedy)
+	}
+	for _, address := range to {
+		if isASCII(address) {
+			writable = append(writable, address)
+		} else {
+			refused = cmp.Or(refused, fmt.Errorf("recipient %s: %s", address, remedy))
+		}
+	}
+	if len(writable) == 0 {
+		return nil, nil, refused
+	}
+	return writable, refused, nil
 }
 
-// sendData sends the content of a mail. If the connection fails after the whole
-// content, a slow server may have accepted the mail, so the error is not Unreachable.
-func sendData(client *smtp.Client, text []byte) error {
-	w, err := client.Data()
-	if err != nil {
-		return stepError(err)
-	}
-	if _, err := w.Write(text); err != nil {
-		return stepError(err)
-	}
-	return replyError(w.Close())
-}
-
-// stepError classifies an error of a step before the content is sent: by the reply of
-// the server or as a connection error.
-func stepError(err error) error { return connectionError(replyError(err)) }
-
-// replyError returns a permanent error for a 5xx reply, and other errors as they are.
-func replyError(err error) error {
-	var reply *textproto.Error
+// sessionError classifies an error before the first mail. No reply there is about a
+// mail, so none is permanent: the server is tried again like one that is away. A
+// refused login has the longer waits, because many attempts lock an account.
+func sessionError(err error) error {
+	var reply *smtpReply
 	if !errors.As(err, &reply) {
+		return connectionError(err)
+	}
+	err = fmt.Errorf("the server refused the session: %w", err)
+	if strings.HasPrefix(reply.command, "AUTH") && reply.code >= 500 {
 		return err
 	}
-	said := strings.Replace(err.Error(), reply.Error(), fmt.Sprint(reply.Code, " ", reply.Msg), 1)
-	err = errors.New(text.Line(said, 300))
-	if reply.Code >= 500 {
-		return &Permanent{err}
+	return &Unreachable{err}
+}
+
+// commandError classifies an error of MAIL, RCPT or DATA.
+func (s *smtpSession) commandError(err error) error {
+	var reply *smtpReply
+	switch {
+	case !errors.As(err, &reply):
+		return connectionError(err)
+	case reply.code == 421: // it closes the connection
+		return &Unreachable{fmt.Errorf("the server ended the session: %w", err)}
+	case reply.code < 500:
+		return err
+	case !s.accepted && reply.refusesSession():
+		return fmt.Errorf("the server refused the session: %w", err)
+	}
+	return &Permanent{fmt.Errorf("the server refused the mail: %w", err)}
+}
+
+// contentError classifies an error of the content. If the connection fails after the
+// whole content, a slow server may have accepted the mail, so the error is not
+// Unreachable.
+func contentError(err error) error {
+	var reply *smtpReply
+	if errors.As(err, &reply) && reply.code >= 500 {
+		return &Permanent{fmt.Errorf("the server refused the mail: %w", err)}
 	}
 	return err
 }
@@ -210,67 +243,6 @@ func (s mailServer) dial(ctx context.Context) (net.Conn, error) {
 		return nil, fmt.Errorf("starting TLS: %w", err)
 	}
 	return secure, nil
-}
-
-// startSession starts the session, up to and including the login.
-func (a *mailAction) startSession(conn net.Conn) (*smtp.Client, error) {
-	client, err := smtp.NewClient(conn, a.server.host)
-	if err != nil {
-		return nil, err
-	}
-	name := a.host
-	if !messageIDPattern.MatchString(name) {
-		name = "localhost"
-	}
-	if err := client.Hello(name); err != nil {
-		return nil, err
-	}
-	if mode := a.server.mode; mode == "" || mode == "starttls" {
-		offered, _ := client.Extension("STARTTLS")
-		if !offered && mode == "starttls" {
-			return nil, errors.New("the server does not offer STARTTLS")
-		}
-		if offered {
-			if err := client.StartTLS(a.server.tls); err != nil {
-				return nil, fmt.Errorf("starting TLS: %w", err)
-			}
-		}
-	}
-	return client, a.login(client)
-}
-
-// login logs in if there is a user and the server offers authentication. It sends no
-// password unencrypted, except to localhost or if TLS was turned off.
-func (a *mailAction) login(client *smtp.Client) error {
-	offered, list := client.Extension("AUTH")
-	if a.user == "" || !offered {
-		return nil
-	}
-	_, secure := client.TLSConnectionState()
-	order := []string{"CRAM-MD5", "PLAIN", "LOGIN"}
-	if secure {
-		order = []string{"PLAIN", "LOGIN", "CRAM-MD5"}
-	}
-	open := a.server.mode == "none"
-	for _, name := range order {
-		if !slices.Contains(strings.Fields(strings.ToUpper(list)), name) {
-			continue
-		}
-		var auth smtp.Auth
-		switch name {
-		case "CRAM-MD5":
-			auth = smtp.CRAMMD5Auth(a.user, a.pass)
-		case "PLAIN":
-			auth = smtp.PlainAuth("", a.user, a.pass, a.server.host, open)
-		case "LOGIN":
-			auth = smtp.LoginAuth(a.user, a.pass, a.server.host, open)
-		}
-		if err := client.Auth(auth); err != nil {
-			return fmt.Errorf("logging in by %s: %w", name, err)
-		}
-		return nil
-	}
-	return fmt.Errorf("the server offers no supported authentication: %s", text.Line(list, 100))
 }
 
 // boundedConn limits the bytes read from a connection.

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"log/slog"
+	"net"
 	"os"
 	"time"
 
@@ -46,7 +47,7 @@ func newGroup(cfg groupConfig) (*monitor.Group, *delivery.Deliverer) {
 		Probes:   probe.Builtin(),
 		ProbeEnv: cfg.sources,
 		Delivery: receivers.New(deliverer, action.Builtin(), action.Env{
-			Host: host, Version: cfg.version, Log: cfg.log, Guardian: cfg.sources.Guardian, Publish: cfg.publish,
+			Host: host, Resolver: net.DefaultResolver, Version: cfg.version, Log: cfg.log, Guardian: cfg.sources.Guardian, Publish: cfg.publish,
 		}),
 		Recorder: cfg.recorder,
 		Journal:  cfg.state.journal,
