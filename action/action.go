@@ -34,6 +34,13 @@ type Grouper interface {
 	Groups() bool
 }
 
+// A Starter is an Action that is notified of some starts of monitors only.
+type Starter interface {
+	// Inits reports whether the action is notified of a start at once, as in goma, or
+	// after the first good result. It gets no Init otherwise.
+	Inits() (atOnce, onceGood bool)
+}
+
 // A Deadliner is an Action that sets the deadline of its attempts.
 type Deadliner interface {
 	// Deadline returns how long one attempt may take, at most MaxTimeout.

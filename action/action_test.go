@@ -71,6 +71,7 @@ func TestBadKeysAreRefusedWithAReason(t *testing.T) {
 		{"notify", `url = "slack+http://x/"`, `url: service "slack" supports no URL of another scheme`},
 		{"notify", `url_env = "NO_SUCH_VARIABLE"`, `url_env: variable "NO_SUCH_VARIABLE" is not set`},
 		{"notify", `url_file = "/no/such/file"`, "reading url_file: open /no/such/file: no such file or directory"},
+		{"notify", "url = \"opsgenie://api.opsgenie.com/canary-5ecret\"\nnotify_init = true", `notify_init: "opsgenie" would page somebody at each start: leave it out`},
 		{"publish", `topic = ""`, `topic "" is not one printable word: leave it out for "micro.monitor.transition"`},
 		{"publish", `topic = "a\nb"`, `is not one printable word`},
 	} {

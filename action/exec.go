@@ -88,6 +88,10 @@ func (a *execAction) Deadline() time.Duration { return MaxTimeout }
 // Kind returns "exec".
 func (a *execAction) Kind() string { return "exec" }
 
+// Inits says that every start is notified of at once: goma's programs may prepare
+// something.
+func (a *execAction) Inits() (atOnce, onceGood bool) { return true, false }
+
 // String names the action without its arguments, which may hold secrets.
 func (a *execAction) String() string {
 	return fmt.Sprintf("exec %s (+%d args)", a.command, len(a.args))

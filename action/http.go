@@ -205,6 +205,9 @@ func (a *httpAction) Deadline() time.Duration { return a.timeout }
 // Kind returns "http".
 func (a *httpAction) Kind() string { return "http" }
 
+// Inits says that starts are sent if they have a URL.
+func (a *httpAction) Inits() (atOnce, onceGood bool) { return false, a.urls[Init] != nil }
+
 // String names the action by its method and hosts.
 func (a *httpAction) String() string {
 	var hosts []string

@@ -208,6 +208,9 @@ func (a *mailAction) Deadline() time.Duration { return a.timeout }
 // Kind returns "mail".
 func (a *mailAction) Kind() string { return "mail" }
 
+// Inits says that starts are sent if they have recipients.
+func (a *mailAction) Inits() (atOnce, onceGood bool) { return false, len(a.to[Init]) > 0 }
+
 // String names the action by its server.
 func (a *mailAction) String() string {
 	return "mail by " + net.JoinHostPort(a.server.host, a.server.port)

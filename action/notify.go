@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +25,8 @@ type notifyKeys struct {
 	// URLFile and URLEnv say where the URL is read from instead.
 	URLFile string `toml:"url_file"`
 	URLEnv  string `toml:"url_env"`
+	// NotifyInit notifies of starts of monitors too; default false.
+	NotifyInit bool `toml:"notify_init"`
 }
 
 const (
@@ -40,6 +41,7 @@ const (
 // notifyAction sends to a chat or push service.
 type notifyAction struct {
 	service string // the scheme of the URL
+	inits   bool
 	url     string
 	secrets *redactor
 	clients chan *notifyClient // the free ones of maxCalls
@@ -63,7 +65,7 @@ func newNotify(decode func(any) error, _ Env) (Action, error) {
 	if text.IsZero() {
 		return nil, errors.New("url is missing: give url, url_file or url_env")
 	}
-	a := &notifyAction{url: strings.TrimSpace(text.Reveal()), clients: make(chan *notifyClient, maxCalls)}
+	a := &notifyAction{url: strings.TrimSpace(text.Reveal()), inits: keys.NotifyInit, clients: make(chan *notifyClient, maxCalls)}
 	for range maxCalls {
 		a.clients <- new(notifyClient)
 	}
@@ -74,6 +76,9 @@ func newNotify(decode func(any) error, _ Env) (Action, error) {
 	}
 	a.service, _, _ = strings.Cut(strings.ToLower(u.Scheme), "+")
 	a.secrets = secretsOf(u)
+	if a.inits && a.opensIncidents() {
+		return nil, fmt.Errorf("notify_init: %q would page somebody at each start: leave it out", a.service)
+	}
 	if a.service == "matrix" {
 		return a, nil // a login needs the network
 	}
@@ -131,13 +136,16 @@ func (a *notifyAction) Groups() bool { return !a.tracksIncidents() }
 func (a *notifyAction) tracksIncidents() bool { return a.service == "pagerduty" }
 
 // opensIncidents reports whether every message opens an incident and pages somebody.
-// Such services get no Init.
+// Such services are not notified of starts.
 func (a *notifyAction) opensIncidents() bool {
 	return a.service == "pagerduty" || a.service == "opsgenie"
 }
 
 // Kind returns "notify".
 func (a *notifyAction) Kind() string { return "notify" }
+
+// Inits says that starts are sent on request.
+func (a *notifyAction) Inits() (atOnce, onceGood bool) { return false, a.inits }
 
 // String names the action by its service.
 func (a *notifyAction) String() string { return "notify by " + a.service }
@@ -151,12 +159,6 @@ func (a *notifyAction) Deadline() time.Duration { return DefaultTimeout }
 func (a *notifyAction) Notify(ctx context.Context, ns []Notification) error {
 	if len(ns) == 0 {
 		return errNoNotification
-	}
-	if a.opensIncidents() {
-		ns = slices.DeleteFunc(slices.Clone(ns), func(n Notification) bool { return n.Event == Init })
-		if len(ns) == 0 {
-			return nil
-		}
 	}
 	var c *notifyClient
 	select {

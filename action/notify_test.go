@@ -145,18 +145,24 @@ func TestNotifyKeepsIncidentsOfPagerDuty(t *testing.T) {
 	}
 }
 
-// An Init has no end, so it would open an incident that never closes.
-func TestNotifyPagesNobodyForAStart(t *testing.T) {
-	for _, url := range []string{"pagerduty:///eb243592faa24ba2a5511afdf565c889", "opsgenie://api.opsgenie.com/eb243592-faa2-4ba2-a551q-1afdf565c889"} {
-		a := build(t, "notify", fmt.Sprintf("url = %q", url)).(*notifyAction)
-		var got []string
-		a.send = func(_ *notifyClient, text string, _ types.Params) error { got = append(got, text); return nil }
-		sendAll(t, a, testInit)
-		if len(got) != 0 {
-			t.Errorf("%s is sent %q for an Init", a, got)
-		}
-		if err := a.Notify(t.Context(), []Notification{testInit, testFail}); err != nil || len(got) != 1 || strings.Contains(got[0], "STARTED") || !strings.Contains(got[0], "FAILED") {
-			t.Errorf("%s: got %v, %q, want the failure only", a, err, got)
+// Faults: U2.
+func TestStartsAreSentToThoseWhoAskForThem(t *testing.T) {
+	for _, c := range []struct {
+		kind, keys       string
+		atOnce, onceGood bool
+	}{
+		{"exec", `command = "true"`, true, false},
+		{"http", `url_fail = "http://x"`, false, false},
+		{"http", "url_fail = \"http://x\"\nurl_init = \"http://x\"", false, true},
+		{"mail", "from = \"a@b.c\"\nto = [\"a@b.c\"]\nfail_to = [\"a@b.c\"]", false, false},
+		{"mail", "from = \"a@b.c\"\nto = [\"a@b.c\"]\ninit_to = [\"a@b.c\"]", false, true},
+		{"notify", `url = "ntfy://x/topic"`, false, false},
+		{"notify", "url = \"ntfy://x/topic\"\nnotify_init = true", false, true},
+		{"publish", "", false, false},
+		{"publish", "notify_init = true", false, true},
+	} {
+		if atOnce, onceGood := build(t, c.kind, c.keys).(Starter).Inits(); atOnce != c.atOnce || onceGood != c.onceGood {
+			t.Errorf("%s %q: got at once %v, once good %v", c.kind, c.keys, atOnce, onceGood)
 		}
 	}
 }

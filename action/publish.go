@@ -16,11 +16,14 @@ const DefaultTopic = "micro.monitor.transition"
 type publishKeys struct {
 	// Topic is where the event is published; micro.monitor.transition.
 	Topic string `toml:"topic"`
+	// NotifyInit publishes starts of monitors too; default false.
+	NotifyInit bool `toml:"notify_init"`
 }
 
 // publishAction publishes each notification as an event on the bus.
 type publishAction struct {
 	topic   string
+	inits   bool
 	publish func(ctx context.Context, topic string, header map[string]string, body []byte) error
 }
 
@@ -32,11 +35,14 @@ func newPublish(decode func(any) error, env Env) (Action, error) {
 	if keys.Topic == "" || text.Line(keys.Topic, len(keys.Topic)) != keys.Topic {
 		return nil, fmt.Errorf("topic %q is not one printable word: leave it out for %q", keys.Topic, DefaultTopic)
 	}
-	return &publishAction{topic: keys.Topic, publish: env.Publish}, nil
+	return &publishAction{topic: keys.Topic, inits: keys.NotifyInit, publish: env.Publish}, nil
 }
 
 // Kind returns "publish".
 func (a *publishAction) Kind() string { return "publish" }
+
+// Inits says that starts are published on request.
+func (a *publishAction) Inits() (atOnce, onceGood bool) { return false, a.inits }
 
 // String names the action.
 func (a *publishAction) String() string { return "publish to " + a.topic }

@@ -53,6 +53,17 @@ func newReceiver(name string, d *Deliverer) *Receiver {
 // Name returns the receiver's name.
 func (r *Receiver) Name() string { return r.name }
 
+// Inits reports which starts of monitors are to be enqueued: see action.Starter. An
+// action that does not say gets all of them.
+func (r *Receiver) Inits() (atOnce, onceGood bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s, ok := r.action.(action.Starter); ok {
+		return s.Inits()
+	}
+	return true, false
+}
+
 // Enqueue adds a notification to the queue. It takes microseconds and never waits for
 // an action.
 func (r *Receiver) Enqueue(n action.Notification) {

@@ -70,7 +70,10 @@ type fakeAction struct {
 	b     *bench
 	To    string `toml:"to"`
 	Group bool   `toml:"group"`
+	Good  bool   `toml:"good"` // notified of a start once the monitor is good
 }
+
+func (a *fakeAction) Inits() (atOnce, onceGood bool) { return !a.Good, a.Good }
 
 func (a *fakeAction) Groups() bool { return a.Group }
 

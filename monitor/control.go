@@ -68,13 +68,37 @@ func (r *runner) start(p *pipeline) {
 	if r.group.slots[r.def.probe.Kind] != nil {
 		r.stopped = make(chan struct{})
 	}
-	c := Change{
-		Monitor: r.def.Name, Event: Init, Time: time.Now(), Labels: r.def.Labels,
-	}
 	for _, t := range p.receivers {
-		t.Enqueue(c)
+		atOnce, onceGood := t.Inits()
+		if atOnce {
+			t.Enqueue(r.initChange())
+		}
+		r.initDue = r.initDue || onceGood && !r.replaces
 	}
+	r.replaces = false
 	r.group.scheduler.start(r.job)
+}
+
+// initChange returns the Change of a start. r.mu is held.
+func (r *runner) initChange() Change {
+	return Change{Monitor: r.def.Name, Event: Init, Value: r.value, Time: time.Now(), Labels: r.def.Labels}
+}
+
+// announce notifies the receivers that wait for the first good result of the start.
+// It does nothing until the first results have a verdict, and nobody is notified of
+// the start if that is a failure. r.mu is held.
+func (r *runner) announce(p *pipeline, verdict State, event Event) {
+	switch {
+	case !r.initDue || verdict == Unknown || verdict == Failing && r.judge.state != Failing:
+		return
+	case r.judge.state != Failing && event == "":
+		for _, t := range p.receivers {
+			if _, onceGood := t.Inits(); onceGood {
+				t.Enqueue(r.initChange())
+			}
+		}
+	}
+	r.initDue = false
 }
 
 // stop unschedules the monitor and cancels its running probe, which then closes
@@ -118,6 +142,7 @@ func (r *runner) copyState(old *runner, p *pipeline) {
 	old.mu.Lock()
 	defer old.mu.Unlock()
 	r.id, r.busy = old.id, old.busy
+	r.replaces, r.initDue = true, old.initDue
 	r.judge.state, r.judge.notifiedAt = old.judge.state, old.judge.notifiedAt
 	r.incident, r.failedAt, r.incidentFailures, r.seq = old.incident, old.failedAt, old.incidentFailures, old.seq
 	r.since, r.lastProbe, r.value, r.lastErr, r.detail = old.since, old.lastProbe, old.value, old.lastErr, old.detail

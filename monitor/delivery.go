@@ -5,7 +5,7 @@ import "time"
 // Event is the reason for a notification about a monitor.
 type Event string
 
-// The events. Init is the start of a monitor. Repeat is a reminder of a failure.
+// The events. Init is the start of a monitor, see Receiver. Repeat is a reminder of a failure.
 const (
 	Init    Event = "init"
 	Fail    Event = "fail"
@@ -43,6 +43,10 @@ type Action any
 // destination.
 type Receiver interface {
 	Name() string
+	// Inits reports whether the receiver is notified of a start of the monitor at
+	// once, or after its first good result. The latter is not sent if the monitor
+	// fails first, nor when a changed definition replaces another.
+	Inits() (atOnce, onceGood bool)
 	// Enqueue takes a change to deliver. It neither blocks nor calls the Group.
 	Enqueue(c Change)
 	// Forget drops the receiver's state of a removed monitor.

@@ -84,9 +84,10 @@ func (r *runner) evaluate(p *pipeline, m *measurement) (Result, *Change) {
 			r.group.count.failures.Add(1)
 		}
 		event, confirming := r.judge.observe(verdict, now)
+		r.announce(p, verdict, event)
 		change = r.newChange(event, verdict, now)
 		if change != nil && verdict == Failing {
-			change.Error = failureReason(m.err, violation)
+			change.Error = failureReason(m.err, violation, m.Detail)
 		}
 		if confirming && r.def.RetryInterval < r.def.Interval {
 			r.group.scheduler.moveEarlier(r.job, now.Add(r.def.RetryInterval))
@@ -161,9 +162,14 @@ func (r *runner) newChange(event Event, verdict State, now time.Time) *Change {
 	return &c
 }
 
-func failureReason(err error, violation string) string {
-	if err != nil {
+// failureReason returns why a result is a failure. What the probe observed is the
+// cause of a threshold's violation, such as the error that a service published.
+func failureReason(err error, violation, detail string) string {
+	switch {
+	case err != nil:
 		return err.Error()
+	case violation != "" && detail != "":
+		return violation + ": " + detail
 	}
 	return violation
 }

@@ -66,6 +66,9 @@ type runner struct {
 	// renotify is true if there may be receivers that were not notified of the open
 	// incident.
 	renotify bool
+	// initDue is true while receivers wait for the first good result to be notified
+	// of the start. replaces is true until start if this runner continues another.
+	initDue, replaces bool
 
 	judge            judge
 	incident         string
