@@ -95,9 +95,6 @@ func TestReturningMailServerGetsEachIncidentOnce(t *testing.T) {
 	for _, stage := range append([]string{"connect"}, testkit.SMTPStages...) {
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
-			if stage == "EHLO" {
-				t.Log("after an error of EHLO the client goes on with HELO")
-			}
 			s := testkit.NewBadSMTPServer(t, stage, "451 later", "AUTH PLAIN")
 			addr, heal := s.Addr, s.Heal
 			if stage == "connect" {
@@ -112,9 +109,7 @@ func TestReturningMailServerGetsEachIncidentOnce(t *testing.T) {
 			for i := range open {
 				r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint("INC", i)))
 			}
-			if stage != "EHLO" {
-				testkit.Until(t, func() bool { return r.Status().Failures >= 3 })
-			}
+			testkit.Until(t, func() bool { return r.Status().Failures >= 3 })
 			early := len(s.Received())
 			heal()
 			testkit.Until(t, func() bool { return r.Status().Delivered == open })
@@ -141,13 +136,27 @@ func values(m map[string]int) (vs []int) {
 	return vs
 }
 
-// The server answers 554 at each stage.
-// Faults: T43.
-func TestPermanentRefusalIsCountedAndNotRetried(t *testing.T) {
-	for _, stage := range testkit.SMTPStages {
-		if stage == "EHLO" {
-			continue // it goes on with HELO
+// The server refuses the session by 554. Everything is delivered once it does not.
+// Faults: C14.
+func TestRefusedSessionLosesNoNotification(t *testing.T) {
+	for _, stage := range []string{"banner", "AUTH"} {
+		s := testkit.NewBadSMTPServer(t, stage, "554 no", "AUTH PLAIN")
+		d, _ := deliver(t, fastRetries)
+		r := d.Add("mail", makeAction(t, "mail", testkit.MailKeys(s.Addr, "to = [\"a@example.org\"]\nuser = \"user\"\npassword = \"p\"")))
+		r.Enqueue(sampleFail)
+		testkit.Until(t, func() bool { return r.Status().Failures >= 3 })
+		if st := r.Status(); st.OK || !strings.Contains(st.LastError, "the server refused the session") {
+			t.Errorf("%s: got %+v", stage, st)
 		}
+		s.Heal()
+		testkit.Until(t, func() bool { return r.Status().Delivered == 1 })
+	}
+}
+
+// The server answers 554 to a mail, at each stage.
+// Faults: T43, C14.
+func TestPermanentRefusalIsCountedAndNotRetried(t *testing.T) {
+	for _, stage := range []string{"MAIL", "RCPT", "DATA", "."} {
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
 			s := testkit.NewBadSMTPServer(t, stage, "554 no", "AUTH PLAIN")
@@ -156,6 +165,9 @@ func TestPermanentRefusalIsCountedAndNotRetried(t *testing.T) {
 			r := d.Add("mail", a)
 			r.Enqueue(sampleFail)
 			testkit.Until(t, func() bool { return r.Status().Refused == 1 })
+			if st := r.Status(); st.OK || !strings.Contains(st.LastError, "the server refused the mail") {
+				t.Errorf("got %+v", st)
+			}
 			s.Heal()
 			other := sampleFail
 			other.Monitor, other.Incident = "other", "02DEF"
