@@ -3,6 +3,9 @@ package discovery
 import (
 	"context"
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +84,35 @@ func TestCallerFindsNodesAndSaysWhatFailed(t *testing.T) {
 	}
 	if err := sentence(merrors.NotFound("shop", "")); err.Error() != "no reason given (404 shop)" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Consul may know a node that go-micro did not register: its entry has no metadata.
+//
+// Faults: P6.
+func TestAnyNodeIsCalledAsEachOfThemIs(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if got := r.Header.Get("Content-Type"); got != "application/json" {
+			http.Error(w, "unsupported content type "+got, http.StatusUnsupportedMediaType)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"well": true}`)
+	}))
+	t.Cleanup(server.Close)
+	r := registry.NewMemoryRegistry()
+	node := &registry.Node{Id: "shop-1", Address: server.Listener.Addr().String()}
+	if err := r.Register(&registry.Service{Name: "shop", Nodes: []*registry.Node{node}}); err != nil {
+		t.Fatal(err)
+	}
+	c := NewCaller(r, client.NewClient(client.Registry(r)))
+	call := probe.Call{Service: "shop", Endpoint: "Shop.Well", Request: []byte("{}")}
+	for name, node := range map[string]probe.Node{"any": {}, "each": {ID: node.Id, Address: node.Address}} {
+		call.Node = node
+		if answer, err := c.Call(t.Context(), call); err != nil || string(answer) != `{"well": true}` {
+			t.Errorf("%s: %s, %v", name, answer, err)
+		}
 	}
 }
 

@@ -95,7 +95,11 @@ func (d *Definition) warnings(path string, doc *document.Document) []*document.P
 		warn(doc.Lines(document.Join(path, key)), fmt.Errorf("%s: %w%s", key, thresholds[key], d.missingHint("max")))
 	}
 	if d.lacksBounds() {
-		warn(d.line, errors.New("the probe returns a value, but neither min nor max is set: every value except 0 fails"))
+		text := "the probe returns a value, but neither min nor max is set: every value except 0 fails"
+		if d.probe.Tree["query"] != nil {
+			text += "; to test only that the database answers, leave out query"
+		}
+		warn(d.line, errors.New(text))
 	}
 	return problems
 }

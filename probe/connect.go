@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/microhq/monitor-srv/setting"
@@ -13,13 +16,16 @@ import (
 
 // endpoint is the address that a probe connects to over TCP.
 type endpoint struct {
-	address string
-	dial    dialFunc
-	tls     *tls.Config // nil for a connection without TLS
+	network, address string
+	dial             dialFunc
+	tls              *tls.Config // nil for a connection without TLS
 }
 
-// newEndpoint checks the keys address and tls.
-func newEndpoint(address string, t *setting.TLS, env Env) (endpoint, error) {
+// newEndpoint checks the keys address, unix and tls.
+func newEndpoint(address, unix string, t *setting.TLS, env Env) (endpoint, error) {
+	if unix != "" {
+		return newUnixEndpoint(address, unix, t, env)
+	}
 	if err := required("address", address); err != nil {
 		return endpoint{}, err
 	}
@@ -28,7 +34,41 @@ func newEndpoint(address string, t *setting.TLS, env Env) (endpoint, error) {
 		return endpoint{}, err
 	}
 	config, err := clientTLS(t, host, env)
-	return endpoint{net.JoinHostPort(host, port), env.dialer(), config}, err
+	return endpoint{"tcp", net.JoinHostPort(host, port), env.dialer(), config}, err
+}
+
+func newUnixEndpoint(address, path string, t *setting.TLS, env Env) (endpoint, error) {
+	if err := env.refuseKeys(map[string]bool{"unix": true}); err != nil {
+		return endpoint{}, err
+	}
+	if address != "" {
+		return endpoint{}, errors.New("give only one of address and unix")
+	}
+	if err := checkUnix(path); err != nil {
+		return endpoint{}, err
+	}
+	config, err := clientTLS(t, "localhost", env)
+	return endpoint{"unix", path, env.dialer(), config}, err
+}
+
+// checkUnix checks the path of a socket. The kernel takes at most 107 bytes
+// (unix(7)).
+func checkUnix(path string) error {
+	switch {
+	case !filepath.IsAbs(path):
+		return fmt.Errorf("unix: %q is not an absolute path", printable(path))
+	case len(path) > 107 || strings.ContainsRune(path, 0):
+		return fmt.Errorf("unix: %q is not the path of a socket: want at most 107 bytes", printable(path))
+	}
+	return nil
+}
+
+// name is how errors call the endpoint: address as it was configured, or the socket.
+func (e endpoint) name(address string) string {
+	if e.network == "unix" {
+		return "unix:" + printable(e.address)
+	}
+	return address
 }
 
 // clientTLS returns the configuration for a connection to host, or nil without a
@@ -53,7 +93,7 @@ func clientTLS(t *setting.TLS, host string, env Env) (*tls.Config, error) {
 // connect opens a connection whose reads and writes end with ctx. Call release
 // before the connection is closed.
 func (e endpoint) connect(ctx context.Context, watch *stopwatch) (conn net.Conn, release func(), err error) {
-	conn, err = e.dial(watch.resolving(ctx), "tcp", e.address)
+	conn, err = e.dial(watch.resolving(ctx), e.network, e.address)
 	if err != nil {
 		return nil, nil, fmt.Errorf("connecting: %w", withCause(ctx, err))
 	}

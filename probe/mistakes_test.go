@@ -67,7 +67,7 @@ func mariaDBMistakes(t *testing.T, dsn string) {
 	_, address, _ := strings.Cut(strings.TrimSuffix(dsn, ")/d"), "tcp(")
 	sqlMistakes(t, "mysql", dsn, address, map[string]mistake{
 		"wrong password": {strings.Replace(dsn, "canary-password", "canary-wrong", 1), address + `: connecting: Error 1045 (28000): Access denied for user 'monitor'`},
-		"TLS":            {dsn + "?tls=skip-verify", address + ": connecting: TLS requested but server does not support TLS"},
+		"TLS":            {dsn + "?tls=true", address + ": connecting: tls: failed to verify certificate"},
 		"a variable":     {dsn + "?no_such_variable=1", address + ": connecting: Error 1193 (HY000): Unknown system variable 'no_such_variable"},
 	})
 }
@@ -76,7 +76,7 @@ func postgreSQLMistakes(t *testing.T, dsn string) {
 	address, _, _ := strings.Cut(dsn[strings.LastIndex(dsn, "@")+1:], "/")
 	sqlMistakes(t, "postgres", dsn, address, map[string]mistake{
 		"wrong password":            {strings.Replace(dsn, "canary-password", "canary-wrong", 1), address + `: connecting: failed SASL auth: FATAL: password authentication failed for user "monitor" (SQLSTATE 28P01)`},
-		"TLS":                       {strings.Replace(dsn, "disable", "require", 1), address + ": connecting: tls error: server refused TLS connection"},
+		"TLS":                       {strings.Replace(dsn, "disable", "verify-full", 1), address + ": connecting: failed to write startup message: write failed: tls: failed to verify certificate"},
 		"TLS if possible, database": {strings.Replace(dsn, "postgres?sslmode=disable", "nosuch?sslmode=prefer", 1), address + `: connecting: server error: FATAL: `},
 	})
 }

@@ -5,15 +5,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
 	"strings"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
-)
 
-// unknownVariable is MySQL's error number for an unknown variable.
-const unknownVariable = 1193
+	"github.com/microhq/monitor-srv/setting"
+)
 
 // killTimeout bounds the time to kill a query on a server without time limits.
 // Together with the end of the probe it stays within 200 ms.
@@ -32,6 +32,9 @@ func newMySQL(decode func(any) error, env Env) (Probe, error) {
 	}
 	if err := safeMySQL(config); err != nil {
 		return nil, fmt.Errorf("dsn: %w", err)
+	}
+	if err := setMySQLTLS(config, c.TLS, env); err != nil {
+		return nil, err
 	}
 	p := &mysqlProbe{sqlProbe: sqlProbe{query: c.Query, errval: c.Errval, budget: new(readBudget), address: config.Addr, explain: explainMySQL}}
 	p.secrets = []string{dsn, config.Passwd}
@@ -75,6 +78,24 @@ func safeMySQL(c *mysql.Config) error {
 	return nil
 }
 
+// setMySQLTLS applies the table tls.
+func setMySQLTLS(config *mysql.Config, t *setting.TLS, env Env) error {
+	switch {
+	case t == nil:
+		return nil
+	case config.TLSConfig != "":
+		return errors.New("tls: give only one of this table and the parameter tls of the dsn")
+	case config.Net == "unix":
+		return errors.New("tls: not possible over a unix socket")
+	}
+	host, _, err := net.SplitHostPort(config.Addr)
+	if err != nil {
+		return fmt.Errorf("dsn: address %q: want host:port", printable(config.Addr))
+	}
+	config.TLS, err = clientTLS(t, host, env)
+	return err
+}
+
 // mysqlProbe is a sqlProbe that limits the time of a query on the server.
 type mysqlProbe struct {
 	sqlProbe
@@ -115,16 +136,26 @@ func (p *mysqlProbe) limit(ctx context.Context, conn *sql.Conn) (abandon func(),
 	}
 	p.limits = limitNone
 	var id int64
-	if err := conn.QueryRowContext(ctx, "SELECT CONNECTION_ID()").Scan(&id); err != nil {
+	err = conn.QueryRowContext(ctx, "SELECT CONNECTION_ID()").Scan(&id)
+	if refusesStatement(err) {
+		return abandon, nil // what speaks MySQL's protocol need not know its functions
+	}
+	if err != nil {
 		return abandon, err
 	}
 	return func() { p.kill(ctx, id) }, nil
 }
 
+// refusesStatement reports whether the server refused a statement, and not the connection.
+func refusesStatement(err error) bool {
+	var my *mysql.MySQLError
+	return errors.As(err, &my)
+}
+
 // learn remembers which limit a server supports. It reports false if the server does
 // not support this one, which it may have done before it was replaced.
 func (p *mysqlProbe) learn(limit timeLimit, err error) bool {
-	if my := (*mysql.MySQLError)(nil); errors.As(err, &my) && my.Number == unknownVariable {
+	if refusesStatement(err) {
 		p.limits = limitUnknown
 		return false
 	}

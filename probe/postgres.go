@@ -15,6 +15,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/microhq/monitor-srv/setting"
 )
 
 // cancelTimeout is how long a server may take to cancel a query. The driver waits 100
@@ -31,6 +33,9 @@ func newPostgres(decode func(any) error, env Env) (Probe, error) {
 	if err != nil {
 		// The text of err may contain a part of the password.
 		return nil, errors.New("dsn: want postgres://user:password@host:5432/database or keys such as host=h user=u password=p dbname=d")
+	}
+	if err := setPostgresTLS(config, c.TLS, env); err != nil {
+		return nil, err
 	}
 	p := &sqlProbe{query: c.Query, errval: c.Errval, budget: new(readBudget), address: postgresAddress(config.Host, config.Port), explain: explainPostgres}
 	p.secrets = []string{dsn, config.Password}
@@ -60,6 +65,30 @@ func newPostgres(decode func(any) error, env Env) (Probe, error) {
 	}
 	p.open(stdlib.OpenDB(*config))
 	return p, nil
+}
+
+// setPostgresTLS applies the table tls: every connection is secure, whatever sslmode
+// says.
+func setPostgresTLS(config *pgx.ConnConfig, t *setting.TLS, env Env) error {
+	if t == nil {
+		return nil
+	}
+	fallbacks := config.Fallbacks[:0]
+	for _, f := range append([]*pgconn.FallbackConfig{{Host: config.Host, Port: config.Port}}, config.Fallbacks...) {
+		if strings.HasPrefix(f.Host, "/") {
+			return errors.New("tls: not possible over a unix socket")
+		}
+		secure, err := clientTLS(t, f.Host, env)
+		if err != nil {
+			return err
+		}
+		same := func(o *pgconn.FallbackConfig) bool { return o.Host == f.Host && o.Port == f.Port }
+		if !slices.ContainsFunc(fallbacks, same) {
+			fallbacks = append(fallbacks, &pgconn.FallbackConfig{Host: f.Host, Port: f.Port, TLSConfig: secure})
+		}
+	}
+	config.TLSConfig, config.Fallbacks = fallbacks[0].TLSConfig, fallbacks[1:]
+	return nil
 }
 
 // postgresAddress returns the address of a server. A directory stands for the socket

@@ -16,8 +16,15 @@ import (
 type redisConfig struct {
 	// Address is host:port.
 	Address string `toml:"address"`
-	// Command is the command and its arguments, separated by spaces.
+	// Unix is the path of a socket, in place of the address.
+	Unix string `toml:"unix"`
+	// Command is the command and its arguments, separated by spaces; quotes are those
+	// of redis-cli.
 	Command string `toml:"command"`
+	// Expect is a regular expression that the reply must match, ExpectNot one that it
+	// must not match.
+	Expect    string `toml:"expect"`
+	ExpectNot string `toml:"expect_not"`
 	// Parse makes the number in the reply the value. Without it the value is 0 if
 	// there is a reply.
 	Parse bool `toml:"parse"`
@@ -46,6 +53,7 @@ type redisProbe struct {
 	// steps are the commands to send, each with its description for errors.
 	steps    []redisStep
 	password string
+	expect   replyRule
 }
 
 type redisStep struct {
@@ -61,7 +69,7 @@ func newRedis(decode func(any) error, env Env) (Probe, error) {
 	if err := env.localOnly(); err != nil {
 		return nil, err
 	}
-	e, err := newEndpoint(c.Address, c.TLS, env)
+	e, err := newEndpoint(c.Address, c.Unix, c.TLS, env)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +78,9 @@ func newRedis(decode func(any) error, env Env) (Probe, error) {
 		return nil, err
 	}
 	p := &redisProbe{endpoint: e, config: c, password: password.Reveal()}
+	if p.expect, err = newReplyRule(c.Expect, c.ExpectNot); err != nil {
+		return nil, err
+	}
 	return p, p.plan()
 }
 
@@ -79,7 +90,10 @@ func (p *redisProbe) plan() error {
 	if c.DB < 0 {
 		return fmt.Errorf("db: %d is out of range: give 0 or more", c.DB)
 	}
-	words := strings.Fields(c.Command)
+	words, err := redisWords(c.Command)
+	if err != nil {
+		return fmt.Errorf("command: %w", err)
+	}
 	if err := required("command", strings.Join(words, " ")); err != nil {
 		return err
 	}
@@ -88,12 +102,11 @@ func (p *redisProbe) plan() error {
 		return fmt.Errorf("command: %s does not answer once", strings.ToUpper(words[0]))
 	}
 	switch {
-	case p.password != "" && c.User != "":
+	case c.User != "":
+		// A user without a password ("nopass") is accepted with any.
 		p.steps = append(p.steps, redisStep{"authenticating", []string{"AUTH", c.User, p.password}})
 	case p.password != "":
 		p.steps = append(p.steps, redisStep{"authenticating", []string{"AUTH", p.password}})
-	case c.User != "":
-		return errors.New("user: needs a password")
 	}
 	if c.DB > 0 {
 		p.steps = append(p.steps, redisStep{"choosing the database", []string{"SELECT", strconv.Itoa(c.DB)}})
@@ -107,6 +120,9 @@ func (p *redisProbe) Probe(ctx context.Context) (Result, error) {
 	watch := startStopwatch()
 	text, err := p.ask(ctx, watch)
 	r := Result{Detail: redactText(printable(text), p.password), Phases: watch.phases()}
+	if err == nil {
+		err = p.expect.judge(ctx, text, false)
+	}
 	if err == nil && p.config.Parse {
 		if r.Value, err = ParseValue(text); err != nil {
 			err = fmt.Errorf("the answer %w: %.40q", err, printable(text))
@@ -117,7 +133,7 @@ func (p *redisProbe) Probe(ctx context.Context) (Result, error) {
 		if p.config.Parse {
 			r.Value = p.config.Errval
 		}
-		return r, redact(fmt.Errorf("%s: %w", p.config.Address, err), p.password)
+		return r, redact(fmt.Errorf("%s: %w", p.name(p.config.Address), err), p.password)
 	}
 	return r, nil
 }
@@ -150,52 +166,89 @@ func (p *redisProbe) ask(ctx context.Context, watch *stopwatch) (answer string, 
 	return answer, nil
 }
 
-// redisReply reads one reply. It reads only the length of an array, so an array must
-// be the last reply.
+// redisReply reads one reply of RESP2 or RESP3. It reads only the length of an
+// aggregate, so one must be the last reply.
 func redisReply(br *bufio.Reader) (string, error) {
 	line, err := br.ReadString('\n')
 	if err != nil {
-		return "", explainRedisEOF(err)
+		return "", explainRedisEOF(line, err)
 	}
-	line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
-	if line == "" {
-		return "", errNotRedis
+	text, isLine := strings.CutSuffix(line, "\r\n")
+	if !isLine || text == "" {
+		return "", notRedis(line)
 	}
-	switch line[0] {
-	case '+', ':':
-		return line[1:], nil
+	switch rest := text[1:]; text[0] {
+	case '+', ':', ',', '(':
+		return rest, nil
+	case '#':
+		return map[string]string{"t": "1", "f": "0"}[rest], nil
 	case '-':
-		return "", fmt.Errorf("the server answered %q", printable(line[1:]))
+		return "", fmt.Errorf("the server answered %q", printable(rest))
+	case '_':
+		return "", errRedisNil
+	case '*', '~', '%', '>':
+		n, err := redisLength(line)
+		return fmt.Sprintf("%d elements", n), err
+	case '$', '=', '!':
+		return redisBulk(br, line)
 	}
-	n, err := strconv.ParseInt(line[1:], 10, 64)
+	return "", notRedis(line)
+}
+
+// redisLength reads the length in the first line of a reply.
+func redisLength(line string) (int64, error) {
+	n, err := strconv.ParseInt(strings.TrimSuffix(line[1:], "\r\n"), 10, 64)
 	switch {
 	case err != nil:
-		return "", errNotRedis
+		return 0, notRedis(line)
 	case n < 0:
-		return "", errors.New("the server answered nil")
-	case line[0] == '*':
-		return fmt.Sprintf("%d elements", n), nil
-	case line[0] != '$':
-		return "", errNotRedis
-	case n > maxRedisAnswer:
+		return 0, errRedisNil
+	}
+	return n, nil
+}
+
+// redisBulk reads a reply whose length is in its first line.
+func redisBulk(br *bufio.Reader, line string) (string, error) {
+	n, err := redisLength(line)
+	if err != nil {
+		return "", err
+	}
+	if n > maxRedisAnswer {
 		return "", fmt.Errorf("the answer is larger than %d KiB", maxRedisAnswer>>10)
 	}
 	text := make([]byte, n+2)
 	if _, err := io.ReadFull(br, text); err != nil {
-		return "", explainRedisEOF(err)
+		return "", explainRedisEOF("", err)
 	}
-	return string(text[:n]), nil
+	switch text = text[:n]; {
+	case line[0] == '!':
+		return "", fmt.Errorf("the server answered %q", printable(string(text)))
+	case line[0] == '=' && n >= 4: // a format such as "txt:" comes first
+		text = text[4:]
+	}
+	return string(text), nil
 }
 
-var errNotRedis = errors.New("the answer is not a Redis reply")
+var errRedisNil = errors.New("the server answered nil")
+
+// notRedis shows what was said in place of a reply.
+func notRedis(line string) error {
+	if said := printable(strings.TrimSpace(line)); said != "" {
+		return fmt.Errorf("the answer is not a Redis reply: %q", said)
+	}
+	return errors.New("the answer is not a Redis reply")
+}
 
 // explainRedisEOF replaces the end of a connection, or of the limit, by a clearer
 // error.
-func explainRedisEOF(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("the connection was closed before the answer was complete, or the answer is larger than %d KiB", maxRedisAnswer>>10)
+func explainRedisEOF(had string, err error) error {
+	switch {
+	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+		return err
+	case had != "" && !strings.ContainsRune("+-:$*_,#(=!~%>", rune(had[0])):
+		return notRedis(had)
 	}
-	return err
+	return fmt.Errorf("the connection was closed before the answer was complete, or the answer is larger than %d KiB", maxRedisAnswer>>10)
 }
 
 // Close does nothing: each probe opens its own connection.

@@ -102,6 +102,11 @@ func TestRedisKeysAreChecked(t *testing.T) {
 		"address = \"h:1\"\ncommand = \"MONITOR\"":     "MONITOR does not answer once",
 		"address = \"h:1\"\ncommand = \"subscribe x\"": "SUBSCRIBE does not answer once",
 		"address = \"h:1\"\ndb = -1":                   "db: -1 is out of range",
-		"address = \"h:1\"\nuser = \"u\"":              "user: needs a password",
+		"address = \"h:1\"\ncommand = 'GET \"a'":       "command: a quote is not closed",
+		"address = \"h:1\"\ncommand = 'GET \"a\"b'":    "command: a closing quote must be followed by a blank",
+		"address = \"h:1\"\nunix = \"/s\"":             "give only one of address and unix",
+		"unix = \"s\"":                                 `unix: "s" is not an absolute path`,
+		"unix = \"/" + strings.Repeat("s", 107) + "\"": "want at most 107 bytes",
+		"address = \"h:1\"\nexpect_not = \"(\"":        "expect_not: ",
 	})
 }

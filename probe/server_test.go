@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // remedy says how to install the servers that these tests need.
@@ -67,6 +69,28 @@ func serverDir(tb testing.TB) string {
 	}
 	return dir
 }
+
+// serverCert makes a certificate for localhost that the unprivileged user may read,
+// and returns the file of its authority too.
+func serverCert(tb testing.TB, dir string) (ca, cert, key string) {
+	tb.Helper()
+	authority := testkit.NewCA(tb, "databases")
+	for i, file := range pair(authority.Issue("localhost")) {
+		text := testkit.ReadFile(tb, file)
+		copied := filepath.Join(dir, []string{"cert.pem", "key.pem"}[i])
+		if err := os.WriteFile(copied, text, 0o600); err != nil {
+			tb.Fatal(err)
+		}
+		if c := plainUser(tb); c != nil {
+			if err := os.Chown(copied, int(c.Uid), int(c.Gid)); err != nil {
+				tb.Fatal(err)
+			}
+		}
+	}
+	return authority.File, filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+}
+
+func pair(a, b string) []string { return []string{a, b} }
 
 // asPlainUser makes cmd run as the unprivileged user, and end with this process.
 func asPlainUser(tb testing.TB, cmd *exec.Cmd) *exec.Cmd {

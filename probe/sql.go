@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,7 +20,10 @@ type sqlConfig struct {
 	DSNFile string         `toml:"dsn_file"`
 	DSNEnv  string         `toml:"dsn_env"`
 	// Query returns one row with one column: the number that becomes the value.
+	// Without it the probe connects, logs in and pings; the value is 0.
 	Query string `toml:"query"`
+	// TLS enables TLS, even if the table is empty, in place of what DSN says of it.
+	TLS *setting.TLS `toml:"tls"`
 	// Errval is the value shown when the probe fails.
 	Errval float64 `toml:"errval"`
 }
@@ -40,9 +41,6 @@ func (c *sqlConfig) load(decode func(any) error, env Env) (string, error) {
 		return "", err
 	}
 	if err := required("dsn", dsn.Reveal()); err != nil {
-		return "", err
-	}
-	if err := required("query", c.Query); err != nil {
 		return "", err
 	}
 	return dsn.Reveal(), finite("errval", c.Errval)
@@ -101,10 +99,15 @@ func (p *sqlProbe) Probe(ctx context.Context) (Result, error) {
 	if err == nil {
 		return Result{Value: v}, nil
 	}
-	if p.budget.empty() && !errors.Is(err, errManyRows) || p.isTooLarge != nil && p.isTooLarge(err) {
+	switch said := p.budget.greeting(); {
+	case said != "":
+		err = fmt.Errorf("connecting: the server speaks another protocol: it says %q", said)
+	case p.budget.empty() && !errors.Is(err, errManyRows), p.isTooLarge != nil && p.isTooLarge(err):
 		err = fmt.Errorf("the answer is larger than %d KiB", maxSQLAnswer>>10)
+	default:
+		err = p.explain(err)
 	}
-	return Result{Value: p.errval}, redact(fmt.Errorf("%s: %w", p.address, p.explain(err)), p.secrets...)
+	return Result{Value: p.errval}, redact(fmt.Errorf("%s: %w", p.address, err), p.secrets...)
 }
 
 // connClosed reports whether an error means that the connection was closed.
@@ -118,6 +121,13 @@ func (p *sqlProbe) ask(ctx context.Context) (float64, error) {
 	conn, err := p.db.Conn(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("connecting: %w", withCause(ctx, err))
+	}
+	if p.query == "" {
+		defer conn.Close()
+		if err := conn.PingContext(ctx); err != nil {
+			return 0, fmt.Errorf("pinging: %w", withCause(ctx, err))
+		}
+		return 0, nil
 	}
 	abandon := func() {}
 	if p.limitTime != nil {
@@ -149,7 +159,7 @@ func scalar(ctx context.Context, conn *sql.Conn, query string) (float64, error) 
 		cancel()
 		_ = rows.Close()
 	}()
-	columns, err := rows.Columns()
+	columns, err := rows.ColumnTypes()
 	if err != nil {
 		return 0, fmt.Errorf("running the query: %w", withCause(ctx, err))
 	}
@@ -172,40 +182,7 @@ func scalar(ctx context.Context, conn *sql.Conn, query string) (float64, error) 
 	if err := rows.Err(); err != nil {
 		return 0, fmt.Errorf("running the query: %w", withCause(ctx, err))
 	}
-	return number(cell)
-}
-
-// number converts a value of the driver to a number.
-func number(cell any) (float64, error) {
-	switch c := cell.(type) {
-	case nil:
-		return 0, errors.New("the query returned NULL, want a number")
-	case int64:
-		return float64(c), nil
-	case uint64:
-		return float64(c), nil
-	case float32:
-		return number(float64(c))
-	case float64:
-		if err := checkFinite(c); err != nil {
-			return 0, fmt.Errorf("the answer %w", err)
-		}
-		return c, nil
-	case bool:
-		if c {
-			return 1, nil
-		}
-		return 0, nil
-	case []byte:
-		return number(string(c))
-	case string:
-		v, err := ParseValue(c)
-		if err != nil {
-			return 0, fmt.Errorf("the answer %w: %.40q", err, printable(c))
-		}
-		return v, nil
-	}
-	return 0, fmt.Errorf("the answer is of type %T, want a number", cell)
+	return number(cell, columns[0].DatabaseTypeName())
 }
 
 // Close closes the connection.
@@ -214,38 +191,4 @@ func (p *sqlProbe) Close() error {
 		return redact(fmt.Errorf("closing the connection: %w", err), p.secrets...)
 	}
 	return nil
-}
-
-// readBudget bounds what is read from connections by a driver that has no limit
-// itself.
-type readBudget struct{ left atomic.Int64 }
-
-func (b *readBudget) refill(n int64) { b.left.Store(n) }
-func (b *readBudget) empty() bool    { return b.left.Load() <= 0 }
-
-// dialer returns dial with its connections limited by the budget.
-func (b *readBudget) dialer(dial dialFunc) dialFunc {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		c, err := dial(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return &budgetConn{c, b}, nil
-	}
-}
-
-type budgetConn struct {
-	net.Conn
-	budget *readBudget
-}
-
-var errBudget = errors.New("the server sent too much")
-
-func (c *budgetConn) Read(b []byte) (int, error) {
-	if c.budget.empty() {
-		return 0, errBudget
-	}
-	n, err := c.Conn.Read(b)
-	c.budget.left.Add(int64(-n))
-	return n, err
 }

@@ -22,8 +22,15 @@ func sqlProbeOf(tb testing.TB, kind, dsn, query string, keys ...string) Probe {
 	return build(tb, kind, fmt.Sprintf("dsn = %q\nquery = %q\nerrval = 123.5\n%s", dsn, query, strings.Join(keys, "\n")), Env{})
 }
 
-// mariaDB starts a MariaDB server and returns a DSN for it.
-func mariaDB(tb testing.TB) string {
+// database is a running server. Its certificate is for localhost.
+type database struct {
+	dsn string
+	// dir holds its sockets, and ca is the file of the authority of its certificate.
+	dir, ca string
+}
+
+// mariaDB starts a MariaDB server.
+func mariaDB(tb testing.TB) database {
 	tb.Helper()
 	server, install := needProgram(tb, "mariadbd"), needProgram(tb, "mariadb-install-db")
 	dir := serverDir(tb)
@@ -34,18 +41,19 @@ func mariaDB(tb testing.TB) string {
 		tb.Fatal(err)
 	}
 	init := filepath.Join(dir, "init.sql")
-	if err := os.WriteFile(init, []byte("CREATE DATABASE d;\nCREATE USER 'monitor'@'%' IDENTIFIED BY 'canary-password';\nGRANT ALL ON *.* TO 'monitor'@'%';\n"), 0o644); err != nil {
+	if err := os.WriteFile(init, []byte("CREATE DATABASE d;\nCREATE TABLE d.flags (enabled BIT(1), many BIT(10));\nINSERT INTO d.flags VALUES (b'1', b'1000000001');\nCREATE USER 'monitor'@'%' IDENTIFIED BY 'canary-password';\nGRANT ALL ON *.* TO 'monitor'@'%';\n"), 0o644); err != nil {
 		tb.Fatal(err)
 	}
-	startServer(tb, asPlainUser(tb, exec.Command(server, "--no-defaults", "--datadir="+data, "--socket="+socket, "--pid-file="+filepath.Join(dir, "pid"),
+	ca, cert, key := serverCert(tb, dir)
+	startServer(tb, asPlainUser(tb, exec.Command(server, "--no-defaults", "--ssl-cert="+cert, "--ssl-key="+key, "--datadir="+data, "--socket="+socket, "--pid-file="+filepath.Join(dir, "pid"),
 		"--bind-address=127.0.0.1", "--port="+port, "--init-file="+init, "--innodb-buffer-pool-size=8M", "--innodb-log-file-size=8M", "--skip-name-resolve", "--performance-schema=off")))
 	dsn := "monitor:canary-password@tcp(127.0.0.1:" + port + ")/d"
 	awaitSQL(tb, "mysql", dsn)
-	return dsn
+	return database{dsn, dir, ca}
 }
 
-// postgreSQL starts a PostgreSQL server and returns a DSN for it.
-func postgreSQL(tb testing.TB) string {
+// postgreSQL starts a PostgreSQL server.
+func postgreSQL(tb testing.TB) database {
 	tb.Helper()
 	const bin = "/usr/lib/postgresql/*/bin"
 	server, install := needProgram(tb, "postgres", bin), needProgram(tb, "initdb", bin)
@@ -59,10 +67,11 @@ func postgreSQL(tb testing.TB) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	startServer(tb, asPlainUser(tb, exec.Command(server, "-D", data, "-p", port, "-k", dir, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "shared_buffers=4MB")))
+	ca, cert, key := serverCert(tb, dir)
+	startServer(tb, asPlainUser(tb, exec.Command(server, "-c", "ssl=on", "-c", "ssl_cert_file="+cert, "-c", "ssl_key_file="+key, "-D", data, "-p", port, "-k", dir, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "shared_buffers=4MB")))
 	dsn := "postgres://monitor:canary-password@127.0.0.1:" + port + "/postgres?sslmode=disable"
 	awaitSQL(tb, "postgres", dsn)
-	return dsn
+	return database{dsn, dir, ca}
 }
 
 func awaitSQL(tb testing.TB, kind, dsn string) {
@@ -74,10 +83,15 @@ func awaitSQL(tb testing.TB, kind, dsn string) {
 	})
 }
 
-// Faults: T41, G27.
+// Faults: T41, G27, U14, P4, C22.
 func TestMySQLProbeAgainstMariaDB(t *testing.T) {
-	dsn := mariaDB(t)
+	db := mariaDB(t)
+	dsn := db.dsn
 	mariaDBMistakes(t, dsn)
+	t.Run("types", func(t *testing.T) { sqlTypes(t, "mysql", dsn, mariaDBTypes()) })
+	t.Run("without a query", func(t *testing.T) {
+		pings(t, "mysql", db, "monitor:canary-password@unix("+filepath.Join(db.dir, "s")+")/d", "tls=skip-verify")
+	})
 	const running = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%SLEEP(10)%' AND info NOT LIKE '%processlist%'"
 	sqlServerTests(t, "mysql", dsn, sqlDialect{
 		sleep:      "SELECT 100 FROM (SELECT SLEEP(10)) AS sub",
@@ -100,10 +114,17 @@ func TestMySQLProbeAgainstMariaDB(t *testing.T) {
 	})
 }
 
-// Faults: T41, G27.
+// Faults: T41, G27, U14, P4.
 func TestPostgreSQLProbeAgainstPostgreSQL(t *testing.T) {
-	dsn := postgreSQL(t)
+	db := postgreSQL(t)
+	dsn := db.dsn
 	postgreSQLMistakes(t, dsn)
+	t.Run("types", func(t *testing.T) { sqlTypes(t, "postgres", dsn, postgreSQLTypes()) })
+	t.Run("without a query", func(t *testing.T) {
+		_, rest, _ := strings.Cut(dsn, "127.0.0.1:")
+		port, _, _ := strings.Cut(rest, "/")
+		pings(t, "postgres", db, "host="+db.dir+" port="+port+" user=monitor password=canary-password dbname=postgres", "")
+	})
 	sqlServerTests(t, "postgres", dsn, sqlDialect{
 		sleep:      "SELECT 100 FROM (SELECT pg_sleep(10)) AS sub",
 		running:    "SELECT COUNT(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(10)%' AND query NOT LIKE '%activity%' AND state = 'active'",
@@ -313,7 +334,6 @@ func TestSQLKeysAreChecked(t *testing.T) {
 		for text, want := range map[string]string{
 			"":                                    "dsn: this key is required",
 			"dsn = \"x\"\ndsn_env = \"X\"":        "give only one of dsn",
-			"dsn = \"u@tcp(h:1)/d\"":              "query: this key is required",
 			"dsn = \"u@tcp(h:1)/d\"\nqury = \"\"": "unknown key",
 		} {
 			if err := refused(t, kind, text, Env{}); !strings.Contains(err.Error(), want) {

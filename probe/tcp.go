@@ -17,6 +17,8 @@ import (
 type tcpConfig struct {
 	// Address is host:port.
 	Address string `toml:"address"`
+	// Unix is the path of a socket, in place of the address.
+	Unix string `toml:"unix"`
 	// Send is sent after connecting, unchanged.
 	Send setting.Secret `toml:"send"`
 	// Expect is a regular expression that the reply must match.
@@ -43,7 +45,7 @@ func newTCP(decode func(any) error, env Env) (Probe, error) {
 	if err := decode(&c); err != nil {
 		return nil, err
 	}
-	e, err := newEndpoint(c.Address, c.TLS, env)
+	e, err := newEndpoint(c.Address, c.Unix, c.TLS, env)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +71,7 @@ func (p *tcpProbe) Probe(ctx context.Context) (Result, error) {
 	r, err := p.converse(ctx, watch)
 	r.Phases = watch.phases()
 	if err != nil {
-		err = fmt.Errorf("%s: %w", p.config.Address, withCause(ctx, err))
+		err = fmt.Errorf("%s: %w", p.name(p.config.Address), withCause(ctx, err))
 		return Result{Value: failedValue, Phases: r.Phases}, redact(err, p.config.Send.Reveal())
 	}
 	if p.config.Measure == "latency" {
