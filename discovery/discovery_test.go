@@ -13,6 +13,7 @@ import (
 	"go-micro.dev/v4/client"
 	merrors "go-micro.dev/v4/errors"
 	"go-micro.dev/v4/registry"
+	"go-micro.dev/v4/selector"
 
 	guardregistry "github.com/microhq/monitor-srv/guard/registry"
 	"github.com/microhq/monitor-srv/probe"
@@ -106,7 +107,8 @@ func TestAnyNodeIsCalledAsEachOfThemIs(t *testing.T) {
 	if err := r.Register(&registry.Service{Name: "shop", Nodes: []*registry.Node{node}}); err != nil {
 		t.Fatal(err)
 	}
-	c := NewCaller(r, client.NewClient(client.Registry(r)))
+	// Without a selector of its own a client shares that of the process.
+	c := NewCaller(r, client.NewClient(client.Registry(r), client.Selector(selector.NewSelector(selector.Registry(r)))))
 	call := probe.Call{Service: "shop", Endpoint: "Shop.Well", Request: []byte("{}")}
 	for name, node := range map[string]probe.Node{"any": {}, "each": {ID: node.Id, Address: node.Address}} {
 		call.Node = node
