@@ -26,9 +26,6 @@ const (
 	flagAllowTargets   = "allow_targets"
 	flagOutput         = "output"
 	flagStrict         = "strict"
-	flagServerName     = "server_name"
-	flagServerVersion  = "server_version"
-	flagServerID       = "server_id"
 	flagServerMetadata = "server_metadata"
 
 	flagHTTPAddress      = string(service.HTTPAddress)
@@ -43,6 +40,9 @@ const (
 	flagRegistryAddress  = string(service.RegistryAddress)
 	flagBroker           = string(service.Broker)
 	flagBrokerAddress    = string(service.BrokerAddress)
+	flagServerName       = string(service.ServerName)
+	flagServerVersion    = string(service.ServerVersion)
+	flagServerID         = string(service.ServerID)
 	flagServerAddress    = string(service.ServerAddress)
 	flagServerAdvertise  = string(service.ServerAdvertise)
 	flagRegisterTTL      = string(service.RegisterTTL)

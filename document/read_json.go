@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/microhq/monitor-srv/text"
 )
 
 // maxDepth bounds the nesting of documents. A definition needs five levels.
@@ -15,11 +17,11 @@ const maxDepth = 100
 // ReadJSON reads one JSON object as the tree that the same TOML would give: numbers
 // without fraction and exponent are integers, null is an absent key, and a duplicate
 // key is an error.
-func ReadJSON(text string) (map[string]any, error) {
-	if !utf8.ValidString(text) {
+func ReadJSON(source string) (map[string]any, error) {
+	if !utf8.ValidString(source) {
 		return nil, errors.New("reading the JSON: not valid UTF-8")
 	}
-	r := jsonReader{json.NewDecoder(strings.NewReader(text))}
+	r := jsonReader{Decoder: json.NewDecoder(strings.NewReader(source)), source: source}
 	r.UseNumber()
 	v, err := r.value(0)
 	if err != nil {
@@ -38,13 +40,17 @@ func ReadJSON(text string) (map[string]any, error) {
 	return tree, nil
 }
 
-type jsonReader struct{ *json.Decoder }
+type jsonReader struct {
+	*json.Decoder
+	source string
+	key    string // of the value that is read
+}
 
 func (r jsonReader) value(depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("nested deeper than %d levels", maxDepth)
 	}
-	t, err := r.Token()
+	t, err := r.token()
 	if err != nil {
 		return nil, err
 	}
@@ -60,11 +66,26 @@ func (r jsonReader) value(depth int) (any, error) {
 	return t, nil
 }
 
+// token is Token, but for a text with half of a character. Token returns U+FFFD in its
+// place, and two different texts would become equal.
+func (r jsonReader) token() (json.Token, error) {
+	from := r.InputOffset()
+	t, err := r.Token()
+	if _, isText := t.(string); !isText || err != nil {
+		return t, err
+	}
+	raw := []byte(r.source[from:r.InputOffset()])
+	if i := text.HalfSurrogate(raw); i >= 0 {
+		return nil, fmt.Errorf("key %q: %s is half of a surrogate pair and no character: write both halves, or the character itself", r.key, raw[i:i+text.SurrogateSize])
+	}
+	return t, nil
+}
+
 func (r jsonReader) object(depth int) (any, error) {
 	m := make(map[string]any)
 	seen := make(map[string]bool)
 	for r.More() {
-		t, err := r.Token()
+		t, err := r.token()
 		if err != nil {
 			return nil, err
 		}
@@ -73,6 +94,7 @@ func (r jsonReader) object(depth int) (any, error) {
 			return nil, fmt.Errorf("duplicate key %q", key)
 		}
 		seen[key] = true
+		r.key = key
 		v, err := r.value(depth + 1)
 		if err != nil {
 			return nil, err

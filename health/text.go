@@ -82,8 +82,14 @@ func validateName(name string, limit int) error {
 		return fmt.Errorf("has %d bytes, at most %d are allowed", len(name), limit)
 	case !utf8.ValidString(name):
 		return errors.New("is not valid UTF-8")
-	case strings.ContainsFunc(name, unicode.IsControl):
-		return errors.New("has a control character")
+	case strings.ContainsFunc(name, isInvisible):
+		return errors.New("has a control character or another invisible one")
 	}
 	return nil
+}
+
+// isInvisible reports whether a character shows nothing or looks like the space. The
+// server rejects names with such characters, so that no two look alike.
+func isInvisible(r rune) bool {
+	return !unicode.IsPrint(r) || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }

@@ -2,14 +2,13 @@ package ingest
 
 import (
 	"bytes"
-	"strconv"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"github.com/microhq/monitor-srv/store"
+	"github.com/microhq/monitor-srv/text"
 	"github.com/microhq/monitor-srv/wire"
 )
 
@@ -36,7 +35,7 @@ func (d *decoder) decodeJSON(kind store.Kind, msg []byte) rejection {
 	}
 	d.wireBuf = wire
 	rej := d.decode(kind, wire)
-	if valid && !hasTornSurrogate(msg) || rej.reason != accepted {
+	if valid && text.HalfSurrogate(msg) < 0 || rej.reason != accepted {
 		return rej
 	}
 	d.repairs.add(repairUTF8)
@@ -56,28 +55,6 @@ func (d *decoder) identify(m proto.Message) {
 	for _, node := range service.GetNodes() {
 		d.event.Node = []byte(node.GetId())
 	}
-}
-
-// hasTornSurrogate reports whether an escape is half of a surrogate pair. JavaScript
-// programs write that when they cut a text within a pair. It is read as the replacement
-// character.
-func hasTornSurrogate(msg []byte) bool {
-	const size = 6 // of \u and four digits
-	for i := 0; i < len(msg); {
-		if msg[i] != '\\' {
-			i++
-			continue
-		}
-		switch unit := escapedUnit(msg[i:]); {
-		case !utf16.IsSurrogate(unit):
-			i += 2 // also over an escaped backslash
-		case utf16.DecodeRune(unit, escapedUnit(msg[i+size:])) != utf8.RuneError:
-			i += 2 * size
-		default:
-			return true
-		}
-	}
-	return false
 }
 
 // quoteNonFinite quotes the numbers NaN, Infinity and -Infinity, which Python writes and
@@ -116,20 +93,6 @@ func nonFinite(b []byte) string {
 		}
 	}
 	return ""
-}
-
-// escapedUnit returns the UTF-16 code unit of the JSON escape that b begins with, or
-// -1 if there is none.
-func escapedUnit(b []byte) rune {
-	const size = 6 // of \u and four digits
-	if len(b) < size || b[0] != '\\' || b[1] != 'u' {
-		return -1
-	}
-	n, err := strconv.ParseUint(string(b[2:size]), 16, 16)
-	if err != nil {
-		return -1
-	}
-	return rune(n)
 }
 
 // transcoders of the messages, by kind of event.

@@ -29,7 +29,7 @@ func identityOf(service, version, node, id string) []byte {
 	return wire.AppendBytes(b, 6, s)
 }
 
-// Faults: A1, A2.
+// Faults: A1, A2, S13.
 func TestEventsWithoutIdentityAreRejected(t *testing.T) {
 	long := strings.Repeat("x", 257)
 	for name, c := range map[string]struct {
@@ -56,6 +56,12 @@ func TestEventsWithoutIdentityAreRejected(t *testing.T) {
 		"invalid UTF-8":          {identityOf("s", "1", "n\xff", "x"), badIdentity},
 		"invalid UTF-8 name":     {identityOf("\xc3", "1", "n", "x"), badIdentity},
 		"other letters are fine": {identityOf("ß", "日本", "n-é", "x y"), accepted},
+		"not NFC":                {identityOf("s", "1", "n", "cafe\u0301"), badIdentity},
+		"direction":              {identityOf("s", "1", "n", "right\u202eleft"), badIdentity},
+		"zero width":             {identityOf("s\u200b", "1", "n", "x"), badIdentity},
+		"line separator":         {identityOf("s", "1\u2028", "n", "x"), badIdentity},
+		"byte order mark":        {identityOf("s", "1", "\ufeffn", "x"), badIdentity},
+		"replaced character":     {identityOf("s", "1", "n", "\ufffd"), badIdentity},
 		"no version is fine":     {identityOf("s", "", "n", "x"), accepted},
 	} {
 		d := newDecoder()

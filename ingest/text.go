@@ -1,35 +1,22 @@
 package ingest
 
 import (
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/microhq/monitor-srv/health"
 	"github.com/microhq/monitor-srv/text"
 )
 
-// validIdentity reports whether b may be part of a key: valid UTF-8 without control
-// characters. Parts of keys are never repaired, because two different keys could
-// become the same.
+// validIdentity reports whether b may be part of a key, see text.CheckName. Parts of
+// keys are never repaired, because two different keys could become the same.
 func validIdentity(b []byte) bool {
-	for i, c := range b {
+	for _, c := range b {
 		if c >= utf8.RuneSelf {
-			return validIdentityRunes(b[i:])
+			return text.CheckName(string(b)) == nil
 		}
 		if c < ' ' || c == 0x7f {
 			return false
 		}
-	}
-	return true
-}
-
-func validIdentityRunes(b []byte) bool {
-	for len(b) > 0 {
-		r, n := utf8.DecodeRune(b)
-		if (r == utf8.RuneError && n == 1) || unicode.IsControl(r) {
-			return false
-		}
-		b = b[n:]
 	}
 	return true
 }

@@ -7,11 +7,11 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/microhq/monitor-srv/document"
 	"github.com/microhq/monitor-srv/setting"
+	"github.com/microhq/monitor-srv/text"
 )
 
 // Defaults and limits of a definition. The defaults are those of goma.
@@ -201,15 +201,11 @@ func checkName(name string) error {
 	switch {
 	case name == "":
 		return errors.New("this key is required")
-	case !utf8.ValidString(name):
-		return errors.New("not valid UTF-8")
 	case len(name) > maxNameBytes || utf8.RuneCountInString(name) > maxNameRunes:
 		return fmt.Errorf("longer than %d characters or %d bytes", maxNameRunes, maxNameBytes)
 	}
-	for _, r := range name {
-		if !unicode.IsPrint(r) {
-			return fmt.Errorf("%q contains the unprintable character %U", name, r)
-		}
+	if err := text.CheckName(name); err != nil {
+		return err
 	}
 	if strings.Join(strings.Fields(name), " ") != name {
 		return fmt.Errorf("%q has leading, trailing or repeated spaces", name)
@@ -224,6 +220,9 @@ func checkLabels(labels map[string]string) error {
 	for k, v := range labels {
 		if k == "" || len(k) > maxLabelBytes || len(v) > maxLabelBytes || !utf8.ValidString(k+v) {
 			return fmt.Errorf("%.40q: give names and values of at most %d bytes of valid UTF-8", k, maxLabelBytes)
+		}
+		if err := text.CheckName(k); err != nil {
+			return err
 		}
 	}
 	return nil

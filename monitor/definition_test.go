@@ -83,7 +83,7 @@ func TestIntervalsAreBounded(t *testing.T) {
 	}
 }
 
-// Faults: G33.
+// Faults: G33, S13.
 func TestUnknownKeysAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"name": "m", "probe": {"type": "x"}, "actoins": []}`:     "actoins: unknown key",
@@ -93,6 +93,11 @@ func TestUnknownKeysAreRefused(t *testing.T) {
 		`{"name": "m", "probe": {"type": "x", "Type": 1}`:          "unexpected EOF",
 		`{"name": "m", "probe": {"type": "x"}, "interval": 1e999}`: "out of range",
 		`{"name": "m", "probe": [` + strings.Repeat("[", 200):      "nested deeper",
+		`{"name": "cut \ud83d", "probe": {"type": "x"}}`:           `key "name": \ud83d is half of a surrogate pair and no character`,
+		`{"name": "m", "probe": {"type": "x", "a": ["\ude00"]}}`:   `key "a": \ude00 is half`,
+		`{"name": "m", "\udead": 1}`:                               `\udead is half`,
+		`{"name": "cafe\u0301", "probe": {"type": "x"}}`:           `name: "cafe\u0301" is not in Unicode normal form NFC: write it as "caf\u00e9"`,
+		`{"name": "\ufffd", "probe": {"type": "x"}}`:               "stands for damaged text",
 		"{\"name\": \"\xff\"}":                                     "not valid UTF-8",
 		"name = \"m\"\nx = 1\n[probe]\ntype = \"x\"":               "x: unknown key",
 		strings.Repeat("#", MaxDefinition+1):                       "larger than 65536 bytes",

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/setting"
+	"github.com/microhq/monitor-srv/text"
 )
 
 // Check returns the first SettingError of a configuration.
@@ -48,6 +49,9 @@ func (c Config) checkStore() error {
 func (c RegistryConfig) Check() error { return known(Registry, c.Name, "consul", "mdns", "memory") }
 
 func (c ServerConfig) check() error {
+	if err := cmp.Or(isName(ServerName, c.Name), isName(ServerVersion, c.Version), isName(ServerID, c.ID)); err != nil {
+		return err
+	}
 	if err := isAddress(ServerAddress, c.Address); err != nil {
 		return err
 	}
@@ -86,6 +90,14 @@ func known(s Setting, value string, words ...string) error {
 		return nil
 	}
 	return invalid(s, " %q is not known: give one of %s", value, strings.Join(words, ", "))
+}
+
+// isName checks a setting that is part of what identifies the instance.
+func isName(s Setting, value string) error {
+	if err := text.CheckName(value); err != nil {
+		return invalid(s, ": %v", err)
+	}
+	return nil
 }
 
 // isAddress checks a setting that takes HOST:PORT.

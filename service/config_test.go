@@ -32,6 +32,8 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		{func(c *Config) { c.Log.Verbosity = "loud" }, Verbosity, `verbosity: the level "loud" is not known`},
 		{func(c *Config) { c.Log.Format = "xml" }, LogFormat, `log_format "xml" is not known: give one of text, json`},
 		{func(c *Config) { c.HTTP.Address = "3838" }, HTTPAddress, `http_address "3838" is not an address: give HOST:PORT`},
+		{func(c *Config) { c.Server.Name = "monitor\u200b" }, ServerName, `server_name: "monitor\u200b" contains the unprintable character U+200B`},
+		{func(c *Config) { c.Server.ID = "e\u0301" }, ServerID, `server_id: "e\u0301" is not in Unicode normal form NFC`},
 		{func(c *Config) { c.Server.Advertise = "x" }, ServerAdvertise, `server_advertise "x" is not an address: give HOST:PORT`},
 		{func(c *Config) { c.Retention = time.Second }, Retention, "retention 1s is out of range: give 1m to 2160h"},
 		{func(c *Config) { c.MaxEntries = 1 }, MaxEntries, "max_entries 1 is out of range: give 100 to 10000000"},
