@@ -44,7 +44,7 @@ func (l *Limiter) Allow(key string) (suppressed int, ok bool) {
 	defer l.mu.Unlock()
 	now := time.Now()
 	a := l.allowanceLocked(key, now)
-	if a.began.IsZero() || now.Sub(a.began) >= l.every() {
+	if a.began.IsZero() || l.isOver(a, now) {
 		a.began, a.lines = now, 0
 	}
 	if a.lines >= max(l.Burst, 1) {
@@ -70,6 +70,14 @@ func (l *Limiter) Log(log *slog.Logger, level slog.Level, msg string, attrs func
 	log.Log(context.Background(), level, msg, args...)
 }
 
+// isOver reports whether the period of an allowance is over. One that begins in the
+// future is: the clock was set back from a year after 2157, in which times have no
+// monotonic reading.
+func (l *Limiter) isOver(a *allowance, now time.Time) bool {
+	elapsed := now.Sub(a.began)
+	return elapsed < 0 || elapsed >= l.every()
+}
+
 func (l *Limiter) every() time.Duration {
 	if l.Every <= 0 {
 		return DefaultEvery
@@ -83,10 +91,10 @@ func (l *Limiter) allowanceLocked(key string, now time.Time) *allowance {
 	if a := l.keys[key]; a != nil {
 		return a
 	}
-	if len(l.keys) >= maxKeys && now.Sub(l.full) >= time.Second {
+	if len(l.keys) >= maxKeys && (now.Sub(l.full) >= time.Second || now.Before(l.full)) {
 		l.full = now
 		for k, a := range l.keys {
-			if now.Sub(a.began) >= l.every() {
+			if l.isOver(a, now) {
 				delete(l.keys, k)
 			}
 		}

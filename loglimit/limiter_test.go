@@ -105,3 +105,14 @@ func TestSuppressedLinesAreCountedInTheNextOne(t *testing.T) {
 		}
 	})
 }
+
+// Faults: S14.
+func TestLinesPassAfterTheClockWasSetBack(t *testing.T) {
+	l := Limiter{Every: time.Minute}
+	now := time.Now()
+	for begun, want := range map[time.Time]bool{now: false, now.Add(-time.Hour): true, now.AddDate(200, 0, 0).Round(0): true} {
+		if got := l.isOver(&allowance{began: begun}, now); got != want {
+			t.Errorf("a period that began at %v: over %v, want %v", begun, got, want)
+		}
+	}
+}

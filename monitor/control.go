@@ -144,7 +144,8 @@ func (r *runner) copyState(old *runner, p *pipeline) {
 	r.id, r.busy = old.id, old.busy
 	r.replaces, r.initDue = true, old.initDue
 	r.judge.state, r.judge.notifiedAt = old.judge.state, old.judge.notifiedAt
-	r.incident, r.failedAt, r.incidentFailures, r.seq = old.incident, old.failedAt, old.incidentFailures, old.seq
+	r.incident, r.incidentFailures, r.seq = old.incident, old.incidentFailures, old.seq
+	r.failedAt, r.failedSince = old.failedAt, old.failedSince
 	r.since, r.lastProbe, r.value, r.lastErr, r.detail = old.since, old.lastProbe, old.value, old.lastErr, old.detail
 	r.probes, r.failedProbes, r.missed = old.probes, old.failedProbes, old.missed
 	for _, t := range slices.Concat(old.former, old.receivers) {

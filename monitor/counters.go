@@ -25,7 +25,7 @@ func (g *Group) Counters() Counters {
 		Probing: int(g.count.running.Load()), Probes: g.count.probes.Load(),
 		Failures: g.count.failures.Load(), Missed: g.count.missed.Load(),
 	}
-	c.LatenessP99, c.LatenessMax = g.count.lateness.lastMinute(time.Now())
+	c.LatenessP99, c.LatenessMax = g.count.lateness.lastMinute(g.clock.Now())
 	all := g.sorted()
 	c.Monitors = len(all)
 	for _, r := range all {

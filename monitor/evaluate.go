@@ -30,7 +30,7 @@ func (r *runner) complete(p *pipeline, m *measurement) (change *Change, stopped 
 	if r.pipeline != p {
 		return nil, true
 	}
-	if m == nil {
+	if m == nil || r.ignore(m) {
 		return nil, false
 	}
 	r.logPanic(m)
@@ -67,7 +67,7 @@ func (r *runner) notify(p *pipeline, c Change) {
 
 // evaluate updates the state of the monitor from a measurement. r.mu is held.
 func (r *runner) evaluate(p *pipeline, m *measurement) (Result, *Change) {
-	now := time.Now()
+	wall, now := time.Now(), r.group.clock.Now()
 	verdict := r.verdict(p, m)
 	r.probes++
 	r.group.count.probes.Add(1)
@@ -85,7 +85,7 @@ func (r *runner) evaluate(p *pipeline, m *measurement) (Result, *Change) {
 		}
 		event, confirming := r.judge.observe(verdict, now)
 		r.announce(p, verdict, event)
-		change = r.newChange(event, verdict, now)
+		change = r.newChange(event, verdict, wall)
 		if change != nil && verdict == Failing {
 			change.Error = failureReason(m.err, violation, m.Detail)
 		}
@@ -94,7 +94,7 @@ func (r *runner) evaluate(p *pipeline, m *measurement) (Result, *Change) {
 		}
 	}
 	if before != r.judge.state {
-		r.since = now
+		r.since = wall
 	}
 	return Result{
 		Name: r.def.Name, State: r.judge.state, Value: r.value, Err: m.err, Violation: violation,
@@ -110,7 +110,7 @@ func (r *runner) verdict(p *pipeline, m *measurement) State {
 	switch {
 	case m.err != nil:
 	case p.value != nil:
-		v, ok := p.value.value(m.Value, m.at)
+		v, ok := p.value.value(m.Value, m.began)
 		if !ok {
 			return Unknown
 		}
@@ -134,11 +134,13 @@ func (r *runner) verdict(p *pipeline, m *measurement) State {
 	return verdict
 }
 
-// newChange returns the change to notify of, or nil. r.mu is held.
+// newChange returns the change to notify of, or nil. now is that of the wall clock.
+// r.mu is held.
 func (r *runner) newChange(event Event, verdict State, now time.Time) *Change {
 	switch failing := r.judge.state == Failing && verdict == Failing; {
 	case event == Fail:
-		r.incident, r.failedAt, r.incidentFailures = rand.Text(), now, r.judge.thresholds.FailuresBeforeAlert
+		r.incident, r.incidentFailures = rand.Text(), r.judge.thresholds.FailuresBeforeAlert
+		r.failedAt, r.failedSince = now, r.group.clock.Now()
 	case failing:
 		r.incidentFailures++
 		if event == "" && r.renotify {
@@ -155,9 +157,7 @@ func (r *runner) newChange(event Event, verdict State, now time.Time) *Change {
 		Incident: r.incident, Seq: r.seq, Since: r.failedAt, Failures: r.incidentFailures,
 	}
 	if event == Recover {
-		// A failure from before a restart has wall clock time only, and the clock may
-		// have been set back.
-		c.Duration = max(0, now.Sub(r.failedAt))
+		c.Duration = r.group.clock.Since(r.failedSince)
 	}
 	return &c
 }

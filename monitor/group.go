@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/microhq/monitor-srv/clock"
 	"github.com/microhq/monitor-srv/loglimit"
 	"github.com/microhq/monitor-srv/probe"
 )
@@ -52,15 +53,17 @@ const defaultExecCap = 16
 // Group runs monitors: those that Apply takes from files, and those that are
 // registered at run time. Its methods may be called concurrently.
 type Group struct {
-	cfg       Config
-	log       *slog.Logger
-	recorder  Recorder
-	scheduler *scheduler
-	slots     map[string]chan struct{} // by kind of probe
-	probing   sync.WaitGroup
-	workers   *workers
-	count     counts
-	changeLog loglimit.Limiter
+	cfg        Config
+	log        *slog.Logger
+	recorder   Recorder
+	clock      *clock.Clock
+	scheduler  *scheduler
+	standstill *standstill
+	slots      map[string]chan struct{} // by kind of probe
+	probing    sync.WaitGroup
+	workers    *workers
+	count      counts
+	changeLog  loglimit.Limiter
 
 	// configMu serializes changes of the set of monitors. It may be held while kinds
 	// read files. The order of locks is configMu, verdictMu, mu, runner.mu.
@@ -81,9 +84,9 @@ type Group struct {
 	verdictMu sync.RWMutex
 
 	mu     sync.Mutex
-	byID   map[int64]*runner   // guarded by mu
-	byName map[string]*runner  // guarded by mu
-	absent map[string]Incident // guarded by mu; by monitor, see Resume
+	byID   map[int64]*runner         // guarded by mu
+	byName map[string]*runner        // guarded by mu
+	absent map[string]absentIncident // guarded by mu; by monitor, see Resume
 }
 
 // NewGroup returns a Group without monitors.
@@ -103,18 +106,20 @@ func NewGroup(cfg Config) *Group {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
+	c := clock.New()
 	g := &Group{
 		cfg: cfg, log: cfg.Log, recorder: cfg.Recorder,
-		scheduler: newScheduler(),
+		clock:     c,
+		scheduler: newScheduler(c), standstill: newStandstill(c, cfg.Log),
 		changeLog: loglimit.Limiter{Every: time.Minute, Burst: maxChangeLines},
 		workers:   newWorkers(),
 		slots:     make(map[string]chan struct{}),
 		receivers: newReceivers(cfg),
 		byID:      make(map[int64]*runner),
 		byName:    make(map[string]*runner),
-		absent:    make(map[string]Incident),
+		absent:    make(map[string]absentIncident),
 	}
-	g.count.lateness.since = time.Now()
+	g.count.lateness.since = c.Now()
 	for kind, n := range cfg.Caps {
 		if n > 0 {
 			g.slots[kind] = make(chan struct{}, n)
@@ -128,6 +133,9 @@ func NewGroup(cfg Config) *Group {
 
 // Run probes until ctx ends. It returns when all probes have ended and are closed.
 func (g *Group) Run(ctx context.Context) error {
+	looking, endLooking := context.WithCancel(context.WithoutCancel(ctx))
+	var look sync.WaitGroup
+	look.Go(func() { g.standstill.run(looking) })
 	err := g.scheduler.Run(ctx)
 	g.configMu.Lock()
 	for _, r := range g.sorted() {
@@ -136,6 +144,8 @@ func (g *Group) Run(ctx context.Context) error {
 	g.closed = true
 	g.configMu.Unlock()
 	g.probing.Wait()
+	endLooking()
+	look.Wait()
 	g.workers.end()
 	return err
 }

@@ -76,7 +76,7 @@ func (r *runner) info() Info {
 	i := Info{
 		ID: r.id, Name: d.Name, Interval: d.Interval, Timeout: d.Timeout,
 		Thresholds: d.Thresholds, Probe: d.probe.Kind, Origin: d.Origin, Labels: d.Labels,
-		NextProbe: r.group.scheduler.dueOf(r.job),
+		NextProbe: r.group.clock.Wall(r.group.scheduler.dueOf(r.job)),
 	}
 	if d.filter != nil {
 		i.Filter = d.filter.Kind

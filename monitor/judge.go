@@ -31,7 +31,7 @@ func (s State) String() string {
 }
 
 // judge is the state machine of one monitor. It has no clock: each result comes
-// with its time, from the monotonic clock.
+// with its time, of the clock of the Group.
 type judge struct {
 	thresholds Thresholds
 	state      State

@@ -17,7 +17,7 @@ const (
 
 // lateness is a histogram of the delays of the last minute.
 type lateness struct {
-	since time.Time // the start of the first period
+	since time.Time // the start of the first period, of the clock of the Group
 
 	mu      sync.Mutex
 	periods [latenessPeriods]periodCounts // guarded by mu; a ring

@@ -33,7 +33,7 @@ func (g *Group) ProbeOnce(ctx context.Context, d *Definition) (SingleResult, err
 	r := g.newRunner(d, 0)
 	ctx, cancel := withProbeTimeout(ctx, r.deadline())
 	defer cancel()
-	m := measure(ctx, p.probe)
+	m := measure(ctx, p.probe, g.clock)
 	state := r.verdict(p, &m)
 	single.Result = Result{
 		Name: d.Name, State: state, Value: r.value, Err: m.err, Detail: m.Detail, Phases: m.Phases,

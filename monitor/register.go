@@ -104,7 +104,7 @@ func (g *Group) checkLimits(owner string) error {
 	case owner != "" && owned >= g.cfg.MaxOwned:
 		return fmt.Errorf("%w with this token: the limit is %d; unregister some, use another token, or define them in files", ErrFull, g.cfg.MaxOwned)
 	}
-	if wait := g.registerRate.reserve(g.cfg.MaxPerSecond, time.Now()); wait > 0 {
+	if wait := g.registerRate.reserve(g.cfg.MaxPerSecond, g.clock.Now()); wait > 0 {
 		return &RateError{Max: g.cfg.MaxPerSecond, Wait: wait}
 	}
 	return nil

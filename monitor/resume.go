@@ -19,6 +19,13 @@ type Incident struct {
 	Absent time.Time
 }
 
+// absentIncident is an Incident without its monitor. It ends at until, of the clock of
+// the Group.
+type absentIncident struct {
+	Incident
+	until time.Time
+}
+
 // maxAbsent is how long an open incident is retained without its monitor, whose
 // file may be broken for the moment.
 const maxAbsent = 24 * time.Hour
@@ -29,7 +36,7 @@ const maxAbsent = 24 * time.Hour
 func (g *Group) Incidents(meanwhile func()) []Incident {
 	g.verdictMu.Lock()
 	defer g.verdictMu.Unlock()
-	open, expired := g.incidents(time.Now())
+	open, expired := g.incidents(g.clock.Now())
 	for _, monitor := range expired {
 		g.cfg.Delivery.Forget(monitor)
 	}
@@ -43,12 +50,12 @@ func (g *Group) incidents(now time.Time) (open []Incident, expired []string) {
 	g.mu.Lock() // for both maps: an incident may move from one to the other
 	runners := slices.Collect(maps.Values(g.byID))
 	for monitor, i := range g.absent {
-		if now.Sub(i.Absent) > maxAbsent {
+		if now.After(i.until) {
 			delete(g.absent, monitor)
 			expired = append(expired, monitor)
 			continue
 		}
-		open = append(open, i)
+		open = append(open, i.Incident)
 	}
 	g.mu.Unlock()
 	for _, r := range runners {
@@ -84,7 +91,8 @@ func (g *Group) Resume(open []Incident) {
 		g.log.Warn("the monitor of an open incident is not defined; the incident is dropped after 24 hours", "monitor", i.Monitor, "incident", i.ID)
 		i.Absent = cmp.Or(i.Absent, now)
 		g.mu.Lock()
-		g.absent[i.Monitor] = i
+		age := min(max(0, now.Sub(i.Absent)), maxAbsent)
+		g.absent[i.Monitor] = absentIncident{i, g.clock.Now().Add(maxAbsent - age)}
 		g.mu.Unlock()
 	}
 	g.cfg.Delivery.Changed() // Absent may be new
@@ -94,7 +102,7 @@ func (g *Group) Resume(open []Incident) {
 func (g *Group) resumeAbsent(r *runner) {
 	if i, ok := g.absent[r.def.Name]; ok {
 		delete(g.absent, r.def.Name)
-		r.resume(i, time.Now())
+		r.resume(i.Incident, time.Now())
 		r.addFormer(g.cfg.Delivery.Knowing(i.Monitor, i.ID))
 		g.cfg.Delivery.Changed() // Absent is zero again
 	}
@@ -104,12 +112,13 @@ func (g *Group) resumeAbsent(r *runner) {
 func (r *runner) resume(i Incident, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.judge.state, r.judge.notifiedAt = Failing, now
+	r.judge.state, r.judge.notifiedAt = Failing, r.group.clock.Now()
 	r.incident, r.incidentFailures, r.seq = i.ID, i.Failures, i.Seq
 	r.failedAt = i.Since
 	if i.Since.After(now) { // the clock was set back
 		r.failedAt = now
 	}
+	r.failedSince = r.group.clock.Now().Add(-now.Sub(r.failedAt))
 	r.since = r.failedAt
 	r.renotify = true
 }

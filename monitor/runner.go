@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/microhq/monitor-srv/clock"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -63,6 +64,8 @@ type runner struct {
 	cancel context.CancelFunc
 	// firstTick is the time that all ticks are multiples of the interval after.
 	firstTick time.Time
+	// ignored counts the results in a row that a standstill made meaningless.
+	ignored int
 	// renotify is true if there may be receivers that were not notified of the open
 	// incident.
 	renotify bool
@@ -72,7 +75,8 @@ type runner struct {
 
 	judge            judge
 	incident         string
-	failedAt         time.Time // monotonic
+	failedAt         time.Time // of the wall clock
+	failedSince      time.Time // the same, of the clock of the Group
 	incidentFailures int
 	seq              int64
 	since            time.Time
@@ -144,8 +148,10 @@ func (r *runner) runProbe(p *pipeline, stopped <-chan struct{}, due time.Time) {
 	defer cancel()
 	var m *measurement
 	if r.setCancel(p, cancel) {
-		r.group.count.began(due, time.Now())
-		measured := measure(ctx, p.probe)
+		r.group.count.began(due, r.group.clock.Now())
+		before := r.group.standstill.begin()
+		measured := measure(ctx, p.probe, r.group.clock)
+		measured.stood = r.group.standstill.end(before)
 		m = &measured
 		r.group.count.running.Add(-1)
 	}
@@ -173,9 +179,11 @@ func (r *runner) deadline() time.Duration {
 // measurement is what one run of a probe returned.
 type measurement struct {
 	probe.Result
-	err  error
-	at   time.Time
-	took time.Duration
+	err   error
+	at    time.Time // of the wall clock
+	began time.Time // the same, of the clock of the Group
+	took  time.Duration
+	stood time.Duration // the process stood still meanwhile
 }
 
 // timeoutError is the cause of a probe's expired context.
@@ -188,10 +196,10 @@ func withProbeTimeout(ctx context.Context, timeout time.Duration) (context.Conte
 }
 
 // measure runs a probe. A panic or a value that is not finite is an error.
-func measure(ctx context.Context, p probe.Probe) (m measurement) {
-	m.at = time.Now()
+func measure(ctx context.Context, p probe.Probe, c *clock.Clock) (m measurement) {
+	m.at, m.began = time.Now(), c.Now()
 	defer func() {
-		m.took = time.Since(m.at)
+		m.took = c.Since(m.began)
 		if v := recover(); v != nil {
 			m.err = &panicError{v, debug.Stack()}
 		}

@@ -6,6 +6,8 @@ import (
 	"hash/fnv"
 	"sync"
 	"time"
+
+	"github.com/microhq/monitor-srv/clock"
 )
 
 const (
@@ -19,7 +21,8 @@ const (
 	suspendedAfter = 5 * time.Second
 )
 
-// job is work to start at due times. Its fields belong to the scheduler.
+// job is work to start at due times, which are those of the clock of the scheduler. Its
+// fields belong to the scheduler.
 type job struct {
 	// start starts the work and returns at once. late is the delay since due.
 	start func(due time.Time, late time.Duration)
@@ -48,16 +51,17 @@ func newJob(name string, interval time.Duration, start func(time.Time, time.Dura
 type scheduler struct {
 	mu    sync.Mutex
 	jobs  jobHeap // guarded by mu
+	clock *clock.Clock
 	base  time.Time
 	wakes chan struct{}
 }
 
-func newScheduler() *scheduler {
-	return &scheduler{base: time.Now(), wakes: make(chan struct{}, 1)}
+func newScheduler(c *clock.Clock) *scheduler {
+	return &scheduler{clock: c, base: c.Now(), wakes: make(chan struct{}, 1)}
 }
 
 // start schedules the first run of a job.
-func (s *scheduler) start(j *job) { s.schedule(j, time.Now().Add(j.offset)) }
+func (s *scheduler) start(j *job) { s.schedule(j, s.clock.Now().Add(j.offset)) }
 
 // schedule schedules or reschedules a job for the first wake-up at or after due.
 func (s *scheduler) schedule(j *job, due time.Time) {
@@ -120,12 +124,12 @@ func (s *scheduler) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		for ctx.Err() == nil {
-			j, due, wait := s.next(time.Now())
+			j, due, wait := s.next(s.clock.Now())
 			if j == nil {
 				timer.Reset(wait)
 				break
 			}
-			j.start(due, time.Since(due))
+			j.start(due, s.clock.Since(due))
 		}
 	}
 }

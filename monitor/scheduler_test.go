@@ -166,7 +166,7 @@ func TestFrozenProcessMakesNoBurst(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.pipeline = p
-			s.schedule(r.job, r.nextTick(time.Now()))
+			s.schedule(r.job, r.nextTick(s.clock.Now()))
 		}
 		time.Sleep(5 * time.Minute)
 		woke := time.Now()

@@ -4,6 +4,8 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
+
+	monotonic "github.com/microhq/monitor-srv/clock"
 )
 
 const (
@@ -38,10 +40,9 @@ type clock struct {
 }
 
 func (c *clock) init() {
-	start := time.Now()
-	c.mono = func() time.Duration { return time.Since(start) }
+	c.mono = monotonic.New().Elapsed
 	c.wall = time.Now
-	c.read = start.UnixNano()
+	c.readWall(0)
 }
 
 // now returns the time of the clock. The caller holds the lock of the store.

@@ -28,12 +28,16 @@ import (
 )
 
 func init() {
+	read := func() {
+		text, _ := os.ReadFile(os.Getenv("FAULT_CLOCK"))
+		if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil {
+			time.FaultWallOffset = n
+		}
+	}
+	read()
 	go func() {
 		for ; ; time.Sleep(20 * time.Millisecond) {
-			text, _ := os.ReadFile(os.Getenv("FAULT_CLOCK"))
-			if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil {
-				time.FaultWallOffset = n
-			}
+			read()
 		}
 	}()
 }
@@ -157,6 +161,43 @@ func TestWallClockJumpsDisturbNoInstance(t *testing.T) {
 		t.Error("Consul lost the instance")
 	}
 	m.stopsInOrder(t)
+}
+
+// Faults: S14.
+func TestJumpByCenturiesStopsNoMonitor(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds Go's standard library with a faulty clock")
+	}
+	t.Parallel()
+	program, err := faulty()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const centuries = 200 * 365 * 24 * 3600
+	for name, first := range map[string]int{"and back": 0, "and back, from the start": centuries} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			offset := testkit.NewFile(t, "offset", fmt.Sprint(first))
+			m := &subject{http: testkit.FreeAddress(t)}
+			dir := configDir(t, monitorTOML("port", "tcp", fmt.Sprintf("address = %q", m.http))+monitorTOML("refused", "tcp", `address = "127.0.0.1:1"`))
+			m.process = start(t, []string{"FAULT_CLOCK=" + offset}, program,
+				"--http_address", m.http, "--server_address", "127.0.0.1:0", "-d", dir, "--registry=memory")
+			m.ready(ample)
+			for _, jump := range []int{centuries, 0, centuries, 0} {
+				testkit.ReplaceFile(t, offset, fmt.Sprint(jump))
+				time.Sleep(time.Second)
+				before := monitorsOf(t, m)
+				testkit.Eventually(t, ample, "probes go on", func() bool {
+					now := monitorsOf(t, m)
+					return now["port"].Probes > before["port"].Probes+1 && now["refused"].Probes > before["refused"].Probes+1
+				})
+			}
+			if now := monitorsOf(t, m); now["port"].Failures != 0 {
+				t.Errorf("after the jumps: %+v", now["port"])
+			}
+			m.stopsInOrder(t)
+		})
+	}
 }
 
 // monitored is what the test wants to know of a monitor.

@@ -46,7 +46,7 @@ calls() { plant "$1" "$4" "import \"$2\"
 
 func planted${#names[@]}() { $3 }"; }
 
-for p in access action cli command config connlimit delivery discovery document guard guard/broker guard/registry guard/transport handler health incident ingest internal/sample internal/testkit loglimit monitor probe replica safefile service setting state store text web wire; do
+for p in access action cli clock command config connlimit delivery discovery document guard guard/broker guard/registry guard/transport handler health incident ingest internal/sample internal/testkit loglimit monitor probe replica safefile service setting state store text web wire; do
 	mkdir -p "$work/$p"
 	printf '// Package %s is there to be imported.\npackage %s\n' "${p##*/}" "${p##*/}" >"$work/$p/doc.go"
 done
@@ -125,6 +125,7 @@ imports web/api   $module/web                        ""
 imports state     $module/monitor                    "each room encodes its own"
 imports state     go-micro.dev/v4/errors             "state knows nothing of go-micro"
 imports state     $module/safefile                   ""
+imports monitor   $module/clock                      ""
 imports replica   $module/monitor                    "replica copies the view"
 imports replica   go-micro.dev/v4/client             "replica knows nothing of go-micro"
 imports replica   $module/store                      ""
@@ -169,6 +170,7 @@ imports wire      go-micro.dev/v4/codec              "wire knows bytes"
 imports wire      $module/proto/health               ""
 imports text      $module/setting                    "the ground that all stand on"
 imports loglimit  $module/text                       "the ground that all stand on"
+imports clock     $module/text                       "the ground that all stand on"
 imports safefile  $module/access                     "the ground that all stand on"
 imports connlimit go-micro.dev/v4/transport          "knows nothing of go-micro"
 imports internal/sample $module/store                "of ours it knows health only"

@@ -1,0 +1,136 @@
+package monitor
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/microhq/monitor-srv/clock"
+)
+
+const (
+	// pulseInterval is how often a standstill is looked for while probes are under way.
+	pulseInterval = 100 * time.Millisecond
+	// pulseGrace is how much later than that a busy process may look without having
+	// stood still.
+	pulseGrace = 100 * time.Millisecond
+	// enoughStandstill makes the result of a probe meaningless, and half of its timeout
+	// does too if that is less.
+	enoughStandstill = 500 * time.Millisecond
+	// maxIgnored is how many results of a monitor are ignored one after the other. A
+	// process that stands still all the time must not hide every failure.
+	maxIgnored = 5
+	// notableStandstill is logged.
+	notableStandstill = time.Second
+)
+
+// standstill measures how long the process does not run while probes are under way:
+// SIGSTOP, a paused container, a suspended machine. The deadlines of such probes pass
+// although the answers are there, and connections are closed by their peers.
+type standstill struct {
+	clock     *clock.Clock
+	suspended func() time.Duration // of the system, so far
+	log       *slog.Logger
+	begun     chan struct{} // holds a token once a probe begins after none
+
+	mu       sync.Mutex
+	probes   int           // guarded by mu; under way
+	last     time.Time     // guarded by mu; when it was looked for
+	lastStop time.Duration // guarded by mu; suspended at last
+	total    time.Duration // guarded by mu
+}
+
+func newStandstill(c *clock.Clock, log *slog.Logger) *standstill {
+	return &standstill{clock: c, suspended: clock.Suspended, log: log, begun: make(chan struct{}, 1)}
+}
+
+// begin is called when a probe begins. It returns the total so far; see end.
+func (s *standstill) begin() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.probes == 0 { // nobody looked meanwhile, and it harmed nobody
+		s.last, s.lastStop = s.clock.Now(), s.suspended()
+		select {
+		case s.begun <- struct{}{}:
+		default:
+		}
+	}
+	s.lookLocked()
+	s.probes++
+	return s.total
+}
+
+// end is called when a probe ends, with the result of begin. It returns how long the
+// process stood still meanwhile.
+func (s *standstill) end(before time.Duration) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lookLocked()
+	s.probes--
+	return s.total - before
+}
+
+// lookLocked adds the time that passed unnoticed to the total.
+func (s *standstill) lookLocked() {
+	now, stop := s.clock.Now(), s.suspended()
+	stood := now.Sub(s.last) - pulseInterval
+	if stood <= pulseGrace {
+		stood = 0
+	}
+	if slept := stop - s.lastStop; slept > pulseGrace { // which the clock does not count
+		stood += slept
+	}
+	s.last, s.lastStop = now, stop
+	s.total += stood
+	if stood >= notableStandstill {
+		s.log.Warn("this process stood still; probes that were under way are repeated", "for", stood.Round(100*time.Millisecond), "probes", s.probes)
+	}
+}
+
+// look looks for a standstill, and reports whether probes are under way.
+func (s *standstill) look() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.probes == 0 {
+		return false
+	}
+	s.lookLocked()
+	return true
+}
+
+// run looks for standstills until ctx ends.
+func (s *standstill) run(ctx context.Context) {
+	pulse := time.NewTicker(pulseInterval)
+	defer pulse.Stop()
+	for {
+		pulse.Stop()
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.begun:
+		}
+		pulse.Reset(pulseInterval)
+		for s.look() {
+			select {
+			case <-ctx.Done():
+				return
+			case <-pulse.C:
+			}
+		}
+	}
+}
+
+// ignore reports whether a result says nothing because the process stood still
+// meanwhile, and repeats the probe soon. r.mu is held.
+func (r *runner) ignore(m *measurement) bool {
+	if m.stood < min(enoughStandstill, r.deadline()/2) || r.ignored >= maxIgnored {
+		r.ignored = 0
+		return false
+	}
+	r.ignored++
+	r.countMissed(1)
+	// The offset spreads the probes that were under way together.
+	r.group.scheduler.moveEarlier(r.job, r.group.clock.Now().Add(r.job.offset))
+	return true
+}
