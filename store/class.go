@@ -24,6 +24,8 @@ func (e *entry) class() class {
 		return missingClass + class(e.source)
 	case e.state == retired:
 		return retiredClass
+	case e.kind == KindStats && e.state == stopped:
+		return hiddenBit
 	case e.kind != KindCheck:
 		return class(e.status)
 	case e.state == stopped:
@@ -71,13 +73,24 @@ func listClasses(q *Query) classSet {
 	return listedClasses
 }
 
-// class says whether an entry of the node is listed, and whether all are evictable.
+// class says whether an entry of the node is listed, whether all are evictable, and
+// whether it is believed or at least proven.
 func (n *node) class() (c class) {
 	if n.listed == 0 {
 		c |= hiddenBit
 	}
-	if n.pinned == 0 {
+	return c | trustClass(n.pinned == 0, n.believed, n.proven)
+}
+
+func trustClass(evictable, believed, proven bool) (c class) {
+	if evictable {
 		c |= evictableBit
+	}
+	if believed {
+		c |= believedBit
+	}
+	if proven {
+		c |= provenBit
 	}
 	return c
 }
@@ -96,24 +109,30 @@ func (v *version) class() (c class) {
 	return c
 }
 
-func (s *service) class() (c class) {
-	if s.pinned == 0 {
-		c |= evictableBit
-	}
-	return c
-}
+// class is that of the best of its nodes.
+func (s *service) class() class { return trustClass(s.pinned == 0, s.believed > 0, s.proven > 0) }
 
 const (
 	evictableBit  class = 1
+	believedBit   class = 2
+	provenBit     class = 4
 	missingStates class = 1
 	someStates    class = 2
 )
 
 // Sets of the classes above.
 const (
-	missingNodes      classSet = 1 << (evictableBit | hiddenBit)
-	retiredNodes      classSet = 1 << evictableBit
-	evictableServices classSet = 1 << evictableBit
+	//
+	// An item with evictableBit has any of the classes from it, in steps of two, to all
+	// bits.
+	retiredNodes      classSet = 1<<1 | 1<<3 | 1<<5 | 1<<7
+	missingNodes               = retiredNodes << hiddenBit
+	evictableServices          = retiredNodes
+
+	// unproven and unbelieved are the classes of listed and hidden nodes, and of
+	// services, that lack those bits.
+	unproven   classSet = (1<<0 | 1<<1) | (1<<0|1<<1)<<hiddenBit
+	unbelieved          = unproven | unproven<<provenBit
 
 	versionsWithStates   classSet = 1 << someStates
 	versionsWithAnyState          = versionsWithStates | 1<<missingStates | 1<<(missingStates|hiddenBit)

@@ -12,11 +12,11 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// TestWallClockJumpsChangeNothing but what is shown.
-// Faults: T16.
+// TestWallClockJumpsChangeNothing but what is shown, also to the year 2226 and back.
+// Faults: T16, S14.
 func TestWallClockJumpsChangeNothing(t *testing.T) {
 	year := 365 * 24 * time.Hour
-	jumps := []time.Duration{time.Hour, -time.Hour, year, -year, -60 * year, 0}
+	jumps := []time.Duration{time.Hour, -time.Hour, year, -year, -60 * year, 0, 226 * year, 0}
 	for i := range 100 {
 		jumps = append(jumps, time.Duration(i%2*2-1)*10*time.Minute)
 	}
@@ -54,7 +54,7 @@ func TestWallClockJumpsChangeNothing(t *testing.T) {
 // TestLivePublishersSurviveWallClockJumps: a clock of ours that was set back
 // makes every publisher seem to live in the future, and its events must still be
 // ordered and taken.
-// Faults: T16.
+// Faults: T16, S14.
 func TestLivePublishersSurviveWallClockJumps(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	bubble(t, Config{}, func(t *testing.T, s *Store) {
@@ -70,7 +70,7 @@ func TestLivePublishersSurviveWallClockJumps(t *testing.T) {
 			mustPut(t, s, want, ev)
 		}
 		put(Accepted, sent)
-		for _, jump2 := range []time.Duration{time.Hour, -time.Hour, year, -year, 0, -10 * time.Minute, 10 * time.Minute, 0} {
+		for _, jump2 := range []time.Duration{time.Hour, -time.Hour, year, -year, 0, 226 * year, 0, -10 * time.Minute, 10 * time.Minute, 0} {
 			s.mu.Lock()
 			jump = jump2
 			s.mu.Unlock()
@@ -103,7 +103,8 @@ func TestLivePublishersSurviveWallClockJumps(t *testing.T) {
 // made, such as the results of our own monitors, is in the order in which it came.
 // Faults: T16.
 func TestEventsWithoutATimestampSurviveWallClockJumps(t *testing.T) {
-	for _, back := range []time.Duration{2 * time.Second, 4 * time.Minute, time.Hour, 365 * 24 * time.Hour} {
+	const year = 365 * 24 * time.Hour
+	for _, back := range []time.Duration{2 * time.Second, 4 * time.Minute, time.Hour, year, -226 * year} {
 		bubble(t, Config{}, func(t *testing.T, s *Store) {
 			var jump time.Duration
 			s.mu.Lock()
@@ -113,7 +114,12 @@ func TestEventsWithoutATimestampSurviveWallClockJumps(t *testing.T) {
 			s.mu.Lock()
 			jump = -back
 			s.mu.Unlock()
-			for range 3 {
+			for i := range 6 {
+				if i == 3 {
+					s.mu.Lock()
+					jump = 0
+					s.mu.Unlock()
+				}
 				time.Sleep(10 * time.Second)
 				mustPut(t, s, Accepted, check("n", "ping", failing, 0), status("n", running, 0), stats("n", 0))
 			}

@@ -53,7 +53,7 @@ func (m *model) compare(t testing.TB, s *Store) {
 			}).String()
 		}))
 		m.compareList(t, KindStats, hidden, each(all(t, s.Stats, q), func(n NodeStats) (key, string) {
-			return key{n.Service, n.Version, n.Node}, fmt.Sprint(n.body, n.Timestamp, n.Received, n.Missing, n.Skewed)
+			return key{n.Service, n.Version, n.Node}, fmt.Sprint(n.body, n.Timestamp, n.Received, n.Missing, n.Stopped, n.Skewed)
 		}))
 		m.compareSummary(t, s, hidden)
 	}
@@ -91,7 +91,7 @@ func (m *model) compareList(t testing.TB, kind Kind, hidden bool, got []listed) 
 			e.ev.Description, e.ev.Source = nil, 0
 			text = e.String()
 		case KindStats:
-			text = fmt.Sprint(e.body, e.timestamp, e.received, e.judged == "MISSING", e.skewed)
+			text = fmt.Sprint(e.body, e.timestamp, e.received, e.judged == "MISSING", e.hidden, e.skewed)
 		}
 		want = append(want, listed{k.key, text})
 	}
@@ -216,7 +216,7 @@ func verify(t testing.TB, s *Store) {
 func verifyNodes(t testing.TB, s *Store, held map[*entry]bool) {
 	t.Helper()
 	nodes := map[*node][2]int32{}
-	services := map[*service][2]int{}
+	services, trusted := map[*service][2]int{}, map[*service][2]int{}
 	for e := range held {
 		x := e.indexed()
 		c := nodes[e.node]
@@ -225,7 +225,12 @@ func verifyNodes(t testing.TB, s *Store, held map[*entry]bool) {
 		services[e.node.version.service] = [2]int{v[0] + 1, v[1] + int(one(x.pinned))}
 	}
 	ids := map[string]int{}
-	s.nodes.walk(0, allClasses, func(n *node) bool { ids[n.id]++; return true })
+	s.nodes.walk(0, allClasses, func(n *node) bool {
+		ids[n.id]++
+		v := trusted[n.version.service]
+		trusted[n.version.service] = [2]int{v[0] + int(one(n.believed)), v[1] + int(one(n.proven))}
+		return true
+	})
 	s.nodes.walk(0, allClasses, func(n *node) bool {
 		if got := [2]int32{n.listed, n.pinned}; got != nodes[n] {
 			t.Fatalf("node %q counts %v, want %v", n.id, got, nodes[n])
@@ -241,6 +246,9 @@ func verifyNodes(t testing.TB, s *Store, held map[*entry]bool) {
 	for sv, want := range services {
 		if got := [2]int{sv.entries, sv.pinned}; got != want {
 			t.Fatalf("service %q counts %v, want %v", sv.name, got, want)
+		}
+		if got := [2]int{sv.believed, sv.proven}; got != trusted[sv] {
+			t.Fatalf("service %q has %v believed and proven nodes, want %v", sv.name, got, trusted[sv])
 		}
 	}
 	if got := s.services.count(allClasses); got != len(services) || len(s.byName.m) != got {

@@ -15,8 +15,9 @@ type Config struct {
 	// check, a status or stats.
 	MaxServices, MaxNodes, MaxChecksPerNode, MaxEntries int
 
-	// Own is the id of the node of this instance, empty if there is none. It may have
-	// more checks than MaxChecksPerNode, because it has one for each monitor.
+	// Own is the id of the node of this instance, empty if there is none. It is believed,
+	// and may have more checks than MaxChecksPerNode, because it has one for each monitor.
+	// Events about it must not come from anybody else.
 	Own string
 
 	// MaxBytes bounds the bodies and descriptions of all entries together, in

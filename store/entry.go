@@ -14,7 +14,7 @@ const (
 	live state = iota
 	// stale entries have had no event in time and are judged UNKNOWN.
 	stale
-	// stopped checks are stale because their node reported STOPPED.
+	// stopped checks and stats are those of a node that reported STOPPED.
 	stopped
 	// missing entries have had no event for longer than their ttl.
 	missing
@@ -51,10 +51,10 @@ type entry struct {
 
 	received, since uint32 // unix seconds
 	due             uint32 // tick of the list of the entry
-	ttl             uint32 // seconds
 
-	interval uint16 // seconds
-	kind     Kind
+	claimedTTL      uint32   // seconds
+	claimedInterval interval // see interval and ttl for what is believed
+	kind            Kind
 	// status and reported are a HealthCheck_Status or a Status_Status, both of
 	// which have four values.
 	status, reported uint8
@@ -79,6 +79,10 @@ type node struct {
 
 	listed, pinned int32 // entries that a Query without Missing lists; that are not evictable
 	conflict       bool
+	// believed nodes have a witness besides their own events, see Store.Believe.
+	believed bool
+	// proven nodes have reported again after their first events.
+	proven bool
 }
 
 // version is one version of a service.
@@ -100,6 +104,7 @@ type service struct {
 	name                   string
 	versions               table[*version]
 	nodes, entries, pinned int // pinned: entries that are not evictable
+	believed, proven       int // nodes that are
 }
 
 // The orders in which the trees hold entries, nodes and so on.
@@ -123,10 +128,11 @@ func (n *node) keyByID() key { return key{n.id, n.version.service.name, n.versio
 func (v *version) key() key  { return key{v.service.name, v.name} }
 func (s *service) key() key  { return key{s.name} }
 
-// worst returns the worst status with a count, UNKNOWN if there is none.
+// worst returns the worst status with a count, UNKNOWN if there is none. A node that was
+// stopped on purpose is no worse than one that runs.
 func worst(counts [4]int) healthpb.Status_Status {
 	for _, status := range []healthpb.Status_Status{
-		healthpb.Status_UNKNOWN, healthpb.Status_STOPPED, healthpb.Status_STARTED, healthpb.Status_RUNNING,
+		healthpb.Status_UNKNOWN, healthpb.Status_STARTED, healthpb.Status_RUNNING, healthpb.Status_STOPPED,
 	} {
 		if counts[status] > 0 {
 			return status

@@ -12,12 +12,6 @@ func (s *Store) Forget(ev *Event) bool {
 		return false
 	}
 	now := s.clock.now()
-	s.record(e, e.judgement(), judgedForgotten, withdrawn, now)
-	if e.state.evictable() {
-		s.queue(e).remove(e)
-	} else {
-		s.wheel.remove(e)
-	}
-	s.removeFromIndexes(e, now)
+	s.drop(e, withdrawn, now)
 	return true
 }

@@ -20,7 +20,7 @@ type indexed struct {
 func (e *entry) indexed() indexed {
 	c := e.class()
 	return indexed{
-		held: true, listed: c < hiddenBit, pinned: !e.state.evictable(),
+		held: true, listed: c < hiddenBit, pinned: !e.evictable(),
 		class: c, status: e.status, judged: e.judgement(),
 	}
 }
@@ -42,6 +42,8 @@ func (s *Store) changed(e *entry, was indexed, why cause, now time.Duration) {
 		for _, t := range s.of(e.kind) {
 			t.change(e, is.class)
 		}
+	}
+	if is.class != was.class || is.pinned != was.pinned {
 		s.recount(e, was, is, now)
 	}
 	if is.status != was.status {
@@ -230,8 +232,10 @@ func (s *Store) node(ev *Event) *node {
 	n := v.nodes.get(ev.Node)
 	if n == nil {
 		n = &node{version: v, id: string(ev.Node)}
+		n.believed = s.believes(sv.name, n.id)
 		v.nodes.set(n.id, n)
 		sv.nodes++
+		s.count(n, 1)
 		s.nodes.insert(n, n.class())
 		s.nodesByID.insert(n, 0)
 		if n.conflict = s.markConflicts(n.id); n.conflict {
@@ -269,6 +273,7 @@ func (s *Store) dropNode(n *node) {
 	s.markConflicts(n.id)
 	v.nodes.delete(n.id)
 	sv.nodes--
+	s.count(n, -1)
 	if len(v.nodes.m) > 0 {
 		return
 	}

@@ -15,13 +15,13 @@ const minGrace = 2 * time.Second
 
 // staleAfter is how long after its arrival the entry becomes stale.
 func (e *entry) staleAfter() time.Duration {
-	interval := time.Duration(e.interval) * time.Second
+	interval := e.interval()
 	return interval + max(interval/2, minGrace)
 }
 
 // missingAfter is how long after its arrival the entry becomes missing.
 func (e *entry) missingAfter() time.Duration {
-	return max(time.Duration(e.ttl)*time.Second, e.staleAfter())
+	return max(e.ttl(), e.staleAfter())
 }
 
 // dueAfter is how long after its arrival an entry in the wheel is judged next.
@@ -39,6 +39,12 @@ func (e *entry) reportsStopped() bool {
 }
 
 func (n *node) reportsStopped() bool { return n.status != nil && n.status.reportsStopped() }
+
+// fromBeforeTheStop reports whether a check or stats are no newer than the STOPPED of their
+// node.
+func (e *entry) fromBeforeTheStop() bool {
+	return e.kind != KindStatus && e.node.reportsStopped() && e.timestamp <= e.node.status.timestamp
+}
 
 // advance judges all entries that are due. Every method calls it first, so that answers
 // are right even if a tick is late.
@@ -137,27 +143,37 @@ func (s *Store) forget(e *entry, now time.Duration) {
 	if e.state == retired {
 		why = forgottenStopped
 	}
-	s.dropEvictable(e, why, now)
+	s.drop(e, why, now)
 	s.counters.Forgotten++
 }
 
 // evict removes an evictable entry to make room.
 func (s *Store) evict(e *entry, now time.Duration) {
-	s.dropEvictable(e, evicted, now)
+	s.drop(e, evicted, now)
 	s.counters.Evicted++
 }
 
-// dropEvictable removes an evictable entry.
-func (s *Store) dropEvictable(e *entry, why cause, now time.Duration) {
+// drop removes an entry and says why.
+func (s *Store) drop(e *entry, why cause, now time.Duration) {
 	s.record(e, e.judgement(), judgedForgotten, why, now)
-	s.queue(e).remove(e)
+	s.unlist(e)
 	s.removeFromIndexes(e, now)
 }
 
-// stopChecks hides the checks that became stale before their node reported STOPPED.
-func (s *Store) stopChecks(n *node, now time.Duration) {
-	for _, c := range n.checks {
-		if e := c.entry; e.state == stale {
+// unlist removes an entry from its list.
+func (s *Store) unlist(e *entry) {
+	if e.state.evictable() {
+		s.queue(e).remove(e)
+	} else {
+		s.wheel.remove(e)
+	}
+}
+
+// stopReports hides the checks and stats of a node that reported STOPPED, but for newer
+// ones.
+func (s *Store) stopReports(n *node, now time.Duration) {
+	for e := range n.entries {
+		if !e.state.evictable() && e.fromBeforeTheStop() {
 			was := e.indexed()
 			e.state = stopped
 			s.changed(e, was, reported, now)
@@ -165,11 +181,11 @@ func (s *Store) stopChecks(n *node, now time.Duration) {
 	}
 }
 
-// reviveChecks shows the checks of a node that runs again in their former status, and
-// gives them time to report.
-func (s *Store) reviveChecks(n *node, now time.Duration) {
-	for _, c := range n.checks {
-		if e := c.entry; e.state == stopped {
+// reviveReports shows the checks and stats of a node that runs again in their former
+// status, and gives them time to report.
+func (s *Store) reviveReports(n *node, now time.Duration) {
+	for e := range n.entries {
+		if e.state == stopped {
 			was := e.indexed()
 			e.state, e.arrival = live, now
 			s.changed(e, was, reported, now)
@@ -186,11 +202,11 @@ func (s *Store) record(e *entry, from, to judgement, why cause, now time.Duratio
 	r := record{
 		unixNano: s.clock.unixNano(now), kind: e.kind, from: from, to: to, cause: why,
 		service: e.node.version.service.name, version: e.node.version.name, node: e.node.id,
-		past: uint32((now - e.arrival) / time.Second), limit: uint32(e.interval),
+		past: uint32((now - e.arrival) / time.Second), limit: uint32(e.interval() / time.Second),
 	}
 	switch why {
 	case wentMissing:
-		r.limit = e.ttl
+		r.limit = uint32(e.ttl() / time.Second)
 	case forgottenMissing:
 		r.past = uint32(s.cfg.Retention / time.Second)
 	}

@@ -79,9 +79,18 @@ func (m *model) judge(k modelKey, e *modelEntry, to string, why string) {
 	e.judged = to
 }
 
+func (m *model) status(k modelKey) *modelEntry {
+	return m.entries[modelKey{KindStatus, key{k.key[0], k.key[1], k.key[2]}}]
+}
+
 func (m *model) stopSaid(k modelKey) bool {
-	e := m.entries[modelKey{KindStatus, key{k.key[0], k.key[1], k.key[2]}}]
+	e := m.status(k)
 	return e != nil && e.ev.Status == isStopped
+}
+
+// beforeStop reports whether an event is no newer than the STOPPED of its node.
+func (m *model) beforeStop(k modelKey, e *modelEntry) bool {
+	return k.kind != KindStatus && m.stopSaid(k) && e.timestamp <= m.status(k).timestamp
 }
 
 // advance judges everything as of now.
@@ -150,7 +159,10 @@ func (m *model) put(ev Event) Outcome {
 	if e != nil && ev.Timestamp <= 0 {
 		ts = max(ts, e.timestamp)
 	}
-	if e != nil && ts < e.timestamp && !e.stepped(ts, now) {
+	if e != nil && ts < e.timestamp && !e.overtaken(&ev, now) && !e.stepped(ts, now) {
+		return Outdated
+	}
+	if e != nil && ts == e.timestamp && ev.Timestamp > 0 && k.kind == KindStatus && e.ev.Status == isStopped && ev.Status != isStopped {
 		return Outdated
 	}
 	first := e == nil
@@ -174,10 +186,11 @@ func (m *model) put(ev Event) Outcome {
 	e.interval = time.Duration(min(interval, 3600)) * time.Second
 	e.ttl = time.Duration(min(ttl, 86400)) * time.Second
 	if ev.Source == healthpb.HealthCheck_MONITOR {
-		e.interval = time.Duration(min(interval, 65535)) * time.Second
-		e.ttl = time.Duration(min(ttl, 2*86400)) * time.Second
+		e.interval = time.Duration(min(interval, 400*86400)) * time.Second
+		e.ttl = time.Duration(min(ttl, 800*86400)) * time.Second
 	}
 	e.silent, e.hidden, e.retired, e.mark = false, false, false, nil
+	e.hidden = ev.Timestamp > 0 && m.beforeStop(k, e)
 	if first {
 		m.note(k, "UNKNOWN", statusName(k.kind, ev.Status), "first report")
 		e.judged = statusName(k.kind, ev.Status)
@@ -204,16 +217,25 @@ func (m *model) forget(k modelKey) bool {
 // nodeSaid hides or shows the checks of a node.
 func (m *model) nodeSaid(k modelKey, stop, wasStopped bool, now time.Duration) {
 	for ck, c := range m.entries {
-		if ck.kind != KindCheck || ck.key.compare(&k.key, 3) != 0 || c.judged == "MISSING" {
+		if ck.kind == KindStatus || ck.key.compare(&k.key, 3) != 0 || c.judged == "MISSING" {
 			continue
 		}
-		if stop && c.silent {
+		if stop && m.beforeStop(ck, c) {
 			c.silent, c.hidden = false, true
 		}
 		if !stop && wasStopped && c.hidden {
 			c.hidden, c.arrival = false, now
 		}
 	}
+}
+
+func (e *modelEntry) overtaken(ev *Event, now time.Duration) bool {
+	interval := ev.Interval
+	if interval <= 0 {
+		interval = 60
+	}
+	every := min(e.interval, time.Duration(min(interval, 3600))*time.Second)
+	return e.timestamp-e.received > 2 && now-e.arrival > every
 }
 
 func (e *modelEntry) stepped(ts int64, now time.Duration) bool {

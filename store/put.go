@@ -7,29 +7,8 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// Bounds of interval, ttl and timestamp, in seconds. The publishers of 2016 to 2018
-// always sent a ttl of 3600.
-const (
-	defaultInterval = 60
-	maxInterval     = 3600
-	defaultTTL      = 3600
-	maxTTL          = 24 * 3600
-	maxSkew         = 300
-
-	// Those of a monitor may be longer. Files allow an interval of a day, of which an
-	// entry can hold 18 hours: with the grace, it is stale after 27 hours and missing
-	// after two days.
-	maxOwnInterval = math.MaxUint16
-	maxOwnTTL      = 2 * maxTTL
-)
-
-// clampSeconds clamps a published duration.
-func clampSeconds(published, ifUnset, most int64) int64 {
-	if published <= 0 {
-		return ifUnset
-	}
-	return min(published, most)
-}
+// maxSkew bounds how far a timestamp may be off our clock, in seconds.
+const maxSkew = 300
 
 // order returns the timestamp that orders an event, and whether it differs much from
 // our clock.
@@ -77,7 +56,7 @@ const minTolerance = 2 * time.Second
 // event of such a series. An event that does not fit begins a new series. There is at
 // most one mark for each entry.
 func (s *Store) steppedBack(e *entry, timestamp int64, now time.Duration) bool {
-	half := time.Duration(e.interval) * time.Second / 2
+	half := e.interval() / 2
 	m, marked := s.marks[e]
 	passed := now - m.arrival
 	ahead := float64(timestamp - m.timestamp)
@@ -87,6 +66,27 @@ func (s *Store) steppedBack(e *entry, timestamp int64, now time.Duration) bool {
 		return false
 	}
 	return passed >= half
+}
+
+// outdated reports whether an event is older than the entry of its key.
+func (s *Store) outdated(e *entry, ev *Event, timestamp int64, now time.Duration) bool {
+	if timestamp == e.timestamp {
+		// Of two statuses of one second, STOPPED is the later one.
+		return ev.Timestamp > 0 && e.reportsStopped() && ev.Status != int32(healthpb.Status_STOPPED)
+	}
+	return timestamp < e.timestamp && !s.overtaken(e, ev, now) && !s.steppedBack(e, timestamp, now)
+}
+
+// overtaken reports whether an entry from ahead of our clock has had its time: the next
+// event that arrives later by more than an interval replaces it. So a forged timestamp
+// hides the real reports for no longer than that, whatever interval it was sent with.
+func (s *Store) overtaken(e *entry, ev *Event, now time.Duration) bool {
+	ahead := e.timestamp - int64(e.received)
+	if ahead <= int64(minTolerance/time.Second) || e.received == math.MaxUint32 {
+		return false
+	}
+	every := time.Duration(clampSeconds(ev.Interval, defaultInterval, believableInterval)) * time.Second
+	return now-e.arrival > min(every, e.interval())
 }
 
 // Put stores one event. It retains nothing that ev points to.
@@ -103,12 +103,15 @@ func (s *Store) Put(ev *Event) Outcome {
 		return s.putNew(ev, now)
 	}
 	timestamp, skewed := s.orderAfter(e, ev.Timestamp, now)
-	if timestamp < e.timestamp && !s.steppedBack(e, timestamp, now) {
+	if s.outdated(e, ev, timestamp, now) {
 		s.counters.Outdated++
 		return Outdated
 	}
 	if len(s.marks) > 0 {
 		delete(s.marks, e)
+	}
+	if !e.node.proven && now-e.arrival >= minTolerance {
+		s.prove(e.node, now)
 	}
 	was, queued := e.indexed(), e.state.evictable()
 	if queued {
@@ -146,12 +149,8 @@ func (s *Store) putNew(ev *Event, now time.Duration) Outcome {
 // so that most events cost no memory.
 func (s *Store) write(e *entry, ev *Event, now time.Duration) {
 	e.arrival, e.received = now, stamp(s.clock.unix(now))
-	intervals, ttls := int64(maxInterval), int64(maxTTL)
-	if ev.Source == healthpb.HealthCheck_MONITOR {
-		intervals, ttls = maxOwnInterval, maxOwnTTL
-	}
-	e.interval = uint16(clampSeconds(ev.Interval, defaultInterval, intervals))
-	e.ttl = uint32(clampSeconds(ev.TTL, defaultTTL, ttls))
+	e.claimedInterval = packInterval(clampSeconds(ev.Interval, defaultInterval, maxInterval))
+	e.claimedTTL = uint32(clampSeconds(ev.TTL, defaultTTL, maxTTL))
 	e.state, e.status, e.reported, e.source = live, 0, 0, 0
 	if ev.Kind != KindStats && 0 < ev.Status && ev.Status <= maxStatus {
 		e.status, e.reported = uint8(ev.Status), uint8(ev.Status)
@@ -161,6 +160,9 @@ func (s *Store) write(e *entry, ev *Event, now time.Duration) {
 	}
 	s.writeText(e, ev)
 	n := e.node
+	if ev.Timestamp > 0 && e.fromBeforeTheStop() {
+		e.state = stopped
+	}
 	if len(ev.Address) > 0 && n.address != string(ev.Address) {
 		n.address = string(ev.Address)
 	}
@@ -203,8 +205,8 @@ func (s *Store) accepted(e *entry, was indexed, now time.Duration) {
 	v := e.node.version
 	v.timestamp, v.received = e.timestamp, int64(e.received)
 	if e.reportsStopped() {
-		s.stopChecks(e.node, now)
+		s.stopReports(e.node, now)
 	} else if was.status == uint8(healthpb.Status_STOPPED) {
-		s.reviveChecks(e.node, now)
+		s.reviveReports(e.node, now)
 	}
 }

@@ -57,7 +57,9 @@ func TestPagesAreOrderedAndComplete(t *testing.T) {
 }
 
 // TestSummaryIsTheWorstState of the states of a version's nodes, with counts.
-// Faults: A9.
+// Nodes that were stopped on purpose count only if there is no other, so that a service
+// whose nodes were restarted runs.
+// Faults: A9, U4.
 func TestSummaryIsTheWorstState(t *testing.T) {
 	for _, tc := range []struct {
 		statuses []int32
@@ -65,7 +67,9 @@ func TestSummaryIsTheWorstState(t *testing.T) {
 	}{
 		{[]int32{running, running}, healthpb.Status_RUNNING},
 		{[]int32{running, started}, healthpb.Status_STARTED},
-		{[]int32{isStopped, running, started}, healthpb.Status_STOPPED},
+		{[]int32{isStopped, running, started}, healthpb.Status_STARTED},
+		{[]int32{isStopped, running, isStopped, running}, healthpb.Status_RUNNING},
+		{[]int32{isStopped, isStopped}, healthpb.Status_STOPPED},
 		{[]int32{running, unknown, isStopped}, healthpb.Status_UNKNOWN},
 	} {
 		s := still(Config{})

@@ -80,8 +80,8 @@ func (p *script) run(t testing.TB) {
 	}
 	m.compare(t, s)
 	verify(t, s)
-	for range 3 {
-		sleepTicks(4 * 3600 * 49)
+	for range 3 { // the longest ttl that is believed, and then the retention
+		sleepTicks(4 * (maxTTL + 3600))
 		s.advance()
 	}
 	if c := s.Counters(); c.Services+c.Nodes+c.Checks+c.Statuses+c.Stats != 0 {

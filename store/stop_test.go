@@ -10,20 +10,23 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// TestCleanStopRaisesNothing: after STOPPED nothing is UNKNOWN or missing.
+// TestCleanStopRaisesNothing: after STOPPED nothing is listed, UNKNOWN or missing.
+// Faults: M3.
 func TestCleanStopRaisesNothing(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, s *Store) {
 		mustPut(t, s, Accepted, status("n", running, unix()), check("n", "ping", ok, unix()), stats("n", unix()))
 		time.Sleep(10 * time.Second)
 		mustPut(t, s, Accepted, status("n", isStopped, unix()))
-		time.Sleep(4 * time.Second)
-		if c := theCheck(t, s, Query{}); c.Status != healthpb.HealthCheck_OK {
-			t.Errorf("the check is %s while it is not late", c.Status)
-		}
-		time.Sleep(2 * time.Second)
 		if p, err := s.Checks(Query{}); err != nil || p.Total != 0 {
 			t.Errorf("the check of a stopped node is listed: %+v, %v", p, err)
 		}
+		if p, err := s.Stats(Query{}); err != nil || p.Total != 0 {
+			t.Errorf("the stats of a stopped node are listed: %+v, %v", p, err)
+		}
+		if p, err := s.Stats(Query{Missing: true}); err != nil || p.Total != 1 || !p.Items[0].Stopped {
+			t.Errorf("on request they are %+v, %v", p, err)
+		}
+		time.Sleep(6 * time.Second)
 		c := theCheck(t, s, Query{Missing: true})
 		if c.Status != healthpb.HealthCheck_OK || !c.Stopped || c.Missing {
 			t.Errorf("on request it is %+v", c)
@@ -51,6 +54,9 @@ func TestCleanStopRaisesNothing(t *testing.T) {
 func TestStoppedNodeIsRevived(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, s *Store) {
 		mustPut(t, s, Accepted, status("n", isStopped, unix()), check("n", "ping", ok, unix()), check("n", "pong", ok, unix()))
+		if p, err := s.Checks(Query{}); err != nil || p.Total != 0 {
+			t.Errorf("checks that arrive after STOPPED are listed: %+v, %v", p, err)
+		}
 		time.Sleep(5 * time.Minute)
 		mustPut(t, s, Accepted, check("n", "pong", failing, unix()))
 		if c := theCheck(t, s, Query{}); c.ID != "pong" || c.Stopped {
@@ -137,7 +143,10 @@ func TestEveryMonitorHasACheck(t *testing.T) {
 		for n := range 17 {
 			mustPut(t, s, Accepted, ofMonitor(fmt.Sprintf("monitor.1%d", 100+n), time.Minute))
 		}
-		mustPut(t, s, Refused, ofMonitor("monitor.last", time.Minute))
+		mustPut(t, s, Accepted, ofMonitor("monitor.instead of others", time.Minute))
+		if _, err := s.Checks(Query{Service: "other"}); !errors.Is(err, ErrNotFound) {
+			t.Errorf("a node that nobody vouches for has not made room: %v", err)
+		}
 		verify(t, s)
 	})
 	synctest.Test(t, func(t *testing.T) {

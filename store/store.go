@@ -29,8 +29,10 @@ type Store struct {
 	// The queues of evictable entries, first in, first out.
 	missing, retired list
 
-	byName   table[*service]
-	texts    texts
+	byName table[*service]
+	texts  texts
+	// beliefs are the nodes that Believe names, and with an empty node the services.
+	beliefs  map[belief]struct{}
 	marks    map[*entry]mark
 	refused  sketch
 	counters Counters
@@ -67,7 +69,7 @@ func (x *index) of(kind Kind) []*tree[*entry] {
 
 // New returns an empty store.
 func New(cfg Config) *Store {
-	s := &Store{cfg: cfg.withDefaults(), started: time.Now(), marks: make(map[*entry]mark)}
+	s := &Store{cfg: cfg.withDefaults(), started: time.Now(), marks: make(map[*entry]mark), beliefs: make(map[belief]struct{})}
 	s.clock.init()
 	s.index.init()
 	s.ring.init(s.cfg.Transitions, s.started.UnixMicro()+1)

@@ -74,8 +74,7 @@ type Check struct {
 	// Interval and TTL after clamping.
 	Interval, TTL time.Duration
 
-	// Missing is set after TTL without an event, Stopped if the check is stale because
-	// its node reported STOPPED, Skewed if Timestamp was more than five minutes off our
+	// Missing is set after TTL without an event, Stopped since its node reported STOPPED, Skewed if Timestamp was more than five minutes off our
 	// clock.
 	Missing, Stopped, Skewed bool
 
@@ -108,7 +107,7 @@ type NodeStats struct {
 	Timestamp, Received             int64
 	Age                             time.Duration // as that of a Check
 	Interval, TTL                   time.Duration
-	Missing, Skewed                 bool
+	Missing, Stopped, Skewed        bool // as those of a Check
 
 	metadata string // of the node, see Event.Metadata
 	body     string // wire bytes, see Event.Body

@@ -6,8 +6,6 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-func inSeconds[N uint16 | uint32](n N) time.Duration { return time.Duration(n) * time.Second }
-
 func (e *entry) fillCheck(c *Check, now time.Duration) {
 	n := e.node
 	*c = Check{
@@ -17,7 +15,7 @@ func (e *entry) fillCheck(c *Check, now time.Duration) {
 		Reported:  healthpb.HealthCheck_Status(e.reported),
 		Source:    healthpb.HealthCheck_Source(e.source),
 		Timestamp: e.timestamp, Received: int64(e.received), Since: int64(e.since), Age: now - e.arrival,
-		Interval: inSeconds(e.interval), TTL: inSeconds(e.ttl),
+		Interval: e.interval(), TTL: e.ttl(),
 		Missing: e.state == missing, Stopped: e.state == stopped, Skewed: e.skewed,
 		metadata: n.metadata, body: e.body,
 	}
@@ -29,7 +27,7 @@ func (e *entry) fillNodeStatus(out *NodeStatus) {
 		Service: n.version.service.name, Version: n.version.name, Node: n.id, Address: n.address,
 		Status: healthpb.Status_Status(e.status), Reported: healthpb.Status_Status(e.reported),
 		Timestamp: e.timestamp, Received: int64(e.received), Since: int64(e.since),
-		Interval: inSeconds(e.interval), TTL: inSeconds(e.ttl),
+		Interval: e.interval(), TTL: e.ttl(),
 		Missing: e.state == missing, Skewed: e.skewed,
 		metadata: n.metadata, body: e.body,
 	}
@@ -40,8 +38,8 @@ func (e *entry) fillNodeStats(out *NodeStats, now time.Duration) {
 	*out = NodeStats{
 		Service: n.version.service.name, Version: n.version.name, Node: n.id, Address: n.address,
 		Timestamp: e.timestamp, Received: int64(e.received), Age: now - e.arrival,
-		Interval: inSeconds(e.interval), TTL: inSeconds(e.ttl),
-		Missing: e.state == missing, Skewed: e.skewed,
+		Interval: e.interval(), TTL: e.ttl(),
+		Missing: e.state == missing, Stopped: e.state == stopped, Skewed: e.skewed,
 		metadata: n.metadata, body: e.body,
 	}
 }
