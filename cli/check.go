@@ -32,10 +32,13 @@ type problem struct {
 
 // runCheck prints every problem of files and directories. It fails if one is more than a
 // warning, or with --strict if there is any.
-func runCheck(_ context.Context, inv *invocation) error {
+func runCheck(ctx context.Context, inv *invocation) error {
 	var set monitor.Set
-	problems := config.Load(&set, inv.Stdin, inv.words...)
-	problems = append(problems, service.NewIdleGroup(fleetEnv(&discovery.Remote{})).Apply(set, problems)...)
+	problems, err := config.Load(ctx, &set, inv.Stdin, inv.words...)
+	if err != nil {
+		return err
+	}
+	problems = append(problems, service.NewIdleGroup(fleetEnv(&discovery.Remote{})).Apply(ctx, set, problems)...)
 	document.SortProblems(problems)
 	wrong := 0
 	report := checked{Monitors: len(set.Monitors), Receivers: len(set.Receivers), Problems: []problem{}}

@@ -35,8 +35,8 @@ func runDemo(ctx context.Context, inv *invocation) error {
 	}
 	log, level := service.NewLog(cfg.Log, inv.Stderr)
 	service.QuietFramework(log)
-	instance, err := service.New(ctx, cfg, log, level)
-	if err != nil {
+	instance, err := startInstance(ctx, cfg, log, level)
+	if err != nil || instance == nil {
 		return err
 	}
 	publisher, err := sample.NewReporter(health.FromClient(instance.Client()), demoInterval, log)

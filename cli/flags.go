@@ -20,7 +20,6 @@ import (
 // are theirs.
 const (
 	flagHTTPHost       = "http_host"
-	flagConfigDir      = "config_dir"
 	flagAllowExecAPI   = "allow_exec_api"
 	flagExecAllow      = "exec_allow"
 	flagAllowTargets   = "allow_targets"
@@ -29,6 +28,7 @@ const (
 	flagServerMetadata = "server_metadata"
 
 	flagHTTPAddress      = string(service.HTTPAddress)
+	flagConfigDir        = string(service.ConfigDir)
 	flagStateDir         = string(service.StateDir)
 	flagTokenFile        = string(service.TokenFile)
 	flagInsecureAPI      = string(service.InsecureAPI)

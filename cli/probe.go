@@ -29,8 +29,11 @@ func runProbe(ctx context.Context, inv *invocation) error {
 	var remote discovery.Remote
 	group := service.NewIdleGroup(fleetEnv(&remote))
 	var set monitor.Set
-	problems := config.Load(&set, inv.Stdin, inv.word())
-	problems = append(problems, group.Apply(set, problems)...)
+	problems, err := config.Load(ctx, &set, inv.Stdin, inv.word())
+	if err != nil {
+		return err
+	}
+	problems = append(problems, group.Apply(ctx, set, problems)...)
 	wrong, err := printProblems(problems, name, inv.Stderr)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,54 +23,52 @@ const (
 
 // Load passes the documents at the paths to decoder and returns all problems. For a
 // directory it reads the files *.toml, sorted by name. For "-" it reads stdin, unless
-// that is nil. An invalid definition affects no other.
-func Load(decoder document.Decoder, stdin io.Reader, paths ...string) []*document.Problem {
-	var problems []*document.Problem
-	l := loader{decoder: decoder, ownerChecker: newOwnerChecker(), warned: make(map[*insecurePath]bool)}
-	for _, path := range paths {
-		if path == "-" && stdin != nil {
-			text, err := ReadText(stdin)
-			if err != nil {
-				problems = append(problems, &document.Problem{File: stdinName, Err: err})
-				continue
-			}
-			problems = append(problems, document.Read(decoder, stdinName, text, nil)...)
-			continue
-		}
-		files, err := listFiles(path)
-		if err != nil {
-			problems = append(problems, &document.Problem{File: path, Err: err})
-		}
-		for _, file := range files {
-			problems = append(problems, l.load(file)...)
-		}
+// that is nil. An invalid definition affects no other. Of a document it returns at
+// most document.MaxProblems, and a few of each once it has as many of all.
+//
+// When ctx ends, Load returns its error at once, even while it reads a disk that
+// hangs, and decoder must not be used any more.
+func Load(ctx context.Context, decoder document.Decoder, stdin io.Reader, paths ...string) ([]*document.Problem, error) {
+	l := newLoader(decoder)
+	if err := await(ctx, func() { l.loadPaths(ctx, stdin, paths) }); err != nil {
+		return nil, err
 	}
-	problems = append(problems, decoder.Finish()...)
-	document.SortProblems(problems)
-	return problems
+	return l.problems, nil
+}
+
+// LoadDir is Load for the files of a directory, whose number it also returns. It fails
+// if the directory cannot be read.
+func LoadDir(ctx context.Context, decoder document.Decoder, dir string) (files int, problems []*document.Problem, err error) {
+	l := newLoader(decoder)
+	var found []string
+	var listErr error
+	if err := await(ctx, func() {
+		if found, listErr = l.list(dir); listErr == nil {
+			l.loadFiles(ctx, found)
+			l.finish()
+		}
+	}); err != nil {
+		return 0, nil, err
+	}
+	return len(found), l.problems, listErr
+}
+
+// await calls f and waits until it returns or ctx ends, whose error it returns.
+func await(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }
 
 // stdinName is the File of problems of standard input.
 const stdinName = "standard input"
-
-func listFiles(path string) ([]string, error) {
-	info, err := os.Stat(path)
-	if err != nil || !info.IsDir() {
-		return []string{path}, nil // a missing file is reported when it is read
-	}
-	names, more, err := safefile.Names(path, maxFiles, isFile)
-	if err != nil {
-		return nil, safefile.WithoutPath(err)
-	}
-	files := make([]string, len(names))
-	for i, name := range names {
-		files[i] = filepath.Join(path, name)
-	}
-	if more {
-		err = fmt.Errorf("contains more than %d files: only these are read", maxFiles)
-	}
-	return files, err
-}
 
 // isFile reports whether a file of a directory is read.
 func isFile(name string) bool {
@@ -80,22 +79,77 @@ func isFile(name string) bool {
 type loader struct {
 	decoder document.Decoder
 	*ownerChecker
-	warned map[*insecurePath]bool
+	warned   map[*insecurePath]bool
+	problems []*document.Problem
 }
 
-func (l loader) load(file string) []*document.Problem {
+func newLoader(decoder document.Decoder) *loader {
+	return &loader{decoder: decoder, ownerChecker: newOwnerChecker(), warned: make(map[*insecurePath]bool)}
+}
+
+func (l *loader) loadPaths(ctx context.Context, stdin io.Reader, paths []string) {
+	for _, path := range paths {
+		if path == "-" && stdin != nil {
+			text, err := ReadText(stdin)
+			l.read(ctx, stdinName, text, err, nil)
+			continue
+		}
+		files := []string{path}
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			if files, err = l.list(path); err != nil {
+				l.add(&document.Problem{File: path, Err: safefile.WithoutPath(err)})
+			}
+		}
+		l.loadFiles(ctx, files)
+	}
+	l.finish()
+}
+
+// list returns the files of a directory.
+func (l *loader) list(dir string) ([]string, error) {
+	names, more, err := safefile.Names(dir, maxFiles, isFile)
+	if err != nil {
+		return nil, err
+	}
+	if more {
+		l.add(&document.Problem{File: dir, Err: fmt.Errorf("contains more than %d files: only these are read", maxFiles)})
+	}
+	files := make([]string, len(names))
+	for i, name := range names {
+		files[i] = filepath.Join(dir, name)
+	}
+	return files, nil
+}
+
+func (l *loader) loadFiles(ctx context.Context, files []string) {
+	for _, file := range files {
+		if ctx.Err() != nil {
+			return
+		}
+		l.load(ctx, file)
+	}
+}
+
+func (l *loader) finish() {
+	l.add(l.decoder.Finish()...)
+	document.SortProblems(l.problems)
+}
+
+func (l *loader) add(problems ...*document.Problem) { l.problems = append(l.problems, problems...) }
+
+func (l *loader) load(ctx context.Context, file string) {
 	text, info, err := readDocument(file)
 	if err != nil {
-		return []*document.Problem{{File: file, Err: err}}
+		l.add(&document.Problem{File: file, Err: err})
+		return
 	}
 	insecure := l.checkDirectories(file)
 	if p := l.checkFile(file, info); p != nil {
 		insecure = append([]*insecurePath{p}, insecure...)
 	}
-	var problems []*document.Problem
 	for _, p := range insecure {
 		if !l.warned[p] {
-			problems = append(problems, p.warning())
+			l.add(p.warning())
 		}
 		l.warned[p] = true
 	}
@@ -103,7 +157,30 @@ func (l loader) load(file string) []*document.Problem {
 	if len(insecure) > 0 {
 		noCommands = insecure[0].refusal()
 	}
-	return append(problems, document.Read(l.decoder, file, text, noCommands)...)
+	l.read(ctx, file, text, nil, noCommands)
+}
+
+// fewProblems are those of each document once there are document.MaxProblems of all.
+const fewProblems = 3
+
+// read decodes a document unless it could not be read because of err. noCommands is
+// the reason why it may not run commands, or nil.
+func (l *loader) read(ctx context.Context, file, text string, err, noCommands error) {
+	if err != nil {
+		l.add(&document.Problem{File: file, Err: err})
+		return
+	}
+	doc, problem := document.Parse(file, text)
+	if problem != nil {
+		l.add(problem)
+		return
+	}
+	doc.NoCommands = noCommands
+	problems := doc.Read(ctx, l.decoder)
+	if all := len(l.problems); all >= document.MaxProblems {
+		problems = problems[:min(fewProblems, len(problems))]
+	}
+	l.add(problems...)
 }
 
 func readDocument(file string) (string, fs.FileInfo, error) {

@@ -70,7 +70,9 @@ func (d *configDir) load() (monitors int, problems string) {
 	d.t.Helper()
 	var set monitor.Set
 	var all []string
-	for _, p := range Load(&set, nil, d.dir) {
+	l := newLoader(&set)
+	l.loadPaths(d.t.Context(), nil, []string{d.dir}) // in this goroutine: see TestFilesOfReadOnlyMountsRunCommands
+	for _, p := range l.problems {
 		all = append(all, strings.ReplaceAll(p.Error(), d.dir, "DIR"))
 	}
 	return len(set.Monitors), strings.ReplaceAll(strings.Join(all, "\n"), "owner "+safefile.UserName(uint32(os.Geteuid())), "owner US")
@@ -308,7 +310,10 @@ labels = { team = "shops", runbook = "https://wiki.example.org/shops" }
 	}
 	file := testkit.NewFile(t, "a.toml", text.String())
 	var set monitor.Set
-	problems := Load(&set, nil, file)
+	problems, err := Load(t.Context(), &set, nil, file)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if len(set.Monitors) != n || len(problems) != 0 {
 		t.Errorf("%d bytes: %d monitors, %v", text.Len(), len(set.Monitors), problems)
 	}

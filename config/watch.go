@@ -31,10 +31,11 @@ type WatcherConfig struct {
 	Dir string
 	// Changed is called after changes of the files of Dir, after Reread, and after
 	// ChangedElsewhere has returned true. Calls never overlap. Required.
-	Changed func()
+	// Its context is that of Run.
+	Changed func(ctx context.Context)
 	// ChangedElsewhere reports whether files outside of Dir have changed, such as the
 	// secrets that its files name. It is called every PollInterval, unless it is nil.
-	ChangedElsewhere func() bool
+	ChangedElsewhere func(ctx context.Context) bool
 	// Log reports changes that may be missed. Required.
 	Log *slog.Logger
 }
@@ -78,7 +79,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 			return nil
 		case <-w.reread:
 			w.dir.recheck()
-			w.cfg.Changed()
+			w.cfg.Changed(ctx)
 		case e := <-w.dir.events:
 			if isRelevant(e.Name) {
 				debounce.changed()
@@ -91,12 +92,12 @@ func (w *Watcher) Run(ctx context.Context) error {
 				debounce.changed()
 			}
 		case <-poll.C:
-			if w.cfg.ChangedElsewhere != nil && w.cfg.ChangedElsewhere() {
+			if w.cfg.ChangedElsewhere != nil && w.cfg.ChangedElsewhere(ctx) {
 				debounce.changed()
 			}
 		case <-debounce.C:
 			debounce.first = time.Time{}
-			w.cfg.Changed()
+			w.cfg.Changed(ctx)
 		}
 	}
 }

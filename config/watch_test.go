@@ -16,7 +16,7 @@ import (
 func watch(t *testing.T, dir string) (w *Watcher, calls chan struct{}) {
 	t.Helper()
 	calls = make(chan struct{}, 100)
-	w = NewWatcher(WatcherConfig{Dir: dir, Changed: func() { calls <- struct{}{} }, Log: testkit.QuietLog()})
+	w = NewWatcher(WatcherConfig{Dir: dir, Changed: func(context.Context) { calls <- struct{}{} }, Log: testkit.QuietLog()})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
@@ -86,8 +86,8 @@ func TestWatcherAsksForChangesElsewhere(t *testing.T) {
 		began := time.Now()
 		// Without a watcher of the file system, whose goroutine is not of the bubble.
 		w := &Watcher{dir: &watchedDir{}, cfg: WatcherConfig{
-			Changed:          func() { calls = append(calls, time.Since(began)) },
-			ChangedElsewhere: func() bool { return changed.Swap(false) },
+			Changed:          func(context.Context) { calls = append(calls, time.Since(began)) },
+			ChangedElsewhere: func(context.Context) bool { return changed.Swap(false) },
 		}}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)

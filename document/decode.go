@@ -41,6 +41,9 @@ func (d *treeDecoder) fail(path string, format string, args ...any) {
 	d.failed(path, fmt.Errorf(format, args...))
 }
 
+// full reports whether there are so many errors that no more are reported.
+func (d *treeDecoder) full() bool { return len(d.errs) >= MaxProblems }
+
 func (d *treeDecoder) failed(path string, err error) {
 	d.errs = append(d.errs, &KeyError{path, d.root, d.lines(path), err})
 }
@@ -53,6 +56,9 @@ func (d *treeDecoder) table(tree map[string]any, path string, v reflect.Value) {
 // the keys of fields, sorted.
 func (d *treeDecoder) fields(tree map[string]any, path string, fields map[string]reflect.Value, known func() []string) {
 	for _, key := range slices.Sorted(maps.Keys(tree)) {
+		if d.full() {
+			return
+		}
 		field, ok := fields[key]
 		if !ok {
 			d.failed(Join(path, key), unknownKey(key, d.root, d.parent, known))
@@ -159,6 +165,9 @@ func (d *treeDecoder) mapping(tree any, path string, v reflect.Value) {
 	}
 	m := reflect.MakeMapWithSize(v.Type(), len(t))
 	for _, key := range slices.Sorted(maps.Keys(t)) {
+		if d.full() {
+			return
+		}
 		e := reflect.New(v.Type().Elem()).Elem()
 		d.value(t[key], Join(path, key), e)
 		m.SetMapIndex(reflect.ValueOf(key).Convert(v.Type().Key()), e)
@@ -178,6 +187,9 @@ func (d *treeDecoder) list(tree any, path string, v reflect.Value) {
 	}
 	s := reflect.MakeSlice(v.Type(), len(t), len(t))
 	for i, e := range t {
+		if d.full() {
+			return
+		}
 		d.value(e, Join(path, fmt.Sprint(i)), s.Index(i))
 	}
 	v.Set(s)

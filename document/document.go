@@ -1,7 +1,9 @@
 package document
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 
@@ -18,18 +20,23 @@ type Document struct {
 	Lines Lines
 	// NoCommands is the reason why the document may not run commands, or nil.
 	NoCommands error
+	// end is the line from which on the text was not read, because it has too many
+	// sections, or 0.
+	end int
 }
 
 // Parse parses the TOML text of a file.
 func Parse(file, text string) (*Document, *Problem) {
 	tree := make(map[string]any)
-	if line, err := checkNesting(text); err != nil {
-		return nil, &Problem{File: file, Line: line, Err: err}
+	length, end, err := outline(text)
+	if err != nil {
+		return nil, &Problem{File: file, Line: end, Err: err}
 	}
+	text = text[:length]
 	if _, err := toml.Decode(text, &tree); err != nil {
 		return nil, syntaxProblem(file, text, err)
 	}
-	return &Document{File: file, Tree: plainTree(tree).(map[string]any), Lines: linesOf(text)}, nil
+	return &Document{File: file, Tree: plainTree(tree).(map[string]any), Lines: linesOf(text), end: end}, nil
 }
 
 // Lists returns the top-level lists of tables with the names. All other top-level
@@ -55,21 +62,27 @@ func (d *Document) Lists(names ...string) (map[string][]map[string]any, []*Probl
 type Decoder interface {
 	// Sections returns the names of its lists of tables, such as "monitor".
 	Sections() []string
-	// Decode decodes its lists of one document and returns their errors.
-	Decode(doc *Document, lists map[string][]map[string]any) []*Problem
+	// Decode decodes its lists of one document and returns their errors. It stops when
+	// ctx ends, and after MaxProblems errors.
+	Decode(ctx context.Context, doc *Document, lists map[string][]map[string]any) []*Problem
 	// Finish is called after the last document. It returns errors that concern
 	// several documents.
 	Finish() []*Problem
 }
 
-// Read parses a TOML text and passes its sections to decoder. noCommands is the
-// reason why the document may not run commands, or nil.
-func Read(decoder Decoder, file, text string, noCommands error) []*Problem {
-	doc, problem := Parse(file, text)
-	if problem != nil {
-		return []*Problem{problem}
+// Read passes the sections of the document to decoder and returns the problems, at
+// most MaxProblems and one that says that there are more.
+func (d *Document) Read(ctx context.Context, decoder Decoder) []*Problem {
+	lists, problems := d.Lists(decoder.Sections()...)
+	if CountErrors(problems) < MaxProblems {
+		problems = append(problems, decoder.Decode(ctx, d, lists)...)
 	}
-	doc.NoCommands = noCommands
-	lists, problems := doc.Lists(decoder.Sections()...)
-	return LimitProblems(file, append(problems, decoder.Decode(doc, lists)...))
+	problems = LimitProblems(d.File, problems)
+	if d.end > 0 {
+		problems = append(problems, &Problem{
+			File: d.File, Line: d.end,
+			Err: fmt.Errorf("more than %d sections: the file is not read from here on; split it", maxSections),
+		})
+	}
+	return problems
 }

@@ -58,43 +58,83 @@ func SortProblems(problems []*Problem) {
 
 // ProblemsOf returns a problem for each of the joined errors, with its line.
 func ProblemsOf(file, monitor string, err error) []*Problem {
-	if err == nil {
-		return nil
-	}
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		var problems []*Problem
-		for _, err := range many.Unwrap() {
-			problems = append(problems, ProblemsOf(file, monitor, err)...)
+	var problems []*Problem
+	for _, err := range split(err) {
+		p := &Problem{File: file, Monitor: monitor, Err: err}
+		var key *KeyError
+		var withLine *LineError
+		switch {
+		case errors.As(err, &withLine):
+			p.Line = withLine.line
+		case errors.As(err, &key):
+			p.Line = key.line
 		}
-		return problems
+		problems = append(problems, p)
 	}
-	p := &Problem{File: file, Monitor: monitor, Err: err}
-	var key *KeyError
-	var withLine *LineError
+	return problems
+}
+
+// split returns the errors that are joined in err.
+func split(err error) []error {
+	many, ok := err.(interface{ Unwrap() []error })
 	switch {
-	case errors.As(err, &withLine):
-		p.Line = withLine.line
-	case errors.As(err, &key):
-		p.Line = key.line
+	case err == nil:
+		return nil
+	case !ok:
+		return []error{err}
 	}
-	return []*Problem{p}
+	var all []error
+	for _, err := range many.Unwrap() {
+		all = append(all, split(err)...)
+	}
+	return all
+}
+
+// FirstErrors returns the first errors that are joined in err, and one that counts the
+// others. Their texts are not computed.
+func FirstErrors(err error, most int) error {
+	all := split(err)
+	if len(all) <= most {
+		return err
+	}
+	return errors.Join(append(all[:most:most], fmt.Errorf("and %d more", len(all)-most))...)
 }
 
 // IsError reports whether a problem is an error and not a warning.
 func IsError(p *Problem) bool { return !p.Warning }
 
-// maxProblems bounds the problems that are reported for one document.
-const maxProblems = 1000
+// MaxProblems bounds the problems of one document that are reported. The rest of a
+// document with as many errors is not checked.
+const MaxProblems = 1000
 
-// LimitProblems returns the first maxProblems problems of a document and one that
-// counts the others.
-func LimitProblems(file string, problems []*Problem) []*Problem {
-	if len(problems) <= maxProblems {
-		return problems
+// CountErrors returns the number of problems that are errors.
+func CountErrors(problems []*Problem) int {
+	n := 0
+	for _, p := range problems {
+		if IsError(p) {
+			n++
+		}
 	}
-	first, others := problems[:maxProblems:maxProblems], problems[maxProblems:]
-	return append(first, &Problem{
-		File: file, Warning: !slices.ContainsFunc(others, IsError),
-		Err: fmt.Errorf("further problems: %d", len(others)),
-	})
+	return n
+}
+
+// LimitProblems returns the first MaxProblems problems of a document, and one that
+// says that there are more.
+func LimitProblems(file string, problems []*Problem) []*Problem {
+	switch {
+	case CountErrors(problems) >= MaxProblems:
+		return append(problems[:min(len(problems), MaxProblems):MaxProblems], TooMany(file))
+	case len(problems) > MaxProblems:
+		first, others := problems[:MaxProblems:MaxProblems], problems[MaxProblems:]
+		return append(first, &Problem{
+			File: file, Warning: !slices.ContainsFunc(others, IsError),
+			Err: fmt.Errorf("further problems: %d", len(others)),
+		})
+	}
+	return problems
+}
+
+// TooMany returns the problem of a document that was not checked to its end.
+func TooMany(file string) *Problem {
+	return &Problem{File: file, Err: fmt.Errorf("at least %d errors: the rest of the file is not checked; correct these first", MaxProblems)}
 }

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -72,7 +73,7 @@ type listDecoder struct{}
 
 func (listDecoder) Sections() []string { return []string{"monitor"} }
 
-func (listDecoder) Decode(doc *Document, lists map[string][]map[string]any) []*Problem {
+func (listDecoder) Decode(_ context.Context, doc *Document, lists map[string][]map[string]any) []*Problem {
 	var problems []*Problem
 	for i, tree := range lists["monitor"] {
 		var keys struct {
@@ -99,15 +100,25 @@ func (listDecoder) Decode(doc *Document, lists map[string][]map[string]any) []*P
 
 func (listDecoder) Finish() []*Problem { return nil }
 
+// readList reads a document by a listDecoder.
+func readList(t testing.TB, text string) []*Problem {
+	t.Helper()
+	doc, problem := Parse("a.toml", text)
+	if problem != nil {
+		t.Fatal(problem)
+	}
+	return doc.Read(t.Context(), listDecoder{})
+}
+
 func TestFirstOfManyProblemsHaveHints(t *testing.T) {
-	problems := Read(listDecoder{}, "a.toml", strings.Repeat("[[monitor]]\nnamee = 1\n", maxProblems+5), nil)
-	if len(problems) != maxProblems+1 {
+	problems := readList(t, strings.Repeat("[[monitor]]\nnamee = 1\n", MaxProblems+5))
+	if len(problems) != MaxProblems+1 {
 		t.Fatalf("%d problems", len(problems))
 	}
 	for i, want := range map[int]string{
 		0:               `a.toml:2: namee: unknown key; did you mean "name"?`,
-		maxProblems - 1: `a.toml:2000: namee: unknown key; did you mean "name"?`,
-		maxProblems:     `a.toml: further problems: 5`,
+		MaxProblems - 1: `a.toml:2000: namee: unknown key; did you mean "name"?`,
+		MaxProblems:     `a.toml: at least 1000 errors: the rest of the file is not checked; correct these first`,
 	} {
 		if got := problems[i].Error(); got != want {
 			t.Errorf("got %s, want %s", got, want)
@@ -121,7 +132,7 @@ func BenchmarkManyProblems(b *testing.B) {
 	text := strings.Repeat("[[monitor]]\nnamee=1\n\n\n\n", 150_000)
 	b.ReportAllocs()
 	for b.Loop() {
-		problems := Read(listDecoder{}, "a.toml", text, nil)
+		problems := readList(b, text)
 		SortProblems(problems)
 		for _, p := range problems {
 			_ = p.Error()

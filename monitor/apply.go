@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -13,20 +14,24 @@ import (
 // the monitors and receivers of a file or directory with an error stay as they are
 // unless set defines them. Unchanged monitors keep their state and miss no probe,
 // even if a file with one of their secrets has changed. Apply returns the errors of
-// kinds.
-func (g *Group) Apply(set Set, problems []*document.Problem) []*document.Problem {
+// kinds. A file with document.MaxProblems errors is not applied any further, and if
+// ctx ends nothing is.
+func (g *Group) Apply(ctx context.Context, set Set, problems []*document.Problem) []*document.Problem {
 	g.configMu.Lock()
 	defer g.configMu.Unlock()
-	failed := make(map[string]bool)
-	for _, p := range problems {
-		if !p.Warning {
-			failed[p.File] = true
-		}
+	a := &application{ctx: ctx, wrong: make(map[string]int), failed: make(map[string]bool)}
+	a.count(problems)
+	for file := range a.wrong {
+		a.failed[file] = true
 	}
-	retained := func(file string) bool { return failed[file] || failed[filepath.Dir(file)] }
 	g.readFiles, g.receivers.invalid = make(fingerprints), set.invalidReceivers
-	found := g.applyReceivers(set.Receivers, retained)
-	found = append(found, g.applyMonitors(set, retained)...)
+	g.applyReceivers(a, set.Receivers)
+	g.applyMonitors(a, set)
+	found := a.found
+	if ctx.Err() != nil {
+		g.readFiles = nil
+		return found
+	}
 	g.receivers.removeUnused(g.sorted())
 	found = append(found, g.refreshFiles()...)
 	g.readFiles, g.watchedFiles = nil, g.readFiles
@@ -38,53 +43,97 @@ func (g *Group) Apply(set Set, problems []*document.Problem) []*document.Problem
 	return found
 }
 
+// application is the state of one Apply.
+type application struct {
+	ctx   context.Context
+	found []*document.Problem
+	// wrong holds the number of errors of each file, failed the files and directories
+	// whose definitions are not all known.
+	wrong  map[string]int
+	failed map[string]bool
+}
+
+func (a *application) count(problems []*document.Problem) {
+	for _, p := range problems {
+		if !p.Warning {
+			a.wrong[p.File]++
+		}
+	}
+}
+
+// report adds the errors of a definition.
+func (a *application) report(problems []*document.Problem) {
+	a.count(problems)
+	a.found = append(a.found, problems...)
+}
+
+// skips reports whether the definitions of a file are not applied, because ctx has
+// ended or there are too many errors.
+func (a *application) skips(file string) bool {
+	if a.ctx.Err() != nil {
+		return true
+	}
+	if a.wrong[file] == document.MaxProblems {
+		a.failed[file] = true
+		a.report([]*document.Problem{document.TooMany(file)})
+	}
+	return a.wrong[file] > document.MaxProblems
+}
+
+// retains reports whether what a file defined before stays although it is not defined
+// now.
+func (a *application) retains(file string) bool {
+	return a.failed[file] || a.failed[filepath.Dir(file)] || a.ctx.Err() != nil
+}
+
 // applyReceivers adds the receivers of files, replaces the actions of changed ones,
 // and marks those that no file defines any more.
-func (g *Group) applyReceivers(defined []*ReceiverDefinition, retained func(file string) bool) []*document.Problem {
-	var found []*document.Problem
+func (g *Group) applyReceivers(a *application, defined []*ReceiverDefinition) {
 	names := make(map[string]bool, len(defined))
 	for _, d := range defined {
 		names[d.Name] = true
+		if a.skips(d.file) {
+			continue
+		}
 		if old := g.receivers.files[d.Name]; old != nil && reflect.DeepEqual(old.def.action.Tree, d.action.Tree) && old.def.action.Kind == d.action.Kind {
 			old.def, old.removed = d, false
 			continue
 		}
 		fingerprint := g.readFiles.section(d.action)
-		a, err := g.newAction(d.action)
+		made, err := g.newAction(d.action)
 		if err != nil {
-			found = append(found, document.ProblemsOf(d.file, "", fmt.Errorf("receiver %q: %w", d.Name, err))...)
+			a.report(document.ProblemsOf(d.file, "", fmt.Errorf("receiver %q: %w", d.Name, err)))
 			g.receivers.invalid = append(g.receivers.invalid, d.Name)
 			continue
 		}
-		g.receivers.define(d, a, fingerprint)
+		g.receivers.define(d, made, fingerprint)
 	}
 	for name, f := range g.receivers.files {
-		f.removed = !names[name] && !retained(f.def.file)
+		f.removed = !names[name] && !a.retains(f.def.file)
 	}
-	return found
 }
 
 // applyMonitors adds, replaces and removes the monitors of files.
-func (g *Group) applyMonitors(set Set, retained func(file string) bool) []*document.Problem {
-	var found []*document.Problem
+func (g *Group) applyMonitors(a *application, set Set) {
 	names := make(map[string]bool, len(set.Monitors))
 	for _, d := range set.Monitors {
 		names[d.Name] = true
-		if err := g.applyMonitor(d); err != nil {
-			found = append(found, document.ProblemsOf(d.file, d.Name, err)...)
+		if !a.skips(d.file) {
+			a.report(document.ProblemsOf(d.file, d.Name, g.applyMonitor(d)))
 		}
 	}
 	for _, d := range set.invalid {
-		p, _, err := g.prepare(d)
-		g.closeProbe(d.Name, p)
-		found = append(found, document.ProblemsOf(d.file, d.Name, err)...)
+		if !a.skips(d.file) {
+			p, _, err := g.prepare(d)
+			g.closeProbe(d.Name, p)
+			a.report(document.ProblemsOf(d.file, d.Name, err))
+		}
 	}
 	for _, r := range g.sorted() {
-		if r.def.Origin != OriginAPI && !names[r.def.Name] && !retained(r.def.file) {
+		if r.def.Origin != OriginAPI && !names[r.def.Name] && !a.retains(r.def.file) {
 			g.remove(r)
 		}
 	}
-	return found
 }
 
 // applyMonitor adds the monitor of a definition, or replaces the one with its name

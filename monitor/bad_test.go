@@ -33,7 +33,7 @@ func TestBadFiles(t *testing.T) {
 				want = append(want, strings.TrimSuffix(problem, "\n"))
 			}
 			set, problems := loadFiles(file)
-			problems = append(problems, builtinGroup().Apply(set, problems)...)
+			problems = append(problems, builtinGroup().Apply(t.Context(), set, problems)...)
 			document.SortProblems(problems)
 			var got []string
 			for _, p := range problems {
@@ -107,7 +107,7 @@ func TestBadFilesOfADirectoryAffectNoOthers(t *testing.T) {
 
 	g := builtinGroup()
 	set, problems := loadFiles(dir)
-	problems = append(problems, g.Apply(set, problems)...)
+	problems = append(problems, g.Apply(t.Context(), set, problems)...)
 	document.SortProblems(problems)
 	us, err := user.Current()
 	if err != nil {
@@ -141,7 +141,7 @@ func TestBadFilesOfADirectoryAffectNoOthers(t *testing.T) {
 		t.Errorf("%d monitors, want 49", n)
 	}
 	// The monitors of an unreadable directory keep running.
-	again := g.Apply(Set{}, []*document.Problem{{File: dir, Err: errors.New("no")}})
+	again := g.Apply(t.Context(), Set{}, []*document.Problem{{File: dir, Err: errors.New("no")}})
 	if n := len(g.List(Filter{})); n != 49 || len(again) != 0 {
 		t.Errorf("%d monitors after the directory was unreadable, %v", n, again)
 	}

@@ -147,7 +147,7 @@ func (b *bench) ledgerState() delivery.Snapshot { return ledgerState(b.Group, b.
 func (b *bench) apply(t *testing.T, file, text string) []*document.Problem {
 	t.Helper()
 	set, problems := Parse(file, text)
-	return append(problems, b.Apply(set, problems)...)
+	return append(problems, b.Apply(t.Context(), set, problems)...)
 }
 
 // mustApply applies a document that has no problems.
@@ -316,7 +316,7 @@ func (noRecorder) Record(Result) {}
 func applyText(t *testing.T, g *Group, text string) {
 	t.Helper()
 	set, problems := Parse("a.toml", text)
-	if problems = append(problems, g.Apply(set, nil)...); len(problems) > 0 {
+	if problems = append(problems, g.Apply(t.Context(), set, nil)...); len(problems) > 0 {
 		t.Fatal(problems[0])
 	}
 }
@@ -324,7 +324,7 @@ func applyText(t *testing.T, g *Group, text string) {
 // loadFiles reads the definitions of files and directories.
 func loadFiles(paths ...string) (Set, []*document.Problem) {
 	var set Set
-	problems := config.Load(&set, nil, paths...)
+	problems, _ := config.Load(context.Background(), &set, nil, paths...)
 	return set, problems
 }
 

@@ -265,7 +265,7 @@ func TestCommonMistakesAreExplained(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file := testkit.NewFile(t, "a.toml", mistake.text)
 			set, problems := loadFiles(file)
-			problems = append(problems, builtinGroup().Apply(set, problems)...)
+			problems = append(problems, builtinGroup().Apply(t.Context(), set, problems)...)
 			var got []string
 			for _, p := range problems {
 				got = append(got, strings.TrimPrefix(p.Error(), file+":"))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/document"
 )
 
 var (
@@ -42,12 +43,15 @@ func (e *RateError) RetryAfter() time.Duration { return e.Wait }
 // invalidError is an ErrInvalid whose message is that of err.
 type invalidError struct{ err error }
 
+// shownErrors bounds the errors of a definition that the API answers.
+const shownErrors = 20
+
 // invalid marks an error of the content of a definition.
 func invalid(err error) error {
 	if err == nil || errors.Is(err, ErrTooLarge) {
 		return err
 	}
-	return &invalidError{err}
+	return &invalidError{document.FirstErrors(err, shownErrors)}
 }
 
 func (e *invalidError) Error() string        { return e.err.Error() }

@@ -110,7 +110,7 @@ func TestServersThatAreDownBlockNoStart(t *testing.T) {
 	g := builtinGroup()
 	began := time.Now()
 	set, problems := Parse("a.toml", doc)
-	problems = append(problems, g.Apply(set, problems)...)
+	problems = append(problems, g.Apply(t.Context(), set, problems)...)
 	if took := time.Since(began); took > time.Second {
 		t.Errorf("building took %v", took)
 	}

@@ -103,7 +103,7 @@ func runLoad(tb testing.TB, n int, interval, lasts time.Duration, kind, keys str
 	}
 	set, problems := Parse("load.toml", doc.String())
 	doc.Reset()
-	if problems = append(problems, l.g.Apply(set, problems)...); len(problems) > 0 {
+	if problems = append(problems, l.g.Apply(context.Background(), set, problems)...); len(problems) > 0 {
 		tb.Fatal(problems[0])
 	}
 	runtime.GC()

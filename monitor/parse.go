@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,8 +13,11 @@ import (
 // Parse decodes the TOML text of a file of monitors and receivers.
 func Parse(file, text string) (Set, []*document.Problem) {
 	var set Set
-	problems := document.Read(&set, file, text, nil)
-	return set, problems
+	doc, problem := document.Parse(file, text)
+	if problem != nil {
+		return set, []*document.Problem{problem}
+	}
+	return set, doc.Read(context.Background(), &set)
 }
 
 // ParseOne decodes one definition from the API: JSON if it starts with a brace,
@@ -53,7 +57,7 @@ func parseOne(text string) (*Definition, error) {
 	if doc.Tree["monitor"] == nil && doc.Tree["receiver"] == nil {
 		return parsed(newDefinition(doc.Tree, "", doc.Lines))
 	}
-	problems = document.LimitProblems("", append(problems, set.Decode(doc, lists)...))
+	problems = document.LimitProblems("", append(problems, set.Decode(context.Background(), doc, lists)...)) // at most MaxDefinition
 	if len(set.Monitors) == 1 && !slices.ContainsFunc(problems, document.IsError) && len(set.Receivers) == 0 {
 		set.Monitors[0].Trusted = false
 		return set.Monitors[0], nil

@@ -365,7 +365,7 @@ func TestLedgerStateIsConsistent(t *testing.T) {
 		"[[receiver]]\nname = \"ops\"\ntype = \"exec\"\ncommand = \"/bin/true\"\n",
 		strings.ReplaceAll(monitorFor("a", "ops")+monitorFor("z", "ops"), "type = \"fake\"\nname", "type = \"tcp\"\naddress = \"127.0.0.1:1\" #"),
 	))
-	if problems = append(problems, g.Apply(set, problems)...); len(problems) > 0 {
+	if problems = append(problems, g.Apply(t.Context(), set, problems)...); len(problems) > 0 {
 		t.Fatal(problems[0])
 	}
 	first, last := g.lookup("a"), g.lookup("z")
@@ -413,7 +413,7 @@ func TestLedgerStateHasAnIncidentBeingResumed(t *testing.T) {
 	}
 	late := set.Monitors[0]
 	set.Monitors = set.Monitors[1:]
-	if problems = g.Apply(set, nil); len(problems) > 0 {
+	if problems = g.Apply(t.Context(), set, nil); len(problems) > 0 {
 		t.Fatal(problems[0])
 	}
 	g.Resume([]Incident{{Monitor: "a", ID: "1", Since: time.Now()}})

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"maps"
@@ -81,13 +82,16 @@ func (g *Group) RefreshSecrets() []*document.Problem {
 
 // SecretsChanged reports whether a file of secrets or certificates of a monitor or
 // receiver has changed since it was read, or since the last call. Apply and
-// RefreshSecrets apply the change.
-func (g *Group) SecretsChanged() bool {
+// RefreshSecrets apply the change. If ctx ends it reports none.
+func (g *Group) SecretsChanged(ctx context.Context) bool {
 	g.configMu.Lock()
 	before := g.watchedFiles
 	g.configMu.Unlock()
 	now := make(fingerprints, len(before))
 	for path := range before {
+		if ctx.Err() != nil {
+			return false
+		}
 		now.file(path)
 	}
 	g.configMu.Lock()

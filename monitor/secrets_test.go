@@ -150,13 +150,13 @@ func TestRotatedSecretsAreReloaded(t *testing.T) {
 		s.setProbe(down)
 		time.Sleep(21 * time.Second)
 		before := s.info("turns")
-		if s.SecretsChanged() {
+		if s.SecretsChanged(t.Context()) {
 			t.Error("nothing has changed")
 		}
 
 		s.write("turns", "turns-new")
 		s.write("mail", "mail-new")
-		if !s.SecretsChanged() || s.SecretsChanged() {
+		if !s.SecretsChanged(t.Context()) || s.SecretsChanged(t.Context()) {
 			t.Error("want one change")
 		}
 		s.mustApply(t, document)
@@ -255,9 +255,9 @@ a.toml:2: monitor "turns": probe safe: reading password_file: open DIR/turns: no
 		if got := s.lastDetail("turns"); got != "turns-old" {
 			t.Errorf("it uses %q", got)
 		}
-		s.SecretsChanged()
+		s.SecretsChanged(t.Context())
 		s.write("turns", "turns-new")
-		if !s.SecretsChanged() {
+		if !s.SecretsChanged(t.Context()) {
 			t.Error("the new file is not detected")
 		}
 		s.apply(t, "a.toml", document)
@@ -279,12 +279,12 @@ func TestSecretsOfRegisteredMonitorsAreWatched(t *testing.T) {
 		if _, err := s.Register(d); err != nil {
 			t.Fatal(err)
 		}
-		if p := s.RefreshSecrets(); len(p) > 0 || s.SecretsChanged() || s.probesBuilt("api") != 1 || s.log.Len() > 0 {
+		if p := s.RefreshSecrets(); len(p) > 0 || s.SecretsChanged(t.Context()) || s.probesBuilt("api") != 1 || s.log.Len() > 0 {
 			t.Errorf("nothing has changed: %v, built %d times, logged %s", p, s.probesBuilt("api"), s.log.String())
 		}
 		s.write("api", "api-new")
 		s.write("mail", "mail-new")
-		if !s.SecretsChanged() {
+		if !s.SecretsChanged(t.Context()) {
 			t.Error("the change is not detected")
 		}
 		if p := s.RefreshSecrets(); len(p) > 0 {
@@ -296,7 +296,7 @@ func TestSecretsOfRegisteredMonitorsAreWatched(t *testing.T) {
 			t.Errorf("the probe has %q, notified %q", s.lastDetail("api"), s.notifiedTo("mail-new"))
 		}
 		s.write("api", "api-newest")
-		if !s.SecretsChanged() {
+		if !s.SecretsChanged(t.Context()) {
 			t.Error("the second change is not detected")
 		}
 
@@ -306,7 +306,7 @@ func TestSecretsOfRegisteredMonitorsAreWatched(t *testing.T) {
 			t.Fatal(errs[0])
 		}
 		s.write("api", "api-last")
-		if !again.SecretsChanged() {
+		if !again.SecretsChanged(t.Context()) {
 			t.Error("the change of a file of a restored monitor is not detected")
 		}
 		if err := again.Stop(1); err != nil {

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -35,15 +36,22 @@ type ReceiverDefinition struct {
 func (s *Set) Sections() []string { return []string{"monitor", "receiver"} }
 
 // Decode adds the monitors and receivers of a document and returns their errors. An
-// invalid one affects no other.
-func (s *Set) Decode(doc *document.Document, lists map[string][]map[string]any) []*document.Problem {
+// invalid one affects no other, unless there are document.MaxProblems.
+func (s *Set) Decode(ctx context.Context, doc *document.Document, lists map[string][]map[string]any) []*document.Problem {
 	var problems []*document.Problem
-	for i, tree := range lists["receiver"] {
-		problems = append(problems, s.decodeReceiver(doc, tree, fmt.Sprintf("receiver.%d", i))...)
+	wrong := 0
+	decode := func(list string, one func(doc *document.Document, tree map[string]any, path string) []*document.Problem) {
+		for i, tree := range lists[list] {
+			if wrong >= document.MaxProblems || ctx.Err() != nil {
+				return
+			}
+			found := one(doc, tree, fmt.Sprintf("%s.%d", list, i))
+			wrong += document.CountErrors(found)
+			problems = append(problems, found...)
+		}
 	}
-	for i, tree := range lists["monitor"] {
-		problems = append(problems, s.decodeMonitor(doc, tree, fmt.Sprintf("monitor.%d", i))...)
-	}
+	decode("receiver", s.decodeReceiver)
+	decode("monitor", s.decodeMonitor)
 	return problems
 }
 
@@ -108,11 +116,20 @@ func (d *Definition) warnings(path string, doc *document.Document) []*document.P
 // called after the last Decode.
 func (s *Set) Finish() []*document.Problem {
 	var problems []*document.Problem
+	wrong := make(map[string]int) // by file
+	report := func(p *document.Problem) {
+		switch wrong[p.File]++; {
+		case wrong[p.File] <= document.MaxProblems:
+			problems = append(problems, p)
+		case wrong[p.File] == document.MaxProblems+1:
+			problems = append(problems, document.TooMany(p.File))
+		}
+	}
 	monitors := make(map[string]*Definition)
 	s.Monitors = slices.DeleteFunc(s.Monitors, func(d *Definition) bool {
 		first, duplicate := monitors[d.Name]
 		if duplicate {
-			problems = append(problems, &document.Problem{
+			report(&document.Problem{
 				File: d.file, Line: d.line, Monitor: d.Name,
 				Err: fmt.Errorf("%w at %s:%d", ErrExists, first.file, first.line),
 			})
@@ -125,7 +142,7 @@ func (s *Set) Finish() []*document.Problem {
 	s.Receivers = slices.DeleteFunc(s.Receivers, func(r *ReceiverDefinition) bool {
 		first, duplicate := receivers[r.Name]
 		if duplicate {
-			problems = append(problems, &document.Problem{
+			report(&document.Problem{
 				File: r.file, Line: r.line,
 				Err: fmt.Errorf("receiver %q: %w at %s:%d", r.Name, ErrExists, first.file, first.line),
 			})

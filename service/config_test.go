@@ -91,7 +91,7 @@ func TestSecretsAreTakenAlsoWithoutADirectoryOfMonitors(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, token, "second")
-	f.load()
+	f.load(t.Context())
 	if !strings.Contains(said.String(), "reloaded the secrets of a monitor") {
 		t.Errorf("the log says\n%s", said.String())
 	}
@@ -105,24 +105,24 @@ func TestFilesFailFromTheFirstProblemToTheLast(t *testing.T) {
 	write(t, file, text)
 	log := testkit.QuietLog()
 	group, _ := newGroup(groupConfig{recorder: discard{}, log: log})
-	f := newFiles(dir, group, nil, log)
+	f := newFiles(t.Context(), dir, group, nil, log)
 	defer f.close()
-	look := f.component().look
+	look := f.definitions.look
 	if c := look(); !c.OK || c.Reason != "" || time.Since(c.Since) > time.Minute {
 		t.Errorf("good files: %+v", c)
 	}
 	write(t, file, strings.ReplaceAll(text, "type", "typ"))
-	f.load()
+	f.load(t.Context())
 	failing := look()
 	if failing.OK || !strings.HasPrefix(failing.Reason, "1 problem in the files of monitors, see the log; the first: ") {
 		t.Errorf("a bad file: %+v", failing)
 	}
-	f.load()
+	f.load(t.Context())
 	if again := look(); again != failing {
 		t.Errorf("read again: %+v, want %+v", again, failing)
 	}
 	write(t, file, text)
-	f.load()
+	f.load(t.Context())
 	if c := look(); !c.OK || c.Reason != "" || !c.Since.After(failing.Since) {
 		t.Errorf("mended: %+v", c)
 	}

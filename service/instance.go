@@ -32,7 +32,8 @@ type Instance struct {
 }
 
 // New makes an instance of a configuration and listens on its HTTP address. It
-// contacts neither the registry nor the broker. level is that of log.
+// contacts neither the registry nor the broker. level is that of log. If ctx ends, New
+// fails with its error.
 func New(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar) (_ *Instance, err error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
@@ -48,7 +49,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar
 	}
 	i.store = store.New(store.Config{MaxEntries: cfg.MaxEntries, Retention: cfg.Retention, Own: i.node})
 	i.events = ingest.NewEvents(ingest.Config{Store: i.store, Own: i.node, Log: log, DrainTimeout: queueTimeout})
-	if i.monitors, err = newMonitors(monitorsOf(cfg, i.network, i.store, log)); err != nil {
+	if i.monitors, err = newMonitors(ctx, monitorsOf(cfg, i.network, i.store, log)); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -56,6 +57,9 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar
 			i.monitors.close()
 		}
 	}()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	i.reporter = newReporter(i.network, i.events, log)
 	err = i.network.answer(handler.NewMonitor(handler.Config{
 		Store: i.store, Instance: i.node, Log: log,

@@ -73,7 +73,7 @@ func TestInstanceTellsWhereItAnswers(t *testing.T) {
 		name, _, _ := strings.Cut(c.Name, " ") // a subscription names its topic
 		names = append(names, name)
 	}
-	want := []string{"rpc", "registry", "broker", "subscription", "subscription", "subscription", "queue", "store", "monitors", "state"}
+	want := []string{"rpc", "registry", "broker", "subscription", "subscription", "subscription", "queue", "store", "files", "monitors", "state"}
 	if !slices.Equal(names, want) || report.Instance != "go.micro.srv.monitor-one" {
 		t.Errorf("%s has %q, want %q", report.Instance, names, want)
 	}

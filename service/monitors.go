@@ -32,8 +32,9 @@ type monitorsConfig struct {
 	log                 *slog.Logger
 }
 
-// newMonitors loads everything and runs nothing. The caller closes it.
-func newMonitors(cfg monitorsConfig) (*monitors, error) {
+// newMonitors loads everything and runs nothing. If ctx ends meanwhile, the monitors
+// are incomplete. The caller closes it.
+func newMonitors(ctx context.Context, cfg monitorsConfig) (*monitors, error) {
 	state, err := openState(cfg.stateDir, cfg.log)
 	if err != nil {
 		return nil, err
@@ -44,7 +45,7 @@ func newMonitors(cfg monitorsConfig) (*monitors, error) {
 		sources: cfg.sources, publish: cfg.publish, recorder: cfg.recorder,
 		state: state, version: cfg.version, log: cfg.log,
 	})
-	m.files = newFiles(cfg.configDir, m.group, cfg.policy.Tokens, cfg.log)
+	m.files = newFiles(ctx, cfg.configDir, m.group, cfg.policy.Tokens, cfg.log)
 	restore(m.group, m.deliverer, state, cfg.policy, cfg.log)
 	return m, nil
 }
@@ -55,7 +56,7 @@ func (m *monitors) runState(ctx context.Context) error {
 }
 
 func (m *monitors) components() []component {
-	return append([]component{m.files.component()}, m.state.components()...)
+	return append(m.files.components(), m.state.components()...)
 }
 
 func (m *monitors) close() {

@@ -9,6 +9,7 @@ type Setting string
 // The settings that errors name.
 const (
 	HTTPAddress      Setting = "http_address"
+	ConfigDir        Setting = "config_dir"
 	StateDir         Setting = "state_dir"
 	TokenFile        Setting = "token_file"
 	InsecureAPI      Setting = "insecure_api"

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -89,9 +90,9 @@ func TestRotatedTokenIsTakenByItself(t *testing.T) {
 }
 
 // What stands under the name of the directory is read, whenever it came and
-// however it was put there.
+// however it was put there. While it is missing or empty, the instance is not ready.
+// Faults: U8.
 func TestDirectoryOfMonitorsMayComeLaterAndBeReplaced(t *testing.T) {
-	testkit.SkipIfShort(t)
 	t.Parallel()
 	base := t.TempDir()
 	dir := filepath.Join(base, "conf")
@@ -105,7 +106,15 @@ func TestDirectoryOfMonitorsMayComeLaterAndBeReplaced(t *testing.T) {
 		}
 	}
 	m := startMonitor(t, "--registry", "memory", "-d", dir)
-	m.ready(startWithin)
+	files := func(want string) {
+		t.Helper()
+		testkit.Eventually(t, startWithin, "the component files says "+strconv.Quote(want), func() bool {
+			code, _ := m.ask("/readyz")
+			p := m.component("files")
+			return p.Needed && p.OK == (want == "") && strings.Contains(p.Reason, want) && (code == http.StatusOK) == p.OK
+		})
+	}
+	files("does not exist: create it, or correct config_dir")
 	runs := func(names ...string) {
 		t.Helper()
 		testkit.Eventually(t, 10*time.Second, strings.Join(names, " and ")+" run, nothing else", func() bool {
@@ -118,14 +127,15 @@ func TestDirectoryOfMonitorsMayComeLaterAndBeReplaced(t *testing.T) {
 			return strings.Count(stdout, "\n") == len(names)+1
 		})
 	}
-	if !strings.Contains(m.output(), "level=WARN msg=\"the directory of monitors does not exist") {
-		t.Errorf("nothing warns of a directory that is not there:\n%s", m.output())
+	if !strings.Contains(m.output(), "level=ERROR msg=\"the directory of monitors") {
+		t.Errorf("no error for a directory that is not there:\n%s", m.output())
 	}
 	runs()
 
 	fine(os.Mkdir(dir, 0o755))
 	testkit.ReplaceFile(t, filepath.Join(dir, "a.toml"), file("late"))
 	runs("late")
+	files("")
 
 	// Another directory of the same name.
 	fine(os.Rename(dir, filepath.Join(base, "old")))
@@ -147,10 +157,16 @@ func TestDirectoryOfMonitorsMayComeLaterAndBeReplaced(t *testing.T) {
 
 	// A directory that goes takes nothing with it, one that comes again is seen.
 	fine(os.RemoveAll(dir))
-	testkit.Eventually(t, 10*time.Second, "it is said", func() bool { return strings.Count(m.output(), "the directory of monitors does not exist") > 1 })
+	files("does not exist: create it, or correct config_dir; the monitors stay as they were")
 	runs("replaced", "two")
 	fine(os.Mkdir(dir, 0o755))
 	testkit.ReplaceFile(t, filepath.Join(dir, "d.toml"), file("again"))
+	runs("again")
+	files("")
+
+	// The last file goes.
+	testkit.Remove(t, filepath.Join(dir, "d.toml"))
+	files("has no files *.toml any more")
 	runs("again")
 	m.stopsInOrder(t)
 }
