@@ -34,7 +34,7 @@ func runDemo(ctx context.Context, inv *invocation) error {
 		return err
 	}
 	log, level := service.NewLog(cfg.Log, inv.Stderr)
-	service.QuietFramework(log)
+	service.QuietLibraries(log)
 	instance, err := startInstance(ctx, cfg, log, level)
 	if err != nil || instance == nil {
 		return err

@@ -82,7 +82,7 @@ func openRemote(ctx context.Context, remote *discovery.Remote, cfg service.Confi
 		return nil, err
 	}
 	log := slog.New(slog.DiscardHandler)
-	service.QuietFramework(log)
+	service.QuietLibraries(log)
 	registry, err := service.NewRegistry(cfg.Registry, 0, log)
 	if err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ func runServe(ctx context.Context, inv *invocation) error {
 	}
 	service.LimitMemory(cfg.MaxEntries, os.Getenv)
 	log, level := service.NewLog(cfg.Log, inv.Stderr)
-	service.QuietFramework(log)
+	service.QuietLibraries(log)
 	if unknown := unknownVariables(os.Environ()); len(unknown) > 0 {
 		log.Warn("unknown environment variables are ignored", "names", strings.Join(unknown, " "))
 	}

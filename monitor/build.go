@@ -69,7 +69,7 @@ func (g *Group) newProbe(d *Definition) (probe.Probe, error) {
 		return nil, document.UnknownKind(d.probe, "probe", slices.Sorted(maps.Keys(g.cfg.Probes)))
 	}
 	env := g.cfg.ProbeEnv
-	env.Restricted = !d.Trusted
+	env.Restricted, env.Interval = !d.Trusted, d.Interval
 	decoder := document.NewSectionDecoder(d.probe, "probe")
 	p, err := probe.New(g.cfg.Probes, d.probe.Kind, decoder.Decode, env)
 	if err != nil {

@@ -13,11 +13,11 @@ import (
 // shrink by compression is not a normal one.
 const maxCompressed = 2 * maxBody
 
-// readBody reads a body of at most limit bytes and returns its size. It returns the
-// content only if wanted.
-func readBody(resp *http.Response, limit int64, wanted, unzip bool) (body []byte, size int64, err error) {
-	r := io.LimitReader(resp.Body, maxCompressed)
-	if unzip && resp.Header.Get("Content-Encoding") == "gzip" {
+// readBody reads the body of a response, of at most limit bytes, and returns its size.
+// It returns the content only if wanted.
+func (p *httpProbe) readBody(resp *http.Response, limit int64, wanted bool) (body []byte, size int64, err error) {
+	r := io.LimitReader(answerBody{resp.Body, p.explain}, maxCompressed)
+	if p.unzip && resp.Header.Get("Content-Encoding") == "gzip" {
 		zr, err := gzip.NewReader(r)
 		if errors.Is(err, io.EOF) {
 			return nil, 0, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net/netip"
 	"os"
 	"runtime"
 	"strings"
@@ -58,6 +59,12 @@ func build(tb testing.TB, kind, text string, env Env) Probe {
 		}
 	})
 	return p
+}
+
+// operatorOnLoopback is the environment of a probe that an operator registered, who may
+// reach the loopback.
+func operatorOnLoopback() Env {
+	return Env{Restricted: true, AllowTargets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 }
 
 // refused makes a probe, which must fail, and returns the error.

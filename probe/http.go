@@ -65,7 +65,7 @@ type httpConfig struct {
 // defaultAgent is the User-Agent unless one is configured.
 const defaultAgent = "monitor-srv"
 
-func newHTTP(decode func(any) error, env Env, buffers *buffers) (Probe, error) {
+func newHTTP(decode func(any) error, env Env) (Probe, error) {
 	c := httpConfig{Method: http.MethodGet, ExpectStatus: "200-299"}
 	if err := decode(&c); err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func newHTTP(decode func(any) error, env Env, buffers *buffers) (Probe, error) {
 	if err := p.prepare(); err != nil {
 		return nil, err
 	}
-	if err := p.setTransport(env, buffers); err != nil {
+	if err := p.setTransport(env); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -138,6 +138,7 @@ func (p *httpProbe) prepare() error {
 		return err
 	}
 	target.User, target.Fragment = nil, ""
+	target.RawQuery = escapeQuery(target.RawQuery)
 	p.request, err = http.NewRequest(c.Method, target.String(), nil)
 	if err != nil {
 		return fmt.Errorf("url: %w", errNotURL)
@@ -157,8 +158,8 @@ func (p *httpProbe) prepare() error {
 
 var errNotURL = errors.New("not an http or https URL such as https://host:port/path")
 
-// parseTarget parses a URL and checks its host. Its errors do not contain the URL,
-// which may hold a password.
+// parseTarget parses a URL and checks its host, which it returns in its ASCII form. Its
+// errors do not contain the URL, which may hold a password.
 func parseTarget(text string) (*url.URL, error) {
 	if text == "" {
 		return nil, errors.New("this key is required")
@@ -167,12 +168,12 @@ func parseTarget(text string) (*url.URL, error) {
 	if err != nil || u.Hostname() == "" || u.Opaque != "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errNotURL
 	}
-	host, err := asciiHost(u.Hostname())
+	host, err := hostOf(u.Hostname())
 	if err != nil {
 		return nil, err
 	}
-	if err := checkHost(host); err != nil {
-		return nil, err
+	if host != u.Hostname() {
+		u.Host = strings.Replace(u.Host, u.Hostname(), host, 1)
 	}
 	if u.Port() != "" {
 		return u, checkPort(u.Port())

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"runtime"
 	"strings"
 	"testing"
@@ -92,7 +91,7 @@ func TestRestrictedProbesHoldSmallBodies(t *testing.T) {
 		_, _ = w.Write([]byte("{}" + strings.Repeat(" ", 100<<10)))
 	}))
 	defer page.Close()
-	env := Env{Restricted: true, AllowTargets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	env := operatorOnLoopback()
 	keys := "url = \"" + page.URL + "\"\n"
 	ok(t, build(t, "http", keys, env))
 	ok(t, build(t, "http", keys+"expect_body = \"^{}\"", Env{}))

@@ -28,7 +28,6 @@ type httpProbe struct {
 	// request is the request that each probe sends, without its body.
 	request   *http.Request
 	expect    *expectation
-	client    *http.Client
 	transport *httpTransport
 	// unzip is set if gzip was requested by us and not by the configuration.
 	unzip   bool
@@ -37,68 +36,58 @@ type httpProbe struct {
 
 // Probe sends the request and reads the whole response.
 func (p *httpProbe) Probe(ctx context.Context) (Result, error) {
-	begin := time.Now()
-	p.transport.startProbe()
-	r, err := p.ask(ctx)
+	begin, watch := time.Now(), startStopwatch()
+	r, err := p.ask(p.transport.startProbe(ctx, watch), watch)
 	took := time.Since(begin)
-	r.Phases = p.transport.stopwatch.phases()
+	r.Phases = watch.phases()
 	if err == nil && p.config.Measure == "latency" {
 		r.Value = took.Seconds()
 	}
 	if err == nil {
 		return r, nil
 	}
+	p.transport.drop()
 	r.Value = failedValue
 	if p.config.Measure != "status" {
 		r.Value = p.config.Errval
-	}
-	if urlError := (*url.Error)(nil); errors.As(err, &urlError) {
-		// Its text contains the whole URL.
-		err = urlError.Err
 	}
 	err = fmt.Errorf("%s %s: %w", p.request.Method, showURL(p.request.URL), withCause(ctx, err))
 	return r, redact(err, p.secrets...)
 }
 
-func (p *httpProbe) ask(ctx context.Context) (Result, error) {
+func (p *httpProbe) ask(ctx context.Context, watch *stopwatch) (Result, error) {
 	req := p.request.WithContext(ctx)
 	if body := p.config.Body.Reveal(); body != "" {
 		req.ContentLength = int64(len(body))
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
 		req.Body, _ = req.GetBody()
 	}
-	resp, err := p.send(req)
+	client := http.Client{Transport: p.transport, CheckRedirect: p.redirect}
+	resp, err := client.Do(req)
 	if err != nil {
-		return Result{}, err
+		return Result{}, p.explain(err)
 	}
 	defer resp.Body.Close()
-	defer p.transport.stopwatch.lap(phaseBody)
+	defer watch.lap(phaseBody)
 	if err := p.expect.checkStatus(resp, p.follows()); err != nil {
 		return Result{Detail: p.detail(resp, 0)}, err
 	}
 	return p.read(ctx, resp)
 }
 
-// send sends the request. Only for a redirect it uses http.Client, which costs as
-// much as the transport itself.
-func (p *httpProbe) send(req *http.Request) (*http.Response, error) {
-	resp, err := p.transport.RoundTrip(req)
-	if err != nil || resp.Header.Get("Location") == "" {
-		return resp, err
-	}
-	p.transport.prefetched = resp
-	return p.client.Do(req)
-}
-
 // read reads and judges the body.
 func (p *httpProbe) read(ctx context.Context, resp *http.Response) (Result, error) {
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		_ = resp.Body.Close()
+		resp.Body = http.NoBody // what follows is another protocol
+	}
 	measure := p.config.Measure
 	limit := int64(maxBody)
 	if measure == "body" || p.restricted && p.expect.needsBody() {
 		// An operator may register hundreds of these: limit the memory.
 		limit = maxNumberBody
 	}
-	body, size, err := readBody(resp, limit, measure == "body" || p.expect.needsBody(), p.unzip)
+	body, size, err := p.readBody(resp, limit, measure == "body" || p.expect.needsBody())
 	r := Result{Detail: p.detail(resp, size)}
 	if err != nil {
 		return r, err
@@ -130,6 +119,7 @@ func (p *httpProbe) redirect(req *http.Request, via []*http.Request) error {
 	if !p.follows() {
 		return http.ErrUseLastResponse
 	}
+	req.URL.RawQuery = escapeQuery(req.URL.RawQuery)
 	if len(via) > maxRedirects {
 		return fmt.Errorf("more than %d redirects", maxRedirects)
 	}
@@ -195,8 +185,8 @@ func daysLeft(certs []*x509.Certificate, now time.Time) float64 {
 	return first.Sub(now).Hours() / 24
 }
 
-// Close closes the idle connection.
+// Close closes the connections.
 func (p *httpProbe) Close() error {
-	p.transport.close()
+	p.transport.drop()
 	return nil
 }

@@ -7,44 +7,66 @@ import (
 	"net/url"
 
 	"golang.org/x/net/http/httpproxy"
-
-	"github.com/microhq/monitor-srv/setting"
 )
 
-// setTransport sets the transport and the client that requests use.
-func (p *httpProbe) setTransport(env Env, buffers *buffers) error {
-	p.transport = &httpTransport{dial: env.dialer(), network: "tcp" + p.config.IP, buffers: buffers}
-	p.client = &http.Client{Transport: p.transport, CheckRedirect: p.redirect}
-	if p.config.TLS != (setting.TLS{}) {
-		config, err := p.config.TLS.Config()
-		if err != nil {
-			return fmt.Errorf("tls: %w", err)
-		}
-		p.transport.tls = config
+// setTransport sets the transport that requests use.
+func (p *httpProbe) setTransport(env Env) error {
+	config, err := p.config.TLS.Config()
+	if err != nil {
+		return fmt.Errorf("tls: %w", err)
 	}
 	proxy, err := proxyOf(p.config.Proxy.Reveal(), env)
 	if err != nil {
 		return fmt.Errorf("proxy: %w", err)
 	}
-	p.transport.proxy = proxy
+	limit := plainIdleLimit
+	if p.request.URL.Scheme == "https" {
+		limit = idleLimit
+	}
+	p.transport = newHTTPTransport(transportConfig{
+		dial: env.dialer(), network: "tcp" + p.config.IP, tls: config, proxy: proxy,
+		oneRequest: env.Interval >= limit || !repeatable(p.request.Method),
+		http1:      p.request.Header.Get("Upgrade") != "" || overTLS(proxy, p.request),
+	})
 	return nil
 }
 
-// proxyOf returns the function that finds the proxy for a URL: the configured proxy,
+// repeatable reports whether a request may be sent again if a reused connection was
+// closed without a response. Other requests get a new connection each.
+func repeatable(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return true
+	}
+	return false
+}
+
+// overTLS reports whether a request goes to a proxy by TLS. Such a proxy would choose
+// HTTP/2 if it was offered, and cannot be asked by it.
+func overTLS(proxy func(*http.Request) (*url.URL, error), req *http.Request) bool {
+	if proxy == nil {
+		return false
+	}
+	u, err := proxy(req)
+	return err == nil && u != nil && u.Scheme == "https"
+}
+
+// proxyOf returns the function that finds the proxy for a request: the configured proxy,
 // or those of the environment. It returns nil if there is none.
-func proxyOf(configured string, env Env) (func(*url.URL) (*url.URL, error), error) {
+func proxyOf(configured string, env Env) (func(*http.Request) (*url.URL, error), error) {
 	if env.Restricted {
 		return nil, nil
 	}
 	if configured != "" {
 		u, err := parseProxy(configured)
-		return func(*url.URL) (*url.URL, error) { return u, nil }, err
+		return http.ProxyURL(u), err
 	}
 	c := httpproxy.FromEnvironment()
 	if c.HTTPProxy == "" && c.HTTPSProxy == "" {
 		return nil, nil
 	}
-	return c.ProxyFunc(), nil
+	find := c.ProxyFunc()
+	return func(r *http.Request) (*url.URL, error) { return find(r.URL) }, nil
 }
 
 // parseProxy parses the URL of a proxy, which may hold a password.

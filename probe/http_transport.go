@@ -4,248 +4,193 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
-	"syscall"
+	"slices"
+	"sync"
 	"time"
-
-	"github.com/microhq/monitor-srv/setting"
 )
 
 const (
-	// idleLimit is how long an idle connection may be reused; ageLimit is how long a
-	// connection may be used at all. A new connection shows whether the target still
-	// accepts one, what its name resolves to and which certificate it has.
-	idleLimit = 30 * time.Second
+	// ageLimit is how long a connection may be used, and idleLimit how long it may be
+	// idle in between. A new connection shows whether the target still accepts one, what
+	// its name resolves to and which certificate it has.
 	ageLimit  = time.Minute
+	idleLimit = 30 * time.Second
+	// plainIdleLimit is idleLimit without TLS. A kept connection takes 20 kB, and a new
+	// one without TLS little work.
+	plainIdleLimit = 10 * time.Second
+	// maxHeader bounds the header of a response and the interim responses before it,
+	// in bytes.
+	maxHeader = 256 << 10
+	// httpBuffer is the size of the two buffers of an HTTP/1.1 connection; streamWindow
+	// and connWindow are what an HTTP/2 server may send ahead. All are in bytes.
+	httpBuffer   = 1 << 10
+	streamWindow = 64 << 10
+	connWindow   = 128 << 10
 )
 
-// httpTransport sends requests over HTTP/1.1, one at a time, and reuses one
-// connection. It works on the goroutine of the caller, which costs about half of
-// http.Transport with two goroutines for each connection. It holds no buffers between
-// requests. Requests through a proxy use an http.Transport.
-type httpTransport struct {
+// transportConfig is what an httpTransport is made of. It does not change.
+type transportConfig struct {
 	dial    dialFunc
 	network string
-	// tls is nil for the default configuration.
 	tls     *tls.Config
-	buffers *buffers
-	// proxy returns the proxy for a URL, or nil; a nil function means none for any
-	// URL.
-	proxy func(*url.URL) (*url.URL, error)
-	// proxyTransport is created by the first request through a proxy.
-	proxyTransport *http.Transport
-
-	// prefetched is the response to the next request, which was sent already, or nil.
-	prefetched *http.Response
-	// stopwatch measures the current probe.
-	stopwatch *stopwatch
-	// idle is the connection that may be reused, or nil.
-	idle *httpConn
-	// began is when the current probe began, and gap the time since the previous one.
-	began time.Time
-	gap   time.Duration
+	proxy   func(*http.Request) (*url.URL, error)
+	// oneRequest makes a connection for each request; http1 excludes HTTP/2.
+	oneRequest, http1 bool
 }
 
-// httpConn is a connection to one scheme, host and port.
-type httpConn struct {
-	net.Conn
-	raw    net.Conn // below TLS
-	state  *tls.ConnectionState
-	target string
-	opened time.Time
-	// used is when the last response ended; zero before the first.
-	used time.Time
+// httpTransport sends the requests of one monitor, one at a time, through an
+// http.Transport. It remembers the connections, so that none is used after a failure,
+// for too long, or if it holds what nobody asked for.
+type httpTransport struct {
+	config transportConfig
+	// inner is replaced together with its connections: what is under way in it, such as
+	// a stream of HTTP/2 that is being reset, concerns no later request. It is nil
+	// before the first request.
+	inner *http.Transport
+
+	mu    sync.Mutex // guards conns
+	conns []*httpConn
 }
 
-// startProbe begins a probe.
-func (l *httpTransport) startProbe() {
-	now := time.Now()
-	if !l.began.IsZero() {
-		l.gap = now.Sub(l.began)
+func newHTTPTransport(c transportConfig) *httpTransport {
+	if !c.http1 {
+		c.tls.NextProtos = []string{"h2", "http/1.1"}
 	}
-	l.began = now
-	l.stopwatch = startStopwatch()
+	return &httpTransport{config: c}
+}
+
+// newInner returns an http.Transport without connections, for requests with or without
+// TLS. Without, it saves the memory that HTTP/2 takes.
+func (t *httpTransport) newInner(secure bool) *http.Transport {
+	inner := &http.Transport{
+		Proxy:                  t.config.proxy,
+		OnProxyConnectResponse: checkConnect,
+		DialContext:            t.dialPlain,
+		DialTLSContext:         t.dialTLS,
+		DisableKeepAlives:      t.config.oneRequest,
+		DisableCompression:     true,
+		MaxIdleConns:           1,
+		IdleConnTimeout:        idleLimit,
+		MaxResponseHeaderBytes: maxHeader,
+		ReadBufferSize:         httpBuffer,
+		WriteBufferSize:        httpBuffer,
+	}
+	if secure {
+		inner.TLSClientConfig = t.config.tls.Clone()
+		inner.ForceAttemptHTTP2 = !t.config.http1
+		inner.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: streamWindow, MaxReceiveBufferPerConnection: connWindow}
+	}
+	return inner
+}
+
+// probeRun is what the connections that a probe opens need of it. It is a value of the
+// context: http.Transport lets connections outlive their request.
+type probeRun struct {
+	ctx   context.Context
+	watch *stopwatch
+}
+
+type probeRunKey struct{}
+
+// startProbe returns the context for the requests of a probe.
+func (t *httpTransport) startProbe(ctx context.Context, watch *stopwatch) context.Context {
+	for _, c := range t.list() {
+		if !c.reusable() {
+			t.drop()
+			break
+		}
+	}
+	ctx = watch.tracing(ctx)
+	return context.WithValue(ctx, probeRunKey{}, &probeRun{ctx, watch})
 }
 
 // RoundTrip implements http.RoundTripper.
-func (l *httpTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if resp := l.prefetched; resp != nil {
-		l.prefetched = nil
-		return resp, nil
+func (t *httpTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Response != nil {
+		// What follows a redirect on its connection must not be taken for the answer to
+		// the next request.
+		t.drop()
 	}
-	if l.proxy != nil {
-		proxy, err := l.proxy(req.URL)
-		if err != nil {
-			return nil, errors.New("the URL of the proxy is not valid")
-		}
-		if proxy != nil {
-			return l.sendViaProxy(req)
-		}
+	if t.inner == nil {
+		t.inner = t.newInner(req.URL.Scheme == "https")
 	}
-	if c := l.take(req); c != nil {
-		resp, err := l.exchange(req, c)
-		if !errors.Is(err, errStale) {
-			return resp, err
-		}
-		if req.GetBody != nil {
-			if req.Body, err = req.GetBody(); err != nil {
-				return nil, err
-			}
-		}
-	}
-	c, err := l.open(req)
-	if err != nil {
-		return nil, err
-	}
-	return l.exchange(req, c)
+	return t.inner.RoundTrip(req)
 }
 
-// viaProxy sends a request through a proxy.
-func (l *httpTransport) sendViaProxy(req *http.Request) (*http.Response, error) {
-	if l.proxyTransport == nil {
-		config, err := l.config()
-		if err != nil {
-			return nil, err
-		}
-		l.proxyTransport = &http.Transport{
-			Proxy:                  func(r *http.Request) (*url.URL, error) { return l.proxy(r.URL) },
-			DialContext:            func(ctx context.Context, _, a string) (net.Conn, error) { return l.dial(ctx, l.network, a) },
-			TLSClientConfig:        config,
-			DisableCompression:     true,
-			MaxIdleConns:           1,
-			IdleConnTimeout:        idleLimit,
-			MaxResponseHeaderBytes: maxHeader,
-		}
+// drop closes all connections.
+func (t *httpTransport) drop() {
+	if t.inner != nil {
+		t.inner.CloseIdleConnections()
+		t.inner = nil
 	}
-	return l.proxyTransport.RoundTrip(req.WithContext(l.stopwatch.tracing(req.Context())))
-}
-
-// config returns a copy of the TLS configuration.
-func (l *httpTransport) config() (*tls.Config, error) {
-	if l.tls == nil {
-		return setting.TLS{}.Config()
-	}
-	return l.tls.Clone(), nil
-}
-
-// take returns the idle connection if the request may use it, and closes it
-// otherwise.
-func (l *httpTransport) take(req *http.Request) *httpConn {
-	c := l.idle
-	l.idle = nil
-	if c == nil {
-		return nil
-	}
-	fresh := time.Since(c.used) < idleLimit && time.Since(c.opened) < ageLimit
-	if !fresh || c.target != targetOf(req.URL) || !retriable(req.Method) || !idleAndOpen(c.raw) {
+	for _, c := range t.list() {
 		_ = c.Close()
-		return nil
-	}
-	return c
-}
-
-// keep makes a connection idle after its last response was read completely.
-func (l *httpTransport) keep(c *httpConn) {
-	if l.gap >= idleLimit {
-		// It would be idle for too long at the next probe.
-		_ = c.Close()
-		return
-	}
-	if l.idle != nil {
-		_ = l.idle.Close()
-	}
-	c.used = time.Now()
-	l.idle = c
-}
-
-// close closes the idle connections.
-func (l *httpTransport) close() {
-	if l.idle != nil {
-		_ = l.idle.Close()
-		l.idle = nil
-	}
-	if l.proxyTransport != nil {
-		l.proxyTransport.CloseIdleConnections()
 	}
 }
 
-// retriable reports whether a request may be repeated if a reused connection was
-// closed without a response. Other requests get a new connection each.
-func retriable(method string) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
-		return true
-	}
-	return false
+func (t *httpTransport) list() []*httpConn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.conns)
 }
 
-// idleAndOpen reports whether a connection is open and has no unread bytes, which
-// would belong to no request.
-func idleAndOpen(c net.Conn) bool {
-	sc, ok := c.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	rc, err := sc.SyscallConn()
-	if err != nil {
-		return false
-	}
-	still := false
-	_ = rc.Control(func(fd uintptr) {
-		var b [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		still = err == syscall.EAGAIN
-	})
-	return still
+func (t *httpTransport) forget(c *httpConn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.conns = slices.DeleteFunc(t.conns, func(other *httpConn) bool { return other == c })
 }
 
-// open connects to the target of the request.
-func (l *httpTransport) open(req *http.Request) (*httpConn, error) {
-	if s := req.URL.Scheme; s != "http" && s != "https" {
-		return nil, fmt.Errorf("scheme %q: want http or https", printable(s))
-	}
-	host, err := asciiHost(req.URL.Hostname())
+// dialPlain opens a connection within the time of the probe, which net.Dialer divides
+// among the addresses of a name. ctx, which has no deadline, says which probe it is.
+func (t *httpTransport) dialPlain(ctx context.Context, _, address string) (net.Conn, error) {
+	run := ctx.Value(probeRunKey{}).(*probeRun)
+	run.watch.restart()
+	raw, err := t.config.dial(run.ctx, t.config.network, address)
 	if err != nil {
 		return nil, err
 	}
-	l.stopwatch.restart()
-	ctx := l.stopwatch.resolving(req.Context())
-	raw, err := l.dial(ctx, l.network, net.JoinHostPort(host, portOf(req.URL)))
-	if err != nil {
-		return nil, err
-	}
-	l.stopwatch.lap(phaseConnect)
-	c := &httpConn{Conn: raw, raw: raw, target: targetOf(req.URL), opened: time.Now()}
-	if req.URL.Scheme == "https" {
-		config, err := l.config()
-		if err == nil {
-			err = c.handshake(ctx, config, host)
-		}
-		if err != nil {
-			_ = raw.Close()
-			return nil, err
-		}
-		l.stopwatch.lap(phaseTLS)
-	}
+	run.watch.lap(phaseConnect)
+	c := &httpConn{Conn: raw, opened: time.Now(), forget: t.forget, asked: make(chan struct{})}
+	t.mu.Lock()
+	t.conns = append(t.conns, c)
+	t.mu.Unlock()
 	return c, nil
 }
 
-func (c *httpConn) handshake(ctx context.Context, config *tls.Config, host string) error {
-	config.ServerName = cmp.Or(config.ServerName, host)
-	secure := tls.Client(c.raw, config)
-	if err := secure.HandshakeContext(ctx); err != nil {
-		return fmt.Errorf("tls handshake: %w", err)
+// dialTLS opens a connection with TLS. http.Transport would verify the zone of an
+// address as part of its name.
+func (t *httpTransport) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	raw, err := t.dialPlain(ctx, network, address)
+	if err != nil {
+		return nil, err
 	}
-	state := secure.ConnectionState()
-	c.Conn, c.state = secure, &state
-	return nil
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	run := ctx.Value(probeRunKey{}).(*probeRun)
+	config := t.config.tls.Clone()
+	config.ServerName = cmp.Or(config.ServerName, withoutZone(host))
+	secure := tls.Client(raw, config)
+	if err := secure.HandshakeContext(run.ctx); err != nil {
+		_ = raw.Close()
+		return nil, &handshakeError{err}
+	}
+	run.watch.lap(phaseTLS)
+	return secure, nil
 }
 
-func targetOf(u *url.URL) string { return u.Scheme + "://" + u.Hostname() + " " + portOf(u) }
+// checkConnect words the refusal of a proxy.
+func checkConnect(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the proxy answered CONNECT with status %d", resp.StatusCode)
+	}
+	return nil
+}
 
 // portOf returns the port of a URL, by default that of its scheme.
 func portOf(u *url.URL) string {

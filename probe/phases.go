@@ -59,11 +59,11 @@ func (s *stopwatch) resolving(ctx context.Context) context.Context {
 	})
 }
 
-// tracing returns ctx with a trace of the phases of an http.Transport.
+// tracing returns ctx with a trace of the phases that only an http.Transport sees; its
+// TLS is that to a target behind a proxy.
 func (s *stopwatch) tracing(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		DNSDone:              func(httptrace.DNSDoneInfo) { s.lap(phaseResolve) },
-		ConnectDone:          func(string, string, error) { s.lap(phaseConnect) },
 		TLSHandshakeDone:     func(tls.ConnectionState, error) { s.lap(phaseTLS) },
 		GotFirstResponseByte: func() { s.lap(phaseFirstByte) },
 	})

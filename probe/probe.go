@@ -55,6 +55,8 @@ type Kind func(decode func(target any) error, env Env) (Probe, error)
 type Env struct {
 	// Dial opens connections; nil means net.Dialer. Restricted probes do not use it.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Interval is the time between two probes; zero if unknown.
+	Interval time.Duration
 	// Restricted is set for a probe that was registered over the API by somebody who
 	// may not see what this host can reach. It connects to public addresses only,
 	// follows no redirect, uses no proxy and reads no file or variable.
@@ -76,13 +78,12 @@ type Env struct {
 // Builtin returns the kinds of this package by their names in the key type, in a new
 // map.
 func Builtin() map[string]Kind {
-	buffers := newBuffers()
 	kinds := map[string]Kind{
 		"dns":      newDNS,
 		"event":    newEvent,
 		"exec":     newExec,
 		"grpc":     newGRPC,
-		"http":     func(decode func(any) error, env Env) (Probe, error) { return newHTTP(decode, env, buffers) },
+		"http":     newHTTP,
 		"mysql":    newMySQL,
 		"ping":     newPing,
 		"postgres": newPostgres,

@@ -75,6 +75,26 @@ func withPort(address, port string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
+// withoutZone returns a host without the zone of an IPv6 address, which names an
+// interface of this machine and stands in no certificate.
+func withoutZone(host string) string {
+	host, _, _ = strings.Cut(host, "%")
+	return host
+}
+
+// escapeQuery escapes what may not stand in the query of a request line, as browsers do.
+func escapeQuery(query string) string {
+	var b strings.Builder
+	for i := range len(query) {
+		if c := query[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"#<>`, c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
 func checkPort(port string) error {
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || n == 0 || port[0] == '0' {

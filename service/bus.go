@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"go-micro.dev/v4/client"
-	"go-micro.dev/v4/logger"
 	"go-micro.dev/v4/registry"
 
 	"github.com/microhq/monitor-srv/guard"
@@ -55,7 +54,3 @@ func addressError(s Setting, address string, err error) error {
 	}
 	return invalid(s, ": %v", err)
 }
-
-// QuietFramework sends to log what go-micro's registries and caches can only write to
-// its global logger.
-func QuietFramework(log *slog.Logger) { logger.DefaultLogger = guard.NewLogger(log) }

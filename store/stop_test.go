@@ -10,9 +10,9 @@ import (
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
-// TestCleanStopRaisesNothing: after STOPPED nothing is listed, UNKNOWN or missing.
+// TestNothingIsListedAfterACleanStop: after STOPPED nothing is listed, UNKNOWN or missing.
 // Faults: M3.
-func TestCleanStopRaisesNothing(t *testing.T) {
+func TestNothingIsListedAfterACleanStop(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, s *Store) {
 		mustPut(t, s, Accepted, status("n", running, unix()), check("n", "ping", ok, unix()), stats("n", unix()))
 		time.Sleep(10 * time.Second)
