@@ -41,6 +41,12 @@ type Starter interface {
 	Inits() (atOnce, onceGood bool)
 }
 
+// A Warner is an Action that works, but is probably not what is meant.
+type Warner interface {
+	// Warnings returns errors that begin with the key they are about.
+	Warnings() []error
+}
+
 // A Deadliner is an Action that sets the deadline of its attempts.
 type Deadliner interface {
 	// Deadline returns how long one attempt may take, at most MaxTimeout.

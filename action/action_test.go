@@ -29,6 +29,7 @@ func build(tb testing.TB, kind, text string) Action {
 	return a
 }
 
+// Faults: S12, C15, C17.
 func TestBadKeysAreRefusedWithAReason(t *testing.T) {
 	for _, c := range []struct{ kind, text, want string }{
 		{"exec", ``, "command is missing: name the program to run"},
@@ -56,6 +57,13 @@ func TestBadKeysAreRefusedWithAReason(t *testing.T) {
 		{"mail", "from = \"a@b.c\"\nsubject = \"{{\"", "subject: template: subject:1: unclosed action"},
 		{"mail", "from = \"a@b.c\"\nbody = \"{{.NoSuch}}\"", "can't evaluate field NoSuch"},
 		{"mail", "from = \"a@b.c\"\nserver = \"localhost\"", `server: "localhost" is not HOST:PORT`},
+		{"mail", "from = \"a@b.c\"\nserver = \"smtp://u:canary@h:25\"", "server is not HOST:PORT: give the host and the port only, and the login in user and password"},
+		{"mail", "from = \"a@b.c\"\nserver = \"u:canary@h:25\"", "server is not HOST:PORT: give the host and the port only"},
+		{"mail", "from = \"a@b.c\"\nserver = \"-ü:25\"", `server: the domain "-ü" is not valid`},
+		{"mail", "from = \"a@b.c\"\nto = [\"x@-ü.example\"]", `to: "x@-ü.example" is not an address: the domain "-ü.example" is not valid`},
+		{"mail", "from = \"a@b.c\"\nhelo = \"a b\"", `helo: "a b" is not a host name such as monitor.example.org, or an address in brackets`},
+		{"mail", "from = \"a@b.c\"\nhelo = \"a\\r\\nRSET\"", "is not a host name"},
+		{"http", "url_fail = \"http://x\"\n[header]\n\"Authorization: canary\" = \"x\"", `header "Authorization" is not a valid header name`},
 		{"mail", "from = \"a@b.c\"\ntls = \"yes\"", `tls: unknown mode "yes": give starttls, tls or none`},
 		{"mail", "from = \"a@b.c\"\npassword = \"canary\"", "password requires user"},
 		{"mail", "from = \"a@b.c\"\nuser = \"u\"\npassword = \"canary\"\npassword_env = \"X\"", "give only one of password, password_file and password_env"},

@@ -72,7 +72,7 @@ func newExec(decode func(any) error, env Env, slots chan struct{}) (Action, erro
 		a.env = append(a.env, pair.Reveal())
 		secrets = append(secrets, value)
 	}
-	a.secrets = newRedactor(longSecrets(secrets)...)
+	a.secrets = newRedactor(secrets...)
 	if keys.Debug {
 		a.debug = env.log()
 	}
@@ -159,5 +159,5 @@ func environment(n Notification) []string {
 	return vars
 }
 
-// maxVariable bounds the error of a probe in a variable, in bytes.
+// maxVariable bounds a text in a variable or in the body of a request, in bytes.
 const maxVariable = 4 << 10

@@ -1,6 +1,7 @@
 package action
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"text/template"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -17,34 +17,6 @@ import (
 	"github.com/microhq/monitor-srv/setting"
 	"github.com/microhq/monitor-srv/text"
 )
-
-// httpKeys are the keys of an http action; down to timeout they are goma's.
-type httpKeys struct {
-	// URLInit, URLFail and URLRecover are the targets of each event. An event without
-	// a URL is not sent. Reminders go to URLFail.
-	URLInit    setting.Secret `toml:"url_init"`
-	URLFail    setting.Secret `toml:"url_fail"`
-	URLRecover setting.Secret `toml:"url_recover"`
-	// Method is GET, or POST if there is a body.
-	Method string `toml:"method"`
-	// Agent is the User-Agent; default monitor-srv/VERSION.
-	Agent string `toml:"agent"`
-	// Header adds headers to the request.
-	Header map[string]setting.Secret `toml:"header"`
-	// Params adds fields to the form.
-	Params map[string]setting.Secret `toml:"params"`
-	// Timeout is how long a request may take; 30 s, at most 10 min.
-	Timeout setting.Duration `toml:"timeout"`
-
-	// Body is a template that replaces the form.
-	Body string `toml:"body"`
-	// ContentType is the media type of the body; default application/json.
-	ContentType string `toml:"content_type"`
-	// Incident adds the fields incident and error to the form; default true.
-	Incident bool `toml:"incident"`
-	// TLS holds the trusted authorities and the client certificate.
-	TLS setting.TLS `toml:"tls"`
-}
 
 // methods are the allowed request methods.
 var methods = [...]string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
@@ -57,7 +29,7 @@ type httpAction struct {
 	host     string // replaces the host of the URL, if set
 	params   map[string]string
 	timeout  time.Duration
-	body     *template.Template // nil for a form
+	body     *httpBody // nil for a form
 	incident bool
 	client   *http.Client
 	secrets  *redactor
@@ -68,12 +40,15 @@ func newHTTP(decode func(any) error, env Env) (Action, error) {
 	if err := decode(&keys); err != nil {
 		return nil, err
 	}
+	if err := keys.readSecrets(); err != nil {
+		return nil, err
+	}
 	a := &httpAction{incident: keys.Incident, params: map[string]string{}}
 	var err error
 	if a.timeout, err = checkTimeout(time.Duration(keys.Timeout)); err != nil {
 		return nil, err
 	}
-	for _, step := range []func(httpKeys) error{a.setURLs, a.setBody, a.setMethod, a.setHeader} {
+	for _, step := range []func(httpKeys) error{a.setURLs, a.setBody, a.checkHook, a.setMethod, a.setHeader} {
 		if err := step(keys); err != nil {
 			return nil, err
 		}
@@ -106,13 +81,16 @@ func (a *httpAction) setURLs(keys httpKeys) error {
 		if err != nil {
 			return fmt.Errorf("%s is not a URL", k.key) // the error would contain the URL
 		}
+		if isChatService(u.Scheme) {
+			return fmt.Errorf("%s: %q is a service of type = \"notify\": give the URL there as url", k.key, u.Scheme)
+		}
 		if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			return fmt.Errorf("%s is not an HTTP URL: give http:// or https:// and a host", k.key)
 		}
 		a.urls[k.event] = u
 	}
 	if len(a.urls) == 0 {
-		return errors.New("no URL given: give url_fail, url_recover or url_init")
+		return errors.New("no URL given: give url_fail, url_recover or url_init, or one of them with _file or _env")
 	}
 	if u := a.urls[Fail]; u != nil {
 		a.urls[Repeat] = u
@@ -127,8 +105,22 @@ func (a *httpAction) setBody(keys httpKeys) (err error) {
 		}
 		return nil
 	}
-	a.body, err = parseTemplate("body", keys.Body)
+	a.body, err = newHTTPBody(keys.Body, cmp.Or(keys.ContentType, defaultContentType), keys.ContentType != "")
 	return err
+}
+
+// defaultContentType is the media type of a body.
+const defaultContentType = "application/json"
+
+// checkHook refuses to send the form to a chat service that takes none.
+func (a *httpAction) checkHook(keys httpKeys) error {
+	_, payload := keys.Params["payload"] // Slack takes a message in this field
+	for _, u := range a.urls {
+		if hook := chatHookOf(u); hook != nil && hook.message != "" && a.body == nil && !payload {
+			return fmt.Errorf("this is a web hook of %s, which does not take the form: give body = '%s', or an action of type = \"notify\" with url = %q", hook.name, hook.message, hook.url)
+		}
+	}
+	return nil
 }
 
 func (a *httpAction) setMethod(keys httpKeys) error {
@@ -151,10 +143,7 @@ func (a *httpAction) setMethod(keys httpKeys) error {
 func (a *httpAction) setHeader(keys httpKeys) error {
 	a.header = http.Header{"User-Agent": {keys.Agent}}
 	if a.body != nil {
-		a.header.Set("Content-Type", "application/json")
-		if keys.ContentType != "" {
-			a.header.Set("Content-Type", keys.ContentType)
-		}
+		a.header.Set("Content-Type", cmp.Or(keys.ContentType, defaultContentType))
 	}
 	for name, value := range keys.Header {
 		if strings.EqualFold(name, "Host") {
@@ -165,6 +154,7 @@ func (a *httpAction) setHeader(keys httpKeys) error {
 	}
 	for name, values := range a.header {
 		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(values[0]) {
+			name, _, _ = strings.Cut(name, ":") // the rest may be a value
 			return fmt.Errorf("header %q is not a valid header name, or its value has control characters", name)
 		}
 	}
@@ -174,29 +164,12 @@ func (a *httpAction) setHeader(keys httpKeys) error {
 	return nil
 }
 
-// secrets returns a redactor of everything in keys that may be secret.
-func (keys httpKeys) secrets() *redactor {
-	var list, passwords []string
-	for _, text := range []setting.Secret{keys.URLInit, keys.URLFail, keys.URLRecover} {
-		u, err := url.Parse(text.Reveal())
-		if err != nil {
-			continue
-		}
-		if password, ok := u.User.Password(); ok {
-			passwords = append(passwords, password)
-		}
-		// The path of a webhook is its password.
-		list = append(list, u.User.Username(), u.RawQuery, u.Path, u.EscapedPath())
-		for _, values := range u.Query() {
-			list = append(list, values...)
-		}
+// Warnings returns what is probably a mistake in the body.
+func (a *httpAction) Warnings() []error {
+	if a.body == nil {
+		return nil
 	}
-	for _, m := range []map[string]setting.Secret{keys.Header, keys.Params} {
-		for _, value := range m {
-			list = append(list, value.Reveal())
-		}
-	}
-	return newRedactor(append(passwords, longSecrets(list)...)...)
+	return a.body.warnings
 }
 
 // Deadline returns the timeout of a request.

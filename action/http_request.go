@@ -57,7 +57,7 @@ func (a *httpAction) request(ctx context.Context, u *url.URL, n Notification) (*
 	var body string
 	switch {
 	case a.body != nil:
-		text, err := render(a.body, n)
+		text, err := a.body.render(n)
 		if err != nil {
 			return nil, fmt.Errorf("rendering the body: %w", err)
 		}
@@ -122,7 +122,7 @@ func statusError(resp *http.Response, text string) error {
 	switch {
 	case code >= 200 && code < 300:
 		return nil
-	case code == http.StatusRequestTimeout, code == http.StatusTooManyRequests, code >= 500:
+	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests, code >= 500:
 		if after, ok := retryAfter(resp.Header.Get("Retry-After"), time.Now()); ok {
 			return &RetryAfter{after, err}
 		}

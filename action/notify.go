@@ -4,15 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"log/slog"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/nicholas-fedor/shoutrrr/pkg/router"
 	"github.com/nicholas-fedor/shoutrrr/pkg/types"
-	"github.com/nicholas-fedor/shoutrrr/pkg/util/jsonclient"
 
+	"github.com/microhq/monitor-srv/loglimit"
 	"github.com/microhq/monitor-srv/setting"
 	"github.com/microhq/monitor-srv/text"
 )
@@ -43,7 +43,10 @@ type notifyAction struct {
 	service string // the scheme of the URL
 	inits   bool
 	url     string
+	escape  func(string) string // of the markup that the service is told to read; nil: none
 	secrets *redactor
+	log     *slog.Logger
+	oddly   loglimit.Limiter   // lines about unexpected answers
 	clients chan *notifyClient // the free ones of maxCalls
 	send    func(c *notifyClient, message string, params types.Params) error
 }
@@ -53,7 +56,7 @@ type notifyAction struct {
 // and holds a connection.
 type notifyClient struct{ service types.Service }
 
-func newNotify(decode func(any) error, _ Env) (Action, error) {
+func newNotify(decode func(any) error, env Env) (Action, error) {
 	var keys notifyKeys
 	if err := decode(&keys); err != nil {
 		return nil, err
@@ -65,7 +68,7 @@ func newNotify(decode func(any) error, _ Env) (Action, error) {
 	if text.IsZero() {
 		return nil, errors.New("url is missing: give url, url_file or url_env")
 	}
-	a := &notifyAction{url: strings.TrimSpace(text.Reveal()), inits: keys.NotifyInit, clients: make(chan *notifyClient, maxCalls)}
+	a := &notifyAction{url: strings.TrimSpace(text.Reveal()), inits: keys.NotifyInit, log: env.log(), clients: make(chan *notifyClient, maxCalls)}
 	for range maxCalls {
 		a.clients <- new(notifyClient)
 	}
@@ -76,6 +79,14 @@ func newNotify(decode func(any) error, _ Env) (Action, error) {
 	}
 	a.service, _, _ = strings.Cut(strings.ToLower(u.Scheme), "+")
 	a.secrets = secretsOf(u)
+	a.escape = markupOf(a.service, u)
+	a.oddly.Every = time.Hour
+	if a.service == "http" || a.service == "https" {
+		if hook := chatHookOf(u); hook != nil {
+			return nil, fmt.Errorf("url: this is a web hook of %s: write it as %q", hook.name, hook.url)
+		}
+		return nil, errors.New("url: a web hook is an action of type = \"http\", with url_fail and url_recover; for the plain message, url begins with generic+https")
+	}
 	if a.inits && a.opensIncidents() {
 		return nil, fmt.Errorf("notify_init: %q would page somebody at each start: leave it out", a.service)
 	}
@@ -95,7 +106,6 @@ func secretsOf(u *url.URL) *redactor {
 	for _, values := range u.Query() {
 		list = append(list, values...)
 	}
-	list = longSecrets(list)
 	if password, ok := u.User.Password(); ok {
 		list = append(list, password)
 	}
@@ -175,7 +185,7 @@ func (a *notifyAction) Notify(ctx context.Context, ns []Notification) error {
 			}
 			a.clients <- c
 		}()
-		done <- a.send(c, message(ns), a.params(ns[0]))
+		done <- a.send(c, a.message(ns), a.params(ns[0]))
 	}()
 	select {
 	case err := <-done:
@@ -198,8 +208,14 @@ func (a *notifyAction) call(c *notifyClient, message string, params types.Params
 		c.service = service
 	}
 	err := c.service.Send(message, &params)
-	if err != nil && a.service == "matrix" {
+	switch {
+	case err != nil && a.service == "matrix":
 		c.service = nil // the session may have ended: log in again
+	case err != nil && accepted(err):
+		a.oddly.Log(a.log, slog.LevelWarn, "the service accepted a message with an unexpected answer", func() []any {
+			return []any{"service", a.service, "answer", text.Line(a.secrets.text(err.Error()), 300)}
+		})
+		return nil
 	}
 	return err
 }
@@ -214,42 +230,4 @@ func (a *notifyAction) params(n Notification) types.Params {
 		params["action"] = "resolve"
 	}
 	return params
-}
-
-// classify makes an error permanent if a retry would get the same answer, and
-// unreachable if no connection was made.
-func classify(err error) error {
-	var answer jsonclient.Error
-	if errors.As(err, &answer) && answer.StatusCode >= 400 && answer.StatusCode < 500 &&
-		answer.StatusCode != 408 && answer.StatusCode != 429 {
-		return &Permanent{err}
-	}
-	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" {
-		return &Unreachable{err}
-	}
-	return err
-}
-
-// message formats ns as one message, failures first, so that they are sent even if
-// not all notifications fit.
-func message(ns []Notification) string {
-	if len(ns) == 1 {
-		return fmt.Sprintf("%s (on %s)", summary(ns[0]), text.Line(ns[0].Host, 200))
-	}
-	text, listed := fmt.Sprintf("%s on %s", countSummary(ns), text.Line(ns[0].Host, 200)), 0
-	for _, event := range []Event{Fail, Repeat, Recover, Init} {
-		for _, n := range ns {
-			if n.Event != event {
-				continue
-			}
-			next := "\n" + summary(n)
-			if len(text)+len(next) > maxMessage {
-				return text + fmt.Sprintf("\n... and %d more", len(ns)-listed)
-			}
-			text += next
-			listed++
-		}
-	}
-	return text
 }

@@ -209,6 +209,26 @@ func TestPublishSendsTheNoticeAsAnEvent(t *testing.T) {
 	}
 }
 
+// Machines read the event: its texts are as the target said them.
+func TestPublishedTextsAreAsTheyWereSaid(t *testing.T) {
+	var body []byte
+	env := testEnv
+	env.Publish = func(_ context.Context, _ string, _ map[string]string, b []byte) error { body = b; return nil }
+	a, err := newPublish(testkit.DecodeTOML(""), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range append(oddTexts(), "@everyone <!channel>") {
+		n := testFail
+		n.Error, n.Labels = text, map[string]string{"said": text}
+		sendAll(t, a, n)
+		var got Notification
+		if err := json.Unmarshal(body, &got); err != nil || got.Error != strings.ToValidUTF8(text, "\ufffd") && got.Error != string([]rune(text)) || got.Labels["said"] != got.Error {
+			t.Errorf("%.40q: got %.40q, %v from %.200s", text, got.Error, err, body)
+		}
+	}
+}
+
 // Some services of the library open a new connection for each message unless they are
 // reused.
 func TestNotifyKeepsItsConnections(t *testing.T) {

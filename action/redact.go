@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -13,12 +12,12 @@ import (
 const mask = "<secret>"
 
 // maskRun is the number of consecutive bytes of a secret that no text may contain.
+// Shorter secrets are not searched for: a password "a" would mask half of each word.
 const maskRun = 6
 
 // redactor removes secrets from texts. The zero value removes nothing.
 type redactor struct {
-	runs  map[string]bool // all substrings of maskRun bytes of longer secrets
-	short []string        // shorter secrets, longest first
+	runs map[string]bool // all substrings of maskRun bytes of secrets
 }
 
 // newRedactor returns a redactor of secrets, also in the forms in which they appear
@@ -26,7 +25,7 @@ type redactor struct {
 func newRedactor(secrets ...string) *redactor {
 	r := &redactor{runs: map[string]bool{}}
 	for _, s := range secrets {
-		if s == "" {
+		if len(s) < maskRun {
 			continue
 		}
 		quoted := strconv.Quote(s)
@@ -36,23 +35,10 @@ func newRedactor(secrets ...string) *redactor {
 			r.add(form)
 		}
 	}
-	slices.SortFunc(r.short, func(a, b string) int { return len(b) - len(a) })
 	return r
 }
 
-// longSecrets returns the texts that are long enough to be secrets. Masking short
-// ones, such as the value of a flag, would make errors unreadable.
-func longSecrets(texts []string) []string {
-	return slices.DeleteFunc(texts, func(s string) bool { return len(s) < maskRun })
-}
-
 func (r *redactor) add(form string) {
-	if len(form) < maskRun {
-		if !slices.Contains(r.short, form) {
-			r.short = append(r.short, form)
-		}
-		return
-	}
 	for i := 0; i+maskRun <= len(form); i++ {
 		r.runs[form[i:i+maskRun]] = true
 	}
@@ -71,16 +57,6 @@ func (r *redactor) text(s string) string {
 	for i := range len(s) {
 		if i+maskRun <= len(s) && r.runs[s[i:i+maskRun]] {
 			hide(i, i+maskRun)
-		}
-	}
-	for _, short := range r.short {
-		for at := 0; ; {
-			i := strings.Index(s[at:], short)
-			if i < 0 {
-				break
-			}
-			hide(at+i, at+i+len(short))
-			at += i + 1
 		}
 	}
 	if !found {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"text/template"
 	"time"
@@ -68,10 +69,15 @@ func parseTemplate(key, text string) (*template.Template, error) {
 	return t, nil
 }
 
-// toJSON is the template function json.
+// toJSON is the template function json. A number that JSON has no form of is null.
 func toJSON(v any) (string, error) {
-	if s, ok := v.(timestamp); ok {
-		v = s.String()
+	switch value := v.(type) {
+	case timestamp:
+		v = value.String()
+	case float64:
+		if math.IsNaN(value) || math.IsInf(value, 0) {
+			v = nil
+		}
 	}
 	b, err := json.Marshal(v)
 	return string(b), err

@@ -24,7 +24,7 @@ func (g *Group) Apply(ctx context.Context, set Set, problems []*document.Problem
 	for file := range a.wrong {
 		a.failed[file] = true
 	}
-	g.readFiles, g.receivers.invalid = make(fingerprints), set.invalidReceivers
+	g.readFiles, g.receivers.invalid, g.warned = make(fingerprints), set.invalidReceivers, nil
 	g.applyReceivers(a, set.Receivers)
 	g.applyMonitors(a, set)
 	found := a.found
@@ -34,7 +34,7 @@ func (g *Group) Apply(ctx context.Context, set Set, problems []*document.Problem
 	}
 	g.receivers.removeUnused(g.sorted())
 	found = append(found, g.refreshFiles()...)
-	g.readFiles, g.watchedFiles = nil, g.readFiles
+	g.readFiles, g.watchedFiles, g.warned = nil, g.readFiles, nil
 	if g.lastID > g.journaledID {
 		if err := g.saveJournal(); err != nil {
 			found = append(found, &document.Problem{File: g.cfg.Journal.path(), Err: err})
@@ -106,6 +106,10 @@ func (g *Group) applyReceivers(a *application, defined []*ReceiverDefinition) {
 			g.receivers.invalid = append(g.receivers.invalid, d.Name)
 			continue
 		}
+		for _, warning := range g.takeWarnings(d.file, "") {
+			warning.Err = fmt.Errorf("receiver %q: %w", d.Name, warning.Err)
+			a.report([]*document.Problem{warning})
+		}
 		g.receivers.define(d, made, fingerprint)
 	}
 	for name, f := range g.receivers.files {
@@ -120,6 +124,7 @@ func (g *Group) applyMonitors(a *application, set Set) {
 		names[d.Name] = true
 		if !a.skips(d.file) {
 			a.report(document.ProblemsOf(d.file, d.Name, g.applyMonitor(d)))
+			a.report(g.takeWarnings(d.file, d.Name))
 		}
 	}
 	for _, d := range set.invalid {

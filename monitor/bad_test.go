@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -145,4 +146,28 @@ func TestBadFilesOfADirectoryAffectNoOthers(t *testing.T) {
 	if n := len(g.List(Filter{})); n != 49 || len(again) != 0 {
 		t.Errorf("%d monitors after the directory was unreadable, %v", n, again)
 	}
+}
+
+// An action that works, but is probably not what is meant.
+// Faults: C19.
+func TestWarningsOfActionsNameTheirPlace(t *testing.T) {
+	withBench(t, func(t *testing.T, b *bench) {
+		text := "[[receiver]]\nname = \"ops\"\ntype = \"fake\"\nodd = \"x\"\n" + monitorFor("a", "ops") + monitorWithActions("b", inlineAction("b")+"odd = \"y\"\n")
+		want := []string{`f.toml:4: warning: receiver "ops": action fake: odd: "x" is odd`, `f.toml:22: warning: monitor "b": action fake: odd: "y" is odd`}
+		var got []string
+		for _, p := range b.apply(t, "f.toml", text) {
+			got = append(got, p.Error())
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if found := b.apply(t, "f.toml", text); len(found) != 0 || len(b.List(Filter{})) != 2 {
+			t.Errorf("unchanged: got %v", found)
+		}
+		id, err := b.registerAs(t, "", true, `{"name": "c", "probe": {"type": "fake", "name": "c"}, "actions": [{"type": "fake", "odd": "z"}]}`)
+		must(t, id, err)
+		if found := b.apply(t, "f.toml", text); len(found) != 0 {
+			t.Errorf("after a registration: got %v", found)
+		}
+	})
 }

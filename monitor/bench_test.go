@@ -71,6 +71,14 @@ type fakeAction struct {
 	To    string `toml:"to"`
 	Group bool   `toml:"group"`
 	Good  bool   `toml:"good"` // notified of a start once the monitor is good
+	Odd   string `toml:"odd"`  // the action warns of this key
+}
+
+func (a *fakeAction) Warnings() (all []error) {
+	if a.Odd != "" {
+		all = append(all, fmt.Errorf("odd: %q is odd", a.Odd))
+	}
+	return all
 }
 
 func (a *fakeAction) Inits() (atOnce, onceGood bool) { return !a.Good, a.Good }

@@ -151,7 +151,26 @@ func (g *Group) newAction(s document.Section) (Action, error) {
 	if err != nil {
 		return nil, decoder.Explain(fmt.Errorf("action %s: %w", s.Kind, err))
 	}
+	if w, ok := a.(interface{ Warnings() []error }); ok {
+		for _, warning := range w.Warnings() {
+			g.warned = append(g.warned, decoder.Explain(fmt.Errorf("action %s: %w", s.Kind, warning)))
+		}
+	}
 	return a, nil
+}
+
+// takeWarnings returns the warnings of the actions that were made since the last call.
+// g.configMu is held.
+func (g *Group) takeWarnings(file, monitor string) []*document.Problem {
+	var all []*document.Problem
+	for _, warning := range g.warned {
+		for _, p := range document.ProblemsOf(file, monitor, warning) {
+			p.Warning = true
+			all = append(all, p)
+		}
+	}
+	g.warned = nil
+	return all
 }
 
 // closeInBackground closes a used probe. A target that is slow to end a connection

@@ -78,6 +78,7 @@ type Group struct {
 	// of all changes before.
 	readFiles, watchedFiles fingerprints // guarded by configMu
 	registerRate            rateLimiter  // guarded by configMu
+	warned                  []error      // guarded by configMu; see takeWarnings
 
 	// verdictMu is read-locked from the verdict on a result until its change is
 	// enqueued at the receivers. Incidents locks it for writing.

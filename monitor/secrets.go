@@ -59,7 +59,7 @@ func (f fingerprints) file(path string) [sha256.Size]byte {
 // may not use its new content yet. g.configMu is held.
 func (g *Group) buildOne(d *Definition) (*pipeline, error) {
 	g.readFiles = make(fingerprints)
-	defer func() { g.readFiles = nil }()
+	defer func() { g.readFiles, g.warned = nil, nil }()
 	p, err := g.build(d)
 	if err == nil && len(g.readFiles) > 0 {
 		files := maps.Clone(g.readFiles) // SecretsChanged may read the old map
@@ -76,7 +76,7 @@ func (g *Group) RefreshSecrets() []*document.Problem {
 	defer g.configMu.Unlock()
 	g.readFiles = make(fingerprints)
 	found := g.refreshFiles()
-	g.readFiles, g.watchedFiles = nil, g.readFiles
+	g.readFiles, g.watchedFiles, g.warned = nil, g.readFiles, nil
 	return found
 }
 
