@@ -11,12 +11,20 @@ import (
 	"syscall"
 	"testing"
 
+	programs "github.com/microhq/monitor-srv/command"
 	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/web"
 )
 
 // Tests set variables of the process, so none is parallel.
 func TestMain(m *testing.M) {
+	if programs.IsGuardian(os.Args) { // of the commands of a probe
+		if err := programs.Guard(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	for _, e := range os.Environ() {
 		name, _, _ := strings.Cut(e, "=")
 		if strings.HasPrefix(name, "MICRO_") || strings.HasPrefix(name, "MONITOR_") || strings.HasPrefix(name, "CONSUL_") {

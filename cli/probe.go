@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"sync"
 
+	programs "github.com/microhq/monitor-srv/command"
 	"github.com/microhq/monitor-srv/config"
 	"github.com/microhq/monitor-srv/discovery"
 	"github.com/microhq/monitor-srv/document"
@@ -27,7 +28,9 @@ func runProbe(ctx context.Context, inv *invocation) error {
 		name = inv.words[1]
 	}
 	var remote discovery.Remote
-	group := service.NewIdleGroup(fleetEnv(&remote))
+	env := fleetEnv(&remote)
+	env.Guardian = programs.NewReexecGuardian(slog.New(slog.NewTextHandler(inv.Stderr, nil)))
+	group := service.NewIdleGroup(env)
 	var set monitor.Set
 	problems, err := config.Load(ctx, &set, inv.Stdin, inv.word())
 	if err != nil {
@@ -55,7 +58,9 @@ func runProbe(ctx context.Context, inv *invocation) error {
 		}
 		defer closeRemote()
 	}
+	stopGuardian := keepRunning(context.WithoutCancel(ctx), env.Guardian.Run)
 	failed, err := probeAll(ctx, group, chosen, inv.printer())
+	stopGuardian()
 	if err != nil {
 		return err
 	}
@@ -91,10 +96,15 @@ func openRemote(ctx context.Context, remote *discovery.Remote, cfg service.Confi
 		Registry: registry, Client: service.NewClient(registry, cfg.Client.Retries, log), Instance: cfg.Server.Name,
 		Settings: "--" + flagRegistry + " and --" + flagRegistryAddress,
 	})
+	return keepRunning(ctx, registry.Run), nil
+}
+
+// keepRunning runs something until the returned function is called.
+func keepRunning(ctx context.Context, run func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
-	running.Go(func() { _ = registry.Run(ctx) })
-	return func() { cancel(); running.Wait() }, nil
+	running.Go(func() { _ = run(ctx) })
+	return func() { cancel(); running.Wait() }
 }
 
 // printProblems prints problems, of one monitor only and of none if it is given a

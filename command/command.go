@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"time"
+
+	"github.com/microhq/monitor-srv/text"
 )
 
 const (
@@ -16,19 +19,17 @@ const (
 	// Grace is the time between SIGTERM and SIGKILL.
 	Grace = time.Second
 
-	// maxReason bounds the part of stderr in an error, in bytes.
+	// maxReason bounds the part of the output in an error, in bytes.
 	maxReason = 256
 
-	// drainTime is how long an open pipe is read after the program has ended: long
-	// enough to read its content, and short enough to stay below 1.5 s after a
-	// deadline together with Grace.
-	drainTime = 250 * time.Millisecond
-
-	// sweepTimeout bounds the search for processes outside the program's group.
 	// killTimeout is how long a killed program may take to end before it is reported
 	// as unkillable.
-	sweepTimeout = 250 * time.Millisecond
-	killTimeout  = 200 * time.Millisecond
+	killTimeout = 200 * time.Millisecond
+
+	// cleanTime is how long, after the program has ended, the processes that it left
+	// are killed and open pipes are read. Together with Grace and killTimeout it stays
+	// below 1.5 s.
+	cleanTime = 250 * time.Millisecond
 
 	// niceness is added to our nice value for commands that measure. They get a third
 	// of the processor time of others, so that they do not delay this process. With
@@ -51,11 +52,12 @@ type Spec struct {
 	// Dir is the working directory; empty means "/".
 	Dir string
 	// Background lets processes live on that the program leaves behind when it ends
-	// in time. Otherwise its group is killed as soon as it ends, writes no core
-	// files, and has a nice value 5 higher than this process.
+	// in time. Otherwise all of them are killed as soon as it ends; the program writes
+	// no core files, and has a nice value 5 higher than this process.
 	Background bool
-	// Guardian kills the processes of the run if this process dies meanwhile. Nil
-	// means that nothing does.
+	// Guardian adopts orphans of the run, and kills its processes if this process dies
+	// meanwhile. With nil, nothing does, and a process that clears its environment may
+	// be missed.
 	Guardian *Guardian
 }
 
@@ -75,13 +77,30 @@ type Output struct {
 	Unkillable bool
 }
 
+// Reason returns the start of stderr, or of stdout if stderr is empty, as one printable
+// line of at most 256 bytes. Of several lines that are longer together, it has the first
+// and the last, where scripts that crash say why.
+func (o Output) Reason() string {
+	said := strings.TrimSpace(string(o.Stderr))
+	if said == "" {
+		said = strings.TrimSpace(string(o.Stdout))
+	}
+	first, rest, several := strings.Cut(said, "\n")
+	if whole := text.Line(said, maxReason); !several || !strings.HasSuffix(whole, "…") {
+		return whole
+	}
+	last := rest[strings.LastIndexByte(rest, '\n')+1:]
+	const half = (maxReason - len(" … ")) / 2
+	return text.Line(first, half) + " … " + text.Line(last, half)
+}
+
 // An ExitError means that the program failed.
 type ExitError struct {
 	// Code is the exit code, or -1 if a signal ended the program.
 	Code int
 	// Signal is what ended the program, or 0.
 	Signal syscall.Signal
-	// Reason is the start of stderr as one printable line, at most 256 bytes.
+	// Reason is that of the Output.
 	Reason string
 }
 
@@ -98,7 +117,7 @@ func (e *ExitError) Error() string {
 type TimeoutError struct {
 	// After is how long the program ran.
 	After time.Duration
-	// Reason is the start of stderr as one printable line, at most 256 bytes.
+	// Reason is that of the Output.
 	Reason string
 
 	cause error
@@ -130,20 +149,5 @@ func Run(ctx context.Context, spec Spec) (Output, error) {
 	if err := ctx.Err(); err != nil {
 		return Output{ExitCode: -1}, fmt.Errorf("starting %q: %w", spec.Path, context.Cause(ctx))
 	}
-	type result struct {
-		out Output
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		defer func() {
-			if r := recover(); r != nil {
-				done <- result{Output{ExitCode: -1}, fmt.Errorf("running %q: panic: %v", spec.Path, r)}
-			}
-		}()
-		out, err := run(ctx, spec)
-		done <- result{out, err}
-	}()
-	r := <-done
-	return r.out, r.err
+	return do(ctx, spec)
 }

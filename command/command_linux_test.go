@@ -79,6 +79,9 @@ func TestReasonOfAFailedCommandIsKept(t *testing.T) {
 		"silent":    {sh("exit 2"), "exit status 2"},
 		"signal":    {sh("kill -SEGV $$"), "ended by signal 11 (segmentation fault)"},
 		"long":      {sh("echo " + long + " >&2; exit 1"), "exit status 1: " + long[:maxReason-len("…")] + "…"},
+		"on stdout": {sh("echo no such disk; exit 3"), "exit status 3: no such disk"},
+		"on both":   {sh("echo output; echo reason >&2; exit 3"), "exit status 3: reason"},
+		"traceback": {sh("echo Traceback: >&2; echo " + long + " >&2; echo 'RuntimeError: db gone' >&2; exit 1"), "exit status 1: Traceback: … RuntimeError: db gone"},
 		"bytes":     {sh(`printf 'a\377b\000c' >&2; exit 1`), "exit status 1: abc"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -169,10 +172,12 @@ func TestGrandchildHoldingStdoutDelaysNothing(t *testing.T) {
 }
 
 // Faults: G11.
-func TestDaemonHoldingStdoutDelaysNothingAndLives(t *testing.T) {
+func TestDaemonOfAnActionHoldingStdoutDelaysNothingAndLives(t *testing.T) {
 	tok := token()
 	begin := time.Now()
-	_, err := Run(t.Context(), sh("setsid sleep 100 & sleep 0.05; echo done", tok))
+	spec := sh("setsid sleep 100 & sleep 0.05; echo done", tok)
+	spec.Background = true
+	_, err := Run(t.Context(), spec)
 	if took := time.Since(begin); err != nil || took > 20*time.Second {
 		t.Errorf("took %v, %v, although the command ended at once", took, err)
 	}

@@ -1,15 +1,10 @@
 package command
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"os"
 	"slices"
 	"strings"
 )
-
-// markName is the variable that marks every process of a run.
-const markName = "MONITOR_RUN"
 
 // defaultPath is used if this process has no PATH.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -23,13 +18,9 @@ func passedByDefault(name string) bool {
 	return strings.HasPrefix(name, "LC_")
 }
 
-// environment returns the environment of the program, each name once, and the mark of
-// this run, which is its first element.
-func environment(spec Spec) (env []string, mark string) {
-	var key [8]byte
-	_, _ = rand.Read(key[:]) // never fails
-	mark = markName + "=" + hex.EncodeToString(key[:])
-
+// environment returns the environment of the program, each name once. Its first element
+// is the mark of the run.
+func environment(spec Spec, m mark) []string {
 	values := map[string]string{"PATH": "PATH=" + defaultPath}
 	take := func(pair string) (name string) {
 		name, _, _ = strings.Cut(pair, "=")
@@ -45,13 +36,13 @@ func environment(spec Spec) (env []string, mark string) {
 	}
 	delete(values, markName)
 
-	env = make([]string, 1, len(values)+1)
-	env[0] = mark
+	env := make([]string, 1, len(values)+1)
+	env[0] = m.variable()
 	for _, pair := range values {
 		env = append(env, pair)
 	}
 	slices.Sort(env[1:])
-	return env, mark
+	return env
 }
 
 // variable returns the value of a variable in env.

@@ -42,7 +42,7 @@ func Guard() error {
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		return fmt.Errorf("guarding commands: %w", err)
 	}
-	// As in sweep: two searches in a row must find nothing.
+	// As in family.end: two searches in a row must find nothing.
 	until := time.Now().Add(guardTimeout)
 	struck := make(map[int]bool)
 	for empty := 0; empty < 2; time.Sleep(guardPause) {
@@ -79,24 +79,29 @@ func (c tableContent) kill(struck map[int]bool) int {
 			found++
 			continue
 		}
-		env, loading := environ(pid)
-		if mark := c.markIn(env); mark != "" {
-			killMarked(pid, mark)
-			found++
-		} else if loading {
+		marked, unsure := c.marked(pid)
+		if marked {
+			killIf(pid, func() bool { marked, _ := c.marked(pid); return marked })
+		}
+		if marked || unsure {
 			found++
 		}
 	}
 	return found
 }
 
-// markIn returns the mark in an environment that is in the table, or "".
-func (c tableContent) markIn(env []byte) string {
+// marked reports whether a process has a mark of the table, or is unsure because the
+// process is about to execute a program.
+func (c tableContent) marked(pid int) (marked, unsure bool) {
+	if limit, err := markLimitOf(pid); err == nil && c.keys[mark(limit.Cur).String()] {
+		return true, false
+	}
+	env, loading := environ(pid)
 	for pair := range bytes.SplitSeq(env, []byte{0}) {
 		key, ok := bytes.CutPrefix(pair, []byte(markName+"="))
 		if ok && c.keys[string(key)] {
-			return string(pair)
+			return true, false
 		}
 	}
-	return ""
+	return false, loading
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -84,4 +86,21 @@ func statOf(pid int) (stat, bool) {
 		return n
 	}
 	return stat{group: number(2), session: number(3), flags: number(6)}, true
+}
+
+// killIf kills a process if it is the right one. Its pidfd is opened before right looks
+// at it, so that another process that got the number meanwhile is not hit.
+func killIf(pid int, right func() bool) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	switch {
+	case err == unix.ENOSYS: // kernels before 5.3
+		if right() {
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+	case err == nil:
+		if right() {
+			_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		}
+		_ = unix.Close(fd)
+	}
 }

@@ -8,8 +8,13 @@ import (
 	"fmt"
 )
 
-// runTable is empty: no program is run.
-type runTable struct{}
+// runTable and family are empty: no program is run.
+type (
+	runTable struct{}
+	family   struct{}
+)
+
+func newFamily() *family { return &family{} }
 
 // Run waits for the end of ctx.
 func (g *Guardian) Run(ctx context.Context) error {
@@ -22,6 +27,6 @@ func Guard() error {
 	return fmt.Errorf("guarding commands: %w", errors.ErrUnsupported)
 }
 
-func run(_ context.Context, spec Spec) (Output, error) {
+func do(_ context.Context, spec Spec) (Output, error) {
 	return Output{ExitCode: -1}, fmt.Errorf("starting %q: %w: commands are supported on Linux only", spec.Path, errors.ErrUnsupported)
 }

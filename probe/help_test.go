@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == serverWord {
 		runServer()
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(guardedTests{m})
 }
 
 // decodeTOML returns the decode function of a TOML text. Unknown keys are errors.

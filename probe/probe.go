@@ -70,8 +70,8 @@ type Env struct {
 	Stats  StatsSource
 	// Log receives warnings about commands that cannot be killed. Nil discards them.
 	Log *slog.Logger
-	// Guardian kills the commands of exec probes if this process is killed. Nil means
-	// that nothing does.
+	// Guardian adopts the orphans of exec probes, and kills their commands if this
+	// process is killed. Nil means that nothing does.
 	Guardian *command.Guardian
 }
 

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -86,6 +87,60 @@ func TestOrderlyStopEndsProgramsAndGuardian(t *testing.T) {
 			t.Errorf("the guardian %d lives on", pid)
 		}
 	}
+}
+
+// leavingTOML are monitors whose programs leave daemons behind and end in time, one
+// without its environment.
+func leavingTOML(word string) string {
+	var text strings.Builder
+	for i, script := range []string{
+		"setsid sleep %s </dev/null >/dev/null 2>&1 & sleep 0.3; exit 0",
+		"env -i setsid -f sleep %s </dev/null >/dev/null 2>&1; sleep 0.3; exit 1",
+	} {
+		text.WriteString(monitorTOML(fmt.Sprint("leaves ", i), "exec", fmt.Sprintf("command = \"/bin/sh\"\nargs = [\"-c\", %q]\n", fmt.Sprintf(script, word))))
+	}
+	return text.String()
+}
+
+// Faults: S1.
+func TestNothingOutlivesAnExecProbeThatEndsInTime(t *testing.T) {
+	t.Parallel()
+	for i, c := range []struct {
+		name string
+		end  func(*subject)
+	}{
+		{"SIGTERM", func(m *subject) { _, _ = m.terminate() }},
+		{"SIGKILL", func(m *subject) { m.signal(syscall.SIGKILL) }},
+		{"SIGKILL beside a stopped guardian", func(m *subject) {
+			for _, pid := range m.guardians() {
+				_ = syscall.Kill(pid, syscall.SIGSTOP)
+			}
+			m.signal(syscall.SIGKILL)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			word := sleeper(20 + i)
+			m := startMonitor(t, "--registry=memory", "--config_dir", configDir(t, leavingTOML(word)))
+			sleeps := func() int { pids, _ := testkit.ProcessesWithArg(t, word); return len(pids) }
+			for range 3 {
+				testkit.Eventually(t, time.Minute, "a probe runs", func() bool { return sleeps() > 0 })
+				testkit.Eventually(t, time.Minute, "nothing is left between probes", func() bool { return sleeps() == 0 })
+			}
+			testkit.Eventually(t, time.Minute, "a probe runs", func() bool { return sleeps() > 0 })
+			c.end(m)
+			testkit.Eventually(t, 10*time.Second, "nothing is left", func() bool { return sleeps() == 0 })
+		})
+	}
+	t.Run("probe FILE", func(t *testing.T) {
+		word := sleeper(30)
+		out, err := exec.Command(binary(t, "monitor-srv"), "probe", testkit.NewFile(t, "a.toml", leavingTOML(word))).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "2 monitors probed, 1 failed") {
+			t.Errorf("%v: %s", err, out)
+		}
+		if pids, _ := testkit.ProcessesWithArg(t, word); len(pids) != 0 {
+			t.Errorf("processes %v are left", pids)
+		}
+	})
 }
 
 // Faults: T34.
