@@ -210,7 +210,7 @@ func (f *family) childrenLocked() (pids []int, err error) {
 	if f.adopted == nil {
 		return nil, errors.ErrUnsupported
 	}
-	list, err := io.ReadAll(io.NewSectionReader(f.adopted, 0, maxChildren))
+	list, err := io.ReadAll(io.LimitReader(io.NewSectionReader(f.adopted, 0, maxChildren), maxChildren))
 	for field := range bytes.FieldsSeq(list) {
 		if pid, err := strconv.Atoi(string(field)); err == nil {
 			pids = append(pids, pid)

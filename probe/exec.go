@@ -1,7 +1,7 @@
 package probe
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +31,10 @@ type execConfig struct {
 	Dir string `toml:"dir"`
 	// ExitCodes is "" or "nagios": 0 ok, 1 warning, 2 critical, 3 unknown.
 	ExitCodes string `toml:"exit_codes"`
+	// Expect is a regular expression that standard output must match, ExpectNot one
+	// that it must not match.
+	Expect    string `toml:"expect"`
+	ExpectNot string `toml:"expect_not"`
 }
 
 // failedValue is the value shown for a failed probe that measures no number, as in
@@ -39,9 +43,11 @@ const failedValue = 1
 
 type execProbe struct {
 	execConfig
-	spec    command.Spec
-	secrets []string
-	log     *slog.Logger
+	spec      command.Spec
+	expect    *pattern // nil for none
+	expectNot *pattern // nil for none
+	secrets   []string
+	log       *slog.Logger
 }
 
 func newExec(decode func(any) error, env Env) (Probe, error) {
@@ -66,12 +72,24 @@ func newExec(decode func(any) error, env Env) (Probe, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &execProbe{
+	p := &execProbe{
 		execConfig: c,
 		log:        log,
 		spec:       command.Spec{Path: path, Args: c.Args, Env: c.Env, Pass: c.PassEnv, Dir: c.Dir, Guardian: env.Guardian},
 		secrets:    secretVariables(c.Env),
-	}, nil
+	}
+	var err error
+	if c.Expect != "" {
+		if p.expect, err = newPattern("expect", c.Expect); err != nil {
+			return nil, err
+		}
+	}
+	if c.ExpectNot != "" {
+		if p.expectNot, err = newPattern("expect_not", c.ExpectNot); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
 }
 
 func (c *execConfig) check(env Env) error {
@@ -130,7 +148,7 @@ func (p *execProbe) Probe(ctx context.Context) (Result, error) {
 	if out.Unkillable {
 		p.log.Warn("some processes of a command could not be killed", "command", p.Command)
 	}
-	r, err := p.judge(out, err)
+	r, err := p.judge(ctx, out, err)
 	if err != nil {
 		r.Value = failedValue
 		if p.Parse {
@@ -152,24 +170,53 @@ func (p *execProbe) shown() string {
 }
 
 // judge turns the end of a run into a result.
-func (p *execProbe) judge(out command.Output, err error) (Result, error) {
+func (p *execProbe) judge(ctx context.Context, out command.Output, err error) (Result, error) {
 	var r Result
 	if exit := (*command.ExitError)(nil); p.ExitCodes == "nagios" && errors.As(err, &exit) {
-		said := firstLine(out.Stdout)
 		switch exit.Code {
 		case 1:
 			r.Warning, err = true, nil
 		case 2:
-			return r, fmt.Errorf("critical: %s", said)
+			return r, fmt.Errorf("critical: %s", cmp.Or(p.said(out), "it printed nothing"))
 		case 3:
-			return r, fmt.Errorf("unknown: %s", said)
+			return r, fmt.Errorf("unknown: %s", cmp.Or(p.said(out), "it printed nothing"))
 		}
+	}
+	if err == nil {
+		err = p.match(ctx, out)
 	}
 	if err != nil || !p.Parse {
 		return r, err
 	}
 	r.Value, err = p.number(out)
 	return r, err
+}
+
+// match compares standard output with expect and expect_not. What is in the part that
+// was not retained is unknown, so expect_not fails without a match, too.
+func (p *execProbe) match(ctx context.Context, out command.Output) error {
+	size, cut := len(out.Stdout), out.StdoutSize > int64(len(out.Stdout))
+	if p.expect != nil {
+		switch found, err := p.expect.match(ctx, out.Stdout); {
+		case err != nil:
+			return err
+		case !found && cut:
+			return fmt.Errorf("the first %d of %d bytes of its output do not match expect %q", size, out.StdoutSize, p.expect)
+		case !found:
+			return fmt.Errorf("its output %.100q does not match expect %q", firstLine(out.Stdout), p.expect)
+		}
+	}
+	if p.expectNot != nil {
+		switch found, err := p.expectNot.match(ctx, out.Stdout); {
+		case err != nil:
+			return err
+		case found:
+			return fmt.Errorf("its output matches expect_not %q: %.100q", p.expectNot, p.expectNot.re.Find(out.Stdout))
+		case cut:
+			return fmt.Errorf("its output is %d bytes long, of which expect_not sees the first %d: print less", out.StdoutSize, size)
+		}
+	}
+	return nil
 }
 
 // number parses the printed number.
@@ -188,8 +235,7 @@ func (p *execProbe) number(out command.Output) (float64, error) {
 	return v, nil
 }
 
-// detail returns how the program ended and what it printed: a Nagios plugin on
-// standard output, other programs on standard error.
+// detail returns how the program ended and what it said.
 func (p *execProbe) detail(out command.Output) string {
 	text := fmt.Sprintf("exit %d", out.ExitCode)
 	switch {
@@ -201,14 +247,23 @@ func (p *execProbe) detail(out command.Output) string {
 	if out.Unkillable {
 		text += ", could not be killed"
 	}
-	said := bytes.TrimSpace(out.Stderr)
-	if p.ExitCodes == "nagios" {
-		said = bytes.TrimSpace(out.Stdout)
-	}
-	if len(said) > 0 {
-		text += ": " + firstLine(said)
+	if said := p.said(out); said != "" {
+		text += ": " + said
 	}
 	return printable(redact(errors.New(text), p.secrets...).Error())
+}
+
+// said returns what a program printed for people: a Nagios plugin on standard output,
+// others on standard error. If nothing is there, a failure is explained by the other.
+func (p *execProbe) said(out command.Output) string {
+	nagios := p.ExitCodes == "nagios"
+	if line := firstLine(out.Stdout); nagios && line != "" {
+		return line
+	}
+	if nagios || out.ExitCode != 0 || len(out.Stderr) > 0 {
+		return out.Reason()
+	}
+	return ""
 }
 
 // Close does nothing: an exec probe holds nothing between runs.

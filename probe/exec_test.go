@@ -34,7 +34,31 @@ func script(tb testing.TB, lines ...string) string {
 // execProbeOf makes an exec probe of a command and further keys.
 func execProbeOf(tb testing.TB, command string, keys ...string) Probe {
 	tb.Helper()
-	return build(tb, "exec", "command = "+strconv.Quote(command)+"\n"+strings.Join(keys, "\n"), Env{})
+	return build(tb, "exec", "command = "+strconv.Quote(command)+"\n"+strings.Join(keys, "\n"), Env{Guardian: guardian})
+}
+
+// newGuardian returns a Guardian whose process is this test binary.
+func newGuardian() *command.Guardian {
+	return command.NewGuardian(command.GuardianConfig{Path: "/proc/self/exe", Args: []string{daemonWord, guardianArg}})
+}
+
+// guardian is that of this process, which has one at most.
+var guardian = newGuardian()
+
+// guardedTests are tests during which the Guardian runs.
+type guardedTests struct{ *testing.M }
+
+// Run runs the tests.
+func (m guardedTests) Run() int {
+	ctx, cancel := context.WithCancel(context.Background())
+	wait := testkit.Go(1, func(int) {
+		if err := guardian.Run(ctx); err != nil {
+			panic(err)
+		}
+	})
+	defer wait()
+	defer cancel()
+	return m.M.Run()
 }
 
 // children returns the children of this process, including zombies.
@@ -194,7 +218,7 @@ func TestManyRunsLeaveNoZombieAndNoFile(t *testing.T) {
 	if after := testkit.OpenFiles(t); after > before+2 {
 		t.Errorf("%d open files after 1,000 runs, %d before", after, before)
 	}
-	testkit.Eventually(t, 2*time.Second, "no child", func() bool { return len(children(t)) == 0 })
+	testkit.Eventually(t, 2*time.Second, "no child but the guardian", func() bool { return len(children(t)) == 1 })
 }
 
 // Faults: T31, G13.
@@ -309,7 +333,6 @@ func runDaemon(args []string) {
 		}
 		os.Exit(0)
 	}
-	guardian := command.NewGuardian(command.GuardianConfig{Path: "/proc/self/exe", Args: []string{daemonWord, guardianArg}})
 	go guardian.Run(context.Background())
 	mark, script := args[0], args[1]
 	for range 50 {
@@ -439,6 +462,69 @@ func TestExecNagiosSaysWhatThePluginSays(t *testing.T) {
 	}
 }
 
+// Faults: C20.
+func TestExecSaysWhyWhereverTheProgramSaidIt(t *testing.T) {
+	traceback := "echo 'Traceback (most recent call last):'; for i in $(seq 30); do echo \"  File 'check.py', line $i, in check\"; done; echo 'RuntimeError: db gone'"
+	for _, c := range []struct {
+		name, keys, lines   string
+		wantErr, wantDetail string
+	}{
+		{"nagios 1", "nagios", "(" + traceback + ") >&2; exit 1", "", "exit 1: Traceback (most recent call last): … RuntimeError: db gone"},
+		{"nagios 2", "nagios", "echo no route >&2; exit 2", "critical: no route", "exit 2: no route"},
+		{"nagios 3", "nagios", "echo cannot read config >&2; exit 3", "unknown: cannot read config", "exit 3: cannot read config"},
+		{"nagios 0", "nagios", "echo deprecated >&2; exit 0", "", "exit 0: deprecated"},
+		{"nagios 4", "nagios", "echo no plugin >&2; exit 4", "exit status 4: no plugin", "exit 4: no plugin"},
+		{"nagios both", "nagios", "echo OUT; echo ERR >&2; exit 2", "critical: OUT", "exit 2: OUT"},
+		{"nagios blank", "nagios", "echo; echo ERR >&2; exit 3", "unknown: ERR", "exit 3: ERR"},
+		{"nagios silent", "nagios", "exit 3", "unknown: it printed nothing", "exit 3"},
+		{"plain stdout", "", "echo no such disk; exit 1", "exit status 1: no such disk", "exit 1: no such disk"},
+		{"plain both", "", "echo OUT; echo ERR >&2; exit 1", "exit status 1: ERR", "exit 1: ERR"},
+		{"plain traceback", "", "(" + traceback + ") >&2; exit 1", "exit status 1: Traceback (most recent call last): … RuntimeError: db gone", "db gone"},
+		{"plain fine", "", "echo 12; exit 0", "", "exit 0"},
+		{"late", "", "echo waiting for the lock; sleep 30", "waiting for the lock", "waiting for the lock"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, err := run(t, execProbeOf(t, script(t, c.lines), fmt.Sprintf("exit_codes = %q", c.keys)), 2*time.Second)
+			if c.wantErr == "" && err != nil || c.wantErr != "" && (err == nil || !strings.Contains(err.Error(), c.wantErr)) {
+				t.Errorf("error %v, want %q", err, c.wantErr)
+			}
+			if !strings.HasSuffix(r.Detail, c.wantDetail) || len(r.Detail) > maxDetail {
+				t.Errorf("detail %q, want %q in at most %d bytes", r.Detail, c.wantDetail, maxDetail)
+			}
+		})
+	}
+}
+
+// Faults: P1.
+func TestExecOutputMustMatchAndMustNot(t *testing.T) {
+	long := "head -c 5000 /dev/zero | tr '\\0' x"
+	for _, c := range []struct{ name, lines, keys, want string }{
+		{"matches", "echo state: clean", `expect = "clean|idle"`, ""},
+		{"does not", "echo state: dirty", `expect = "clean|idle"`, `its output "state: dirty" does not match expect "clean|idle"`},
+		{"nothing printed", "true", `expect = "clean"`, `its output "" does not match`},
+		{"must not, fine", "echo state: clean", `expect_not = "degraded|failed"`, ""},
+		{"must not, nothing printed", "true", `expect_not = "degraded"`, ""},
+		{"must not, does", "echo a; echo array degraded", `expect_not = "(?i)DEGRADED.*"`, `its output matches expect_not "(?i)DEGRADED.*": "degraded"`},
+		{"both", "echo clean but degraded", "expect = \"clean\"\nexpect_not = \"degraded\"", "matches expect_not"},
+		{"only standard output", "echo degraded >&2", `expect_not = "degraded"`, ""},
+		{"empty text only", "true", `expect = "^$"`, ""},
+		{"beginning of a long one", "echo ok; " + long, `expect = "^ok"`, ""},
+		{"end of a long one", long + "; echo ok", `expect = "ok"`, "the first 4096 of 5003 bytes of its output do not match"},
+		{"must not, in a long one", "echo bad; " + long, `expect_not = "bad"`, "matches expect_not"},
+		{"must not, unknown in a long one", long + "; echo bad", `expect_not = "bad"`, "its output is 5004 bytes long, of which expect_not sees the first 4096"},
+		{"a failure stays one", "echo clean; exit 1", `expect = "clean"`, "exit status 1"},
+		{"a warning that must not be", "echo degraded; exit 1", "exit_codes = \"nagios\"\nexpect_not = \"degraded\"", "matches expect_not"},
+		{"with a number", "echo 12", "parse = true\nexpect_not = \"^1\"", "matches expect_not"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := run(t, execProbeOf(t, script(t, c.lines), c.keys), 20*time.Second)
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("error %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
 // TestArgumentsAndVariablesStaySecret is the exec part of the canary test.
 // Faults: G28.
 func TestArgumentsAndVariablesStaySecret(t *testing.T) {
@@ -464,6 +550,8 @@ func TestExecKeysAreChecked(t *testing.T) {
 		"command = \"true\"\nenv = [\"X\"]":          "env: entry 1 is not NAME=VALUE",
 		"command = \"true\"\npass_env = [\"X=1\"]":   "pass_env: entry 1 is not the name",
 		"command = \"true\"\nargs = [\"a\\u0000b\"]": "a NUL byte",
+		"command = \"true\"\nexpect = \"(\"":         "expect: ",
+		"command = \"true\"\nexpect_not = \"(\"":     "expect_not: ",
 	})
 }
 
