@@ -64,10 +64,12 @@ func TestDocumentedMonitorsAreAccepted(t *testing.T) {
 		for i, example := range examples {
 			for _, name := range regexp.MustCompile(`"/etc/monitor-srv/([a-z.]+)"`).FindAllStringSubmatch(example, -1) {
 				secret := "0123456789"
-				switch filepath.Ext(name[1]) {
-				case ".dsn":
+				switch ext := filepath.Ext(name[1]); {
+				case ext == ".dsn":
 					secret = "monitor:secret@tcp(127.0.0.1:3306)/"
-				case ".url":
+				case name[1] == "hook.url":
+					secret = "https://hooks.example.org/0123456789"
+				case ext == ".url":
 					secret = "slack://hook:AAAAAAAAA-BBBBBBBBB-123456789123456789123456@webhook"
 				}
 				testkit.ReplaceFile(t, filepath.Join(secrets, name[1]), secret)
