@@ -130,7 +130,7 @@ func (p *eventProbe) result(c Check, nodes int) (Result, error) {
 		r.Value = 1
 	default:
 		r.Value = failedValue
-		return r, fmt.Errorf("check %q of %s: the publisher reports %v", p.config.Check, p.config.Service, c.Status)
+		return r, fmt.Errorf("check %q of %s: the publisher reports %v (%s)", p.config.Check, p.config.Service, c.Status, r.Detail)
 	}
 	return r, nil
 }
