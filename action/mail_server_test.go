@@ -78,20 +78,13 @@ func (s *scriptedServer) serve(c net.Conn) {
 }
 
 func (s *scriptedServer) content(r *bufio.Reader) bool {
-	var b strings.Builder
-	for {
-		line, err := r.ReadString('\n')
-		if err != nil {
-			return false
-		}
-		if line == ".\r\n" {
-			break
-		}
-		b.WriteString(line)
+	mail, err := testkit.ReadMailContent(r)
+	if err != nil {
+		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mails = append(s.mails, b.String())
+	s.mails = append(s.mails, mail)
 	return true
 }
 

@@ -121,21 +121,26 @@ func (s *BadSMTPServer) Serve(c net.Conn) {
 }
 
 func (s *BadSMTPServer) data(c net.Conn, r *bufio.Reader) bool {
-	var b strings.Builder
-	for {
-		text, err := r.ReadString('\n')
-		if err != nil {
-			return false
-		}
-		if text == ".\r\n" {
-			break
-		}
-		b.WriteString(text)
+	text, err := ReadMailContent(r)
+	if err != nil {
+		return false
 	}
 	s.Mu.Lock()
-	s.Mails = append(s.Mails, b.String())
+	s.Mails = append(s.Mails, text)
 	s.Mu.Unlock()
 	return s.answer(c, ".", "250 taken")
+}
+
+// ReadMailContent reads what a client sends after DATA, up to the final dot.
+func ReadMailContent(r *bufio.Reader) (string, error) {
+	var b strings.Builder
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil || line == ".\r\n" {
+			return b.String(), err
+		}
+		b.WriteString(line)
+	}
 }
 
 // MailKeys returns the TOML keys of a mail action: the server and more.
