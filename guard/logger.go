@@ -24,7 +24,9 @@ type microLogger struct {
 // to is nil. It keeps the levels; slog decides which are written. It writes the same
 // line at most once in ten seconds, with the number of lines suppressed since. Lines
 // that differ only in digits are the same. Users and passwords of URLs are redacted.
-// A fatal line does not end the process.
+// A fatal line does not end the process. It leaves out that a broker is connected or
+// disconnected: to go-micro's server a guarded broker always seems connected, and it
+// logs by itself when it is.
 func NewLogger(to *slog.Logger) logger.Logger {
 	if to == nil {
 		to = slog.Default()
@@ -84,6 +86,9 @@ func (l *microLogger) String() string { return "slog" }
 
 func (l *microLogger) write(level slog.Level, line string) {
 	line = Redact(strings.TrimSpace(line))
+	if level == slog.LevelInfo && strings.HasPrefix(line, "Broker [") {
+		return
+	}
 	suppressed, ok := l.limit.Allow(level.String() + lineKey(line))
 	if !ok {
 		return

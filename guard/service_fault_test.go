@@ -10,6 +10,7 @@ import (
 	"go-micro.dev/v4/server"
 
 	"github.com/microhq/monitor-srv/guard"
+	guardbroker "github.com/microhq/monitor-srv/guard/broker"
 	guardregistry "github.com/microhq/monitor-srv/guard/registry"
 	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/internal/testkit/consultest"
@@ -76,6 +77,39 @@ func TestEventsArriveOverNATSWithoutConsul(t *testing.T) {
 	testkit.Eventually(t, 5*time.Second, "10 of 10 events", func() bool { return got.Load() == 10 })
 	if r.State().OK {
 		t.Error("the state of an absent registry is OK")
+	}
+}
+
+// The server believes that a guarded broker is connected as soon as it has been asked to.
+func TestNothingSaysConnectedWhileNATSIsAway(t *testing.T) {
+	n := natstest.New(t, nil)
+	log := &testkit.LogBuffer{}
+	b, err := guardbroker.NewNATS(guardbroker.NATSConfig{
+		Config: guardbroker.Config{Logger: log.Logger()}, Addresses: []string{"user:hunter2@" + n.Address()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	testkit.Run(t, b)
+	srv := server.NewServer(
+		server.Name(serviceName), server.Id(serviceID), server.Address("127.0.0.1:0"),
+		server.Registry(registry.NewMemoryRegistry()), server.Broker(b), server.WithLogger(guard.NewLogger(log.Logger())),
+	)
+	if err := srv.Start(); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, 5*time.Second, "the reason names the address", func() bool {
+		return b.State().Reason == "broker nats at nats://<secret>@"+n.Address()+": connection refused"
+	})
+	if text := strings.ToLower(log.String()); strings.Contains(text, "connected to") || strings.Contains(text, "is connected") || strings.Contains(text, "hunter2") {
+		t.Errorf("log:\n%s", text)
+	}
+	n.Start()
+	testkit.Eventually(t, 5*time.Second, "the log says that it is connected", func() bool {
+		return strings.Contains(log.String(), `msg="broker is connected" broker=nats address=nats://<secret>@`+n.Address())
+	})
+	if err := srv.Stop(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	guardbroker "github.com/microhq/monitor-srv/guard/broker"
 	"github.com/microhq/monitor-srv/health"
 	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/internal/testkit/eventtest"
@@ -47,6 +48,18 @@ func quietNATS(url string) broker.Broker {
 	opts := nats.GetDefaultOptions()
 	opts.AsyncErrorCB = func(*nats.Conn, *nats.Subscription, error) {}
 	return natsbroker.NewBroker(natsbroker.Options(opts), broker.Addrs(url))
+}
+
+// guardedNATS returns the broker of an instance.
+func guardedNATS(b *testing.B, url string) broker.Broker {
+	b.Helper()
+	guarded, err := guardbroker.NewNATS(guardbroker.NATSConfig{Config: guardbroker.Config{Logger: testkit.QuietLog()}, Addresses: []string{url}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	testkit.Run(b, guarded)
+	testkit.Eventually(b, 5*time.Second, "connected", func() bool { return guarded.Connect() == nil && guarded.State().OK })
+	return guarded
 }
 
 func connect(tb testing.TB, b broker.Broker) broker.Broker {
@@ -122,13 +135,13 @@ func settle(count func() uint64, want uint64) (got uint64, at time.Time) {
 }
 
 // BenchmarkBusNATS lets go-micro's own client publish flat out over NATS into the
-// store, all in this process. What NATS lost on the way is lost/op; what was
+// broker and the store of an instance, all in this process. What NATS lost on the way is lost/op; what was
 // received and is in neither accepted nor dropped would be an error.
 func BenchmarkBusNATS(b *testing.B) {
 	for _, contentType := range []string{"application/protobuf", "application/json"} {
 		b.Run(contentType, func(b *testing.B) {
 			url := startNATS(b)
-			events := runEvents(b, connect(b, quietNATS(url)), roomy())
+			events := runEvents(b, guardedNATS(b, url), roomy())
 			bus := connect(b, quietNATS(url))
 			ready(b, bus, events)
 			pub := newPublisher(bus, contentType)

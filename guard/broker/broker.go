@@ -97,16 +97,25 @@ func newBroker(inner broker.Broker, cfg Config, c *connection) *Broker {
 		inner:      inner,
 		cfg:        cfg,
 		conn:       c,
-		state:      guard.NewStateTracker("broker " + inner.String() + ": not connected yet"),
 		wake:       make(chan struct{}, 1),
 		slots:      make(chan struct{}, cfg.MaxPublishes),
 		reconciled: make(chan struct{}),
 		subs:       make(map[string]*subscription),
 	}
+	b.state = guard.NewStateTracker(b.wrap(errNotConnected).Error())
 	if c != nil {
 		c.attach(b)
 	}
 	return b
+}
+
+// wrap adds the name and address of the broker to an error.
+func (b *Broker) wrap(err error) error {
+	where := b.inner.String()
+	if address := b.Address(); address != "" {
+		where += " at " + address
+	}
+	return fmt.Errorf("broker %s: %w", where, guard.Shorten(err))
 }
 
 // Init applies options to the inner broker.
@@ -133,7 +142,7 @@ func (b *Broker) Connect() error {
 // timeout. A later Connect restores the subscriptions.
 func (b *Broker) Disconnect() error {
 	if !b.request(false) {
-		return fmt.Errorf("disconnecting from broker %s: not done within %v", b.inner.String(), b.cfg.Timeout)
+		return b.wrap(fmt.Errorf("disconnecting took longer than %v", b.cfg.Timeout))
 	}
 	return nil
 }
@@ -147,9 +156,6 @@ func (b *Broker) request(wanted bool) bool {
 	request := b.requests
 	b.mu.Unlock()
 	b.wakeRun()
-	if !wanted {
-		defer b.interruptLater().Stop()
-	}
 	timer := time.NewTimer(b.cfg.Timeout)
 	defer timer.Stop()
 	for {
@@ -165,16 +171,6 @@ func (b *Broker) request(wanted bool) bool {
 			return false
 		}
 	}
-}
-
-// interruptLater interrupts the inner broker after half the timeout, unless the
-// returned timer is stopped before.
-func (b *Broker) interruptLater() *time.Timer {
-	return time.AfterFunc(b.cfg.Timeout/2, func() {
-		if b.conn != nil && b.conn.interrupt != nil {
-			b.conn.interrupt()
-		}
-	})
 }
 
 // wakeRun makes Run reconcile now.

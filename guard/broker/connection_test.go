@@ -19,7 +19,8 @@ type fakeBroker struct {
 	calls []string
 }
 
-func (f *fakeBroker) String() string { return "fake" }
+func (f *fakeBroker) String() string  { return "fake" }
+func (f *fakeBroker) Address() string { return "there" }
 
 func (f *fakeBroker) Connect() error {
 	f.calls = append(f.calls, "connect")
@@ -45,7 +46,7 @@ func (s fakeSubscriber) Unsubscribe() error               { return nil }
 
 func TestBrokerConnectsAndSubscribesAgainAfterALossForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fakeBroker{conn: newConnection("fake")}
+		f := &fakeBroker{conn: &connection{}}
 		b := newBroker(f, Config{Logger: testkit.QuietLog()}, f.conn)
 		done := make(chan error, 1)
 		ctx := t.Context()
@@ -57,7 +58,7 @@ func TestBrokerConnectsAndSubscribesAgainAfterALossForGood(t *testing.T) {
 		}
 		synctest.Wait()
 		f.conn.setDown(errors.New("cable cut"))
-		if s := b.State(); s.OK || s.Reason != "broker fake: cable cut" || b.Subscriptions()[0].State.Reason != s.Reason {
+		if s := b.State(); s.OK || s.Reason != "broker fake at there: cable cut" || b.Subscriptions()[0].State.Reason != s.Reason {
 			t.Errorf("while it is down: %+v, %+v", s, b.Subscriptions())
 		}
 		f.conn.setUp()

@@ -7,17 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"go-micro.dev/v4/broker"
 	"go-micro.dev/v4/registry"
+	"go-micro.dev/v4/util/addr"
 
 	"github.com/microhq/monitor-srv/guard"
 )
 
-// HTTPConfig configures go-micro's http broker. Registry is required.
+// HTTPConfig configures the http broker. Registry is required.
 type HTTPConfig struct {
 	Config
 	// Registry is where subscribers register and publishers look them up.
@@ -25,11 +26,8 @@ type HTTPConfig struct {
 	// Address to listen on, host:port. Empty: 127.0.0.1:0 as in go-micro, which
 	// other hosts cannot reach. Subscriptions are registered with its host. For an
 	// unspecified host (":0", "0.0.0.0:0") go-micro picks an address of some
-	// interface: give an explicit one, or Advertise.
+	// interface: give an explicit one.
 	Address string
-	// Advertise is the host or host:port to register in place of Address. Its
-	// default port is that of the listener. Empty: Address.
-	Advertise string
 	// TLSConfig is used for serving TLS and for publishing to subscribers that serve
 	// TLS. Nil: no TLS for serving, and the system's authorities for publishing.
 	TLSConfig *tls.Config
@@ -63,12 +61,11 @@ func (cfg HTTPConfig) maxBody() int64 {
 	return int64(base64.StdEncoding.EncodedLen(cfg.MaxEvent)) + 16<<10
 }
 
-// NewHTTP returns a guarded broker that speaks go-micro's http protocol. The stock
-// broker manages the subscriptions and decodes the events. Listener and publisher are
-// ours. The listener has timeouts for headers, bodies and idle connections, limits
-// the size of requests and the number of connections, and drains on stop. Every call
-// of the publisher ends. It finds a new subscriber within a second if the topic had
-// none, and else within 5 s.
+// NewHTTP returns a guarded broker that speaks go-micro's http protocol, also with
+// publishers of its older versions. The listener has timeouts for headers, bodies and
+// idle connections, limits the size of requests and the number of connections, and
+// drains on stop. Every call of the publisher ends. It finds a new subscriber within a
+// second if the topic had none, and else within 5 s.
 //
 // The protocol has no authentication: everyone who reaches the port and knows the
 // registry can send events. Bind it to loopback or a private network. An event that
@@ -82,31 +79,17 @@ func NewHTTP(cfg HTTPConfig) (*Broker, error) {
 		return nil, fmt.Errorf("broker address %q: it is not host:port: give host:port, with port 0 for a free one",
 			guard.Redact(cfg.Address))
 	}
-	h := &httpBroker{cfg: cfg, conn: newConnection("http"), announcer: &announcer{registry: cfg.Registry}}
-	opts := []broker.Option{broker.Registry(h.announcer), broker.Addrs(cfg.Address), broker.Logger(guard.NewLogger(cfg.Logger))}
-	if cfg.TLSConfig != nil {
-		opts = append(opts, broker.TLSConfig(cfg.TLSConfig))
-	}
-	h.Broker = broker.NewBroker(opts...)
-	stock, ok := h.Broker.(http.Handler)
-	if !ok {
-		return nil, errors.New("creating an http broker: go-micro's broker is not an http.Handler")
-	}
-	b := newBroker(h, cfg.Config, h.conn)
-	h.counters = &b.counters
-	h.handler = newHTTPHandler(cfg, stock, h.counters)
-	return b, nil
+	h := &httpBroker{cfg: cfg, conn: &connection{}, subscriptions: &httpSubscriptions{
+		id: uuid.NewString(), registry: cfg.Registry, byTopic: make(map[string]*httpSubscription),
+	}}
+	return newBroker(h, cfg.Config, h.conn), nil
 }
 
-// httpBroker is go-micro's http broker with another listener and publisher. The stock
-// broker is never connected, because it would then listen without any limit.
+// httpBroker posts events to subscribers and is posted events.
 type httpBroker struct {
-	broker.Broker // the stock one
 	cfg           HTTPConfig
 	conn          *connection
-	announcer     *announcer
-	handler       *httpHandler
-	counters      *counters
+	subscriptions *httpSubscriptions
 
 	mu        sync.Mutex
 	bound     string         // guarded by mu; address of the listener, empty while not connected
@@ -114,17 +97,26 @@ type httpBroker struct {
 	publisher *httpPublisher // guarded by mu; nil while not connected
 }
 
+var _ broker.Broker = (*httpBroker)(nil)
+
 // Init replaces the registry. All other options are fixed at construction.
 func (h *httpBroker) Init(opts ...broker.Option) error {
-	changed := h.Broker.Options()
+	changed := h.Options()
 	for _, o := range opts {
 		o(&changed)
 	}
-	if changed.Registry != nil && changed.Registry != registry.Registry(h.announcer) {
-		h.announcer.replace(changed.Registry)
-	}
+	h.subscriptions.mu.Lock()
+	defer h.subscriptions.mu.Unlock()
+	h.subscriptions.registry = changed.Registry
 	return nil
 }
+
+// Options returns the configured address and the registry.
+func (h *httpBroker) Options() broker.Options {
+	return *broker.NewOptions(broker.Addrs(h.cfg.Address), broker.Registry(h.subscriptions.currentRegistry()))
+}
+
+func (h *httpBroker) String() string { return "http" }
 
 // Address returns the address of the listener, or the configured one.
 func (h *httpBroker) Address() string {
@@ -139,36 +131,32 @@ func (h *httpBroker) Connect() error {
 	if err != nil {
 		return fmt.Errorf("listening on %q: %w", h.cfg.Address, err)
 	}
-	// The stock broker registers the address that it was given last.
-	if err := h.Broker.Init(broker.Addrs(h.advertised(l.Addr())), broker.Registry(h.announcer)); err != nil {
+	advertised, err := h.advertised(l.Addr().String())
+	if err != nil {
 		_ = l.Close()
 		return err
 	}
-	publisher := newHTTPPublisher(h.cfg, h.announcer)
-	server := startHTTPServer(h, l)
+	h.subscriptions.mu.Lock()
+	h.subscriptions.address = advertised
+	h.subscriptions.mu.Unlock()
 	h.mu.Lock()
-	h.bound, h.server, h.publisher = l.Addr().String(), server, publisher
+	h.bound, h.server, h.publisher = l.Addr().String(), startHTTPServer(h, l), newHTTPPublisher(h.cfg, h.subscriptions)
 	h.mu.Unlock()
 	h.conn.setUp()
 	return nil
 }
 
-// advertised returns the address to register.
-func (h *httpBroker) advertised(bound net.Addr) string {
-	host, port, err := net.SplitHostPort(bound.String())
+// advertised returns the address to register for the one of the listener.
+func (h *httpBroker) advertised(bound string) (string, error) {
+	host, port, err := net.SplitHostPort(bound)
 	if err != nil {
-		return bound.String()
+		return "", err
 	}
-	if given, _, err := net.SplitHostPort(h.cfg.Address); err == nil && given != "" {
-		host = given // it may be a name
+	given, _, _ := net.SplitHostPort(h.cfg.Address) // it may be a name
+	if host, err = addr.Extract(cmp.Or(given, host)); err != nil {
+		return "", fmt.Errorf("finding the address to register: %w", err)
 	}
-	if h.cfg.Advertise == "" {
-		return net.JoinHostPort(host, port)
-	}
-	if h, p, err := net.SplitHostPort(h.cfg.Advertise); err == nil {
-		return net.JoinHostPort(h, cmp.Or(p, port))
-	}
-	return net.JoinHostPort(h.cfg.Advertise, port)
+	return net.JoinHostPort(host, port), nil
 }
 
 // Disconnect stops accepting events, waits for those in flight, at most for half the
@@ -191,11 +179,12 @@ func (h *httpBroker) Publish(topic string, msg *broker.Message, opts ...broker.P
 	publisher := h.publisher
 	h.mu.Unlock()
 	if publisher == nil {
-		return errors.New("not connected")
+		return errNotConnected
 	}
-	var o broker.PublishOptions
-	for _, opt := range opts {
-		opt(&o)
-	}
-	return publisher.publish(o.Context, topic, msg)
+	return publisher.publish(publishContext(opts), topic, msg)
+}
+
+// Subscribe registers a subscription.
+func (h *httpBroker) Subscribe(topic string, handler broker.Handler, opts ...broker.SubscribeOption) (broker.Subscriber, error) {
+	return h.subscriptions.add(topic, h.cfg.TLSConfig != nil, handler, broker.NewSubscribeOptions(opts...))
 }

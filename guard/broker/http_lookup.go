@@ -26,9 +26,9 @@ const (
 // While the registry fails, the last list stays in use. The subscriptions of this
 // process need no registry.
 type lookup struct {
-	announcer *announcer
-	timeout   time.Duration // of one query, shorter than that of a publish
-	turn      chan struct{} // held by the caller that queries
+	own     *httpSubscriptions
+	timeout time.Duration // of one query, shorter than that of a publish
+	turn    chan struct{} // held by the caller that queries
 
 	mu       sync.Mutex
 	services []*registry.Service // guarded by mu; the last list, replaced and never changed
@@ -37,8 +37,8 @@ type lookup struct {
 	suspect  bool                // guarded by mu; a subscriber in the list failed
 }
 
-func newLookup(a *announcer, timeout time.Duration) *lookup {
-	return &lookup{announcer: a, timeout: timeout, turn: make(chan struct{}, 1)}
+func newLookup(own *httpSubscriptions, timeout time.Duration) *lookup {
+	return &lookup{own: own, timeout: timeout, turn: make(chan struct{}, 1)}
 }
 
 // find returns the nodes that get an event of topic.
@@ -62,16 +62,18 @@ func (l *lookup) find(ctx context.Context, topic string) ([]*registry.Node, erro
 
 // known returns what the last list says, and whether it is fresh enough to be used.
 func (l *lookup) known(topic string) (nodes []*registry.Node, fresh bool, err error) {
-	own := l.announcer.own()
+	var services []*registry.Service
+	if own := l.own.of(topic); own != nil {
+		services = own.services[:1]
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	listed := subscribers(l.services, topic)
 	limit := maxLookupAge
-	if len(listed) == 0 || l.suspect {
+	if l.suspect || len(subscribers(l.services, topic)) == 0 {
 		limit = minLookupAge
 	}
 	fresh = !l.queried.IsZero() && time.Since(l.queried) < limit
-	nodes = subscribers(merge(l.services, own), topic)
+	nodes = subscribers(slices.Concat(l.services, services), topic)
 	if len(nodes) == 0 {
 		err = l.err
 	}
@@ -82,7 +84,7 @@ func (l *lookup) known(topic string) (nodes []*registry.Node, fresh bool, err er
 func (l *lookup) query(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
-	services, err := l.announcer.GetService(httpServiceName, registry.GetContext(ctx))
+	services, err := l.own.currentRegistry().GetService(httpServiceName, registry.GetContext(ctx))
 	if errors.Is(err, registry.ErrNotFound) {
 		services, err = nil, nil
 	}
@@ -101,42 +103,25 @@ func (l *lookup) doubt() {
 	l.suspect = true
 }
 
-// merge returns services with the nodes of own that they lack.
-func merge(services, own []*registry.Service) []*registry.Service {
-	merged := slices.Clone(services)
-	for _, o := range own {
-		at := slices.IndexFunc(merged, func(s *registry.Service) bool { return s.Version == o.Version })
-		if at < 0 {
-			merged = append(merged, o)
-			continue
-		}
-		s := *merged[at]
-		s.Nodes = slices.Clone(s.Nodes)
-		for _, n := range o.Nodes {
-			if !slices.ContainsFunc(s.Nodes, func(listed *registry.Node) bool { return listed.Id == n.Id }) {
-				s.Nodes = append(s.Nodes, n)
-			}
-		}
-		merged[at] = &s
-	}
-	return merged
-}
-
 // subscribers returns the nodes that get an event: all without a queue, one of each
-// queue.
-func subscribers(services []*registry.Service, topic string) []*registry.Node {
-	var all []*registry.Node
+// queue. A node that is listed twice counts once.
+func subscribers(services []*registry.Service, topic string) (nodes []*registry.Node) {
+	seen, queues := make(map[string]bool), make(map[string][]*registry.Node)
 	for _, s := range services {
-		var nodes []*registry.Node
 		for _, n := range s.Nodes {
-			if n.Metadata["broker"] == "http" && n.Metadata["topic"] == topic {
+			if n.Metadata["broker"] != "http" || n.Metadata["topic"] != topic || seen[n.Id] {
+				continue
+			}
+			seen[n.Id] = true
+			if s.Version == httpBroadcast {
 				nodes = append(nodes, n)
+			} else {
+				queues[s.Version] = append(queues[s.Version], n)
 			}
 		}
-		if s.Version != httpBroadcast && len(nodes) > 1 {
-			nodes = []*registry.Node{nodes[rand.IntN(len(nodes))]}
-		}
-		all = append(all, nodes...)
 	}
-	return all
+	for _, q := range queues {
+		nodes = append(nodes, q[rand.IntN(len(q))])
+	}
+	return nodes
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go-micro.dev/v4/broker"
 	"go-micro.dev/v4/registry"
 )
 
@@ -52,7 +53,7 @@ func topics(names ...string) []*registry.Service {
 func lookUp(t *testing.T, r *listRegistry, test func(l *lookup, count func(topic string) int)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		l := newLookup(&announcer{registry: r}, time.Second)
+		l := newLookup(&httpSubscriptions{id: "1", registry: r, byTopic: make(map[string]*httpSubscription)}, time.Second)
 		test(l, func(topic string) int {
 			nodes, err := l.find(t.Context(), topic)
 			if err != nil {
@@ -90,7 +91,9 @@ func TestPublisherFindsAnotherSubscriberWithin5s(t *testing.T) {
 	r := &listRegistry{services: topics("a")}
 	lookUp(t, r, func(_ *lookup, count func(string) int) {
 		count("a")
-		r.services = slices.Concat(topics("a"), topics("a"))
+		other := topics("a")
+		other[0].Nodes[0].Id = "a-2"
+		r.services = slices.Concat(topics("a"), other)
 		changesAfter(t, maxLookupAge, count, "a", 1, 2)
 	})
 }
@@ -181,13 +184,14 @@ func TestPublisherFindsTheSubscriptionsOfItsOwnProcessAtOnce(t *testing.T) {
 			r := &listRegistry{services: c.listed, err: c.err}
 			lookUp(t, r, func(l *lookup, count func(string) int) {
 				count("a")
-				if err := l.announcer.Register(topics("a")[0]); err != nil {
+				sub, err := l.own.add("a", false, nil, broker.SubscribeOptions{})
+				if err != nil {
 					t.Fatal(err)
 				}
 				if got := count("a"); got != 1 {
 					t.Errorf("%d subscribers, want 1", got)
 				}
-				if err := l.announcer.Deregister(topics("a")[0]); err != nil {
+				if err := sub.Unsubscribe(); err != nil {
 					t.Fatal(err)
 				}
 			})

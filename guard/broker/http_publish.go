@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -14,22 +16,16 @@ import (
 	"time"
 
 	"go-micro.dev/v4/broker"
-	"go-micro.dev/v4/codec/json"
 	"go-micro.dev/v4/registry"
+	"go-micro.dev/v4/transport/headers"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/microhq/monitor-srv/guard"
 )
 
-const (
-	// The service name of the stock http broker in the registry, and the version of its
-	// subscriptions without a queue.
-	httpServiceName = "micro.http.broker"
-	httpBroadcast   = "ff.http.broadcast"
-	// Requests in flight for one event. A dead host occupies one until the timeout, so
-	// there are more than the live hosts need.
-	parallelPosts = 64
-)
+// Requests in flight for one event. A dead host occupies one until the timeout, so there
+// are more than the live hosts need.
+const parallelPosts = 64
 
 // httpPublisher posts events as the stock http broker does, with a deadline. In the
 // stock broker a stuck subscriber holds three goroutines and a socket for each event,
@@ -42,12 +38,12 @@ type httpPublisher struct {
 	end     context.CancelFunc
 }
 
-func newHTTPPublisher(cfg HTTPConfig, a *announcer) *httpPublisher {
+func newHTTPPublisher(cfg HTTPConfig, s *httpSubscriptions) *httpPublisher {
 	config := cfg.TLSConfig.Clone()
 	if config == nil {
 		config = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	p := &httpPublisher{lookup: newLookup(a, cfg.Timeout/2), timeout: cfg.Timeout}
+	p := &httpPublisher{lookup: newLookup(s, cfg.Timeout/2), timeout: cfg.Timeout}
 	p.life, p.end = context.WithCancel(context.Background())
 	p.client = &http.Client{
 		Transport: &http.Transport{
@@ -72,13 +68,12 @@ func (p *httpPublisher) close() {
 // publish posts msg to each subscriber of topic, and to one of each queue. It succeeds
 // if one accepted the event or there is no subscriber.
 func (p *httpPublisher) publish(ctx context.Context, topic string, msg *broker.Message) error {
-	if ctx == nil {
-		ctx = context.Background()
-	}
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	defer context.AfterFunc(p.life, cancel)()
-	body, err := json.Marshaler{}.Marshal(msg)
+	header := maps.Clone(msg.Header)
+	header[headers.Message] = topic // also if the header names another one
+	body, err := json.Marshal(broker.Message{Header: header, Body: msg.Body})
 	if err != nil {
 		return err
 	}

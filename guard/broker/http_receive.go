@@ -1,12 +1,16 @@
 package broker
 
 import (
-	"bytes"
+	"cmp"
+	"encoding/json"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"time"
+
+	"go-micro.dev/v4/broker"
+	"go-micro.dev/v4/transport/headers"
 )
 
 const (
@@ -16,77 +20,102 @@ const (
 	largeEvents = 32
 )
 
-// httpHandler checks requests before the stock broker's handler.
+// The paths that publishers post events to, today and to 2019.
+const (
+	currentPath = "/"
+	olderPath   = "/_sub"
+)
+
+// olderTopic is the header of an event that names its topic for older publishers.
+const olderTopic = ":topic"
+
+// httpHandler takes the requests of publishers.
 type httpHandler struct {
-	stock       http.Handler
-	maxBody     int64 // of a request, in bytes
-	bodyTimeout time.Duration
-	largeSlots  chan struct{} // one per large body in memory
-	counters    *counters
+	cfg           HTTPConfig
+	subscriptions *httpSubscriptions
+	largeSlots    chan struct{} // one per large body in memory
+	counters      *counters
 }
 
-func newHTTPHandler(cfg HTTPConfig, stock http.Handler, counter *counters) *httpHandler {
-	return &httpHandler{
-		stock:       stock,
-		maxBody:     cfg.maxBody(),
-		bodyTimeout: cfg.BodyTimeout,
-		largeSlots:  make(chan struct{}, largeEvents),
-		counters:    counter,
+// refusal says why a request is refused.
+type refusal struct {
+	status int
+	reason string
+}
+
+func (r *refusal) Error() string { return r.reason }
+
+var (
+	errPath         = &refusal{http.StatusNotFound, "post events to /"}
+	errMethod       = &refusal{http.StatusMethodNotAllowed, "events are sent by POST"}
+	errContentType  = &refusal{http.StatusUnsupportedMediaType, "the content type of an event is application/json"}
+	errTooLarge     = &refusal{http.StatusRequestEntityTooLarge, "the event is too large"}
+	errTooManyLarge = &refusal{http.StatusServiceUnavailable, "too many large events at once"}
+	errTooSlow      = &refusal{http.StatusRequestTimeout, "the event did not arrive in time"}
+	errNoEvent      = &refusal{http.StatusBadRequest, "it is not an event"}
+	errNoTopic      = &refusal{http.StatusBadRequest, "the event has no topic"}
+)
+
+// ServeHTTP gives the event of a request to the subscription that it is for. The answer
+// does not say whether there is one.
+func (h *httpHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e, err := h.receive(w, r)
+	if err != nil {
+		h.counters.refused.Add(1)
+		w.Header().Set("Allow", http.MethodPost)
+		w.Header().Set("Connection", "close")
+		http.Error(w, err.reason, err.status)
+		return
+	}
+	if s := h.subscriptions.of(e.topic); s != nil && s.hasNode(r.URL.Query().Get("id")) {
+		_ = s.handler(e)
 	}
 }
 
-var (
-	errTooLarge     = errors.New("the event is too large")
-	errTooManyLarge = errors.New("too many large events at once")
-)
-
-// ServeHTTP checks a request and forwards a valid one to the stock broker.
-func (h *httpHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// receive checks a request and returns its event.
+func (h *httpHandler) receive(w http.ResponseWriter, r *http.Request) (event, *refusal) {
 	switch {
-	case r.URL.Path != "/":
-		h.refuse(w, http.StatusNotFound, "post events to /")
-		return
+	case r.URL.Path != currentPath && r.URL.Path != olderPath:
+		return event{}, errPath
 	case r.Method != http.MethodPost:
-		w.Header().Set("Allow", http.MethodPost)
-		h.refuse(w, http.StatusMethodNotAllowed, "events are sent by POST")
-		return
+		return event{}, errMethod
 	case !isJSON(r.Header.Get("Content-Type")):
-		h.refuse(w, http.StatusUnsupportedMediaType, "the content type of an event is application/json")
-		return
-	case r.ContentLength > h.maxBody:
-		h.refuse(w, http.StatusRequestEntityTooLarge, errTooLarge.Error())
-		return
+		return event{}, errContentType
+	case r.ContentLength > h.cfg.maxBody():
+		return event{}, errTooLarge
 	}
 	body, release, err := h.readBody(w, r)
 	defer release()
 	if err != nil {
-		h.refuseBody(w, err)
-		return
+		return event{}, err
 	}
-	h.forward(w, r, body)
+	return decodeEvent(body, r.URL.Path == olderPath)
 }
 
-// forward forwards the event to the stock broker, which would dereference a JSON null
-// and answer 500 to invalid events.
-func (h *httpHandler) forward(w http.ResponseWriter, r *http.Request, body []byte) {
-	if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
-		h.refuse(w, http.StatusBadRequest, "it is not an event")
-		return
+// decodeEvent decodes the body of a request.
+func decodeEvent(body []byte, older bool) (event, *refusal) {
+	var m *broker.Message
+	if err := json.Unmarshal(body, &m); err != nil || m == nil {
+		return event{}, errNoEvent // the details are of no use to a publisher
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	rsp := &discardedResponse{ResponseWriter: w}
-	h.stock.ServeHTTP(rsp, r)
-	if rsp.code != 0 {
-		h.refuse(w, http.StatusBadRequest, "it is not an event or has no topic")
+	topic := m.Header[headers.Message]
+	if older {
+		topic = cmp.Or(m.Header[olderTopic], topic)
+		delete(m.Header, olderTopic)
 	}
+	if topic == "" {
+		return event{}, errNoTopic
+	}
+	m.Header[headers.Message] = topic
+	return event{topic, m}, nil
 }
 
 // readBody reads the body within the limits of time and size. The caller calls release
 // when it does not need the body any more, also after an error.
-func (h *httpHandler) readBody(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
+func (h *httpHandler) readBody(w http.ResponseWriter, r *http.Request) (body []byte, release func(), refused *refusal) {
 	release = func() {}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.bodyTimeout))
-	in := http.MaxBytesReader(w, r.Body, h.maxBody)
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.cfg.BodyTimeout))
+	in := http.MaxBytesReader(w, r.Body, h.cfg.maxBody())
 	body = make([]byte, 0, max(512, min(r.ContentLength+1, smallEvent)))
 	for {
 		if len(body) == cap(body) {
@@ -98,15 +127,19 @@ func (h *httpHandler) readBody(w http.ResponseWriter, r *http.Request) (body []b
 					return nil, release, errTooManyLarge
 				}
 			}
-			body = append(make([]byte, 0, nextSize(int64(cap(body)), h.maxBody)), body...)
+			body = append(make([]byte, 0, nextSize(int64(cap(body)), h.cfg.maxBody())), body...)
 		}
 		n, err := in.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		if err == io.EOF {
 			return body, release, nil
 		}
-		if err != nil {
-			return nil, release, err
+		var large *http.MaxBytesError
+		switch {
+		case errors.As(err, &large):
+			return nil, release, errTooLarge
+		case err != nil:
+			return nil, release, errTooSlow
 		}
 	}
 }
@@ -121,25 +154,6 @@ func nextSize(size, limit int64) int64 {
 	return min(next, max(limit+1, smallEvent))
 }
 
-func (h *httpHandler) refuseBody(w http.ResponseWriter, err error) {
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		h.refuse(w, http.StatusRequestEntityTooLarge, errTooLarge.Error())
-	case errors.Is(err, errTooManyLarge):
-		h.refuse(w, http.StatusServiceUnavailable, errTooManyLarge.Error())
-	default:
-		h.refuse(w, http.StatusRequestTimeout, "the event did not arrive in time")
-	}
-}
-
-// refuse answers with an error and closes the connection.
-func (h *httpHandler) refuse(w http.ResponseWriter, code int, reason string) {
-	h.counters.refused.Add(1)
-	w.Header().Set("Connection", "close")
-	http.Error(w, reason, code)
-}
-
 // isJSON reports whether the content type is JSON or missing.
 func isJSON(contentType string) bool {
 	if contentType == "" {
@@ -148,14 +162,3 @@ func isJSON(contentType string) bool {
 	kind, _, err := mime.ParseMediaType(contentType)
 	return err == nil && kind == "application/json"
 }
-
-// discardedResponse discards the response of the stock broker, which writes one only
-// to refuse an event and then reveals internals.
-type discardedResponse struct {
-	http.ResponseWriter
-	code int
-}
-
-func (r *discardedResponse) WriteHeader(code int) { r.code = code }
-
-func (r *discardedResponse) Write(p []byte) (int, error) { return len(p), nil }

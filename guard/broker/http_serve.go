@@ -35,7 +35,7 @@ func startHTTPServer(b *httpBroker, l net.Listener) *httpServer {
 	protocols.SetHTTP1(true)
 	s := &httpServer{ended: make(chan struct{})}
 	s.server = &http.Server{
-		Handler:                      b.handler,
+		Handler:                      &httpHandler{cfg, b.subscriptions, make(chan struct{}, largeEvents), &b.conn.broker.counters},
 		Protocols:                    &protocols,
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            cfg.HeaderTimeout,
@@ -43,9 +43,9 @@ func startHTTPServer(b *httpBroker, l net.Listener) *httpServer {
 		WriteTimeout:                 cfg.HeaderTimeout + cfg.BodyTimeout + httpWriteTimeout,
 		IdleTimeout:                  httpIdleTimeout,
 		MaxHeaderBytes:               maxHTTPHeader,
-		ErrorLog:                     log.New(errorLogWriter{b.conn}, "", 0),
+		ErrorLog:                     log.New(errorLogWriter{b.conn.broker}, "", 0),
 	}
-	l = &connLimiter{Listener: l, max: int64(cfg.MaxConns), counters: b.counters}
+	l = &connLimiter{Listener: l, max: int64(cfg.MaxConns), counters: &b.conn.broker.counters}
 	if cfg.TLSConfig != nil {
 		l = tls.NewListener(l, cfg.TLSConfig)
 	}
@@ -68,8 +68,8 @@ func (s *httpServer) renew(b *httpBroker) {
 			return
 		case <-ticker.C:
 		}
-		if err := b.announcer.renew(); err != nil {
-			b.conn.owner().warn("registering a subscription failed", "", err)
+		if err := b.subscriptions.renew(); err != nil {
+			b.conn.broker.warn("registering a subscription failed", "", err)
 		}
 	}
 }
@@ -90,12 +90,10 @@ func (s *httpServer) stop(timeout time.Duration) error {
 
 // errorLogWriter writes the error log of net/http to the broker's log, which limits
 // repeated lines.
-type errorLogWriter struct{ conn *connection }
+type errorLogWriter struct{ b *Broker }
 
 func (w errorLogWriter) Write(line []byte) (int, error) {
-	if b := w.conn.owner(); b != nil {
-		b.warn("HTTP server error", "", errors.New(string(line)))
-	}
+	w.b.warn("HTTP server error", "", errors.New(string(line)))
 	return len(line), nil
 }
 

@@ -152,7 +152,7 @@ func TestHTTPBrokerWaitsForItsPort(t *testing.T) {
 	}
 	testkit.Run(t, b)
 	testkit.Eventually(t, 5*time.Second, "the reason is told", func() bool {
-		return b.Connect() == nil && b.State().Reason == "broker http: address already in use"
+		return b.Connect() == nil && b.State().Reason == "broker http at "+l.Addr().String()+": address already in use"
 	})
 	_ = l.Close()
 	testkit.Eventually(t, 5*time.Second, "connected", func() bool { return b.State().OK })
@@ -163,14 +163,12 @@ func TestHTTPBrokerWaitsForItsPort(t *testing.T) {
 
 func TestHTTPBrokerAnnouncesTheGivenAddress(t *testing.T) {
 	testkit.NoLeaks(t)
-	for _, c := range []struct{ address, advertise, want string }{
-		{"", "", "127.0.0.1:PORT"},
-		{"localhost:0", "", "localhost:PORT"},
-		{"0.0.0.0:0", "10.1.2.3", "10.1.2.3:PORT"},
-		{"0.0.0.0:0", "broker.example:99", "broker.example:99"},
+	for _, c := range []struct{ address, want string }{
+		{"", "127.0.0.1:PORT"},
+		{"localhost:0", "localhost:PORT"},
 	} {
 		reg := &registrytest.Fake{}
-		b, stop := startHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) { cfg.Address, cfg.Advertise = c.address, c.advertise })
+		b, stop := startHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) { cfg.Address = c.address })
 		countEvents(t, b, "t")
 		_, port, err := net.SplitHostPort(b.Address())
 		if err != nil {

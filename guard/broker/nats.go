@@ -9,11 +9,15 @@ import (
 	"strings"
 	"time"
 
-	natsplugin "github.com/go-micro/plugins/v4/broker/nats"
 	"github.com/nats-io/nats.go"
-	"go-micro.dev/v4/broker"
 
 	"github.com/microhq/monitor-srv/guard"
+)
+
+// What waits for the handler of one subscription. Further events are dropped.
+const (
+	maxPendingEvents = 512 << 10
+	maxPendingBytes  = 64 << 20
 )
 
 // NATSConfig configures the NATS broker. The zero value means the server at
@@ -21,15 +25,9 @@ import (
 type NATSConfig struct {
 	Config
 	// Addresses of the servers of one cluster: host, host:port, nats://host:port or
-	// tls://host:port. Either all use TLS or none. A URL may contain user and
-	// password, or a token in place of the user. An element may be a comma-separated
-	// list.
+	// tls://host:port. One tls:// means TLS for all. A URL may contain user and password,
+	// or a token in place of the user. An element may be a comma-separated list.
 	Addresses []string
-	// User and Password, or Token, or CredentialsFile authenticate the client. They
-	// take precedence over the URL.
-	User            string
-	Password, Token Secret
-	CredentialsFile string
 	// TLSConfig enables TLS. Nil: TLS for tls:// addresses, with the system's
 	// authorities.
 	TLSConfig *tls.Config
@@ -38,103 +36,83 @@ type NATSConfig struct {
 	// ReconnectWait is the minimum pause between two connection attempts. A random
 	// time of up to as much is added. 0: 500 ms.
 	ReconnectWait time.Duration
-	// PingInterval is the time between two pings. The client disconnects from a
-	// server that does not answer two of them. 0: 5 s.
-	PingInterval time.Duration
 }
 
 // NewNATS returns a guarded broker on NATS that reconnects without limit, also if no
 // server is available at start. It does not connect. Its errors name the setting at
 // fault and the remedy.
 //
-// Each subscription buffers up to 524,288 events or 64 MiB, which are the defaults of
-// nats.go. Further events are dropped and counted in Stats.Dropped. While
-// disconnected, up to 8 MiB of published events are buffered; then Publish fails.
+// Publish returns when the server has received the event, and fails at once while
+// disconnected. Each subscription buffers up to 524,288 events or 64 MiB. Further events
+// are dropped and counted in Stats.Dropped, as are errors of the connection.
 func NewNATS(cfg NATSConfig) (*Broker, error) {
 	cfg.Config = cfg.Config.withDefaults()
-	addresses, secure, err := natsAddresses(cfg)
+	servers, err := natsServers(cfg.Addresses)
 	if err != nil {
 		return nil, err
 	}
 	n := &natsBroker{
-		conn:      newConnection("nats"),
-		dialer:    newNATSDialer(cfg.Timeout),
-		address:   guard.Redact(strings.Join(addresses, ",")),
+		timeout:   cfg.Timeout,
+		address:   guard.Redact(strings.Join(servers, ",")),
 		droppedBy: make(map[*nats.Subscription]uint64),
 	}
-	opts, err := n.options(cfg, addresses, secure)
-	if err != nil {
-		return nil, err
-	}
-	n.conn.dropped, n.conn.interrupt = n.dropped, n.dialer.abort
-	n.Broker = natsplugin.NewBroker(
-		natsplugin.Options(opts),
-		broker.Logger(guard.NewLogger(cfg.Logger)),
-		broker.ErrorHandler(n.onMalformed),
-	)
+	n.options = n.clientOptions(cfg, servers)
+	n.conn = &connection{dropped: n.dropped}
 	return newBroker(n, cfg.Config, n.conn), nil
 }
 
-// options returns the options of the client. With the defaults it would give up after
-// two minutes, or at once if no server is available at start.
-func (n *natsBroker) options(cfg NATSConfig, addresses []string, secure bool) (nats.Options, error) {
+// clientOptions returns the options of the client. With the defaults it would give up
+// after two minutes, or at once if no server is available at start, and replay 8 MB of
+// old events.
+func (n *natsBroker) clientOptions(cfg NATSConfig, servers []string) nats.Options {
 	o := nats.GetDefaultOptions()
-	o.Servers = addresses
+	o.Servers = servers
 	o.Name = cfg.Name
-	o.User, o.Password, o.Token = cfg.User, string(cfg.Password), string(cfg.Token)
-	o.MaxReconnect = -1
+	o.MaxReconnect, o.ReconnectBufSize = -1, -1
 	o.RetryOnFailedConnect = true
 	o.IgnoreAuthErrorAbort = true
 	o.NoCallbacksAfterClientClose = true
 	o.ReconnectWait = cmp.Or(cfg.ReconnectWait, 500*time.Millisecond)
 	o.ReconnectJitter, o.ReconnectJitterTLS = o.ReconnectWait, o.ReconnectWait
-	o.PingInterval = cmp.Or(cfg.PingInterval, 5*time.Second)
-	o.MaxPingsOut = 2
-	o.Timeout, o.FlusherTimeout = cfg.Timeout, cfg.Timeout
-	o.CustomDialer, o.SkipHostLookup = n.dialer, true
-	o.ConnectedCB, o.ReconnectedCB = n.onConnected, n.onConnected
-	o.DisconnectedErrCB, o.ReconnectErrCB = n.onDisconnected, n.onDisconnected
-	o.ClosedCB = func(c *nats.Conn) { n.conn.setLost(c.LastError()) }
-	o.AsyncErrorCB = n.onError
-	if o.TLSConfig = cfg.TLSConfig; o.TLSConfig == nil && secure {
-		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	o.Secure = o.TLSConfig != nil
-	if cfg.CredentialsFile != "" {
-		if err := nats.UserCredentials(cfg.CredentialsFile)(&o); err != nil {
-			return o, fmt.Errorf("reading the NATS credentials file %q: %w", cfg.CredentialsFile, err)
+	o.PingInterval, o.MaxPingsOut = 5*time.Second, 2
+	// The client holds its lock while it connects: a stop waits for half the timeout at
+	// most. Then handlers have a quarter of it, and a quarter remains for the server.
+	o.Timeout, o.FlusherTimeout, o.DrainTimeout = cfg.Timeout/2, cfg.Timeout, cfg.Timeout/4
+	o.SkipHostLookup = true
+	connected := func(*nats.Conn) { n.conn.setUp() }
+	disconnected := func(_ *nats.Conn, err error) {
+		if !errors.Is(err, nats.ErrNoServers) { // which hides the reason
+			n.conn.setDown(err)
 		}
 	}
-	return o, nil
+	o.ConnectedCB, o.ReconnectedCB = connected, connected
+	o.DisconnectedErrCB, o.ReconnectErrCB = disconnected, disconnected
+	o.ClosedCB = func(c *nats.Conn) { n.conn.setLost(c.LastError()) }
+	o.AsyncErrorCB = n.onError
+	o.TLSConfig, o.Secure = cfg.TLSConfig, cfg.TLSConfig != nil
+	return o
 }
 
-// natsAddresses checks the addresses and returns them with the only scheme that the
-// plugin supports, and whether they ask for TLS.
-func natsAddresses(cfg NATSConfig) (addresses []string, secure bool, err error) {
-	schemes := make(map[string]bool)
-	for address := range strings.SplitSeq(strings.Join(cfg.Addresses, ","), ",") {
+// natsServers checks the addresses and returns them as URLs.
+func natsServers(addresses []string) (servers []string, err error) {
+	for address := range strings.SplitSeq(strings.Join(addresses, ","), ",") {
 		if address = strings.TrimSpace(address); address == "" {
 			continue
 		}
-		u, err := natsAddress(address)
+		u, err := natsServer(address)
 		if err != nil {
-			return nil, false, fmt.Errorf("broker address %q: %w: give host:port, nats://host:port or tls://host:port",
+			return nil, fmt.Errorf("broker address %q: %w: give host:port, nats://host:port or tls://host:port",
 				guard.Redact(address), err)
 		}
-		schemes[u.Scheme] = true
-		u.Scheme = "nats"
-		addresses = append(addresses, u.String())
+		servers = append(servers, u.String())
 	}
-	if len(schemes) > 1 {
-		return nil, false, errors.New("broker addresses: nats:// and tls:// are mixed: give one kind")
+	if len(servers) == 0 {
+		servers = []string{"nats://127.0.0.1:4222"}
 	}
-	if len(addresses) == 0 {
-		addresses = []string{"nats://127.0.0.1:4222"}
-	}
-	return addresses, schemes["tls"], nil
+	return servers, nil
 }
 
-func natsAddress(address string) (*url.URL, error) {
+func natsServer(address string) (*url.URL, error) {
 	if !strings.Contains(address, "://") {
 		address = "nats://" + address
 	}

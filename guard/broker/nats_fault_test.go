@@ -26,7 +26,7 @@ func TestBrokerSubscribesOnceNATSAppears(t *testing.T) {
 	subscribe(t, b, "t", func(e broker.Event) error { got <- string(e.Message().Body); return nil })
 	testkit.Eventually(t, 3*time.Second, "the reason is told", func() bool {
 		s := b.State()
-		return !s.OK && s.Reason == "broker nats: connection refused"
+		return !s.OK && s.Reason == "broker nats at "+n.URL()+": connection refused"
 	})
 	if subs := b.Subscriptions(); len(subs) != 1 || subs[0].State.OK || subs[0].State.Reason == "" {
 		t.Errorf("subscriptions of an absent server: %+v", subs)

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -24,7 +25,8 @@ type Stats struct {
 	// Refused counts refused requests and connections: bodies that are too large, too
 	// slow or not an event, and connections above the limit.
 	Refused uint64
-	// Dropped counts events that NATS delivered faster than the handlers handled them.
+	// Dropped counts events that NATS delivered faster than the handlers handled them, and
+	// errors that NATS reported later than the call that caused them.
 	Dropped uint64
 }
 
@@ -61,13 +63,7 @@ func (b *Broker) Publish(topic string, msg *broker.Message, opts ...broker.Publi
 }
 
 func (b *Broker) publish(topic string, msg *broker.Message, opts []broker.PublishOption) error {
-	var o broker.PublishOptions
-	for _, opt := range opts {
-		opt(&o)
-	}
-	if o.Context == nil {
-		o.Context = context.Background()
-	}
+	ctx := publishContext(opts)
 	select {
 	case b.slots <- struct{}{}:
 	default:
@@ -80,7 +76,7 @@ func (b *Broker) publish(topic string, msg *broker.Message, opts []broker.Publis
 		done <- guard.CatchPanic(func() error { return b.inner.Publish(topic, msg, opts...) })
 	}) {
 		<-b.slots
-		return fmt.Errorf("broker %s has stopped", b.inner.String())
+		return b.wrap(errStopped)
 	}
 	timer := time.NewTimer(b.cfg.Timeout)
 	defer timer.Stop()
@@ -89,9 +85,18 @@ func (b *Broker) publish(topic string, msg *broker.Message, opts []broker.Publis
 		return err
 	case <-timer.C:
 		return fmt.Errorf("not done within %v", b.cfg.Timeout)
-	case <-o.Context.Done():
-		return o.Context.Err()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
+}
+
+// publishContext returns the context among the options.
+func publishContext(opts []broker.PublishOption) context.Context {
+	var o broker.PublishOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return cmp.Or(o.Context, context.Background())
 }
 
 // withTopic returns the message with the header by which go-micro's server finds the

@@ -19,7 +19,6 @@ func (b *Broker) Run(ctx context.Context) error {
 	b.mu.Lock()
 	b.running = true
 	b.mu.Unlock()
-	defer context.AfterFunc(ctx, func() { b.interruptLater() })()
 	var retry guard.Backoff
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -57,13 +56,13 @@ func (b *Broker) reconcile() bool {
 	b.mu.Unlock()
 	defer b.markHandled(request)
 	if err := b.conn.takeLoss(); err != nil && connected {
-		b.disconnect(fmt.Errorf("broker %s: %w", b.inner.String(), guard.Shorten(err)))
+		b.disconnect(b.wrap(err))
 		connected = false
 	}
 	b.unsubscribe(!wanted)
 	if !wanted {
 		if connected {
-			b.disconnect(fmt.Errorf("broker %s: %w", b.inner.String(), errDisconnected))
+			b.disconnect(b.wrap(errDisconnected))
 		}
 		return true
 	}
@@ -85,7 +84,7 @@ func (b *Broker) markHandled(request uint64) {
 func (b *Broker) connect() bool {
 	err := guard.CatchPanic(b.inner.Connect)
 	if err != nil {
-		b.state.Record(fmt.Errorf("broker %s: %w", b.inner.String(), guard.Shorten(err)))
+		b.state.Record(b.wrap(err))
 		b.warn("connecting to the broker failed", "", guard.Shorten(err))
 		return false
 	}
@@ -175,17 +174,18 @@ func (b *Broker) activate(s *subscription) bool {
 	return true
 }
 
-// resubscribe records that the broker ended an active subscription, so that Run
-// repeats it.
-func (b *Broker) resubscribe(topic string, err error) {
+// resubscribe ends the subscriptions that the broker has denied with err. Run repeats
+// them.
+func (b *Broker) resubscribe(denied func(topic string) bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := b.subs[topic]
-	if s == nil || s.active == nil {
-		return
+	for topic, s := range b.subs {
+		if s.active == nil || !denied(topic) {
+			continue
+		}
+		b.ending = append(b.ending, s.active)
+		s.active = nil
+		s.state.Record(fmt.Errorf("subscribing to %q: %w", topic, err))
+		b.wakeRun()
 	}
-	b.ending = append(b.ending, s.active)
-	s.active = nil
-	s.state.Record(fmt.Errorf("subscribing to %q: %w", topic, err))
-	b.wakeRun()
 }

@@ -19,6 +19,8 @@ type entry struct {
 	opts    []registry.RegisterOption
 	remove  bool // the node is to be removed
 	ttl     time.Duration
+	// optional tells that a failure does not make the registry unavailable.
+	optional bool
 	// version counts the changes of the fields above.
 	version uint64
 	// requested is when the owner last called Register or Deregister.
@@ -44,7 +46,7 @@ func (r *Registry) Register(s *registry.Service, opts ...registry.RegisterOption
 		opt(&o)
 	}
 	return r.change(s, func(e *entry) {
-		e.remove, e.opts, e.ttl = false, slices.Clone(opts), o.TTL
+		e.remove, e.opts, e.ttl, e.optional = false, slices.Clone(opts), o.TTL, guard.IsOptional(o)
 	})
 }
 

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"go-micro.dev/v4/registry"
 
+	"github.com/microhq/monitor-srv/guard"
 	guardregistry "github.com/microhq/monitor-srv/guard/registry"
 	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/internal/testkit/registrytest"
@@ -289,6 +291,38 @@ func TestRegistryWithoutAnythingToOpen(t *testing.T) {
 		synctest.Wait()
 		if s := r.State(); s.OK || s.Reason != "mdns: no registry is configured" {
 			t.Errorf("state %+v", s)
+		}
+	})
+}
+
+func TestOptionalRegistrationThatFailsLeavesTheRegistryAvailable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		denied := true
+		f := &registrytest.Fake{ErrOf: func(call string) error {
+			if denied && call == "register older" {
+				return registrytest.ErrFake
+			}
+			return nil
+		}}
+		log := &testkit.LogBuffer{}
+		r := guarded(f, func(cfg *guardregistry.Config) { cfg.Logger = log.Logger() })
+		testkit.Run(t, r)
+		for id, opts := range map[string][]registry.RegisterOption{"today": nil, "older": {guard.Optional}} {
+			if err := r.Register(registrytest.Service("svc", id), opts...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		if s := r.State(); !s.OK || !f.Has("today") || f.Has("older") {
+			t.Errorf("state %+v", s)
+		}
+		if text := log.String(); strings.Count(text, "an optional registration failed") != 1 || !strings.Contains(text, "node=older") {
+			t.Errorf("log:\n%s", text)
+		}
+		denied = false
+		time.Sleep(5 * time.Second)
+		if !f.Has("older") {
+			t.Error("it is not repeated")
 		}
 	})
 }

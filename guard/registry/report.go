@@ -8,8 +8,8 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 )
 
-// firstError returns the error of the health check, or else that of the first
-// entry in the order of node ids.
+// firstError returns the error of the health check, or else that of the first entry
+// in the order of node ids that is not optional.
 func (r *Registry) firstError() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -18,7 +18,7 @@ func (r *Registry) firstError() error {
 	}
 	for _, id := range slices.Sorted(maps.Keys(r.entries)) {
 		e := r.entries[id]
-		if e.err == nil {
+		if e.err == nil || e.optional {
 			continue
 		}
 		doing := "registering"
@@ -48,5 +48,12 @@ func (r *Registry) report(err error) {
 	_, due := r.limit.Allow("")
 	if changed || reason != before && due {
 		r.cfg.Logger.Warn("registry is unavailable", "reason", reason)
+	}
+}
+
+// reportOptional logs that an optional registration began to fail.
+func (r *Registry) reportOptional(id string, err error) {
+	if suppressed, ok := r.limit.Allow("optional"); ok {
+		r.cfg.Logger.Warn("an optional registration failed", "node", id, "error", guard.ErrorText(r.cfg.wrap(err)), "suppressed", suppressed)
 	}
 }

@@ -58,11 +58,21 @@ func (r *Registry) dueUpdates(now time.Time) []update {
 	return updates
 }
 
-// complete records the result of an update and when the next one is due.
+// complete records the result of an update and when the next one is due, and logs it
+// if it is optional and began to fail.
 func (r *Registry) complete(u update, err error) {
+	if r.record(u, err) {
+		r.reportOptional(u.service.Nodes[0].Id, err)
+	}
+}
+
+// record records the result of an update. It reports whether an optional entry began to
+// fail.
+func (r *Registry) record(u update, err error) (began bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := u.entry
+	began = e.optional && e.err == nil && err != nil
 	close(e.inFlight)
 	e.inFlight = nil
 	e.err = err
@@ -79,4 +89,5 @@ func (r *Registry) complete(u update, err error) {
 	default:
 		e.due = now.Add(e.retry.Next(r.cfg.RetryMin, r.cfg.RetryMax))
 	}
+	return began
 }

@@ -1,12 +1,16 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
+	natsserver "github.com/nats-io/nats-server/v2/server"
 	"go-micro.dev/v4/broker"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/microhq/monitor-srv/health"
@@ -163,13 +167,19 @@ func TestFleetOverNATS(t *testing.T) {
 func TestInstanceStartsWithoutNATS(t *testing.T) {
 	t.Parallel()
 	c := consultest.Start(t)
-	server := natstest.New(t, nil)
-	address := server.Address()
+	server := natstest.New(t, func(o *natsserver.Options) { o.Username, o.Password = "monitor", "hunter2" })
+	address := "nats://monitor:hunter2@" + server.Address()
 	m := startMonitor(t, "--registry_address", c.Address(), "--broker", "nats", "--broker_address", address)
 	testkit.Eventually(t, ample, "/healthz answers", func() bool { code, _ := m.ask("/healthz"); return code == 200 })
 	testkit.Eventually(t, ample, "RPC answers", func() bool { return m.call("Monitor.Services", "{}", &answer{}) == nil })
 	if code, report := m.ask("/readyz"); code != 503 || report.Status != "not ready" || m.component("broker").OK {
 		t.Errorf("/readyz is %d %q, the broker %+v", code, report.Status, m.component("broker"))
+	}
+	if got, want := m.component("broker").Reason, "broker nats at nats://<secret>@"+server.Address()+": connection refused"; got != want {
+		t.Errorf("the reason is %q, want %q", got, want)
+	}
+	if log := m.output(); strings.Contains(log, "hunter2") || strings.Contains(log, "Connected to nats") || strings.Contains(log, "is connected") {
+		t.Errorf("the log shows the password or a connection:\n%s", log)
 	}
 	server.Start()
 	m.ready(6 * time.Second)
@@ -188,5 +198,60 @@ func TestSecretsOfTheBrokerAreNotShown(t *testing.T) {
 	testkit.Eventually(t, ample, "/healthz says why", func() bool { return m.component("broker").Reason != "" })
 	if _, report := m.ask("/healthz"); strings.Contains(fmt.Sprint(report)+m.output(), "hunter2") {
 		t.Error("the password is shown")
+	}
+}
+
+// olderProgram publishes an event by go-micro v1.0.0.
+func olderProgram(t *testing.T, registryAddress, contentType string, body []byte) {
+	t.Helper()
+	cmd := exec.Command(testkit.Tool(t, "micro1", "MICRO1_BIN"), "publish", "-registry", registryAddress, "-type", contentType, health.TopicHealthCheck)
+	cmd.Stdin = bytes.NewReader(body)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// A service on go-micro of 2019 is seen, and what it publishes both in its way and in
+// that of today counts once.
+// Faults: M1.
+func TestServiceOf2019IsSeenOverTheHTTPBroker(t *testing.T) {
+	testkit.SkipIfShort(t)
+	c, m := startWithConsul(t)
+	for _, name := range []string{"micro.http.broker", "topic:" + health.TopicHealthCheck} {
+		testkit.Eventually(t, ample, name+" is in Consul", func() bool { return len(c.Nodes(name)) > 0 })
+	}
+	older := fleetCheck(0, 0)
+	older.Status, older.Error = healthpb.HealthCheck_OK, ""
+	body, err := protojson.Marshal(older)
+	if err != nil {
+		t.Fatal(err)
+	}
+	olderProgram(t, c.Address(), "application/json", body)
+	query := fmt.Sprintf(`{"service": %q, "id": %q}`, older.Service.Name, older.Id)
+	testkit.Eventually(t, ample, "the check of JSON is OK", func() bool {
+		a := m.checks(query)
+		return a.Total == 1 && a.HealthChecks[0].Status == int(healthpb.HealthCheck_OK)
+	})
+	older.Status, older.Error, older.Timestamp = healthpb.HealthCheck_ERROR, "broken", older.Timestamp+1
+	if body, err = proto.Marshal(older); err != nil {
+		t.Fatal(err)
+	}
+	b := publisherOn(t, "http", c.Address(), "")
+	for range 2 {
+		olderProgram(t, c.Address(), "application/protobuf", body)
+		msg := &broker.Message{Header: map[string]string{"Content-Type": "application/protobuf"}, Body: body}
+		if err := b.Publish(health.TopicHealthCheck, msg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testkit.Eventually(t, ample, "the check of protobuf is ERROR", func() bool {
+		a := m.checks(query)
+		return a.Total == 1 && a.HealthChecks[0].Status == int(healthpb.HealthCheck_ERROR) && a.HealthChecks[0].Error == "broken"
+	})
+	var history struct {
+		Transitions []struct{ To string }
+	}
+	if err := m.call("Monitor.History", query, &history); err != nil || len(history.Transitions) != 2 {
+		t.Errorf("%v: transitions %+v, want two", err, history.Transitions)
 	}
 }

@@ -71,6 +71,8 @@ func busTargets() []target {
 	return []target{
 		{"4", "NATS, protobuf, publisher in the same process", of(bus+"protobuf", "accepted/s"), "events/s", of(plain+"protobuf", "accepted/s"), "plain nats.go and Unmarshal", atLeast(60000)},
 		{"4", "NATS, JSON, publisher in the same process", of(bus+"json", "accepted/s"), "events/s", of(plain+"json", "accepted/s"), "plain nats.go and Unmarshal", atLeast(60000)},
+		{"4", "the same against the floor, protobuf", of(bus+"protobuf", "accepted/s"), "events/s", of(plain+"protobuf", "accepted/s"), "plain nats.go and Unmarshal", ratioAtLeast(0.7)},
+		{"4", "the same against the floor, JSON", of(bus+"json", "accepted/s"), "events/s", of(plain+"json", "accepted/s"), "plain nats.go and Unmarshal", ratioAtLeast(0.7)},
 		{"4", "NATS, protobuf, an event, publisher included", of(bus+"protobuf", perEvent), "CPU-ns", of(plain+"protobuf", perEvent), "plain nats.go and Unmarshal", ratioAtMost(1.1)},
 		{"4", "NATS, JSON, an event, publisher included", of(bus+"json", perEvent), "CPU-ns", of(plain+"json", perEvent), "plain nats.go and Unmarshal", ratioAtMost(1.1)},
 		{"4", "http broker, 1,000/s offered", of(inEvents+"BusHTTP/1000", "%taken"), "% taken", of(inEvents+"BusHTTP/1000", "%taken-trivial"), "a subscriber that counts", ratioAtLeast(0.9)},
