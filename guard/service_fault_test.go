@@ -82,6 +82,7 @@ func TestEventsArriveOverNATSWithoutConsul(t *testing.T) {
 
 // The server believes that a guarded broker is connected as soon as it has been asked to.
 func TestNothingSaysConnectedWhileNATSIsAway(t *testing.T) {
+	testkit.NoLeaks(t)
 	n := natstest.New(t, nil)
 	log := &testkit.LogBuffer{}
 	b, err := guardbroker.NewNATS(guardbroker.NATSConfig{
@@ -93,7 +94,7 @@ func TestNothingSaysConnectedWhileNATSIsAway(t *testing.T) {
 	testkit.Run(t, b)
 	srv := server.NewServer(
 		server.Name(serviceName), server.Id(serviceID), server.Address("127.0.0.1:0"),
-		server.Registry(registry.NewMemoryRegistry()), server.Broker(b), server.WithLogger(guard.NewLogger(log.Logger())),
+		server.Registry(&registrytest.Fake{}), server.Broker(b), server.WithLogger(guard.NewLogger(log.Logger())),
 	)
 	if err := srv.Start(); err != nil {
 		t.Fatal(err)

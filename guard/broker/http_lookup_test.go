@@ -40,6 +40,8 @@ func (r *listRegistry) Register(*registry.Service, ...registry.RegisterOption) e
 
 func (r *listRegistry) Deregister(*registry.Service, ...registry.DeregisterOption) error { return nil }
 
+func (r *listRegistry) String() string { return "list" }
+
 // topics is a list of one subscriber a topic.
 func topics(names ...string) []*registry.Service {
 	s := &registry.Service{Name: httpServiceName, Version: httpBroadcast}

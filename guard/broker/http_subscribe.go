@@ -85,7 +85,11 @@ func (s *httpSubscriptions) add(topic string, secure bool, handler broker.Handle
 	if version == "" {
 		version = httpBroadcast
 	}
-	for _, r := range registrations(topic) {
+	ways := registrations(topic)
+	if s.currentRegistry().String() == "mdns" {
+		ways = ways[:1] // it opens sockets for each, and the mdns of older versions is another one
+	}
+	for _, r := range ways {
 		sub.services = append(sub.services, &registry.Service{Name: r.service, Version: version, Nodes: []*registry.Node{{
 			Id:       topic + "-" + s.id + r.ending,
 			Address:  address,
@@ -120,10 +124,14 @@ func (s *httpSubscriptions) register(sub *httpSubscription) error {
 }
 
 // remove ends a subscription and its registrations.
-func (s *httpSubscriptions) remove(sub *httpSubscription) (err error) {
+func (s *httpSubscriptions) remove(sub *httpSubscription) error {
 	s.mu.Lock()
 	delete(s.byTopic, sub.topic)
 	s.mu.Unlock()
+	return s.deregister(sub)
+}
+
+func (s *httpSubscriptions) deregister(sub *httpSubscription) (err error) {
 	for _, service := range slices.Backward(sub.services) {
 		err = s.currentRegistry().Deregister(service)
 	}
@@ -139,6 +147,9 @@ func (s *httpSubscriptions) renew() (failed error) {
 	for _, sub := range subs {
 		if err := guard.CatchPanic(func() error { return s.register(sub) }); err != nil {
 			failed = err
+		}
+		if s.of(sub.topic) == nil { // it ended meanwhile
+			_ = s.deregister(sub)
 		}
 	}
 	return failed

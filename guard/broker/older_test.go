@@ -257,3 +257,18 @@ func TestSubscriptionHoldsWhereOlderRegistrationsAreDenied(t *testing.T) {
 		t.Errorf("%v, %d events", err, n.Load())
 	}
 }
+
+// mdnsRegistry is a Fake that says that it is go-micro's mdns registry.
+type mdnsRegistry struct{ *registrytest.Fake }
+
+func (mdnsRegistry) String() string { return "mdns" }
+
+func TestOlderRegistrationsAreNotMadeOverMDNS(t *testing.T) {
+	testkit.NoLeaks(t)
+	reg := &registrytest.Fake{}
+	b, _ := startHTTP(t, mdnsRegistry{reg}, nil)
+	countEvents(t, b, "t")
+	if len(reg.Services) != 1 {
+		t.Errorf("%d registrations, want that of today only", len(reg.Services))
+	}
+}

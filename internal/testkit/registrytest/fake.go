@@ -140,6 +140,9 @@ func (f *Fake) Watch(...registry.WatchOption) (registry.Watcher, error) {
 	return newWatcher()
 }
 
+// String implements registry.Registry.
+func (f *Fake) String() string { return "fake" }
+
 // Ping returns PingErr.
 func (f *Fake) Ping(context.Context) error {
 	f.mu.Lock()
