@@ -6,6 +6,9 @@ SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
+# Servers are where users other than root do not look.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 30s
 # With the race detector a target sees a tenth of the inputs; the long runs of
@@ -49,24 +52,24 @@ build: ## bin/monitor-srv, static, with the version of git
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/monitor-srv .
 
 .PHONY: test
-test: $(CONSUL) bin/micro bin/micro1 bin/goma need-cc deps ## every test, with the race detector, a real Consul and a real NATS
+test: deps $(CONSUL) bin/micro bin/micro1 bin/goma ## every test, with the race detector, a real Consul and a real NATS
 	@$(TEST_TOOLS)
 	go test -race -count=1 -parallel 6 -timeout 25m $(TESTFLAGS) $(PACKAGES)
 
 .PHONY: test-short
-test-short: $(CONSUL) bin/micro bin/micro1 bin/goma need-cc deps ## the quick tests only: under 2 minutes once the tools are built
+test-short: deps $(CONSUL) bin/micro bin/micro1 bin/goma ## the quick tests only: under 2 minutes once the tools are built
 	@$(TEST_TOOLS)
 	go test -race -short -parallel 6 -timeout 5m $(TESTFLAGS) $(PACKAGES)
 
 .PHONY: nightly
-nightly: $(CONSUL) bin/micro bin/micro1 bin/goma need-cc deps ## the long variants of the tests, and 10 minutes for each fuzz target
+nightly: deps $(CONSUL) bin/micro bin/micro1 bin/goma ## the long variants of the tests, and 10 minutes for each fuzz target
 	MONITOR_LONG=1 go test -race -count=1 -timeout 6h $(TESTFLAGS) $(PACKAGES)
 	tools/fuzz.sh 10m
 
 # Each part takes less than 10 minutes. make faults PART=guard-long runs one, and
 # bin/faults -list names the tests of all.
 .PHONY: faults
-faults: bin/faults $(CONSUL) bin/micro bin/micro1 bin/goma need-cc deps ## the fault programme in parts, long variants included; PART=NAME runs one (as root)
+faults: deps bin/faults $(CONSUL) bin/micro bin/micro1 bin/goma ## the fault programme in parts, long variants included; PART=NAME runs one (as root)
 	bin/faults $(PART)
 
 # All of them are written to docs/benchmarks.md; with BENCH=PATTERN some are only
@@ -91,8 +94,7 @@ need-old:
 	@[ -n '$(OLD)' ] || { echo 'give the revision to compare with: make bench-compare OLD=main' >&2; exit 1; }
 
 .PHONY: bench-peers
-bench-peers: build bin/bench bin/goma bin/gatus $(CONSUL) ## ours beside goma, Gatus and blackbox_exporter, into the same page (about 9 minutes)
-	@tools/need.sh prometheus-blackbox-exporter prometheus-blackbox-exporter
+bench-peers: need-blackbox build bin/bench bin/goma bin/gatus $(CONSUL) ## ours beside goma, Gatus and blackbox_exporter, into the same page (about 9 minutes)
 	@go build -o bin/peers ./test/peers
 	bin/peers -consul $(CONSUL) | tee bin/peers.new
 	@mv bin/peers.new bin/peers.txt
@@ -163,8 +165,8 @@ consul: $(CONSUL) ## build a pinned Consul and run a dev agent until Ctrl-C (a c
 micro: bin/micro ## build bin/micro, go-micro's command with the Consul registry
 
 .PHONY: image
-image: ## build the container image with the docker engine that is there
-	docker build --build-arg VERSION=$(VERSION) $(if $(BUILDER),--build-arg BUILDER=$(BUILDER)) -t $(IMAGE) .
+image: ## build the container image, with the version as its tag and as latest, with the docker engine that is there
+	docker build --build-arg VERSION=$(VERSION) $(if $(BUILDER),--build-arg BUILDER=$(BUILDER)) -t $(IMAGE) -t monitor-srv .
 
 .PHONY: image-test
 image-test: bin/consul bin/micro ## build and run the image beside Consul's, in a docker engine of its own (as root, on Debian)
@@ -175,18 +177,18 @@ image-test: bin/consul bin/micro ## build and run the image beside Consul's, in 
 	go test -tags image -count=1 -timeout 15m $(TESTFLAGS) ./test/image
 
 .PHONY: deps
-deps: ## install what the tests talk to: MariaDB, PostgreSQL, Redis, systemd-analyze, zsh and fish
-	@tools/need.sh mariadbd mariadb-server
-	@tools/need.sh pg_ctlcluster postgresql
-	@tools/need.sh redis-server redis-server
-	@tools/need.sh systemd-analyze systemd
-	@tools/need.sh zsh zsh
-	@tools/need.sh fish fish
+deps: ## install what the tests need: a C compiler, MariaDB, PostgreSQL, Redis, systemd-analyze, zsh and fish
+	@tools/need.sh gcc gcc libc6-dev + mariadbd mariadb-server + pg_ctlcluster postgresql + redis-server redis-server \
+		+ systemd-analyze systemd + zsh zsh + fish fish
 
 # The race detector needs a C compiler.
 .PHONY: need-cc
 need-cc:
 	@tools/need.sh gcc gcc libc6-dev
+
+.PHONY: need-blackbox
+need-blackbox:
+	@tools/need.sh prometheus-blackbox-exporter prometheus-blackbox-exporter
 
 .PHONY: need-protoc
 need-protoc:

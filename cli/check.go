@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/microhq/monitor-srv/config"
@@ -12,6 +13,7 @@ import (
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/probe"
 	"github.com/microhq/monitor-srv/service"
+	"github.com/microhq/monitor-srv/setting"
 )
 
 // checked is the result of a check of files.
@@ -31,7 +33,7 @@ type problem struct {
 }
 
 // runCheck prints every problem of files and directories. It fails if one is more than a
-// warning, or with --strict if there is any.
+// warning, or with --strict if there is any. With --no_secrets, secrets may be absent.
 func runCheck(ctx context.Context, inv *invocation) error {
 	var set monitor.Set
 	problems, err := config.Load(ctx, &set, inv.Stdin, inv.words...)
@@ -40,6 +42,9 @@ func runCheck(ctx context.Context, inv *invocation) error {
 	}
 	problems = append(problems, service.NewIdleGroup(fleetEnv(&discovery.Remote{})).Apply(ctx, set, problems)...)
 	document.SortProblems(problems)
+	if inv.options.noSecrets {
+		problems = slices.DeleteFunc(problems, func(p *document.Problem) bool { return errors.Is(p.Err, setting.ErrAbsent) })
+	}
 	wrong := 0
 	report := checked{Monitors: len(set.Monitors), Receivers: len(set.Receivers), Problems: []problem{}}
 	var table strings.Builder

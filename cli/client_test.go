@@ -160,3 +160,19 @@ func TestRegisterAsJSONUntilTheFirstRefusal(t *testing.T) {
 		t.Errorf("exit %d, %q, %s", code, stdout, stderr)
 	}
 }
+
+// TestHealthIsStrictIfAsked asks an instance with a failing component that is not
+// needed.
+// Faults: U13.
+func TestHealthIsStrictIfAsked(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set(web.VersionHeader, "v1")
+		_, _ = w.Write([]byte(`{"status": "degraded", "version": "v1", "parts": [{"name": "queue", "ok": false, "reason": "full"}]}`))
+	}))
+	defer s.Close()
+	for want, args := range map[int][]string{ExitOK: {"health", "-s", s.URL}, ExitFailed: {"health", "--strict", "-s", s.URL}} {
+		if stdout, stderr, code := monitorSrv(t, "", args...); code != want || !strings.HasPrefix(stdout, "degraded v1\n") {
+			t.Errorf("%q: exit %d\n%s%s", args, code, stdout, stderr)
+		}
+	}
+}

@@ -53,7 +53,7 @@ func commands() []command {
 		command{
 			name: "check", words: "DIR|FILE|-...", least: 1, most: manyWords, group: groupFiles, flags: checkFlags, run: runCheck,
 			usage:    "report problems in files of monitors; fails if there are any",
-			examples: []string{"monitor-srv check /usr/local/etc/monitor-srv", "monitor-srv check --strict -o json shop.toml"},
+			examples: []string{"monitor-srv check /usr/local/etc/monitor-srv", "monitor-srv check --strict --no_secrets -o json shop.toml"},
 		},
 		command{
 			name: "probe", words: "FILE|DIR|- [NAME]", least: 1, most: 2, group: groupFiles, flags: probeFlags, run: runProbe,
@@ -70,7 +70,7 @@ func commands() []command {
 // instanceCommands ask or change a running instance; all but health are goma's.
 func instanceCommands() []command {
 	all := []command{
-		{name: "health", usage: "print the health of a running instance; fails unless it is ready", flags: askingFlags, run: runHealth, examples: []string{"monitor-srv health -s 10.0.0.7"}},
+		{name: "health", usage: "print the health of a running instance; fails unless it is ready", flags: healthFlags, run: runHealth, examples: []string{"monitor-srv health -s 10.0.0.7"}},
 		{name: "list", usage: "list the monitors", run: runList, examples: []string{"monitor-srv list", "monitor-srv list -s 10.0.0.7:3838 -o json"}},
 		{name: "show", words: "ID", least: 1, most: 1, usage: "show one monitor", run: runShow, complete: monitorIDs, examples: []string{"monitor-srv show 1"}},
 		{name: "start", words: "ID", least: 1, most: 1, usage: "start a stopped monitor", run: runStart, complete: monitorIDs, examples: []string{"monitor-srv start 1 -s x:TOKEN@127.0.0.1"}},

@@ -25,6 +25,7 @@ const (
 	flagAllowTargets   = "allow_targets"
 	flagOutput         = "output"
 	flagStrict         = "strict"
+	flagNoSecrets      = "no_secrets"
 	flagServerMetadata = "server_metadata"
 
 	flagHTTPAddress      = string(service.HTTPAddress)
@@ -58,6 +59,8 @@ type options struct {
 	address string // of the instance to ask, perhaps with a token before an @
 	output  string
 	strict  bool
+	// noSecrets ignores secrets that are absent.
+	noSecrets bool
 	// config is that of an instance, but for what flags say in words and files.
 	config                 service.Config
 	metadata, allowTargets []string
@@ -133,12 +136,22 @@ func gomaFlags(o *options, s flagSet) {
 }
 
 func checkFlags(o *options, s flagSet) {
-	s.own(flagStrict, &o.strict, "fail on warnings too")
+	strictFlag(o, s)
+	s.own(flagNoSecrets, &o.noSecrets, "ignore secrets and certificates whose files or variables are absent")
 	outputFlag(o, s)
+}
+
+func strictFlag(o *options, s flagSet) { s.own(flagStrict, &o.strict, "fail on warnings too") }
+
+// healthFlags take a component that is not needed as a warning.
+func healthFlags(o *options, s flagSet) {
+	strictFlag(o, s)
+	askingFlags(o, s)
 }
 
 // probeFlags say where to find the fleet, for probes that ask it.
 func probeFlags(o *options, s flagSet) {
+	strictFlag(o, s)
 	outputFlag(o, s)
 	registryFlags(&o.config, s)
 	s.micro(flagServerName, &o.config.Server.Name, "`NAME` of the instances to ask for events and stats")

@@ -42,8 +42,11 @@ func runHealth(ctx context.Context, inv *invocation) error {
 	if err := inv.answer(table.String(), report); err != nil {
 		return err
 	}
-	if !a.good {
+	switch {
+	case !a.good:
 		return fmt.Errorf("the instance at %q is not ready", c.address)
+	case inv.options.strict && report.Status != web.StatusOK:
+		return fmt.Errorf("the instance at %q is %s, and --%s", c.address, report.Status, flagStrict)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ import (
 const probesAtOnce = 8
 
 // runProbe runs the monitors of a file, or the one that is named, once and prints the
-// results. It fails if one fails.
+// results. It fails if one fails, and with --strict if one is a WARNING.
 func runProbe(ctx context.Context, inv *invocation) error {
 	var name string
 	if len(inv.words) > 1 {
@@ -59,12 +59,17 @@ func runProbe(ctx context.Context, inv *invocation) error {
 		defer closeRemote()
 	}
 	stopGuardian := keepRunning(context.WithoutCancel(ctx), env.Guardian.Run)
-	failed, err := probeAll(ctx, group, chosen, inv.printer())
+	verdicts, err := probeAll(ctx, group, chosen, inv.printer())
 	stopGuardian()
 	if err != nil {
 		return err
 	}
-	return outcome(len(chosen), failed, len(wrong), where)
+	err = outcome(len(chosen), verdicts[monitor.Failing.String()], len(wrong), where)
+	warnings := verdicts[monitor.Warning.String()]
+	if err == nil && inv.options.strict && warnings > 0 {
+		err = fmt.Errorf("%s probed, %s, and --%s", count(len(chosen), "monitor"), count(warnings, "warning"), flagStrict)
+	}
+	return err
 }
 
 // outcome is the error of a run in which monitors failed or were wrong.
@@ -167,8 +172,10 @@ func asksFleet(chosen []*monitor.Definition) bool {
 	return false
 }
 
-// probeAll probes monitors, some at a time, and prints their results in order.
-func probeAll(ctx context.Context, group *monitor.Group, chosen []*monitor.Definition, p printer) (failed int, err error) {
+// probeAll probes monitors, some at a time, prints their results in order and counts
+// them by verdict.
+func probeAll(ctx context.Context, group *monitor.Group, chosen []*monitor.Definition, p printer) (verdicts map[string]int, err error) {
+	verdicts = make(map[string]int)
 	results := make([]chan result, len(chosen))
 	slots := make(chan struct{}, probesAtOnce)
 	for i, d := range chosen {
@@ -182,15 +189,13 @@ func probeAll(ctx context.Context, group *monitor.Group, chosen []*monitor.Defin
 	}
 	for _, next := range results {
 		r := <-next
-		if r.Verdict == monitor.Failing.String() {
-			failed++
-		}
+		verdicts[r.Verdict]++
 		if err := p.print(r); err != nil {
-			return failed, err
+			return nil, err
 		}
 	}
 	if err := p.end(); err != nil {
-		return failed, err
+		return nil, err
 	}
-	return failed, ctx.Err()
+	return verdicts, ctx.Err()
 }

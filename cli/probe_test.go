@@ -195,3 +195,66 @@ func TestTriedProbesAreAlwaysJSON(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckWithoutSecrets checks a file whose secrets and certificates are elsewhere.
+// Faults: U13.
+func TestCheckWithoutSecrets(t *testing.T) {
+	var text strings.Builder
+	for name, keys := range map[string]string{
+		"http": "url = \"http://a/\"\nbearer_file = \"/none\"", "http2": "url = \"http://a/\"\nuser = \"u\"\npassword_env = \"NO_SUCH_SECRET\"",
+		"http3": "url = \"https://a/\"\ntls = { ca_file = \"/none\" }", "tcp": "address = \"a:1\"\ntls = { cert_file = \"/none\", key_file = \"/none\" }",
+		"redis": "address = \"a:1\"\npassword_file = \"/none\"", "postgres": "dsn_file = \"/none\"", "mysql": "dsn_env = \"NO_SUCH_SECRET\"",
+		"grpc": "address = \"a:1\"\ntls = { ca_file = \"/none\" }",
+	} {
+		kind := strings.TrimRight(name, "0123456789")
+		fmt.Fprintf(&text, "[[monitor]]\nname = %q\n[monitor.probe]\ntype = %q\n%s\n", name, kind, keys)
+	}
+	const receivers = `[[receiver]]
+name = "mail"
+type = "mail"
+from = "a@b.c"
+to = ["d@e.f"]
+server = "a:25"
+user = "u"
+password_file = "/none"
+[[receiver]]
+name = "chat"
+type = "notify"
+url_env = "NO_SUCH_SECRET"
+`
+	file := testkit.NewFile(t, "a.toml", text.String()+receivers)
+	if stdout, stderr, code := monitorSrv(t, "", "check", file); code != ExitFailed || !strings.Contains(stderr, "10 problems in ") {
+		t.Errorf("check: exit %d\n%s%s", code, stdout, stderr)
+	}
+	stdout, stderr, code := monitorSrv(t, "", "check", "--no_secrets", "--strict", "-o", "json", file)
+	var report checked
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || code != ExitOK || report.Monitors != 8 || report.Receivers != 2 || len(report.Problems) != 0 {
+		t.Errorf("check --no_secrets: exit %d, %v\n%s%s", code, err, stdout, stderr)
+	}
+	wrong := testkit.NewFile(t, "a.toml", "[[monitor]]\nname = \"a\"\nprobe = { type = \"redis\", adress = \"a:1\", password_file = \"/none\" }\n")
+	if stdout, _, code := monitorSrv(t, "", "check", "--no_secrets", wrong); code != ExitFailed || !strings.Contains(stdout, "adress: unknown key") {
+		t.Errorf("another mistake: exit %d\n%s", code, stdout)
+	}
+	if _, stderr, code := monitorSrv(t, "", "check", "--no_secrets", "/no/such/file"); code != ExitFailed || !strings.Contains(stderr, "1 problem") {
+		t.Errorf("no file: exit %d, %s", code, stderr)
+	}
+}
+
+// TestStrictProbesFailOnWarnings probes a value between the two thresholds.
+// Faults: U13.
+func TestStrictProbesFailOnWarnings(t *testing.T) {
+	const text = "[[monitor]]\nname = \"a\"\nwarn_max = 1\nmax = 9\n[monitor.probe]\ntype = \"exec\"\ncommand = \"/bin/echo\"\nargs = [\"5\"]\nparse = true\n"
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"probe", "-"}, ExitOK, ""},
+		{[]string{"probe", "--strict", "-"}, ExitFailed, "1 monitor probed, 1 warning, and --strict"},
+	} {
+		stdout, stderr, code := monitorSrv(t, text, c.args...)
+		if code != c.code || !strings.HasPrefix(stdout, "WARNING  a") || !strings.Contains(stderr, c.want) {
+			t.Errorf("%q: exit %d\n%s%s", c.args, code, stdout, stderr)
+		}
+	}
+}

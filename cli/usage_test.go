@@ -18,8 +18,8 @@ func TestHelpOfEachCommand(t *testing.T) {
 	for name, want := range map[string]string{
 		"":      strings.Replace(serve, " help", " version help", 1),
 		"serve": serve, "demo": serve,
-		"health": asking, "list": asking, "show": asking, "start": asking, "stop": asking, "register": asking, "unregister": asking, "verbosity": asking,
-		"check": "strict output help", "probe": "output registry registry_address server_name client_retries help", "version": "output help",
+		"health": "strict " + asking, "list": asking, "show": asking, "start": asking, "stop": asking, "register": asking, "unregister": asking, "verbosity": asking,
+		"check": "strict no_secrets output help", "probe": "strict output registry registry_address server_name client_retries help", "version": "output help",
 		"completion": "help", "help": "help",
 	} {
 		help, stderr, code := monitorSrv(t, "", strings.Fields("help "+name)...)

@@ -44,7 +44,7 @@ func (e *redactedError) Is(target error) bool { return errors.Is(e.err, target) 
 
 // minSecret is the length of the shortest secret that is replaced. Shorter ones would
 // occur in ordinary words.
-const minSecret = 4
+const minSecret = 6
 
 // redact returns err with every secret in its text replaced.
 func redact(err error, secrets ...string) error {

@@ -92,7 +92,7 @@ func SecretFrom(key string, inline Secret, file, env string) (Secret, error) {
 	case env != "":
 		text, ok := os.LookupEnv(env)
 		if !ok {
-			return Secret{}, fmt.Errorf("%s_env: variable %q is not set", key, env)
+			return Secret{}, absent{fmt.Errorf("%s_env: variable %q is not set", key, env)}
 		}
 		return NewSecret(text), nil
 	}
@@ -102,7 +102,7 @@ func SecretFrom(key string, inline Secret, file, env string) (Secret, error) {
 func secretFile(key, file string) (Secret, error) {
 	text, err := safefile.Read(file, maxSecretFile)
 	if err != nil {
-		return Secret{}, fmt.Errorf("reading %s_file: %w", key, err)
+		return Secret{}, markAbsent(fmt.Errorf("reading %s_file: %w", key, err))
 	}
 	return NewSecret(strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")), nil
 }

@@ -35,7 +35,7 @@ func (t TLS) Config() (*tls.Config, error) {
 	if t.CAFile != "" {
 		c.RootCAs = x509.NewCertPool()
 		if err := (safefile.PEM{NamedBy: "ca_file", Path: t.CAFile}).AddCAs(c.RootCAs); err != nil {
-			return nil, err
+			return nil, markAbsent(err)
 		}
 	}
 	switch {
@@ -46,7 +46,7 @@ func (t TLS) Config() (*tls.Config, error) {
 	case t.CertFile != "":
 		pair, err := safefile.KeyPair(safefile.PEM{NamedBy: "cert_file", Path: t.CertFile}, safefile.PEM{NamedBy: "key_file", Path: t.KeyFile})
 		if err != nil {
-			return nil, err
+			return nil, markAbsent(err)
 		}
 		c.GetClientCertificate = t.clientCertificate(pair)
 	}

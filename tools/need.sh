@@ -1,23 +1,38 @@
 #!/bin/sh
-# need.sh COMMAND PACKAGE...: makes sure that COMMAND is there. On Debian, as
-# root, it installs the packages that bring it; anywhere else it says what is
-# missing and fails.
+# need.sh COMMAND PACKAGE... [+ COMMAND PACKAGE...]...: makes sure that every COMMAND
+# is there. On Debian, as root, it installs the packages that bring those that are
+# missing; anywhere else it says in one line what is missing and how to install it,
+# and fails.
 set -eu
 
-command=$1
-shift
-if command -v "$command" >/dev/null; then
+PATH=$PATH:/usr/sbin:/sbin # where users other than root do not look
+missing= packages=
+while [ $# -gt 0 ]; do
+	command=$1 of=
+	shift
+	while [ $# -gt 0 ] && [ "$1" != + ]; do
+		of="$of $1"
+		shift
+	done
+	[ $# = 0 ] || shift
+	if ! command -v "$command" >/dev/null; then
+		missing="$missing $command" packages="$packages$of"
+	fi
+done
+if [ -z "$missing" ]; then
 	exit 0
 fi
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-	echo "$command is missing; install it first (on Debian: apt-get install $*)" >&2
+	echo "missing:$missing; install them first (on Debian: sudo apt-get install --no-install-recommends$packages)" >&2
 	exit 1
 fi
-echo "$command is missing; installing $*"
+echo "missing:$missing; installing$packages"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-apt-get install -y -qq --no-install-recommends "$@" >/dev/null
-command -v "$command" >/dev/null || {
-	echo "$command is still missing after installing $*" >&2
-	exit 1
-}
+apt-get install -y -qq --no-install-recommends $packages >/dev/null
+for command in $missing; do
+	command -v "$command" >/dev/null || {
+		echo "$command is still missing after installing$packages" >&2
+		exit 1
+	}
+done

@@ -70,6 +70,29 @@ func TestRowsAreHonest(t *testing.T) {
 	}
 }
 
+// TestComparisonAloneWritesThePage has no file of the benchmarks.
+// Faults: U16.
+func TestComparisonAloneWritesThePage(t *testing.T) {
+	dir := t.TempDir()
+	_, sideBySide, _ := strings.Cut(printed, "# a note\n")
+	peersFile, page := filepath.Join(dir, "peers.txt"), filepath.Join(dir, "page.md")
+	if err := os.WriteFile(peersFile, []byte(sideBySide), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// Only the figures of peers that this short file lacks are errors.
+	if err := run(page, []string{filepath.Join(dir, "bench.txt"), peersFile}); err != nil {
+		for _, line := range strings.Split(err.Error(), "\n") {
+			if !strings.Contains(line, peers) {
+				t.Error(line)
+			}
+		}
+	}
+	text, err := os.ReadFile(page)
+	if err != nil || !strings.Contains(string(text), "not run: `make bench`") {
+		t.Errorf("the page is %q, %v", text, err)
+	}
+}
+
 // What did not run is no error, so that either half can be the first.
 func TestWhatDidNotRunIsNoError(t *testing.T) {
 	benchmarks, _, _ := strings.Cut(printed, "pkg: github.com/microhq/monitor-srv/test")
