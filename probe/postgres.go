@@ -29,6 +29,9 @@ func newPostgres(decode func(any) error, env Env) (Probe, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkPostgresFiles(dsn); err != nil {
+		return nil, err
+	}
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		// The text of err may contain a part of the password.
