@@ -1,7 +1,6 @@
 package access
 
 import (
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -9,16 +8,13 @@ import (
 
 // Limits of guessing tokens.
 const (
-	// maxFailures per failureWindow are allowed from one address. After that, all its
-	// calls with a token are refused.
+	// maxFailures per failureWindow are answered at once to one address.
 	maxFailures   = 5
 	failureWindow = time.Minute
 	// maxAddresses bounds the memory, at about 200 bytes per address. A client with
 	// more addresses is limited by the network only, which is too slow to guess a
 	// token.
 	maxAddresses = 4096
-	// ipv6PrefixBits is the smallest network that an IPv6 customer is assigned.
-	ipv6PrefixBits = 64
 )
 
 // failures counts wrong tokens by address. The zero value is ready.
@@ -36,19 +32,9 @@ type recent struct {
 // newest returns the time of the last failure.
 func (r *recent) newest() time.Time { return r.at[(r.next+maxFailures-1)%maxFailures] }
 
-// wait returns the time for which the address is refused from now on, or 0.
-func (f *failures) wait(a netip.Addr, now time.Time) time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	r, ok := f.recent[a]
-	if !ok || r.at[r.next].IsZero() {
-		return 0
-	}
-	return max(0, failureWindow-now.Sub(r.at[r.next]))
-}
-
-// add counts one failure.
-func (f *failures) add(a netip.Addr, now time.Time) {
+// add counts one failure, unless the last maxFailures of the address are not older than
+// the window: then it returns how long that will be so.
+func (f *failures) add(a netip.Addr, now time.Time) (wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.recent == nil {
@@ -62,8 +48,12 @@ func (f *failures) add(a netip.Addr, now time.Time) {
 		r = new(recent)
 		f.recent[a] = r
 	}
+	if oldest := r.at[r.next]; !oldest.IsZero() && now.Sub(oldest) < failureWindow {
+		return failureWindow - now.Sub(oldest)
+	}
 	r.at[r.next] = now
 	r.next = (r.next + 1) % maxFailures
+	return 0
 }
 
 // makeRoom removes the addresses whose failures have expired, or else the one whose
@@ -83,34 +73,3 @@ func (f *failures) makeRoom(now time.Time) {
 		delete(f.recent, oldest)
 	}
 }
-
-// Source returns the address that failures of a client at "IP:port" are counted for:
-// its IP, or the /64 network for IPv6. Clients without a valid address share the zero
-// one.
-func Source(remoteAddr string) netip.Addr {
-	a := ipOf(remoteAddr)
-	if a.Is4() || !a.IsValid() {
-		return a
-	}
-	p, err := a.Prefix(ipv6PrefixBits)
-	if err != nil {
-		return a
-	}
-	return p.Addr()
-}
-
-// ipOf returns the IP of "IP:port" or "IP", or the zero address.
-func ipOf(remote string) netip.Addr {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		host = remote
-	}
-	a, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return a.Unmap().WithZone("")
-}
-
-// Loopback reports whether a client at "IP:port" is on this machine.
-func Loopback(remoteAddr string) bool { return ipOf(remoteAddr).IsLoopback() }

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -33,4 +34,8 @@ func wantError(t *testing.T, err error, parts ...string) {
 			t.Errorf("error %q does not say %q", err, p)
 		}
 	}
+}
+
+func allow(d *Door, need Role, token, remote string) error {
+	return d.Allow(context.Background(), need, token, remote)
 }

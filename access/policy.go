@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/microhq/monitor-srv/connlimit"
 )
 
 var (
@@ -15,7 +17,7 @@ var (
 	ErrUnauthorized = errors.New("the token is missing or unknown: send Authorization: Bearer TOKEN, or TOKEN as the password of HTTP Basic")
 	// ErrForbidden says that the role of the token is not sufficient: 403.
 	ErrForbidden = errors.New("forbidden")
-	// ErrTooMany says that the address has sent too many wrong tokens: 429.
+	// ErrTooMany says that the token is wrong, as many before from the address: 429.
 	ErrTooMany = errors.New("too many wrong tokens from this address")
 )
 
@@ -50,46 +52,21 @@ type Policy struct {
 	Hosts []string
 }
 
-// Identify returns the role of a caller with a token, or "" for none, at the address
-// "IP:port". It fails with ErrNoToken, ErrUnauthorized or ErrTooMany.
-func (p Policy) Identify(token, remoteAddr string) (Role, error) {
-	if p.Tokens == nil {
-		switch {
-		case !p.Insecure:
-			return None, ErrNoToken
-		case !Loopback(remoteAddr):
-			return None, forbid("without a token file only clients on the same machine may make changes")
-		}
-		return Admin, nil
-	}
-	from, now := Source(remoteAddr), time.Now()
-	if wait := p.Tokens.failures.wait(from, now); wait > 0 {
-		return None, &TooManyError{wait}
-	}
-	role := p.Tokens.Role(token)
-	if role == None {
-		// A call without a token is not a guess, and must not lock out other clients
-		// with the same address.
-		if token != "" {
-			p.Tokens.failures.add(from, now)
+// identify returns the role of a caller with a token, or "" for none, at the address
+// "IP:port". It fails with ErrNoToken, ErrForbidden or ErrUnauthorized.
+func (p Policy) identify(token, remote string) (Role, error) {
+	switch {
+	case p.Tokens != nil:
+		if role := p.Tokens.Role(token); role != None {
+			return role, nil
 		}
 		return None, ErrUnauthorized
+	case !p.Insecure:
+		return None, ErrNoToken
+	case !Loopback(remote):
+		return None, forbid("without a token file only clients on the same machine may make changes")
 	}
-	return role, nil
-}
-
-// Allow returns nil if the caller has at least the role need, else ErrNoToken,
-// ErrUnauthorized, ErrForbidden or ErrTooMany with the reason. Every caller has the
-// role None.
-func (p Policy) Allow(need Role, token, remoteAddr string) error {
-	if need == None {
-		return nil
-	}
-	role, err := p.Identify(token, remoteAddr)
-	if err != nil {
-		return err
-	}
-	return Enough(role, need)
+	return Admin, nil
 }
 
 // Enough returns nil if the role have includes the role need, else an ErrForbidden
@@ -105,6 +82,9 @@ func Enough(have, need Role) error {
 func forbid(format string, args ...any) error {
 	return &forbiddenError{fmt.Sprintf(format, args...)}
 }
+
+// Loopback reports whether a client at "IP:port" is on this machine.
+func Loopback(remote string) bool { return connlimit.IP(remote).IsLoopback() }
 
 type forbiddenError struct{ reason string }
 

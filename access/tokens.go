@@ -18,11 +18,10 @@ const (
 	minTokenBytes = 16
 )
 
-// Tokens are the SHA-256 sums of the tokens of a file, and the failures of clients
-// with wrong tokens. Its methods may be called concurrently.
+// Tokens are the SHA-256 sums of the tokens of a file. Its methods may be called
+// concurrently.
 type Tokens struct {
-	file     string
-	failures failures
+	file string
 
 	mu     sync.RWMutex
 	stored []storedToken // guarded by mu; replaced, never changed

@@ -203,15 +203,18 @@ var texts = rapid.OneOf(
 	rapid.SampledFrom([]string{"", "<a href=\"x\">&amp;</a>", "\u2028\u2029\x7f\x00\x1f\b\f\n\r\t\\\"", "𝄞é…"}),
 )
 
+// names are those that ingest takes as they are.
+var names = rapid.StringMatching(`[a-zA-Z0-9 "<>&é世.:/_-]{0,12}[a-z]`)
+
 var checks = rapid.Custom(func(t *rapid.T) *healthpb.HealthCheck {
 	numbers := rapid.OneOf(rapid.Int64(), rapid.SampledFrom([]int64{0, 1, -1, 1 << 62}))
 	return &healthpb.HealthCheck{
-		Id: "id" + texts.Draw(t, "id"), Description: texts.Draw(t, "description"), Error: texts.Draw(t, "error"),
+		Id: "id" + names.Draw(t, "id"), Description: texts.Draw(t, "description"), Error: texts.Draw(t, "error"),
 		Timestamp: numbers.Draw(t, "timestamp"), Interval: numbers.Draw(t, "interval"), Ttl: numbers.Draw(t, "ttl"),
 		Status:  healthpb.HealthCheck_Status(rapid.Int32Range(-1, 4).Draw(t, "status")),
 		Results: rapid.MapOfN(texts, texts, 0, 20).Draw(t, "results"),
-		Service: &healthpb.Service{Name: "name" + texts.Draw(t, "name"), Version: texts.Draw(t, "version"), Nodes: []*healthpb.Node{{
-			Id: "node" + texts.Draw(t, "node"), Address: texts.Draw(t, "address"), Metadata: rapid.MapOfN(texts, texts, 0, 3).Draw(t, "metadata"),
+		Service: &healthpb.Service{Name: "name" + names.Draw(t, "name"), Version: names.Draw(t, "version"), Nodes: []*healthpb.Node{{
+			Id: "node" + names.Draw(t, "node"), Address: texts.Draw(t, "address"), Metadata: rapid.MapOfN(texts, texts, 0, 3).Draw(t, "metadata"),
 		}}},
 	}
 })

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/connlimit"
 	"github.com/microhq/monitor-srv/monitor"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
@@ -21,6 +22,8 @@ type Config struct {
 	Group *monitor.Group
 	// Policy decides who may change monitors.
 	Policy access.Policy
+	// Changes gets the lines about changes and wrong tokens; by default they go to Log.
+	Changes *access.Log
 	// Level is the verbosity of the log. Required with a Group.
 	Level *slog.LevelVar
 	// Instance is the node id of this instance. Every answer has it, because replicas
@@ -28,8 +31,9 @@ type Config struct {
 	Instance string
 	// Log gets internal errors, which callers do not see. slog.Default() if nil.
 	Log *slog.Logger
-	// MaxWaiting bounds the calls of Watch that wait, 1,000 if zero. Calls beyond
-	// that are answered immediately.
+	// MaxWaiting bounds the calls of Watch that wait, 1,000 if zero. When another one comes,
+	// the one that has waited longest is answered, first of an address that holds more
+	// than its share.
 	MaxWaiting int
 }
 
@@ -50,17 +54,22 @@ type Monitor struct {
 	instance string
 	started  int64
 	log      *slog.Logger
-	waiting  chan struct{}
+	waiting  *connlimit.Places
 
-	group  *monitor.Group
-	policy access.Policy
-	level  *slog.LevelVar
+	group   *monitor.Group
+	policy  access.Policy
+	door    *access.Door
+	changes *access.Log
+	level   *slog.LevelVar
 }
 
 // NewMonitor returns a Monitor.
 func NewMonitor(cfg Config) *Monitor {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
+	}
+	if cfg.Changes == nil {
+		cfg.Changes = access.NewLog(cfg.Log)
 	}
 	if cfg.MaxWaiting <= 0 {
 		cfg.MaxWaiting = 1000
@@ -70,9 +79,11 @@ func NewMonitor(cfg Config) *Monitor {
 		instance: cfg.Instance,
 		started:  cfg.Store.Started().Unix(),
 		log:      cfg.Log,
-		waiting:  make(chan struct{}, cfg.MaxWaiting),
+		waiting:  connlimit.NewPlaces(connlimit.Limits{Max: cfg.MaxWaiting, Share: max(1, cfg.MaxWaiting/16)}),
 		group:    cfg.Group,
 		policy:   cfg.Policy,
+		door:     access.NewDoor(cfg.Policy, cfg.Changes),
+		changes:  cfg.Changes,
 		level:    cfg.Level,
 	}
 }

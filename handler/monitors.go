@@ -2,7 +2,7 @@ package handler
 
 import (
 	"context"
-	"errors"
+	"log/slog"
 	"math"
 	"time"
 
@@ -54,7 +54,7 @@ func (m *Monitor) Register(ctx context.Context, req *monitorpb.RegisterRequest, 
 		return rpcError(m.log, err)
 	}
 	if !registered.Existed {
-		m.log.Info("monitor registered", "monitor", registered.Name, "id", registered.ID, "role", c.Role, "client", c.Remote)
+		m.changes.Changed(slog.LevelInfo, "monitor registered", c, "monitor", registered.Name, "id", registered.ID)
 	}
 	rsp.Monitor, err = m.info(registered.ID)
 	return rpcError(m.log, err)
@@ -103,7 +103,7 @@ func (m *Monitor) setLevel(name string, c access.Caller) error {
 	before := m.level.Level()
 	// Log with the lower level, so that the log shows who raised it.
 	m.level.Set(min(before, level))
-	m.log.Warn("verbosity changed", "from", setting.LevelName(before), "to", setting.LevelName(level), "role", c.Role, "client", c.Remote)
+	m.changes.Changed(slog.LevelWarn, "verbosity changed", c, "from", setting.LevelName(before), "to", setting.LevelName(level))
 	m.level.Set(level)
 	return nil
 }
@@ -113,11 +113,7 @@ func (m *Monitor) setLevel(name string, c access.Caller) error {
 func (m *Monitor) caller(ctx context.Context, need access.Role) (access.Caller, error) {
 	header, _ := metadata.Get(ctx, "Authorization")
 	remote, _ := metadata.Get(ctx, "Remote")
-	token := access.Bearer(header)
-	c, err := m.policy.Caller(token, remote)
-	if token != "" && errors.Is(err, access.ErrUnauthorized) {
-		m.log.Warn("wrong token", "client", remote)
-	}
+	c, err := m.door.Caller(ctx, access.Bearer(header), remote)
 	if err == nil {
 		err = m.policy.CheckSite(siteOf(ctx))
 	}
@@ -150,7 +146,7 @@ func (m *Monitor) change(ctx context.Context, id int64, done string, do func(*mo
 	if err := do(m.group, id); err != nil {
 		return nil, err
 	}
-	m.log.Info("monitor "+done, "id", id, "role", c.Role, "client", c.Remote)
+	m.changes.Changed(slog.LevelInfo, "monitor "+done, c, "id", id)
 	info, err := m.group.Get(id)
 	if err != nil {
 		return nil, nil // unregistered, by this call or another one

@@ -163,7 +163,8 @@ func TestRegisterListStopUnregister(t *testing.T) {
 func TestChangesOverRPCAreLogged(t *testing.T) {
 	var log strings.Builder
 	m := monitored(t, nil)
-	m.log = testkit.InfoTo(&log)
+	m.changes = access.NewLog(testkit.InfoTo(&log))
+	m.door = access.NewDoor(m.policy, m.changes)
 	ctx := as("admin-token-long")
 	registered := &monitorpb.RegisterResponse{}
 	if err := m.Register(ctx, &monitorpb.RegisterRequest{Definition: plainDefinition}, registered); err != nil {

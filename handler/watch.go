@@ -4,6 +4,9 @@ import (
 	"context"
 	"time"
 
+	"go-micro.dev/v4/metadata"
+
+	"github.com/microhq/monitor-srv/connlimit"
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 	"github.com/microhq/monitor-srv/store"
 )
@@ -45,19 +48,18 @@ func (m *Monitor) Watch(ctx context.Context, req *monitorpb.WatchRequest, rsp *m
 	}
 }
 
-// wait waits for a transition after since, and reports whether there is one. It does
-// not wait if too many other calls do.
+// wait waits for a transition after since, and reports whether there is one. It stops
+// waiting when another call needs the place.
 func (m *Monitor) wait(ctx context.Context, since int64) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	select {
-	case m.waiting <- struct{}{}:
-		defer func() { <-m.waiting }()
-		return m.store.Wait(ctx, since) == nil
-	default:
-		return false
-	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	remote, _ := metadata.Get(ctx, "Remote")
+	place := m.waiting.Take(connlimit.Source(remote), cancel)
+	defer place.Release()
+	return place != nil && m.store.Wait(ctx, since) == nil
 }
 
 func watchQuery(req *monitorpb.WatchRequest) (store.TransitionQuery, error) {

@@ -17,10 +17,10 @@ const DefaultEvery = 10 * time.Second
 // allowance.
 const maxKeys = 1024
 
-// Limiter lets at most Burst lines of each key through in a period of Every. The
+// Limiter lets at most Burst lines of each key through in any period of Every. The
 // zero value is ready to use. It is safe for concurrent use.
 type Limiter struct {
-	// Every is the period. It begins with a line; DefaultEvery if zero.
+	// Every is the period; DefaultEvery if zero.
 	Every time.Duration
 	// Burst is the number of lines in a period; 1 if zero.
 	Burst int
@@ -30,11 +30,16 @@ type Limiter struct {
 	full time.Time             // guarded by mu; when keys were last dropped for room
 }
 
-// allowance is what is left of a period for one key.
+// allowance is what one key has used.
 type allowance struct {
-	began      time.Time
-	lines      int
+	lines      []time.Time // the last ones, at most Burst, as a ring
+	oldest     int
 	suppressed int
+}
+
+// newest returns when the last line passed.
+func (a *allowance) newest() time.Time {
+	return a.lines[(a.oldest+len(a.lines)-1)%len(a.lines)]
 }
 
 // Allow reports whether a line of the key may be written now, and how many were
@@ -44,14 +49,16 @@ func (l *Limiter) Allow(key string) (suppressed int, ok bool) {
 	defer l.mu.Unlock()
 	now := time.Now()
 	a := l.allowanceLocked(key, now)
-	if a.began.IsZero() || l.isOver(a, now) {
-		a.began, a.lines = now, 0
-	}
-	if a.lines >= max(l.Burst, 1) {
+	switch {
+	case len(a.lines) < max(l.Burst, 1):
+		a.lines = append(a.lines, now)
+	case l.isOver(a.lines[a.oldest], now):
+		a.lines[a.oldest] = now
+		a.oldest = (a.oldest + 1) % len(a.lines)
+	default:
 		a.suppressed++
 		return 0, false
 	}
-	a.lines++
 	suppressed, a.suppressed = a.suppressed, 0
 	return suppressed, true
 }
@@ -70,11 +77,10 @@ func (l *Limiter) Log(log *slog.Logger, level slog.Level, msg string, attrs func
 	log.Log(context.Background(), level, msg, args...)
 }
 
-// isOver reports whether the period of an allowance is over. One that begins in the
-// future is: the clock was set back from a year after 2157, in which times have no
-// monotonic reading.
-func (l *Limiter) isOver(a *allowance, now time.Time) bool {
-	elapsed := now.Sub(a.began)
+// isOver reports whether the period of a line is over. That of a line in the future is:
+// the clock was set back from a year after 2157, in which times have no monotonic reading.
+func (l *Limiter) isOver(line, now time.Time) bool {
+	elapsed := now.Sub(line)
 	return elapsed < 0 || elapsed >= l.every()
 }
 
@@ -94,7 +100,7 @@ func (l *Limiter) allowanceLocked(key string, now time.Time) *allowance {
 	if len(l.keys) >= maxKeys && (now.Sub(l.full) >= time.Second || now.Before(l.full)) {
 		l.full = now
 		for k, a := range l.keys {
-			if l.isOver(a, now) {
+			if l.isOver(a.newest(), now) {
 				delete(l.keys, k)
 			}
 		}

@@ -59,6 +59,27 @@ func TestBurstPassesInAPeriod(t *testing.T) {
 	})
 }
 
+func TestNoMinuteHoldsTheLinesOfTwo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := Limiter{Every: time.Minute, Burst: 10}
+		var passed []time.Time
+		for i := range 1000 {
+			if _, ok := l.Allow(""); ok {
+				passed = append(passed, time.Now())
+			}
+			time.Sleep(time.Duration(i%7) * time.Second)
+		}
+		for i := range passed[:len(passed)-10] {
+			if within := passed[i+10].Sub(passed[i]); within < time.Minute {
+				t.Fatalf("11 lines pass in %v", within)
+			}
+		}
+		if len(passed) < 400 {
+			t.Errorf("only %d lines pass in 50 minutes", len(passed))
+		}
+	})
+}
+
 // TestManyKeysShareTheLastAllowance logs a line of each of 100,000 keys, as a
 // flood from many addresses does.
 // Faults: I9.
@@ -111,7 +132,7 @@ func TestLinesPassAfterTheClockWasSetBack(t *testing.T) {
 	l := Limiter{Every: time.Minute}
 	now := time.Now()
 	for begun, want := range map[time.Time]bool{now: false, now.Add(-time.Hour): true, now.AddDate(200, 0, 0).Round(0): true} {
-		if got := l.isOver(&allowance{began: begun}, now); got != want {
+		if got := l.isOver(begun, now); got != want {
 			t.Errorf("a period that began at %v: over %v, want %v", begun, got, want)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 
 // maxChangeLines bounds the failures and recoveries that are logged in a minute.
 // The log stays readable when all monitors fail together.
-const maxChangeLines = 60
+const maxChangeLines = 50
 
 // logChange logs a failure or a recovery; c may be nil. Reminders and repeated
 // notifications of a known failure are not logged.

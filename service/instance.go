@@ -9,6 +9,8 @@ import (
 	"github.com/google/uuid"
 	"go-micro.dev/v4/client"
 
+	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/connlimit"
 	"github.com/microhq/monitor-srv/discovery"
 	"github.com/microhq/monitor-srv/handler"
 	"github.com/microhq/monitor-srv/health"
@@ -60,22 +62,27 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	changes := access.NewLog(log)
 	i.reporter = newReporter(i.network, i.events, log)
 	err = i.network.answer(handler.NewMonitor(handler.Config{
 		Store: i.store, Instance: i.node, Log: log,
-		Group: i.monitors.group, Policy: cfg.Policy, Level: level,
+		Group: i.monitors.group, Policy: cfg.Policy, Changes: changes, Level: level,
 	}), i.reporter)
 	if err != nil {
 		return nil, err
 	}
 	components := append(i.network.components(), queueComponent(i.events, started), storeComponent(i.store, started))
+	components = append(components, connectionsComponent(
+		door{"RPC", i.network.transport.Connections},
+		door{"HTTP", func() connlimit.State { return i.web.Connections() }},
+	))
 	components = append(components, i.monitors.components()...)
 	if err := i.reporter.Add(checksOf(cfg.Server.Name, components)...); err != nil {
 		return nil, err
 	}
 	i.web, err = web.Listen(ctx, web.Config{
 		Address: cfg.HTTP.Address, Hosts: cfg.HTTP.Hosts, Log: log,
-		Group: i.monitors.group, Policy: cfg.Policy, Level: level, Program: i.version,
+		Group: i.monitors.group, Policy: cfg.Policy, Changes: changes, Level: level, Program: i.version,
 		Report: func() web.Report {
 			return web.Report{Instance: i.node, Version: i.version, Started: started, Components: listComponents(components)}
 		},

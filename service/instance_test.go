@@ -73,13 +73,13 @@ func TestInstanceTellsWhereItAnswers(t *testing.T) {
 		name, _, _ := strings.Cut(c.Name, " ") // a subscription names its topic
 		names = append(names, name)
 	}
-	want := []string{"rpc", "registry", "broker", "subscription", "subscription", "subscription", "queue", "store", "files", "monitors", "state"}
+	want := []string{"rpc", "registry", "broker", "subscription", "subscription", "subscription", "queue", "store", "connections", "files", "monitors", "state"}
 	if !slices.Equal(names, want) || report.Instance != "go.micro.srv.monitor-one" {
 		t.Errorf("%s has %q, want %q", report.Instance, names, want)
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		page, err := i.Store().Checks(store.Query{Service: cfg.Server.Name})
-		if err == nil && page.Total == 7 {
+		if err == nil && page.Total == 8 {
 			break
 		}
 		if time.Now().After(deadline) {

@@ -202,6 +202,8 @@ func (n *network) serverCondition() condition {
 	s := condition{OK: n.address != "", Since: n.since}
 	if !s.OK {
 		s.Reason = "not serving yet"
+	} else if conns := n.transport.Connections(); conns.Refusing {
+		s = condition{Since: conns.Since, Reason: describeFull(conns)}
 	}
 	return s
 }

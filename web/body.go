@@ -6,6 +6,8 @@ import (
 	"io"
 	"mime"
 	"net/http"
+
+	"github.com/microhq/monitor-srv/connlimit"
 )
 
 // readBody returns the body of a request, which must have the media type want.
@@ -20,7 +22,9 @@ func readBody(r *http.Request, want string) (string, error) {
 	if r.ContentLength > maxBody {
 		return "", tooLarge(nil)
 	}
-	defer reading(r)()
+	conn := connlimit.Of(r)
+	conn.Wait()
+	defer conn.Serve()
 	text, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if errors.As(err, new(*http.MaxBytesError)) {
 		return "", tooLarge(err)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
@@ -234,7 +235,7 @@ func FuzzHostOrigin(f *testing.F) {
 	if s.hosts, err = newHosts("127.0.0.1:0", names[1:]); err != nil {
 		f.Fatal(err)
 	}
-	s.cfg.Policy.Insecure = true
+	s.door = access.NewDoor(access.Policy{Insecure: true}, nil)
 	handler := s.handler()
 	f.Fuzz(func(t *testing.T, host, origin, site string) {
 		level.Set(slog.LevelInfo)

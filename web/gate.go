@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/connlimit"
 )
 
 // errFarReader is the error for a client of another machine that may not read.
@@ -19,7 +20,9 @@ func (s *Server) handler() http.Handler {
 	}))
 	inner := cross.Handler(s.routes())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer serving(r)()
+		conn := connlimit.Of(r)
+		conn.Serve()
+		defer conn.Wait()
 		h := w.Header()
 		h.Set(VersionHeader, s.cfg.Program)
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -44,7 +47,7 @@ func (s *Server) read(h http.HandlerFunc) http.HandlerFunc {
 		if access.Loopback(r.RemoteAddr) {
 			need = access.None
 		}
-		if err := s.cfg.Policy.Allow(need, tokenOf(r), r.RemoteAddr); err != nil {
+		if err := s.door.Allow(r.Context(), need, tokenOf(r), r.RemoteAddr); err != nil {
 			if errors.Is(err, access.ErrNoToken) {
 				err = &statusError{http.StatusForbidden, errFarReader}
 			}
@@ -56,18 +59,14 @@ func (s *Server) read(h http.HandlerFunc) http.HandlerFunc {
 }
 
 // change wraps what changes something. The body is read only once the role is
-// known to be enough. Wrong tokens are logged.
+// known to be enough.
 func (s *Server) change(need access.Role, h func(http.ResponseWriter, *http.Request, access.Caller)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		token := tokenOf(r)
-		c, err := s.cfg.Policy.Caller(token, r.RemoteAddr)
+		c, err := s.door.Caller(r.Context(), tokenOf(r), r.RemoteAddr)
 		if err == nil {
 			err = access.Enough(c.Role, need)
 		}
 		if err != nil {
-			if token != "" && errors.Is(err, access.ErrUnauthorized) {
-				s.cfg.Log.Warn("wrong token", "client", r.RemoteAddr, "method", r.Method, "path", r.URL.Path)
-			}
 			fail(w, err)
 			return
 		}

@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -74,7 +75,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request, c access.Calle
 		return
 	}
 	if !registered.Existed {
-		s.cfg.Log.Info("monitor registered", "monitor", registered.Name, "id", registered.ID, "role", c.Role, "client", c.Remote)
+		s.cfg.Changes.Changed(slog.LevelInfo, "monitor registered", c, "monitor", registered.Name, "id", registered.ID)
 	}
 	answerWord(w, strconv.FormatInt(registered.ID, 10))
 }
@@ -115,7 +116,7 @@ func (s *Server) changeMonitor(w http.ResponseWriter, r *http.Request, c access.
 		fail(w, err)
 		return
 	}
-	s.cfg.Log.Info("monitor "+done, "id", id, "role", c.Role, "client", c.Remote)
+	s.cfg.Changes.Changed(slog.LevelInfo, "monitor "+done, c, "id", id)
 }
 
 func (s *Server) version(w http.ResponseWriter, _ *http.Request) { answerWord(w, s.cfg.Version) }

@@ -37,7 +37,7 @@ type options struct {
 	actions map[string]action.Kind // in place of the real ones
 	web     func(*Config)
 	group   func(*monitor.Config)
-	slow    timeouts
+	server  func(*Server)
 	// open leaves out the token file.
 	open bool
 }
@@ -136,8 +136,8 @@ func newWorld(t testing.TB, opt options) *world {
 	if w.server, err = Listen(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
-	if opt.slow != (timeouts{}) {
-		w.server.timeouts = opt.slow
+	if opt.server != nil {
+		opt.server(w.server)
 	}
 	w.url = "http://" + w.server.Addr()
 	w.client = w.clientAt("")

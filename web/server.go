@@ -11,11 +11,16 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/access"
+	"github.com/microhq/monitor-srv/connlimit"
+	"github.com/microhq/monitor-srv/loglimit"
 	"github.com/microhq/monitor-srv/monitor"
 )
 
 // Limits of the HTTP server.
 const (
+	maxConns          = 512
+	maxConnsOfAddress = 64
+
 	maxHeaderBytes  = 16 << 10
 	maxBody         = monitor.MaxDefinition
 	shutdownTimeout = time.Second
@@ -43,6 +48,8 @@ type Config struct {
 	Group *monitor.Group
 	// Policy decides who may change what. The zero Policy allows no changes.
 	Policy access.Policy
+	// Changes gets the lines about changes and wrong tokens; by default they go to Log.
+	Changes *access.Log
 	// Level is the verbosity of the log. Without it there is no /verbosity.
 	Level *slog.LevelVar
 	// Version is the answer of /version: goma's API version if empty.
@@ -66,7 +73,8 @@ type Server struct {
 	cfg      Config
 	listener net.Listener
 	hosts    hosts
-	conns    *conns
+	door     *access.Door
+	conns    *connlimit.Places
 	timeouts timeouts
 
 	// slots bounds the changes in progress, changes waits for them.
@@ -88,16 +96,23 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Version == "" {
 		cfg.Version = gomaVersion
 	}
+	if cfg.Changes == nil {
+		cfg.Changes = access.NewLog(cfg.Log)
+	}
 	return &Server{
 		cfg: cfg, listener: l,
-		hosts: known,
-		conns: newConns(), timeouts: usual(),
-		slots: make(chan struct{}, maxChanges),
+		hosts: known, door: access.NewDoor(cfg.Policy, cfg.Changes),
+		conns:    connlimit.NewPlaces(connlimit.Limits{Max: maxConns, Share: maxConnsOfAddress, Strict: true}),
+		timeouts: usual(),
+		slots:    make(chan struct{}, maxChanges),
 	}, nil
 }
 
 // Addr returns the address that the Server listens on.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Connections returns the state of the connections.
+func (s *Server) Connections() connlimit.State { return s.conns.State() }
 
 // Close closes the listener of a Server that will not Run.
 func (s *Server) Close() error { return s.listener.Close() }
@@ -113,7 +128,6 @@ func (s *Server) Run(ctx context.Context) error {
 		IdleTimeout:       s.timeouts.idle,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
-		ConnContext:       withConn,
 		// It would answer before the check of the Host.
 		DisableGeneralOptionsHandler: true,
 	}
@@ -127,7 +141,10 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		stopped <- err
 	})
-	err := srv.Serve(s.conns.limit(s.listener))
+	var limit loglimit.Limiter
+	l := s.conns.Listen(s.listener, func(msg string, attrs func() []any) { limit.Log(s.cfg.Log, slog.LevelWarn, msg, attrs) })
+	l.Attach(srv)
+	err := srv.Serve(l)
 	if !errors.Is(err, http.ErrServerClosed) {
 		stop()
 		return fmt.Errorf("serving HTTP on %q: %w", s.Addr(), err)

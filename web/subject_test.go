@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -53,19 +55,23 @@ type seen struct {
 // serveSubject serves until standard input ends. It prints where, and where it
 // tells of its connections.
 func serveSubject(t *testing.T) {
-	w := newWorld(t, options{web: func(c *Config) { c.Log = testkit.QuietLog() }})
+	all := &tracker{open: make(map[string]bool)}
+	w := newWorld(t, options{
+		web:    func(c *Config) { c.Log = testkit.QuietLog() },
+		server: func(s *Server) { all.Listener, s.listener = s.listener, all },
+	})
 	for i := range 20 {
 		w.want(registerCall(admin, largeDefinition(i)), 200)
 	}
 	w.client.CloseIdleConnections()
-	testkit.Eventually(t, 10*time.Second, "the own connection is gone", func() bool { return len(w.server.conns.clients()) == 0 })
+	testkit.Eventually(t, 10*time.Second, "the own connection is gone", func() bool { return len(all.clients()) == 0 })
 	l := testkit.Listen(t)
 	var mu sync.Mutex
 	most := 0
 	look := func() int {
 		mu.Lock()
 		defer mu.Unlock()
-		most = max(most, w.server.conns.most())
+		most = max(most, w.server.Connections().OfMost)
 		return most
 	}
 	go func() {
@@ -75,7 +81,7 @@ func serveSubject(t *testing.T) {
 	}()
 	go func() {
 		_ = http.Serve(l, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
-			_ = json.NewEncoder(rw).Encode(seen{w.server.conns.clients(), look()})
+			_ = json.NewEncoder(rw).Encode(seen{all.clients(), look()})
 		}))
 	}()
 	fmt.Println(w.server.Addr(), l.Addr())
@@ -155,24 +161,39 @@ func (s *subject) ended(local string, begin time.Time) bool {
 	return !open && s.at.Sub(begin) > 500*time.Millisecond
 }
 
-// clients returns where the connections come from that are open.
-func (c *conns) clients() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	all := []string{}
-	for o := range c.open {
-		all = append(all, o.RemoteAddr().String())
-	}
-	return all
+// tracker is a listener that knows its open connections.
+type tracker struct {
+	net.Listener
+	mu   sync.Mutex
+	open map[string]bool // guarded by mu; addresses of clients
 }
 
-// most returns the most connections that an address has.
-func (c *conns) most() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n := 0
-	for _, of := range c.of {
-		n = max(n, of)
+func (l *tracker) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
 	}
-	return n
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open[c.RemoteAddr().String()] = true
+	return &tracked{c, l}, nil
+}
+
+// clients returns where the connections come from that are open.
+func (l *tracker) clients() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.AppendSeq([]string{}, maps.Keys(l.open))
+}
+
+type tracked struct {
+	net.Conn
+	all *tracker
+}
+
+func (c *tracked) Close() error {
+	c.all.mu.Lock()
+	defer c.all.mu.Unlock()
+	delete(c.all.open, c.RemoteAddr().String())
+	return c.Conn.Close()
 }

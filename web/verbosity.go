@@ -1,6 +1,7 @@
 package web
 
 import (
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -27,6 +28,6 @@ func (s *Server) setVerbosity(w http.ResponseWriter, r *http.Request, c access.C
 	before := s.cfg.Level.Level()
 	// Log with the lower level, so that the log shows who raised it.
 	s.cfg.Level.Set(min(before, level))
-	s.cfg.Log.Warn("verbosity changed", "from", setting.LevelName(before), "to", setting.LevelName(level), "role", c.Role, "client", c.Remote)
+	s.cfg.Changes.Changed(slog.LevelWarn, "verbosity changed", c, "from", setting.LevelName(before), "to", setting.LevelName(level))
 	s.cfg.Level.Set(level)
 }

@@ -10,8 +10,9 @@ type Counters struct {
 	InFlight int64
 	// OpenConns is the number of open connections.
 	OpenConns int64
-	// RefusedConns counts connections closed because of MaxConns.
-	RefusedConns uint64
+	// RefusedConns counts connections closed at once because MaxConns were being served,
+	// TakenConns those that were closed to make room for a new one.
+	RefusedConns, TakenConns uint64
 	// RefusedBodies counts requests whose body was too large, too slow, incomplete, or
 	// one of too many large ones at once.
 	RefusedBodies uint64
@@ -33,25 +34,25 @@ type Counters struct {
 
 // counts holds the current values of Counters.
 type counts struct {
-	inFlight, openConns                       atomic.Int64
-	requests                                  atomic.Uint64
-	refusedConns, refusedBodies, refusedOther atomic.Uint64
-	brokenHeaders                             atomic.Uint64
-	panics, unanswered, expired               atomic.Uint64
+	inFlight                    atomic.Int64
+	requests                    atomic.Uint64
+	refusedBodies, refusedOther atomic.Uint64
+	panics, unanswered, expired atomic.Uint64
 }
 
 // Counters returns the sums over all listeners of t. The values are read one after
 // the other, so they may differ by requests that arrive meanwhile.
 func (t *Transport) Counters() Counters {
-	c := &t.counts
+	c, conns := &t.counts, t.conns.State()
 	return Counters{
 		Requests:      c.requests.Load(),
 		InFlight:      c.inFlight.Load(),
-		OpenConns:     c.openConns.Load(),
-		RefusedConns:  c.refusedConns.Load(),
+		OpenConns:     int64(conns.Held),
+		RefusedConns:  conns.Refused,
+		TakenConns:    conns.Taken,
 		RefusedBodies: c.refusedBodies.Load(),
 		RefusedOther:  c.refusedOther.Load(),
-		BrokenHeaders: c.brokenHeaders.Load(),
+		BrokenHeaders: conns.Broken,
 		Panics:        c.panics.Load(),
 		Unanswered:    c.unanswered.Load(),
 		Expired:       c.expired.Load(),

@@ -3,18 +3,20 @@ package transport
 import (
 	"net/http"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"go-micro.dev/v4/transport"
+
+	"github.com/microhq/monitor-srv/connlimit"
 )
 
 const (
 	// smallBody is the size in bytes up to which every request body is held in memory.
 	smallBody = 64 << 10
 	// maxLargeBodies bounds the number of larger bodies held at once. Without it every
-	// connection could occupy MaxBody.
+	// connection could occupy MaxBody. A further one ends the connection of one that is
+	// still being read.
 	maxLargeBodies = 16
 	// expiryGrace is the time between the end of a handler's context and the answer in
 	// its place, so that a handler that obeys its context can answer itself.
@@ -24,21 +26,21 @@ const (
 // handler is the HTTP handler of an RPC port. It accepts calls, refuses other
 // requests, and answers each request exactly once.
 type handler struct {
-	cfg        Config
-	counts     *counts
-	local      string
-	serve      atomic.Pointer[func(transport.Socket)]
-	largeSlots chan struct{} // one per large body in memory
-	log        *limitedLog
+	cfg    Config
+	counts *counts
+	local  string
+	serve  atomic.Pointer[func(transport.Socket)]
+	bodies *connlimit.Places // of large bodies in memory
+	log    *limitedLog
 }
 
 func newHandler(t *Transport, local string) *handler {
 	return &handler{
-		cfg:        t.cfg,
-		counts:     &t.counts,
-		local:      local,
-		largeSlots: make(chan struct{}, maxLargeBodies),
-		log:        t.log,
+		cfg:    t.cfg,
+		counts: &t.counts,
+		local:  local,
+		bodies: t.bodies,
+		log:    t.log,
 	}
 }
 
@@ -46,27 +48,37 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.counts.requests.Add(1)
 	h.counts.inFlight.Add(1)
 	defer h.counts.inFlight.Add(-1)
-	if c := requestConn(r); c != nil {
-		c.inHeader = false
-	}
-	kind, no := h.admit(r)
+	conn := connlimit.Of(r)
+	conn.Headed()
+	f, no := h.admit(r)
 	if no != nil {
 		h.counts.refusedOther.Add(1)
 		h.refuse(w, r, no)
 		return
 	}
 	body, large, no := h.readBody(w, r)
-	if large {
-		defer func() { <-h.largeSlots }()
-	}
+	defer large.Release()
 	if no != nil {
 		h.counts.refusedBodies.Add(1)
 		h.refuse(w, r, no)
 		return
 	}
+	env, body, err := f.open(body)
+	if err != nil {
+		h.counts.refusedOther.Add(1)
+		h.refuse(w, r, &refusal{http.StatusBadRequest, err.Error()})
+		return
+	}
+	large.Serve()
+	conn.Serve()
+	defer conn.Wait()
 	limit := h.handlerTimeout(r.Header)
-	msg := transport.Message{Header: callHeader(r, kind, limit), Body: body}
-	h.call(&socket{handler: h, w: w, r: r, msg: msg}, limit)
+	s := &socket{handler: h, w: w, r: r, form: f, envelope: env, endpoint: endpoint(r.Header)}
+	if env != nil {
+		s.endpoint = env.method
+	}
+	s.msg = transport.Message{Header: s.callHeader(limit), Body: body}
+	h.call(s, limit)
 }
 
 // call makes go-micro's server handle the message of s, and answers in time.
@@ -83,25 +95,23 @@ type refusal struct {
 	detail string
 }
 
-// admit checks a request without its body. It returns the content type of a call.
-func (h *handler) admit(r *http.Request) (kind string, no *refusal) {
+// admit checks a request without its body. It returns how a call is written.
+func (h *handler) admit(r *http.Request) (f form, no *refusal) {
 	if r.Method != http.MethodPost {
-		return "", &refusal{http.StatusMethodNotAllowed, "calls are sent by POST"}
+		return f, &refusal{http.StatusMethodNotAllowed, "calls are sent by POST"}
 	}
-	kind, ok := contentType(r.Header)
+	f, err := formOf(r.Header)
 	switch {
 	case headerSize(r.Header) > h.cfg.MaxHeader:
-		return "", &refusal{http.StatusRequestHeaderFieldsTooLarge, "the header is longer than " + strconv.Itoa(h.cfg.MaxHeader) + " bytes"}
-	case !ok:
-		return "", &refusal{http.StatusUnsupportedMediaType, "the content type must be application/json or application/protobuf"}
+		return f, &refusal{http.StatusRequestHeaderFieldsTooLarge, "the header is longer than " + strconv.Itoa(h.cfg.MaxHeader) + " bytes"}
+	case err != nil:
+		return f, &refusal{http.StatusUnsupportedMediaType, err.Error()}
 	case has(r.Header, "Micro-Stream", "X-Micro-Stream"):
-		return "", &refusal{http.StatusNotImplemented, "streams are not supported: make single calls"}
+		return f, &refusal{http.StatusNotImplemented, "streams are not supported: make single calls"}
 	case has(r.Header, "Micro-Topic", "X-Micro-Topic"):
-		return "", &refusal{http.StatusForbidden, "events are not accepted here: publish them on the broker"}
-	case endpoint(r.Header) == "":
-		return "", &refusal{http.StatusBadRequest, "the header Micro-Endpoint is missing"}
+		return f, &refusal{http.StatusForbidden, "events are not accepted here: publish them on the broker"}
 	}
-	return kind, nil
+	return f, nil
 }
 
 // headerSize returns the approximate size of h on the wire, in bytes.
@@ -112,22 +122,6 @@ func headerSize(h http.Header) (n int) {
 		}
 	}
 	return n
-}
-
-// contentType returns the content type of h without parameters, in the spelling of
-// go-micro's codecs.
-func contentType(h http.Header) (kind string, ok bool) {
-	kind = h.Get("Content-Type")
-	if i := strings.IndexByte(kind, ';'); i >= 0 {
-		kind = kind[:i]
-	}
-	kind = strings.TrimSpace(kind)
-	for _, known := range [...]string{"application/protobuf", "application/json"} {
-		if strings.EqualFold(kind, known) {
-			return known, true
-		}
-	}
-	return "", false
 }
 
 func has(h http.Header, keys ...string) bool {

@@ -11,13 +11,15 @@ import (
 	"sync"
 
 	"go-micro.dev/v4/transport"
+
+	"github.com/microhq/monitor-srv/connlimit"
 )
 
 // listener accepts calls over HTTP/1.1 on one address.
 type listener struct {
 	cfg     Config
 	counts  *counts
-	conns   *connLimiter
+	conns   *connlimit.Listener
 	handler *handler
 	srv     *http.Server
 	ln      net.Listener // conns, with TLS if configured
@@ -26,23 +28,15 @@ type listener struct {
 
 var _ transport.Listener = (*listener)(nil)
 
-// connKey is the key of a request's *limitedConn in its context.
-type connKey struct{}
-
-func requestConn(r *http.Request) *limitedConn {
-	c, _ := r.Context().Value(connKey{}).(*limitedConn)
-	return c
-}
-
 func newListener(t *Transport, ln net.Listener, config *tls.Config) *listener {
-	g := newConnLimiter(ln, t)
+	g := t.conns.Listen(ln, t.log.warn)
 	l := &listener{cfg: t.cfg, counts: &t.counts, conns: g, ln: g}
 	if config != nil {
 		l.ln = tls.NewListener(g, config)
 	}
 	l.handler = newHandler(t, ln.Addr().String())
 	l.srv = newHTTPServer(t.cfg, l.handler)
-	l.srv.RegisterOnShutdown(g.closeSilent)
+	g.Attach(l.srv)
 	l.close = sync.OnceValue(l.drain)
 	return l
 }
@@ -62,12 +56,6 @@ func newHTTPServer(cfg Config, handler http.Handler) *http.Server {
 		ReadTimeout:       cfg.HeaderTimeout + cfg.BodyTimeout,
 		WriteTimeout:      cfg.WriteTimeout,
 		IdleTimeout:       cfg.IdleTimeout,
-		ConnState: func(c net.Conn, state http.ConnState) {
-			limitedConnOf(c).track(state)
-		},
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, connKey{}, limitedConnOf(c))
-		},
 		// net/http logs faults of callers, without a limit.
 		ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 	}

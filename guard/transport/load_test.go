@@ -1,7 +1,6 @@
 package transport_test
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"go-micro.dev/v4/client"
+	"go-micro.dev/v4/transport"
 
 	guardtransport "github.com/microhq/monitor-srv/guard/transport"
 	"github.com/microhq/monitor-srv/internal/testkit"
@@ -120,38 +120,73 @@ func TestHeapOfTheTransportStaysFlat(t *testing.T) {
 	}
 }
 
-// Faults: Trap10.
-func TestConnectionsBeyondTheCapAreRefused(t *testing.T) {
+// Faults: Trap10, S5.
+func TestConnectionsBeyondTheCapTakeThePlacesOfIdleOnes(t *testing.T) {
 	testkit.NoLeaks(t)
 	const limit = 20
 	s, tr := serveGuarded(t, guardtransport.Config{MaxConns: limit})
+	c := newClient(t)
+	for range 2 { // A connection that is used again outlives those that are not.
+		if _, err := callProbe(c, s.addr, "Echo", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
 	var held []net.Conn
-	for range limit {
+	for range 10 * limit {
 		conn, _ := dial(t, s.addr)
 		held = append(held, conn)
 	}
-	testkit.Eventually(t, 10*time.Second, "the connections are taken", func() bool { return tr.Counters().OpenConns == limit })
-	for range 200 {
-		if err := wantRefused(s.addr); err != io.EOF && !isReset(err) {
-			t.Fatalf("got %v from a connection beyond the cap, want it closed", err)
+	taken := uint64(9*limit + 1)
+	testkit.Eventually(t, 10*time.Second, "the connections are taken", func() bool { return tr.Counters().TakenConns == taken })
+	if _, err := callProbe(c, s.addr, "Echo", ""); err != nil {
+		t.Errorf("a client with a connection: %v", err)
+	}
+	if _, err := callProbe(newClient(t), s.addr, "Echo", ""); err != nil {
+		t.Errorf("a client without a connection: %v", err)
+	}
+	if got := tr.Counters(); got.OpenConns != limit || got.RefusedConns != 0 {
+		t.Errorf("got %+v, want %d open and none refused", got, limit)
+	}
+	if now := tr.Connections(); !now.Full || now.Refusing {
+		t.Errorf("got %+v, want it full", now)
+	}
+	for i, conn := range held[:9*limit+1] {
+		if _, err := conn.Read(make([]byte, 1)); err != io.EOF && !isReset(err) {
+			t.Fatalf("connection %d: got %v, want it closed", i, err)
 		}
 	}
-	if got := tr.Counters(); got.RefusedConns != 200 || got.OpenConns != limit {
-		t.Errorf("got %+v, want 200 refused and %d open", got, limit)
+}
+
+// Faults: Trap10, S5.
+func TestConnectionsAreRefusedOnlyWhileAllAreServed(t *testing.T) {
+	testkit.NoLeaks(t)
+	const limit = 3
+	hold, began := make(chan struct{}), make(chan struct{}, limit)
+	addr, tr := accept(t, guardtransport.Config{MaxConns: limit, Log: testkit.QuietLog()}, func(s transport.Socket) {
+		began <- struct{}{}
+		<-hold
+		_ = s.Send(&transport.Message{})
+	})
+	for range limit {
+		conn, _ := dial(t, addr)
+		if _, err := io.WriteString(conn, wireCall("Echo", "1", "{}")); err != nil {
+			t.Fatal(err)
+		}
+		<-began
 	}
-	// One that was taken before the flood works during it.
-	if _, err := io.WriteString(held[0], wireCall("Echo", "1", "{}")); err != nil {
-		t.Fatal(err)
+	if err := wantRefused(addr); err != io.EOF && !isReset(err) {
+		t.Errorf("got %v from a connection beyond the cap, want it closed", err)
 	}
-	if got, err := readAnswer(bufio.NewReader(held[0])); err != nil || got.status != 200 {
-		t.Errorf("got %+v and error %v on a connection made before", got, err)
+	if got := tr.Connections(); got.Refused != 1 || !got.Refusing || got.Held != limit {
+		t.Errorf("got %+v, want it refusing", got)
 	}
-	for _, conn := range held {
-		_ = conn.Close()
-	}
-	testkit.Eventually(t, 10*time.Second, "calls work again", func() bool {
-		_, err := callProbe(newClient(t), s.addr, "Echo", "")
-		return err == nil
+	close(hold)
+	testkit.Eventually(t, 10*time.Second, "a call works again", func() bool {
+		conn, in := dial(t, addr)
+		defer conn.Close()
+		_, _ = io.WriteString(conn, wireCall("Echo", "1", "{}"))
+		got, err := readAnswer(in)
+		return err == nil && got.status == 200
 	})
 }
 

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"github.com/microhq/monitor-srv/connlimit"
 )
 
 // endpointHeaders are the headers that name the endpoint in the versions of go-micro,
@@ -21,19 +23,19 @@ const timeoutHeader = "Micro-Limit"
 // callHeader makes the header of the message for go-micro's server from that of the
 // request: the first value of each key, without the keys by which a caller could
 // choose how the server handles the message.
-func callHeader(r *http.Request, kind string, limit time.Duration) map[string]string {
-	h := r.Header
+func (s *socket) callHeader(limit time.Duration) map[string]string {
+	h := s.r.Header
 	out := make(map[string]string, len(h)+5)
 	for k, v := range h {
 		if len(v) > 0 && !isReserved(k) {
 			out[k] = v[0]
 		}
 	}
-	out["Micro-Endpoint"] = endpoint(h)
+	out["Micro-Endpoint"] = s.endpoint
 	// Handlers that accept callers without a token check the host that the caller has
 	// addressed.
-	out["Host"] = r.Host
-	out["Content-Type"] = kind
+	out["Host"] = s.r.Host
+	out["Content-Type"] = s.form.codec
 	out[timeoutHeader] = strconv.FormatInt(int64(limit), 10)
 	// A message without a protocol may reach the codecs of go-micro 1, which trust any
 	// length that they read.
@@ -76,37 +78,34 @@ func (h *handler) handlerTimeout(header http.Header) time.Duration {
 	return min(time.Duration(n), h.cfg.WriteTimeout)
 }
 
-// readBody reads the whole body. If large is true, the body holds a slot of largeSlots
-// that the caller must release, also after a refusal.
-func (h *handler) readBody(w http.ResponseWriter, r *http.Request) (body []byte, large bool, no *refusal) {
+// readBody reads the whole body. A large one holds a place that the caller must release,
+// also after a refusal.
+func (h *handler) readBody(w http.ResponseWriter, r *http.Request) (body []byte, large *connlimit.Place, no *refusal) {
 	length := r.ContentLength
 	switch {
 	case length > h.cfg.MaxBody:
-		return nil, false, h.tooLong()
+		return nil, nil, h.tooLong()
 	case length == 0:
-		return nil, false, nil
+		return nil, nil, nil
 	case length > 0 && length <= smallBody:
 		body = make([]byte, length)
 		if _, err := io.ReadFull(r.Body, body); err != nil {
-			return nil, false, h.bodyError(err)
+			return nil, nil, h.bodyError(err)
 		}
-		return body, false, nil
+		return body, nil, nil
 	}
-	return h.readGrowing(http.MaxBytesReader(w, r.Body, h.cfg.MaxBody))
+	return h.readGrowing(http.MaxBytesReader(w, r.Body, h.cfg.MaxBody), connlimit.Of(r))
 }
 
 // readGrowing reads a body that is large or of unknown length. The buffer grows with
 // the bytes that have arrived, never by the announced length.
-func (h *handler) readGrowing(from io.Reader) (body []byte, large bool, no *refusal) {
+func (h *handler) readGrowing(from io.Reader, conn *connlimit.Conn) (body []byte, large *connlimit.Place, no *refusal) {
 	body = make([]byte, 0, 4<<10)
 	for {
 		if len(body) == cap(body) {
-			if !large && len(body) >= smallBody {
-				select {
-				case h.largeSlots <- struct{}{}:
-					large = true
-				default:
-					return nil, false, &refusal{http.StatusServiceUnavailable, "too many large bodies at once: try again"}
+			if large == nil && len(body) >= smallBody {
+				if large = h.bodies.Take(conn.Source(), conn.Abort); large == nil {
+					return nil, nil, &refusal{http.StatusServiceUnavailable, "too many large bodies at once: try again"}
 				}
 			}
 			grown := make([]byte, len(body), min(2*int64(cap(body)), h.cfg.MaxBody+1))

@@ -8,6 +8,8 @@ import (
 
 	"go-micro.dev/v4/errors"
 	"go-micro.dev/v4/transport"
+
+	"github.com/microhq/monitor-srv/text"
 )
 
 const (
@@ -19,27 +21,38 @@ const (
 	maxErrorHeader = 4 << 10
 )
 
-// answer writes the message of a handler. An error of a handler has status 200 and the
+// write writes the message of a handler. An error of a handler has status 200 and the
 // header Micro-Error, as stock clients expect.
-func (h *handler) answer(w http.ResponseWriter, r *http.Request, m *transport.Message) {
-	header := w.Header()
+func (s *socket) write(m *transport.Message) {
+	header, r := s.w.Header(), s.r
 	for k, v := range m.Header {
 		key := textproto.CanonicalMIMEHeaderKey(k)
 		if _, echoed := r.Header[key]; !echoed && !isFraming(key) {
 			header[key] = []string{v}
 		}
 	}
-	if text := m.Header["Micro-Error"]; text != "" {
-		setError(header, text[:min(len(text), maxErrorHeader)])
+	failure := text.Clip(m.Header["Micro-Error"], maxErrorHeader, "")
+	if failure != "" {
+		setError(header, failure)
 	}
 	if id := r.Header["Micro-Id"]; len(id) > 0 {
 		header["Micro-Id"] = id[:1]
 	}
-	kind := m.Header["Content-Type"]
-	if kind == "" {
-		kind, _ = contentType(r.Header)
+	body := m.Body
+	if s.envelope != nil {
+		body = s.envelope.wrap(body, failure)
 	}
-	h.write(w, http.StatusOK, kind, m.Body)
+	s.handler.write(s.w, http.StatusOK, s.form.kind, body)
+}
+
+// fail answers with an error that does not come from a handler.
+func (s *socket) fail(status int, detail string) {
+	if s.envelope == nil {
+		s.handler.fail(s.w, s.r, status, detail)
+		return
+	}
+	failure := errors.New(portID, detail, int32(status)).Error()
+	s.write(&transport.Message{Header: map[string]string{"Micro-Error": failure}})
 }
 
 // isFraming reports whether a header of a handler's message applies to one message or
@@ -71,11 +84,13 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
 // fail answers with an error that does not come from a handler, in go-micro's JSON and
 // with its HTTP status. The stock client ignores the error of any status but 200 and
 // decodes an empty body, which in protobuf is a valid answer. It gets status 200 and
-// the header Micro-Error, as for errors of handlers.
+// the header Micro-Error, as for errors of handlers. A client with an envelope gets the
+// status: it would read this JSON as an envelope.
 func (h *handler) fail(w http.ResponseWriter, r *http.Request, status int, detail string) {
 	text := errors.New(portID, detail, int32(status)).Error()
 	setError(w.Header(), text)
-	if has(r.Header, "Micro-Id") && has(r.Header, "Micro-Service") {
+	f, err := formOf(r.Header)
+	if has(r.Header, "Micro-Id") && has(r.Header, "Micro-Service") && (err != nil || f.wraps == bare) {
 		status = http.StatusOK
 	}
 	h.write(w, status, "application/json", []byte(text))

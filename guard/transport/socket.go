@@ -20,8 +20,12 @@ type socket struct {
 	handler *handler
 	w       http.ResponseWriter
 	r       *http.Request
-	msg     transport.Message
-	taken   bool // used only by the goroutine that serves the connection
+
+	form     form
+	envelope *envelope // nil: the body is the request itself
+	endpoint string
+	msg      transport.Message
+	taken    bool // used only by the goroutine that serves the connection
 
 	answer   atomic.Pointer[transport.Message]
 	written  bool // used only by expire and then end
@@ -70,9 +74,9 @@ func (s *socket) expire() {
 	if s.answer.CompareAndSwap(nil, new(transport.Message)) {
 		s.handler.counts.expired.Add(1)
 		s.handler.log.warn("handler exceeded its timeout", s.attrs)
-		s.handler.fail(s.w, s.r, http.StatusRequestTimeout, "the service did not answer within the timeout")
+		s.fail(http.StatusRequestTimeout, "the service did not answer within the timeout")
 	} else {
-		s.handler.answer(s.w, s.r, s.answer.Load())
+		s.write(s.answer.Load())
 	}
 	_ = http.NewResponseController(s.w).Flush()
 }
@@ -88,7 +92,7 @@ func (s *socket) end() {
 		return
 	}
 	if m := s.answer.Load(); m != nil {
-		s.handler.answer(s.w, s.r, m)
+		s.write(m)
 		return
 	}
 	s.handler.counts.unanswered.Add(1)
@@ -98,9 +102,9 @@ func (s *socket) end() {
 		}
 		return append(s.attrs(), "panic", cause)
 	})
-	s.handler.fail(s.w, s.r, http.StatusInternalServerError, "the service did not answer")
+	s.fail(http.StatusInternalServerError, "the service did not answer")
 }
 
 func (s *socket) attrs() []any {
-	return []any{"endpoint", endpoint(s.r.Header), "remote", s.Remote()}
+	return []any{"endpoint", s.endpoint, "remote", s.Remote()}
 }

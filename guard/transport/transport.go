@@ -14,6 +14,8 @@ import (
 	"go-micro.dev/v4/util/addr"
 	mnet "go-micro.dev/v4/util/net"
 	mtls "go-micro.dev/v4/util/tls"
+
+	"github.com/microhq/monitor-srv/connlimit"
 )
 
 // Config limits the requests to an RPC port. A field that is zero or negative has the
@@ -22,9 +24,9 @@ type Config struct {
 	// MaxBody bounds a request body, in bytes; 1 MiB. A larger one is answered with
 	// status 413.
 	MaxBody int64
-	// MaxConns bounds the open connections; 1024. Further ones are closed at once.
-	// Stock clients keep idle connections open, so this is about the number of callers
-	// in one IdleTimeout.
+	// MaxConns bounds the open connections; 1024. A further one takes the place of an idle
+	// one, first of an address with more than a sixteenth of all. Stock clients keep idle
+	// connections open, so this is about the number of callers in one IdleTimeout.
 	MaxConns int
 	// MaxHeader bounds a request header, in bytes; 16 KiB. A larger one is answered
 	// with status 431. At most twice as much and 4 KiB are held in memory.
@@ -77,18 +79,18 @@ func positive[T cmp.Ordered](value, otherwise T) T {
 // Transport is go-micro's HTTP transport with another listener.
 //
 // For callers it behaves like the stock transport: HTTP/1.1 POST, a Micro-Endpoint
-// header, and a body of application/json or application/protobuf. The differences:
+// header, and a body of application/json or application/protobuf. It also answers clients
+// of go-micro before 2019, which put the call into an envelope. The differences:
 //
 //   - Every request gets exactly one answer, including pipelined ones and those whose
 //     handler panics, does not answer or exceeds its timeout.
 //   - The size of bodies and headers, the number of connections, and the duration of
 //     each are limited.
 //   - Events (Micro-Topic) are refused; they come from the broker.
-//   - Streams, HTTP/2, the codecs of go-micro 1 (application/json-rpc,
-//     application/proto-rpc, or no Micro headers at all), application/grpc and
-//     application/octet-stream are refused. No v4 client sends them to a service that
-//     was registered by a v4 server. The stock server does not answer them, or
-//     allocates 4 GB for 4 bytes.
+//   - Streams, HTTP/2 and application/grpc are refused. No v4 client sends them to a
+//     service that was registered by a v4 server.
+//   - Envelopes are opened here. The codecs of the stock server believe any length, and
+//     allocate 4 GB for 4 bytes.
 //   - Answers do not repeat the headers of the request, except Micro-Id.
 //   - The caller's timeout is not in the metadata of a handler. Recover puts it into
 //     the context, as the stock server does.
@@ -100,6 +102,8 @@ type Transport struct {
 	stock  transport.Transport
 	cfg    Config
 	counts counts
+	conns  *connlimit.Places
+	bodies *connlimit.Places // of large bodies in memory
 	log    *limitedLog
 }
 
@@ -108,8 +112,20 @@ var _ transport.Transport = (*Transport)(nil)
 // New returns a transport for go-micro's server and client.
 func New(cfg Config) *Transport {
 	cfg = cfg.withDefaults()
-	return &Transport{stock: transport.NewHTTPTransport(), cfg: cfg, log: &limitedLog{log: cfg.Log}}
+	return &Transport{
+		stock:  transport.NewHTTPTransport(),
+		cfg:    cfg,
+		conns:  connlimit.NewPlaces(connlimit.Limits{Max: cfg.MaxConns, Share: max(1, cfg.MaxConns/shares)}),
+		bodies: connlimit.NewPlaces(connlimit.Limits{Max: maxLargeBodies, Share: maxLargeBodies / shares}),
+		log:    &limitedLog{log: cfg.Log},
+	}
 }
+
+// shares is how many addresses with a full share fill a port.
+const shares = 16
+
+// Connections returns the state of the connections.
+func (t *Transport) Connections() connlimit.State { return t.conns.State() }
 
 // Init applies options of the stock transport. It must not be called while the
 // transport is in use.

@@ -38,7 +38,7 @@ func TestServesWithConsul(t *testing.T) {
 	m.ready(startWithin)
 	testkit.Eventually(t, 5*time.Second, "Consul says passing", func() bool { return isPassing(c, srv) })
 	testkit.Eventually(t, 15*time.Second, "it tells its own status and checks", func() bool {
-		return m.checks(`{"service": "`+srv+`"}`).Total == 5
+		return m.checks(`{"service": "`+srv+`"}`).Total == 6
 	})
 	for _, c := range m.checks(`{"service": "` + srv + `"}`).HealthChecks {
 		if c.Status != 1 {

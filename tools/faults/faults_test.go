@@ -70,6 +70,7 @@ func TestPartsAreFound(t *testing.T) {
 		"guard/b/p_test.go": planted,
 		"plain/c_test.go":   "package plain\nimport \"testing\"\nfunc TestOther(t *testing.T) {}\n",
 		"tools/d_test.go":   planted,
+		"web/e_test.go":     "package web\nimport (\"testing\"; \"x/testkit\")\nfunc TestLong(t *testing.T) { _ = testkit.Nightly() }\n",
 	})
 	all, err := find(dir)
 	if err != nil {
@@ -79,12 +80,13 @@ func TestPartsAreFound(t *testing.T) {
 		{"root", ".", []string{"TestT1"}},
 		{"guard/b", "guard/b", []string{"TestClockJumps", "TestT5ANameWithANumber"}},
 		{"guard/b-long", "guard/b", []string{"TestLongThroughAHelper", "TestLongWithoutANumber"}},
+		{"web-long", "web", []string{"TestLong"}},
 	}
 	same := func(a, b part) bool { return a.name == b.name && a.pkg == b.pkg && slices.Equal(a.tests, b.tests) }
 	if !slices.EqualFunc(all, want, same) {
 		t.Errorf("got  %v\nwant %v", all, want)
 	}
-	if _, err := choose(all, []string{"store"}); err == nil || !strings.Contains(err.Error(), `no part "store": there are root, guard/b, guard/b-long`) {
+	if _, err := choose(all, []string{"store"}); err == nil || !strings.Contains(err.Error(), `no part "store": there are root, guard/b, guard/b-long, web-long`) {
 		t.Errorf("unknown part: %v", err)
 	}
 }

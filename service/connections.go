@@ -1,0 +1,43 @@
+package service
+
+import (
+	"fmt"
+
+	"github.com/microhq/monitor-srv/connlimit"
+)
+
+// door is a port with the state of its connections.
+type door struct {
+	name  string
+	state func() connlimit.State
+}
+
+// connectionsComponent fails while a door is full. Newcomers still get in, because idle
+// connections give way; so an instance is ready without it.
+func connectionsComponent(doors ...door) component {
+	return component{
+		name: "connections", description: "every port has room for new connections",
+		look: func() condition {
+			sum := condition{OK: true}
+			for _, d := range doors {
+				s := d.state()
+				if s.Full {
+					return condition{Since: s.Since, Reason: fmt.Sprintf("the %s port is %s", d.name, describeFull(s))}
+				}
+				if s.Since.After(sum.Since) {
+					sum.Since = s.Since
+				}
+			}
+			return sum
+		},
+	}
+}
+
+// describeFull says that a port is full, by whom, and what becomes of newcomers.
+func describeFull(s connlimit.State) string {
+	what := "idle ones are closed for new ones"
+	if s.Refusing {
+		what = "all are being served, new ones are refused"
+	}
+	return fmt.Sprintf("full: %d of %d connections are open, %d of them from %v; %s", s.Held, s.Max, s.OfMost, s.Most, what)
+}
