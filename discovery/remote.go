@@ -105,31 +105,29 @@ func (r *Remote) instance(ctx context.Context) (monitorpb.MonitorService, error)
 	return monitorpb.NewMonitorService(name, r.cfg.Client), nil
 }
 
+// Since implements probe.Listener: whether it is too early to say is up to people.
+func (*Remote) Since() time.Time { return time.Time{} }
+
+// Watch implements probe.Listener.
+func (*Remote) Watch(string) (end func()) { return func() {} }
+
 // Checks implements probe.EventSource.
 func (r *Remote) Checks(ctx context.Context, service, check, node string) ([]probe.Check, error) {
 	instance, err := r.instance(ctx)
 	if err != nil {
 		return nil, err
 	}
-	req := &monitorpb.HealthChecksRequest{Service: service, Id: check, Node: node, Limit: store.MaxLimit}
-	// Nodes that stopped are found by comparing with the list without missing ones.
-	// Missing nodes count only if no other node reports.
+	req := &monitorpb.HealthChecksRequest{Service: service, Id: check, Node: node, Limit: store.MaxLimit, Missing: true}
 	all, err := r.allChecks(ctx, instance, req)
-	if err == nil && len(all) == 0 {
-		req.Missing, req.Cursor = true, ""
-		all, err = r.allChecks(ctx, instance, req)
-	}
 	var checks []probe.Check
 	for _, c := range all {
-		if req.Missing && !c.Missing {
-			continue
-		}
 		reported, stale := c.Status, c.Missing
 		if c.Reported != healthpb.HealthCheck_UNKNOWN { // it is judged otherwise
 			reported, stale = c.Reported, true
 		}
 		checks = append(checks, probe.Check{
-			Node: c.GetService().GetId(), Status: statusOf(reported), Age: ageOf(c.Received), Stale: stale, Error: c.Error,
+			Node: c.GetService().GetId(), Status: statusOf(reported), Age: ageOf(c.Received), Stale: stale,
+			Stopped: c.Stopped, Error: c.Error,
 		})
 	}
 	return checks, err
@@ -163,7 +161,7 @@ func (r *Remote) Stats(ctx context.Context, service string) ([]probe.NodeStats, 
 	if err != nil {
 		return nil, err
 	}
-	req := &monitorpb.StatsRequest{Service: service, Limit: store.MaxLimit}
+	req := &monitorpb.StatsRequest{Service: service, Limit: store.MaxLimit, Missing: true}
 	var all []probe.NodeStats
 	for {
 		rsp, err := instance.Stats(ctx, req, untilDeadline(ctx)...)
@@ -171,7 +169,9 @@ func (r *Remote) Stats(ctx context.Context, service string) ([]probe.NodeStats, 
 			return all, r.unlessNotFound(err)
 		}
 		for _, p := range rsp.Stats {
-			all = append(all, nodeStats(p, p.GetService().GetId(), ageOf(p.Received), time.Duration(p.Interval)*time.Second))
+			out := nodeStats(p, p.GetService().GetId(), ageOf(p.Received), time.Duration(p.Interval)*time.Second)
+			out.Stopped = p.Stopped
+			all = append(all, out)
 		}
 		if req.Cursor = rsp.Cursor; req.Cursor == "" {
 			return all, nil

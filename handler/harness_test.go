@@ -96,7 +96,7 @@ func (r reference) HealthChecks(_ context.Context, req *monitorpb.HealthChecksRe
 		return rpcError(r.log, err)
 	}
 	checks, page, err := messages(r.store.Checks, q, store.Check.Proto)
-	rsp.HealthChecks, rsp.Total, rsp.Cursor = checks, int64(page.Total), page.Next
+	rsp.HealthChecks, rsp.Total, rsp.Cursor, rsp.More = checks, int64(page.Total), page.Next, page.Next != ""
 	return rpcError(r.log, err)
 }
 

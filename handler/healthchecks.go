@@ -23,7 +23,7 @@ func (m *Monitor) HealthChecks(_ context.Context, req *monitorpb.HealthChecksReq
 	if err != nil {
 		return rpcError(m.log, err)
 	}
-	rsp.HealthChecks, rsp.Total, rsp.Cursor = page.Items, int64(page.Total), page.Next
+	rsp.HealthChecks, rsp.Total, rsp.Cursor, rsp.More = page.Items, int64(page.Total), page.Next, page.Next != ""
 	return nil
 }
 
@@ -37,6 +37,7 @@ type HealthChecksResponse struct {
 	Cursor       string        `json:"cursor"`
 	Instance     string        `json:"instance"`
 	Started      int64         `json:"started"`
+	More         bool          `json:"more"`
 }
 
 var _ protoadapt.MessageV1 = (*HealthChecksResponse)(nil)
@@ -66,7 +67,7 @@ func (r *HealthChecksResponse) Marshal() ([]byte, error) {
 		b = wire.AppendMessage(b, wire.HealthChecksResponseHealthChecks, c.AppendWire)
 	}
 	return proto.MarshalOptions{}.MarshalAppend(b, &monitorpb.HealthChecksResponse{
-		Total: r.Total, Cursor: r.Cursor, Instance: r.Instance, Started: r.Started,
+		Total: r.Total, Cursor: r.Cursor, Instance: r.Instance, Started: r.Started, More: r.More,
 	})
 }
 
@@ -85,5 +86,6 @@ func (r *HealthChecksResponse) MarshalJSON() ([]byte, error) {
 	b = wire.AppendJSONString(b, "cursor", r.Cursor)
 	b = wire.AppendJSONString(b, "instance", r.Instance)
 	b = wire.AppendJSONInt(b, "started", r.Started)
+	b = wire.AppendJSONBool(b, "more", r.More)
 	return wire.CloseJSON(b, "}"), nil
 }

@@ -110,11 +110,22 @@ func (m *Monitor) Services(_ context.Context, req *monitorpb.ServicesRequest, rs
 // Status lists the status of versions, or of nodes if the request is verbose.
 func (m *Monitor) Status(_ context.Context, req *monitorpb.StatusRequest, rsp *monitorpb.StatusResponse) (err error) {
 	rsp.Instance, rsp.Started = m.instance, m.started
+	statuses, err := enumFilter("statuses", 0, "statuses", req.Statuses)
+	if err == nil && len(statuses) > 0 && !req.Verbose {
+		err = badArgument("statuses", "needs verbose: a version has nodes of several statuses")
+	}
+	if err != nil {
+		return rpcError(m.log, err)
+	}
 	find := m.store.Summary
 	if req.Verbose {
-		find = m.store.Nodes
+		find = func(q store.Query) (store.Page[store.NodeStatus], error) {
+			q.NodeStatuses = statuses
+			return m.store.Nodes(q)
+		}
 	}
 	rsp.Statuses, rsp.Total, rsp.Cursor, err = nodePages(m, req, find, store.NodeStatus.Proto)
+	rsp.More = rsp.Cursor != ""
 	return err
 }
 
@@ -122,6 +133,7 @@ func (m *Monitor) Status(_ context.Context, req *monitorpb.StatusRequest, rsp *m
 func (m *Monitor) Stats(_ context.Context, req *monitorpb.StatsRequest, rsp *monitorpb.StatsResponse) (err error) {
 	rsp.Instance, rsp.Started = m.instance, m.started
 	rsp.Stats, rsp.Total, rsp.Cursor, err = nodePages(m, req, m.store.Stats, store.NodeStats.Proto)
+	rsp.More = rsp.Cursor != ""
 	return err
 }
 

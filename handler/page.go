@@ -124,7 +124,7 @@ func checkQuery(req *monitorpb.HealthChecksRequest) (store.Query, error) {
 
 // enum is a protobuf enum.
 type enum interface {
-	healthpb.HealthCheck_Status | healthpb.HealthCheck_Source
+	healthpb.HealthCheck_Status | healthpb.HealthCheck_Source | healthpb.Status_Status
 	protoreflect.Enum
 }
 

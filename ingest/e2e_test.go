@@ -137,8 +137,8 @@ func seen(t *testing.T, p *rpctest.Port, contentType string) {
 			service.Id, service.Nodes[0].Id = node, node
 			ours := protocmp.FilterField(got, "received", cmp.Ignore())
 			if diff := cmp.Diff(want, got, protocmp.Transform(), ours,
-				protocmp.IgnoreFields(&healthpb.HealthCheck{}, "since", "skewed"),
-				protocmp.IgnoreFields(&healthpb.Status{}, "since", "skewed"),
+				protocmp.IgnoreFields(&healthpb.HealthCheck{}, "since", "skewed", "status_name"),
+				protocmp.IgnoreFields(&healthpb.Status{}, "since", "skewed", "status_name"),
 				protocmp.IgnoreFields(&healthpb.Stats{}, "skewed"),
 			); diff != "" {
 				t.Errorf("%s of %s (-want +got):\n%s", contentType, node, diff)

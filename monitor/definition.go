@@ -73,6 +73,7 @@ type definitionKeys struct {
 	FailuresBeforeAlert    *int              `toml:"failures_before_alert"`
 	SuccessesBeforeRecover *int              `toml:"successes_before_recover"`
 	Repeat                 setting.Duration  `toml:"repeat"`
+	Status                 []string          `toml:"status"`
 	Labels                 map[string]string `toml:"labels"`
 	Probe                  map[string]any    `toml:"probe"`
 	Filter                 map[string]any    `toml:"filter"`
@@ -108,6 +109,9 @@ func newDefinition(tree map[string]any, path string, lines document.Lines) (*Def
 	}
 	addError("name", checkName(d.Name))
 	addError("labels", checkLabels(d.Labels))
+	warningFails, err := warningFails(keys.Status)
+	d.Thresholds.WarningFails = warningFails
+	addError("status", err)
 	numbers := d.checkNumbers()
 	for _, key := range slices.Sorted(maps.Keys(numbers)) {
 		addError(key, numbers[key])

@@ -77,7 +77,7 @@ func (r *runner) evaluate(p *pipeline, m *measurement) (Result, *Change) {
 	violation := ""
 	if verdict != Unknown {
 		if m.err == nil {
-			violation = r.def.Thresholds.violation(r.value)
+			violation = r.violation(verdict, m)
 		}
 		if verdict == Failing {
 			r.failedProbes++
@@ -86,8 +86,8 @@ func (r *runner) evaluate(p *pipeline, m *measurement) (Result, *Change) {
 		event, confirming := r.judge.observe(verdict, now)
 		r.announce(p, verdict, event)
 		change = r.newChange(event, verdict, wall)
-		if change != nil && verdict == Failing {
-			change.Error = failureReason(m.err, violation, m.Detail)
+		if change != nil && r.judge.bad(verdict) {
+			change.Error = failureReason(m.err, violation, m)
 		}
 		if confirming && r.def.RetryInterval < r.def.Interval {
 			r.group.scheduler.moveEarlier(r.job, now.Add(r.def.RetryInterval))
@@ -109,6 +109,10 @@ func (r *runner) verdict(p *pipeline, m *measurement) State {
 	verdict := Failing
 	switch {
 	case m.err != nil:
+	case m.Pending:
+		return Unknown
+	case m.Stopped:
+		verdict = OK
 	case p.value != nil:
 		v, ok := p.value.value(m.Value, m.began)
 		if !ok {
@@ -125,10 +129,11 @@ func (r *runner) verdict(p *pipeline, m *measurement) State {
 	if p.verdict == nil {
 		return verdict
 	}
-	switch failed := p.verdict.verdict(verdict == Failing); {
-	case failed:
+	bad := r.judge.bad(verdict)
+	switch failed := p.verdict.verdict(bad); {
+	case failed && !bad:
 		return Failing
-	case verdict == Failing:
+	case bad && !failed:
 		return OK
 	}
 	return verdict
@@ -137,7 +142,7 @@ func (r *runner) verdict(p *pipeline, m *measurement) State {
 // newChange returns the change to notify of, or nil. now is that of the wall clock.
 // r.mu is held.
 func (r *runner) newChange(event Event, verdict State, now time.Time) *Change {
-	switch failing := r.judge.state == Failing && verdict == Failing; {
+	switch failing := r.judge.state == Failing && r.judge.bad(verdict); {
 	case event == Fail:
 		r.incident, r.incidentFailures = rand.Text(), r.judge.thresholds.FailuresBeforeAlert
 		r.failedAt, r.failedSince = now, r.group.clock.Now()
@@ -162,14 +167,26 @@ func (r *runner) newChange(event Event, verdict State, now time.Time) *Change {
 	return &c
 }
 
+// violation returns why a value is not OK: the target's own words if it has any, or else
+// the threshold that it violates.
+func (r *runner) violation(verdict State, m *measurement) string {
+	switch {
+	case m.Stopped || verdict == OK:
+		return ""
+	case m.Cause != "":
+		return m.Cause
+	}
+	return r.def.Thresholds.violation(r.value)
+}
+
 // failureReason returns why a result is a failure. What the probe observed is the
-// cause of a threshold's violation, such as the error that a service published.
-func failureReason(err error, violation, detail string) string {
+// cause of a threshold's violation.
+func failureReason(err error, violation string, m *measurement) string {
 	switch {
 	case err != nil:
 		return err.Error()
-	case violation != "" && detail != "":
-		return violation + ": " + detail
+	case violation != "" && m.Detail != "" && violation != m.Cause:
+		return violation + ": " + m.Detail
 	}
 	return violation
 }

@@ -37,6 +37,8 @@ type judge struct {
 	state      State
 	// streak counts the consecutive results that contradict state.
 	streak int
+	// warned is set in the state Failing while no result was worse than a warning.
+	warned bool
 	// notifiedAt is the time of the last Fail or Repeat.
 	notifiedAt time.Time
 }
@@ -48,7 +50,7 @@ func (j *judge) observe(verdict State, at time.Time) (event Event, confirming bo
 	if j.state == Failing {
 		return j.observeFailing(verdict, at)
 	}
-	if verdict != Failing {
+	if !j.bad(verdict) {
 		j.state, j.streak = verdict, 0
 		return "", false
 	}
@@ -56,12 +58,17 @@ func (j *judge) observe(verdict State, at time.Time) (event Event, confirming bo
 	if j.streak < j.thresholds.FailuresBeforeAlert {
 		return "", true
 	}
-	j.state, j.streak, j.notifiedAt = Failing, 0, at
+	j.state, j.streak, j.notifiedAt, j.warned = Failing, 0, at, verdict == Warning
 	return Fail, false
 }
 
+// bad reports whether a verdict is a failure.
+func (j *judge) bad(verdict State) bool {
+	return verdict == Failing || verdict == Warning && j.thresholds.WarningFails
+}
+
 func (j *judge) observeFailing(verdict State, at time.Time) (event Event, confirming bool) {
-	if verdict != Failing {
+	if !j.bad(verdict) {
 		j.streak++
 		if j.streak < j.thresholds.SuccessesBeforeRecover {
 			return "", true
@@ -70,8 +77,9 @@ func (j *judge) observeFailing(verdict State, at time.Time) (event Event, confir
 		return Recover, false
 	}
 	j.streak = 0
-	if repeat := j.thresholds.Repeat; repeat > 0 && at.Sub(j.notifiedAt) >= repeat {
-		j.notifiedAt = at
+	worse := j.warned && verdict == Failing
+	if repeat := j.thresholds.Repeat; worse || repeat > 0 && at.Sub(j.notifiedAt) >= repeat {
+		j.notifiedAt, j.warned = at, j.warned && !worse
 		return Repeat, false
 	}
 	return "", false

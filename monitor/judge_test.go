@@ -57,6 +57,42 @@ func TestJudgeStates(t *testing.T) {
 	}
 }
 
+// With WARNING in status, a warning is a failure, and a failure after warnings only is told
+// at once.
+// Faults: U3.
+func TestWarningsAreFailuresIfAsked(t *testing.T) {
+	for verdicts, want := range map[string]string{
+		"owo":    "OK FFA ROK",
+		"owwo":   "OK FFA FA ROK",
+		"owffwo": "OK FFA MFA FA FA ROK",
+		"fwfo":   "FFA FA FA ROK",
+	} {
+		j := &judge{thresholds: Thresholds{FailuresBeforeAlert: 1, SuccessesBeforeRecover: 1, WarningFails: true}}
+		if got := observeAll(j, verdicts); got != want {
+			t.Errorf("%s: got  %s, want %s", verdicts, got, want)
+		}
+	}
+}
+
+// Faults: U3.
+func TestStatusesOfAMonitorAreThoseOfARule(t *testing.T) {
+	for _, c := range []struct {
+		statuses []string
+		warning  bool
+		wantErr  string
+	}{
+		{nil, false, ""}, {[]string{"ERROR"}, false, ""}, {[]string{"failing"}, false, ""},
+		{[]string{"WARNING", "ERROR"}, true, ""}, {[]string{"Failing", "warning"}, true, ""},
+		{[]string{"WARNING"}, false, "ERROR is always notified of"},
+		{[]string{"ERROR", "UNKNOWN"}, false, `"UNKNOWN" is unknown; known are ERROR and WARNING`},
+	} {
+		warning, err := warningFails(c.statuses)
+		if warning != c.warning || (err != nil) != (c.wantErr != "") || err != nil && !strings.Contains(err.Error(), c.wantErr) {
+			t.Errorf("%q: %v, %v, want %v, %q", c.statuses, warning, err, c.warning, c.wantErr)
+		}
+	}
+}
+
 // Whatever the verdicts, each Fail is followed by exactly one Recover before the next
 // Fail.
 // Faults: G5.

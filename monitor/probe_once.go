@@ -40,7 +40,7 @@ func (g *Group) ProbeOnce(ctx context.Context, d *Definition) (SingleResult, err
 		At: m.at, Took: m.took, Interval: d.Interval,
 	}
 	if state != Unknown && m.err == nil {
-		single.Violation = d.Thresholds.violation(r.value)
+		single.Violation = r.violation(state, &m)
 	}
 	return single, nil
 }

@@ -1,9 +1,11 @@
 package monitor
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -18,6 +20,8 @@ type Thresholds struct {
 	FailuresBeforeAlert int
 	// SuccessesBeforeRecover successes in a row end a failure; at least 1.
 	SuccessesBeforeRecover int
+	// WarningFails makes a warning a failure too: it is notified of.
+	WarningFails bool
 	// Repeat is the interval between reminders of a failure; 0 sends none.
 	Repeat time.Duration
 }
@@ -76,4 +80,24 @@ func formatValue(v float64) string {
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	}
 	return strconv.FormatFloat(v, 'f', -1, 64)
+}
+
+// warningFails reports whether the key status names WARNING besides ERROR, which is always
+// notified of and may be spelt FAILING.
+func warningFails(statuses []string) (warning bool, err error) {
+	failing := len(statuses) == 0
+	for _, status := range statuses {
+		switch strings.ToUpper(status) {
+		case "ERROR", Failing.String():
+			failing = true
+		case Warning.String():
+			warning = true
+		default:
+			return false, fmt.Errorf("%q is unknown; known are ERROR and WARNING", status)
+		}
+	}
+	if !failing {
+		return false, errors.New(`ERROR is always notified of: give ["WARNING", "ERROR"]`)
+	}
+	return warning, nil
 }

@@ -37,7 +37,7 @@ func checked(kind Kind) Kind {
 // Probe measures.
 func (b *checkedProbe) Probe(ctx context.Context) (Result, error) {
 	r, err := b.kind.Probe(ctx)
-	r.Detail = printable(r.Detail)
+	r.Detail, r.Cause = printable(r.Detail), printable(r.Cause)
 	if err == nil {
 		if bad := checkFinite(r.Value); bad != nil {
 			err = fmt.Errorf("the value %w", bad)

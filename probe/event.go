@@ -5,14 +5,46 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
+// Listener receives what services publish.
+type Listener interface {
+	// Since is when it began to listen: before that, nothing can have been received. Zero
+	// if that was long ago.
+	Since() time.Time
+	// Watch says that a probe depends on what a service publishes, until end is called.
+	Watch(service string) (end func())
+}
+
+// warmUp is how long a publisher that was never heard may take to report, since the
+// listener began: an interval of a minute and its grace.
+const warmUp = 90 * time.Second
+
+// errNeverPublished is the error for a service that published nothing.
+var errNeverPublished = errors.New("never published")
+
+// tooEarly reports whether a publisher that was never heard may still report for the first
+// time.
+func tooEarly(l Listener, err error) bool {
+	return errors.Is(err, errNeverPublished) && time.Since(l.Since()) < warmUp
+}
+
+// stoppedOnPurpose is the detail and the error about nodes that were stopped.
+func stoppedOnPurpose(nodes int) string {
+	if nodes == 1 {
+		return "stopped on purpose"
+	}
+	return fmt.Sprintf("stopped on purpose: all of %d nodes", nodes)
+}
+
 // EventSource provides the health checks that services published.
 type EventSource interface {
+	Listener
 	// Checks returns the latest report of the check from each node of the service, or
-	// from one node if node is not empty. A check that was never published has none;
-	// that is not an error.
+	// from one node if node is not empty, also from stopped ones. A check that was never
+	// published has none; that is not an error.
 	Checks(ctx context.Context, service, check, node string) ([]Check, error)
 }
 
@@ -48,6 +80,8 @@ type Check struct {
 	Age time.Duration
 	// Stale is set if the next report is overdue.
 	Stale bool
+	// Stopped is set if the node has been stopped on purpose since the report.
+	Stopped bool
 	// Error is the error that the publisher reported.
 	Error string
 }
@@ -59,11 +93,14 @@ type eventConfig struct {
 	Check   string `toml:"check"`
 	// Node is the node whose report counts; empty for the worst of all.
 	Node string `toml:"node"`
+	// StoppedIsFailure makes it a failure that all nodes were stopped on purpose.
+	StoppedIsFailure bool `toml:"stopped_is_failure"`
 }
 
 type eventProbe struct {
 	config eventConfig
 	events EventSource
+	end    func() // of the watch
 }
 
 func newEvent(decode func(any) error, env Env) (Probe, error) {
@@ -77,28 +114,40 @@ func newEvent(decode func(any) error, env Env) (Probe, error) {
 	if env.Events == nil {
 		return nil, errors.New("published health checks are not available here")
 	}
-	return &eventProbe{config: c, events: env.Events}, nil
+	return &eventProbe{config: c, events: env.Events, end: env.Events.Watch(c.Service)}, nil
 }
 
 // Probe evaluates the latest reports. The value is 0 for OK, 0.5 for WARNING and 1
-// for ERROR. Stale and UNKNOWN reports are failures.
+// for ERROR. Stale and UNKNOWN reports are failures. Those of nodes that were stopped on
+// purpose do not count.
 func (p *eventProbe) Probe(ctx context.Context) (Result, error) {
 	checks, err := p.events.Checks(ctx, p.config.Service, p.config.Check, p.config.Node)
-	if err == nil {
+	known := len(checks)
+	checks = slices.DeleteFunc(checks, func(c Check) bool { return c.Stopped })
+	switch {
+	case err != nil:
+	case known > 0 && len(checks) == 0 && p.config.StoppedIsFailure:
+		err = errors.New(stoppedOnPurpose(known))
+	case known > 0 && len(checks) == 0:
+		return Result{Stopped: true, Detail: stoppedOnPurpose(known)}, nil
+	default:
 		var worst Check
 		if worst, err = worstCheck(checks); err == nil {
 			return p.result(worst, len(checks))
 		}
 	}
+	if tooEarly(p.events, err) {
+		return Result{Pending: true, Detail: "no report yet"}, nil
+	}
 	return Result{Value: failedValue}, fmt.Errorf("check %q of %s: %w", p.config.Check, p.config.Service, withCause(ctx, err))
 }
 
 // worstCheck returns the worst report that is not stale, or an error if all are
-// stale. A node that was shut down is stale too, so a stale report is ignored as long
-// as another node reports, unless its node was named.
+// stale. A stale report is ignored as long as another node reports, unless its node was
+// named.
 func worstCheck(checks []Check) (Check, error) {
 	if len(checks) == 0 {
-		return Check{}, errors.New("never published")
+		return Check{}, errNeverPublished
 	}
 	var worst *Check
 	youngest := checks[0].Age
@@ -122,6 +171,9 @@ func (p *eventProbe) result(c Check, nodes int) (Result, error) {
 	if c.Error != "" {
 		r.Detail += ": " + c.Error
 	}
+	if c.Status != CheckOK {
+		r.Cause = r.Detail
+	}
 	switch c.Status {
 	case CheckOK:
 	case CheckWarning:
@@ -135,5 +187,8 @@ func (p *eventProbe) result(c Check, nodes int) (Result, error) {
 	return r, nil
 }
 
-// Close does nothing: the probe holds nothing.
-func (p *eventProbe) Close() error { return nil }
+// Close ends the watch.
+func (p *eventProbe) Close() error {
+	p.end()
+	return nil
+}

@@ -11,7 +11,7 @@ import (
 // A notification of an unknown status names the node and what it said.
 // Faults: U3.
 func TestUnknownStatusIsExplainedByItsPublisher(t *testing.T) {
-	env := Env{Events: fakeEvents{{Node: "shop-1", Status: CheckUnknown, Age: 3 * time.Second, Error: "the database is being restored"}}}
+	env := Env{Events: published(Check{Node: "shop-1", Status: CheckUnknown, Age: 3 * time.Second, Error: "the database is being restored"})}
 	p, err := New(Builtin(), "event", testkit.DecodeTOML("service = \"shop\"\ncheck = \"db\""), env)
 	if err != nil {
 		t.Fatal(err)

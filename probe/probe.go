@@ -37,6 +37,14 @@ type Result struct {
 	// Warning is set if the target works but reports a warning. The verdict is a
 	// warning at least; thresholds may make it worse.
 	Warning bool
+	// Cause is why the target is not well, as the target itself says. It explains a
+	// verdict better than the threshold that Value violates. Empty: it does not say.
+	Cause string
+	// Pending is set if it is too early to say: there is no verdict.
+	Pending bool
+	// Stopped is set if the target was stopped on purpose. That is no failure, whatever
+	// the thresholds.
+	Stopped bool
 }
 
 // Phase is the duration of one phase of a probe.

@@ -4,10 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // fakeCaller is a registry with services.
@@ -90,11 +94,22 @@ func TestRPCKeysAreChecked(t *testing.T) {
 	refused(t, "rpc", "service = \"s\"\nendpoint = \"e\"", Env{})
 }
 
-type fakeEvents []Check
+// listening is a listener that began long ago.
+type listening struct{}
+
+func (listening) Since() time.Time          { return time.Time{} }
+func (listening) Watch(string) (end func()) { return func() {} }
+
+type fakeEvents struct {
+	Listener
+	checks []Check
+}
+
+func published(checks ...Check) fakeEvents { return fakeEvents{listening{}, checks} }
 
 func (f fakeEvents) Checks(_ context.Context, service, check, node string) ([]Check, error) {
 	var list []Check
-	for _, c := range f {
+	for _, c := range f.checks {
 		if service == "shop" && check == "db" && (node == "" || node == c.Node) {
 			list = append(list, c)
 		}
@@ -113,17 +128,17 @@ func TestEventValues(t *testing.T) {
 		warning bool
 		wantErr string
 	}{
-		"ok":              {fakeEvents{at("a", CheckOK, false)}, "", 0, false, ""},
-		"warning":         {fakeEvents{at("a", CheckWarning, false)}, "", 0.5, true, ""},
-		"error":           {fakeEvents{at("a", CheckError, false)}, "", 1, false, ""},
-		"unknown":         {fakeEvents{at("a", CheckUnknown, false)}, "", 1, false, "the publisher reports UNKNOWN"},
-		"silent":          {fakeEvents{at("a", CheckOK, true)}, "", 1, false, "no report for 7s"},
-		"never":           {nil, "", 1, false, "never published"},
-		"worst":           {fakeEvents{at("a", CheckOK, false), at("b", CheckError, false), at("c", CheckWarning, false)}, "", 1, false, ""},
-		"one has gone":    {fakeEvents{at("a", CheckOK, false), at("b", CheckError, true)}, "", 0, false, ""},
-		"the named":       {fakeEvents{at("a", CheckOK, false), at("b", CheckError, false)}, `node = "a"`, 0, false, ""},
-		"the named, gone": {fakeEvents{at("a", CheckOK, false), at("b", CheckError, true)}, `node = "b"`, 1, false, "no report"},
-		"another service": {fakeEvents{at("a", CheckOK, false)}, `node = "z"`, 1, false, "never published"},
+		"ok":              {published(at("a", CheckOK, false)), "", 0, false, ""},
+		"warning":         {published(at("a", CheckWarning, false)), "", 0.5, true, ""},
+		"error":           {published(at("a", CheckError, false)), "", 1, false, ""},
+		"unknown":         {published(at("a", CheckUnknown, false)), "", 1, false, "the publisher reports UNKNOWN"},
+		"silent":          {published(at("a", CheckOK, true)), "", 1, false, "no report for 7s"},
+		"never":           {published(), "", 1, false, "never published"},
+		"worst":           {published(at("a", CheckOK, false), at("b", CheckError, false), at("c", CheckWarning, false)), "", 1, false, ""},
+		"one has gone":    {published(at("a", CheckOK, false), at("b", CheckError, true)), "", 0, false, ""},
+		"the named":       {published(at("a", CheckOK, false), at("b", CheckError, false)), `node = "a"`, 0, false, ""},
+		"the named, gone": {published(at("a", CheckOK, false), at("b", CheckError, true)), `node = "b"`, 1, false, "no report"},
+		"another service": {published(at("a", CheckOK, false)), `node = "z"`, 1, false, "never published"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := build(t, "event", "service = \"shop\"\ncheck = \"db\"\n"+c.keys, Env{Events: c.events})
@@ -140,16 +155,119 @@ func TestEventValues(t *testing.T) {
 		})
 	}
 	refused(t, "event", "service = \"s\"\ncheck = \"c\"", Env{})
-	refused(t, "event", "service = \"s\"", Env{Events: fakeEvents{}})
+	refused(t, "event", "service = \"s\"", Env{Events: published()})
 }
 
-type fakeStats []NodeStats
+// Faults: M3, U3.
+func TestStoppedNodesAreNoFailureUnlessAsked(t *testing.T) {
+	running := Check{Node: "a", Status: CheckError, Error: "disk is full"}
+	late := Check{Node: "late", Stale: true, Age: time.Minute}
+	stopped := Check{Node: "b", Status: CheckError, Stopped: true, Error: "old"}
+	for name, c := range map[string]struct {
+		checks  []Check
+		keys    string
+		want    Result
+		wantErr string
+	}{
+		"all":                 {[]Check{stopped, stopped}, "", Result{Stopped: true, Detail: "stopped on purpose: all of 2 nodes"}, ""},
+		"the only one":        {[]Check{stopped}, "", Result{Stopped: true, Detail: "stopped on purpose"}, ""},
+		"one of two":          {[]Check{stopped, running}, "", Result{Value: 1, Detail: `ERROR, published by "a" 0s ago: disk is full`, Cause: `ERROR, published by "a" 0s ago: disk is full`}, ""},
+		"beside a silent one": {[]Check{stopped, late}, "", Result{Value: 1}, "no report for 1m0s"},
+		"asked":               {[]Check{stopped}, "stopped_is_failure = true", Result{Value: 1}, "stopped on purpose"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := build(t, "event", "service = \"shop\"\ncheck = \"db\"\n"+c.keys, Env{Events: published(c.checks...)})
+			got, err := run(t, p, time.Second)
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if (err != nil) != (c.wantErr != "") || err != nil && !strings.Contains(err.Error(), c.wantErr) {
+				t.Errorf("error %v, want %q", err, c.wantErr)
+			}
+		})
+	}
+	gone := publishedStats(NodeStats{Node: "a", Stopped: true})
+	keys := "service = \"shop\"\nmetric = \"count\"\n"
+	if r := ok(t, build(t, "stats", keys, Env{Stats: gone})); !r.Stopped {
+		t.Errorf("stats of a stopped node give %+v", r)
+	}
+	fails(t, build(t, "stats", keys+"stopped_is_failure = true", Env{Stats: gone}), "stopped on purpose")
+}
 
-func (f fakeStats) Stats(context.Context, string) ([]NodeStats, error) { return f, nil }
+// young is a listener that has just begun.
+type young struct {
+	listening
+	since time.Time
+}
+
+func (y young) Since() time.Time { return y.since }
+
+// Within an interval and grace of the start of the instance, what was never published is
+// no failure.
+func TestPublishersHaveTimeToReportAfterAStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := young{since: time.Now()}
+		probes := map[string]Probe{
+			"event": build(t, "event", "service = \"shop\"\ncheck = \"db\"", Env{Events: fakeEvents{Listener: start}}),
+			"stats": build(t, "stats", "service = \"shop\"\nmetric = \"count\"", Env{Stats: fakeStats{Listener: start}}),
+		}
+		time.Sleep(warmUp - time.Second)
+		for name, p := range probes {
+			if r, err := p.Probe(t.Context()); err != nil || !r.Pending {
+				t.Errorf("%s: %+v, %v before the end of the warm-up", name, r, err)
+			}
+		}
+		time.Sleep(time.Second)
+		for name, p := range probes {
+			if _, err := p.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "never published") {
+				t.Errorf("%s: %v after the warm-up", name, err)
+			}
+		}
+	})
+}
+
+// watcher counts watches.
+type watcher struct {
+	listening
+	watched map[string]int
+}
+
+func (w watcher) Watch(service string) (end func()) {
+	w.watched[service]++
+	return func() { w.watched[service]-- }
+}
+
+func TestProbesOfEventsWatchTheirServiceUntilTheyAreClosed(t *testing.T) {
+	w := watcher{watched: make(map[string]int)}
+	env := Env{Events: fakeEvents{Listener: w}, Stats: fakeStats{Listener: w}}
+	for kind, keys := range map[string]string{"event": `check = "db"`, "stats": `metric = "count"`} {
+		p, err := New(Builtin(), kind, decodeTOML("service = \"shop\"\n"+keys), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.watched["shop"] != 1 {
+			t.Errorf("%s: watched %d times, want once", kind, w.watched["shop"])
+		}
+		if err := p.Close(); err != nil || w.watched["shop"] != 0 {
+			t.Errorf("%s: still watched after its end: %v", kind, err)
+		}
+	}
+}
+
+type fakeStats struct {
+	Listener
+	nodes []NodeStats
+}
+
+func publishedStats(nodes ...NodeStats) fakeStats { return fakeStats{listening{}, nodes} }
+
+func (f fakeStats) Stats(context.Context, string) ([]NodeStats, error) {
+	return slices.Clone(f.nodes), nil
+}
 
 func TestStatsMetrics(t *testing.T) {
 	second := float64(time.Second)
-	source := fakeStats{
+	source := publishedStats([]NodeStats{
 		{Node: "a", HeapInUse: 100, UserTime: 2e9, Endpoints: []EndpointStats{
 			{"Say.Hello", RequestStats{90, second, second / 2, 2 * second}, RequestStats{10, second, 0, 3 * second}, RequestStats{Count: 4}},
 			{"Say.Bye", RequestStats{Count: 100, Upper95: 9 * second}, RequestStats{}, RequestStats{}},
@@ -158,7 +276,8 @@ func TestStatsMetrics(t *testing.T) {
 			{"Say.Hello", RequestStats{Count: 100, Mean: 2 * second}, RequestStats{}, RequestStats{}},
 		}},
 		{Node: "gone", Stale: true, HeapInUse: 9999},
-	}
+		{Node: "stopped", Stopped: true, HeapInUse: 9999},
+	}...)
 	hello := `endpoint = "Say.Hello"`
 	for _, c := range []struct {
 		metric, keys string
@@ -173,9 +292,9 @@ func TestStatsMetrics(t *testing.T) {
 			t.Errorf("%s %s = %v, want %v", c.metric, c.keys, r.Value, c.want)
 		}
 	}
-	silent := fakeStats{{Node: "a", Stale: true, Age: time.Minute}}
+	silent := publishedStats(NodeStats{Node: "a", Stale: true, Age: time.Minute})
 	fails(t, build(t, "stats", "service = \"shop\"\nmetric = \"count\"", Env{Stats: silent}), "no report for 1m0s")
-	fails(t, build(t, "stats", "service = \"shop\"\nmetric = \"count\"", Env{Stats: fakeStats{}}), "never published")
+	fails(t, build(t, "stats", "service = \"shop\"\nmetric = \"count\"", Env{Stats: publishedStats()}), "never published")
 	err := refused(t, "stats", "service = \"shop\"\nmetric = \"cont\"", Env{Stats: source})
 	if !strings.Contains(err.Error(), `metric: "cont" is unknown; known are count, dropped, error_ratio`) {
 		t.Errorf("error %q, want the known metrics", err)

@@ -13,8 +13,9 @@ import (
 
 // StatsSource provides the stats that services published.
 type StatsSource interface {
-	// Stats returns the latest stats of each node of the service. A service that
-	// published none has none; that is not an error.
+	Listener
+	// Stats returns the latest stats of each node of the service, also of stopped ones.
+	// A service that published none has none; that is not an error.
 	Stats(ctx context.Context, service string) ([]NodeStats, error)
 }
 
@@ -25,6 +26,8 @@ type NodeStats struct {
 	Age time.Duration
 	// Stale is set if the next ones are overdue.
 	Stale bool
+	// Stopped is set if the node has been stopped on purpose since.
+	Stopped bool
 	// MaxRSS and the following fields are those of the message on the bus. Times are
 	// in nanoseconds, sizes in the unit of the publisher.
 	MaxRSS, InBlock, OuBlock                           uint64
@@ -53,12 +56,15 @@ type statsConfig struct {
 	Endpoint string `toml:"endpoint"`
 	// Metric is the name of the measured value. Durations are in seconds.
 	Metric string `toml:"metric"`
+	// StoppedIsFailure makes it a failure that all nodes were stopped on purpose.
+	StoppedIsFailure bool `toml:"stopped_is_failure"`
 }
 
 type statsProbe struct {
 	config statsConfig
 	stats  StatsSource
 	metric metric
+	end    func() // of the watch
 }
 
 // metric computes one value from the stats of all nodes.
@@ -152,14 +158,26 @@ func newStats(decode func(any) error, env Env) (Probe, error) {
 	if env.Stats == nil {
 		return nil, errors.New("published stats are not available here")
 	}
-	return &statsProbe{config: c, stats: env.Stats, metric: m}, nil
+	return &statsProbe{config: c, stats: env.Stats, metric: m, end: env.Stats.Watch(c.Service)}, nil
 }
 
-// Probe computes the metric from the latest stats. It fails if all are stale.
+// Probe computes the metric from the latest stats. It fails if all are stale. Those of
+// nodes that were stopped on purpose do not count.
 func (p *statsProbe) Probe(ctx context.Context) (Result, error) {
 	nodes, err := p.stats.Stats(ctx, p.config.Service)
-	if err == nil {
+	known := len(nodes)
+	nodes = slices.DeleteFunc(nodes, func(n NodeStats) bool { return n.Stopped })
+	switch {
+	case err != nil:
+	case known > 0 && len(nodes) == 0 && p.config.StoppedIsFailure:
+		err = errors.New(stoppedOnPurpose(known))
+	case known > 0 && len(nodes) == 0:
+		return Result{Stopped: true, Detail: stoppedOnPurpose(known)}, nil
+	default:
 		nodes, err = reporting(nodes)
+	}
+	if tooEarly(p.stats, err) {
+		return Result{Pending: true, Detail: "no report yet"}, nil
 	}
 	var endpoints []EndpointStats
 	if err == nil {
@@ -175,7 +193,7 @@ func (p *statsProbe) Probe(ctx context.Context) (Result, error) {
 // reporting returns the stats that are not stale, or an error if all are.
 func reporting(all []NodeStats) ([]NodeStats, error) {
 	if len(all) == 0 {
-		return nil, errors.New("never published")
+		return nil, errNeverPublished
 	}
 	var fresh []NodeStats
 	youngest := all[0].Age
@@ -208,5 +226,8 @@ func (p *statsProbe) endpoints(nodes []NodeStats) ([]EndpointStats, error) {
 	return list, nil
 }
 
-// Close does nothing: the probe holds nothing.
-func (p *statsProbe) Close() error { return nil }
+// Close ends the watch.
+func (p *statsProbe) Close() error {
+	p.end()
+	return nil
+}

@@ -123,6 +123,7 @@ func (i *Instance) Run(ctx context.Context) error {
 		registry: start("registry", i.network.registry.Run),
 		broker:   start("broker", i.network.broker.Run),
 		store:    start("store", i.store.Run),
+		known:    start("registered nodes", discovery.NewRegistered(i.network.registry, i.store).Run),
 		events:   start("events", i.events.Run),
 	}
 	err := i.events.Subscribe(i.network.broker) // before Serving is closed, see awaitBus

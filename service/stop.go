@@ -19,11 +19,11 @@ const (
 
 // actors are the running parts of an instance.
 type actors struct {
-	web, registry, broker, store, events, server, reporter, group, deliverer, state, guardian, files *actor
+	web, registry, broker, store, events, server, reporter, group, deliverer, state, guardian, files, known *actor
 }
 
 func (a actors) all() []*actor {
-	return []*actor{a.reporter, a.files, a.group, a.deliverer, a.state, a.guardian, a.server, a.broker, a.registry, a.events, a.store, a.web}
+	return []*actor{a.reporter, a.files, a.group, a.deliverer, a.state, a.guardian, a.server, a.broker, a.registry, a.events, a.known, a.store, a.web}
 }
 
 // stop ends the actors in order, within stopTimeout in all.
@@ -72,7 +72,7 @@ func (i *Instance) stopInOrder(ctx context.Context, a actors) error {
 	if err := <-left; err != nil {
 		i.log.Warn("deregistering failed", "err", err)
 	}
-	for _, a := range []*actor{a.broker, a.registry, a.events, a.store, a.web, a.guardian} {
+	for _, a := range []*actor{a.broker, a.registry, a.events, a.known, a.store, a.web, a.guardian} {
 		errs = append(errs, a.stop())
 	}
 	errs = append(errs, <-written)

@@ -125,3 +125,11 @@ func (n *node) entries(yield func(*entry) bool) {
 func (e *entry) evictable() bool {
 	return e.state.evictable() || e.state == stale && !e.node.proven && !e.node.believed
 }
+
+// Knows reports whether the store holds anything of a node of a service.
+func (s *Store) Knows(service, node string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, known := s.nodesByID.find(allClasses, node, service)
+	return known
+}

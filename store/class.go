@@ -59,8 +59,30 @@ func checkClasses(q *Query) (set classSet) {
 			}
 		}
 	}
-	if !q.Missing {
+	switch {
+	case !q.Missing:
 		set &= listedClasses
+	case len(q.Statuses) > 0:
+		set &= listedClasses | missingClasses // those of stopped nodes have no status
+	}
+	return set
+}
+
+// nodeClasses returns the classes of the statuses of nodes that q selects.
+func nodeClasses(q *Query) (set classSet) {
+	if len(q.NodeStatuses) == 0 {
+		return listClasses(q)
+	}
+	for _, status := range q.NodeStatuses {
+		switch {
+		case status < 0 || status > healthpb.Status_STOPPED:
+			continue
+		case status == healthpb.Status_STOPPED:
+			set |= 1 << retiredClass
+		case status == healthpb.Status_UNKNOWN && q.Missing:
+			set |= missingClasses
+		}
+		set |= 1 << class(status)
 	}
 	return set
 }

@@ -46,7 +46,8 @@ func (c Check) Proto() *healthpb.HealthCheck {
 		m.Reported = c.Reported
 	}
 	m.Received, m.Since = c.Received, c.Since
-	m.Missing, m.Skewed = c.Missing, c.Skewed
+	m.Missing, m.Skewed, m.Stopped = c.Missing, c.Skewed, c.Stopped
+	m.StatusName = m.Status.String()
 	return m
 }
 
@@ -56,7 +57,7 @@ func (n NodeStatus) Proto() *healthpb.Status {
 	unmarshal(n.body, m)
 	m.Service = serviceProto(n.Service, n.Version, n.Node, n.Address, n.metadata)
 	m.Timestamp, m.Interval, m.Ttl = n.Timestamp, int64(n.Interval/time.Second), int64(n.TTL/time.Second)
-	m.Status = n.Status
+	m.Status, m.StatusName = n.Status, n.Status.String()
 	if n.Reported != n.Status {
 		m.Reported = n.Reported
 	}
@@ -76,7 +77,7 @@ func (n NodeStats) Proto() *healthpb.Stats {
 	m.Service = serviceProto(n.Service, n.Version, n.Node, n.Address, n.metadata)
 	m.Timestamp, m.Interval, m.Ttl = n.Timestamp, int64(n.Interval/time.Second), int64(n.TTL/time.Second)
 	m.Received = n.Received
-	m.Missing, m.Skewed = n.Missing, n.Skewed
+	m.Missing, m.Skewed, m.Stopped = n.Missing, n.Skewed, n.Stopped
 	return m
 }
 
@@ -109,7 +110,9 @@ func (c Check) AppendWire(b []byte) []byte {
 	}
 	b = wire.AppendInt(b, wire.HealthCheckSource, int64(c.Source))
 	b = wire.AppendBool(b, wire.HealthCheckMissing, c.Missing)
-	return wire.AppendBool(b, wire.HealthCheckSkewed, c.Skewed)
+	b = wire.AppendBool(b, wire.HealthCheckSkewed, c.Skewed)
+	b = wire.AppendBool(b, wire.HealthCheckStopped, c.Stopped)
+	return wire.AppendString(b, wire.HealthCheckStatusName, c.Status.String())
 }
 
 // appendService appends a Service with its one Node.
@@ -167,5 +170,7 @@ func (c Check) AppendJSON(b []byte) []byte {
 	b = wire.AppendJSONInt(b, "source", int64(c.Source))
 	b = wire.AppendJSONBool(b, "missing", c.Missing)
 	b = wire.AppendJSONBool(b, "skewed", c.Skewed)
+	b = wire.AppendJSONBool(b, "stopped", c.Stopped)
+	b = wire.AppendJSONString(b, "status_name", c.Status.String())
 	return wire.CloseJSON(b, "}")
 }

@@ -271,12 +271,12 @@ func TestAnswersAsMessages(t *testing.T) {
 		wantCheck := &healthpb.HealthCheck{
 			Id: "ping", Description: "about ping", Timestamp: now - 400, Interval: 10, Ttl: 3600, Service: service,
 			Results: map[string]string{"foo": "bar"}, Error: "down", Skewed: true, Received: now, Since: now + 20,
-			Reported: healthpb.HealthCheck_ERROR,
+			Reported: healthpb.HealthCheck_ERROR, StatusName: "UNKNOWN",
 		}
 		wantProto(t, theCheck(t, s, Query{}).Proto(), wantCheck)
 		wantProto(t, theNode(t, s, Query{}).Proto(), &healthpb.Status{
 			Service: service, Info: "fine", Timestamp: now, Interval: 10, Ttl: 3600, Received: now, Since: now + 20,
-			Reported: healthpb.Status_RUNNING,
+			Reported: healthpb.Status_RUNNING, StatusName: "UNKNOWN",
 		})
 		p, err := s.Stats(Query{})
 		if err != nil || len(p.Items) != 1 {
@@ -298,7 +298,7 @@ func TestAnswersAsMessages(t *testing.T) {
 		}
 		service.Nodes = nil
 		wantProto(t, m.Items[0].Proto(), &healthpb.Status{
-			Service: service, Timestamp: now, Received: now, Since: now + 20, UnknownNodes: 1,
+			Service: service, Timestamp: now, Received: now, Since: now + 20, UnknownNodes: 1, StatusName: "UNKNOWN",
 		})
 		time.Sleep(time.Hour)
 		service.Id = "n"

@@ -58,11 +58,11 @@ func (s *Store) AppendChecks(items []Check, q Query) (Page[Check], error) {
 	return c.read(s, &q, ofNode, unlessEmpty(q.Service)...)
 }
 
-// Nodes returns the status of each node that published one. Service, Node and Missing
-// select. Errors are those of Checks.
+// Nodes returns the status of each node that published one. Service, Node, NodeStatuses and
+// Missing select. Errors are those of Checks.
 func (s *Store) Nodes(q Query) (Page[NodeStatus], error) {
 	c := cutter[*entry, NodeStatus]{
-		tree: &s.statuses, set: listClasses(&q), listing: listNodes,
+		tree: &s.statuses, set: nodeClasses(&q), listing: listNodes,
 		fill: func(e *entry, out *NodeStatus, _ time.Duration) { e.fillNodeStatus(out) },
 	}
 	return readNodes(s, &c, &q)

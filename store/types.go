@@ -132,10 +132,12 @@ type Node struct {
 type Query struct {
 	// Service, Node and ID select by exact match unless empty.
 	Service, Node, ID string
-	// Statuses and Sources select checks of any of them; all if empty.
-	Statuses []healthpb.HealthCheck_Status
-	Sources  []healthpb.HealthCheck_Source
-	// Missing also selects missing entries and the checks of stopped nodes.
+	// Statuses and Sources select checks of any of them, NodeStatuses nodes; all if empty.
+	Statuses     []healthpb.HealthCheck_Status
+	Sources      []healthpb.HealthCheck_Source
+	NodeStatuses []healthpb.Status_Status
+	// Missing also selects missing entries, which are UNKNOWN, and without Statuses those
+	// of stopped nodes.
 	Missing bool
 
 	// Limit is DefaultLimit if zero, and at most MaxLimit. Offset counts matching

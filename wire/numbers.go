@@ -28,6 +28,8 @@ const (
 	HealthCheckSource      = 19
 	HealthCheckMissing     = 20
 	HealthCheckSkewed      = 21
+	HealthCheckStopped     = 22
+	HealthCheckStatusName  = 23
 
 	StatusService      = 1
 	StatusStatus       = 2
@@ -40,6 +42,7 @@ const (
 	StatusReported     = 18
 	StatusMissing      = 20
 	StatusSkewed       = 21
+	StatusStatusName   = 23
 	StatusUnknownNodes = 24
 	StatusStartedNodes = 25
 	StatusRunningNodes = 26
@@ -57,6 +60,7 @@ const (
 	StatsReceived  = 16
 	StatsMissing   = 20
 	StatsSkewed    = 21
+	StatsStopped   = 22
 
 	CPUUserTime     = 1
 	CPUSystemTime   = 2

@@ -9,7 +9,7 @@ type Transcoder struct {
 }
 
 // maxFields is the most fields that a Transcoder handles.
-const maxFields = 16
+const maxFields = 32
 
 // fieldInfo is what a Transcoder knows of one field.
 type fieldInfo struct {

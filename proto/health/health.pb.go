@@ -396,7 +396,11 @@ type HealthCheck struct {
 	// True once the check has been silent for longer than its ttl.
 	Missing bool `protobuf:"varint,20,opt,name=missing,proto3" json:"missing,omitempty"`
 	// True if the timestamp was more than five minutes off our clock.
-	Skewed        bool `protobuf:"varint,21,opt,name=skewed,proto3" json:"skewed,omitempty"`
+	Skewed bool `protobuf:"varint,21,opt,name=skewed,proto3" json:"skewed,omitempty"`
+	// True if the node was stopped on purpose after this report.
+	Stopped bool `protobuf:"varint,22,opt,name=stopped,proto3" json:"stopped,omitempty"`
+	// Name of the status in the field status.
+	StatusName    string `protobuf:"bytes,23,opt,name=status_name,json=statusName,proto3" json:"status_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -536,24 +540,39 @@ func (x *HealthCheck) GetSkewed() bool {
 	return false
 }
 
+func (x *HealthCheck) GetStopped() bool {
+	if x != nil {
+		return x.Stopped
+	}
+	return false
+}
+
+func (x *HealthCheck) GetStatusName() string {
+	if x != nil {
+		return x.StatusName
+	}
+	return ""
+}
+
 // Status is the state of one node.
 type Status struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Service *Service               `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
 	// In answers: the judged status. In a summary: the worst status of the nodes
-	// of this version, where UNKNOWN is worse than STOPPED, STOPPED worse than
-	// STARTED, and RUNNING best.
+	// of this version, where UNKNOWN is worse than STARTED and RUNNING is best;
+	// STOPPED only if all were stopped on purpose.
 	Status    Status_Status `protobuf:"varint,2,opt,name=status,proto3,enum=go.micro.health.Status_Status" json:"status,omitempty"`
 	Info      string        `protobuf:"bytes,3,opt,name=info,proto3" json:"info,omitempty"`
 	Timestamp int64         `protobuf:"varint,4,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
 	Interval  int64         `protobuf:"varint,5,opt,name=interval,proto3" json:"interval,omitempty"`
 	Ttl       int64         `protobuf:"varint,6,opt,name=ttl,proto3" json:"ttl,omitempty"`
-	// Fields 16 to 21 have the meaning they have in HealthCheck.
-	Received int64         `protobuf:"varint,16,opt,name=received,proto3" json:"received,omitempty"`
-	Since    int64         `protobuf:"varint,17,opt,name=since,proto3" json:"since,omitempty"`
-	Reported Status_Status `protobuf:"varint,18,opt,name=reported,proto3,enum=go.micro.health.Status_Status" json:"reported,omitempty"`
-	Missing  bool          `protobuf:"varint,20,opt,name=missing,proto3" json:"missing,omitempty"`
-	Skewed   bool          `protobuf:"varint,21,opt,name=skewed,proto3" json:"skewed,omitempty"`
+	// Fields 16 to 23 have the meaning they have in HealthCheck.
+	Received   int64         `protobuf:"varint,16,opt,name=received,proto3" json:"received,omitempty"`
+	Since      int64         `protobuf:"varint,17,opt,name=since,proto3" json:"since,omitempty"`
+	Reported   Status_Status `protobuf:"varint,18,opt,name=reported,proto3,enum=go.micro.health.Status_Status" json:"reported,omitempty"`
+	Missing    bool          `protobuf:"varint,20,opt,name=missing,proto3" json:"missing,omitempty"`
+	Skewed     bool          `protobuf:"varint,21,opt,name=skewed,proto3" json:"skewed,omitempty"`
+	StatusName string        `protobuf:"bytes,23,opt,name=status_name,json=statusName,proto3" json:"status_name,omitempty"`
 	// In a summary: how many nodes are in each status.
 	UnknownNodes  int64 `protobuf:"varint,24,opt,name=unknown_nodes,json=unknownNodes,proto3" json:"unknown_nodes,omitempty"`
 	StartedNodes  int64 `protobuf:"varint,25,opt,name=started_nodes,json=startedNodes,proto3" json:"started_nodes,omitempty"`
@@ -670,6 +689,13 @@ func (x *Status) GetSkewed() bool {
 	return false
 }
 
+func (x *Status) GetStatusName() string {
+	if x != nil {
+		return x.StatusName
+	}
+	return ""
+}
+
 func (x *Status) GetUnknownNodes() int64 {
 	if x != nil {
 		return x.UnknownNodes
@@ -710,10 +736,11 @@ type Stats struct {
 	Disk      *Disk                  `protobuf:"bytes,7,opt,name=disk,proto3" json:"disk,omitempty"`
 	Runtime   *Runtime               `protobuf:"bytes,8,opt,name=runtime,proto3" json:"runtime,omitempty"`
 	Endpoints []*Endpoint            `protobuf:"bytes,9,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
-	// Fields 16 to 21 have the meaning they have in HealthCheck.
+	// Fields 16 to 22 have the meaning they have in HealthCheck.
 	Received      int64 `protobuf:"varint,16,opt,name=received,proto3" json:"received,omitempty"`
 	Missing       bool  `protobuf:"varint,20,opt,name=missing,proto3" json:"missing,omitempty"`
 	Skewed        bool  `protobuf:"varint,21,opt,name=skewed,proto3" json:"skewed,omitempty"`
+	Stopped       bool  `protobuf:"varint,22,opt,name=stopped,proto3" json:"stopped,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -828,6 +855,13 @@ func (x *Stats) GetMissing() bool {
 func (x *Stats) GetSkewed() bool {
 	if x != nil {
 		return x.Skewed
+	}
+	return false
+}
+
+func (x *Stats) GetStopped() bool {
+	if x != nil {
+		return x.Stopped
 	}
 	return false
 }
@@ -1233,7 +1267,7 @@ const file_proto_health_health_proto_rawDesc = "" +
 	"\bconflict\x18\x10 \x01(\bR\bconflict\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xda\x05\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x95\x06\n" +
 	"\vHealthCheck\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x1c\n" +
@@ -1249,7 +1283,10 @@ const file_proto_health_health_proto_rawDesc = "" +
 	"\breported\x18\x12 \x01(\x0e2#.go.micro.health.HealthCheck.StatusR\breported\x12;\n" +
 	"\x06source\x18\x13 \x01(\x0e2#.go.micro.health.HealthCheck.SourceR\x06source\x12\x18\n" +
 	"\amissing\x18\x14 \x01(\bR\amissing\x12\x16\n" +
-	"\x06skewed\x18\x15 \x01(\bR\x06skewed\x1a:\n" +
+	"\x06skewed\x18\x15 \x01(\bR\x06skewed\x12\x18\n" +
+	"\astopped\x18\x16 \x01(\bR\astopped\x12\x1f\n" +
+	"\vstatus_name\x18\x17 \x01(\tR\n" +
+	"statusName\x1a:\n" +
 	"\fResultsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"5\n" +
@@ -1262,7 +1299,7 @@ const file_proto_health_health_proto_rawDesc = "" +
 	"\x05EVENT\x10\x00\x12\v\n" +
 	"\aMONITOR\x10\x01\x12\n" +
 	"\n" +
-	"\x06CONSUL\x10\x02\"\xc6\x04\n" +
+	"\x06CONSUL\x10\x02\"\xe7\x04\n" +
 	"\x06Status\x122\n" +
 	"\aservice\x18\x01 \x01(\v2\x18.go.micro.health.ServiceR\aservice\x126\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x1e.go.micro.health.Status.StatusR\x06status\x12\x12\n" +
@@ -1274,7 +1311,9 @@ const file_proto_health_health_proto_rawDesc = "" +
 	"\x05since\x18\x11 \x01(\x03R\x05since\x12:\n" +
 	"\breported\x18\x12 \x01(\x0e2\x1e.go.micro.health.Status.StatusR\breported\x12\x18\n" +
 	"\amissing\x18\x14 \x01(\bR\amissing\x12\x16\n" +
-	"\x06skewed\x18\x15 \x01(\bR\x06skewed\x12#\n" +
+	"\x06skewed\x18\x15 \x01(\bR\x06skewed\x12\x1f\n" +
+	"\vstatus_name\x18\x17 \x01(\tR\n" +
+	"statusName\x12#\n" +
 	"\runknown_nodes\x18\x18 \x01(\x03R\funknownNodes\x12#\n" +
 	"\rstarted_nodes\x18\x19 \x01(\x03R\fstartedNodes\x12#\n" +
 	"\rrunning_nodes\x18\x1a \x01(\x03R\frunningNodes\x12#\n" +
@@ -1283,7 +1322,7 @@ const file_proto_health_health_proto_rawDesc = "" +
 	"\aUNKNOWN\x10\x00\x12\v\n" +
 	"\aSTARTED\x10\x01\x12\v\n" +
 	"\aRUNNING\x10\x02\x12\v\n" +
-	"\aSTOPPED\x10\x03\"\xc6\x03\n" +
+	"\aSTOPPED\x10\x03\"\xe0\x03\n" +
 	"\x05Stats\x122\n" +
 	"\aservice\x18\x01 \x01(\v2\x18.go.micro.health.ServiceR\aservice\x12\x1c\n" +
 	"\ttimestamp\x18\x02 \x01(\x03R\ttimestamp\x12\x1a\n" +
@@ -1296,7 +1335,8 @@ const file_proto_health_health_proto_rawDesc = "" +
 	"\tendpoints\x18\t \x03(\v2\x19.go.micro.health.EndpointR\tendpoints\x12\x1a\n" +
 	"\breceived\x18\x10 \x01(\x03R\breceived\x12\x18\n" +
 	"\amissing\x18\x14 \x01(\bR\amissing\x12\x16\n" +
-	"\x06skewed\x18\x15 \x01(\bR\x06skewed\"\xaa\x02\n" +
+	"\x06skewed\x18\x15 \x01(\bR\x06skewed\x12\x18\n" +
+	"\astopped\x18\x16 \x01(\bR\astopped\"\xaa\x02\n" +
 	"\bEndpoint\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x16\n" +
 	"\x06method\x18\x02 \x01(\tR\x06method\x120\n" +

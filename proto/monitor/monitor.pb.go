@@ -102,7 +102,8 @@ type HealthChecksRequest struct {
 	Missing bool `protobuf:"varint,18,opt,name=missing,proto3" json:"missing,omitempty"`
 	// Go on after the page that answered with this cursor. Excludes offset.
 	Cursor string `protobuf:"bytes,19,opt,name=cursor,proto3" json:"cursor,omitempty"`
-	// Only checks of any of these judged statuses.
+	// Only checks of any of these judged statuses. Those of stopped nodes have
+	// none.
 	Statuses []health.HealthCheck_Status `protobuf:"varint,20,rep,packed,name=statuses,proto3,enum=go.micro.health.HealthCheck_Status" json:"statuses,omitempty"`
 	// Only checks from any of these sources.
 	Sources       []health.HealthCheck_Source `protobuf:"varint,21,rep,packed,name=sources,proto3,enum=go.micro.health.HealthCheck_Source" json:"sources,omitempty"`
@@ -226,8 +227,10 @@ type HealthChecksResponse struct {
 	Cursor string `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	// Node id of the instance that answered, and since when it has listened, in
 	// unix seconds.
-	Instance      string `protobuf:"bytes,16,opt,name=instance,proto3" json:"instance,omitempty"`
-	Started       int64  `protobuf:"varint,17,opt,name=started,proto3" json:"started,omitempty"`
+	Instance string `protobuf:"bytes,16,opt,name=instance,proto3" json:"instance,omitempty"`
+	Started  int64  `protobuf:"varint,17,opt,name=started,proto3" json:"started,omitempty"`
+	// True if more match than this page and those before hold: go on with cursor.
+	More          bool `protobuf:"varint,18,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -295,6 +298,13 @@ func (x *HealthChecksResponse) GetStarted() int64 {
 		return x.Started
 	}
 	return 0
+}
+
+func (x *HealthChecksResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 type ServicesRequest struct {
@@ -441,7 +451,9 @@ type StatusRequest struct {
 	// Also list nodes that are missing.
 	Missing bool `protobuf:"varint,18,opt,name=missing,proto3" json:"missing,omitempty"`
 	// Go on after the page that answered with this cursor. Excludes offset.
-	Cursor        string `protobuf:"bytes,19,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	Cursor string `protobuf:"bytes,19,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// Only nodes of any of these judged statuses. It needs verbose.
+	Statuses      []health.Status_Status `protobuf:"varint,20,rep,packed,name=statuses,proto3,enum=go.micro.health.Status_Status" json:"statuses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -525,13 +537,22 @@ func (x *StatusRequest) GetCursor() string {
 	return ""
 }
 
+func (x *StatusRequest) GetStatuses() []health.Status_Status {
+	if x != nil {
+		return x.Statuses
+	}
+	return nil
+}
+
 type StatusResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Statuses      []*health.Status       `protobuf:"bytes,1,rep,name=statuses,proto3" json:"statuses,omitempty"`
-	Instance      string                 `protobuf:"bytes,16,opt,name=instance,proto3" json:"instance,omitempty"`
-	Started       int64                  `protobuf:"varint,17,opt,name=started,proto3" json:"started,omitempty"`
-	Total         int64                  `protobuf:"varint,18,opt,name=total,proto3" json:"total,omitempty"`
-	Cursor        string                 `protobuf:"bytes,19,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Statuses []*health.Status       `protobuf:"bytes,1,rep,name=statuses,proto3" json:"statuses,omitempty"`
+	Instance string                 `protobuf:"bytes,16,opt,name=instance,proto3" json:"instance,omitempty"`
+	Started  int64                  `protobuf:"varint,17,opt,name=started,proto3" json:"started,omitempty"`
+	Total    int64                  `protobuf:"varint,18,opt,name=total,proto3" json:"total,omitempty"`
+	Cursor   string                 `protobuf:"bytes,19,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// As in HealthChecksResponse.
+	More          bool `protobuf:"varint,20,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -599,6 +620,13 @@ func (x *StatusResponse) GetCursor() string {
 		return x.Cursor
 	}
 	return ""
+}
+
+func (x *StatusResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 type StatsRequest struct {
@@ -690,12 +718,14 @@ func (x *StatsRequest) GetCursor() string {
 }
 
 type StatsResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Stats         []*health.Stats        `protobuf:"bytes,1,rep,name=stats,proto3" json:"stats,omitempty"`
-	Instance      string                 `protobuf:"bytes,16,opt,name=instance,proto3" json:"instance,omitempty"`
-	Started       int64                  `protobuf:"varint,17,opt,name=started,proto3" json:"started,omitempty"`
-	Total         int64                  `protobuf:"varint,18,opt,name=total,proto3" json:"total,omitempty"`
-	Cursor        string                 `protobuf:"bytes,19,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Stats    []*health.Stats        `protobuf:"bytes,1,rep,name=stats,proto3" json:"stats,omitempty"`
+	Instance string                 `protobuf:"bytes,16,opt,name=instance,proto3" json:"instance,omitempty"`
+	Started  int64                  `protobuf:"varint,17,opt,name=started,proto3" json:"started,omitempty"`
+	Total    int64                  `protobuf:"varint,18,opt,name=total,proto3" json:"total,omitempty"`
+	Cursor   string                 `protobuf:"bytes,19,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// As in HealthChecksResponse.
+	More          bool `protobuf:"varint,20,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -763,6 +793,13 @@ func (x *StatsResponse) GetCursor() string {
 		return x.Cursor
 	}
 	return ""
+}
+
+func (x *StatsResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 // Transition is one change of a judged state.
@@ -2039,13 +2076,14 @@ const file_proto_monitor_monitor_proto_rawDesc = "" +
 	"\amissing\x18\x12 \x01(\bR\amissing\x12\x16\n" +
 	"\x06cursor\x18\x13 \x01(\tR\x06cursor\x12?\n" +
 	"\bstatuses\x18\x14 \x03(\x0e2#.go.micro.health.HealthCheck.StatusR\bstatuses\x12=\n" +
-	"\asources\x18\x15 \x03(\x0e2#.go.micro.health.HealthCheck.SourceR\asources\"\xbc\x01\n" +
+	"\asources\x18\x15 \x03(\x0e2#.go.micro.health.HealthCheck.SourceR\asources\"\xd0\x01\n" +
 	"\x14HealthChecksResponse\x12@\n" +
 	"\fhealthChecks\x18\x01 \x03(\v2\x1c.go.micro.health.HealthCheckR\fhealthChecks\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x03R\x05total\x12\x16\n" +
 	"\x06cursor\x18\x03 \x01(\tR\x06cursor\x12\x1a\n" +
 	"\binstance\x18\x10 \x01(\tR\binstance\x12\x18\n" +
-	"\astarted\x18\x11 \x01(\x03R\astarted\"Y\n" +
+	"\astarted\x18\x11 \x01(\x03R\astarted\x12\x12\n" +
+	"\x04more\x18\x12 \x01(\bR\x04more\"Y\n" +
 	"\x0fServicesRequest\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x14\n" +
 	"\x05limit\x18\x10 \x01(\x03R\x05limit\x12\x16\n" +
@@ -2054,7 +2092,7 @@ const file_proto_monitor_monitor_proto_rawDesc = "" +
 	"\bservices\x18\x01 \x03(\v2\x18.go.micro.health.ServiceR\bservices\x12\x1a\n" +
 	"\binstance\x18\x10 \x01(\tR\binstance\x12\x18\n" +
 	"\astarted\x18\x11 \x01(\x03R\astarted\x12\x14\n" +
-	"\x05total\x18\x12 \x01(\x03R\x05total\"\xb3\x01\n" +
+	"\x05total\x18\x12 \x01(\x03R\x05total\"\xef\x01\n" +
 	"\rStatusRequest\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x14\n" +
@@ -2062,26 +2100,29 @@ const file_proto_monitor_monitor_proto_rawDesc = "" +
 	"\x06offset\x18\x04 \x01(\x03R\x06offset\x12\x18\n" +
 	"\averbose\x18\x05 \x01(\bR\averbose\x12\x18\n" +
 	"\amissing\x18\x12 \x01(\bR\amissing\x12\x16\n" +
-	"\x06cursor\x18\x13 \x01(\tR\x06cursor\"\xa9\x01\n" +
+	"\x06cursor\x18\x13 \x01(\tR\x06cursor\x12:\n" +
+	"\bstatuses\x18\x14 \x03(\x0e2\x1e.go.micro.health.Status.StatusR\bstatuses\"\xbd\x01\n" +
 	"\x0eStatusResponse\x123\n" +
 	"\bstatuses\x18\x01 \x03(\v2\x17.go.micro.health.StatusR\bstatuses\x12\x1a\n" +
 	"\binstance\x18\x10 \x01(\tR\binstance\x12\x18\n" +
 	"\astarted\x18\x11 \x01(\x03R\astarted\x12\x14\n" +
 	"\x05total\x18\x12 \x01(\x03R\x05total\x12\x16\n" +
-	"\x06cursor\x18\x13 \x01(\tR\x06cursor\"\x98\x01\n" +
+	"\x06cursor\x18\x13 \x01(\tR\x06cursor\x12\x12\n" +
+	"\x04more\x18\x14 \x01(\bR\x04more\"\x98\x01\n" +
 	"\fStatsRequest\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x14\n" +
 	"\x05limit\x18\x03 \x01(\x03R\x05limit\x12\x16\n" +
 	"\x06offset\x18\x04 \x01(\x03R\x06offset\x12\x18\n" +
 	"\amissing\x18\x12 \x01(\bR\amissing\x12\x16\n" +
-	"\x06cursor\x18\x13 \x01(\tR\x06cursor\"\xa1\x01\n" +
+	"\x06cursor\x18\x13 \x01(\tR\x06cursor\"\xb5\x01\n" +
 	"\rStatsResponse\x12,\n" +
 	"\x05stats\x18\x01 \x03(\v2\x16.go.micro.health.StatsR\x05stats\x12\x1a\n" +
 	"\binstance\x18\x10 \x01(\tR\binstance\x12\x18\n" +
 	"\astarted\x18\x11 \x01(\x03R\astarted\x12\x14\n" +
 	"\x05total\x18\x12 \x01(\x03R\x05total\x12\x16\n" +
-	"\x06cursor\x18\x13 \x01(\tR\x06cursor\"\xcc\x01\n" +
+	"\x06cursor\x18\x13 \x01(\tR\x06cursor\x12\x12\n" +
+	"\x04more\x18\x14 \x01(\bR\x04more\"\xcc\x01\n" +
 	"\n" +
 	"Transition\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x03R\x03seq\x12\x1c\n" +
@@ -2250,8 +2291,9 @@ var file_proto_monitor_monitor_proto_goTypes = []any{
 	(health.HealthCheck_Source)(0), // 29: go.micro.health.HealthCheck.Source
 	(*health.HealthCheck)(nil),     // 30: go.micro.health.HealthCheck
 	(*health.Service)(nil),         // 31: go.micro.health.Service
-	(*health.Status)(nil),          // 32: go.micro.health.Status
-	(*health.Stats)(nil),           // 33: go.micro.health.Stats
+	(health.Status_Status)(0),      // 32: go.micro.health.Status.Status
+	(*health.Status)(nil),          // 33: go.micro.health.Status
+	(*health.Stats)(nil),           // 34: go.micro.health.Stats
 }
 var file_proto_monitor_monitor_proto_depIdxs = []int32{
 	28, // 0: go.micro.srv.monitor.HealthChecksRequest.status:type_name -> go.micro.health.HealthCheck.Status
@@ -2260,47 +2302,48 @@ var file_proto_monitor_monitor_proto_depIdxs = []int32{
 	29, // 3: go.micro.srv.monitor.HealthChecksRequest.sources:type_name -> go.micro.health.HealthCheck.Source
 	30, // 4: go.micro.srv.monitor.HealthChecksResponse.healthChecks:type_name -> go.micro.health.HealthCheck
 	31, // 5: go.micro.srv.monitor.ServicesResponse.services:type_name -> go.micro.health.Service
-	32, // 6: go.micro.srv.monitor.StatusResponse.statuses:type_name -> go.micro.health.Status
-	33, // 7: go.micro.srv.monitor.StatsResponse.stats:type_name -> go.micro.health.Stats
-	31, // 8: go.micro.srv.monitor.Transition.service:type_name -> go.micro.health.Service
-	9,  // 9: go.micro.srv.monitor.HistoryResponse.transitions:type_name -> go.micro.srv.monitor.Transition
-	9,  // 10: go.micro.srv.monitor.WatchResponse.transitions:type_name -> go.micro.srv.monitor.Transition
-	0,  // 11: go.micro.srv.monitor.MonitorInfo.state:type_name -> go.micro.srv.monitor.MonitorInfo.State
-	27, // 12: go.micro.srv.monitor.MonitorInfo.labels:type_name -> go.micro.srv.monitor.MonitorInfo.LabelsEntry
-	0,  // 13: go.micro.srv.monitor.MonitorsRequest.state:type_name -> go.micro.srv.monitor.MonitorInfo.State
-	14, // 14: go.micro.srv.monitor.MonitorsResponse.monitors:type_name -> go.micro.srv.monitor.MonitorInfo
-	14, // 15: go.micro.srv.monitor.RegisterResponse.monitor:type_name -> go.micro.srv.monitor.MonitorInfo
-	14, // 16: go.micro.srv.monitor.StartResponse.monitor:type_name -> go.micro.srv.monitor.MonitorInfo
-	14, // 17: go.micro.srv.monitor.StopResponse.monitor:type_name -> go.micro.srv.monitor.MonitorInfo
-	1,  // 18: go.micro.srv.monitor.Monitor.HealthChecks:input_type -> go.micro.srv.monitor.HealthChecksRequest
-	3,  // 19: go.micro.srv.monitor.Monitor.Services:input_type -> go.micro.srv.monitor.ServicesRequest
-	5,  // 20: go.micro.srv.monitor.Monitor.Status:input_type -> go.micro.srv.monitor.StatusRequest
-	7,  // 21: go.micro.srv.monitor.Monitor.Stats:input_type -> go.micro.srv.monitor.StatsRequest
-	10, // 22: go.micro.srv.monitor.Monitor.History:input_type -> go.micro.srv.monitor.HistoryRequest
-	12, // 23: go.micro.srv.monitor.Monitor.Watch:input_type -> go.micro.srv.monitor.WatchRequest
-	15, // 24: go.micro.srv.monitor.Monitor.Monitors:input_type -> go.micro.srv.monitor.MonitorsRequest
-	17, // 25: go.micro.srv.monitor.Monitor.Register:input_type -> go.micro.srv.monitor.RegisterRequest
-	19, // 26: go.micro.srv.monitor.Monitor.Unregister:input_type -> go.micro.srv.monitor.UnregisterRequest
-	21, // 27: go.micro.srv.monitor.Monitor.Start:input_type -> go.micro.srv.monitor.StartRequest
-	23, // 28: go.micro.srv.monitor.Monitor.Stop:input_type -> go.micro.srv.monitor.StopRequest
-	25, // 29: go.micro.srv.monitor.Monitor.Verbosity:input_type -> go.micro.srv.monitor.VerbosityRequest
-	2,  // 30: go.micro.srv.monitor.Monitor.HealthChecks:output_type -> go.micro.srv.monitor.HealthChecksResponse
-	4,  // 31: go.micro.srv.monitor.Monitor.Services:output_type -> go.micro.srv.monitor.ServicesResponse
-	6,  // 32: go.micro.srv.monitor.Monitor.Status:output_type -> go.micro.srv.monitor.StatusResponse
-	8,  // 33: go.micro.srv.monitor.Monitor.Stats:output_type -> go.micro.srv.monitor.StatsResponse
-	11, // 34: go.micro.srv.monitor.Monitor.History:output_type -> go.micro.srv.monitor.HistoryResponse
-	13, // 35: go.micro.srv.monitor.Monitor.Watch:output_type -> go.micro.srv.monitor.WatchResponse
-	16, // 36: go.micro.srv.monitor.Monitor.Monitors:output_type -> go.micro.srv.monitor.MonitorsResponse
-	18, // 37: go.micro.srv.monitor.Monitor.Register:output_type -> go.micro.srv.monitor.RegisterResponse
-	20, // 38: go.micro.srv.monitor.Monitor.Unregister:output_type -> go.micro.srv.monitor.UnregisterResponse
-	22, // 39: go.micro.srv.monitor.Monitor.Start:output_type -> go.micro.srv.monitor.StartResponse
-	24, // 40: go.micro.srv.monitor.Monitor.Stop:output_type -> go.micro.srv.monitor.StopResponse
-	26, // 41: go.micro.srv.monitor.Monitor.Verbosity:output_type -> go.micro.srv.monitor.VerbosityResponse
-	30, // [30:42] is the sub-list for method output_type
-	18, // [18:30] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	32, // 6: go.micro.srv.monitor.StatusRequest.statuses:type_name -> go.micro.health.Status.Status
+	33, // 7: go.micro.srv.monitor.StatusResponse.statuses:type_name -> go.micro.health.Status
+	34, // 8: go.micro.srv.monitor.StatsResponse.stats:type_name -> go.micro.health.Stats
+	31, // 9: go.micro.srv.monitor.Transition.service:type_name -> go.micro.health.Service
+	9,  // 10: go.micro.srv.monitor.HistoryResponse.transitions:type_name -> go.micro.srv.monitor.Transition
+	9,  // 11: go.micro.srv.monitor.WatchResponse.transitions:type_name -> go.micro.srv.monitor.Transition
+	0,  // 12: go.micro.srv.monitor.MonitorInfo.state:type_name -> go.micro.srv.monitor.MonitorInfo.State
+	27, // 13: go.micro.srv.monitor.MonitorInfo.labels:type_name -> go.micro.srv.monitor.MonitorInfo.LabelsEntry
+	0,  // 14: go.micro.srv.monitor.MonitorsRequest.state:type_name -> go.micro.srv.monitor.MonitorInfo.State
+	14, // 15: go.micro.srv.monitor.MonitorsResponse.monitors:type_name -> go.micro.srv.monitor.MonitorInfo
+	14, // 16: go.micro.srv.monitor.RegisterResponse.monitor:type_name -> go.micro.srv.monitor.MonitorInfo
+	14, // 17: go.micro.srv.monitor.StartResponse.monitor:type_name -> go.micro.srv.monitor.MonitorInfo
+	14, // 18: go.micro.srv.monitor.StopResponse.monitor:type_name -> go.micro.srv.monitor.MonitorInfo
+	1,  // 19: go.micro.srv.monitor.Monitor.HealthChecks:input_type -> go.micro.srv.monitor.HealthChecksRequest
+	3,  // 20: go.micro.srv.monitor.Monitor.Services:input_type -> go.micro.srv.monitor.ServicesRequest
+	5,  // 21: go.micro.srv.monitor.Monitor.Status:input_type -> go.micro.srv.monitor.StatusRequest
+	7,  // 22: go.micro.srv.monitor.Monitor.Stats:input_type -> go.micro.srv.monitor.StatsRequest
+	10, // 23: go.micro.srv.monitor.Monitor.History:input_type -> go.micro.srv.monitor.HistoryRequest
+	12, // 24: go.micro.srv.monitor.Monitor.Watch:input_type -> go.micro.srv.monitor.WatchRequest
+	15, // 25: go.micro.srv.monitor.Monitor.Monitors:input_type -> go.micro.srv.monitor.MonitorsRequest
+	17, // 26: go.micro.srv.monitor.Monitor.Register:input_type -> go.micro.srv.monitor.RegisterRequest
+	19, // 27: go.micro.srv.monitor.Monitor.Unregister:input_type -> go.micro.srv.monitor.UnregisterRequest
+	21, // 28: go.micro.srv.monitor.Monitor.Start:input_type -> go.micro.srv.monitor.StartRequest
+	23, // 29: go.micro.srv.monitor.Monitor.Stop:input_type -> go.micro.srv.monitor.StopRequest
+	25, // 30: go.micro.srv.monitor.Monitor.Verbosity:input_type -> go.micro.srv.monitor.VerbosityRequest
+	2,  // 31: go.micro.srv.monitor.Monitor.HealthChecks:output_type -> go.micro.srv.monitor.HealthChecksResponse
+	4,  // 32: go.micro.srv.monitor.Monitor.Services:output_type -> go.micro.srv.monitor.ServicesResponse
+	6,  // 33: go.micro.srv.monitor.Monitor.Status:output_type -> go.micro.srv.monitor.StatusResponse
+	8,  // 34: go.micro.srv.monitor.Monitor.Stats:output_type -> go.micro.srv.monitor.StatsResponse
+	11, // 35: go.micro.srv.monitor.Monitor.History:output_type -> go.micro.srv.monitor.HistoryResponse
+	13, // 36: go.micro.srv.monitor.Monitor.Watch:output_type -> go.micro.srv.monitor.WatchResponse
+	16, // 37: go.micro.srv.monitor.Monitor.Monitors:output_type -> go.micro.srv.monitor.MonitorsResponse
+	18, // 38: go.micro.srv.monitor.Monitor.Register:output_type -> go.micro.srv.monitor.RegisterResponse
+	20, // 39: go.micro.srv.monitor.Monitor.Unregister:output_type -> go.micro.srv.monitor.UnregisterResponse
+	22, // 40: go.micro.srv.monitor.Monitor.Start:output_type -> go.micro.srv.monitor.StartResponse
+	24, // 41: go.micro.srv.monitor.Monitor.Stop:output_type -> go.micro.srv.monitor.StopResponse
+	26, // 42: go.micro.srv.monitor.Monitor.Verbosity:output_type -> go.micro.srv.monitor.VerbosityResponse
+	31, // [31:43] is the sub-list for method output_type
+	19, // [19:31] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_proto_monitor_monitor_proto_init() }
