@@ -102,6 +102,17 @@ func (e endpoint) connect(ctx context.Context, watch *stopwatch) (conn net.Conn,
 	if e.tls == nil {
 		return conn, release, nil
 	}
+	return e.secure(ctx, conn, release, watch)
+}
+
+// plain returns the endpoint without TLS.
+func (e endpoint) plain() endpoint {
+	e.tls = nil
+	return e
+}
+
+// secure makes an open connection secure. It closes it on an error.
+func (e endpoint) secure(ctx context.Context, conn net.Conn, release func(), watch *stopwatch) (net.Conn, func(), error) {
 	secure := tls.Client(conn, e.tls)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		release()

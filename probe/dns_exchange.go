@@ -18,12 +18,6 @@ const (
 	// udpSize is the largest answer requested over UDP. It fits any network without
 	// fragmentation.
 	udpSize = 1232
-	// maxUDP is the largest packet there is: some servers send more than was
-	// requested.
-	maxUDP = 64 << 10
-	// firstResend is when a question without an answer is sent again; each further
-	// wait is twice the one before. In a shorter probe it is a quarter of its time.
-	firstResend = time.Second
 	// withEDNS is how many times a question is sent with EDNS: firewalls drop such
 	// questions, and old servers refuse them.
 	withEDNS = 2
@@ -116,16 +110,13 @@ func (p *dnsProbe) overUDP(ctx context.Context, server string, q udpQuestion) (*
 	}
 	defer conn.Close()
 	defer bindDeadline(ctx, conn)()
-	wait := firstResend
-	if deadline, ok := ctx.Deadline(); ok {
-		wait = min(wait, time.Until(deadline)/4)
-	}
+	resend := newResend(ctx)
 	packet, buf := q.edns, make([]byte, maxUDP)
 	for sent := 1; ; sent++ {
 		if _, err := conn.Write(packet); err != nil {
 			return nil, fmt.Errorf("sending the question: %w", err)
 		}
-		reply, err := readUDP(ctx, conn, q.query, buf, wait)
+		reply, err := readUDP(ctx, conn, q.query, buf, resend.next())
 		switch {
 		case err == nil && knowsNoEDNS(reply) && &packet[0] != &q.plain[0]:
 			packet = q.plain
@@ -138,22 +129,13 @@ func (p *dnsProbe) overUDP(ctx context.Context, server string, q udpQuestion) (*
 		if sent >= withEDNS {
 			packet = q.plain
 		}
-		wait *= 2
 	}
 }
 
 // readUDP waits for the answer to the query, no longer than wait.
 func readUDP(ctx context.Context, conn net.Conn, query *dns.Msg, buf []byte, wait time.Duration) (*dns.Msg, error) {
-	until := time.Now().Add(wait)
-	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
-		until = deadline
-	}
-	if err := conn.SetReadDeadline(until); err != nil {
+	if err := waitUntil(ctx, conn, wait); err != nil {
 		return nil, err
-	}
-	// A context that ended before the deadline was set has set its own in vain.
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
 	}
 	for {
 		n, err := conn.Read(buf)

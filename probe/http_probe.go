@@ -2,7 +2,6 @@ package probe
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -171,18 +170,7 @@ func certDays(resp *http.Response, now time.Time) (float64, error) {
 	if resp.TLS == nil || len(resp.TLS.PeerCertificates) == 0 {
 		return 0, errors.New("no certificate was shown")
 	}
-	return daysLeft(resp.TLS.PeerCertificates, now), nil
-}
-
-// daysLeft returns the days until the first of the certificates expires.
-func daysLeft(certs []*x509.Certificate, now time.Time) float64 {
-	first := certs[0].NotAfter
-	for _, c := range certs[1:] {
-		if c.NotAfter.Before(first) {
-			first = c.NotAfter
-		}
-	}
-	return first.Sub(now).Hours() / 24
+	return daysLeft(*resp.TLS, now), nil
 }
 
 // Close closes the connections.

@@ -99,6 +99,7 @@ func Builtin() map[string]Kind {
 		"rpc":      newRPC,
 		"stats":    newStats,
 		"tcp":      newTCP,
+		"udp":      newUDP,
 	}
 	for name, kind := range kinds {
 		kinds[name] = checked(kind)

@@ -121,7 +121,7 @@ func (p *redisProbe) Probe(ctx context.Context) (Result, error) {
 	text, err := p.ask(ctx, watch)
 	r := Result{Detail: redactText(printable(text), p.password), Phases: watch.phases()}
 	if err == nil {
-		err = p.expect.judge(ctx, text, false)
+		err = p.expect.judge(ctx, []byte(text), false)
 	}
 	if err == nil && p.config.Parse {
 		if r.Value, err = ParseValue(text); err != nil {

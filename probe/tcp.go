@@ -5,9 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"os"
 	"time"
 
 	"github.com/microhq/monitor-srv/setting"
@@ -21,8 +19,15 @@ type tcpConfig struct {
 	Unix string `toml:"unix"`
 	// Send is sent after connecting, unchanged.
 	Send setting.Secret `toml:"send"`
-	// Expect is a regular expression that the reply must match.
-	Expect string `toml:"expect"`
+	// Expect is a regular expression that the reply must match, ExpectNot one that it
+	// must not match.
+	Expect    string `toml:"expect"`
+	ExpectNot string `toml:"expect_not"`
+	// Steps are a conversation, in place of the three keys above.
+	Steps []stepConfig `toml:"steps"`
+	// StartTLS is the protocol by which the connection becomes secure before anything
+	// else is said: smtp, imap, pop3, ftp or postgres.
+	StartTLS string `toml:"starttls"`
 	// TLS enables TLS, even if the table is empty.
 	TLS *setting.TLS `toml:"tls"`
 	// Measure is status (0 if all is as expected), latency in seconds, or
@@ -30,14 +35,13 @@ type tcpConfig struct {
 	Measure string `toml:"measure"`
 }
 
-// maxReply bounds how much of a reply is matched, in bytes.
-const maxReply = 64 << 10
-
 type tcpProbe struct {
 	endpoint
 	config     tcpConfig
 	restricted bool
-	expect     *pattern
+	steps      []step
+	upgrade    upgrade // nil without starttls
+	secrets    []string
 }
 
 func newTCP(decode func(any) error, env Env) (Probe, error) {
@@ -45,26 +49,57 @@ func newTCP(decode func(any) error, env Env) (Probe, error) {
 	if err := decode(&c); err != nil {
 		return nil, err
 	}
-	e, err := newEndpoint(c.Address, c.Unix, c.TLS, env)
-	if err != nil {
+	p := &tcpProbe{restricted: env.Restricted}
+	if c.StartTLS != "" {
+		if p.upgrade = upgrades()[c.StartTLS]; p.upgrade == nil {
+			return nil, checkOneOf("starttls", c.StartTLS, "ftp", "imap", "pop3", "postgres", "smtp")
+		}
+		if c.TLS == nil {
+			c.TLS = new(setting.TLS)
+		}
+	}
+	var err error
+	if p.endpoint, err = newEndpoint(c.Address, c.Unix, c.TLS, env); err != nil {
 		return nil, err
 	}
 	if err := checkOneOf("measure", c.Measure, "status", "latency", "cert_days"); err != nil {
 		return nil, err
 	}
 	if c.Measure == "cert_days" && c.TLS == nil {
-		return nil, errors.New("measure: cert_days needs a table tls")
+		return nil, errors.New("measure: cert_days needs a table tls, or starttls")
 	}
-	p := &tcpProbe{endpoint: e, config: c, restricted: env.Restricted}
-	if c.Expect != "" {
-		if p.expect, err = newPattern("expect", c.Expect); err != nil {
-			return nil, err
-		}
-	}
-	return p, nil
+	p.config = c
+	return p, p.plan()
 }
 
-// Probe connects, sends, and matches the reply.
+// plan turns the keys into steps.
+func (p *tcpProbe) plan() error {
+	c := p.config
+	if len(c.Steps) == 0 {
+		first := step{send: c.Send.Reveal()}
+		rule, err := newReplyRule(c.Expect, c.ExpectNot)
+		if err != nil {
+			return err
+		}
+		p.steps = []step{first, {rule: rule, whole: true}}
+		p.secrets = secretLines(c.Send)
+		return nil
+	}
+	if !c.Send.IsZero() || c.Expect != "" || c.ExpectNot != "" {
+		return errors.New("steps: give either steps, or send, expect and expect_not")
+	}
+	for i, sc := range c.Steps {
+		s, err := sc.step()
+		if err != nil {
+			return fmt.Errorf("steps: step %d: %w", i+1, err)
+		}
+		p.steps = append(p.steps, s)
+		p.secrets = append(p.secrets, secretLines(sc.Send)...)
+	}
+	return nil
+}
+
+// Probe connects and converses.
 func (p *tcpProbe) Probe(ctx context.Context) (Result, error) {
 	begin := time.Now()
 	watch := startStopwatch()
@@ -72,7 +107,7 @@ func (p *tcpProbe) Probe(ctx context.Context) (Result, error) {
 	r.Phases = watch.phases()
 	if err != nil {
 		err = fmt.Errorf("%s: %w", p.name(p.config.Address), withCause(ctx, err))
-		return Result{Value: failedValue, Phases: r.Phases}, redact(err, p.config.Send.Reveal())
+		return Result{Value: failedValue, Phases: r.Phases}, redact(err, p.secrets...)
 	}
 	if p.config.Measure == "latency" {
 		r.Value = time.Since(begin).Seconds()
@@ -81,7 +116,7 @@ func (p *tcpProbe) Probe(ctx context.Context) (Result, error) {
 }
 
 func (p *tcpProbe) converse(ctx context.Context, watch *stopwatch) (r Result, err error) {
-	conn, release, err := p.connect(ctx, watch)
+	conn, release, err := p.open(ctx, watch)
 	if err != nil {
 		return r, err
 	}
@@ -89,67 +124,45 @@ func (p *tcpProbe) converse(ctx context.Context, watch *stopwatch) (r Result, er
 	defer release()
 	r.Detail = fmt.Sprintf("connected to %v", conn.RemoteAddr())
 	if secure, ok := conn.(*tls.Conn); ok {
-		days := daysLeft(secure.ConnectionState().PeerCertificates, time.Now())
+		days := daysLeft(secure.ConnectionState(), time.Now())
 		r.Detail += fmt.Sprintf(", certificate %.1f days", days)
 		if p.config.Measure == "cert_days" {
 			r.Value = days
 		}
 	}
-	return r, p.talk(ctx, conn, watch)
+	talk := &conversation{conn: conn, watch: watch, hidden: p.restricted}
+	for i, s := range p.steps {
+		if err := talk.take(ctx, s); err != nil {
+			if len(p.config.Steps) > 0 {
+				err = within(fmt.Sprintf("step %d", i+1), err)
+			}
+			return r, err
+		}
+	}
+	return r, nil
 }
 
-// talk sends and waits for a matching reply.
-func (p *tcpProbe) talk(ctx context.Context, conn net.Conn, watch *stopwatch) error {
-	if send := p.config.Send.Reveal(); send != "" {
-		if _, err := io.WriteString(conn, send); err != nil {
-			return fmt.Errorf("sending: %w", err)
-		}
+// open connects, and makes the connection secure if it is to be.
+func (p *tcpProbe) open(ctx context.Context, watch *stopwatch) (conn net.Conn, release func(), err error) {
+	if p.upgrade == nil {
+		return p.connect(ctx, watch)
 	}
-	if p.expect == nil {
-		return nil
+	conn, release, err = p.plain().connect(ctx, watch)
+	if err != nil {
+		return nil, nil, err
 	}
-	reply := make([]byte, 0, 1<<10)
-	var end error // the error that ended the reply
-	for {
-		found, err := p.expect.match(ctx, reply)
-		switch {
-		case err != nil:
-			return err
-		case found:
-			watch.lap(phaseBody)
-			return nil
-		case end != nil:
-			return p.unexpected(reply, end)
-		case len(reply) == maxReply:
-			return fmt.Errorf("the first %d KiB do not match expect %q", maxReply>>10, printable(p.config.Expect))
-		case len(reply) == cap(reply):
-			reply = append(make([]byte, 0, min(2*cap(reply), maxReply)), reply...)
-		}
-		var n int
-		n, end = conn.Read(reply[len(reply):cap(reply)])
-		if n > 0 && len(reply) == 0 {
-			watch.lap(phaseFirstByte)
-		}
-		reply = reply[:len(reply)+n]
+	talk := &conversation{conn: conn, watch: watch, hidden: p.restricted}
+	err = p.upgrade(ctx, talk)
+	if err == nil && len(talk.unread) > 0 {
+		// Whoever sits in between may have put them there (CVE-2011-0411).
+		err = fmt.Errorf("%d bytes came unasked before the handshake", len(talk.unread))
 	}
-}
-
-// unexpected returns the error for a reply that does not match. It shows the reply
-// unless the probe is restricted.
-func (p *tcpProbe) unexpected(reply []byte, err error) error {
-	said := firstLine(reply)
-	switch {
-	case !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("reading: %w", err)
-	case p.restricted || said == "":
-		said = fmt.Sprintf("%d bytes", len(reply))
-	default:
-		said = fmt.Sprintf("%.80q", said)
+	if err != nil {
+		release()
+		_ = conn.Close()
+		return nil, nil, within("starttls", err)
 	}
-	if errors.Is(err, io.EOF) {
-		return fmt.Errorf("received %s before the connection was closed, want %q", said, printable(p.config.Expect))
-	}
-	return &timeoutDetail{err, fmt.Sprintf("received %s, want %q", said, printable(p.config.Expect))}
+	return p.secure(ctx, conn, release, watch)
 }
 
 // Close does nothing: each probe opens its own connection.

@@ -3,11 +3,13 @@ package probe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/microhq/monitor-srv/setting"
 	"github.com/microhq/monitor-srv/text"
 )
 
@@ -58,6 +60,12 @@ func redact(err error, secrets ...string) error {
 	return &redactedError{text, err}
 }
 
+// secretLines returns the lines of a secret that is sent, each of which may be echoed
+// alone.
+func secretLines(s setting.Secret) []string {
+	return append(strings.FieldsFunc(s.Reveal(), func(r rune) bool { return r == '\r' || r == '\n' }), s.Reveal())
+}
+
 // redactText returns a text with every secret replaced.
 func redactText(text string, secrets ...string) string {
 	for _, s := range secrets {
@@ -79,6 +87,15 @@ type timeoutDetail struct {
 
 func (e *timeoutDetail) Error() string { return e.err.Error() + ": " + e.had }
 func (e *timeoutDetail) Unwrap() error { return e.err }
+
+// within says in which part of a probe an error occurred, also if it is that of its
+// deadline.
+func within(part string, err error) error {
+	if late := (*timeoutDetail)(nil); errors.As(err, &late) {
+		return &timeoutDetail{late.err, part + ": " + late.had}
+	}
+	return fmt.Errorf("%s: %w", part, err)
+}
 
 // clockSkew bounds how much earlier than its context a connection may notice the
 // deadline.
