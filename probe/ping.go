@@ -223,14 +223,23 @@ func (e *echo) receive() (seq int, err error) {
 		if err != nil {
 			return 0, err
 		}
-		m, err := icmp.ParseMessage(e.protocol, buf[:n])
-		if err != nil || m.Type != e.answer {
-			continue
-		}
-		if body, ok := m.Body.(*icmp.Echo); ok && bytes.Equal(body.Data, e.token) {
-			return body.Seq, nil
+		if seq, ok := e.read(buf[:n]); ok {
+			return seq, nil
 		}
 	}
+}
+
+// read returns the sequence number in a packet if it is an answer to a request.
+func (e *echo) read(packet []byte) (seq int, ok bool) {
+	m, err := icmp.ParseMessage(e.protocol, packet)
+	if err != nil || m.Type != e.answer {
+		return 0, false
+	}
+	body, ok := m.Body.(*icmp.Echo)
+	if !ok || !bytes.Equal(body.Data, e.token) {
+		return 0, false
+	}
+	return body.Seq, true
 }
 
 // Close does nothing: each probe opens its own socket.

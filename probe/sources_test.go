@@ -49,6 +49,46 @@ func TestRPCCallsAnyNode(t *testing.T) {
 	timesOut(t, rpcProbeOf(t, f))
 }
 
+func TestOddRPCAnswers(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer string
+		err    error
+		want   string // a part of the error; empty if all is well
+	}{
+		"an object":           {`{"msg": "hello"}`, nil, ""},
+		"an empty object":     {`{}`, nil, ""},
+		"a list":              {`[1, 2]`, nil, ""},
+		"null":                {`null`, nil, ""},
+		"a number":            {`1`, nil, ""},
+		"nothing":             {"", nil, ""},
+		"blanks around it":    {" {} \n", nil, ""},
+		"half an object":      {`{"a`, nil, "the answer is not JSON"},
+		"two objects":         {`{} {}`, nil, "the answer is not JSON"},
+		"text behind it":      {"{}\nFatal error", nil, "the answer is not JSON"},
+		"a byte order mark":   {"\ufeff{}", nil, "the answer is not JSON"},
+		"a page":              {"<html>", nil, "the answer is not JSON"},
+		"protobuf":            {"\x0a\x05hello", nil, "the answer is not JSON"},
+		"single quotes":       {`{'a': 1}`, nil, "the answer is not JSON"},
+		"NaN":                 {`{"a": NaN}`, nil, "the answer is not JSON"},
+		"not found":           {"", errors.New("unknown method (404 go.micro.srv.greeter)"), "unknown method (404"},
+		"refused":             {"", errors.New("dial tcp 10.0.0.1:1: connect: connection refused (500 go.micro.client)"), "connection refused"},
+		"several lines":       {"", errors.New("panic:\nline one\n\x1b[31mtwo"), "panic: line one"},
+		"an endless reason":   {"", errors.New(strings.Repeat("x", 100_000)), "xxx"},
+		"no reason":           {"", errors.New(""), "Say.Hello:"},
+		"an answer and error": {`{}`, errors.New("it is down"), "it is down"},
+		"deep nesting":        {strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000), nil, "the answer is not JSON"},
+	} {
+		f := &fakeCaller{call: func(context.Context, Call) (json.RawMessage, error) { return json.RawMessage(c.answer), c.err }}
+		_, err := run(t, rpcProbeOf(t, f), 5*time.Second)
+		switch {
+		case (err == nil) != (c.want == ""):
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		case err != nil && (!strings.Contains(err.Error(), c.want) || len(err.Error()) > maxReason || strings.ContainsAny(err.Error(), "\n\x1b")):
+			t.Errorf("%s: %q, want %q as one short line", name, err, c.want)
+		}
+	}
+}
+
 func TestRPCCallsEachNode(t *testing.T) {
 	var now, most, calls atomic.Int32
 	f := &fakeCaller{}

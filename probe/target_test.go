@@ -241,7 +241,7 @@ func TestRestrictedKindsAndKeys(t *testing.T) {
 
 func TestUnknownTypeListsTheKnown(t *testing.T) {
 	err := refused(t, "htp", "", Env{})
-	want := `unknown type of probe "htp"; known are dns, event, exec, grpc, http, mysql, ping, postgres, redis, rpc, stats, tcp`
+	want := `unknown type of probe "htp"; known are dns, event, exec, grpc, http, mysql, ping, postgres, redis, rpc, stats, tcp, udp`
 	if err.Error() != want {
 		t.Errorf("error %q, want %q", err, want)
 	}
