@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -43,10 +44,19 @@ func (p *httpProbe) explain(err error) error {
 		return fmt.Errorf("%w/1.1 but HTTP/2, which is spoken over TLS only", errNotHTTP)
 	case strings.HasPrefix(text, "connection error: "):
 		return fmt.Errorf("%w/2, or %w: %s", errNotHTTP, errHeader, text)
-	case isHTTP1:
+	case isHTTP1, misread(text):
 		return fmt.Errorf("%w: %s", errNotHTTP, printable(text))
 	}
 	return err
+}
+
+// misread reports whether an error of net/http is that of an answer that it cannot
+// read. It says so without its usual prefix if the answer came before the request was
+// sent.
+func misread(text string) bool {
+	return slices.ContainsFunc([]string{"malformed ", "bad ", "invalid ", "unsupported ", "too many "}, func(begin string) bool {
+		return strings.HasPrefix(text, begin)
+	})
 }
 
 // answerBody is the body of a response, with errors worded by explain.
