@@ -1,6 +1,8 @@
 package broker_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"go-micro.dev/v4/broker"
 	"golang.org/x/sync/errgroup"
 
 	guardbroker "github.com/microhq/monitor-srv/guard/broker"
@@ -35,6 +38,45 @@ func post(t *testing.T, b *guardbroker.Broker, path, contentType string, body io
 	}
 	defer rsp.Body.Close()
 	return rsp.StatusCode
+}
+
+// rejection is the error of a handler that rejects an event.
+type rejection struct{ status int }
+
+func (r rejection) Error() string   { return "bad_value: status" }
+func (r rejection) StatusCode() int { return r.status }
+
+// A publisher is told that its event was rejected. The broker leaves counting and logging to
+// the handler, and does not say what other errors of it are.
+// Faults: C25.
+func TestHTTPBrokerTellsThePublisherWhyAnEventIsRejected(t *testing.T) {
+	reg, log := &registrytest.Fake{}, &testkit.LogBuffer{}
+	b, _ := startHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) { cfg.Logger = log.Logger() })
+	subscribe(t, b, "t", func(e broker.Event) error {
+		switch string(e.Message().Body) {
+		case "bad":
+			return fmt.Errorf("handling: %w", rejection{http.StatusBadRequest})
+		case "broken":
+			return errors.New("a disk is full")
+		}
+		return nil
+	})
+	awaitSubscribed(t, b)
+	id := ""
+	for id = range reg.Services {
+	}
+	for body, want := range map[string]int{"good": 200, "bad": 400, "broken": 200} {
+		event, err := json.Marshal(broker.Message{Header: map[string]string{"Micro-Topic": "t"}, Body: []byte(body)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := post(t, b, "/?id="+id, "application/json", bytes.NewReader(event)); got != want {
+			t.Errorf("%s: status %d, want %d", body, got, want)
+		}
+	}
+	if b.Stats().HandlerErrors != 1 || strings.Contains(log.String(), "bad_value") {
+		t.Errorf("%+v, log %s", b.Stats(), log)
+	}
 }
 
 func TestHTTPBrokerRefusesMalformedEvents(t *testing.T) {

@@ -57,7 +57,7 @@ var (
 )
 
 // ServeHTTP gives the event of a request to the subscription that it is for. The answer
-// does not say whether there is one.
+// does not say whether there is one, but why its handler rejects the event.
 func (h *httpHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e, err := h.receive(w, r)
 	if err != nil {
@@ -68,7 +68,9 @@ func (h *httpHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if s := h.subscriptions.of(e.topic); s != nil && s.hasNode(r.URL.Query().Get("id")) {
-		_ = s.handler(e)
+		if rejected, ok := errors.AsType[Rejected](s.handler(e)); ok {
+			http.Error(w, rejected.Error(), rejected.StatusCode())
+		}
 	}
 }
 

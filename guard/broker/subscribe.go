@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -75,7 +76,14 @@ func (s *subscription) Unsubscribe() error {
 	return nil
 }
 
-// deliver is the handler that the inner broker calls.
+// Rejected is the error of a handler that rejects an event. The handler counts and logs it
+// itself. A publisher over http gets its text with its status; over NATS nobody is told.
+type Rejected interface {
+	error
+	StatusCode() int
+}
+
+// deliver is the handler that the inner broker calls. Its error is Rejected.
 func (s *subscription) deliver(e broker.Event) error {
 	b := s.b
 	b.mu.Lock()
@@ -91,7 +99,11 @@ func (s *subscription) deliver(e broker.Event) error {
 			b.warn("event handler panicked", s.topic, fmt.Errorf("panic: %v", p))
 		}
 	}()
-	if err := s.handler(e); err != nil {
+	err := s.handler(e)
+	if rejected, ok := errors.AsType[Rejected](err); ok {
+		return rejected
+	}
+	if err != nil {
 		b.counters.handlerErrors.Add(1)
 		b.warn("event handler failed", s.topic, err)
 	}
