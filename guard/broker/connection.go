@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/microhq/monitor-srv/connlimit"
 	"github.com/microhq/monitor-srv/guard"
 )
 
@@ -14,6 +15,8 @@ type connection struct {
 	// dropped returns the number of events that the client has dropped. It may be nil
 	// and is set before attach.
 	dropped func() uint64
+	// conns are the connections of the port. It is nil for a broker without a port.
+	conns *connlimit.Places
 
 	broker *Broker // set by attach, before the inner broker is used
 	state  *guard.StateTracker

@@ -15,6 +15,7 @@ import (
 	"go-micro.dev/v4/registry"
 	"go-micro.dev/v4/util/addr"
 
+	"github.com/microhq/monitor-srv/connlimit"
 	"github.com/microhq/monitor-srv/guard"
 )
 
@@ -35,8 +36,9 @@ type HTTPConfig struct {
 	// contains the payload in base64, a third larger, and up to 16 KiB of headers:
 	// 365,912 bytes for the default.
 	MaxEvent int
-	// MaxConns bounds the open connections. Further ones are closed at once. A
-	// publisher keeps up to two open. 0: 4096.
+	// MaxConns bounds the open connections. A further one takes the place of an idle one,
+	// first of an address with more than a sixteenth of all. A publisher keeps up to two
+	// open. 0: 4096.
 	MaxConns int
 	// HeaderTimeout bounds the time until a request's header has arrived, and
 	// BodyTimeout that of its body afterwards. 0: 5 s and 10 s.
@@ -79,16 +81,27 @@ func NewHTTP(cfg HTTPConfig) (*Broker, error) {
 		return nil, fmt.Errorf("broker address %q: it is not host:port: give host:port, with port 0 for a free one",
 			guard.Redact(cfg.Address))
 	}
-	h := &httpBroker{cfg: cfg, conn: &connection{}, subscriptions: &httpSubscriptions{
-		id: uuid.NewString(), registry: cfg.Registry, byTopic: make(map[string]*httpSubscription),
-	}}
+	h := &httpBroker{
+		cfg:    cfg,
+		conns:  connlimit.NewPlaces(connlimit.Limits{Max: cfg.MaxConns, Share: max(1, cfg.MaxConns/shares)}),
+		bodies: connlimit.NewPlaces(connlimit.Limits{Max: largeEvents, Share: largeEvents / shares}),
+		subscriptions: &httpSubscriptions{
+			id: uuid.NewString(), registry: cfg.Registry, byTopic: make(map[string]*httpSubscription),
+		},
+	}
+	h.conn = &connection{conns: h.conns}
 	return newBroker(h, cfg.Config, h.conn), nil
 }
+
+// shares is how many addresses with a full share fill the port.
+const shares = 16
 
 // httpBroker posts events to subscribers and is posted events.
 type httpBroker struct {
 	cfg           HTTPConfig
 	conn          *connection
+	conns         *connlimit.Places
+	bodies        *connlimit.Places // of large bodies in memory
 	subscriptions *httpSubscriptions
 
 	mu        sync.Mutex

@@ -212,24 +212,68 @@ func TestHTTPBrokerClosesSlowConnections(t *testing.T) {
 	}
 }
 
-func TestHTTPBrokerClosesConnectionsPastTheCap(t *testing.T) {
+// dialFrom opens a connection to the broker's port from an address of this machine.
+func dialFrom(t *testing.T, b *guardbroker.Broker, ip string) net.Conn {
+	t.Helper()
+	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}).Dial("tcp", b.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// Faults: S5.
+func TestIdleConnectionsToTheHTTPBrokerGiveWay(t *testing.T) {
 	testkit.NoLeaks(t)
-	b, _ := startHTTP(t, &registrytest.Fake{}, func(cfg *guardbroker.HTTPConfig) { cfg.MaxConns = 10 })
-	var conns []net.Conn
-	for range 30 {
-		conn, err := net.Dial("tcp", b.Address())
-		if err != nil {
+	const most = 256
+	b, _ := startHTTP(t, &registrytest.Fake{}, func(cfg *guardbroker.HTTPConfig) { cfg.MaxConns = most })
+	n := countEvents(t, b, "t")
+	for range most {
+		dialFrom(t, b, "127.0.0.2")
+	}
+	testkit.Eventually(t, 5*time.Second, "full", func() bool { return b.Connections().Full })
+	if s := b.Connections(); s.Held != most || s.OfMost != most || s.Most.String() != "127.0.0.2" {
+		t.Errorf("state %+v", s)
+	}
+	for range 20 {
+		if err := b.Publish("t", message("x")); err != nil {
+			t.Errorf("another client: %v", err)
+		}
+	}
+	// Another service of the greedy client gets in as well.
+	conn := dialFrom(t, b, "127.0.0.2")
+	if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") {
+		t.Errorf("the client itself: %q, %v", answer, err)
+	}
+	if s := b.Stats(); n.Load() != 20 || s.Taken == 0 || s.Refused != 1 {
+		t.Errorf("%d events, counted %+v", n.Load(), s)
+	}
+}
+
+// Faults: S5.
+func TestSlowLargeEventsGiveWay(t *testing.T) {
+	testkit.NoLeaks(t)
+	reg := &registrytest.Fake{}
+	b, _ := startHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) { cfg.Timeout, cfg.BodyTimeout = 10*time.Second, time.Minute })
+	n := countEvents(t, b, "t")
+	for range 100 {
+		conn := dialFrom(t, b, "127.0.0.2")
+		if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n"+strings.Repeat(" ", 30000)); err != nil {
 			t.Fatal(err)
 		}
-		conns = append(conns, conn)
 	}
-	testkit.Eventually(t, 5*time.Second, "20 of 30 are refused", func() bool { return b.Stats().Refused == 20 })
-	for _, conn := range conns {
-		_ = conn.Close()
+	<-time.After(200 * time.Millisecond) // until most of them hold what they can
+	large := message(strings.Repeat("x", 200_000))
+	for range 10 {
+		if err := b.Publish("t", large); err != nil {
+			t.Errorf("another client: %v", err)
+		}
 	}
-	n := countEvents(t, b, "t")
-	testkit.Eventually(t, 5*time.Second, "room again", func() bool { return b.Publish("t", message("x")) == nil })
-	if n.Load() == 0 {
-		t.Error("no event")
+	if n.Load() != 10 {
+		t.Errorf("%d of 10 events", n.Load())
 	}
 }

@@ -11,11 +11,14 @@ import (
 
 	"go-micro.dev/v4/broker"
 	"go-micro.dev/v4/transport/headers"
+
+	"github.com/microhq/monitor-srv/connlimit"
 )
 
 const (
-	// Bodies up to this size, in bytes, are always read. A larger one needs a slot, so
-	// that slow large bodies cannot use up the memory together.
+	// Bodies up to this size, in bytes, are always read. A larger one needs one of so many
+	// places, so that slow large bodies cannot use up the memory together. A further one
+	// ends the connection of one that is still being read.
 	smallEvent  = 16 << 10
 	largeEvents = 32
 )
@@ -33,7 +36,7 @@ const olderTopic = ":topic"
 type httpHandler struct {
 	cfg           HTTPConfig
 	subscriptions *httpSubscriptions
-	largeSlots    chan struct{} // one per large body in memory
+	bodies        *connlimit.Places // of large bodies in memory
 	counters      *counters
 }
 
@@ -59,7 +62,11 @@ var (
 // ServeHTTP gives the event of a request to the subscription that it is for. The answer
 // does not say whether there is one, but why its handler rejects the event.
 func (h *httpHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	conn := connlimit.Of(r)
+	conn.Headed()
 	e, err := h.receive(w, r)
+	conn.Serve()
+	defer conn.Wait()
 	if err != nil {
 		h.counters.refused.Add(1)
 		w.Header().Set("Allow", http.MethodPost)
@@ -86,11 +93,12 @@ func (h *httpHandler) receive(w http.ResponseWriter, r *http.Request) (event, *r
 	case r.ContentLength > h.cfg.maxBody():
 		return event{}, errTooLarge
 	}
-	body, release, err := h.readBody(w, r)
-	defer release()
+	body, large, err := h.readBody(w, r)
+	defer large.Release()
 	if err != nil {
 		return event{}, err
 	}
+	large.Serve()
 	return decodeEvent(body, r.URL.Path == olderPath)
 }
 
@@ -112,21 +120,18 @@ func decodeEvent(body []byte, older bool) (event, *refusal) {
 	return event{topic, m}, nil
 }
 
-// readBody reads the body within the limits of time and size. The caller calls release
-// when it does not need the body any more, also after an error.
-func (h *httpHandler) readBody(w http.ResponseWriter, r *http.Request) (body []byte, release func(), refused *refusal) {
-	release = func() {}
+// readBody reads the body within the limits of time and size. A large one holds a place
+// that the caller must release, also after a refusal.
+func (h *httpHandler) readBody(w http.ResponseWriter, r *http.Request) (body []byte, large *connlimit.Place, refused *refusal) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.cfg.BodyTimeout))
 	in := http.MaxBytesReader(w, r.Body, h.cfg.maxBody())
 	body = make([]byte, 0, max(512, min(r.ContentLength+1, smallEvent)))
 	for {
 		if len(body) == cap(body) {
 			if cap(body) == smallEvent {
-				select {
-				case h.largeSlots <- struct{}{}:
-					release = func() { <-h.largeSlots }
-				default:
-					return nil, release, errTooManyLarge
+				conn := connlimit.Of(r)
+				if large = h.bodies.Take(conn.Source(), conn.Abort); large == nil {
+					return nil, nil, errTooManyLarge
 				}
 			}
 			body = append(make([]byte, 0, nextSize(int64(cap(body)), h.cfg.maxBody())), body...)
@@ -134,14 +139,14 @@ func (h *httpHandler) readBody(w http.ResponseWriter, r *http.Request) (body []b
 		n, err := in.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		if err == io.EOF {
-			return body, release, nil
+			return body, large, nil
 		}
-		var large *http.MaxBytesError
+		var tooLarge *http.MaxBytesError
 		switch {
-		case errors.As(err, &large):
-			return nil, release, errTooLarge
+		case errors.As(err, &tooLarge):
+			return nil, large, errTooLarge
 		case err != nil:
-			return nil, release, errTooSlow
+			return nil, large, errTooSlow
 		}
 	}
 }

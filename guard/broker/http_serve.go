@@ -5,10 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -30,12 +30,12 @@ type httpServer struct {
 
 // startHTTPServer serves l and renews the registrations until stop.
 func startHTTPServer(b *httpBroker, l net.Listener) *httpServer {
-	cfg := b.cfg
+	cfg, guarded := b.cfg, b.conn.broker
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	s := &httpServer{ended: make(chan struct{})}
 	s.server = &http.Server{
-		Handler:                      &httpHandler{cfg, b.subscriptions, make(chan struct{}, largeEvents), &b.conn.broker.counters},
+		Handler:                      &httpHandler{cfg, b.subscriptions, b.bodies, &guarded.counters},
 		Protocols:                    &protocols,
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            cfg.HeaderTimeout,
@@ -43,9 +43,13 @@ func startHTTPServer(b *httpBroker, l net.Listener) *httpServer {
 		WriteTimeout:                 cfg.HeaderTimeout + cfg.BodyTimeout + httpWriteTimeout,
 		IdleTimeout:                  httpIdleTimeout,
 		MaxHeaderBytes:               maxHTTPHeader,
-		ErrorLog:                     log.New(errorLogWriter{b.conn.broker}, "", 0),
+		ErrorLog:                     log.New(errorLogWriter{guarded}, "", 0),
 	}
-	l = &connLimiter{Listener: l, max: int64(cfg.MaxConns), counters: &b.conn.broker.counters}
+	shared := b.conns.Listen(l, func(msg string, attrs func() []any) {
+		guarded.limit.Log(cfg.Logger, slog.LevelWarn, msg, attrs)
+	})
+	shared.Attach(s.server)
+	l = shared
 	if cfg.TLSConfig != nil {
 		l = tls.NewListener(l, cfg.TLSConfig)
 	}
@@ -95,42 +99,4 @@ type errorLogWriter struct{ b *Broker }
 func (w errorLogWriter) Write(line []byte) (int, error) {
 	w.b.warn("HTTP server error", "", errors.New(string(line)))
 	return len(line), nil
-}
-
-// connLimiter is a listener that closes connections above max at once. If they waited,
-// publishers, which have no deadline, would wait too.
-type connLimiter struct {
-	net.Listener
-	max      int64
-	open     atomic.Int64
-	counters *counters
-}
-
-// Accept returns the next connection within the limit.
-func (g *connLimiter) Accept() (net.Conn, error) {
-	for {
-		conn, err := g.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		if g.open.Add(1) <= g.max {
-			return &limitedConn{Conn: conn, release: func() { g.open.Add(-1) }}, nil
-		}
-		g.open.Add(-1)
-		g.counters.refused.Add(1)
-		_ = conn.Close()
-	}
-}
-
-// limitedConn is a connection that counts for the limit until it is closed.
-type limitedConn struct {
-	net.Conn
-	once    sync.Once
-	release func()
-}
-
-// Close closes the connection. Another one may be accepted then.
-func (c *limitedConn) Close() error {
-	c.once.Do(c.release)
-	return c.Conn.Close()
 }

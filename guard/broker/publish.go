@@ -11,6 +11,7 @@ import (
 	"go-micro.dev/v4/broker"
 	"go-micro.dev/v4/transport/headers"
 
+	"github.com/microhq/monitor-srv/connlimit"
 	"github.com/microhq/monitor-srv/guard"
 )
 
@@ -23,8 +24,9 @@ type Stats struct {
 	// PublishErrors counts calls of Publish that failed.
 	PublishErrors uint64
 	// Refused counts refused requests and connections: bodies that are too large, too
-	// slow or not an event, and connections above the limit.
-	Refused uint64
+	// slow or not an event, and connections while all are being served. Taken counts
+	// connections that were closed to make room for a new one.
+	Refused, Taken uint64
 	// Dropped counts events that NATS delivered faster than the handlers handled them, and
 	// errors that NATS reported later than the call that caused them.
 	Dropped uint64
@@ -46,7 +48,19 @@ func (b *Broker) Stats() Stats {
 	if b.conn != nil && b.conn.dropped != nil {
 		s.Dropped = b.conn.dropped()
 	}
+	conns := b.Connections()
+	s.Refused += conns.Refused
+	s.Taken = conns.Taken
 	return s
+}
+
+// Connections returns the state of the connections of the broker's port, or the zero
+// State if it has none.
+func (b *Broker) Connections() connlimit.State {
+	if b.conn == nil || b.conn.conns == nil {
+		return connlimit.State{}
+	}
+	return b.conn.conns.State()
 }
 
 // Publish publishes msg by the inner broker. It waits at most for the timeout and for
