@@ -68,16 +68,14 @@ func TestStopWithoutNATSIsQuick(t *testing.T) {
 	}
 }
 
-// A server that accepts and says nothing holds the client's lock for its time-out.
-// Faults: T6.
-func TestFrozenNATSBlocksNothing(t *testing.T) {
-	testkit.SkipIfShort(t)
-	testkit.NoLeaks(t)
+// silentServer accepts connections and says nothing. It tells of each connection.
+func silentServer(t *testing.T, accepted chan<- struct{}) (address string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	accepted, closed := make(chan struct{}, 100), make(chan struct{})
+	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
 		var conns []net.Conn
@@ -94,7 +92,16 @@ func TestFrozenNATSBlocksNothing(t *testing.T) {
 		}
 	}()
 	t.Cleanup(func() { _ = l.Close(); <-closed })
-	b, stop := startNATS(t, l.Addr().String(), nil)
+	return l.Addr().String()
+}
+
+// A server that accepts and says nothing holds the client's lock for its time-out.
+// Faults: T6.
+func TestFrozenNATSBlocksNothing(t *testing.T) {
+	testkit.SkipIfShort(t)
+	testkit.NoLeaks(t)
+	accepted := make(chan struct{}, 100)
+	b, stop := startNATS(t, silentServer(t, accepted), nil)
 	subscribe(t, b, "t", ignoreEvent)
 	testkit.Eventually(t, 6*time.Second, "the state is not OK", func() bool { s := b.State(); return !s.OK && strings.Contains(s.Reason, "timeout") })
 	<-accepted // the first attempt, which has failed

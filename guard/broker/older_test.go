@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -251,10 +252,17 @@ func TestSubscriptionHoldsWhereOlderRegistrationsAreDenied(t *testing.T) {
 		}
 		return nil
 	}}
-	b, _ := startHTTP(t, reg, nil)
+	guarded := guardregistry.New(guardregistry.Config{Logger: testkit.QuietLog(), Open: func(context.Context) (registry.Registry, error) { return reg, nil }})
+	testkit.Run(t, guarded)
+	b, _ := startHTTP(t, guarded, nil)
 	n := countEvents(t, b, "t")
 	if err := b.Publish("t", message("x")); err != nil || n.Load() != 1 {
 		t.Errorf("%v, %d events", err, n.Load())
+	}
+	testkit.Eventually(t, 5*time.Second, "the registry is available", func() bool { return guarded.State().OK })
+	<-time.After(100 * time.Millisecond) // for the denied ones
+	if s := guarded.State(); !s.OK {
+		t.Errorf("the registry is not available: %+v", s)
 	}
 }
 
