@@ -75,6 +75,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar
 	components = append(components, connectionsComponent(
 		door{"RPC", i.network.transport.Connections},
 		door{"HTTP", func() connlimit.State { return i.web.Connections() }},
+		door{"broker", i.network.broker.Connections},
 	))
 	components = append(components, i.monitors.components()...)
 	if err := i.reporter.Add(checksOf(cfg.Server.Name, components)...); err != nil {

@@ -187,13 +187,22 @@ func (n *network) components() []component {
 		},
 		{
 			name: "broker", needed: true, description: "the broker is connected",
-			look: func() condition { return condition(n.broker.State()) },
+			look: n.brokerCondition,
 		},
 		{
 			name: "subscriptions", description: "every topic of the bus is subscribed",
 			look: n.subscriptionsCondition, listed: n.subscriptions,
 		},
 	}
+}
+
+// brokerCondition fails while events are refused, too.
+func (n *network) brokerCondition() condition {
+	s := condition(n.broker.State())
+	if conns := n.broker.Connections(); s.OK && conns.Refusing {
+		s = condition{Since: conns.Since, Reason: describeFull(conns)}
+	}
+	return s
 }
 
 func (n *network) serverCondition() condition {

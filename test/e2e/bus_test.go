@@ -3,7 +3,9 @@ package e2e
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -254,4 +256,34 @@ func TestServiceOf2019IsSeenOverTheHTTPBroker(t *testing.T) {
 	if err := m.call("Monitor.History", query, &history); err != nil || len(history.Transitions) != 2 {
 		t.Errorf("%v: transitions %+v, want two", err, history.Transitions)
 	}
+}
+
+// Faults: S5.
+func TestIdleConnectionsToTheBrokerShutNobodyOut(t *testing.T) {
+	testkit.SkipIfShort(t)
+	c, m := startWithConsul(t)
+	const name, most = "micro.http.broker", 4096
+	testkit.Eventually(t, ample, "the subscriptions are in Consul", func() bool { return len(c.Nodes(name)) == 3 })
+	entries, _, err := c.Client().Health().Service(name, "", true, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := net.JoinHostPort(entries[0].Service.Address, strconv.Itoa(entries[0].Service.Port))
+	greedy := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	for i := range most + 100 {
+		conn, err := greedy.Dial("tcp", address)
+		if err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+	}
+	testkit.Eventually(t, ample, "the component says full", func() bool {
+		return strings.HasPrefix(m.component("connections").Reason, "the broker port is full: 4096 of 4096 connections are open, ")
+	})
+	publishFleet(t, publisherOn(t, "http", c.Address(), ""), 1, 500)
+	wantFleet(t, m, 0)
+	if b := m.component("broker"); !b.OK {
+		t.Errorf("the broker: %+v", b)
+	}
+	m.stopsInOrder(t)
 }
