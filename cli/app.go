@@ -29,13 +29,18 @@ type Process struct {
 	Stdout, Stderr io.Writer
 }
 
+// errTold ends a command that has said already why it fails.
+var errTold = errors.New("it was told why")
+
 // Run runs one command line and returns the exit code.
 func Run(ctx context.Context, args []string, p Process) int {
 	err := withFlags(execute(ctx, args[min(1, len(args)):], p))
 	if err == nil {
 		return ExitOK
 	}
-	fmt.Fprintf(p.Stderr, "monitor-srv: %v\n", err)
+	if !errors.Is(err, errTold) {
+		fmt.Fprintf(p.Stderr, "monitor-srv: %v\n", err)
+	}
 	var usage usageError
 	if errors.As(err, &usage) {
 		return ExitUsage

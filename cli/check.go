@@ -59,7 +59,10 @@ func runCheck(ctx context.Context, inv *invocation) error {
 	if failure == nil {
 		fmt.Fprintf(&table, "%s and %s: fine\n", count(report.Monitors, "monitor"), count(report.Receivers, "receiver"))
 	}
-	return errors.Join(inv.answer(table.String(), report), failure)
+	if err := inv.answer(table.String(), report); err != nil {
+		return err
+	}
+	return failure
 }
 
 // failureOf says why the command fails, if it does.
@@ -70,6 +73,8 @@ func failureOf(inv *invocation, report checked, wrong int) error {
 	}
 	where := strings.Join(places, ", ")
 	switch warnings := len(report.Problems) - wrong; {
+	case wrong == 1 && len(report.Problems) == 1:
+		return errTold // its line names the place
 	case wrong > 0:
 		return fmt.Errorf("%s in %s", count(wrong, "problem"), where)
 	case report.Monitors+report.Receivers == 0 && warnings == 0:
