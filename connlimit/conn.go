@@ -16,8 +16,9 @@ type Conn struct {
 	place    *Place
 	listener *Listener
 	closed   atomic.Bool
-	spoke    atomic.Bool // at least a part of a request has arrived
-	inHeader bool        // a header has begun to arrive and is not complete; only for the goroutine that serves the connection
+	// inHeader is set while a header has begun to arrive and is not complete. Only the
+	// goroutine that serves the connection uses it.
+	inHeader bool
 }
 
 // Write writes to the client. The service waits for it meanwhile.
@@ -78,7 +79,6 @@ func (c *Conn) track(state http.ConnState) {
 	switch state {
 	case http.StateActive:
 		c.inHeader = true
-		c.spoke.Store(true)
 		c.place.waitAnew()
 	case http.StateIdle:
 		c.place.used()

@@ -72,20 +72,12 @@ func (l *Listener) admit(accepted net.Conn) *Conn {
 func (l *Listener) Close() error { return l.close() }
 
 // stop closes connections so that the stop of an HTTP server does not wait for clients:
-// those without a request, now and in the future, and those that keep the service waiting
-// for a request or with an answer, after stopGrace. The server must be shutting down, so
-// that it does not serve a request that arrives on one of them meanwhile. It returns when
-// no connection is open.
+// new ones, and those that have kept the service waiting for stopGrace, for a request or
+// with an answer. It returns when no connection is open.
 func (l *Listener) stop() {
 	l.mu.Lock()
 	l.ended = true
-	all := maps.Clone(l.open)
 	l.mu.Unlock()
-	for c := range all {
-		if !c.spoke.Load() {
-			_ = c.Close()
-		}
-	}
 	const look = 100 * time.Millisecond
 	for tick := time.Tick(look); l.endSlow(); <-tick {
 	}

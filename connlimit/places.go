@@ -179,7 +179,7 @@ func (o *Place) wait() (began bool) {
 	return o != nil && o.waiting.CompareAndSwap(0, o.all.now())
 }
 
-// waitAnew notes that the service waits from now on: the client has begun to send.
+// waitAnew notes that the service waits from now on: a header has arrived.
 func (o *Place) waitAnew() { o.waiting.Store(o.all.now()) }
 
 // now is the time in the unit of Place.waiting, never 0.

@@ -2,6 +2,7 @@ package service
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/microhq/monitor-srv/connlimit"
 )
@@ -31,6 +32,15 @@ func connectionsComponent(doors ...door) component {
 			return sum
 		},
 	}
+}
+
+// accepting is the condition of a port that serves since a time: it fails while new
+// connections are refused.
+func accepting(since time.Time, s connlimit.State) condition {
+	if s.Refusing {
+		return condition{Since: s.Since, Reason: describeFull(s)}
+	}
+	return condition{OK: true, Since: since}
 }
 
 // describeFull says that a port is full, by whom, and what becomes of newcomers.

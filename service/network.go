@@ -208,13 +208,10 @@ func (n *network) brokerCondition() condition {
 func (n *network) serverCondition() condition {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	s := condition{OK: n.address != "", Since: n.since}
-	if !s.OK {
-		s.Reason = "not serving yet"
-	} else if conns := n.transport.Connections(); conns.Refusing {
-		s = condition{Since: conns.Since, Reason: describeFull(conns)}
+	if n.address == "" {
+		return condition{Since: n.since, Reason: "not serving yet"}
 	}
-	return s
+	return accepting(n.since, n.transport.Connections())
 }
 
 // subscriptions returns each subscription.
