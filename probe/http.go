@@ -2,12 +2,9 @@ package probe
 
 import (
 	"cmp"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
@@ -20,6 +17,11 @@ type httpConfig struct {
 	// URL is the requested URL. Its user and password are sent by basic
 	// authentication.
 	URL string `toml:"url"`
+	// URLFile or URLEnv hold a URL whose path and query are secret.
+	URLFile string `toml:"url_file"`
+	URLEnv  string `toml:"url_env"`
+	// Unix is the path of a socket to connect to, in place of the host of the URL.
+	Unix string `toml:"unix"`
 	// Method is the request method, in any case; default GET.
 	Method string `toml:"method"`
 	// Header adds header fields to the request. "Host" sets the requested host name.
@@ -39,9 +41,11 @@ type httpConfig struct {
 	ExpectStatus string `toml:"expect_status"`
 	// ExpectBody is a regular expression that the body must match.
 	ExpectBody string `toml:"expect_body"`
+	// ExpectNotBody is a regular expression that the body must not match.
+	ExpectNotBody string `toml:"expect_not_body"`
 	// ExpectJSON maps paths in a JSON body, such as "items.0.state", to expected
-	// values.
-	ExpectJSON map[string]any `toml:"expect_json"`
+	// values, or lists conditions such as "len(items) > 0".
+	ExpectJSON jsonKey `toml:"expect_json"`
 	// FollowRedirects enables redirects, at most 5; default true.
 	FollowRedirects *bool `toml:"follow_redirects"`
 	// TLS holds the trusted authorities and the client certificate.
@@ -58,8 +62,10 @@ type httpConfig struct {
 	// IP restricts connections to one version of IP: "4" or "6".
 	IP string `toml:"ip"`
 	// Measure is status (0 if all is as expected), latency in seconds, cert_days
-	// until the first certificate expires, or body.
+	// until the first certificate expires, body, or json.
 	Measure string `toml:"measure"`
+	// JSON is the path of the number in a JSON body that is the value.
+	JSON string `toml:"json"`
 }
 
 // defaultAgent is the User-Agent unless one is configured.
@@ -90,6 +96,7 @@ func (c *httpConfig) check(env Env) error {
 		"bearer_file": c.BearerFile != "", "bearer_env": c.BearerEnv != "",
 		"tls.ca_file": c.TLS.CAFile != "", "tls.cert_file": c.TLS.CertFile != "", "tls.key_file": c.TLS.KeyFile != "",
 		"follow_redirects": c.FollowRedirects != nil && *c.FollowRedirects,
+		"unix":             c.Unix != "", "url_file": c.URLFile != "", "url_env": c.URLEnv != "",
 	}); err != nil {
 		return err
 	}
@@ -105,160 +112,47 @@ func (c *httpConfig) check(env Env) error {
 	if !httpguts.ValidHeaderFieldValue(c.Agent) {
 		return errors.New("agent: cannot be sent in a header")
 	}
-	if c.Measure == "" {
-		c.Measure = "status"
-		if c.Parse {
-			c.Measure = "body"
-		}
-	}
-	if c.Parse && c.Measure != "body" {
-		return fmt.Errorf("measure: %q contradicts parse = true", c.Measure)
+	if err := c.checkMeasure(); err != nil {
+		return err
 	}
 	if err := checkOneOf("ip", c.IP, "", "4", "6"); err != nil {
 		return err
 	}
-	if err := checkOneOf("measure", c.Measure, "status", "latency", "cert_days", "body"); err != nil {
-		return err
+	if c.Unix != "" {
+		if c.IP != "" || !c.Proxy.IsZero() {
+			return errors.New("unix: needs neither ip nor proxy")
+		}
+		if err := checkUnix(c.Unix); err != nil {
+			return err
+		}
 	}
 	return finite("errval", c.Errval)
 }
 
-// prepare makes the request and what its response is compared with.
-func (p *httpProbe) prepare() error {
-	c := &p.config
-	target, err := parseTarget(c.URL)
-	if err != nil {
-		return fmt.Errorf("url: %w", err)
+// checkMeasure checks what is measured, and the keys that depend on it.
+func (c *httpConfig) checkMeasure() error {
+	if c.Measure == "" {
+		switch {
+		case c.Parse:
+			c.Measure = "body"
+		case c.JSON != "":
+			c.Measure = "json"
+		default:
+			c.Measure = "status"
+		}
 	}
-	if c.Measure == "cert_days" && target.Scheme != "https" {
-		return errors.New("measure: cert_days needs an https URL")
-	}
-	auth, err := c.authorization(target.User)
-	if err != nil {
+	if err := checkOneOf("measure", c.Measure, "status", "latency", "cert_days", "body", "json"); err != nil {
 		return err
-	}
-	target.User, target.Fragment = nil, ""
-	target.RawQuery = escapeQuery(target.RawQuery)
-	p.request, err = http.NewRequest(c.Method, target.String(), nil)
-	if err != nil {
-		return fmt.Errorf("url: %w", errNotURL)
-	}
-	c.fillHeader(p.request, auth)
-	if h := p.request.Header; h.Get("Accept-Encoding") == "" && h.Get("Range") == "" && c.Method != http.MethodHead {
-		h.Set("Accept-Encoding", "gzip")
-		p.unzip = true
-	}
-	p.expect, err = newExpectation(c)
-	if err != nil {
-		return err
-	}
-	p.secrets = c.secrets(target, auth)
-	return nil
-}
-
-var errNotURL = errors.New("not an http or https URL such as https://host:port/path")
-
-// parseTarget parses a URL and checks its host, which it returns in its ASCII form. Its
-// errors do not contain the URL, which may hold a password.
-func parseTarget(text string) (*url.URL, error) {
-	if text == "" {
-		return nil, errors.New("this key is required")
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Hostname() == "" || u.Opaque != "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errNotURL
-	}
-	host, err := hostOf(u.Hostname())
-	if err != nil {
-		return nil, err
-	}
-	if host != u.Hostname() {
-		u.Host = strings.Replace(u.Host, u.Hostname(), host, 1)
-	}
-	if u.Port() != "" {
-		return u, checkPort(u.Port())
-	}
-	u.Host = strings.TrimSuffix(u.Host, ":")
-	return u, nil
-}
-
-// authorization returns the value of the header Authorization, or "".
-func (c *httpConfig) authorization(inURL *url.Userinfo) (string, error) {
-	password, err := setting.SecretFrom("password", c.Password, c.PasswordFile, c.PasswordEnv)
-	if err != nil {
-		return "", err
-	}
-	bearer, err := setting.SecretFrom("bearer", c.Bearer, c.BearerFile, c.BearerEnv)
-	if err != nil {
-		return "", err
-	}
-	user, secret := c.User, password.Reveal()
-	if user == "" && !password.IsZero() {
-		return "", errors.New("password: needs user")
-	}
-	if inURL != nil && user == "" {
-		user = inURL.Username()
-		secret, _ = inURL.Password()
 	}
 	switch {
-	case user != "" && !bearer.IsZero():
-		return "", errors.New("bearer: give either a bearer or a user and password")
-	case !bearer.IsZero():
-		if !httpguts.ValidHeaderFieldValue(bearer.Reveal()) {
-			return "", errors.New("bearer: cannot be sent in a header")
-		}
-		return "Bearer " + bearer.Reveal(), nil
-	case inURL != nil || user != "":
-		return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+secret)), nil
+	case c.Parse && c.Measure != "body":
+		return fmt.Errorf("measure: %q contradicts parse = true", c.Measure)
+	case c.JSON != "" && c.Measure != "json":
+		return fmt.Errorf("measure: %q contradicts the key json", c.Measure)
+	case c.Measure == "json" && c.JSON == "":
+		return errors.New("measure: json needs the key json, the path of a number such as \"queue.length\"")
+	case c.Measure == "json" && c.Method == http.MethodHead:
+		return errors.New("measure: the answer to HEAD has no body")
 	}
-	return "", nil
-}
-
-// fillHeader sets the header of the request. The key header overrides what other keys
-// would send, except that agent overrides a User-Agent there.
-func (c *httpConfig) fillHeader(r *http.Request, auth string) {
-	r.Header.Set("User-Agent", defaultAgent)
-	if auth != "" {
-		r.Header.Set("Authorization", auth)
-	}
-	for name, value := range c.Header {
-		if http.CanonicalHeaderKey(name) == "Host" {
-			r.Host = value.Reveal()
-			continue
-		}
-		r.Header.Set(name, value.Reveal())
-	}
-	if c.Agent != "" {
-		r.Header.Set("User-Agent", c.Agent)
-	}
-}
-
-// secrets returns the texts that may not appear in an error.
-func (c *httpConfig) secrets(target *url.URL, auth string) []string {
-	list := []string{target.RawQuery, auth, c.Body.Reveal(), c.Password.Reveal(), c.Proxy.Reveal()}
-	if u, err := url.Parse(c.URL); err == nil && u.User != nil {
-		password, _ := u.User.Password()
-		list = append(list, u.User.String(), password)
-	}
-	if u, err := url.Parse(c.Proxy.Reveal()); err == nil && u.User != nil {
-		password, _ := u.User.Password()
-		list = append(list, u.User.String(), password)
-	}
-	if _, token, ok := strings.Cut(auth, " "); ok {
-		list = append(list, token)
-	}
-	for name, value := range c.Header {
-		if !isPublicHeader(name) {
-			list = append(list, value.Reveal())
-		}
-	}
-	// A part of the shown URL is not a secret, and errors need it.
-	shown := showURL(target)
-	return slices.DeleteFunc(list, func(s string) bool { return strings.Contains(shown, s) })
-}
-
-// isPublicHeader reports whether the value of a header field is never a secret.
-func isPublicHeader(name string) bool {
-	name = http.CanonicalHeaderKey(name)
-	return name == "Host" || name == "Content-Type" || name == "User-Agent" || strings.HasPrefix(name, "Accept")
+	return nil
 }

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,9 +25,12 @@ func (e *handshakeError) Unwrap() error { return e.err }
 
 // explain words an error of http.Client. Those of the protocol contain what was read,
 // which somebody who may only register probes may not be allowed to see.
-func (p *httpProbe) explain(err error) error {
+func (p *httpProbe) explain(ctx context.Context, err error) error {
 	if urlError := (*url.Error)(nil); errors.As(err, &urlError) {
 		err = urlError.Err // the text of urlError contains the whole URL
+	}
+	if ctx.Err() != nil {
+		return withCause(ctx, err)
 	}
 	text, isHTTP1 := strings.CutPrefix(err.Error(), "net/http: HTTP/1.x transport connection broken: ")
 	var network *net.OpError

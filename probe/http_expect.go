@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,8 +15,9 @@ type expectation struct {
 	// wanted is the text of the key expect_status.
 	wanted string
 	status []statusRange
-	body   *pattern
-	json   []jsonRule
+	// body must match, notBody must not; nil for no condition.
+	body, notBody *pattern
+	json          []jsonRule
 }
 
 type statusRange struct{ from, to int }
@@ -34,11 +33,16 @@ func newExpectation(c *httpConfig) (*expectation, error) {
 			return nil, err
 		}
 	}
-	if e.json, err = jsonRules("", c.ExpectJSON); err != nil {
+	if c.ExpectNotBody != "" {
+		if e.notBody, err = newPattern("expect_not_body", c.ExpectNotBody); err != nil {
+			return nil, err
+		}
+	}
+	if e.json, err = c.ExpectJSON.rules(); err != nil {
 		return nil, fmt.Errorf("expect_json: %w", err)
 	}
-	if (e.body != nil || e.json != nil) && c.Method == http.MethodHead {
-		return nil, errors.New("expect_body, expect_json: the answer to HEAD has no body")
+	if e.needsBody() && c.Method == http.MethodHead {
+		return nil, errors.New("expect_body, expect_not_body, expect_json: the answer to HEAD has no body")
 	}
 	return e, nil
 }
@@ -61,32 +65,18 @@ func parseStatuses(text string) ([]statusRange, error) {
 	return list, nil
 }
 
-// jsonRules flattens a table. TOML nests keys that are not quoted; a nested table
-// means the same as a flat one.
-func jsonRules(prefix string, table map[string]any) ([]jsonRule, error) {
-	var rules []jsonRule
-	for _, key := range slices.Sorted(maps.Keys(table)) {
-		path := prefix + key
-		switch v := table[key].(type) {
-		case map[string]any:
-			inner, err := jsonRules(path+".", v)
-			if err != nil {
-				return nil, err
-			}
-			rules = append(rules, inner...)
-		case string, bool, float64:
-			rules = append(rules, jsonRule{path, v})
-		case int64:
-			rules = append(rules, jsonRule{path, float64(v)})
-		default:
-			return nil, fmt.Errorf("%s: want a string, a number, true or false", path)
-		}
-	}
-	return rules, nil
+// needsBody reports whether the body is compared with anything.
+func (e *expectation) needsBody() bool { return e.onlyPatterns() || len(e.json) > 0 }
+
+// onlyPatterns reports whether the body is compared with regular expressions only, for
+// which a part of it will do.
+func (e *expectation) onlyPatterns() bool {
+	return (e.body != nil || e.notBody != nil) && len(e.json) == 0
 }
 
-// needsBody reports whether the body is compared with anything.
-func (e *expectation) needsBody() bool { return e.body != nil || len(e.json) > 0 }
+// onlyMustMatch reports whether the only condition on the body is that it matches, which
+// more text never changes.
+func (e *expectation) onlyMustMatch() bool { return e.onlyPatterns() && e.notBody == nil }
 
 // checkStatus returns an error for an unexpected status code.
 func (e *expectation) checkStatus(resp *http.Response, following bool) error {
@@ -102,20 +92,49 @@ func (e *expectation) checkStatus(resp *http.Response, following bool) error {
 	return fmt.Errorf("status %d, want %s", code, e.wanted)
 }
 
-// checkBody returns an error for an unexpected body. The error shows nothing of the
-// body, which its reader may not be allowed to see.
-func (e *expectation) checkBody(ctx context.Context, body []byte) error {
+// checkBody returns an error for an unexpected body.
+func (e *expectation) checkBody(ctx context.Context, read page) error {
 	if e.body != nil {
-		found, err := e.body.match(ctx, body)
+		found, err := e.body.match(ctx, read.text)
 		if err != nil {
 			return err
 		}
 		if !found {
-			return fmt.Errorf("the body does not match expect_body %q", printable(e.body.String()))
+			return e.mismatch(read)
 		}
 	}
+	if e.notBody != nil {
+		found, err := e.notBody.match(ctx, read.text)
+		if err != nil {
+			return err
+		}
+		if found {
+			return read.withText(fmt.Errorf("the body matches expect_not_body %q", printable(e.notBody.String())))
+		}
+	}
+	return e.checkJSON(read)
+}
+
+func (e *expectation) mismatch(read page) error {
+	wanted := printable(e.body.String())
+	if read.cut != "" {
+		return read.withText(fmt.Errorf("the body %s, and its start does not match expect_body %q", read.cut, wanted))
+	}
+	return read.withText(fmt.Errorf("the body does not match expect_body %q", wanted))
+}
+
+func (e *expectation) checkJSON(read page) error {
 	if len(e.json) == 0 {
 		return nil
 	}
-	return checkJSON(bytes.NewReader(body), e.json)
+	matches, err := searchJSON(bytes.NewReader(read.text), e.json)
+	if err != nil {
+		return read.withText(err)
+	}
+	for _, m := range matches {
+		if err := m.check(read.show); err != nil {
+			return err
+		}
+	}
+	return nil
 }

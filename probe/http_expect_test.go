@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -25,19 +26,67 @@ func TestJSONRules(t *testing.T) {
 		{"point", 0.1, ""}, {"exp", 0.5, ""}, {"long", 12345678.0, ""}, {"twice", "first", ""}, {"twice", "last", ""}, {"twice\n", "é😀", ""},
 		{"status", "down", `"status" is not "down"`}, {"n", "3", `"n" is not "3"`}, {"n", 4.5, `"n" is not 4.5`}, {"null", "x", `"null" is not "x"`},
 		{"huge", 1.0, `"huge" is not 1`}, {"n", 12345678.0, `"n" is not 12345678`}, {"ok", false, `"ok" is not false`}, {"twice", "none", `"twice" is not "none"`},
-		{"list.3", "z", `"list.3" is not in the body`}, {"list", "z", `"list" is not in the body`}, {"a.b", "x", `"a.b" is not in the body`},
+		{"list.3", "z", `"list.3" is not in the body`}, {"list", "z", `"list" is not "z"`}, {"a.b", "x", `"a.b" is not "x"`},
 		{"status.x", "up", `"status.x" is not in the body`}, {"stat", "up", `"stat" is not in the body`}, {"list.-1", 1.0, `"list.-1" is not in the body`},
 	} {
-		err := checkJSON(strings.NewReader(doc), []jsonRule{{"status", "up"}, {c.path, c.want}})
+		e := expectation{json: []jsonRule{{path: "status", op: "==", want: "up"}, {path: c.path, op: "==", want: c.want}}}
+		err := e.checkJSON(page{text: []byte(doc)})
 		if c.err == "" && err != nil || c.err != "" && (err == nil || err.Error() != "expect_json: "+c.err) {
 			t.Errorf("%s = %v: got %v, want %q", c.path, c.want, err, c.err)
 		}
 	}
 	for _, bad := range []string{"", "{", `{"a"}`, `{"a": 1,}`, "[1 2]", `{"a": 1]`, "nothing", strings.Repeat("[", 1<<20)} {
-		if err := checkJSON(strings.NewReader(bad), []jsonRule{{"a", 1.0}}); err == nil || err.Error() != "the body is not JSON" {
+		if _, err := searchJSON(strings.NewReader(bad), []jsonRule{{path: "a", op: "==", want: 1.0}}); err == nil || err.Error() != "the body is not JSON" {
 			t.Errorf("%.20q: got %v", bad, err)
 		}
 	}
+}
+
+func TestJSONConditions(t *testing.T) {
+	const doc = `{"status":"up","load":0.7,"items":[{"n":1},{"n":2}],"error":null,"ok":true,"none":{},"name":"é😀","a.b":{"c":1},"a":{"b":{"c":2}},"old":"<1"}`
+	for condition, want := range map[string]string{
+		`status`: "", `items.1.n`: "", `items`: "", `error`: "", `!missing`: "", `.`: "", `len(.) == 10`: "", `len(.) > 5`: "",
+		`status == "up"`: "", `status == 'up'`: "", `status != "down"`: "", `load < 0.9`: "", `load<=0.7`: "", `load >= 7e-1`: "", `load > 0`: "",
+		`error == null`: "", `ok == true`: "", `ok != false`: "", `len(items) == 2`: "", `len(items) >= 1`: "", `len(none) == 0`: "", `len(name) == 2`: "",
+		`a.b.c == 1`: "", `a.b.c == 2`: "", `a.b.c != 3`: "", `status != null`: "", `items != null`: "", `old == '<1'`: "",
+		`missing`:          `"missing" is not in the body`,
+		`missing != 1`:     `"missing" is not in the body`,
+		`!status`:          `"status" is in the body`,
+		`!error`:           `"error" is in the body`,
+		`status == "down"`: `"status" is not "down" but "up"`,
+		`status != "up"`:   `"status" is "up"`,
+		`load < 0.5`:       `"load" is not < 0.5 but 0.7`,
+		`status < 5`:       `"status" is not < 5 but "up"`,
+		`error != null`:    `"error" is null`,
+		`error == 0`:       `"error" is not 0 but null`,
+		`items == null`:    `"items" is not null but a list of 2`,
+		`len(items) > 2`:   `"len(items)" is not > 2 but a list of 2`,
+		`len(load) > 0`:    `"len(load)" is not > 0 but 0.7`,
+		`len(error) == 0`:  `"len(error)" is not 0 but null`,
+		`a.b.c != 1`:       `"a.b.c" is 1`,
+		`ok == 1`:          `"ok" is not 1 but true`,
+	} {
+		rules, err := jsonKey{[]any{condition}}.rules()
+		if err != nil {
+			t.Errorf("%s: %v", condition, err)
+			continue
+		}
+		e := expectation{json: rules}
+		got := ""
+		if err := e.checkJSON(page{text: []byte(doc), show: true}); err != nil {
+			got = strings.TrimPrefix(err.Error(), "expect_json: ")
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", condition, got, want)
+		}
+		if err := e.checkJSON(page{text: []byte(doc)}); want != "" && strings.Contains(fmt.Sprint(err), " but ") {
+			t.Errorf("%s: an operator sees %q", condition, err)
+		}
+	}
+	s := site(t)
+	ok(t, httpProbeOf(t, s.URL+"/json", `expect_json = ["len(items) == 2", "n < 4", "!error", "none == null", "status == 'up'"]`))
+	ok(t, httpProbeOf(t, s.URL+"/echo/42", `expect_json = ["."]`, `json = "."`))
+	ok(t, httpProbeOf(t, s.URL+"/echo/42", `expect_json = { "." = 42 }`))
 }
 
 // A document that would be large as a tree of values takes no more memory than
@@ -50,8 +99,8 @@ func TestJSONBodiesAreNotKeptInMemory(t *testing.T) {
 			t.Fatalf("%d bytes", len(doc))
 		}
 		body := &weighed{text: strings.NewReader(doc)}
-		if err := checkJSON(body, []jsonRule{{"1000000.x", "y"}}); err == nil || err.Error() != `expect_json: "1000000.x" is not in the body` {
-			t.Errorf("%s: got %v", part, err)
+		if found, err := searchJSON(body, []jsonRule{{path: "1000000.x", op: "==", want: "y"}}); err != nil || found[0].found {
+			t.Errorf("%s: got %v, %v", part, found, err)
 		}
 		// A quarter of the document, and a sixtieth of its tree.
 		if kept := body.last - body.first; body.last == 0 || kept > maxBody/4 {
@@ -95,7 +144,10 @@ func TestRestrictedProbesHoldSmallBodies(t *testing.T) {
 	keys := "url = \"" + page.URL + "\"\n"
 	ok(t, build(t, "http", keys, env))
 	ok(t, build(t, "http", keys+"expect_body = \"^{}\"", Env{}))
-	for _, look := range []string{`expect_body = "^{}"`, `expect_json = { a = 1 }`, `measure = "body"`} {
+	if r := ok(t, build(t, "http", keys+"expect_body = \"^{}\"", env)); r.Detail != "status 200, 65536 bytes read, the body is larger than 64 KiB" {
+		t.Errorf("detail %q", r.Detail)
+	}
+	for _, look := range []string{`expect_body = "$^"`, `expect_json = { a = 1 }`, `measure = "body"`} {
 		fails(t, build(t, "http", keys+look, env), "the body is larger than 64 KiB")
 	}
 }

@@ -7,26 +7,25 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"net/http/cookiejar"
 	"net/url"
 	"strings"
 	"time"
 )
 
-const (
-	// maxBody bounds a decompressed body; maxNumberBody bounds one that holds a
-	// number or that a restricted probe inspects. Both are in bytes.
-	maxBody       = 1 << 20
-	maxNumberBody = 64 << 10
-	// maxRedirects bounds the redirects followed.
-	maxRedirects = 5
-)
+// maxRedirects bounds the redirects followed.
+const maxRedirects = 5
 
 type httpProbe struct {
 	config     httpConfig
 	restricted bool
 	// request is the request that each probe sends, without its body.
-	request   *http.Request
-	expect    *expectation
+	request *http.Request
+	// shown is the URL in errors.
+	shown  string
+	expect *expectation
+	// value finds the value of measure = "json".
+	value     jsonRule
 	transport *httpTransport
 	// unzip is set if gzip was requested by us and not by the configuration.
 	unzip   bool
@@ -50,7 +49,7 @@ func (p *httpProbe) Probe(ctx context.Context) (Result, error) {
 	if p.config.Measure != "status" {
 		r.Value = p.config.Errval
 	}
-	err = fmt.Errorf("%s %s: %w", p.request.Method, showURL(p.request.URL), withCause(ctx, err))
+	err = fmt.Errorf("%s %s: %w", p.request.Method, p.shown, err)
 	return r, redact(err, p.secrets...)
 }
 
@@ -61,15 +60,19 @@ func (p *httpProbe) ask(ctx context.Context, watch *stopwatch) (Result, error) {
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
 		req.Body, _ = req.GetBody()
 	}
-	client := http.Client{Transport: p.transport, CheckRedirect: p.redirect}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return Result{}, err
+	}
+	client := http.Client{Transport: p.transport, CheckRedirect: p.redirect, Jar: jar}
 	resp, err := client.Do(req)
 	if err != nil {
-		return Result{}, p.explain(err)
+		return Result{}, p.explain(ctx, err)
 	}
 	defer resp.Body.Close()
 	defer watch.lap(phaseBody)
 	if err := p.expect.checkStatus(resp, p.follows()); err != nil {
-		return Result{Detail: p.detail(resp, 0)}, err
+		return Result{Detail: p.detail(resp, page{})}, p.statusError(ctx, resp, err)
 	}
 	return p.read(ctx, resp)
 }
@@ -80,30 +83,23 @@ func (p *httpProbe) read(ctx context.Context, resp *http.Response) (Result, erro
 		_ = resp.Body.Close()
 		resp.Body = http.NoBody // what follows is another protocol
 	}
-	measure := p.config.Measure
-	limit := int64(maxBody)
-	if measure == "body" || p.restricted && p.expect.needsBody() {
-		// An operator may register hundreds of these: limit the memory.
-		limit = maxNumberBody
+	read, err := p.readBody(ctx, resp)
+	r := Result{Detail: p.detail(resp, read)}
+	if err == nil {
+		err = p.expect.checkBody(ctx, read)
 	}
-	body, size, err := p.readBody(resp, limit, measure == "body" || p.expect.needsBody())
-	r := Result{Detail: p.detail(resp, size)}
 	if err != nil {
 		return r, err
 	}
-	if err := p.expect.checkBody(ctx, body); err != nil {
-		return r, err
-	}
-	switch measure {
+	switch p.config.Measure {
 	case "cert_days":
 		r.Value, err = certDays(resp, time.Now())
 	case "body":
-		if r.Value, err = ParseValue(string(body)); err != nil {
-			err = fmt.Errorf("the body %w", err)
-			if said := firstLine(body); !p.restricted && said != "" {
-				err = fmt.Errorf("%w: %.40q", err, said)
-			}
+		if r.Value, err = ParseValue(string(read.text)); err != nil {
+			err = read.withText(fmt.Errorf("the body %w", err))
 		}
+	case "json":
+		r.Value, err = jsonNumber(read, p.value)
 	}
 	return r, err
 }
@@ -129,6 +125,8 @@ func (p *httpProbe) redirect(req *http.Request, via []*http.Request) error {
 	switch {
 	case req.Method != http.MethodGet && req.Method != http.MethodHead:
 		return fmt.Errorf("redirect of %s to another host (%q): not followed", req.Method, req.URL.Host)
+	case p.config.Unix != "":
+		return fmt.Errorf("redirect to another host (%q): not followed with unix", req.URL.Host)
 	case tls.CertFile != "" || tls.ServerName != "":
 		return fmt.Errorf("redirect to another host (%q): not followed with a certificate or server_name of our own", req.URL.Host)
 	}
@@ -154,10 +152,13 @@ func sameTarget(from, to *url.URL) bool {
 }
 
 // detail returns the status, the size and the remaining days of the certificate.
-func (p *httpProbe) detail(resp *http.Response, size int64) string {
+func (p *httpProbe) detail(resp *http.Response, read page) string {
 	text := fmt.Sprintf("status %d", resp.StatusCode)
-	if size > 0 {
-		text += fmt.Sprintf(", %d bytes", size)
+	switch {
+	case read.cut != "":
+		text += fmt.Sprintf(", %d bytes read, the body %s", read.size, read.cut)
+	case read.size > 0:
+		text += fmt.Sprintf(", %d bytes", read.size)
 	}
 	if days, err := certDays(resp, time.Now()); err == nil {
 		text += fmt.Sprintf(", certificate %.0f days", math.Floor(days))

@@ -1,8 +1,10 @@
 package probe
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 
@@ -23,8 +25,13 @@ func (p *httpProbe) setTransport(env Env) error {
 	if p.request.URL.Scheme == "https" {
 		limit = idleLimit
 	}
+	dial := env.dialer()
+	if path := p.config.Unix; path != "" {
+		proxy = nil
+		dial = func(ctx context.Context, _, _ string) (net.Conn, error) { return env.dialer()(ctx, "unix", path) }
+	}
 	p.transport = newHTTPTransport(transportConfig{
-		dial: env.dialer(), network: "tcp" + p.config.IP, tls: config, proxy: proxy,
+		dial: dial, network: "tcp" + p.config.IP, tls: config, proxy: proxy,
 		oneRequest: env.Interval >= limit || !repeatable(p.request.Method),
 		http1:      p.request.Header.Get("Upgrade") != "" || overTLS(proxy, p.request),
 	})

@@ -124,7 +124,7 @@ func TestHTTPExpectations(t *testing.T) {
 	ok(t, httpProbeOf(t, s.URL+"/json", `expect_json = { "items.0.name" = "x", n = 3.0 }`))
 	fails(t, httpProbeOf(t, s.URL+"/json", `expect_json = { status = "down" }`), `"status" is not "down"`)
 	fails(t, httpProbeOf(t, s.URL+"/json", `expect_json = { "items.2.name" = "x" }`), `"items.2.name" is not in the body`)
-	fails(t, httpProbeOf(t, s.URL+"/json", `expect_json = { items = "x" }`), `"items" is not in the body`)
+	fails(t, httpProbeOf(t, s.URL+"/json", `expect_json = { items = "x" }`), `"items" is not "x" but a list of 2`)
 	fails(t, httpProbeOf(t, s.URL+"/json", `expect_json = { none = "x" }`), `"none" is not "x"`)
 	fails(t, httpProbeOf(t, s.URL+"/echo/hello", `expect_json = { status = "up" }`), "the body is not JSON")
 }
@@ -133,6 +133,23 @@ func TestHTTPKeysAreChecked(t *testing.T) {
 	const u = `url = "http://h.example/"` + "\n"
 	refusedWith(t, "http", map[string]string{
 		"":                                           "url: this key is required",
+		u + `url_file = "/x"`:                        "give only one of url, url_file and url_env",
+		`url_env = "PROBE_TEST_NO_URL"`:              `url_env: variable "PROBE_TEST_NO_URL" is not set`,
+		u + `unix = "run/x.sock"`:                    `unix: "run/x.sock" is not an absolute path`,
+		u + "unix = \"/x\"\nip = \"4\"":              "unix: needs neither ip nor proxy",
+		u + `measure = "json"`:                       "measure: json needs the key json",
+		u + "measure = \"latency\"\njson = \"a\"":    "contradicts the key json",
+		u + `json = "len()"`:                         "json: want a path",
+		u + "method = \"HEAD\"\njson = \"a\"":        "the answer to HEAD has no body",
+		u + `expect_not_body = "("`:                  "expect_not_body: ",
+		u + `expect_json = [1]`:                      "expect_json: want a list of conditions",
+		u + `expect_json = 3`:                        "want a table such as",
+		u + `expect_json = ["a = 1"]`:                `expect_json: "a = 1": want one of == != < <= > >=`,
+		u + `expect_json = ["a > 'x'"]`:              "want a number after >",
+		u + `expect_json = ["a == up"]`:              "a text in quotes",
+		u + `expect_json = ["a == [1]"]`:             "cannot be compared",
+		u + `expect_json = ["!a == 1"]`:              "after ! want a path alone",
+		u + `expect_json = ["== 1"]`:                 "want a path",
 		`url = "h.example"`:                          "url: not an http or https URL",
 		`url = "ftp://h.example/"`:                   "url: not an http or https URL",
 		`url = "http://user:pa ss@h.example/%"`:      "url: not an http or https URL",

@@ -227,7 +227,7 @@ func TestRestrictedKindsAndKeys(t *testing.T) {
 	}
 	for _, text := range []string{
 		`proxy = "http://p:1"`, `password_file = "/etc/shadow"`, `password_env = "TOKEN"`, `bearer_file = "/etc/shadow"`,
-		`bearer_env = "TOKEN"`, `follow_redirects = true`, `tls = { ca_file = "/x" }`, `tls = { cert_file = "/x", key_file = "/x" }`,
+		`bearer_env = "TOKEN"`, `follow_redirects = true`, `unix = "/run/x.sock"`, `url_file = "/etc/shadow"`, `url_env = "TOKEN"`, `tls = { ca_file = "/x" }`, `tls = { cert_file = "/x", key_file = "/x" }`,
 	} {
 		if err := refused(t, "http", "url = \"https://example.org/\"\n"+text, env); !strings.Contains(err.Error(), "role of an operator") {
 			t.Errorf("%s: error %q, want one that names the role", text, err)

@@ -167,6 +167,7 @@ func typeErrors() map[string]string {
 		"list of strings": `want a list, have a date`,
 		"list of tables":  `want a list, have a date`,
 		"table":           `want a table, have a date`,
+		"table or list":   `want a table such as .* or a list such as .*, have a date`,
 	}
 }
 
