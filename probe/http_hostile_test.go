@@ -89,6 +89,7 @@ func TestTarpitsFailAtTheDeadline(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			timesOut(t, httpProbeOf(t, url))
+			timesOut(t, build(t, "http", "url = "+strconv.Quote(url), operatorOnLoopback()))
 		})
 	}
 }

@@ -81,6 +81,7 @@ func TestOddHTTPAnswers(t *testing.T) {
 		"deflate":                  {page200(deflated, "Content-Encoding: deflate"), isUp, ""},
 		"deflate without zlib":     {page200(raw, "Content-Encoding: Deflate"), isUp, ""},
 		"a coding nobody asked":    {page200("xxxx", "Content-Encoding: br"), isUp, "the coding br is not supported"},
+		"a part of what is packed": {strings.Replace(page200(gzipOf(up)[9:20], "Content-Encoding: gzip"), "200", "206", 1), "", ""},
 		"no coding":                {page200(up, "Content-Encoding: UTF-8"), isUp, ""},
 		"own Accept-Encoding":      {page200(gzipOf(up), "Content-Encoding: gzip"), isUp + "\nheader = { Accept-Encoding = \"gzip, br\" }", ""},
 		"mark before JSON":         {page200("\ufeff" + up), isUp, ""},
@@ -131,6 +132,20 @@ func TestOddHTTPAnswers(t *testing.T) {
 				t.Errorf("value %v, want 42", r.Value)
 			}
 		})
+	}
+}
+
+// The status is not held back by what comes with it.
+func TestUnexpectedStatusWaitsForNoBody(t *testing.T) {
+	const answer = "HTTP/1.1 503 No\r\nContent-Length: 40\r\n\r\nstill here"
+	testkit.TakesAtMost(t, 20*time.Second, func() {
+		if _, err := run(t, httpProbeOf(t, answering(t, answer)), time.Minute); err == nil || !strings.HasSuffix(err.Error(), `: status 503, want 200-299: "still here"`) {
+			t.Errorf("error %v", err)
+		}
+	})
+	_, err := fails(t, build(t, "http", "url = "+strconv.Quote(answering(t, answer)), operatorOnLoopback()), "status 503")
+	if strings.Contains(err.Error(), "still here") {
+		t.Errorf("an operator sees %q", err)
 	}
 }
 
@@ -205,7 +220,7 @@ func TestHTTPOverUnixSockets(t *testing.T) {
 		case "/here":
 			http.Redirect(w, r, "/", http.StatusFound)
 		}
-		io.WriteString(w, r.Host)
+		io.WriteString(w, r.Host+" "+r.RequestURI)
 	}))
 	s.Listener.Close()
 	s.Listener = l
@@ -214,7 +229,7 @@ func TestHTTPOverUnixSockets(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
 	socket := "unix = " + strconv.Quote(path)
 	for range 2 {
-		ok(t, httpProbeOf(t, "http://docker.example/here", socket, `expect_body = "^docker.example$"`))
+		ok(t, httpProbeOf(t, "http://docker.example/here", socket, `expect_body = "^docker.example /$"`))
 	}
 	fails(t, httpProbeOf(t, "http://docker.example/away", socket), `redirect to another host ("other.example"): not followed with unix`)
 	fails(t, httpProbeOf(t, "http://docker.example/", `unix = "/nowhere/x.sock"`), "dial unix /nowhere/x.sock: connect: no such file")
