@@ -23,8 +23,8 @@ import (
 	monitorpb "github.com/microhq/monitor-srv/proto/monitor"
 )
 
-// doorLoads are what bad clients do to the doors of an instance, all at once, until ctx
-// ends.
+// doorLoads are what bad clients do to the doors of an instance until ctx ends, or until
+// they have done all.
 var doorLoads = map[string]func(ctx context.Context, m *subject){
 	"idle connections": func(ctx context.Context, m *subject) {
 		rpc := m.rpcAddress()
@@ -50,7 +50,8 @@ var doorLoads = map[string]func(ctx context.Context, m *subject){
 			left.Store(100_000)
 		}
 		rpc := m.rpcAddress()
-		testkit.Go(16, func(int) {
+		// Sixteen answers a door are late, so more clients than that are needed.
+		testkit.Go(64, func(int) {
 			for n := left.Add(-1); n >= 0 && ctx.Err() == nil; n = left.Add(-1) {
 				from := fmt.Sprintf("127.1.%d.%d", n%1500/250, n%1500%250+1)
 				if n%2 == 0 {
@@ -190,10 +191,17 @@ func TestDoorsStayOpenUnderLoad(t *testing.T) {
 			var all sync.WaitGroup
 			defer all.Wait()
 			defer unload()
-			all.Go(func() { load(loading, m) })
+			loaded := make(chan struct{})
+			all.Go(func() { defer close(loaded); load(loading, m) })
 			time.Sleep(time.Second) // until the load is there
-			asking, enough := context.WithTimeout(t.Context(), testkit.Scale(3*time.Second, 30*time.Second))
+			asking, enough := context.WithCancel(t.Context())
 			defer enough()
+			time.AfterFunc(testkit.Scale(3*time.Second, 30*time.Second), func() {
+				if name == "wrong tokens" {
+					<-loaded
+				}
+				enough()
+			})
 			var h honest
 			h.run(asking, t, m)
 			if name == "idle connections" {
