@@ -131,7 +131,7 @@ func newRoot(p Process, run runner) *cobra.Command {
 func newCommand(p Process, c command, run runner) *cobra.Command {
 	inv := &invocation{Process: p, options: newOptions()}
 	cmd := &cobra.Command{
-		Use: strings.TrimSpace(c.name + " " + c.words), Short: c.usage, GroupID: c.group, Example: examples(c.examples...),
+		Use: strings.TrimSpace(c.name + " " + c.words), Aliases: c.aliases, Short: c.usage, GroupID: c.group, Example: examples(c.examples...),
 		ValidArgsFunction: c.completer(inv),
 	}
 	c.flags(inv.options, flagSet{cmd.Flags()})

@@ -21,7 +21,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"list -x", "unknown flag -x; see \"monitor-srv help\""},
 		{"-ojson list", "unknown flag -ojson; see \"monitor-srv help\""},
 		{"sevre", "unknown command \"sevre\"; did you mean \"serve\"?; see \"monitor-srv help\""},
-		{"sta", "unknown command \"sta\"; did you mean \"start\" or \"stop\"?; see"},
+		{"sta", "unknown command \"sta\"; did you mean \"start\" or \"status\" or \"stop\"?; see"},
 		{"xyzzy --registry=mdns", "unknown command \"xyzzy\"; see \"monitor-srv help\""},
 		{"help sevre", "unknown command \"sevre\"; did you mean \"serve\"?"},
 		{"-- sevre", "unknown command \"sevre\"; did you mean \"serve\"?"},

@@ -10,6 +10,7 @@ import (
 // A command is one command of the program.
 type command struct {
 	name     string
+	aliases  []string
 	words    string // as the help shows them
 	usage    string
 	group    string
@@ -67,10 +68,19 @@ func commands() []command {
 	)
 }
 
-// instanceCommands ask or change a running instance; all but health are goma's.
+// instanceCommands ask or change a running instance; all but health, checks and status are
+// goma's.
 func instanceCommands() []command {
 	all := []command{
 		{name: "health", usage: "print the health of a running instance; fails unless it is ready", flags: healthFlags, run: runHealth, examples: []string{"monitor-srv health -s 10.0.0.7"}},
+		{
+			name: "checks", aliases: []string{"healthchecks"}, words: "[SERVICE]", most: 1, usage: "list the health checks, of all services or of one", flags: askingFlags, run: runChecks, complete: nothing,
+			examples: []string{"monitor-srv checks", "monitor-srv checks go.micro.srv.shop -o json"},
+		},
+		{
+			name: "status", words: "[SERVICE]", most: 1, usage: "list what is not OK; fails if there is anything", flags: askingFlags, run: runStatus, complete: nothing,
+			examples: []string{"monitor-srv status", "monitor-srv status go.micro.srv.shop"},
+		},
 		{name: "list", usage: "list the monitors", run: runList, examples: []string{"monitor-srv list", "monitor-srv list -s 10.0.0.7:3838 -o json"}},
 		{name: "show", words: "ID", least: 1, most: 1, usage: "show one monitor", run: runShow, complete: monitorIDs, examples: []string{"monitor-srv show 1"}},
 		{name: "start", words: "ID", least: 1, most: 1, usage: "start a stopped monitor", run: runStart, complete: monitorIDs, examples: []string{"monitor-srv start 1 -s x:TOKEN@127.0.0.1"}},
@@ -94,6 +104,9 @@ func instanceCommands() []command {
 	}
 	return all
 }
+
+// nothing completes a word that is neither a file nor known.
+func nothing(context.Context, *invocation) []string { return nil }
 
 // checkWords refuses too few or too many words.
 func (c command) checkWords(words []string) error {

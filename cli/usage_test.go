@@ -64,7 +64,7 @@ func TestHelpOfEachCommand(t *testing.T) {
 func TestHelpListsCommandsInGroups(t *testing.T) {
 	help, _, _ := monitorSrv(t, "", "help")
 	for title, want := range map[string]string{
-		groupServe: "demo serve", groupInstance: "health list register show start stop unregister verbosity", groupFiles: "check probe", groupOther: "completion help version",
+		groupServe: "demo serve", groupInstance: "checks health list register show start status stop unregister verbosity", groupFiles: "check probe", groupOther: "completion help version",
 	} {
 		_, after, _ := strings.Cut(help, "\n"+title+":\n")
 		list, _, _ := strings.Cut(after, "\n\n")
@@ -98,7 +98,7 @@ func TestWhatShellsComplete(t *testing.T) {
 	address := instance(t, map[string]string{"GET /list": `[{"id": "1", "name": "shop"}, {"id": "12", "name": "db"}]`})
 	t.Setenv("MONITOR_HTTP_ADDRESS", address)
 	for line, want := range map[string]string{
-		"sta":                               "start\tstart a stopped monitor\n:4\n",
+		"star":                              "start\tstart a stopped monitor\n:4\n",
 		"-s mon sto":                        "stop\tstop a monitor\n:4\n",
 		"list --out":                        "--output\tprint results in `FORMAT`, table or json [$MONITOR_OUTPUT]\n:4\n",
 		"list -o ":                          "table\njson\n:4\n",
@@ -109,6 +109,7 @@ func TestWhatShellsComplete(t *testing.T) {
 		"-s " + closedAddress(t) + " stop ": ":4\n",
 		"--strict check ":                   ":0\n",
 		"list ":                             ":4\n",
+		"checks ":                           ":4\n",
 		"verbosity d":                       "critical\nerror\nwarning\ninfo\ndebug\n:4\n",
 		"help list ":                        ":4\n",
 		"completion ":                       "bash\nzsh\nfish\n:4\n",

@@ -83,7 +83,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar
 	}
 	i.web, err = web.Listen(ctx, web.Config{
 		Address: cfg.HTTP.Address, Hosts: cfg.HTTP.Hosts, Log: log,
-		Group: i.monitors.group, Policy: cfg.Policy, Changes: changes, Level: level, Program: i.version,
+		Group: i.monitors.group, Store: i.store, Policy: cfg.Policy, Changes: changes, Level: level, Program: i.version,
 		Report: func() web.Report {
 			return web.Report{Instance: i.node, Version: i.version, Started: started, Components: listComponents(components)}
 		},

@@ -103,35 +103,41 @@ type monitorQuery struct {
 // would list too much.
 func parseQuery(raw string) (monitorQuery, error) {
 	q := monitorQuery{}
-	values, err := url.ParseQuery(raw)
-	if err != nil {
-		return q, fmt.Errorf("reading the query: %w", err)
-	}
-	known := map[string]func(text string) error{
+	err := readParameters(raw, map[string]func(text string) error{
 		"id":     func(text string) error { return wholeNumber(text, &q.filter.ID) },
 		"name":   func(text string) error { q.filter.Name = text; return nil },
 		"state":  func(text string) error { return stateNamed(text, &q.filter.State) },
 		"limit":  func(text string) error { return wholeNumber(text, &q.limit) },
 		"offset": func(text string) error { return wholeNumber(text, &q.offset) },
+	})
+	if q.limit == 0 || q.limit > maxPage {
+		q.limit = maxPage
+	}
+	return q, err
+}
+
+// readParameters passes each parameter of a query to its function. An unknown one is an
+// error.
+func readParameters(raw string, known map[string]func(text string) error) error {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return fmt.Errorf("reading the query: %w", err)
 	}
 	for key, texts := range values {
 		set, ok := known[key]
 		switch {
 		case !ok:
-			return q, fmt.Errorf("unknown parameter %.40q; known are %s", key, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+			return fmt.Errorf("unknown parameter %.40q; known are %s", key, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 		case len(texts) > 1:
-			return q, fmt.Errorf("parameter %q is given %d times", key, len(texts))
+			return fmt.Errorf("parameter %q is given %d times", key, len(texts))
 		case texts[0] == "":
 		default:
 			if err := set(texts[0]); err != nil {
-				return q, fmt.Errorf("parameter %q: %w", key, err)
+				return fmt.Errorf("parameter %q: %w", key, err)
 			}
 		}
 	}
-	if q.limit == 0 || q.limit > maxPage {
-		q.limit = maxPage
-	}
-	return q, nil
+	return nil
 }
 
 func wholeNumber(text string, target *int64) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/microhq/monitor-srv/connlimit"
 	"github.com/microhq/monitor-srv/loglimit"
 	"github.com/microhq/monitor-srv/monitor"
+	"github.com/microhq/monitor-srv/store"
 )
 
 // Limits of the HTTP server.
@@ -46,6 +47,8 @@ type Config struct {
 
 	// Group runs the monitors. Without it there are no paths for monitors.
 	Group *monitor.Group
+	// Store is the view of the fleet. Without it there are no paths for checks.
+	Store *store.Store
 	// Policy decides who may change what. The zero Policy allows no changes.
 	Policy access.Policy
 	// Changes gets the lines about changes and wrong tokens; by default they go to Log.
@@ -178,6 +181,10 @@ func (s *Server) routes() http.Handler {
 			http.MethodDelete: s.change(access.Operator, s.unregister),
 		})
 		route("/api/v1/monitors", methods{http.MethodGet: s.read(s.monitors)})
+	}
+	if s.cfg.Store != nil {
+		route("/api/v1/healthchecks", methods{http.MethodGet: s.read(s.healthChecks)})
+		route("/api/v1/status", methods{http.MethodGet: s.read(s.nodeStatuses)})
 	}
 	mux.HandleFunc("/", notFound)
 	return mux

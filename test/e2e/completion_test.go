@@ -65,7 +65,7 @@ func TestCompletionInShells(t *testing.T) {
 			}
 			for line, want := range map[string]string{
 				"monitor-srv unr":            "unregister",
-				"monitor-srv sta":            "start",
+				"monitor-srv star":           "start",
 				"monitor-srv -s mon stop --": "--help --output",
 				"monitor-srv list -o ":       "json table",
 				"monitor-srv -broker n":      "nats",
