@@ -22,6 +22,12 @@ const (
 	oldLookups         = 10
 )
 
+// Names under which brokers register their subscriptions: those are no services.
+const (
+	brokerService      = "micro.http.broker"
+	olderBrokerService = "topic:"
+)
+
 // Registered tells the store which nodes the registry knows, so that it believes them more
 // than others. A node that leaves the registry is believed for as long as the store holds
 // something of it: the last report of a job is judged by the interval that it was sent with.
@@ -67,6 +73,9 @@ func (r *Registered) follow(ctx context.Context) {
 	r.round++
 	names := make(map[string]bool, len(listed))
 	for _, s := range listed {
+		if s.Name == brokerService || strings.HasPrefix(s.Name, olderBrokerService) {
+			continue
+		}
 		names[s.Name] = true
 		if r.services[s.Name] == nil {
 			r.services[s.Name] = new(registered)

@@ -111,6 +111,11 @@ func TestRegisteredLooksUpFewServicesAtATime(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, name := range []string{"micro.http.broker", "topic:micro.monitor.status"} {
+		if err := reg.Register(&registry.Service{Name: name, Nodes: []*registry.Node{{Id: name}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	s := store.New(store.Config{})
 	r := NewRegistered(reg, s)
 	for _, want := range []int{newLookups, newLookups + oldLookups, 100 + oldLookups, oldLookups, oldLookups} {
