@@ -84,7 +84,8 @@ func withFlags(err error) error {
 type invocation struct {
 	Process
 	options *options
-	words   []string // behind the command
+	words   []string               // behind the command
+	given   func(flag string) bool // on the command line or by a variable
 }
 
 // word returns the first word, or "".
@@ -135,6 +136,7 @@ func newCommand(p Process, c command, run runner) *cobra.Command {
 		ValidArgsFunction: c.completer(inv),
 	}
 	c.flags(inv.options, flagSet{cmd.Flags()})
+	inv.given = cmd.Flags().Changed
 	completeChoices(cmd)
 	cmd.Args = func(cmd *cobra.Command, words []string) error {
 		if !cmd.HasParent() && len(words) > 0 {

@@ -51,7 +51,7 @@ func listChecks(ctx context.Context, inv *invocation, parameters url.Values) (we
 			return all, err
 		}
 		var page web.Checks
-		if err := json.Unmarshal([]byte(answer), &page); err != nil {
+		if err := json.Unmarshal([]byte(answer.text), &page); err != nil {
 			return all, fmt.Errorf("reading the checks: %w", err)
 		}
 		all.HealthChecks = append(all.HealthChecks, page.HealthChecks...)

@@ -51,14 +51,19 @@ func (inv *invocation) client() (*client, error) {
 // A request is a method, a path, and a body with its content type, both perhaps empty.
 type request struct{ method, path, contentType, body string }
 
-// monitorPath returns goma's path of a monitor.
-func monitorPath(id string) string { return "/monitor/" + url.PathEscape(id) }
+// monitorPath returns goma's path of a monitor, by its id or name. A name of dots must
+// not be taken for a part of the path.
+func monitorPath(ref string) string {
+	return "/monitor/" + strings.ReplaceAll(url.PathEscape(ref), ".", "%2E")
+}
 
 // An answer is what an instance says, good or not.
 type answer struct {
 	good       bool
+	code       int
 	status     string
 	text       string
+	note       string // what goma's answers cannot say
 	retryAfter time.Duration
 }
 
@@ -89,25 +94,37 @@ func (c *client) send(ctx context.Context, r request) (answer, error) {
 	}
 	delay, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
 	return answer{
-		good: resp.StatusCode/100 == 2, status: resp.Status,
-		text: strings.TrimSpace(string(body)), retryAfter: time.Duration(delay) * time.Second,
+		good: resp.StatusCode/100 == 2, code: resp.StatusCode, status: resp.Status,
+		text: strings.TrimSpace(string(body)), note: resp.Header.Get(web.NoteHeader), retryAfter: time.Duration(delay) * time.Second,
 	}, nil
 }
 
 // do sends one request and returns the answer, or what the instance says is wrong.
-func (c *client) do(ctx context.Context, r request) (string, error) {
+func (c *client) do(ctx context.Context, r request) (answer, error) {
 	a, err := c.send(ctx, r)
 	if err == nil && !a.good {
+		if a.code == http.StatusUnauthorized {
+			a.text = c.tokenHint()
+		}
 		err = &refusedError{c.address, a.status, a.text, a.retryAfter}
 	}
-	return a.text, err
+	return a, err
+}
+
+// tokenHint says how to give a token on the command line. The instance says how to send
+// one in a header.
+func (c *client) tokenHint() string {
+	if c.token != "" {
+		return "the token is unknown there: give another one as in -s x:TOKEN@" + c.address + ", or in " + tokenVariable
+	}
+	return "a token is needed: give it as in -s x:TOKEN@" + c.address + ", or in " + tokenVariable
 }
 
 // ask sends one request to the instance that flags name and returns the answer.
-func (inv *invocation) ask(ctx context.Context, r request) (string, error) {
+func (inv *invocation) ask(ctx context.Context, r request) (answer, error) {
 	c, err := inv.client()
 	if err != nil {
-		return "", err
+		return answer{}, err
 	}
 	return c.do(ctx, r)
 }

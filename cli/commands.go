@@ -19,6 +19,7 @@ type command struct {
 	least, most int
 	flags       func(*options, flagSet)
 	run         func(ctx context.Context, inv *invocation) error
+	serves      bool // it runs an instance
 	// complete lists what the next word may be; without it, words are files.
 	complete func(ctx context.Context, inv *invocation) []string
 }
@@ -39,7 +40,7 @@ func groups() []string { return []string{groupServe, groupInstance, groupFiles, 
 // serving is the command serve, which is also what the program does without one.
 func serving() command {
 	return command{
-		name: "serve", group: groupServe, usage: "serve (the default command)", flags: servingFlags, run: runServe,
+		name: "serve", group: groupServe, usage: "serve (the default command)", flags: servingFlags, run: runServe, serves: true,
 		examples: []string{"monitor-srv serve --config_dir=/etc/monitor-srv --token_file=/etc/monitor-srv/tokens"},
 	}
 }
@@ -49,7 +50,7 @@ func commands() []command {
 	return append(append([]command{serving()}, instanceCommands()...),
 		command{
 			name: "demo", group: groupServe, usage: "serve with a sample publisher, without anything else installed",
-			flags: demoFlags, run: runDemo, examples: []string{"monitor-srv demo"},
+			flags: demoFlags, run: runDemo, serves: true, examples: []string{"monitor-srv demo"},
 		},
 		command{
 			name: "check", words: "DIR|FILE|-...", least: 1, most: manyWords, group: groupFiles, flags: checkFlags, run: runCheck,
@@ -68,11 +69,11 @@ func commands() []command {
 	)
 }
 
-// instanceCommands ask or change a running instance; all but health, checks and status are
-// goma's.
+// instanceCommands ask or change a running instance; all but health, checks, status and
+// receivers are goma's.
 func instanceCommands() []command {
 	all := []command{
-		{name: "health", usage: "print the health of a running instance; fails unless it is ready", flags: healthFlags, run: runHealth, examples: []string{"monitor-srv health -s 10.0.0.7"}},
+		{name: "health", usage: "print the health of a running instance; fails unless it is ready", flags: healthFlags, run: runHealth, examples: []string{"monitor-srv health", "monitor-srv health -s 10.0.0.7"}},
 		{
 			name: "checks", aliases: []string{"healthchecks"}, words: "[SERVICE]", most: 1, usage: "list the health checks, of all services or of one", flags: askingFlags, run: runChecks, complete: nothing,
 			examples: []string{"monitor-srv checks", "monitor-srv checks go.micro.srv.shop -o json"},
@@ -82,14 +83,15 @@ func instanceCommands() []command {
 			examples: []string{"monitor-srv status", "monitor-srv status go.micro.srv.shop"},
 		},
 		{name: "list", usage: "list the monitors", run: runList, examples: []string{"monitor-srv list", "monitor-srv list -s 10.0.0.7:3838 -o json"}},
-		{name: "show", words: "ID", least: 1, most: 1, usage: "show one monitor", run: runShow, complete: monitorIDs, examples: []string{"monitor-srv show 1"}},
-		{name: "start", words: "ID", least: 1, most: 1, usage: "start a stopped monitor", run: runStart, complete: monitorIDs, examples: []string{"monitor-srv start 1 -s x:TOKEN@127.0.0.1"}},
-		{name: "stop", words: "ID", least: 1, most: 1, usage: "stop a monitor", run: runStop, complete: monitorIDs, examples: []string{"monitor-srv stop 1 -s x:TOKEN@127.0.0.1"}},
+		{name: "show", words: "ID|NAME", least: 1, most: 1, usage: "show one monitor", run: runShow, complete: monitorIDs, examples: []string{"monitor-srv show 1", "monitor-srv show checkout"}},
+		{name: "start", words: "ID|NAME", least: 1, most: 1, usage: "start a stopped monitor", run: runStart, complete: monitorIDs, examples: []string{"monitor-srv start checkout -s x:TOKEN@127.0.0.1"}},
+		{name: "stop", words: "ID|NAME", least: 1, most: 1, usage: "stop a monitor", run: runStop, complete: monitorIDs, examples: []string{"monitor-srv stop checkout -s x:TOKEN@127.0.0.1"}},
 		{
 			name: "register", words: "FILE|-", least: 1, most: 1, usage: "register the monitors of a TOML or JSON file", run: runRegister,
 			examples: []string{"monitor-srv register shop.toml -s x:TOKEN@127.0.0.1", "MONITOR_TOKEN=TOKEN monitor-srv register - <shop.toml"},
 		},
-		{name: "unregister", words: "ID", least: 1, most: 1, usage: "stop a monitor and remove it", run: runUnregister, complete: monitorIDs, examples: []string{"monitor-srv unregister 1 -s x:TOKEN@127.0.0.1"}},
+		{name: "unregister", words: "ID|NAME", least: 1, most: 1, usage: "stop a monitor and remove it", run: runUnregister, complete: monitorIDs, examples: []string{"monitor-srv unregister 1 -s x:TOKEN@127.0.0.1"}},
+		{name: "receivers", usage: "list the receivers of notifications", flags: askingFlags, run: runReceivers, examples: []string{"monitor-srv receivers", "monitor-srv receivers -o json"}},
 		{
 			name: "verbosity", words: "[LEVEL]", most: 1, usage: "print or change the log level", run: runVerbosity,
 			complete: func(context.Context, *invocation) []string { return levels() },

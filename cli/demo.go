@@ -57,6 +57,7 @@ func runDemo(ctx context.Context, inv *invocation) error {
 		explain(inv.Stdout, cfg, instance)
 	}
 	if err == nil {
+		followRegistry(ctx, inv.Stdout, instance)
 		<-ctx.Done()
 	}
 	err = errors.Join(err, publisher.Close(serving))
@@ -104,6 +105,25 @@ func awaitSample(ctx context.Context, instance *service.Instance, log *slog.Logg
 		pause(ctx, 20*time.Millisecond)
 	}
 	return false
+}
+
+// registryPoll is how often the demo looks whether the registry has become well.
+const registryPoll = 500 * time.Millisecond
+
+// followRegistry says whether the registry is well, and if it is not, once it is. The
+// log of the demo says only what is wrong.
+func followRegistry(ctx context.Context, w io.Writer, instance *service.Instance) {
+	reason := instance.RegistryReason()
+	if reason != "" {
+		fmt.Fprintf(w, "\nThe registry is not well yet: %s\n", reason)
+	}
+	for reason != "" && ctx.Err() == nil {
+		pause(ctx, registryPoll)
+		reason = instance.RegistryReason()
+	}
+	if reason == "" {
+		fmt.Fprintln(w, "\nThe registry is well: this instance is registered.")
+	}
 }
 
 // explain prints the commands that ask an instance.

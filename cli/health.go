@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,6 +18,13 @@ const healthTimeout = 3 * time.Second
 // runHealth prints the components of an instance that fail, and fails unless it is
 // ready.
 func runHealth(ctx context.Context, inv *invocation) error {
+	if !inv.given(flagHTTPAddress) {
+		running, err := runningAddress("/proc")
+		if err != nil {
+			return err
+		}
+		inv.options.address = cmp.Or(running, inv.options.address)
+	}
 	c, err := inv.client()
 	if err != nil {
 		return err

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
+	"strconv"
 	"time"
+
+	"github.com/microhq/monitor-srv/monitor"
+	"github.com/microhq/monitor-srv/text"
 )
 
 // listed is one monitor of goma's list; its id is a number in a string.
@@ -15,35 +18,50 @@ type listed struct {
 	Name    string `json:"name"`
 	Running bool   `json:"running"`
 	Failing bool   `json:"failing"`
+	// State is empty in an answer that has goma's fields only.
+	State string `json:"state,omitempty"`
 }
 
-// runList prints a table of the monitors.
+// saysMore reports whether the state of a monitor is more than goma's two words say.
+func (m listed) saysMore() bool {
+	return m.State == monitor.Warning.String() || m.State == monitor.Stopped.String()
+}
+
+// runList prints a table of the monitors, as goma does. There is a column of states if
+// one of them says more than goma's columns.
 func runList(ctx context.Context, inv *invocation) error {
 	all, err := listMonitors(ctx, inv)
 	if err != nil {
 		return err
 	}
-	var table strings.Builder
-	fmt.Fprintf(&table, "%-8s  %-32s  Running  Failing\n", "ID", "Name")
+	rows := [][]string{{"ID", "Name", "Running", "Failing"}}
+	states := false
 	for _, m := range all {
-		fmt.Fprintf(&table, "%-8s  %-32s  %-7v  %v\n", m.ID, m.Name, m.Running, m.Failing)
+		states = states || m.saysMore()
+		rows = append(rows, []string{m.ID, m.Name, strconv.FormatBool(m.Running), strconv.FormatBool(m.Failing)})
 	}
-	return inv.answer(table.String(), all)
+	if states {
+		rows[0] = append(rows[0], "State")
+		for i, m := range all {
+			rows[i+1] = append(rows[i+1], m.State)
+		}
+	}
+	return inv.answer(text.Table([]int{8, 32, 7}, rows...), all)
 }
 
 func listMonitors(ctx context.Context, inv *invocation) ([]listed, error) {
-	text, err := inv.ask(ctx, request{method: http.MethodGet, path: "/list"})
+	a, err := inv.ask(ctx, request{method: http.MethodGet, path: "/list?verbose=true"})
 	if err != nil {
 		return nil, err
 	}
 	all := []listed{}
-	if err := json.Unmarshal([]byte(text), &all); err != nil {
+	if err := json.Unmarshal([]byte(a.text), &all); err != nil {
 		return nil, fmt.Errorf("reading the list: %w", err)
 	}
 	return all, nil
 }
 
-// completionTimeout bounds how long a shell waits for the ids of monitors.
+// completionTimeout bounds how long a shell waits for the names of monitors.
 const completionTimeout = time.Second
 
 // monitorIDs lists the ids of the monitors for the shell, with their names.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/monitor"
+	"github.com/microhq/monitor-srv/text"
 )
 
 // result is one monitor's result as JSON.
@@ -73,11 +74,11 @@ func (inv *invocation) printer() printer {
 func (r result) table() string {
 	value := "-"
 	if r.Value != nil {
-		value = fmt.Sprint(*r.Value)
+		value = text.Number(*r.Value)
 	}
 	var b strings.Builder
 	took := short(time.Duration(r.Seconds * float64(time.Second)))
-	fmt.Fprintf(&b, "%-8s %-32s value %-12s in %v\n", r.Verdict, r.Name, value, took)
+	fmt.Fprintf(&b, "%-8s %s value %-12s in %v\n", r.Verdict, text.Pad(r.Name, 32), value, took)
 	note := ""
 	if r.Filter != "" {
 		note = "filter " + r.Filter + ": one run does not show what it makes of several values"

@@ -26,6 +26,15 @@ const (
 type registered struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
+	// Note is what the instance says about it, if nothing has changed.
+	Note string `json:"note,omitempty"`
+}
+
+func (r registered) String() string {
+	if r.Note != "" {
+		return fmt.Sprintf("%s %s: monitor id=%s", r.Name, r.Note, r.ID)
+	}
+	return fmt.Sprintf("%s is registered and started as monitor id=%s", r.Name, r.ID)
 }
 
 // runRegister registers each monitor of a file by itself, and stops at the first that is
@@ -41,15 +50,15 @@ func runRegister(ctx context.Context, inv *invocation) error {
 	}
 	done := []registered{}
 	for _, d := range definitions {
-		var id string
-		if id, err = registerOne(ctx, c, d); err != nil {
+		var one registered
+		if one, err = registerOne(ctx, c, d); err != nil {
 			break
 		}
-		done = append(done, registered{id, d.Name})
+		done = append(done, one)
 		if inv.asJSON() {
 			continue
 		}
-		if err = inv.say(d.Name, "is registered and started as monitor id="+id); err != nil {
+		if err = inv.say(one); err != nil {
 			break
 		}
 	}
@@ -59,38 +68,38 @@ func runRegister(ctx context.Context, inv *invocation) error {
 	return err
 }
 
-// registerOne registers one monitor and returns its id.
-func registerOne(ctx context.Context, c *client, d *monitor.Definition) (id string, err error) {
+// registerOne registers one monitor.
+func registerOne(ctx context.Context, c *client, d *monitor.Definition) (registered, error) {
 	body, err := d.JSON()
 	if err != nil {
-		return "", fmt.Errorf("monitor %q: %w", d.Name, err)
+		return registered{}, fmt.Errorf("monitor %q: %w", d.Name, err)
 	}
 	doing := fmt.Sprintf("registering monitor %q: ", d.Name)
-	id, err = whenAllowed(ctx, c, request{method: http.MethodPost, path: "/register", contentType: "application/json", body: string(body)})
+	a, err := whenAllowed(ctx, c, request{method: http.MethodPost, path: "/register", contentType: "application/json", body: string(body)})
 	if err != nil {
 		var refused *refusedError
 		if errors.As(err, &refused) {
 			refused.text = strings.TrimPrefix(refused.text, doing) // once is enough
 		}
-		return "", fmt.Errorf("%s%w", doing, err)
+		return registered{}, fmt.Errorf("%s%w", doing, err)
 	}
-	if _, err := strconv.ParseInt(id, 10, 64); err != nil {
-		return "", fmt.Errorf("%sthe answer %.40q is no id", doing, id)
+	if _, err := strconv.ParseInt(a.text, 10, 64); err != nil {
+		return registered{}, fmt.Errorf("%sthe answer %.40q is no id", doing, a.text)
 	}
-	return id, nil
+	return registered{a.text, d.Name, a.note}, nil
 }
 
 // whenAllowed sends a request, again if the instance says when.
-func whenAllowed(ctx context.Context, c *client, r request) (answer string, err error) {
+func whenAllowed(ctx context.Context, c *client, r request) (a answer, err error) {
 	for begin := time.Now(); ; {
-		answer, err = c.do(ctx, r)
+		a, err = c.do(ctx, r)
 		var refused *refusedError
 		if !errors.As(err, &refused) || refused.retryAfter <= 0 || refused.retryAfter > longestPause || time.Since(begin) > registerPatience {
-			return answer, err
+			return a, err
 		}
 		pause(ctx, refused.retryAfter)
 		if ctx.Err() != nil {
-			return "", err
+			return a, err
 		}
 	}
 }

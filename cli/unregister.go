@@ -2,7 +2,10 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -14,13 +17,45 @@ func runUnregister(ctx context.Context, inv *invocation) error {
 // changed says what was done to a monitor.
 type changed struct {
 	ID     string `json:"id"`
-	Result string `json:"result"` // started, stopped or unregistered
+	Result string `json:"result"`         // started, stopped or unregistered
+	Note   string `json:"note,omitempty"` // how long that lasts
 }
 
 // change sends a request about a monitor, and prints its result.
 func change(ctx context.Context, inv *invocation, r request, result string) error {
-	if _, err := inv.ask(ctx, r); err != nil {
+	c, err := inv.client()
+	if err != nil {
 		return err
 	}
-	return inv.answer(strings.ToUpper(result[:1])+result[1:]+".\n", changed{inv.word(), result})
+	id := inv.word()
+	if inv.asJSON() {
+		if id, err = c.idOf(ctx, id); err != nil {
+			return err
+		}
+	}
+	a, err := c.do(ctx, r)
+	if err != nil {
+		return err
+	}
+	lines := strings.ToUpper(result[:1]) + result[1:] + ".\n"
+	if a.note != "" {
+		lines += "It " + a.note + ".\n"
+	}
+	return inv.answer(lines, changed{id, result, a.note})
+}
+
+// idOf returns the id of the monitor that a word names.
+func (c *client) idOf(ctx context.Context, word string) (string, error) {
+	if _, err := strconv.ParseUint(word, 10, 63); err == nil {
+		return word, nil
+	}
+	a, err := c.do(ctx, request{method: http.MethodGet, path: monitorPath(word)})
+	if err != nil {
+		return "", err
+	}
+	var m listed
+	if err := json.Unmarshal([]byte(a.text), &m); err != nil {
+		return "", fmt.Errorf("reading the monitor: %w", err)
+	}
+	return m.ID, nil
 }

@@ -64,7 +64,7 @@ func TestHelpOfEachCommand(t *testing.T) {
 func TestHelpListsCommandsInGroups(t *testing.T) {
 	help, _, _ := monitorSrv(t, "", "help")
 	for title, want := range map[string]string{
-		groupServe: "demo serve", groupInstance: "checks health list register show start status stop unregister verbosity", groupFiles: "check probe", groupOther: "completion help version",
+		groupServe: "demo serve", groupInstance: "checks health list receivers register show start status stop unregister verbosity", groupFiles: "check probe", groupOther: "completion help version",
 	} {
 		_, after, _ := strings.Cut(help, "\n"+title+":\n")
 		list, _, _ := strings.Cut(after, "\n\n")

@@ -19,11 +19,11 @@ func levels() []string { return setting.LevelNames() }
 func runVerbosity(ctx context.Context, inv *invocation) error {
 	level := inv.word()
 	if level == "" {
-		level, err := inv.ask(ctx, request{method: http.MethodGet, path: "/verbosity"})
+		a, err := inv.ask(ctx, request{method: http.MethodGet, path: "/verbosity"})
 		if err != nil {
 			return err
 		}
-		return inv.answer(level+"\n", verbosity{level})
+		return inv.answer(a.text+"\n", verbosity{a.text})
 	}
 	if _, err := inv.ask(ctx, request{method: http.MethodPut, path: "/verbosity", contentType: "text/plain", body: level}); err != nil {
 		return err

@@ -54,7 +54,7 @@ func (r *Receiver) run(ctx context.Context, a attempt) {
 	if a.change > 0 {
 		r.d.opt.Persister.Await(ctx, a.change)
 	}
-	a.began = time.Now()
+	a.began = r.d.clock.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, a.timeout, fmt.Errorf("no answer within %v", a.timeout))
 	defer cancel()
 	err := r.notify(ctx, a)
@@ -138,14 +138,14 @@ func (r *Receiver) record(a attempt, o outcome, err error) (failures int, retryA
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	failures = r.failures
-	now := time.Now()
+	now, wall := r.d.clock.Now(), time.Now()
 	if err != nil {
-		r.lastFailure, r.lastError = now, text.Line(err.Error(), maxErrorText)
+		r.lastFailure, r.lastError = wall, text.Line(err.Error(), maxErrorText)
 	} else {
-		r.lastSuccess = now
+		r.lastSuccess = wall
 	}
 	if failing := err != nil; failing != r.failing {
-		r.failing, r.since = failing, now
+		r.failing, r.since = failing, wall
 	}
 	r.failures = 0
 	if o == outcomeFailed || o == outcomeUnreachable {
@@ -164,7 +164,7 @@ func (r *Receiver) record(a attempt, o outcome, err error) (failures int, retryA
 	if o != outcomeFailed && slices.ContainsFunc(a.notifications, func(n action.Notification) bool { return n.Event != action.Init }) {
 		r.d.Changed()
 	}
-	return failures, r.retryAt
+	return failures, r.d.clock.Wall(r.retryAt)
 }
 
 // nextAttempt returns when to retry after a failed attempt. If the receiver was

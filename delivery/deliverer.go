@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/action"
+	"github.com/microhq/monitor-srv/clock"
 )
 
 // Options configure a Deliverer. The zero value of each field means its default.
@@ -86,7 +87,8 @@ const (
 // anything was pending, Add for each receiver, then Run. It is safe for concurrent
 // use.
 type Deliverer struct {
-	opt Options
+	opt   Options
+	clock *clock.Clock // of all times but those that are shown or persisted
 
 	mu        sync.Mutex // guards all following fields; locked after a receiver's mutex, never before
 	receivers map[string]*Receiver
@@ -101,6 +103,7 @@ type Deliverer struct {
 func NewDeliverer(opt Options) *Deliverer {
 	return &Deliverer{
 		opt:       opt.withDefaults(),
+		clock:     clock.New(),
 		receivers: map[string]*Receiver{},
 		restored:  map[string]Pending{},
 		done:      make(chan struct{}),

@@ -72,7 +72,7 @@ func (r *Receiver) Enqueue(n action.Notification) {
 	case r.removed:
 		r.queue.counts.Dropped++
 	case n.Event == action.Init:
-		now := time.Now()
+		now := r.d.clock.Now()
 		r.queue.add(n, now, 0)
 		if r.initsUntil.IsZero() {
 			r.initsUntil = now.Add(r.d.opt.Window)
@@ -81,7 +81,7 @@ func (r *Receiver) Enqueue(n action.Notification) {
 		r.incidentWaiting = true
 		// The lock is held, so whoever reads the queue after this change was counted
 		// sees it.
-		r.queue.add(n, time.Now(), r.d.Changed())
+		r.queue.add(n, r.d.clock.Now(), r.d.Changed())
 	}
 	r.mu.Unlock()
 	r.ensureLoop()
@@ -154,7 +154,7 @@ func (r *Receiver) restore(p Pending) {
 	for _, n := range p.Notifications {
 		// The age is known by the wall clock only, which may have been set: bound it.
 		age := min(max(0, now.Sub(n.Time)), r.d.opt.MaxAge)
-		r.queue.restore(n, now.Add(-age), len(attempted) > 0 && attempted[n.Key()])
+		r.queue.restore(n, r.d.clock.Now().Add(-age), len(attempted) > 0 && attempted[n.Key()])
 	}
 	r.mu.Unlock()
 	r.ensureLoop()
@@ -212,7 +212,7 @@ func (r *Receiver) loop(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		attempts, wait, more := r.next(time.Now())
+		attempts, wait, more := r.next(r.d.clock.Now())
 		if !more {
 			return
 		}

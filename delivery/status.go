@@ -54,7 +54,7 @@ func (r *Receiver) Status() ReceiverStatus {
 		LastError:   r.lastError,
 	}
 	if r.failures > 0 && r.queue.hasWork() {
-		s.Next = r.retryAt
+		s.Next = r.d.clock.Wall(r.retryAt)
 	}
 	return s
 }

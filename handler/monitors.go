@@ -56,25 +56,26 @@ func (m *Monitor) Register(ctx context.Context, req *monitorpb.RegisterRequest, 
 	if !registered.Existed {
 		m.changes.Changed(slog.LevelInfo, "monitor registered", c, "monitor", registered.Name, "id", registered.ID)
 	}
+	rsp.Existed = registered.Existed
 	rsp.Monitor, err = m.info(registered.ID)
 	return rpcError(m.log, err)
 }
 
 // Unregister removes a monitor.
 func (m *Monitor) Unregister(ctx context.Context, req *monitorpb.UnregisterRequest, _ *monitorpb.UnregisterResponse) error {
-	_, err := m.change(ctx, req.Id, "unregistered", (*monitor.Group).Unregister)
+	_, err := m.change(ctx, req, "unregistered", (*monitor.Group).Unregister)
 	return rpcError(m.log, err)
 }
 
 // Start starts a stopped monitor.
 func (m *Monitor) Start(ctx context.Context, req *monitorpb.StartRequest, rsp *monitorpb.StartResponse) (err error) {
-	rsp.Monitor, err = m.change(ctx, req.Id, "started", (*monitor.Group).Start)
+	rsp.Monitor, err = m.change(ctx, req, "started", (*monitor.Group).Start)
 	return rpcError(m.log, err)
 }
 
 // Stop stops a monitor.
 func (m *Monitor) Stop(ctx context.Context, req *monitorpb.StopRequest, rsp *monitorpb.StopResponse) (err error) {
-	rsp.Monitor, err = m.change(ctx, req.Id, "stopped", (*monitor.Group).Stop)
+	rsp.Monitor, err = m.change(ctx, req, "stopped", (*monitor.Group).Stop)
 	return rpcError(m.log, err)
 }
 
@@ -134,19 +135,43 @@ func siteOf(ctx context.Context) access.Site {
 	return access.Site{Host: host, Origin: origin, FetchSite: site}
 }
 
+// monitorRequest is a request about one monitor.
+type monitorRequest interface {
+	GetId() int64
+	GetName() string
+}
+
+// idOf returns the id of the monitor that a request is about.
+func (m *Monitor) idOf(req monitorRequest) (int64, error) {
+	id, name := req.GetId(), req.GetName()
+	if name == "" {
+		if id < 1 {
+			return 0, badArgument("id", "%d is not an id of a monitor: ids begin with 1; give an id or a name", id)
+		}
+		return id, nil
+	}
+	named, err := m.group.IDOf(name)
+	if err == nil && id != 0 && id != named {
+		err = badArgument("name", "%.200q is monitor %d, but the id is %d: give one of them", name, named, id)
+	}
+	return named, err
+}
+
 // change changes one monitor for an operator. done is the past participle for the log.
-func (m *Monitor) change(ctx context.Context, id int64, done string, do func(*monitor.Group, int64) error) (*monitorpb.MonitorInfo, error) {
+func (m *Monitor) change(ctx context.Context, req monitorRequest, done string, do func(*monitor.Group, int64) error) (*monitorpb.MonitorInfo, error) {
 	c, err := m.caller(ctx, access.Operator)
 	if err != nil {
 		return nil, err
 	}
-	if id < 1 {
-		return nil, badArgument("id", "%d is not an id of a monitor: ids begin with 1", id)
+	id, err := m.idOf(req)
+	if err != nil {
+		return nil, err
 	}
+	before, _ := m.group.Get(id)
 	if err := do(m.group, id); err != nil {
 		return nil, err
 	}
-	m.changes.Changed(slog.LevelInfo, "monitor "+done, c, "id", id)
+	m.changes.Changed(slog.LevelInfo, "monitor "+done, c, "id", id, "monitor", before.Name)
 	info, err := m.group.Get(id)
 	if err != nil {
 		return nil, nil // unregistered, by this call or another one
@@ -172,6 +197,7 @@ func infoMessage(i monitor.Info) *monitorpb.MonitorInfo {
 		Min: i.Thresholds.Min, Max: i.Thresholds.Max,
 		Probe: i.Probe, Filter: i.Filter, Actions: i.Actions, Origin: i.Origin,
 		Probes: i.Probes, Failures: i.Failures, Missed: i.Missed, Labels: i.Labels,
+		StoppedAt: unix(i.StoppedAt),
 	}
 }
 

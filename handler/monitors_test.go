@@ -184,7 +184,7 @@ func TestChangesOverRPCAreLogged(t *testing.T) {
 	_ = m.Stop(as("guessed-token"), &monitorpb.StopRequest{Id: id}, &monitorpb.StopResponse{})
 	for _, want := range []string{
 		`msg="monitor registered" monitor=plain id=1 role=admin client=192.0.2.1:1000`,
-		`msg="monitor stopped" id=1`, `msg="monitor started" id=1`, `msg="monitor unregistered" id=1`,
+		`msg="monitor stopped" id=1 monitor=plain`, `msg="monitor started" id=1 monitor=plain`, `msg="monitor unregistered" id=1 monitor=plain`,
 		`msg="verbosity changed" from=info to=critical role=admin`, `msg="wrong token" client=192.0.2.1:1000`,
 	} {
 		if !strings.Contains(log.String(), want) {
@@ -193,5 +193,43 @@ func TestChangesOverRPCAreLogged(t *testing.T) {
 	}
 	if strings.Contains(log.String(), "token") && strings.Contains(log.String(), "guessed") {
 		t.Errorf("the log has a token:\n%s", log.String())
+	}
+}
+
+// Faults: U7.
+func TestMonitorsAreChangedByName(t *testing.T) {
+	m := monitored(t, nil)
+	ctx := as("admin-token-long")
+	for _, name := range []string{"a", "1"} {
+		definition := strings.Replace(plainDefinition, "plain", name, 1)
+		for _, existed := range []bool{false, true} {
+			rsp := &monitorpb.RegisterResponse{}
+			if err := m.Register(ctx, &monitorpb.RegisterRequest{Definition: definition}, rsp); err != nil || rsp.Existed != existed {
+				t.Fatalf("registering %s: %+v, %v; want existed %v", name, rsp, err, existed)
+			}
+		}
+	}
+	stopped := &monitorpb.StopResponse{}
+	if err := m.Stop(ctx, &monitorpb.StopRequest{Name: "1"}, stopped); err != nil || stopped.Monitor.Id != 2 || stopped.Monitor.StoppedAt == 0 {
+		t.Errorf("stopping 1 by name: %+v, %v", stopped.Monitor, err)
+	}
+	started := &monitorpb.StartResponse{}
+	if err := m.Start(ctx, &monitorpb.StartRequest{Id: 2, Name: "1"}, started); err != nil || started.Monitor.StoppedAt != 0 {
+		t.Errorf("starting it again: %+v, %v", started.Monitor, err)
+	}
+	if err := m.Unregister(ctx, &monitorpb.UnregisterRequest{Name: "a"}, &monitorpb.UnregisterResponse{}); err != nil {
+		t.Error(err)
+	}
+	for _, c := range []struct {
+		req  *monitorpb.StopRequest
+		want string
+	}{
+		{&monitorpb.StopRequest{Name: "a"}, "not found"},
+		{&monitorpb.StopRequest{Id: 1, Name: "1"}, "is monitor 2, but the id is 1: give one of them"},
+		{&monitorpb.StopRequest{}, "id: 0 is not an id of a monitor"},
+	} {
+		if err := m.Stop(ctx, c.req, &monitorpb.StopResponse{}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v: got %v, want %s", c.req, err, c.want)
+		}
 	}
 }

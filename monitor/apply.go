@@ -12,8 +12,9 @@ import (
 
 // Apply makes the monitors of files match set. problems are those of reading set:
 // the monitors and receivers of a file or directory with an error stay as they are
-// unless set defines them. Unchanged monitors keep their state and miss no probe,
-// even if a file with one of their secrets has changed. Apply returns the errors of
+// unless set defines them. Unchanged monitors keep their state and miss no probe, even
+// if they have moved to another file or a file with one of their secrets has changed.
+// Changed ones keep their id, and stay stopped if they are. Apply returns the errors of
 // kinds. A file with document.MaxProblems errors is not applied any further, and if
 // ctx ends nothing is.
 func (g *Group) Apply(ctx context.Context, set Set, problems []*document.Problem) []*document.Problem {
@@ -35,8 +36,9 @@ func (g *Group) Apply(ctx context.Context, set Set, problems []*document.Problem
 	g.receivers.removeUnused(g.sorted())
 	found = append(found, g.refreshFiles()...)
 	g.readFiles, g.watchedFiles, g.warned = nil, g.readFiles, nil
+	g.logStayed()
 	if g.lastID > g.journaledID {
-		if err := g.saveJournal(); err != nil {
+		if err := g.saveJournal(func(*journalState) {}); err != nil {
 			found = append(found, &document.Problem{File: g.cfg.Journal.path(), Err: err})
 		}
 	}
@@ -128,6 +130,7 @@ func (g *Group) applyMonitors(a *application, set Set) {
 		}
 	}
 	for _, d := range set.invalid {
+		names[d.Name] = true // it may have moved to this file before it was broken
 		if !a.skips(d.file) {
 			p, _, err := g.prepare(d)
 			g.closeProbe(d.Name, p)
@@ -135,8 +138,9 @@ func (g *Group) applyMonitors(a *application, set Set) {
 		}
 	}
 	for _, r := range g.sorted() {
-		if r.def.Origin != OriginAPI && !names[r.def.Name] && !a.retains(r.def.file) {
+		if r.isOfFile() && !names[r.def.Name] && !a.retains(r.place().file) {
 			g.remove(r)
+			g.retainID(r)
 		}
 	}
 }
@@ -145,10 +149,11 @@ func (g *Group) applyMonitors(a *application, set Set) {
 // unless they are the same. g.configMu is held.
 func (g *Group) applyMonitor(d *Definition) error {
 	old := g.lookup(d.Name)
-	if old != nil && old.def.Origin == OriginAPI {
+	if old != nil && !old.isOfFile() {
 		return fmt.Errorf("%w by a monitor registered at run time", ErrExists)
 	}
-	if old != nil && old.def.file == d.file && old.def.sameKeys(d) {
+	if old != nil && filepath.Dir(old.def.file) == filepath.Dir(d.file) && old.def.sameKeys(d) {
+		old.moved.Store(d.place())
 		return g.checkReceivers(d)
 	}
 	p, err := g.build(d)
@@ -161,7 +166,7 @@ func (g *Group) applyMonitor(d *Definition) error {
 		r.copyState(old, p)
 		g.receivers.release(old.currentReceivers())
 	} else {
-		r.id = g.nextID()
+		g.adopt(r)
 	}
 	g.add(r)
 	g.run(r, p)

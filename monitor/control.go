@@ -13,13 +13,10 @@ func (g *Group) Start(id int64) error {
 	g.configMu.Lock()
 	defer g.configMu.Unlock()
 	r, err := g.find(id)
-	if err != nil {
+	if err != nil || r.running() {
 		return err
 	}
-	if r.running() {
-		return nil
-	}
-	d, err := r.def.expand()
+	d, err := r.definition()
 	if err != nil {
 		return err
 	}
@@ -27,22 +24,33 @@ func (g *Group) Start(id int64) error {
 	if err != nil {
 		return fmt.Errorf("starting monitor %q: %w", r.def.Name, invalid(err))
 	}
+	if err := g.saveJournal(func(s *journalState) { s.setStopped(id, time.Time{}) }); err != nil {
+		g.discard(r.def, p)
+		return fmt.Errorf("starting monitor %q: %w", r.def.Name, err)
+	}
+	r.setStopped(time.Time{})
 	g.receivers.release(r.currentReceivers())
 	g.run(r, p)
 	return nil
 }
 
-// Stop stops a monitor. It does not wait for the running probe, whose result is
-// dropped.
+// Stop stops a monitor until Start, also over edits of its file and, with a journal,
+// restarts. It does not wait for the running probe, whose result is dropped. After
+// ErrJournal the monitor runs on.
 func (g *Group) Stop(id int64) error {
 	g.configMu.Lock()
 	defer g.configMu.Unlock()
 	r, err := g.find(id)
-	if err != nil {
+	if err != nil || !r.stoppedTime().IsZero() {
 		return err
 	}
+	now := time.Now()
+	if err := g.saveJournal(func(s *journalState) { s.setStopped(id, now) }); err != nil {
+		return fmt.Errorf("stopping monitor %q: %w", r.def.Name, err)
+	}
+	r.setStopped(now)
 	r.stop()
-	g.recorder.Record(Result{Name: r.def.Name, State: Stopped, At: time.Now()})
+	g.recorder.Record(Result{Name: r.def.Name, State: Stopped, At: now})
 	return nil
 }
 
@@ -141,7 +149,7 @@ func (r *runner) currentReceivers() []Receiver {
 func (r *runner) copyState(old *runner, p *pipeline) {
 	old.mu.Lock()
 	defer old.mu.Unlock()
-	r.id, r.busy = old.id, old.busy
+	r.id, r.busy, r.stoppedAt = old.id, old.busy, old.stoppedAt
 	r.replaces, r.initDue = true, old.initDue
 	r.judge.state, r.judge.notifiedAt = old.judge.state, old.judge.notifiedAt
 	r.incident, r.incidentFailures, r.seq = old.incident, old.incidentFailures, old.seq

@@ -15,6 +15,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrExists says that another monitor has the name.
 	ErrExists = errors.New("the name is already in use")
+	// ErrOfFile says that a monitor is defined in a file, and cannot be unregistered.
+	ErrOfFile = errors.New("it is defined in the file")
 	// ErrFull says that no more monitors may be registered at run time.
 	ErrFull = errors.New("too many monitors are registered")
 	// ErrJournal says that a change could not be written to the journal.
@@ -78,6 +80,7 @@ func StatusCode(err error) (code int, known bool) {
 		{access.ErrTooMany, http.StatusTooManyRequests},
 		{ErrNotFound, http.StatusNotFound},
 		{ErrExists, http.StatusConflict},
+		{ErrOfFile, http.StatusConflict},
 		{ErrFull, http.StatusInsufficientStorage},
 		{ErrJournal, http.StatusServiceUnavailable},
 		{ErrTooLarge, http.StatusRequestEntityTooLarge},

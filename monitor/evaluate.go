@@ -145,7 +145,7 @@ func (r *runner) newChange(event Event, verdict State, now time.Time) *Change {
 	switch failing := r.judge.state == Failing && r.judge.bad(verdict); {
 	case event == Fail:
 		r.incident, r.incidentFailures = rand.Text(), r.judge.thresholds.FailuresBeforeAlert
-		r.failedAt, r.failedSince = now, r.group.clock.Now()
+		r.failedAt, r.failedSince = now, r.group.clock.Elapsed()
 	case failing:
 		r.incidentFailures++
 		if event == "" && r.renotify {
@@ -162,7 +162,7 @@ func (r *runner) newChange(event Event, verdict State, now time.Time) *Change {
 		Incident: r.incident, Seq: r.seq, Since: r.failedAt, Failures: r.incidentFailures,
 	}
 	if event == Recover {
-		c.Duration = r.group.clock.Since(r.failedSince)
+		c.Duration = r.group.clock.Elapsed() - r.failedSince
 	}
 	return &c
 }

@@ -70,10 +70,14 @@ type Group struct {
 	configMu  sync.Mutex
 	receivers *receivers // guarded by configMu
 	// unrestored are the journal's monitors that Restore has not started.
-	unrestored  []journalEntry // guarded by configMu
+	unrestored  []journalEntry // replaced under configMu and mu, read under either
 	lastID      int64          // guarded by configMu
 	journaledID int64          // guarded by configMu; the last id in the journal
 	closed      bool           // guarded by configMu
+	// former are monitors of files that no file defines at present, by name.
+	former map[string]fileEntry // guarded by configMu
+	// stayed are the monitors that the current change has left stopped.
+	stayed []string // guarded by configMu
 	// readFiles are the files that the current change has read, watchedFiles those
 	// of all changes before.
 	readFiles, watchedFiles fingerprints // guarded by configMu
@@ -118,6 +122,7 @@ func NewGroup(cfg Config) *Group {
 		receivers: newReceivers(cfg),
 		byID:      make(map[int64]*runner),
 		byName:    make(map[string]*runner),
+		former:    make(map[string]fileEntry),
 		absent:    make(map[string]absentIncident),
 	}
 	g.count.lateness.since = c.Now()
@@ -127,7 +132,15 @@ func NewGroup(cfg Config) *Group {
 		}
 	}
 	if j := cfg.Journal; j != nil {
-		g.unrestored, g.lastID, g.journaledID = j.loaded.Monitors, j.loaded.LastID, j.loaded.LastID
+		g.unrestored, g.lastID = j.loaded.Monitors, j.loaded.LastID
+		for _, e := range g.unrestored {
+			g.lastID = max(g.lastID, e.ID)
+		}
+		for _, e := range j.loaded.Files {
+			g.former[e.Name] = e
+			g.lastID = max(g.lastID, e.ID)
+		}
+		g.journaledID = g.lastID
 	}
 	return g
 }
@@ -185,10 +198,15 @@ func (g *Group) newRunner(d *Definition, id int64) *runner {
 	return r
 }
 
-// run starts a monitor unless the Group has ended. g.configMu is held.
+// run starts a monitor unless the Group has ended or the monitor was stopped.
+// g.configMu is held.
 func (g *Group) run(r *runner, p *pipeline) {
 	if g.closed {
 		g.discard(r.def, p)
+		return
+	}
+	if !r.stoppedTime().IsZero() {
+		r.stayStopped(p)
 		return
 	}
 	r.start(p)

@@ -33,6 +33,9 @@ type Info struct {
 	Actions       []string
 	// Origin is "file:NAME.toml" or "api".
 	Origin string
+	// StoppedAt is when somebody stopped the monitor, which lasts until it is started;
+	// zero if it is to run.
+	StoppedAt time.Time
 	// Probes counts all probes, Failures the failed ones. Missed counts those that
 	// were skipped because one took longer than its interval or the process was
 	// overloaded.
@@ -75,7 +78,7 @@ func (r *runner) info() Info {
 	d := r.def
 	i := Info{
 		ID: r.id, Name: d.Name, Interval: d.Interval, Timeout: d.Timeout,
-		Thresholds: d.Thresholds, Probe: d.probe.Kind, Origin: d.Origin, Labels: d.Labels,
+		Thresholds: d.Thresholds, Probe: d.probe.Kind, Origin: r.place().origin, Labels: d.Labels,
 		NextProbe: r.group.clock.Wall(r.group.scheduler.dueOf(r.job)),
 	}
 	if d.filter != nil {
@@ -91,6 +94,7 @@ func (r *runner) info() Info {
 	if !i.Running {
 		i.State = Stopped
 	}
+	i.StoppedAt = r.stoppedAt
 	i.Value, i.Since, i.LastProbe, i.Detail = r.value, r.since, r.lastProbe, r.detail
 	i.Probes, i.Failures, i.Missed = r.probes, r.failedProbes, r.missed
 	switch {

@@ -160,7 +160,7 @@ func TestStuckMonitorIsUnregisteredAtOnce(t *testing.T) {
 			time.Sleep(200 * time.Millisecond)
 			return probe.Result{}, ctx.Err()
 		})
-		b.apply(t, "a.toml", monitorTOML("m", "interval = 60"))
+		register(t, b, "m")
 		time.Sleep(15 * time.Second)
 		began := time.Now()
 		if err := b.Unregister(1); err != nil || time.Since(began) != 0 {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/microhq/monitor-srv/state"
 )
@@ -32,6 +33,10 @@ type journalEntry struct {
 	// Trusted and Owner are those of the Definition.
 	Trusted bool   `json:"trusted"`
 	Owner   string `json:"owner,omitempty"`
+	// Name is that of the definition, also if it is no longer valid.
+	Name string `json:"name,omitempty"`
+	// Stopped is when the monitor was stopped, or zero.
+	Stopped time.Time `json:"stopped,omitzero"`
 }
 
 // journalState is the content of the file.
@@ -39,6 +44,9 @@ type journalState struct {
 	// LastID is the highest id ever assigned, so that none is reused.
 	LastID   int64          `json:"last_id"`
 	Monitors []journalEntry `json:"monitors"`
+	// Files are the monitors of files, by id, including some that are not defined at
+	// present.
+	Files []fileEntry `json:"files,omitempty"`
 	// Key is the key of the hashes in the names of inline receivers.
 	Key []byte `json:"key"`
 }

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -15,6 +16,8 @@ type Registered struct {
 	// Existed is true if the caller had registered the same definition before. Then
 	// nothing has changed.
 	Existed bool
+	// Stopped is true if that monitor is stopped.
+	Stopped bool
 }
 
 // RegisterText registers the definition in text, see ParseOne, for a caller of the
@@ -32,8 +35,11 @@ func (g *Group) RegisterText(p access.Policy, c access.Caller, text string) (Reg
 		return Registered{}, fmt.Errorf("registering monitor %q: %w", d.Name, err)
 	}
 	d.Trusted, d.Owner = c.Role >= access.Admin, c.Owner
-	id, existed, err := g.register(d)
-	return Registered{ID: id, Name: d.Name, Existed: existed}, err
+	r, existed, err := g.register(d)
+	if err != nil {
+		return Registered{}, err
+	}
+	return Registered{ID: r.id, Name: d.Name, Existed: existed, Stopped: !r.running()}, nil
 }
 
 // Register starts the monitor of a definition that ParseOne returned, and returns
@@ -42,22 +48,24 @@ func (g *Group) RegisterText(p access.Policy, c access.Caller, text string) (Reg
 // the existing monitor and changes nothing, even if that monitor is stopped.
 // Register fails with ErrExists, ErrFull, a *RateError, ErrJournal or ErrInvalid.
 func (g *Group) Register(d *Definition) (int64, error) {
-	id, _, err := g.register(d)
-	return id, err
+	r, _, err := g.register(d)
+	if err != nil {
+		return 0, err
+	}
+	return r.id, nil
 }
 
-// register is Register. existed is true if it returns the id of an existing monitor.
-func (g *Group) register(d *Definition) (id int64, existed bool, err error) {
+// register is Register. existed is true if it returns an existing monitor.
+func (g *Group) register(d *Definition) (r *runner, existed bool, err error) {
 	g.configMu.Lock()
 	defer g.configMu.Unlock()
 	if old := g.lookup(d.Name); old != nil && d.sameRegistration(old.def) {
-		return old.id, true, nil
+		return old, true, nil
 	}
-	r, err := g.registerNew(d)
-	if err != nil {
-		return 0, false, fmt.Errorf("registering monitor %q: %w", d.Name, err)
+	if r, err = g.registerNew(d); err != nil {
+		return nil, false, fmt.Errorf("registering monitor %q: %w", d.Name, err)
 	}
-	return r.id, false, nil
+	return r, false, nil
 }
 
 // registerNew adds and starts a new monitor. g.configMu is held.
@@ -72,11 +80,17 @@ func (g *Group) registerNew(d *Definition) (*runner, error) {
 	if err != nil {
 		return nil, invalid(err)
 	}
-	r := g.newRunner(d, g.nextID())
-	if err := g.saveJournal(r); err != nil {
+	last := g.lastID
+	r := g.newRunner(d, g.former[d.Name].ID)
+	if r.id == 0 {
+		r.id = g.nextID()
+	}
+	if err := g.saveJournal(func(s *journalState) { s.Monitors = append(s.Monitors, r.journalEntry()) }); err != nil {
+		g.lastID = last
 		g.discard(d, p)
 		return nil, err
 	}
+	delete(g.former, d.Name)
 	g.add(r)
 	g.run(r, p)
 	return r, nil
@@ -124,9 +138,8 @@ func (l *rateLimiter) reserve(limit int, now time.Time) time.Duration {
 	return 0
 }
 
-// Unregister removes a monitor and does not wait for its running probe. A monitor
-// of a file comes back when the files are read again. After ErrJournal the monitor
-// is removed, but it would come back after a restart.
+// Unregister removes a registered monitor and does not wait for its running probe. It
+// fails with ErrOfFile for a monitor of a file. After ErrJournal nothing has changed.
 func (g *Group) Unregister(id int64) error {
 	g.configMu.Lock()
 	defer g.configMu.Unlock()
@@ -134,14 +147,14 @@ func (g *Group) Unregister(id int64) error {
 	if err != nil {
 		return g.forgetUnrestored(id, err)
 	}
-	g.remove(r)
-	g.receivers.removeUnused(g.sorted())
-	if r.def.Origin != OriginAPI {
-		return nil
+	if r.isOfFile() {
+		return fmt.Errorf("unregistering monitor %q: %w %q: remove it there, or stop it until it is started again", r.def.Name, ErrOfFile, filepath.Base(r.place().file))
 	}
-	if err := g.saveJournal(); err != nil {
+	if err := g.saveJournal(func(s *journalState) { s.remove(id) }); err != nil {
 		return fmt.Errorf("unregistering monitor %q: %w", r.def.Name, err)
 	}
+	g.remove(r)
+	g.receivers.removeUnused(g.sorted())
 	return nil
 }
 
@@ -152,9 +165,9 @@ func (g *Group) forgetUnrestored(id int64, notFound error) error {
 	if i < 0 {
 		return notFound
 	}
-	g.unrestored = slices.Delete(g.unrestored, i, i+1)
-	if err := g.saveJournal(); err != nil {
+	if err := g.saveJournal(func(s *journalState) { s.remove(id) }); err != nil {
 		return fmt.Errorf("unregistering monitor %d: %w", id, err)
 	}
+	g.unrestored = slices.Delete(g.unrestored, i, i+1)
 	return nil
 }

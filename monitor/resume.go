@@ -118,7 +118,7 @@ func (r *runner) resume(i Incident, now time.Time) {
 	if i.Since.After(now) { // the clock was set back
 		r.failedAt = now
 	}
-	r.failedSince = r.group.clock.Now().Add(-now.Sub(r.failedAt))
+	r.failedSince = r.group.clock.Elapsed() - now.Sub(r.failedAt)
 	r.since = r.failedAt
 	r.renotify = true
 }

@@ -45,10 +45,14 @@ type runner struct {
 	def   *Definition
 	group *Group
 	job   *job
+	// moved is where the monitor is defined since it has moved; nil if it has not.
+	moved atomic.Pointer[place]
 
 	mu sync.Mutex // guards all fields below
 	// pipeline is nil while the monitor is stopped.
 	pipeline *pipeline
+	// stoppedAt is when somebody stopped the monitor; zero if it is to run.
+	stoppedAt time.Time
 	// stopped is closed when the monitor stops. It is nil if the number of
 	// concurrent probes of its kind is not limited.
 	stopped chan struct{}
@@ -75,8 +79,8 @@ type runner struct {
 
 	judge            judge
 	incident         string
-	failedAt         time.Time // of the wall clock
-	failedSince      time.Time // the same, of the clock of the Group
+	failedAt         time.Time     // of the wall clock
+	failedSince      time.Duration // the same, of the clock of the Group
 	incidentFailures int
 	seq              int64
 	since            time.Time

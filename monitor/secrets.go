@@ -113,7 +113,7 @@ func (g *Group) refreshFiles() []*document.Problem {
 			continue
 		}
 		if err := g.rebuildProbe(r, now); err != nil {
-			found = append(found, document.ProblemsOf(r.def.file, r.def.Name, stillUsed(err))...)
+			found = append(found, document.ProblemsOf(r.place().file, r.def.Name, stillUsed(err))...)
 			continue
 		}
 		g.log.Info("reloaded the secrets of a monitor", "monitor", r.def.Name)
@@ -122,7 +122,7 @@ func (g *Group) refreshFiles() []*document.Problem {
 }
 
 func (g *Group) rebuildProbe(r *runner, fingerprint string) error {
-	d, err := r.def.expand()
+	d, err := r.definition()
 	if err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func (g *Group) refreshReceivers() []*document.Problem {
 func (g *Group) firstUser(t Receiver) (file, monitor string) {
 	for _, r := range g.sorted() {
 		if slices.Contains(r.currentReceivers(), t) {
-			return r.def.file, fmt.Sprintf("monitor %q", r.def.Name)
+			return r.place().file, fmt.Sprintf("monitor %q", r.def.Name)
 		}
 	}
 	return "", fmt.Sprintf("receiver %q", t.Name())

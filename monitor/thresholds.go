@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/microhq/monitor-srv/text"
 )
 
 // Thresholds say which values are OK, and how many results in a row change the
@@ -42,7 +43,11 @@ func (t Thresholds) verdict(v float64) State {
 // value is OK.
 func (t Thresholds) violation(v float64) string {
 	describe := func(side, name string, bound float64) string {
-		return fmt.Sprintf("value %s is %s %s %s", formatValue(v), side, name, formatValue(bound))
+		value := text.Number(v)
+		if value == text.ExactNumber(bound) { // only the digits that are cut differ
+			value = text.ExactNumber(v)
+		}
+		return fmt.Sprintf("value %s is %s %s %s", value, side, name, text.ExactNumber(bound))
 	}
 	switch {
 	case v < t.Min:
@@ -62,24 +67,16 @@ func (t Thresholds) violation(v float64) string {
 func (t Thresholds) warnings() map[string]error {
 	found := make(map[string]error)
 	if w := t.WarnMin; w != nil && *w <= t.Min {
-		found["warn_min"] = fmt.Errorf("%s is not above min %s: it never warns", formatValue(*w), formatValue(t.Min))
+		found["warn_min"] = fmt.Errorf("%s is not above min %s: it never warns", text.ExactNumber(*w), text.ExactNumber(t.Min))
 	} else if w != nil && *w > t.Max {
-		found["warn_min"] = fmt.Errorf("%s is above max %s: every value in range is a warning", formatValue(*w), formatValue(t.Max))
+		found["warn_min"] = fmt.Errorf("%s is above max %s: every value in range is a warning", text.ExactNumber(*w), text.ExactNumber(t.Max))
 	}
 	if w := t.WarnMax; w != nil && *w >= t.Max {
-		found["warn_max"] = fmt.Errorf("%s is not below max %s: it never warns", formatValue(*w), formatValue(t.Max))
+		found["warn_max"] = fmt.Errorf("%s is not below max %s: it never warns", text.ExactNumber(*w), text.ExactNumber(t.Max))
 	} else if w != nil && *w < t.Min {
-		found["warn_max"] = fmt.Errorf("%s is below min %s: every value in range is a warning", formatValue(*w), formatValue(t.Min))
+		found["warn_max"] = fmt.Errorf("%s is below min %s: every value in range is a warning", text.ExactNumber(*w), text.ExactNumber(t.Min))
 	}
 	return found
-}
-
-// formatValue avoids the exponent that %v gives to values such as 1234567.
-func formatValue(v float64) string {
-	if a := math.Abs(v); a != 0 && (a < 1e-6 || a >= 1e15) {
-		return strconv.FormatFloat(v, 'g', -1, 64)
-	}
-	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
 // warningFails reports whether the key status names WARNING besides ERROR, which is always

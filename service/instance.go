@@ -83,7 +83,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar
 	}
 	i.web, err = web.Listen(ctx, web.Config{
 		Address: cfg.HTTP.Address, Hosts: cfg.HTTP.Hosts, Log: log,
-		Group: i.monitors.group, Store: i.store, Policy: cfg.Policy, Changes: changes, Level: level, Program: i.version,
+		Group: i.monitors.group, Store: i.store, Receivers: i.monitors.deliverer.Status, Policy: cfg.Policy, Changes: changes, Level: level, Program: i.version,
 		Report: func() web.Report {
 			return web.Report{Instance: i.node, Version: i.version, Started: started, Components: listComponents(components)}
 		},
@@ -153,6 +153,10 @@ func (i *Instance) Serving() <-chan struct{} { return i.network.serving }
 // AwaitBus waits, for a few seconds at most, until what the instance publishes reaches
 // its own subscriptions.
 func (i *Instance) AwaitBus(ctx context.Context) { i.network.awaitBus(ctx) }
+
+// RegistryReason says why the registry does not answer or this instance is not
+// registered; it is empty if all is well.
+func (i *Instance) RegistryReason() string { return i.network.registry.State().Reason }
 
 // RPCAddress returns where the RPC server answers, or "" before it does.
 func (i *Instance) RPCAddress() string { return i.network.rpcAddress() }

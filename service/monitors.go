@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/command"
@@ -19,6 +20,7 @@ type monitors struct {
 	guardian  *command.Guardian // of the commands of probes and actions
 	state     stateDir
 	files     *files
+	started   time.Time
 }
 
 // monitorsConfig is the configuration of monitors.
@@ -39,7 +41,7 @@ func newMonitors(ctx context.Context, cfg monitorsConfig) (*monitors, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &monitors{state: state, guardian: command.NewReexecGuardian(cfg.log)}
+	m := &monitors{started: time.Now(), state: state, guardian: command.NewReexecGuardian(cfg.log)}
 	cfg.sources.Log, cfg.sources.Guardian = cfg.log, m.guardian
 	m.group, m.deliverer = newGroup(groupConfig{
 		sources: cfg.sources, publish: cfg.publish, recorder: cfg.recorder,
@@ -56,7 +58,8 @@ func (m *monitors) runState(ctx context.Context) error {
 }
 
 func (m *monitors) components() []component {
-	return append(m.files.components(), m.state.components()...)
+	all := append(m.files.components(), m.state.components()...)
+	return append(all, receiversComponent(m.deliverer.Status, m.started))
 }
 
 func (m *monitors) close() {

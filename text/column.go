@@ -25,6 +25,11 @@ func Width(s string) int {
 	return n
 }
 
+// Pad returns s with spaces up to a number of columns.
+func Pad(s string, columns int) string {
+	return s + strings.Repeat(" ", max(0, columns-Width(s)))
+}
+
 // Table returns rows as lines whose columns are aligned, two spaces apart. A column is
 // at least as wide as least says; the last one is not padded.
 func Table(least []int, rows ...[]string) string {
@@ -41,9 +46,9 @@ func Table(least []int, rows ...[]string) string {
 	for _, row := range rows {
 		var line strings.Builder
 		for i, cell := range row {
-			_, _ = line.WriteString(cell)
+			_, _ = line.WriteString(Pad(cell, widths[i]))
 			if i < len(row)-1 {
-				_, _ = line.WriteString(strings.Repeat(" ", widths[i]-Width(cell)+2))
+				_, _ = line.WriteString("  ")
 			}
 		}
 		_, _ = all.WriteString(strings.TrimRight(line.String(), " ") + "\n")

@@ -20,20 +20,32 @@ type gomaInfo struct {
 	Failing bool   `json:"failing"`
 }
 
-func newGomaInfo(i monitor.Info) gomaInfo {
+// gomaDetails is a monitor in goma's API with all that is known about it, for those who
+// ask with verbose=true. The id is a string.
+type gomaDetails struct {
+	ID int64 `json:"id,string"`
+	monitorInfo
+}
+
+// infoOf returns what an answer holds of a monitor: goma's fields, or with verbose=true
+// all of them.
+func infoOf(r *http.Request, i monitor.Info) any {
+	if verbose, _ := strconv.ParseBool(r.FormValue("verbose")); verbose {
+		return gomaDetails{i.ID, newMonitorInfo(i)}
+	}
 	return gomaInfo{ID: i.ID, Name: i.Name, Running: i.Running, Failing: i.Failing}
 }
 
-func (s *Server) list(w http.ResponseWriter, _ *http.Request) {
-	list := []gomaInfo{}
+func (s *Server) list(w http.ResponseWriter, r *http.Request) {
+	list := []any{}
 	for _, i := range s.cfg.Group.List(monitor.Filter{}) {
-		list = append(list, newGomaInfo(i))
+		list = append(list, infoOf(r, i))
 	}
 	answerJSON(w, list)
 }
 
 func (s *Server) show(w http.ResponseWriter, r *http.Request) {
-	id, err := idOf(r)
+	id, err := s.idOf(r)
 	if err != nil {
 		fail(w, err)
 		return
@@ -43,17 +55,12 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request) {
 		fail(w, err)
 		return
 	}
-	answerJSON(w, newGomaInfo(info))
+	answerJSON(w, infoOf(r, info))
 }
 
-// idOf returns the id in the path. It fails with ErrNotFound if that is not a number.
-func idOf(r *http.Request) (int64, error) {
-	text := r.PathValue("id")
-	id, err := strconv.ParseUint(text, 10, 63)
-	if err != nil {
-		return 0, fmt.Errorf("monitor %.40q: %w", text, monitor.ErrNotFound)
-	}
-	return int64(id), nil
+// idOf returns the id of the monitor that the path names.
+func (s *Server) idOf(r *http.Request) (int64, error) {
+	return s.cfg.Group.Resolve(r.PathValue("monitor"))
 }
 
 // register starts the monitor that the body defines and answers with its id.
@@ -76,8 +83,21 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request, c access.Calle
 	}
 	if !registered.Existed {
 		s.cfg.Changes.Changed(slog.LevelInfo, "monitor registered", c, "monitor", registered.Name, "id", registered.ID)
+	} else {
+		w.Header().Set(NoteHeader, unchangedNote(registered))
 	}
 	answerWord(w, strconv.FormatInt(registered.ID, 10))
+}
+
+// NoteHeader says in one line what goma's answers cannot: that a registration has
+// changed nothing, and how long a stop lasts.
+const NoteHeader = "X-Monitor-Note"
+
+func unchangedNote(r monitor.Registered) string {
+	if r.Stopped {
+		return "was registered before and stays stopped; nothing has changed"
+	}
+	return "was registered before; nothing has changed"
 }
 
 func (s *Server) unregister(w http.ResponseWriter, r *http.Request, c access.Caller) {
@@ -86,7 +106,7 @@ func (s *Server) unregister(w http.ResponseWriter, r *http.Request, c access.Cal
 
 // control starts or stops a monitor. The body is "start" or "stop".
 func (s *Server) control(w http.ResponseWriter, r *http.Request, c access.Caller) {
-	if _, err := idOf(r); err != nil {
+	if _, err := s.idOf(r); err != nil {
 		fail(w, err)
 		return
 	}
@@ -107,16 +127,28 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request, c access.Caller
 
 // changeMonitor answers 200 without a body, as goma does.
 func (s *Server) changeMonitor(w http.ResponseWriter, r *http.Request, c access.Caller, done string, f func(int64) error) {
-	id, err := idOf(r)
+	id, err := s.idOf(r)
 	if err != nil {
 		fail(w, err)
 		return
 	}
+	before, _ := s.cfg.Group.Get(id)
 	if _, err := within(s, changeTimeout, func() (struct{}, error) { return struct{}{}, f(id) }); err != nil {
 		fail(w, err)
 		return
 	}
-	s.cfg.Changes.Changed(slog.LevelInfo, "monitor "+done, c, "id", id)
+	s.cfg.Changes.Changed(slog.LevelInfo, "monitor "+done, c, "id", id, "monitor", before.Name)
+	if done == "stopped" {
+		w.Header().Set(NoteHeader, s.stopNote())
+	}
+}
+
+// stopNote says how long a stop lasts.
+func (s *Server) stopNote() string {
+	if s.cfg.Group.Persists() {
+		return "stays stopped until it is started, also over edits, reloads and restarts"
+	}
+	return "stays stopped until it is started, also over edits and reloads, but not over a restart: there is no --state_dir"
 }
 
 func (s *Server) version(w http.ResponseWriter, _ *http.Request) { answerWord(w, s.cfg.Version) }

@@ -296,3 +296,37 @@ func TestGomasOwnCommandDrivesThePort(t *testing.T) {
 		t.Errorf("what came over: %+v", got)
 	}
 }
+
+// Faults: U7, U11.
+func TestMonitorsAreReachedByName(t *testing.T) {
+	w := newWorld(t, options{})
+	for _, name := range []string{"shop", "a/b ?#%", "..", "1", "日本"} {
+		w.want(registerCall(admin, definition(name)), 200)
+	}
+	for path, id := range map[string]string{
+		"shop": "1", "1": "1", "monitor:1": "4", "a%2Fb%20%3F%23%25": "2", "%2E%2E": "3", "%E6%97%A5%E6%9C%AC": "5", "monitor:shop": "1",
+	} {
+		a := w.want(call{method: "GET", path: "/monitor/" + path}, 200)
+		if !strings.HasPrefix(a.body, `{"id":"`+id+`"`) {
+			t.Errorf("%s: got %s, want id %s", path, a.body, id)
+		}
+	}
+	w.want(call{method: "GET", path: "/monitor/shpo"}, 404, `monitor "shpo": not found; did you mean "shop"?`)
+	a := w.want(call{method: "POST", path: "/monitor/shop", body: "stop", kind: "text/plain", token: admin}, 200)
+	if note := a.header.Get(NoteHeader); note != "stays stopped until it is started, also over edits and reloads, but not over a restart: there is no --state_dir" {
+		t.Errorf("stopping: %q", note)
+	}
+	for _, path := range []string{"/monitor/shop?verbose=true", "/list?verbose=true"} {
+		a = w.want(call{method: "GET", path: path}, 200, `"id":"1","name":"shop","running":false,"failing":false,"state":"STOPPED"`, `"stopped_at":"20`, `"origin":"api"`)
+	}
+	a = w.want(registerCall(admin, definition("shop")), 200)
+	if note := a.header.Get(NoteHeader); a.body != "1" || note != "was registered before and stays stopped; nothing has changed" {
+		t.Errorf("registering again: %s, %q", a.body, note)
+	}
+	a = w.want(registerCall(admin, definition("1")), 200)
+	if note := a.header.Get(NoteHeader); a.body != "4" || note != "was registered before; nothing has changed" {
+		t.Errorf("registering a running one again: %s, %q", a.body, note)
+	}
+	w.want(call{method: "DELETE", path: "/monitor/%2E%2E", token: admin}, 200)
+	w.want(call{method: "DELETE", path: "/monitor/%2E%2E", token: admin}, 404)
+}

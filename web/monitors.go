@@ -32,6 +32,7 @@ type monitorInfo struct {
 	Since     *time.Time        `json:"since,omitempty"`
 	LastProbe *time.Time        `json:"last_probe,omitempty"`
 	NextProbe *time.Time        `json:"next_probe,omitempty"`
+	StoppedAt *time.Time        `json:"stopped_at,omitempty"`
 	Interval  float64           `json:"interval"`
 	Timeout   float64           `json:"timeout"`
 	Min       float64           `json:"min"`
@@ -52,7 +53,7 @@ func newMonitorInfo(i monitor.Info) monitorInfo {
 	m := monitorInfo{
 		ID: i.ID, Name: i.Name, Running: i.Running, Failing: i.Failing, State: i.State.String(),
 		Error: i.Error, Detail: i.Detail,
-		Since: timeOf(i.Since), LastProbe: timeOf(i.LastProbe), NextProbe: timeOf(i.NextProbe),
+		Since: timeOf(i.Since), LastProbe: timeOf(i.LastProbe), NextProbe: timeOf(i.NextProbe), StoppedAt: timeOf(i.StoppedAt),
 		Interval: i.Interval.Seconds(), Timeout: i.Timeout.Seconds(),
 		Min: i.Thresholds.Min, Max: i.Thresholds.Max,
 		WarnMin: i.Thresholds.WarnMin, WarnMax: i.Thresholds.WarnMax,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/connlimit"
+	"github.com/microhq/monitor-srv/delivery"
 	"github.com/microhq/monitor-srv/loglimit"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/store"
@@ -45,6 +46,9 @@ type Config struct {
 	Report func() Report
 	Log    *slog.Logger
 
+	// Receivers returns the state of the receivers of notifications, by name. Without it
+	// there is no path for them.
+	Receivers func() []delivery.ReceiverStatus
 	// Group runs the monitors. Without it there are no paths for monitors.
 	Group *monitor.Group
 	// Store is the view of the fleet. Without it there are no paths for checks.
@@ -172,10 +176,13 @@ func (s *Server) routes() http.Handler {
 			http.MethodPost: s.change(access.Admin, s.setVerbosity),
 		})
 	}
+	if s.cfg.Receivers != nil {
+		route("/api/v1/receivers", methods{http.MethodGet: s.read(s.receivers)})
+	}
 	if s.cfg.Group != nil {
 		route("/list", methods{http.MethodGet: s.read(s.list)})
 		route("/register", methods{http.MethodPost: s.change(access.Operator, s.register)})
-		route("/monitor/{id}", methods{
+		route("/monitor/{monitor}", methods{
 			http.MethodGet:    s.read(s.show),
 			http.MethodPost:   s.change(access.Operator, s.control),
 			http.MethodDelete: s.change(access.Operator, s.unregister),

@@ -1283,7 +1283,10 @@ type MonitorInfo struct {
 	Missed   int64             `protobuf:"varint,21,opt,name=missed,proto3" json:"missed,omitempty"`
 	Labels   map[string]string `protobuf:"bytes,22,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// What the last probe saw, for people.
-	Detail        string `protobuf:"bytes,23,opt,name=detail,proto3" json:"detail,omitempty"`
+	Detail string `protobuf:"bytes,23,opt,name=detail,proto3" json:"detail,omitempty"`
+	// When it was stopped, in unix seconds, if it was. It stays stopped until it is
+	// started.
+	StoppedAt     int64 `protobuf:"varint,24,opt,name=stopped_at,json=stoppedAt,proto3" json:"stopped_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1479,6 +1482,13 @@ func (x *MonitorInfo) GetDetail() string {
 	return ""
 }
 
+func (x *MonitorInfo) GetStoppedAt() int64 {
+	if x != nil {
+		return x.StoppedAt
+	}
+	return 0
+}
+
 type MonitorsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1672,8 +1682,10 @@ func (x *RegisterRequest) GetDefinition() string {
 }
 
 type RegisterResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Monitor       *MonitorInfo           `protobuf:"bytes,1,opt,name=monitor,proto3" json:"monitor,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Monitor *MonitorInfo           `protobuf:"bytes,1,opt,name=monitor,proto3" json:"monitor,omitempty"`
+	// The same was registered before: nothing has changed.
+	Existed       bool `protobuf:"varint,2,opt,name=existed,proto3" json:"existed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1715,9 +1727,18 @@ func (x *RegisterResponse) GetMonitor() *MonitorInfo {
 	return nil
 }
 
+func (x *RegisterResponse) GetExisted() bool {
+	if x != nil {
+		return x.Existed
+	}
+	return false
+}
+
 type UnregisterRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One of the two, or both if they mean the same monitor.
+	Id            int64  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1759,6 +1780,13 @@ func (x *UnregisterRequest) GetId() int64 {
 	return 0
 }
 
+func (x *UnregisterRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 type UnregisterResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1796,8 +1824,10 @@ func (*UnregisterResponse) Descriptor() ([]byte, []int) {
 }
 
 type StartRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One of the two, or both if they mean the same monitor.
+	Id            int64  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1837,6 +1867,13 @@ func (x *StartRequest) GetId() int64 {
 		return x.Id
 	}
 	return 0
+}
+
+func (x *StartRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
 }
 
 type StartResponse struct {
@@ -1884,8 +1921,10 @@ func (x *StartResponse) GetMonitor() *MonitorInfo {
 }
 
 type StopRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One of the two, or both if they mean the same monitor.
+	Id            int64  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1925,6 +1964,13 @@ func (x *StopRequest) GetId() int64 {
 		return x.Id
 	}
 	return 0
+}
+
+func (x *StopRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
 }
 
 type StopResponse struct {
@@ -2160,7 +2206,7 @@ const file_proto_monitor_monitor_proto_rawDesc = "" +
 	"\x03seq\x18\x02 \x01(\x03R\x03seq\x12\x10\n" +
 	"\x03gap\x18\x03 \x01(\bR\x03gap\x12\x1a\n" +
 	"\binstance\x18\x10 \x01(\tR\binstance\x12\x18\n" +
-	"\astarted\x18\x11 \x01(\x03R\astarted\"\x89\x06\n" +
+	"\astarted\x18\x11 \x01(\x03R\astarted\"\xa8\x06\n" +
 	"\vMonitorInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -2187,7 +2233,9 @@ const file_proto_monitor_monitor_proto_rawDesc = "" +
 	"\bfailures\x18\x14 \x01(\x03R\bfailures\x12\x16\n" +
 	"\x06missed\x18\x15 \x01(\x03R\x06missed\x12E\n" +
 	"\x06labels\x18\x16 \x03(\v2-.go.micro.srv.monitor.MonitorInfo.LabelsEntryR\x06labels\x12\x16\n" +
-	"\x06detail\x18\x17 \x01(\tR\x06detail\x1a9\n" +
+	"\x06detail\x18\x17 \x01(\tR\x06detail\x12\x1d\n" +
+	"\n" +
+	"stopped_at\x18\x18 \x01(\x03R\tstoppedAt\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"C\n" +
@@ -2211,18 +2259,22 @@ const file_proto_monitor_monitor_proto_rawDesc = "" +
 	"\x0fRegisterRequest\x12\x1e\n" +
 	"\n" +
 	"definition\x18\x01 \x01(\tR\n" +
-	"definition\"O\n" +
+	"definition\"i\n" +
 	"\x10RegisterResponse\x12;\n" +
-	"\amonitor\x18\x01 \x01(\v2!.go.micro.srv.monitor.MonitorInfoR\amonitor\"#\n" +
+	"\amonitor\x18\x01 \x01(\v2!.go.micro.srv.monitor.MonitorInfoR\amonitor\x12\x18\n" +
+	"\aexisted\x18\x02 \x01(\bR\aexisted\"7\n" +
 	"\x11UnregisterRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x03R\x02id\"\x14\n" +
-	"\x12UnregisterResponse\"\x1e\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"\x14\n" +
+	"\x12UnregisterResponse\"2\n" +
 	"\fStartRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x03R\x02id\"L\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"L\n" +
 	"\rStartResponse\x12;\n" +
-	"\amonitor\x18\x01 \x01(\v2!.go.micro.srv.monitor.MonitorInfoR\amonitor\"\x1d\n" +
+	"\amonitor\x18\x01 \x01(\v2!.go.micro.srv.monitor.MonitorInfoR\amonitor\"1\n" +
 	"\vStopRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x03R\x02id\"K\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"K\n" +
 	"\fStopResponse\x12;\n" +
 	"\amonitor\x18\x01 \x01(\v2!.go.micro.srv.monitor.MonitorInfoR\amonitor\"(\n" +
 	"\x10VerbosityRequest\x12\x14\n" +

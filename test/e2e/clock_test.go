@@ -179,9 +179,13 @@ func TestJumpByCenturiesStopsNoMonitor(t *testing.T) {
 			t.Parallel()
 			offset := testkit.NewFile(t, "offset", fmt.Sprint(first))
 			m := &subject{http: testkit.FreeAddress(t)}
-			dir := configDir(t, monitorTOML("port", "tcp", fmt.Sprintf("address = %q", m.http))+monitorTOML("refused", "tcp", `address = "127.0.0.1:1"`))
+			c, w := consultest.Start(t), newWorld(t)
+			w.refuse = true // notifications are pending over all jumps
+			dir := configDir(t, monitorTOML("port", "tcp", fmt.Sprintf("address = %q", m.http))+monitorTOML("refused", "tcp", `address = "127.0.0.1:1"`)+
+				fmt.Sprintf("[[monitor.actions]]\ntype = \"http\"\nurl_fail = %q\n", w.url+"/told"))
 			m.process = start(t, []string{"FAULT_CLOCK=" + offset}, program,
-				"--http_address", m.http, "--server_address", "127.0.0.1:0", "-d", dir, "--registry=memory")
+				"--http_address", m.http, "--server_address", "127.0.0.1:0", "-d", dir,
+				"--registry_address", c.Address(), "--register_ttl", "5", "--register_interval", "2")
 			m.ready(ample)
 			for _, jump := range []int{centuries, 0, centuries, 0} {
 				testkit.ReplaceFile(t, offset, fmt.Sprint(jump))
@@ -191,6 +195,17 @@ func TestJumpByCenturiesStopsNoMonitor(t *testing.T) {
 					now := monitorsOf(t, m)
 					return now["port"].Probes > before["port"].Probes+1 && now["refused"].Probes > before["refused"].Probes+1
 				})
+			}
+			w.mu.Lock()
+			w.refuse = false
+			w.mu.Unlock()
+			testkit.Eventually(t, 2*ample, "the pending failure is notified", func() bool {
+				told := w.tellings()
+				return len(told) > 0 && told[0].monitor == "refused" && told[0].event == "fail"
+			})
+			time.Sleep(8 * time.Second) // longer than the ttl of the registration
+			if !isPassing(c, srv) {
+				t.Error("Consul lost the instance")
 			}
 			if now := monitorsOf(t, m); now["port"].Failures != 0 {
 				t.Errorf("after the jumps: %+v", now["port"])

@@ -17,6 +17,7 @@ func TestDemo(t *testing.T) {
 	m.process = start(t, nil, binary(t, "monitor-srv"),
 		"--registry", "memory", "--http_address", addresses[0], "--server_address", addresses[1], "demo")
 	testkit.Eventually(t, 20*time.Second, "the demo explains itself", func() bool { return strings.Contains(m.output(), "Ctrl-C ends it.") })
+	testkit.Eventually(t, 20*time.Second, "the demo says that the registry is well", func() bool { return strings.Contains(m.output(), "The registry is well") })
 	if want := "MICRO_PROXY=" + addresses[1] + " bin/micro call go.micro.srv.monitor Monitor.HealthChecks '{}'"; !strings.Contains(m.output(), want) {
 		t.Errorf("the output does not say %s", want)
 	}
