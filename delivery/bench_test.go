@@ -8,6 +8,7 @@ import (
 
 	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/state"
 )
 
 // BenchmarkEnqueue measures Enqueue on a receiver that is down, so that nothing but
@@ -109,7 +110,7 @@ func failing(n int) Snapshot {
 func BenchmarkLedgerWrite(b *testing.B) {
 	for _, n := range []int{1, 100, 2000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			l, _ := OpenLedger(b.TempDir(), testkit.QuietLog())
+			l, _ := OpenLedger(state.OSDisk{}, b.TempDir(), testkit.QuietLog())
 			k := failing(n)
 			b.ReportAllocs()
 			for b.Loop() {

@@ -44,58 +44,50 @@ type Ledger struct {
 	disk state.Disk
 	log  *slog.Logger
 	wake chan struct{} // holds a token if something changed since the last write began
+	// refused is why the file is left alone, or nil.
+	refused error
 
 	changes atomic.Uint64
 
 	mu       sync.Mutex // guards all following fields
 	written  uint64     // number of the last change on disk
-	health   LedgerHealth
+	health   state.Health
 	stopped  bool
 	changed  chan struct{}    // closed and replaced when one of the fields above changes
 	failures loglimit.Limiter // of log lines
 }
 
-// LedgerHealth reports whether a Ledger can write.
-type LedgerHealth struct {
-	// OK is set while changes are persisted in time.
-	OK bool
-	// Since is when OK last changed.
-	Since time.Time
-	// Reason is the last error while OK is not set.
-	Reason string
-}
-
 // OpenLedger reads the Snapshot of the previous run from a state directory and
 // returns it with the Ledger that replaces it. It never fails: it sets a damaged file
-// aside, reads all intact records, and logs what is lost.
-func OpenLedger(dir string, log *slog.Logger) (*Ledger, Snapshot) {
-	return OpenLedgerOn(state.OSDisk{}, dir, log)
-}
-
-// OpenLedgerOn is OpenLedger on another disk than that of the operating system.
-func OpenLedgerOn(d state.Disk, dir string, log *slog.Logger) (*Ledger, Snapshot) {
+// aside, reads all sound records, and logs what is lost. It leaves the file of a newer
+// program alone, and then writes nothing.
+func OpenLedger(d state.Disk, dir string, log *slog.Logger) (*Ledger, Snapshot) {
 	l := &Ledger{
 		path: filepath.Join(dir, ledgerName), disk: d, log: log,
 		wake: make(chan struct{}, 1), changed: make(chan struct{}),
-		health:   LedgerHealth{OK: true, Since: time.Now()},
+		health:   state.Health{OK: true, Since: time.Now()},
 		failures: loglimit.Limiter{Every: ledgerLogInterval},
 	}
 	if err := d.Remove(l.path + ".new"); err != nil { // left by an interrupted write
 		log.Warn("removing an incomplete ledger failed", "err", err)
 	}
-	text, err := d.ReadFile(l.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return l, Snapshot{}
-	}
-	if err != nil {
-		log.Error("cannot read the ledger: open incidents start over and pending notifications are lost",
-			"err", errors.Join(err, d.Rename(l.path, l.path+".corrupt-1")))
-		return l, Snapshot{}
-	}
-	snapshot, err := decodeSnapshot(text)
-	if err != nil {
-		aside, asideErr := state.SetAside(d, l.path, text)
-		log.Error("the ledger is damaged: lost incidents start over, lost notifications are not sent", "file", l.path, "aside", aside, "err", errors.Join(err, asideErr))
+	var snapshot Snapshot
+	err := state.Load(d, l.path, func(text []byte) (err error) {
+		snapshot, err = decodeSnapshot(text)
+		return err
+	})
+	var damaged *state.DamagedError
+	switch {
+	case err == nil || errors.Is(err, fs.ErrNotExist):
+	case errors.As(err, new(*state.NewerError)):
+		l.refused = err
+		l.health.OK, l.health.Reason = false, err.Error()
+		log.Error("the ledger is not used: open incidents start over, and none is written", "err", err)
+	case errors.As(err, &damaged):
+		log.Error("the ledger is damaged: lost incidents start over, lost notifications are not sent", "file", l.path, "aside", damaged.Aside, "err", damaged.Err)
+	default:
+		_, asideErr := state.MoveAside(d, l.path)
+		log.Error("cannot read the ledger: open incidents start over and pending notifications are lost", "err", errors.Join(err, asideErr))
 	}
 	return l, snapshot
 }
@@ -133,7 +125,7 @@ func (l *Ledger) Await(ctx context.Context, change uint64) {
 }
 
 // Health returns whether the Ledger can write.
-func (l *Ledger) Health() LedgerHealth {
+func (l *Ledger) Health() state.Health {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.health
@@ -143,6 +135,10 @@ func (l *Ledger) Health() LedgerHealth {
 // ends. Its error is that of the last write.
 func (l *Ledger) Run(ctx context.Context, snapshot func() Snapshot) error {
 	defer l.stop()
+	if l.refused != nil {
+		<-ctx.Done()
+		return nil
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -189,7 +185,7 @@ func (l *Ledger) write(snapshot func() Snapshot) (time.Duration, error) {
 	}
 	if !l.health.OK {
 		l.log.Info("the ledger is written again", "failing_for", time.Since(l.health.Since).Round(time.Second))
-		l.health = LedgerHealth{OK: true, Since: time.Now()}
+		l.health = state.Health{OK: true, Since: time.Now()}
 	}
 	return min(max(ledgerMinPause, ledgerPauseFactor*took), ledgerMaxPause), nil
 }

@@ -1,30 +1,27 @@
 package delivery
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"time"
 
 	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/state"
 )
 
-// The file of a Ledger has one JSON record a line, each after the checksum of its
-// bytes. The first record holds the number of the others. A line that does not match
-// its checksum is skipped; the others are read.
+// The kinds of records of a Ledger.
+const (
+	incidentRecord = "incident"
+	pendingRecord  = "pending"
+)
 
-// ledgerVersion is the version of the file format. Files of other versions are not
-// read.
-const ledgerVersion = 1
+func ledgerFormat() state.Format {
+	return state.Format{Holds: "ledger", Versions: map[string]int{incidentRecord: 1, pendingRecord: 1}}
+}
 
-// ledgerRecord is one line: the head, an open incident, or a part of what is pending
-// at a receiver.
+// ledgerRecord is an open incident, or a part of what is pending at a receiver.
 type ledgerRecord struct {
-	Head         *ledgerHead          `json:"head,omitempty"`
 	Incident     *Incident            `json:"incident,omitempty"`
 	Receiver     string               `json:"receiver,omitempty"`
 	Notification *action.Notification `json:"notice,omitempty"`
@@ -37,14 +34,8 @@ type ledgerRecord struct {
 	Absent time.Time `json:"absent,omitzero"`
 }
 
-// ledgerHead is the first record.
-type ledgerHead struct {
-	Version int `json:"version"`
-	Records int `json:"records"` // without the head
-}
-
-// encodeSnapshot returns s as the content of a file.
-func encodeSnapshot(s Snapshot) ([]byte, error) {
+// recordsOf returns the records of s.
+func recordsOf(s Snapshot) []ledgerRecord {
 	records := make([]ledgerRecord, 0, len(s.Incidents))
 	for _, i := range s.Incidents {
 		records = append(records, ledgerRecord{Incident: &i})
@@ -65,64 +56,47 @@ func encodeSnapshot(s Snapshot) ([]byte, error) {
 			records = append(records, ledgerRecord{Receiver: p.Receiver, Absent: p.Absent})
 		}
 	}
-	var text bytes.Buffer
-	for _, r := range slices.Insert(records, 0, ledgerRecord{Head: &ledgerHead{ledgerVersion, len(records)}}) {
-		raw, err := json.Marshal(r)
+	return records
+}
+
+// encodeSnapshot returns s as the content of a file.
+func encodeSnapshot(s Snapshot) ([]byte, error) {
+	records := recordsOf(s)
+	lines := make([]state.Record, 0, len(records))
+	for _, r := range records {
+		data, err := json.Marshal(r)
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(&text, "%08x %s\n", state.Checksum(raw), raw)
+		kind := pendingRecord
+		if r.Incident != nil {
+			kind = incidentRecord
+		}
+		lines = append(lines, state.Record{Kind: kind, Version: 1, Data: data})
 	}
-	return text.Bytes(), nil
+	return ledgerFormat().Encode(lines)
 }
 
 // decodeSnapshot reads what encodeSnapshot wrote. For a damaged file it returns the
-// intact records and an error that says what is lost.
+// sound records and an error that says what is lost.
 func decodeSnapshot(text []byte) (Snapshot, error) {
-	if len(text) > state.MaxSize {
-		return Snapshot{}, fmt.Errorf("the file is larger than %d bytes", state.MaxSize)
+	if isOldLedger(text) {
+		return decodeOldSnapshot(text)
 	}
-	line, rest, _ := bytes.Cut(text, []byte("\n"))
-	first, ok := decodeRecord(line)
-	if ok && first.Head != nil && first.Head.Version != ledgerVersion {
-		return Snapshot{}, fmt.Errorf("unknown version %d", first.Head.Version)
-	}
+	records, err := ledgerFormat().Decode(text)
 	var d snapshotDecoder
-	damaged := 0
-	for line := range bytes.Lines(rest) {
-		r, ok := decodeRecord(bytes.TrimSuffix(line, []byte("\n")))
-		if !ok || !d.add(r) {
-			damaged++
+	for _, record := range records {
+		var r ledgerRecord
+		if jsonErr := json.Unmarshal(record.Data, &r); jsonErr != nil || !d.add(r) {
+			err = errors.Join(err, fmt.Errorf("a record of kind %q cannot be used: %.100q", record.Kind, record.Data))
 		}
 	}
-	switch {
-	case !ok || first.Head == nil:
-		return d.snapshot, fmt.Errorf("the first line is damaged: read %d records of an unknown number", d.read)
-	case damaged > 0 || d.read != first.Head.Records:
-		return d.snapshot, fmt.Errorf("%d of %d records are lost", first.Head.Records-d.read, first.Head.Records)
-	case !bytes.HasSuffix(text, []byte("\n")):
-		return d.snapshot, errors.New("the end of the file is missing")
-	}
-	return d.snapshot, nil
-}
-
-// decodeRecord reads a line without its newline.
-func decodeRecord(line []byte) (r ledgerRecord, ok bool) {
-	sum, raw, ok := bytes.Cut(line, []byte(" "))
-	if !ok || len(sum) != 8 {
-		return r, false
-	}
-	want, err := strconv.ParseUint(string(sum), 16, 32)
-	if err != nil || uint32(want) != state.Checksum(raw) {
-		return r, false
-	}
-	return r, json.Unmarshal(raw, &r) == nil
+	return d.snapshot, err
 }
 
 // snapshotDecoder assembles a Snapshot from records.
 type snapshotDecoder struct {
 	snapshot Snapshot
-	read     int
 	at       map[string]int // index into snapshot.Pending by receiver
 }
 
@@ -136,7 +110,6 @@ func (d *snapshotDecoder) add(r ledgerRecord) bool {
 	default:
 		return false
 	}
-	d.read++
 	return true
 }
 

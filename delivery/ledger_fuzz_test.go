@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -16,21 +15,28 @@ func FuzzLedger(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	var plain []string
-	for line := range strings.Lines(string(whole)) {
-		_, text, _ := strings.Cut(line, " ")
-		plain = append(plain, text)
+	records, err := ledgerFormat().Decode(whole)
+	if err != nil {
+		f.Fatal(err)
 	}
-	f.Add(strings.Join(plain, ""))
+	var plain strings.Builder
+	for _, r := range records {
+		plain.Write(r.Data)
+		plain.WriteByte('\n')
+	}
+	f.Add(plain.String())
 	f.Add("")
 	f.Add("{}\n{\"receiver\":\"a\",\"notification\":null}\n{\"incident\":{}}")
 	f.Fuzz(func(t *testing.T, plain string) {
-		var text strings.Builder
+		var records []state.Record
 		for line := range strings.Lines(plain) {
-			line = strings.TrimSuffix(line, "\n")
-			fmt.Fprintf(&text, "%08x %s\n", state.Checksum([]byte(line)), line)
+			records = append(records, state.Record{Kind: pendingRecord, Version: 1, Data: []byte(strings.TrimSuffix(line, "\n"))})
 		}
-		k, _ := decodeSnapshot([]byte(text.String()))
+		text, err := ledgerFormat().Encode(records)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, _ := decodeSnapshot(text)
 		again, err := encodeSnapshot(k)
 		if err != nil {
 			t.Skip() // a time that JSON cannot say

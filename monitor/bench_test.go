@@ -16,6 +16,7 @@ import (
 	"github.com/microhq/monitor-srv/document"
 	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/probe"
+	"github.com/microhq/monitor-srv/state"
 )
 
 // bench is a running Group with the kind "fake" of probes and actions, which the test
@@ -298,7 +299,7 @@ func allowAll(*Definition) error { return nil }
 
 func openJournal(t *testing.T, dir string) *Journal {
 	t.Helper()
-	j, err := OpenJournal(dir)
+	j, err := OpenJournal(state.OSDisk{}, dir)
 	return must(t, j, err)
 }
 

@@ -141,11 +141,11 @@ func (l *instance) sentEvents() string {
 // startInstance starts an instance with a document and resumes the state of the disk.
 func startInstance(t *testing.T, d *testkit.MemDisk, files string) *instance {
 	t.Helper()
-	j, err := openJournalOn(d, "/state")
+	j, err := OpenJournal(d, "/state")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, retained := delivery.OpenLedgerOn(d, "/state", discardLog)
+	l, retained := delivery.OpenLedger(d, "/state", discardLog)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	b := newBench(t, j, delivery.Options{Persister: l})
@@ -158,7 +158,7 @@ func startInstance(t *testing.T, d *testkit.MemDisk, files string) *instance {
 
 // checkPersisted panics unless the incidents of the notifications are on the disk.
 func checkPersisted(d *testkit.MemDisk, ns []action.Notification) error {
-	_, k := delivery.OpenLedgerOn(d.Killed(), "/state", discardLog)
+	_, k := delivery.OpenLedger(d.Killed(), "/state", discardLog)
 	for _, n := range ns {
 		if n.Event != action.Init && !slices.ContainsFunc(k.Pending, func(b delivery.Pending) bool {
 			return slices.ContainsFunc(b.Notifications, func(p action.Notification) bool { return p.Incident == n.Incident })

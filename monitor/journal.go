@@ -1,31 +1,32 @@
 package monitor
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/microhq/monitor-srv/state"
 )
 
-const journalName = "monitors.json"
+const journalName = "monitors"
 
-// Journal persists the monitors registered at run time in one file. Each change
-// replaces the whole file: the new one is written beside it, synced and renamed, so
-// that a complete file exists at any time.
+// Journal persists the monitors registered at run time, and the ids and stops of all,
+// in one file. Each change replaces the whole file, so that a complete file exists at
+// any time and no change before the last one can come back.
 type Journal struct {
 	dir  string
 	disk state.Disk
 	// loaded is the content of the file when it was opened.
 	loaded journalState
+	// refused is why the file is left alone, or nil.
+	refused error
+	// old is set while the file of the former format is still there.
+	old bool
 }
 
-// journalEntry is one monitor in a Journal.
+// journalEntry is one registered monitor in a Journal.
 type journalEntry struct {
 	ID int64 `json:"id"`
 	// Text is the definition as it was registered.
@@ -51,70 +52,62 @@ type journalState struct {
 	Key []byte `json:"key"`
 }
 
-// journalFile protects the state with a checksum.
-type journalFile struct {
-	CRC32C uint32          `json:"crc32c"`
-	State  json.RawMessage `json:"state"`
-}
-
-// OpenJournal creates the directory with mode 0700 if it does not exist, and checks
-// that it is writable.
+// OpenJournal reads the journal of a state directory, or the one that an older program
+// has left there.
 //
-// A damaged file is set aside and reported by a *DamagedError. If an existing
-// journal can be read but not written, for example on a full disk, the error is an
-// *UnwritableError, and nothing can be registered until it is writable again. With
-// these two errors the returned journal is usable.
-func OpenJournal(dir string) (*Journal, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("creating the state directory %q: %w", dir, err)
-	}
-	return openJournalOn(state.OSDisk{}, dir)
-}
-
-func openJournalOn(d state.Disk, dir string) (*Journal, error) {
+// What is lost of a damaged file is reported by a *state.DamagedError. The file of a
+// newer program is left alone, nothing is restored, and the error is a
+// *state.NewerError. If an existing journal can be read but not written, for example on
+// a full disk, the error is an *UnwritableError, and nothing can be registered until it
+// is writable again. With these errors the returned journal is usable.
+func OpenJournal(d state.Disk, dir string) (*Journal, error) {
 	j := &Journal{dir: dir, disk: d}
-	text, err := d.ReadFile(j.path())
-	exists := err == nil
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("reading the journal: %w", err)
-	}
-	var damaged error
-	if exists {
-		if j.loaded, err = decodeJournal(text); err != nil {
-			path, asideErr := state.SetAside(d, j.path(), text)
-			damaged = errors.Join(&DamagedError{Copy: path, Err: err}, asideErr)
-			j.loaded = journalState{}
-		}
+	exists, readErr := j.read()
+	var newer *state.NewerError
+	var damaged *state.DamagedError
+	switch {
+	case errors.As(readErr, &newer):
+		j.refused = readErr
+		j.loaded.Key = newKey()
+		return j, fmt.Errorf("no monitor is restored and none can be registered: %w", readErr)
+	case errors.As(readErr, &damaged):
+		readErr = fmt.Errorf("the journal of registered monitors is incomplete: %d monitors are restored: %w", len(j.loaded.Monitors), readErr)
+	case readErr != nil:
+		return nil, fmt.Errorf("reading the journal: %w", readErr)
 	}
 	if len(j.loaded.Key) == 0 {
 		j.loaded.Key = newKey()
 	}
-	err = j.save(j.loaded)
+	err := j.save(j.loaded)
 	switch {
 	case err != nil && !exists:
 		return nil, err
 	case err != nil:
-		return j, errors.Join(damaged, &UnwritableError{err})
+		return j, errors.Join(readErr, &UnwritableError{err})
 	}
-	return j, damaged
+	return j, readErr
 }
 
-// DamagedError says that the journal could not be decoded.
-type DamagedError struct {
-	// Copy is the path of the damaged file, or empty if there is no room for a copy.
-	Copy string
-	Err  error
-}
-
-func (e *DamagedError) Error() string {
-	if e.Copy == "" {
-		return fmt.Sprintf("the journal of registered monitors is damaged: no monitor is restored, the file could not be set aside, and the next registration replaces it: %v", e.Err)
+// read reads the file, or that of the former format if there is none. exists is true if
+// there is one of them.
+func (j *Journal) read() (exists bool, err error) {
+	_, err = j.disk.ReadFile(j.oldPath())
+	j.old = !errors.Is(err, fs.ErrNotExist)
+	err = state.Load(j.disk, j.path(), func(text []byte) (err error) {
+		j.loaded, err = decodeJournal(text)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) && j.old {
+		err = state.Load(j.disk, j.oldPath(), func(text []byte) (err error) {
+			j.loaded, err = decodeOldJournal(text)
+			return err
+		})
 	}
-	return fmt.Sprintf("the journal of registered monitors is damaged: no monitor is restored, the file was set aside as %q: %v", e.Copy, e.Err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return true, err
 }
-
-// Unwrap returns the error of decoding.
-func (e *DamagedError) Unwrap() error { return e.Err }
 
 // UnwritableError says that the journal was read but cannot be written.
 type UnwritableError struct{ Err error }
@@ -128,43 +121,24 @@ func (e *UnwritableError) Unwrap() error { return e.Err }
 
 func (j *Journal) path() string { return filepath.Join(j.dir, journalName) }
 
-func decodeJournal(text []byte) (journalState, error) {
-	var file journalFile
-	var decoded journalState
-	if len(text) > state.MaxSize {
-		return decoded, fmt.Errorf("larger than %d bytes", state.MaxSize)
-	}
-	if err := json.Unmarshal(text, &file); err != nil {
-		return decoded, err
-	}
-	if got := state.Checksum(file.State); got != file.CRC32C {
-		return decoded, fmt.Errorf("checksum is %08x, want %08x", got, file.CRC32C)
-	}
-	return decoded, json.Unmarshal(file.State, &decoded)
-}
+// Refused returns why the file is left alone, or nil.
+func (j *Journal) Refused() error { return j.refused }
 
 // save replaces the file. After nil the state is durable.
 func (j *Journal) save(s journalState) error {
+	if j.refused != nil {
+		return j.refused
+	}
 	s.Key = j.loaded.Key
-	raw, err := marshal(s)
+	text, err := encodeJournal(s)
 	if err == nil {
-		raw, err = marshal(journalFile{CRC32C: state.Checksum(raw), State: raw})
+		err = state.Replace(j.disk, j.path(), text)
 	}
 	if err == nil {
-		err = state.Replace(j.disk, j.path(), raw)
+		err = j.retireOld()
 	}
 	if err != nil {
 		return fmt.Errorf("writing the journal: %w", err)
 	}
 	return nil
-}
-
-// marshal returns v as JSON without HTML escapes, so that the text of a definition
-// takes at most twice its size.
-func marshal(v any) ([]byte, error) {
-	var text bytes.Buffer
-	e := json.NewEncoder(&text)
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), err
 }

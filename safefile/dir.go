@@ -1,6 +1,7 @@
 package safefile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -29,6 +30,25 @@ func OpenDir(path string) (*os.File, error) {
 		return nil, explain("open", path, err)
 	}
 	return f, nil
+}
+
+// OpenRoot opens a directory, also as the root of what is opened in it.
+func OpenRoot(path string) (*os.Root, *os.File, error) {
+	f, err := OpenDir(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, nil, errors.Join(explain("open", path, err), f.Close())
+	}
+	there, err := root.Stat(".")
+	held, heldErr := f.Stat()
+	if err == nil && heldErr == nil && os.SameFile(there, held) {
+		return root, f, nil
+	}
+	err = cmp.Or(err, heldErr, errors.New("the directory was replaced while it was opened"))
+	return nil, nil, errors.Join(explain("open", path, err), f.Close(), root.Close())
 }
 
 // Names returns the names in a directory for which want returns true, sorted. It

@@ -1,6 +1,7 @@
 package safefile
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -19,10 +20,46 @@ func ReadTrusted(path string, limit int64, forbidden fs.FileMode) ([]byte, error
 		return nil, err
 	}
 	defer f.Close()
-	if err := checkTrust(info, uint32(os.Geteuid()), forbidden); err != nil {
-		return nil, &fs.PathError{Op: "trust", Path: path, Err: err}
+	if err := CheckTrust(path, info, forbidden); err != nil {
+		return nil, err
 	}
 	return readAll(f, path, info, limit)
+}
+
+// ReadOwn is ReadTrusted for a file that this program writes: group and others may not
+// write it. Their rights to read it are taken away.
+func ReadOwn(path string, limit int64) ([]byte, error) {
+	f, info, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := CheckTrust(path, info, 0o022); err != nil {
+		return nil, err
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		if err := f.Chmod(mode &^ 0o077); err != nil && !errors.Is(err, syscall.EROFS) && !errors.Is(err, syscall.EPERM) {
+			return nil, explain("chmod", path, err)
+		}
+	}
+	return readAll(f, path, info, limit)
+}
+
+// ErrUntrusted is the error of a file or directory whose owner or mode lets others
+// give rights.
+var ErrUntrusted = errors.New("others may write it")
+
+// trustError is an ErrUntrusted with the reason.
+type trustError struct{ error }
+
+func (e trustError) Is(target error) bool { return target == ErrUntrusted }
+
+// CheckTrust checks owner and mode of a file or directory as ReadTrusted does.
+func CheckTrust(path string, info fs.FileInfo, forbidden fs.FileMode) error {
+	if err := checkTrust(info, uint32(os.Geteuid()), forbidden); err != nil {
+		return &fs.PathError{Op: "trust", Path: path, Err: trustError{err}}
+	}
+	return nil
 }
 
 // checkTrust checks owner and mode for a process of the user uid.

@@ -3,67 +3,45 @@ package service
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
-	"syscall"
+	"time"
 
 	"github.com/microhq/monitor-srv/delivery"
 	"github.com/microhq/monitor-srv/monitor"
-	"github.com/microhq/monitor-srv/safefile"
+	"github.com/microhq/monitor-srv/state"
 )
 
 // stateDir is the state directory: the journal of registered monitors, and the ledger
 // of open failures and pending notifications. Its zero value stores nothing.
 type stateDir struct {
+	dir     *state.Dir       // nil: none
 	journal *monitor.Journal // nil: none
 	ledger  *delivery.Ledger // nil: none
 	// restored is what the last run left in the ledger.
 	restored delivery.Snapshot
-	lock     *os.File // held on the directory; nil: none
+	opened   time.Time
 }
 
-// openState opens and locks a state directory, which it creates if it is not there:
-// two processes would overwrite each other's files. dir may be empty.
-func openState(dir string, log *slog.Logger) (stateDir, error) {
-	if dir == "" {
+// openState opens and locks a state directory, which it creates if it is not there.
+// path may be empty.
+func openState(path string, log *slog.Logger) (stateDir, error) {
+	if path == "" {
 		return stateDir{}, nil
 	}
-	lock, err := lockDir(dir)
+	dir, err := state.OpenDir(path, log)
 	if err != nil {
 		return stateDir{}, unusable(StateDir, "directory", err)
 	}
-	journal, err := monitor.OpenJournal(dir)
+	journal, err := monitor.OpenJournal(dir, path)
 	switch {
 	case journal == nil:
-		_ = lock.Close()
-		return stateDir{}, unusable(StateDir, "directory", err)
-	case err != nil: // damaged, or not to be written for the moment
+		return stateDir{}, unusable(StateDir, "directory", errors.Join(err, dir.Close()))
+	case err != nil: // damaged, newer, or not to be written for the moment
 		log.Error(err.Error())
 	}
-	s := stateDir{journal: journal, lock: lock}
-	s.ledger, s.restored = delivery.OpenLedger(dir, log)
+	s := stateDir{dir: dir, journal: journal, opened: time.Now()}
+	s.ledger, s.restored = delivery.OpenLedger(dir, path, log)
 	return s, nil
-}
-
-// lockDir locks a directory, which it creates if it is not there, until the file is
-// closed or the process ends.
-func lockDir(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("creating the state directory %q: %w", dir, err)
-	}
-	f, err := safefile.OpenDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("locking the state directory: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = errors.New("another process uses it")
-		}
-		return nil, fmt.Errorf("locking the state directory %q: %w", dir, err)
-	}
-	return f, nil
 }
 
 // run writes down what pending returns whenever it changes, until ctx ends.
@@ -80,13 +58,23 @@ func (s stateDir) components() []component {
 		return nil
 	}
 	return []component{{
-		name: "state", description: "pending notifications are written to disk",
-		look: func() condition { return condition(s.ledger.Health()) },
+		name: "state", description: "registrations and pending notifications are written to disk",
+		look: s.condition,
 	}}
 }
 
+func (s stateDir) condition() condition {
+	if h := s.dir.Health(); !h.OK {
+		return condition(h)
+	}
+	if err := s.journal.Refused(); err != nil {
+		return condition{Since: s.opened, Reason: err.Error()}
+	}
+	return condition(s.ledger.Health())
+}
+
 func (s stateDir) close() {
-	if s.lock != nil {
-		_ = s.lock.Close()
+	if s.dir != nil {
+		_ = s.dir.Close()
 	}
 }

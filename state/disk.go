@@ -3,8 +3,6 @@ package state
 import (
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -21,8 +19,7 @@ const MaxSize = 128 << 20
 type Disk interface {
 	// Create creates or truncates a file that only its owner may read.
 	Create(path string) (File, error)
-	// ReadFile reads at most MaxSize+1 bytes, which bounds the memory for a file that
-	// is too large.
+	// ReadFile fails with safefile.ErrTooLarge for more than MaxSize bytes.
 	ReadFile(path string) ([]byte, error)
 	Rename(from, to string) error
 	// Remove removes a file. A missing file is not an error.
@@ -48,14 +45,10 @@ func (OSDisk) Create(path string) (File, error) {
 	return safefile.Create(path)
 }
 
-// ReadFile implements Disk.
+// ReadFile implements Disk. It does not read a file that others own or may write, and
+// takes the right to read it from others.
 func (OSDisk) ReadFile(path string) ([]byte, error) {
-	f, _, err := safefile.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, MaxSize+1))
+	return safefile.ReadOwn(path, MaxSize)
 }
 
 // Rename implements Disk.
@@ -77,9 +70,6 @@ func (OSDisk) SyncDir(path string) error {
 	}
 	return errors.Join(d.Sync(), d.Close())
 }
-
-// Checksum returns the CRC-32C of b.
-func Checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
 // Replace replaces the file at path atomically: after a crash, path has either its
 // old content or all of text. It rejects a text that ReadFile would truncate.
@@ -107,22 +97,4 @@ func writeSynced(d Disk, path string, text []byte) error {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
-}
-
-// maxCopies bounds the copies of a damaged file.
-const maxCopies = 3
-
-// SetAside writes a copy of a damaged file beside it and returns the path of the copy.
-// The newest copy has number 1. Copies beyond maxCopies are dropped.
-func SetAside(d Disk, path string, text []byte) (string, error) {
-	name := func(n int) string { return fmt.Sprintf("%s.corrupt-%d", path, n) }
-	for n := maxCopies - 1; n >= 1; n-- {
-		if err := d.Rename(name(n), name(n+1)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return "", err
-		}
-	}
-	if err := writeSynced(d, name(1), text); err != nil {
-		return "", errors.Join(err, d.Remove(name(1)))
-	}
-	return name(1), nil
 }

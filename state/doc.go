@@ -1,3 +1,4 @@
-// Package state writes the files of the state directory: each is replaced as a whole,
-// survives a crash or power failure, and is set aside if it is damaged.
+// Package state keeps the files of the state directory. A file holds records of
+// bytes, each with a kind, a version and a checksum. It is replaced as a whole,
+// survives a crash or power failure, and gives all sound records if it is damaged.
 package state

@@ -105,6 +105,38 @@ func Damaged(whole []byte) iter.Seq2[string, []byte] {
 	}
 }
 
+// Corrupt returns a file with a few of these damages at random places: a flipped bit, a
+// cut end, a part that is there twice, a part that is zero, a part that is missing.
+func Corrupt(random *rand.Rand, whole []byte) (what string, text []byte) {
+	text = slices.Clone(whole)
+	for range 1 + random.IntN(3) {
+		if len(text) == 0 {
+			break
+		}
+		from := random.IntN(len(text))
+		part := text[from:min(len(text), from+1+random.IntN(1+len(text)/2))]
+		switch random.IntN(5) {
+		case 0:
+			text[from] ^= 1 << random.IntN(8)
+			what += fmt.Sprintf("flipped at %d ", from)
+		case 1:
+			text = text[:from]
+			what += fmt.Sprintf("cut at %d ", from)
+		case 2:
+			to := random.IntN(len(text) + 1)
+			text = slices.Insert(text, to, slices.Clone(part)...)
+			what += fmt.Sprintf("%d bytes of %d copied to %d ", len(part), from, to)
+		case 3:
+			clear(part)
+			what += fmt.Sprintf("%d bytes at %d zero ", len(part), from)
+		default:
+			what += fmt.Sprintf("%d bytes at %d missing ", len(part), from)
+			text = slices.Delete(text, from, from+len(part))
+		}
+	}
+	return what, text
+}
+
 // FlippedBit begins the names of damages that flipped one bit.
 const FlippedBit = "flipped bit "
 

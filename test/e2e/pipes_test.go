@@ -66,7 +66,7 @@ func TestNamedPipesHangNothing(t *testing.T) {
 func TestNamedPipesOfFlagsAreRefused(t *testing.T) {
 	t.Parallel()
 	state := t.TempDir()
-	testkit.MakeFIFO(t, filepath.Join(state, "monitors.json"))
+	testkit.MakeFIFO(t, filepath.Join(state, "monitors"))
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	testkit.MakeFIFO(t, pipe)
 	serve := []string{"--registry", "memory", "--http_address", "127.0.0.1:0", "--server_address", "127.0.0.1:0", "-d", t.TempDir()}
@@ -78,7 +78,7 @@ func TestNamedPipesOfFlagsAreRefused(t *testing.T) {
 		"token_file": {append(serve, "--token_file", pipe), cli.ExitUsage, isPipe},
 		"exec_allow": {append(serve, "--exec_allow", pipe), cli.ExitUsage, isPipe},
 		"state_dir":  {append(serve, "--state_dir", pipe), cli.ExitFailed, "not a directory"},
-		"journal":    {append(serve, "--state_dir", state), cli.ExitFailed, "reading the journal: open " + filepath.Join(state, "monitors.json") + ": " + isPipe},
+		"journal":    {append(serve, "--state_dir", state), cli.ExitFailed, "reading the journal: open " + filepath.Join(state, "monitors") + ": " + isPipe},
 		"check":      {[]string{"check", pipe}, cli.ExitFailed, pipe},
 		"probe":      {[]string{"probe", pipe}, cli.ExitFailed, isPipe},
 		"register":   {[]string{"register", pipe}, cli.ExitFailed, isPipe},

@@ -1,0 +1,73 @@
+package monitor
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/microhq/monitor-srv/state"
+)
+
+// The journal was one JSON document with one checksum. It is read once, written as a
+// Journal, and retained under another name.
+
+const (
+	oldJournalName     = "monitors.json"
+	retiredJournalName = oldJournalName + ".old"
+)
+
+// oldJournalFile protects the state with a checksum.
+type oldJournalFile struct {
+	CRC32C uint32          `json:"crc32c"`
+	State  json.RawMessage `json:"state"`
+}
+
+func (j *Journal) oldPath() string { return filepath.Join(j.dir, oldJournalName) }
+
+// decodeOldJournal reads the former format. It had no version: a key that is not known
+// is taken for that of a newer program.
+func decodeOldJournal(text []byte) (s journalState, err error) {
+	var file oldJournalFile
+	if err := decodeKnown(text, &file); err != nil {
+		return s, err
+	}
+	if got := state.Checksum(file.State); got != file.CRC32C {
+		return s, fmt.Errorf("checksum is %08x, want %08x", got, file.CRC32C)
+	}
+	if err := decodeKnown(file.State, &s); err != nil {
+		return journalState{}, err
+	}
+	return s, s.repair()
+}
+
+// decodeKnown decodes JSON. Its error for an unknown key is a *state.NewerError.
+func decodeKnown(text []byte, to any) error {
+	if err := json.Unmarshal(text, to); err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(to); err != nil {
+		return errors.Join(err, &state.NewerError{What: oldJournalName, Version: 2, Known: 1})
+	}
+	return nil
+}
+
+// retireOld renames the file of the former format, now that the new one is durable.
+func (j *Journal) retireOld() error {
+	if !j.old {
+		return nil
+	}
+	err := j.disk.Rename(j.oldPath(), filepath.Join(j.dir, retiredJournalName))
+	if errors.Is(err, fs.ErrNotExist) { // set aside
+		err = nil
+	}
+	if err == nil {
+		err = j.disk.SyncDir(j.dir)
+	}
+	j.old = err != nil
+	return err
+}

@@ -1,0 +1,68 @@
+package service
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/state"
+)
+
+// stateComponent opens a state directory and returns a function that looks at its
+// component.
+func stateComponent(t *testing.T, path string, log *strings.Builder) func() condition {
+	t.Helper()
+	s, err := openState(path, testkit.InfoTo(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.close)
+	return s.components()[0].look
+}
+
+// TestComponentTellsThatTheStateDirectoryWasMoved renames the directory under its
+// instance. A second instance uses the path, and the first one says that it does not.
+// Faults: S9.
+func TestComponentTellsThatTheStateDirectoryWasMoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	var log strings.Builder
+	first := stateComponent(t, path, &log)
+	if c := first(); !c.OK {
+		t.Errorf("got %+v", c)
+	}
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	second := stateComponent(t, path, &log)
+	if c := first(); c.OK || !strings.Contains(c.Reason, "moved or replaced") || c.Since.IsZero() {
+		t.Errorf("the first: %+v", c)
+	}
+	if c := second(); !c.OK {
+		t.Errorf("the second: %+v", c)
+	}
+	if !strings.Contains(log.String(), "the state directory cannot be written") {
+		t.Errorf("logged %s", &log)
+	}
+}
+
+// TestComponentTellsThatTheStateIsNewer starts with files of a newer program.
+// Faults: S8.
+func TestComponentTellsThatTheStateIsNewer(t *testing.T) {
+	for _, name := range []string{"monitors", "ledger"} {
+		path := t.TempDir()
+		body := "0/1 file/2 " + name
+		text := fmt.Sprintf("%08x %d %s\n", state.Checksum([]byte(body)), len(body), body)
+		testkit.WriteFile(t, filepath.Join(path, name), text)
+		var log strings.Builder
+		c := stateComponent(t, path, &log)()
+		if c.OK || !strings.Contains(c.Reason, "a newer monitor-srv has written it") || c.Since.IsZero() || !strings.Contains(log.String(), "level=ERROR") {
+			t.Errorf("%s: got %+v, logged %s", name, c, &log)
+		}
+		if left := testkit.ReadFile(t, filepath.Join(path, name)); string(left) != text {
+			t.Errorf("%s: the file holds %q", name, left)
+		}
+	}
+}
