@@ -87,7 +87,11 @@ func decodeSnapshot(text []byte) (Snapshot, error) {
 	var d snapshotDecoder
 	for _, record := range records {
 		var r ledgerRecord
-		if jsonErr := json.Unmarshal(record.Data, &r); jsonErr != nil || !d.add(r) {
+		jsonErr := state.UnmarshalKnown(record.Data, &r)
+		if errors.As(jsonErr, new(*state.NewerError)) {
+			return Snapshot{}, jsonErr
+		}
+		if jsonErr != nil || !d.add(r) {
 			err = errors.Join(err, fmt.Errorf("a record of kind %q cannot be used: %.100q", record.Kind, record.Data))
 		}
 	}

@@ -282,12 +282,22 @@ func TestOldLedgerIsRead(t *testing.T) {
 // The file of a newer program stays as it is. The ledger says so and delays nobody.
 // Faults: S8.
 func TestNewerLedgerIsLeftAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		newer := ledgerFormat()
-		text, err := newer.Encode([]state.Record{{Kind: incidentRecord, Version: 2, Data: []byte("{}")}})
+	for _, record := range []state.Record{
+		{Kind: incidentRecord, Version: 2, Data: []byte("{}")},
+		{Kind: incidentRecord, Version: 1, Data: []byte(`{"incident":{"monitor":"m","id":"1","cause":"disk"}}`)},
+		{Kind: "silence", Version: 1, Data: []byte("{}")},
+	} {
+		text, err := ledgerFormat().Encode([]state.Record{record})
 		if err != nil {
 			t.Fatal(err)
 		}
+		checkLeftAlone(t, text)
+	}
+}
+
+// checkLeftAlone opens and runs a ledger whose file has this content.
+func checkLeftAlone(t *testing.T, text []byte) {
+	synctest.Test(t, func(t *testing.T) {
 		d := testkit.NewMemDisk()
 		if err := state.Replace(d, "/state/"+ledgerName, text); err != nil {
 			t.Fatal(err)

@@ -68,7 +68,7 @@ func OpenJournal(d state.Disk, dir string) (*Journal, error) {
 	switch {
 	case errors.As(readErr, &newer):
 		j.refused = readErr
-		j.loaded.Key = newKey()
+		j.loaded = journalState{Key: newKey()}
 		return j, fmt.Errorf("no monitor is restored and none can be registered: %w", readErr)
 	case errors.As(readErr, &damaged):
 		readErr = fmt.Errorf("the journal of registered monitors is incomplete: %d monitors are restored: %w", len(j.loaded.Monitors), readErr)

@@ -71,7 +71,7 @@ func (s *journalState) add(r state.Record) error {
 	switch r.Kind {
 	case journalRecord:
 		var head journalHead
-		if err := json.Unmarshal(r.Data, &head); err != nil {
+		if err := state.UnmarshalKnown(r.Data, &head); err != nil {
 			return err
 		}
 		if s.LastID == 0 || head.LastID > s.LastID {
@@ -88,7 +88,7 @@ func (s *journalState) add(r state.Record) error {
 
 func appendDecoded[T any](list *[]T, data []byte) error {
 	var v T
-	if err := json.Unmarshal(data, &v); err != nil {
+	if err := state.UnmarshalKnown(data, &v); err != nil {
 		return err
 	}
 	*list = append(*list, v)

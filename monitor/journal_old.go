@@ -1,7 +1,6 @@
 package monitor
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,29 +30,16 @@ func (j *Journal) oldPath() string { return filepath.Join(j.dir, oldJournalName)
 // is taken for that of a newer program.
 func decodeOldJournal(text []byte) (s journalState, err error) {
 	var file oldJournalFile
-	if err := decodeKnown(text, &file); err != nil {
+	if err := state.UnmarshalKnown(text, &file); err != nil {
 		return s, err
 	}
 	if got := state.Checksum(file.State); got != file.CRC32C {
 		return s, fmt.Errorf("checksum is %08x, want %08x", got, file.CRC32C)
 	}
-	if err := decodeKnown(file.State, &s); err != nil {
+	if err := state.UnmarshalKnown(file.State, &s); err != nil {
 		return journalState{}, err
 	}
 	return s, s.repair()
-}
-
-// decodeKnown decodes JSON. Its error for an unknown key is a *state.NewerError.
-func decodeKnown(text []byte, to any) error {
-	if err := json.Unmarshal(text, to); err != nil {
-		return err
-	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(to); err != nil {
-		return errors.Join(err, &state.NewerError{What: oldJournalName, Version: 2, Known: 1})
-	}
-	return nil
 }
 
 // retireOld renames the file of the former format, now that the new one is durable.

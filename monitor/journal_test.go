@@ -245,15 +245,21 @@ func TestPowerFailureLosesNoOldJournal(t *testing.T) {
 // is usable, but writes nothing.
 // Faults: S8.
 func TestNewerJournalIsLeftAlone(t *testing.T) {
-	record, err := journalFormat().Encode([]state.Record{{Kind: registrationRecord, Version: 2, Data: []byte("{}")}})
-	if err != nil {
-		t.Fatal(err)
+	fileOf := func(kind string, version int, data string) []byte {
+		text, err := journalFormat().Encode([]state.Record{{Kind: registrationRecord, Version: 1, Data: []byte(`{"id":1}`)}, {Kind: kind, Version: version, Data: []byte(data)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
 	}
 	for _, c := range []struct {
 		name string
 		text []byte
 	}{
-		{journalName, record},
+		{journalName, fileOf(registrationRecord, 2, "{}")},
+		{journalName, fileOf("group", 1, "{}")},
+		{journalName, fileOf(registrationRecord, 1, `{"id":7,"paused":true}`)},
+		{journalName, fileOf(journalRecord, 1, `{"last_id":7,"epoch":1}`)},
 		{"monitors.json", oldJournal(`{"last_id":1,"monitors":[],"key":"","version":99}`)},
 		{"monitors.json", oldJournal(`{"last_id":1,"monitors":[{"id":1,"text":"","trusted":false,"paused":true}],"key":""}`)},
 	} {
@@ -263,7 +269,7 @@ func TestNewerJournalIsLeftAlone(t *testing.T) {
 		}
 		j, err := OpenJournal(d, "/state")
 		var newer *state.NewerError
-		if j == nil || !errors.As(err, &newer) || j.Refused() == nil || !errors.As(j.save(journalState{}), &newer) {
+		if j == nil || !errors.As(err, &newer) || j.Refused() == nil || len(j.loaded.Monitors) > 0 || !errors.As(j.save(journalState{}), &newer) {
 			t.Fatalf("%.60s: got %+v, %v", c.text, j, err)
 		}
 		if text, err := d.ReadFile("/state/" + c.name); err != nil || !bytes.Equal(text, c.text) {

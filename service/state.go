@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/microhq/monitor-srv/delivery"
@@ -44,12 +45,16 @@ func openState(path string, log *slog.Logger) (stateDir, error) {
 	return s, nil
 }
 
-// run writes down what pending returns whenever it changes, until ctx ends.
+// run writes down what pending returns whenever it changes, and watches the directory,
+// until ctx ends.
 func (s stateDir) run(ctx context.Context, pending func() delivery.Snapshot) error {
 	if s.ledger == nil {
 		<-ctx.Done()
 		return nil
 	}
+	var watch sync.WaitGroup
+	watch.Go(func() { _ = s.dir.Run(ctx) })
+	defer watch.Wait()
 	return s.ledger.Run(ctx, pending)
 }
 

@@ -1,25 +1,31 @@
 package service
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/microhq/monitor-srv/delivery"
 	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/state"
 )
 
-// stateComponent opens a state directory and returns a function that looks at its
-// component.
+// stateComponent opens and runs a state directory, and returns a function that looks at
+// its component.
 func stateComponent(t *testing.T, path string, log *strings.Builder) func() condition {
 	t.Helper()
 	s, err := openState(path, testkit.InfoTo(log))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.close)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- s.run(ctx, func() delivery.Snapshot { return delivery.Snapshot{} }) }()
+	t.Cleanup(func() { cancel(); <-ended; s.close() })
 	return s.components()[0].look
 }
 
@@ -37,7 +43,8 @@ func TestComponentTellsThatTheStateDirectoryWasMoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := stateComponent(t, path, &log)
-	if c := first(); c.OK || !strings.Contains(c.Reason, "moved or replaced") || c.Since.IsZero() {
+	testkit.Eventually(t, 10*time.Second, "the first notices", func() bool { return !first().OK })
+	if c := first(); !strings.Contains(c.Reason, "moved or replaced") || c.Since.IsZero() {
 		t.Errorf("the first: %+v", c)
 	}
 	if c := second(); !c.OK {

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +14,9 @@ import (
 
 	"github.com/microhq/monitor-srv/safefile"
 )
+
+// lookInterval is the time between two looks at the directory.
+const lookInterval = time.Second
 
 // Dir is the Disk of one state directory, which is locked for this process. It writes
 // in that directory only, also if it is renamed and another one takes its place.
@@ -88,8 +92,23 @@ func ignoreReadOnly(err error) error {
 	return err
 }
 
-// check returns ErrMoved unless the path still leads to the directory.
-func (d *Dir) check() error {
+// Run looks every second whether the directory is where it was, so that an instance
+// that writes nothing notices too.
+func (d *Dir) Run(ctx context.Context) error {
+	ticker := time.NewTicker(lookInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			_ = d.check()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// look returns ErrMoved unless the path still leads to the directory.
+func (d *Dir) look() error {
 	ours, err := d.held.Stat()
 	if err != nil {
 		return fmt.Errorf("looking at the state directory: %w", err)
@@ -104,9 +123,9 @@ func (d *Dir) check() error {
 	return nil
 }
 
-// Health reports whether the directory is where it was. It logs each change.
-func (d *Dir) Health() Health {
-	err := d.check()
+// check is look. It also stores the result for Health and logs each change.
+func (d *Dir) check() error {
+	err := d.look()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if ok := err == nil; ok != d.health.OK {
@@ -120,6 +139,14 @@ func (d *Dir) Health() Health {
 	if err != nil {
 		d.health.Reason = err.Error()
 	}
+	return err
+}
+
+// Health reports whether the directory was where it belongs when it was last looked
+// at. It does not wait for the disk.
+func (d *Dir) Health() Health {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	return d.health
 }
 

@@ -10,14 +10,12 @@ import (
 
 // NewerError says that a newer program has written a file.
 type NewerError struct {
-	// What has a version that this program does not know.
-	What string
-	// Version is that of the file, Known the highest that this program knows.
-	Version, Known int
+	// Reason is what this program does not know.
+	Reason string
 }
 
 func (e *NewerError) Error() string {
-	return fmt.Sprintf("a newer monitor-srv has written it: version %d of %q, want at most %d: install that version again, or move the file away", e.Version, e.What, e.Known)
+	return fmt.Sprintf("a newer monitor-srv has written it: %s: install that version again, or move the file away", e.Reason)
 }
 
 // DamagedError says that something of a file is lost or not believed.

@@ -145,7 +145,7 @@ func (f Format) check(sound map[int]numbered) error {
 			}
 		}
 		if r.Version > known {
-			return &NewerError{What: r.Kind, Version: r.Version, Known: known}
+			return &NewerError{fmt.Sprintf("version %d of record %q, want at most %d", r.Version, r.Kind, known)}
 		}
 	}
 	return nil
