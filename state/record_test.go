@@ -91,6 +91,29 @@ func TestFlippedBitLosesOneRecord(t *testing.T) {
 	}
 }
 
+// TestRecordsOfOtherFilesAreNotBelieved appends sound records that do not belong there,
+// and repeats and exchanges those that do.
+// Faults: S8.
+func TestRecordsOfOtherFilesAreNotBelieved(t *testing.T) {
+	want := samples()
+	whole := string(encode(t, want))
+	lines := strings.SplitAfter(whole, "\n")
+	for what, text := range map[string]string{
+		"another record of the same index": whole + line("1/7 a/1 other"),
+		"a record of a longer file":        whole + line("7/9 a/1 other"),
+		"a copy":                           whole + lines[3],
+	} {
+		got, err := format().Decode([]byte(text))
+		if err == nil || !strings.Contains(err.Error(), "none of 6 records is lost") || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: read %v, %v", what, got, err)
+		}
+	}
+	lines[1], lines[4] = lines[4], lines[1]
+	if got, err := format().Decode([]byte(strings.Join(lines, ""))); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("exchanged: read %v, %v", got, err)
+	}
+}
+
 // TestForeignFilesAreNotRead reads files of other contents and of newer versions.
 // Faults: S8.
 func TestForeignFilesAreNotRead(t *testing.T) {
