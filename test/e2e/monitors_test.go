@@ -171,7 +171,7 @@ func TestEveryMonitorIsAHealthCheck(t *testing.T) {
 	m := startMonitor(t, "--registry", "memory", "-d", dir)
 	m.ready(startWithin)
 	testkit.Eventually(t, 10*time.Second, "all are checks", func() bool { return m.checks(`{"source": 1, "limit": 1}`).Total == n })
-	testkit.Eventually(t, 10*time.Second, "so are the six of its components", func() bool { return m.checks(`{"limit": 1}`).Total == n+6 })
+	testkit.Eventually(t, 10*time.Second, "so are the nine of its components", func() bool { return m.checks(`{"limit": 1}`).Total == n+9 })
 	if health, _, code := m.command("", "", "health"); code != 0 || health != "ok dev\n" {
 		t.Errorf("exit %d, %s", code, health)
 	}
