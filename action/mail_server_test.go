@@ -234,19 +234,13 @@ func TestMailServersThatAnswerOddly(t *testing.T) {
 // Faults: C17.
 func TestMailGoesToThoseWhoseAddressTheServerTakes(t *testing.T) {
 	s := newScriptedServer(t, nil)
-	var log strings.Builder
-	env := testEnv
-	env.Log = testkit.InfoTo(&log)
-	a, err := newMail(testkit.DecodeTOML(testkit.MailKeys(s.Addr, `to = ["jörg@example.org", "Bücher <a@bücher.example>"]`)), env)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a, log := buildMailWithLog(t, s.Addr, `to = ["jörg@example.org", "Bücher <a@bücher.example>"]`)
 	sendAll(t, a, testFail)
 	if len(s.mails) != 1 || !isASCII(s.mails[0]) || !strings.Contains(s.mails[0], "To: =?utf-8?q?B=C3=BCcher?= <a@xn--bcher-kva.example>\r\n") || len(s.heard("RCPT")) != 1 {
 		t.Errorf("the client said %q, and sent\n%s", s.heard(""), s.mails)
 	}
 	if !strings.Contains(log.String(), "recipient jörg@example.org: the part before the @ is not ASCII") {
-		t.Errorf("the other one is not in the log:\n%s", &log)
+		t.Errorf("the other one is not in the log:\n%s", log)
 	}
 }
 

@@ -260,22 +260,29 @@ func TestMailIsTakenEvenIfTheFarewellHangs(t *testing.T) {
 	}
 }
 
-func TestMailToSomeWhenOthersAreRefused(t *testing.T) {
-	box := testkit.NewMailbox(t, "none")
-	box.Refuse["gone@example.org"] = &testkit.NoUser
-	var log strings.Builder
+// buildMailWithLog makes an action that logs to log.
+func buildMailWithLog(t *testing.T, addr, keys string) (a Action, log *strings.Builder) {
+	t.Helper()
+	log = new(strings.Builder)
 	env := testEnv
-	env.Log = testkit.InfoTo(&log)
-	a, err := newMail(testkit.DecodeTOML(testkit.MailKeys(box.Addr, `to = ["gone@example.org", "a@example.org"]`)), env)
+	env.Log = testkit.InfoTo(log)
+	a, err := newMail(testkit.DecodeTOML(testkit.MailKeys(addr, keys)), env)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return a, log
+}
+
+func TestMailToSomeWhenOthersAreRefused(t *testing.T) {
+	box := testkit.NewMailbox(t, "none")
+	box.Refuse["gone@example.org"] = &testkit.NoUser
+	a, log := buildMailWithLog(t, box.Addr, `to = ["gone@example.org", "a@example.org"]`)
 	sendAll(t, a, testFail)
 	if mails := box.Received(); len(mails) != 1 || !slices.Equal(mails[0].To, []string{"a@example.org"}) {
 		t.Errorf("got %+v, want a mail to the one that is taken", mails)
 	}
 	if !strings.Contains(log.String(), "gone@example.org") {
-		t.Errorf("the refused one is not in the log: %s", &log)
+		t.Errorf("the refused one is not in the log: %s", log)
 	}
 	box.Refuse["a@example.org"] = &testkit.NoUser
 	var permanent *Permanent

@@ -29,6 +29,18 @@ func checkBackoff(t *testing.T, calls []call) {
 	}
 }
 
+// checkRetried checks that the failure 1 was delivered at last, and that the waits doubled. It
+// returns the attempts.
+func checkRetried(t *testing.T, f *fake) []call {
+	t.Helper()
+	delivered, calls := f.taken()
+	if formatAll(delivered) != "fail:1" {
+		t.Errorf("delivered %q, want the failure", formatAll(delivered))
+	}
+	checkBackoff(t, calls)
+	return calls
+}
+
 // groupedOutage enqueues a failure for a receiver that groups and fails, and during
 // the outage its recovery and another failure. It returns the attempts.
 func groupedOutage(t *testing.T, do func(context.Context, int, []action.Notification) error) []call {

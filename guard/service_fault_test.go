@@ -133,10 +133,7 @@ func TestFrozenConsulDelaysNoStart(t *testing.T) {
 
 // Faults: T3.
 func TestConsulOutageLosesNoEvents(t *testing.T) {
-	testkit.SkipIfShort(t)
-	testkit.NoLeaks(t)
-	a := consultest.StartPersistent(t)
-	s := startRegistered(t, a)
+	a, s := startWithConsul(t, consultest.StartPersistent)
 	publisher := newPublisher(t, a)
 	sent := 0
 	publish := func(d time.Duration) {
@@ -195,10 +192,7 @@ func TestRegistrationReturnsAfterConsulLosesItsData(t *testing.T) {
 
 // Faults: T5, Trap7.
 func TestStopIsQuickWhileConsulIsFrozen(t *testing.T) {
-	testkit.SkipIfShort(t)
-	testkit.NoLeaks(t)
-	a := consultest.Start(t)
-	s := startRegistered(t, a)
+	a, s := startWithConsul(t, consultest.Start)
 	a.Freeze()
 	// Some calls are to be in flight, as they would be.
 	testkit.Eventually(t, 12*time.Second, "the freeze is noticed", func() bool { return !s.registry.State().OK })

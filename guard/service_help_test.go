@@ -53,12 +53,15 @@ func startUnregistered(t *testing.T, a *consultest.Agent, within time.Duration, 
 	return s, took
 }
 
-// startRegistered starts the whole and waits until it is registered.
-func startRegistered(t *testing.T, a *consultest.Agent) *service {
+// startWithConsul starts an agent and the whole, and waits until that is registered.
+func startWithConsul(t *testing.T, startAgent func(testing.TB) *consultest.Agent) (*consultest.Agent, *service) {
 	t.Helper()
+	testkit.SkipIfShort(t)
+	testkit.NoLeaks(t)
+	a := startAgent(t)
 	s, _ := startService(t, a)
 	testkit.Eventually(t, 16*time.Second, "registered", func() bool { return s.registered(a) })
-	return s
+	return a, s
 }
 
 // startService starts the whole against the agent and tells how long that took.

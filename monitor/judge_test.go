@@ -61,15 +61,12 @@ func TestJudgeStates(t *testing.T) {
 // at once.
 // Faults: U3.
 func TestWarningsAreFailuresIfAsked(t *testing.T) {
-	for verdicts, want := range map[string]string{
-		"owo":    "OK FFA ROK",
-		"owwo":   "OK FFA FA ROK",
-		"owffwo": "OK FFA MFA FA FA ROK",
-		"fwfo":   "FFA FA FA ROK",
+	for _, c := range []struct{ verdicts, want string }{
+		{"owo", "OK FFA ROK"}, {"owwo", "OK FFA FA ROK"}, {"owffwo", "OK FFA MFA FA FA ROK"}, {"fwfo", "FFA FA FA ROK"},
 	} {
 		j := &judge{thresholds: Thresholds{FailuresBeforeAlert: 1, SuccessesBeforeRecover: 1, WarningFails: true}}
-		if got := observeAll(j, verdicts); got != want {
-			t.Errorf("%s: got  %s, want %s", verdicts, got, want)
+		if got := observeAll(j, c.verdicts); got != c.want {
+			t.Errorf("%s: got  %s, want %s", c.verdicts, got, c.want)
 		}
 	}
 }

@@ -120,34 +120,18 @@ func TestDNSKeysAreChecked(t *testing.T) {
 
 // rawUDP answers each packet with the messages that reply returns.
 func rawUDP(tb testing.TB, reply func(q *dns.Msg) []*dns.Msg) string {
-	tb.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		buf := make([]byte, 4096)
-		for {
-			n, from, err := pc.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			q := new(dns.Msg)
-			if q.Unpack(buf[:n]) != nil {
-				continue
-			}
-			for _, m := range reply(q) {
-				if packed, err := m.Pack(); err == nil {
-					_, _ = pc.WriteTo(packed, from)
-				}
-			}
-			_, _ = pc.WriteTo([]byte("\x00junk"), from)
+	return testkit.ServeUDP(tb, func(packet []byte) (replies [][]byte) {
+		q := new(dns.Msg)
+		if q.Unpack(packet) != nil {
+			return nil
 		}
-	}()
-	tb.Cleanup(func() { pc.Close(); <-done })
-	return pc.LocalAddr().String()
+		for _, m := range reply(q) {
+			if packed, err := m.Pack(); err == nil {
+				replies = append(replies, packed)
+			}
+		}
+		return append(replies, []byte("\x00junk"))
+	})
 }
 
 // Faults: T39.

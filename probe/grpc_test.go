@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,8 +20,7 @@ import (
 )
 
 func grpcProbeOf(tb testing.TB, address string, keys ...string) Probe {
-	tb.Helper()
-	return build(tb, "grpc", "address = "+strconv.Quote(address)+"\n"+strings.Join(keys, "\n"), Env{})
+	return probeAt(tb, "grpc", address, keys)
 }
 
 // grpcServer starts a server with the registered services and returns its address.

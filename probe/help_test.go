@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -157,3 +158,9 @@ func rss(tb testing.TB) int {
 
 // quietLog discards what servers log about malformed requests.
 func quietLog() *log.Logger { return log.New(io.Discard, "", 0) }
+
+// probeAt builds a probe of a kind with the key address and other keys.
+func probeAt(tb testing.TB, kind, address string, keys []string) Probe {
+	tb.Helper()
+	return build(tb, kind, "address = "+strconv.Quote(address)+"\n"+strings.Join(keys, "\n"), Env{})
+}

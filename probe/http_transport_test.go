@@ -69,6 +69,16 @@ func settle(tb testing.TB, p Probe) {
 	})
 }
 
+// endsSoon waits for a value of ended or for its end.
+func endsSoon(t *testing.T, ended <-chan struct{}, otherwise string) {
+	t.Helper()
+	select {
+	case <-ended:
+	case <-time.After(5 * time.Second):
+		t.Error(otherwise)
+	}
+}
+
 // A black hole must not be asked for longer than the probe waits for it: for as long as
 // the system tries, 127 seconds.
 func TestDialEndsWithItsProbe(t *testing.T) {
@@ -84,11 +94,7 @@ func TestDialEndsWithItsProbe(t *testing.T) {
 				return nil, ctx.Err()
 			}}
 			timesOut(t, build(t, "http", "url = "+strconv.Quote(url), env))
-			select {
-			case <-ended:
-			case <-time.After(5 * time.Second):
-				t.Error("the dial goes on after its probe")
-			}
+			endsSoon(t, ended, "the dial goes on after its probe")
 		})
 	}
 }
@@ -137,11 +143,7 @@ func TestNothingOfAFailedProbeStaysOpen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			timesOut(t, build(t, "http", keys, Env{}))
-			select {
-			case <-ended:
-			case <-time.After(5 * time.Second):
-				t.Error("the connection stays open after the probe")
-			}
+			endsSoon(t, ended, "the connection stays open after the probe")
 		})
 	}
 }

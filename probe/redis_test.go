@@ -4,7 +4,6 @@ import (
 	"io"
 	"net"
 	"os/exec"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,8 +12,7 @@ import (
 )
 
 func redisProbeOf(tb testing.TB, address string, keys ...string) Probe {
-	tb.Helper()
-	return build(tb, "redis", "address = "+strconv.Quote(address)+"\n"+strings.Join(keys, "\n"), Env{})
+	return probeAt(tb, "redis", address, keys)
 }
 
 // redisServer starts a Redis server with a password and returns its address.

@@ -37,8 +37,7 @@ func mailServer(tb testing.TB) string {
 }
 
 func tcpProbeOf(tb testing.TB, address string, keys ...string) Probe {
-	tb.Helper()
-	return build(tb, "tcp", "address = "+strconv.Quote(address)+"\n"+strings.Join(keys, "\n"), Env{})
+	return probeAt(tb, "tcp", address, keys)
 }
 
 func TestTCPConversation(t *testing.T) {

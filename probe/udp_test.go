@@ -1,8 +1,6 @@
 package probe
 
 import (
-	"net"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,32 +11,18 @@ import (
 
 // udpServer answers the nth packet, from 1 on, with what reply returns.
 func udpServer(tb testing.TB, reply func(n int, packet string) []string) string {
-	tb.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		buf := make([]byte, maxUDP)
-		for i := 1; ; i++ {
-			n, from, err := pc.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			for _, r := range reply(i, string(buf[:n])) {
-				_, _ = pc.WriteTo([]byte(r), from)
-			}
+	n := 0
+	return testkit.ServeUDP(tb, func(packet []byte) (replies [][]byte) {
+		n++
+		for _, r := range reply(n, string(packet)) {
+			replies = append(replies, []byte(r))
 		}
-	}()
-	tb.Cleanup(func() { pc.Close(); <-done })
-	return pc.LocalAddr().String()
+		return replies
+	})
 }
 
 func udpProbeOf(tb testing.TB, address string, keys ...string) Probe {
-	tb.Helper()
-	return build(tb, "udp", "address = "+strconv.Quote(address)+"\n"+strings.Join(keys, "\n"), Env{})
+	return probeAt(tb, "udp", address, keys)
 }
 
 // Faults: P4, P1.

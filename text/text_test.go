@@ -7,7 +7,7 @@ import (
 )
 
 func TestLineIsPrintableAndBounded(t *testing.T) {
-	for given, want := range map[string]string{
+	wantTexts(t, func(given string) string { return Line(given, 50) }, map[string]string{
 		"a\r\nb\tc":               "a b c",
 		"a\x00\x1b[31mb":          "a[31mb",
 		"a\u202eb\u200fc\u2028d":  "abc d",
@@ -19,8 +19,14 @@ func TestLineIsPrintableAndBounded(t *testing.T) {
 		"a\x00\x1b[31mb\x7f":      "a[31mb",
 		"a\xff\xfeb":              "ab",
 		"caf\u00e9 \u202e\u200b":  "caf\u00e9",
-	} {
-		wantText(t, given, Line(given, 50), want)
+	})
+}
+
+// wantTexts checks what f returns for given texts.
+func wantTexts(t *testing.T, f func(given string) string, want map[string]string) {
+	t.Helper()
+	for given, want := range want {
+		wantText(t, given, f(given), want)
 	}
 }
 
@@ -45,16 +51,14 @@ func TestLinesKeepsLines(t *testing.T) {
 }
 
 func TestClipCutsBetweenRunes(t *testing.T) {
-	for given, want := range map[string]string{
+	wantTexts(t, func(given string) string { return Clip(given, 10, "...") }, map[string]string{
 		"":                "",
 		"1234567890":      "1234567890",
 		"1234567890a":     "1234567...",
 		"123456ü890":      "123456...",
 		"\xff":            Replacement,
 		"\xffb\xffc\xffd": Replacement + "b" + Replacement + "...",
-	} {
-		wantText(t, given, Clip(given, 10, "..."), want)
-	}
+	})
 }
 
 func FuzzClip(f *testing.F) {

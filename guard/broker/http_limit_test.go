@@ -62,9 +62,7 @@ func TestHTTPBrokerTellsThePublisherWhyAnEventIsRejected(t *testing.T) {
 		return nil
 	})
 	awaitSubscribed(t, b)
-	id := ""
-	for id = range reg.Services {
-	}
+	id := reg.ID()
 	for body, want := range map[string]int{"good": 200, "bad": 400, "broken": 200} {
 		event, err := json.Marshal(broker.Message{Header: map[string]string{"Micro-Topic": "t"}, Body: []byte(body)})
 		if err != nil {
@@ -84,9 +82,7 @@ func TestHTTPBrokerRefusesMalformedEvents(t *testing.T) {
 	reg, log := &registrytest.Fake{}, &testkit.LogBuffer{}
 	b, _ := startHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) { cfg.Logger = log.Logger() })
 	n := countEvents(t, b, "t")
-	id := ""
-	for id = range reg.Services {
-	}
+	id := reg.ID()
 	good := `{"Header":{"Micro-Topic":"t"},"Body":"eA=="}`
 	for _, c := range []struct {
 		path, contentType, body string

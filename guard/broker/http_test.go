@@ -217,11 +217,7 @@ func TestHTTPBrokerRenewsItsAnnouncements(t *testing.T) {
 	b, stop := startHTTP(t, reg, func(cfg *guardbroker.HTTPConfig) { cfg.Renew = 20 * time.Millisecond })
 	sub := subscribe(t, b, "t", ignoreEvent)
 	awaitSubscribed(t, b)
-	id := ""
-	reg.Locked(func() {
-		for id = range reg.Services {
-		}
-	})
+	id := reg.ID()
 	if reg.TTLs[id] != time.Minute {
 		t.Errorf("ttl %v", reg.TTLs[id])
 	}
@@ -245,9 +241,7 @@ func TestHTTPBrokerKeepsConnections(t *testing.T) {
 	reg := &registrytest.Fake{}
 	b, _ := startHTTP(t, reg, nil)
 	n := countEvents(t, b, "t")
-	id := ""
-	for id = range reg.Services {
-	}
+	id := reg.ID()
 	conn, err := net.Dial("tcp", b.Address())
 	if err != nil {
 		t.Fatal(err)

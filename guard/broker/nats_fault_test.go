@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -70,29 +71,10 @@ func TestStopWithoutNATSIsQuick(t *testing.T) {
 
 // silentServer accepts connections and says nothing. It tells of each connection.
 func silentServer(t *testing.T, accepted chan<- struct{}) (address string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := make(chan struct{})
-	go func() {
-		defer close(closed)
-		var conns []net.Conn
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				for _, conn := range conns {
-					_ = conn.Close()
-				}
-				return
-			}
-			conns = append(conns, conn)
-			accepted <- struct{}{}
-		}
-	}()
-	t.Cleanup(func() { _ = l.Close(); <-closed })
-	return l.Addr().String()
+	return testkit.ServeConns(t, func(c net.Conn) {
+		accepted <- struct{}{}
+		_, _ = io.Copy(io.Discard, c)
+	})
 }
 
 // A server that accepts and says nothing holds the client's lock for its time-out.

@@ -219,9 +219,7 @@ func TestOlderPathTakesTheTopicOfItsTime(t *testing.T) {
 	reg := &registrytest.Fake{}
 	b, _ := startHTTP(t, reg, nil)
 	n := countEvents(t, b, "t")
-	id := ""
-	for id = range reg.Services {
-	}
+	id := reg.ID()
 	for _, c := range []struct {
 		path, header string
 		status       int

@@ -74,16 +74,7 @@ func TestTransportRefusesABodyOf300MB(t *testing.T) {
 // What is announced too long is not waited for.
 // Faults: T66.
 func TestTooLongABodyIsRefusedUnread(t *testing.T) {
-	testkit.NoLeaks(t)
-	s, _ := serveGuarded(t, guardtransport.Config{})
-	conn, in := dial(t, s.addr)
-	start := time.Now()
-	if _, err := io.WriteString(conn, wireHead("Echo", 1<<20+1)); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := readAnswer(in); err != nil || got.status != http.StatusRequestEntityTooLarge || time.Since(start) > 5*time.Second {
-		t.Errorf("got %+v and error %v after %v, want 413 at once", got, err, time.Since(start))
-	}
+	refusedAtOnce(t, wireHead("Echo", 1<<20+1), http.StatusRequestEntityTooLarge, 5*time.Second)
 }
 
 // flood writes head and then size bytes, or as many as the other side

@@ -15,6 +15,7 @@ import (
 	"go-micro.dev/v4/broker"
 	"google.golang.org/protobuf/proto"
 
+	guardtransport "github.com/microhq/monitor-srv/guard/transport"
 	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/proto/health"
 )
@@ -115,3 +116,19 @@ func isClosed(addr string) bool {
 
 // isReset reports whether the other side reset the connection.
 func isReset(err error) bool { return errors.Is(err, syscall.ECONNRESET) }
+
+// refusedAtOnce sends the head of a request without its body, and checks that the refusal
+// comes within a time.
+func refusedAtOnce(t *testing.T, head string, status int, limit time.Duration) {
+	t.Helper()
+	testkit.NoLeaks(t)
+	s, _ := serveGuarded(t, guardtransport.Config{})
+	conn, in := dial(t, s.addr)
+	start := time.Now()
+	if _, err := io.WriteString(conn, head); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := readAnswer(in); err != nil || got.status != status || time.Since(start) > limit {
+		t.Errorf("got %+v and error %v after %v, want %d within %v", got, err, time.Since(start), status, limit)
+	}
+}

@@ -82,16 +82,7 @@ func TestSlowBodiesAreClosed(t *testing.T) {
 // A slow body of a request that is refused anyway does not delay the refusal.
 // Faults: T66.
 func TestRefusalsDoNotWaitForBodies(t *testing.T) {
-	testkit.NoLeaks(t)
-	s, _ := serveGuarded(t, guardtransport.Config{})
-	conn, in := dial(t, s.addr)
-	start := time.Now()
-	if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := readAnswer(in); err != nil || got.status != http.StatusUnsupportedMediaType || time.Since(start) > 2*time.Second {
-		t.Errorf("got %+v and error %v after %v, want 415 at once", got, err, time.Since(start))
-	}
+	refusedAtOnce(t, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\n", http.StatusUnsupportedMediaType, 2*time.Second)
 }
 
 // A caller that does not read its answer holds a connection for WriteTimeout.

@@ -55,6 +55,31 @@ func ServeListener(t testing.TB, l net.Listener, do func(net.Conn)) {
 	})
 }
 
+// ServeUDP starts a UDP server that answers each packet with the packets that reply
+// returns, and returns its address.
+func ServeUDP(t testing.TB, reply func(packet []byte) [][]byte) string {
+	t.Helper()
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		buf := make([]byte, 64<<10)
+		for {
+			n, from, err := pc.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			for _, r := range reply(buf[:n]) {
+				_, _ = pc.WriteTo(r, from)
+			}
+		}
+	})
+	t.Cleanup(func() { _ = pc.Close(); wg.Wait() })
+	return pc.LocalAddr().String()
+}
+
 // WriteForever writes b repeatedly until the peer closes the connection.
 func WriteForever(c net.Conn, b string, pause time.Duration) {
 	for {

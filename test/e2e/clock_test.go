@@ -91,10 +91,9 @@ var faulty = sync.OnceValues(func() (string, error) {
 	return binary, nil
 })
 
-// Whatever the wall clock does, probes run when they are due, no entry ages,
-// and nothing is told to anybody.
-// Faults: T16.
-func TestWallClockJumpsDisturbNoInstance(t *testing.T) {
+// faultyProgram makes the test parallel and returns the program.
+func faultyProgram(t *testing.T) string {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("builds Go's standard library with a faulty clock")
 	}
@@ -103,6 +102,14 @@ func TestWallClockJumpsDisturbNoInstance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return program
+}
+
+// Whatever the wall clock does, probes run when they are due, no entry ages,
+// and nothing is told to anybody.
+// Faults: T16.
+func TestWallClockJumpsDisturbNoInstance(t *testing.T) {
+	program := faultyProgram(t)
 	m := &subject{http: testkit.FreeAddress(t)}
 	dir, told := t.TempDir(), filepath.Join(t.TempDir(), "told")
 	offset := filepath.Join(t.TempDir(), "offset")
@@ -166,14 +173,7 @@ func TestWallClockJumpsDisturbNoInstance(t *testing.T) {
 
 // Faults: S14.
 func TestJumpByCenturiesStopsNoMonitor(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds Go's standard library with a faulty clock")
-	}
-	t.Parallel()
-	program, err := faulty()
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := faultyProgram(t)
 	const centuries = 200 * 365 * 24 * 3600
 	for name, first := range map[string]int{"and back": 0, "and back, from the start": centuries} {
 		t.Run(name, func(t *testing.T) {

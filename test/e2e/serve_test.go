@@ -15,13 +15,14 @@ import (
 
 // The promises of a start and a stop. The instance under test is built with the
 // race detector, which only makes them harder to keep. The tests of the first are
-// not parallel to others of this package. What tests something else has
-// ample time: the machine may be busy.
+// not parallel to others of this package.
 const (
 	startWithin = 3 * time.Second
 	stopWithin  = 10 * time.Second
-	ample       = 30 * time.Second
 )
+
+// What tests something else has ample time: the machine may be busy.
+const ample = 30 * time.Second
 
 // stopsInOrder ends the instance and checks that it ends in time and in order.
 func (m *subject) stopsInOrder(t *testing.T) {

@@ -5,12 +5,14 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 // printedRounds is what so many rounds of a benchmark print.
@@ -102,10 +104,9 @@ func TestPackagesMayMove(t *testing.T) {
 // plantTree writes a module whose package p has benchmarks of so many allocations.
 func plantTree(t *testing.T, pkg string, allocations int, more string) string {
 	t.Helper()
-	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"go.mod": "module example/monitor-srv\n\ngo 1.26\n",
-		filepath.Join(pkg, "a_test.go"): fmt.Sprintf(`package p
+	tree := fstest.MapFS{
+		"go.mod": {Data: []byte("module example/monitor-srv\n\ngo 1.26\n")},
+		path.Join(pkg, "a_test.go"): {Data: fmt.Appendf(nil, `package p
 
 import "testing"
 
@@ -123,16 +124,12 @@ func BenchmarkMoved(b *testing.B) {
 func BenchmarkBroken(b *testing.B) { %s }
 
 func Benchmark%s(b *testing.B) {}
-`, allocations, more, map[bool]string{true: "Old", false: "New"}[pkg == "old"]),
-		"tools/x/a_test.go": "package x\nfunc BenchmarkOfATool(b *testing.B) {}\n",
-	} {
-		file := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+`, allocations, more, map[bool]string{true: "Old", false: "New"}[pkg == "old"])},
+		"tools/x/a_test.go": {Data: []byte("package x\nfunc BenchmarkOfATool(b *testing.B) {}\n")},
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, tree); err != nil {
+		t.Fatal(err)
 	}
 	return dir
 }

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 const planted = `package p
@@ -51,15 +51,13 @@ func TestLongWithoutANumber(t *testing.T) { _ = os.Getenv("MONITOR_LONG") }
 // plant writes a tree of modules.
 func plant(t *testing.T, files map[string]string) string {
 	t.Helper()
-	dir := t.TempDir()
+	tree := fstest.MapFS{}
 	for name, text := range files {
-		file := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		tree[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, tree); err != nil {
+		t.Fatal(err)
 	}
 	return dir
 }

@@ -150,6 +150,16 @@ func (f *Fake) Ping(context.Context) error {
 	return f.PingErr
 }
 
+// ID returns the id of a registered node, of the only one in most tests.
+func (f *Fake) ID() (id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id = range f.Services {
+		break
+	}
+	return id
+}
+
 // Has reports whether the node is registered.
 func (f *Fake) Has(id string) bool {
 	f.mu.Lock()
