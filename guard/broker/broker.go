@@ -69,7 +69,7 @@ type Broker struct {
 	counters counters
 	wake     chan struct{} // wakes Run; has room for one
 	slots    chan struct{} // one per Publish in flight
-	tasks    sync.WaitGroup
+	tasks    guard.Tasks
 
 	mu         sync.Mutex
 	wanted     bool                     // guarded by mu; a connection is wanted
@@ -78,7 +78,6 @@ type Broker struct {
 	handled    uint64                   // guarded by mu; number of requests that reconcile has handled
 	reconciled chan struct{}            // guarded by mu; closed and replaced after each reconcile
 	running    bool                     // guarded by mu
-	ended      bool                     // guarded by mu
 	subs       map[string]*subscription // guarded by mu; the wanted ones, by topic
 	ending     []broker.Subscriber      // guarded by mu; active and not wanted any more
 }

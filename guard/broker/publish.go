@@ -85,7 +85,7 @@ func (b *Broker) publish(topic string, msg *broker.Message, opts []broker.Publis
 	}
 	done := make(chan error, 1)
 	msg = withTopic(topic, msg)
-	if !b.task(func() {
+	if !b.tasks.Go(func() {
 		defer func() { <-b.slots }()
 		done <- guard.CatchPanic(func() error { return b.inner.Publish(topic, msg, opts...) })
 	}) {
@@ -123,15 +123,4 @@ func withTopic(topic string, msg *broker.Message) *broker.Message {
 	maps.Copy(header, msg.Header)
 	header[headers.Message] = topic
 	return &broker.Message{Header: header, Body: msg.Body}
-}
-
-// task runs f in a goroutine that Run waits for. It returns false if Run has ended.
-func (b *Broker) task(f func()) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ended {
-		return false
-	}
-	b.tasks.Go(f)
-	return true
 }

@@ -42,9 +42,9 @@ func (b *Broker) Run(ctx context.Context) error {
 	b.mu.Unlock()
 	b.reconcile()
 	b.mu.Lock()
-	b.running, b.ended = false, true
+	b.running = false
 	b.mu.Unlock()
-	b.tasks.Wait()
+	b.tasks.End()
 	return nil
 }
 

@@ -21,7 +21,7 @@ func (r *Registry) DeregisterAll(ctx context.Context) error {
 		return nil
 	}
 	results := make(chan error, len(entries))
-	if !r.task(func() {
+	if !r.tasks.Go(func() {
 		r.removeEach(ctx, inner, entries, results)
 	}) {
 		return r.cfg.wrap(fmt.Errorf("deregistering %d nodes: %w", len(entries), errStopped))
@@ -61,7 +61,7 @@ func (r *Registry) close() (registry.Registry, []*entry) {
 // removeEach removes the entries, all in parallel: together they have one timeout.
 func (r *Registry) removeEach(ctx context.Context, inner registry.Registry, entries []*entry, results chan<- error) {
 	for _, e := range entries {
-		if !r.task(func() { results <- r.remove(ctx, inner, e) }) {
+		if !r.tasks.Go(func() { results <- r.remove(ctx, inner, e) }) {
 			results <- context.Canceled
 		}
 	}

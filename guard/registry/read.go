@@ -64,7 +64,7 @@ func (r *Registry) query(ctx context.Context, send func(registry.Registry) ([]*r
 		return nil, r.cfg.wrap(fmt.Errorf("%d queries are already in flight", maxQueries))
 	}
 	results := make(chan result, 1)
-	started := r.task(func() {
+	started := r.tasks.Go(func() {
 		defer func() { <-r.slots }()
 		var res result
 		res.err = guard.CatchPanic(func() (err error) {

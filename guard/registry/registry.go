@@ -104,7 +104,7 @@ type Registry struct {
 	wake   chan struct{}    // wakes Run; has room for one
 	slots  chan struct{}    // one per query in flight
 	opened chan struct{}    // closed when inner is set
-	tasks  sync.WaitGroup
+	tasks  guard.Tasks
 
 	mu      sync.Mutex
 	inner   registry.Registry // guarded by mu; set once
@@ -168,15 +168,4 @@ func (r *Registry) wakeRun() {
 	case r.wake <- struct{}{}:
 	default:
 	}
-}
-
-// task runs f in a goroutine that Run waits for. It returns false if Run has ended.
-func (r *Registry) task(f func()) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.ended {
-		return false
-	}
-	r.tasks.Go(f)
-	return true
 }

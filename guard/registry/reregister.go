@@ -34,7 +34,7 @@ func (r *Registry) Run(ctx context.Context) error {
 	for _, w := range r.end() {
 		w.Stop()
 	}
-	r.tasks.Wait()
+	r.tasks.End()
 	return nil
 }
 
@@ -118,7 +118,7 @@ func (r *Registry) reconcile(ctx context.Context, inner registry.Registry) {
 // the end of ctx.
 func (r *Registry) reconcileOnce(ctx context.Context, inner registry.Registry, check bool) {
 	done := make(chan struct{})
-	r.task(func() {
+	r.tasks.Go(func() {
 		defer close(done)
 		r.makeCalls(ctx, inner, check)
 	})
