@@ -84,17 +84,11 @@ func (p *dnsProbe) check() (err error) {
 	if err := checkOneOf("measure", c.Measure, "status", "answers", "latency"); err != nil {
 		return err
 	}
-	if c.Expect != "" {
-		if p.expect, err = newPattern("expect", c.Expect); err != nil {
-			return err
-		}
+	if p.expect, err = optionalPattern("expect", c.Expect); err != nil {
+		return err
 	}
-	if c.ExpectNot != "" {
-		if p.expectNot, err = newPattern("expect_not", c.ExpectNot); err != nil {
-			return err
-		}
-	}
-	return nil
+	p.expectNot, err = optionalPattern("expect_not", c.ExpectNot)
+	return err
 }
 
 // recordType returns the number of a record type. It refuses types that cannot be

@@ -25,18 +25,38 @@ const warmUp = 90 * time.Second
 // errNeverPublished is the error for a service that published nothing.
 var errNeverPublished = errors.New("never published")
 
-// tooEarly reports whether a publisher that was never heard may still report for the first
-// time.
-func tooEarly(l Listener, err error) bool {
-	return errors.Is(err, errNeverPublished) && time.Since(l.Since()) < warmUp
-}
+// allStopped is the error about a number of nodes that were all stopped on purpose.
+type allStopped int
 
-// stoppedOnPurpose is the detail and the error about nodes that were stopped.
-func stoppedOnPurpose(nodes int) string {
+func (nodes allStopped) Error() string {
 	if nodes == 1 {
 		return "stopped on purpose"
 	}
-	return fmt.Sprintf("stopped on purpose: all of %d nodes", nodes)
+	return fmt.Sprintf("stopped on purpose: all of %d nodes", int(nodes))
+}
+
+// withoutStopped returns the reports of nodes that were not stopped on purpose. If there
+// are others only, it fails with allStopped.
+func withoutStopped[T any](reports []T, stopped func(T) bool) ([]T, error) {
+	rest := slices.DeleteFunc(reports, stopped)
+	if len(reports) > 0 && len(rest) == 0 {
+		return nil, allStopped(len(reports))
+	}
+	return rest, nil
+}
+
+// withoutReport returns the result of a probe that failed with err, if that is not a
+// failure: all nodes were stopped on purpose, or a publisher that was never heard may still
+// report for the first time.
+func withoutReport(l Listener, err error, stoppedIsFailure bool) (Result, bool) {
+	var stopped allStopped
+	switch {
+	case errors.As(err, &stopped) && !stoppedIsFailure:
+		return Result{Stopped: true, Detail: stopped.Error()}, true
+	case errors.Is(err, errNeverPublished) && time.Since(l.Since()) < warmUp:
+		return Result{Pending: true, Detail: "no report yet"}, true
+	}
+	return Result{}, false
 }
 
 // EventSource provides the health checks that services published.
@@ -122,24 +142,20 @@ func newEvent(decode func(any) error, env Env) (Probe, error) {
 // purpose do not count.
 func (p *eventProbe) Probe(ctx context.Context) (Result, error) {
 	checks, err := p.events.Checks(ctx, p.config.Service, p.config.Check, p.config.Node)
-	known := len(checks)
-	checks = slices.DeleteFunc(checks, func(c Check) bool { return c.Stopped })
-	switch {
-	case err != nil:
-	case known > 0 && len(checks) == 0 && p.config.StoppedIsFailure:
-		err = errors.New(stoppedOnPurpose(known))
-	case known > 0 && len(checks) == 0:
-		return Result{Stopped: true, Detail: stoppedOnPurpose(known)}, nil
-	default:
-		var worst Check
-		if worst, err = worstCheck(checks); err == nil {
-			return p.result(worst, len(checks))
-		}
+	if err == nil {
+		checks, err = withoutStopped(checks, func(c Check) bool { return c.Stopped })
 	}
-	if tooEarly(p.events, err) {
-		return Result{Pending: true, Detail: "no report yet"}, nil
+	var worst Check
+	if err == nil {
+		worst, err = worstCheck(checks)
 	}
-	return Result{Value: failedValue}, fmt.Errorf("check %q of %s: %w", p.config.Check, p.config.Service, withCause(ctx, err))
+	if r, ok := withoutReport(p.events, err, p.config.StoppedIsFailure); ok {
+		return r, nil
+	}
+	if err != nil {
+		return Result{Value: failedValue}, fmt.Errorf("check %q of %s: %w", p.config.Check, p.config.Service, withCause(ctx, err))
+	}
+	return p.result(worst, len(checks))
 }
 
 // worstCheck returns the worst report that is not stale, or an error if all are

@@ -79,17 +79,11 @@ func newExec(decode func(any) error, env Env) (Probe, error) {
 		secrets:    secretVariables(c.Env),
 	}
 	var err error
-	if c.Expect != "" {
-		if p.expect, err = newPattern("expect", c.Expect); err != nil {
-			return nil, err
-		}
+	if p.expect, err = optionalPattern("expect", c.Expect); err != nil {
+		return nil, err
 	}
-	if c.ExpectNot != "" {
-		if p.expectNot, err = newPattern("expect_not", c.ExpectNot); err != nil {
-			return nil, err
-		}
-	}
-	return p, nil
+	p.expectNot, err = optionalPattern("expect_not", c.ExpectNot)
+	return p, err
 }
 
 func (c *execConfig) check(env Env) error {

@@ -28,15 +28,11 @@ func newExpectation(c *httpConfig) (*expectation, error) {
 	if e.status, err = parseStatuses(c.ExpectStatus); err != nil {
 		return nil, fmt.Errorf("expect_status: %w", err)
 	}
-	if c.ExpectBody != "" {
-		if e.body, err = newPattern("expect_body", c.ExpectBody); err != nil {
-			return nil, err
-		}
+	if e.body, err = optionalPattern("expect_body", c.ExpectBody); err != nil {
+		return nil, err
 	}
-	if c.ExpectNotBody != "" {
-		if e.notBody, err = newPattern("expect_not_body", c.ExpectNotBody); err != nil {
-			return nil, err
-		}
+	if e.notBody, err = optionalPattern("expect_not_body", c.ExpectNotBody); err != nil {
+		return nil, err
 	}
 	if e.json, err = c.ExpectJSON.rules(); err != nil {
 		return nil, fmt.Errorf("expect_json: %w", err)

@@ -57,6 +57,14 @@ func newPattern(key, text string) (*pattern, error) {
 	return &pattern{re, len(program.Inst)}, nil
 }
 
+// optionalPattern is newPattern, or nil if text is empty.
+func optionalPattern(key, text string) (*pattern, error) {
+	if text == "" {
+		return nil, nil
+	}
+	return newPattern(key, text)
+}
+
 // String returns the expression.
 func (p *pattern) String() string { return p.re.String() }
 

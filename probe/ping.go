@@ -17,6 +17,16 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
+const (
+	maxPings = 20
+	// pingInterval is the time between two requests; pingWait is how long to wait for
+	// the answer to the last one.
+	pingInterval = 200 * time.Millisecond
+	pingWait     = 2 * time.Second
+	// tokenSize is the size of the data that an answer must repeat.
+	tokenSize = 16
+)
+
 // pingConfig holds the keys of the kind ping.
 type pingConfig struct {
 	// Host is a name or an address.
@@ -29,16 +39,6 @@ type pingConfig struct {
 	// of the answers, in seconds).
 	Measure string `toml:"measure"`
 }
-
-const (
-	maxPings = 20
-	// pingInterval is the time between two requests; pingWait is how long to wait for
-	// the answer to the last one.
-	pingInterval = 200 * time.Millisecond
-	pingWait     = 2 * time.Second
-	// tokenSize is the size of the data that an answer must repeat.
-	tokenSize = 16
-)
 
 type pingProbe struct {
 	config pingConfig

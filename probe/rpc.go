@@ -13,6 +13,13 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+const (
+	// maxCalls bounds the concurrent calls; maxNodes bounds the nodes that are
+	// called.
+	maxCalls = 8
+	maxNodes = 1000
+)
+
 // Caller calls services that are found through the registry.
 type Caller interface {
 	// Nodes returns the registered nodes of a service, in no order.
@@ -49,13 +56,6 @@ type rpcConfig struct {
 	// seconds, or failed (the number of failed calls).
 	Measure string `toml:"measure"`
 }
-
-const (
-	// maxCalls bounds the concurrent calls; maxNodes bounds the nodes that are
-	// called.
-	maxCalls = 8
-	maxNodes = 1000
-)
 
 type rpcProbe struct {
 	config rpcConfig

@@ -165,19 +165,14 @@ func newStats(decode func(any) error, env Env) (Probe, error) {
 // nodes that were stopped on purpose do not count.
 func (p *statsProbe) Probe(ctx context.Context) (Result, error) {
 	nodes, err := p.stats.Stats(ctx, p.config.Service)
-	known := len(nodes)
-	nodes = slices.DeleteFunc(nodes, func(n NodeStats) bool { return n.Stopped })
-	switch {
-	case err != nil:
-	case known > 0 && len(nodes) == 0 && p.config.StoppedIsFailure:
-		err = errors.New(stoppedOnPurpose(known))
-	case known > 0 && len(nodes) == 0:
-		return Result{Stopped: true, Detail: stoppedOnPurpose(known)}, nil
-	default:
+	if err == nil {
+		nodes, err = withoutStopped(nodes, func(n NodeStats) bool { return n.Stopped })
+	}
+	if err == nil {
 		nodes, err = reporting(nodes)
 	}
-	if tooEarly(p.stats, err) {
-		return Result{Pending: true, Detail: "no report yet"}, nil
+	if r, ok := withoutReport(p.stats, err, p.config.StoppedIsFailure); ok {
+		return r, nil
 	}
 	var endpoints []EndpointStats
 	if err == nil {

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,7 +40,7 @@ func newUDP(decode func(any) error, env Env) (Probe, error) {
 	if err := decode(&c); err != nil {
 		return nil, err
 	}
-	if err := env.localOnly(); err != nil {
+	if err := cmp.Or(env.localOnly(), checkOneOf("measure", c.Measure, "status", "latency")); err != nil {
 		return nil, err
 	}
 	e, err := newEndpoint(c.Address, "", nil, env)
@@ -49,9 +50,6 @@ func newUDP(decode func(any) error, env Env) (Probe, error) {
 	e.network = "udp"
 	if c.Send.IsZero() {
 		return nil, errors.New("send: this key is required: no server of UDP answers before it was asked")
-	}
-	if err := checkOneOf("measure", c.Measure, "status", "latency"); err != nil {
-		return nil, err
 	}
 	p := &udpProbe{endpoint: e, config: c, packet: []byte(withBytes(c.Send.Reveal()))}
 	p.rule, err = newReplyRule(c.Expect, c.ExpectNot)
