@@ -11,16 +11,16 @@ import (
 )
 
 // unmarshal decodes wire bytes that were validated before they were stored.
-func unmarshal(body string, m proto.Message) {
+func unmarshal[M proto.Message](body string, m M) M {
 	if err := proto.Unmarshal([]byte(body), m); err != nil {
 		proto.Reset(m)
 	}
+	return m
 }
 
 // nodeProto returns a node as a message.
 func nodeProto(id, address, metadata string) *healthpb.Node {
-	n := &healthpb.Node{}
-	unmarshal(metadata, n)
+	n := unmarshal(metadata, &healthpb.Node{})
 	n.Id, n.Address = id, address
 	return n
 }
@@ -36,8 +36,7 @@ func serviceProto(service, version, node, address, metadata string) *healthpb.Se
 
 // Proto returns the check as a message.
 func (c Check) Proto() *healthpb.HealthCheck {
-	m := &healthpb.HealthCheck{}
-	unmarshal(c.body, m)
+	m := unmarshal(c.body, &healthpb.HealthCheck{})
 	m.Id, m.Description = c.ID, c.Description
 	m.Timestamp, m.Interval, m.Ttl = c.Timestamp, int64(c.Interval/time.Second), int64(c.TTL/time.Second)
 	m.Service = serviceProto(c.Service, c.Version, c.Node, c.Address, c.metadata)
@@ -53,8 +52,7 @@ func (c Check) Proto() *healthpb.HealthCheck {
 
 // Proto returns the status as a message.
 func (n NodeStatus) Proto() *healthpb.Status {
-	m := &healthpb.Status{}
-	unmarshal(n.body, m)
+	m := unmarshal(n.body, &healthpb.Status{})
 	m.Service = serviceProto(n.Service, n.Version, n.Node, n.Address, n.metadata)
 	m.Timestamp, m.Interval, m.Ttl = n.Timestamp, int64(n.Interval/time.Second), int64(n.TTL/time.Second)
 	m.Status, m.StatusName = n.Status, n.Status.String()
@@ -72,8 +70,7 @@ func (n NodeStatus) Proto() *healthpb.Status {
 
 // Proto returns the stats as a message.
 func (n NodeStats) Proto() *healthpb.Stats {
-	m := &healthpb.Stats{}
-	unmarshal(n.body, m)
+	m := unmarshal(n.body, &healthpb.Stats{})
 	m.Service = serviceProto(n.Service, n.Version, n.Node, n.Address, n.metadata)
 	m.Timestamp, m.Interval, m.Ttl = n.Timestamp, int64(n.Interval/time.Second), int64(n.TTL/time.Second)
 	m.Received = n.Received

@@ -101,15 +101,7 @@ func (s *Server) healthChecks(w http.ResponseWriter, r *http.Request) {
 	known["status"] = func(text string) error { return q.SelectStatuses(strings.Split(text, ",")...) }
 	known["source"] = func(text string) error { return q.SelectSources(strings.Split(text, ",")...) }
 	page, err := queryStore(r.URL, &q, known, s.cfg.Store.Checks)
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	answer := Checks{[]Check{}, page.Total, page.Next != "", page.Next}
-	for _, c := range page.Items {
-		answer.HealthChecks = append(answer.HealthChecks, newCheck(c))
-	}
-	answerJSON(w, answer)
+	answerList(w, err, Checks{convert(page.Items, newCheck), page.Total, page.Next != "", page.Next})
 }
 
 // nodeStatuses lists the nodes that the query selects.
@@ -118,15 +110,7 @@ func (s *Server) nodeStatuses(w http.ResponseWriter, r *http.Request) {
 	known := storeParameters(&q)
 	known["status"] = func(text string) error { return q.SelectNodeStatuses(strings.Split(text, ",")...) }
 	page, err := queryStore(r.URL, &q, known, s.cfg.Store.Nodes)
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	answer := Nodes{[]Node{}, page.Total, page.Next != "", page.Next}
-	for _, n := range page.Items {
-		answer.Nodes = append(answer.Nodes, newNode(n))
-	}
-	answerJSON(w, answer)
+	answerList(w, err, Nodes{convert(page.Items, newNode), page.Total, page.Next != "", page.Next})
 }
 
 // storeParameters are the parameters of every list of the store.
@@ -173,4 +157,22 @@ func queryStore[T any](
 		err = &statusError{http.StatusNotFound, err}
 	}
 	return page, err
+}
+
+// convert returns the items of a list as they are answered, never nil.
+func convert[T, U any](items []T, f func(T) U) []U {
+	list := make([]U, 0, len(items))
+	for _, item := range items {
+		list = append(list, f(item))
+	}
+	return list
+}
+
+// answerList answers with a list, or with the error of its query.
+func answerList(w http.ResponseWriter, err error, list any) {
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	answerJSON(w, list)
 }
