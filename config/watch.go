@@ -11,6 +11,9 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
+// PollInterval is the interval of ChangedElsewhere.
+const PollInterval = 10 * time.Second
+
 const (
 	// debounceDelay is the time without changes after which the files are read again.
 	// Editors and deployments write a file in several steps.
@@ -20,8 +23,6 @@ const (
 	// recheckInterval is how often the watcher checks whether the directory was created
 	// or replaced.
 	recheckInterval = 2 * time.Second
-	// PollInterval is the interval of ChangedElsewhere.
-	PollInterval = 10 * time.Second
 )
 
 // WatcherConfig configures a Watcher.

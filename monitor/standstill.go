@@ -15,12 +15,12 @@ const (
 	// pulseGrace is how much later than that a busy process may look without having
 	// stood still.
 	pulseGrace = 100 * time.Millisecond
-	// enoughStandstill makes the result of a probe meaningless, and half of its timeout
-	// does too if that is less.
-	enoughStandstill = 500 * time.Millisecond
 	// maxIgnored is how many results of a monitor are ignored one after the other. A
 	// process that stands still all the time must not hide every failure.
 	maxIgnored = 5
+	// enoughStandstill makes the result of a probe meaningless, and half of its timeout
+	// does too if that is less.
+	enoughStandstill = 500 * time.Millisecond
 	// notableStandstill is logged.
 	notableStandstill = time.Second
 )

@@ -29,8 +29,6 @@ const (
 	maxHeartbeat = 5 * time.Second
 	// drainTimeout bounds the wait for calls in flight at a stop.
 	drainTimeout = 4 * time.Second
-	// busTimeout bounds the wait for the broker before the first report.
-	busTimeout = 2 * time.Second
 )
 
 // network is the go-micro side of an instance: the guarded registry, broker and
@@ -155,6 +153,9 @@ func (n *network) rpcAddress() string {
 	defer n.mu.Unlock()
 	return n.address
 }
+
+// busTimeout bounds the wait for the broker before the first report.
+const busTimeout = 2 * time.Second
 
 // awaitBus waits until the RPC server answers, the broker is connected and every topic
 // is subscribed, at most for busTimeout.
