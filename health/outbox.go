@@ -43,7 +43,7 @@ type outbox struct {
 	limit  int
 	counts *counters
 	// wake has an item when the dispatcher should call take again.
-	wake chan struct{}
+	wake waker
 	// flushed is closed when the outbox is sealed and empty.
 	flushed chan struct{}
 
@@ -62,7 +62,7 @@ func newOutbox(limit int, counts *counters) *outbox {
 	return &outbox{
 		limit:   limit,
 		counts:  counts,
-		wake:    make(chan struct{}, 1),
+		wake:    newWaker(),
 		flushed: make(chan struct{}),
 		waiting: make(map[eventKey]*event),
 		pending: make(map[*event]struct{}),
@@ -99,7 +99,7 @@ func (o *outbox) insertLocked(e *event) {
 		delete(o.waiting, last.key)
 	}
 	o.waiting[e.key] = e
-	o.wakeLocked()
+	o.wake.send()
 }
 
 // seal drops what is put from now on, and lets flushed be closed.
@@ -108,7 +108,7 @@ func (o *outbox) seal() {
 	defer o.mu.Unlock()
 	o.sealed = true
 	o.signalFlushedLocked()
-	o.wakeLocked()
+	o.wake.send()
 }
 
 // take removes and returns the next event to send, or nil if there is none or too
@@ -191,7 +191,7 @@ func (o *outbox) finished(c *call, err error) bool {
 		}
 	}
 	o.signalFlushedLocked()
-	o.wakeLocked()
+	o.wake.send()
 	return !c.abandoned
 }
 
@@ -226,13 +226,6 @@ func (o *outbox) signalFlushedLocked() {
 	if o.sealed && !o.done && len(o.waiting) == 0 && len(o.pending) == 0 {
 		o.done = true
 		close(o.flushed)
-	}
-}
-
-func (o *outbox) wakeLocked() {
-	select {
-	case o.wake <- struct{}{}:
-	default:
 	}
 }
 

@@ -22,7 +22,7 @@ type scheduler struct {
 	onPanic    func(c Check, v checkResult, stack []byte)
 
 	// wake has an item when step should run again.
-	wake chan struct{}
+	wake waker
 	// idle is closed when no check runs after stop.
 	idle chan struct{}
 
@@ -41,7 +41,7 @@ func newScheduler(counts *counters, interval time.Duration) *scheduler {
 	return &scheduler{
 		counts:   counts,
 		interval: interval,
-		wake:     make(chan struct{}, 1),
+		wake:     newWaker(),
 		idle:     make(chan struct{}),
 		jobs:     make(map[string]*job),
 	}
@@ -66,7 +66,7 @@ func (s *scheduler) add(c Check) error {
 	s.jobs[c.ID] = j
 	if !s.start.IsZero() {
 		j.plan(time.Now(), s.node)
-		s.wakeUp()
+		s.wake.send()
 	}
 	return nil
 }
@@ -107,7 +107,7 @@ func (s *scheduler) trigger(id string) error {
 		return errors.New("the reporter does not run")
 	}
 	j.next = time.Now()
-	s.wakeUp()
+	s.wake.send()
 	return nil
 }
 
@@ -231,12 +231,5 @@ func (s *scheduler) signalIdleLocked() {
 	if s.stopped && !s.done && s.running == 0 {
 		s.done = true
 		close(s.idle)
-	}
-}
-
-func (s *scheduler) wakeUp() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
 	}
 }
