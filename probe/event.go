@@ -141,21 +141,28 @@ func newEvent(decode func(any) error, env Env) (Probe, error) {
 // for ERROR. Stale and UNKNOWN reports are failures. Those of nodes that were stopped on
 // purpose do not count.
 func (p *eventProbe) Probe(ctx context.Context) (Result, error) {
-	checks, err := p.events.Checks(ctx, p.config.Service, p.config.Check, p.config.Node)
-	if err == nil {
-		checks, err = withoutStopped(checks, func(c Check) bool { return c.Stopped })
-	}
-	var worst Check
-	if err == nil {
-		worst, err = worstCheck(checks)
-	}
+	worst, nodes, err := p.worst(ctx)
 	if r, ok := withoutReport(p.events, err, p.config.StoppedIsFailure); ok {
 		return r, nil
 	}
 	if err != nil {
 		return Result{Value: failedValue}, fmt.Errorf("check %q of %s: %w", p.config.Check, p.config.Service, withCause(ctx, err))
 	}
-	return p.result(worst, len(checks))
+	return p.result(worst, nodes)
+}
+
+// worst returns the worst report and how many nodes there are, without stopped ones.
+func (p *eventProbe) worst(ctx context.Context) (Check, int, error) {
+	checks, err := p.events.Checks(ctx, p.config.Service, p.config.Check, p.config.Node)
+	if err != nil {
+		return Check{}, 0, err
+	}
+	checks, err = withoutStopped(checks, func(c Check) bool { return c.Stopped })
+	if err != nil {
+		return Check{}, 0, err
+	}
+	worst, err := worstCheck(checks)
+	return worst, len(checks), err
 }
 
 // worstCheck returns the worst report that is not stale, or an error if all are

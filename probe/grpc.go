@@ -55,9 +55,9 @@ const (
 type grpcProbe struct {
 	endpoint
 	config     grpcConfig
-	metadata   metadata.MD
-	secrets    []string
 	restricted bool
+	secrets    []string
+	metadata   metadata.MD
 }
 
 func newGRPC(decode func(any) error, env Env) (Probe, error) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -147,11 +146,10 @@ func newStats(decode func(any) error, env Env) (Probe, error) {
 		return nil, err
 	}
 	metrics := statsMetrics()
-	m, ok := metrics[c.Metric]
-	if !ok {
-		known := strings.Join(slices.Sorted(maps.Keys(metrics)), ", ")
-		return nil, fmt.Errorf("metric: %q is unknown; known are %s", printable(c.Metric), known)
+	if err := checkOneOf("metric", c.Metric, slices.Sorted(maps.Keys(metrics))...); err != nil {
+		return nil, err
 	}
+	m := metrics[c.Metric]
 	if c.Endpoint != "" && !m.requests {
 		return nil, fmt.Errorf("endpoint: the metric %s is one of nodes", c.Metric)
 	}
@@ -165,9 +163,6 @@ func newStats(decode func(any) error, env Env) (Probe, error) {
 // nodes that were stopped on purpose do not count.
 func (p *statsProbe) Probe(ctx context.Context) (Result, error) {
 	nodes, err := p.stats.Stats(ctx, p.config.Service)
-	if err == nil {
-		nodes, err = withoutStopped(nodes, func(n NodeStats) bool { return n.Stopped })
-	}
 	if err == nil {
 		nodes, err = reporting(nodes)
 	}
@@ -185,8 +180,13 @@ func (p *statsProbe) Probe(ctx context.Context) (Result, error) {
 	return Result{Value: v, Detail: fmt.Sprintf("%s %v, of %d nodes", p.config.Metric, v, len(nodes))}, nil
 }
 
-// reporting returns the stats that are not stale, or an error if all are.
+// reporting returns the stats that are neither stale nor of nodes that were stopped on
+// purpose, or an error if there are none.
 func reporting(all []NodeStats) ([]NodeStats, error) {
+	all, err := withoutStopped(all, func(n NodeStats) bool { return n.Stopped })
+	if err != nil {
+		return nil, err
+	}
 	if len(all) == 0 {
 		return nil, errNeverPublished
 	}
