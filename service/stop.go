@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -76,5 +75,5 @@ func (i *Instance) stopInOrder(ctx context.Context, a actors) error {
 		errs = append(errs, a.stop())
 	}
 	errs = append(errs, <-written)
-	return errors.Join(slices.DeleteFunc(errs, func(err error) bool { return err == nil })...)
+	return errors.Join(errs...)
 }
