@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"time"
 
@@ -24,9 +25,10 @@ import (
 )
 
 func main() {
+	log.SetFlags(0)
+	log.SetPrefix("micro1: ")
 	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "micro1:", err)
-		os.Exit(1)
+		log.Fatal(err)
 	}
 }
 
