@@ -15,10 +15,6 @@ import (
 	"github.com/microhq/monitor-srv/setting"
 )
 
-// killTimeout bounds the time to kill a query on a server without time limits.
-// Together with the end of the probe it stays within 200 ms.
-const killTimeout = 150 * time.Millisecond
-
 func newMySQL(decode func(any) error, env Env) (Probe, error) {
 	var c sqlConfig
 	dsn, err := c.load(decode, env)
@@ -169,6 +165,10 @@ func execStatement(ctx context.Context, conn *sql.Conn, statement string) error 
 	_, err := conn.ExecContext(ctx, statement)
 	return err
 }
+
+// killTimeout bounds the time to kill a query on a server without time limits.
+// Together with the end of the probe it stays within 200 ms.
+const killTimeout = 150 * time.Millisecond
 
 // kill ends a query whose connection was closed with the probe. The server continues
 // the query under the id of that connection, so no other query can have it.
