@@ -7,9 +7,7 @@ import (
 	"time"
 
 	"go-micro.dev/v4/registry"
-	"go-micro.dev/v4/server"
 
-	"github.com/microhq/monitor-srv/guard"
 	guardbroker "github.com/microhq/monitor-srv/guard/broker"
 	guardregistry "github.com/microhq/monitor-srv/guard/registry"
 	"github.com/microhq/monitor-srv/internal/testkit"
@@ -56,11 +54,7 @@ func TestEventsArriveOverNATSWithoutConsul(t *testing.T) {
 	}
 	testkit.Run(t, r)
 	b := startNATSBroker(t, n.Address())
-	srv := server.NewServer(
-		server.Name(serviceName), server.Id(serviceID), server.Address("127.0.0.1:0"),
-		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(testkit.QuietLog())),
-		server.RegisterTTL(20*time.Second), server.RegisterInterval(5*time.Second),
-	)
+	srv := newServer(r, b, testkit.QuietLog(), 5*time.Second)
 	start := time.Now()
 	if err := srv.Start(); err != nil {
 		t.Fatal(err)
@@ -92,10 +86,7 @@ func TestNothingSaysConnectedWhileNATSIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	testkit.Run(t, b)
-	srv := server.NewServer(
-		server.Name(serviceName), server.Id(serviceID), server.Address("127.0.0.1:0"),
-		server.Registry(&registrytest.Fake{}), server.Broker(b), server.WithLogger(guard.NewLogger(log.Logger())),
-	)
+	srv := newServer(&registrytest.Fake{}, b, log.Logger(), 5*time.Second)
 	if err := srv.Start(); err != nil {
 		t.Fatal(err)
 	}

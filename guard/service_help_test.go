@@ -3,6 +3,7 @@ package guard_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -64,6 +65,15 @@ func startWithConsul(t *testing.T, startAgent func(testing.TB) *consultest.Agent
 	return a, s
 }
 
+// newServer makes a server that registers itself at an interval.
+func newServer(r registry.Registry, b broker.Broker, log *slog.Logger, interval time.Duration) server.Server {
+	return server.NewServer(
+		server.Name(serviceName), server.Id(serviceID), server.Address("127.0.0.1:0"),
+		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(log)),
+		server.RegisterTTL(20*time.Second), server.RegisterInterval(interval),
+	)
+}
+
 // startService starts the whole against the agent and tells how long that took.
 func startService(t *testing.T, a *consultest.Agent) (*service, time.Duration) {
 	t.Helper()
@@ -79,11 +89,7 @@ func startService(t *testing.T, a *consultest.Agent) (*service, time.Duration) {
 	}
 	s := &service{t: t, registry: r, broker: b}
 	s.stops = []func() time.Duration{testkit.Run(t, r), testkit.Run(t, b)}
-	s.server = server.NewServer(
-		server.Name(serviceName), server.Id(serviceID), server.Address("127.0.0.1:0"),
-		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(testkit.QuietLog())),
-		server.RegisterTTL(20*time.Second), server.RegisterInterval(5*time.Second),
-	)
+	s.server = newServer(r, b, testkit.QuietLog(), 5*time.Second)
 	if _, err := b.Subscribe(topic, func(broker.Event) error { s.received.Add(1); return nil }); err != nil {
 		t.Fatal(err)
 	}

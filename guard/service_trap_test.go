@@ -18,7 +18,6 @@ import (
 	"github.com/hashicorp/consul/api"
 	"go-micro.dev/v4/broker"
 	"go-micro.dev/v4/registry"
-	"go-micro.dev/v4/server"
 
 	"github.com/microhq/monitor-srv/guard"
 	guardbroker "github.com/microhq/monitor-srv/guard/broker"
@@ -61,11 +60,7 @@ func TestOneRefusedSubscriptionIsRetried(t *testing.T) {
 	}
 	testkit.Run(t, r)
 	b := startHTTPBroker(t, r)
-	srv := server.NewServer(
-		server.Name(serviceName), server.Id(serviceID), server.Address("127.0.0.1:0"),
-		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(testkit.QuietLog())),
-		server.RegisterTTL(20*time.Second), server.RegisterInterval(5*time.Second),
-	)
+	srv := newServer(r, b, testkit.QuietLog(), 5*time.Second)
 	var n atomic.Int64
 	if _, err := b.Subscribe(topic, func(broker.Event) error { n.Add(1); return nil }); err != nil {
 		t.Fatal(err)
@@ -164,11 +159,7 @@ func TestServerKeepsItsTTL(t *testing.T) {
 	})
 	stop := testkit.Run(t, r)
 	b := startHTTPBroker(t, r)
-	srv := server.NewServer(
-		server.Name(serviceName), server.Id(serviceID), server.Address("127.0.0.1:0"),
-		server.Registry(r), server.Broker(b), server.WithLogger(guard.NewLogger(testkit.QuietLog())),
-		server.RegisterTTL(20*time.Second), server.RegisterInterval(50*time.Millisecond),
-	)
+	srv := newServer(r, b, testkit.QuietLog(), 50*time.Millisecond)
 	if err := srv.Start(); err != nil {
 		t.Fatal(err)
 	}

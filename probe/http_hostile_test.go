@@ -75,7 +75,7 @@ func TestTarpitsFailAtTheDeadline(t *testing.T) {
 			time.Sleep(50 * time.Millisecond) // what the badHealthServer does
 		}
 	}
-	silence := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	silence := testkit.SilentServer(t)
 	headers := testkit.ServeConns(t, func(c net.Conn) { drip(c, "HTTP/1.1 200 OK\r\nX-A: "+strings.Repeat("a", 1000)) })
 	body := testkit.ServeConns(t, func(c net.Conn) {
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
@@ -95,7 +95,7 @@ func TestTarpitsFailAtTheDeadline(t *testing.T) {
 }
 
 func TestHTTPStopsAtOnceWhenCancelled(t *testing.T) {
-	silence := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	silence := testkit.SilentServer(t)
 	deaf, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -315,7 +315,7 @@ func TestHTTPProxies(t *testing.T) {
 // Faults: G28.
 func TestURLsAndHeadersStaySecret(t *testing.T) {
 	port := testkit.FreeAddress(t)
-	hang := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	hang := testkit.SilentServer(t)
 	garbage := testkit.ServeConns(t, func(c net.Conn) { io.Copy(c, c) })
 	secrets := []string{`header = { X-Key = "canary-header" }`, `body = "canary-body"`, `bearer = "canary-bearer"`, `method = "POST"`}
 	for _, host := range []string{port, hang, garbage, "canary.invalid:1"} {

@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -46,7 +45,7 @@ func sqlMistakes(t *testing.T, kind, dsn, address string, more map[string]mistak
 	keys := func(old, text string) string {
 		return "query = \"SELECT 1\"\ndsn = \"" + strings.Replace(dsn, old, text, 1) + "\""
 	}
-	silent := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	silent := testkit.SilentServer(t)
 	closed := testkit.FreeAddress(t)
 	all := map[string]mistake{
 		"another port":  {keys(address, closed), closed + ": connecting: dial tcp " + closed + ": connect: connection refused"},
@@ -96,7 +95,7 @@ func TestRedisServerWithTLS(t *testing.T) {
 		_, err := run(t, ready, time.Second)
 		return err == nil
 	})
-	silent := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	silent := testkit.SilentServer(t)
 	closed := testkit.FreeAddress(t)
 	checkMistakes(t, "redis", map[string]mistake{
 		"no TLS":         {"address = \"" + address + "\"", address + ": running PING: "},

@@ -88,14 +88,13 @@ func TestMySQLProbeAgainstMariaDB(t *testing.T) {
 	db := mariaDB(t)
 	dsn := db.dsn
 	mariaDBMistakes(t, dsn)
-	t.Run("types", func(t *testing.T) { sqlTypes(t, "mysql", dsn, mariaDBTypes()) })
 	t.Run("without a query", func(t *testing.T) {
 		pings(t, "mysql", db, "monitor:canary-password@unix("+filepath.Join(db.dir, "s")+")/d", "tls=skip-verify")
 	})
 	const running = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%SLEEP(10)%' AND info NOT LIKE '%processlist%'"
 	sqlServerTests(t, "mysql", dsn, sqlDialect{
 		sleep:      "SELECT 100 FROM (SELECT SLEEP(10)) AS sub",
-		running:    "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%SLEEP(10)%' AND info NOT LIKE '%processlist%'",
+		running:    running,
 		kill:       "KILL %d",
 		connection: "SELECT CONNECTION_ID()",
 		many:       "SELECT seq FROM seq_1_to_1000000",
@@ -104,6 +103,7 @@ func TestMySQLProbeAgainstMariaDB(t *testing.T) {
 		huge:       "SELECT '1e999'",
 		bad:        "SELECT hogenotfound()",
 		write:      "SET @x = 1",
+		types:      mariaDBTypes(),
 	})
 	t.Run("a server that cannot end a query", func(t *testing.T) {
 		p := sqlProbeOf(t, "mysql", dsn, "SELECT 100 FROM (SELECT SLEEP(10)) AS sub")
@@ -119,7 +119,6 @@ func TestPostgreSQLProbeAgainstPostgreSQL(t *testing.T) {
 	db := postgreSQL(t)
 	dsn := db.dsn
 	postgreSQLMistakes(t, dsn)
-	t.Run("types", func(t *testing.T) { sqlTypes(t, "postgres", dsn, postgreSQLTypes()) })
 	t.Run("without a query", func(t *testing.T) {
 		_, rest, _ := strings.Cut(dsn, "127.0.0.1:")
 		port, _, _ := strings.Cut(rest, "/")
@@ -136,6 +135,7 @@ func TestPostgreSQLProbeAgainstPostgreSQL(t *testing.T) {
 		huge:       "SELECT '1e999'",
 		bad:        "SELECT hogenotfound()",
 		write:      "SET search_path = public",
+		types:      postgreSQLTypes(),
 	})
 	if r := ok(t, sqlProbeOf(t, "postgres", dsn, "SELECT true")); r.Value != 1 {
 		t.Errorf("true is %v, want 1", r.Value)
@@ -148,9 +148,12 @@ func TestPostgreSQLProbeAgainstPostgreSQL(t *testing.T) {
 // sqlDialect holds the queries for one kind of server.
 type sqlDialect struct {
 	sleep, running, kill, connection, many, large, wide, huge, bad, write string
+
+	types []sqlType
 }
 
 func sqlServerTests(t *testing.T, kind, dsn string, d sqlDialect) {
+	t.Run("types", func(t *testing.T) { sqlTypes(t, kind, dsn, d.types) })
 	probeOf := func(query string) Probe { return sqlProbeOf(t, kind, dsn, query) }
 	for query, want := range map[string]float64{
 		"SELECT 1": 1, "SELECT 123.45": 123.45, "SELECT -7": -7, "SELECT '12.5'": 12.5, "SELECT 1e3": 1000, "SELECT COUNT(*) FROM (SELECT 1) AS s": 1,
@@ -229,7 +232,7 @@ func TestSQLConstructorsDoNoIO(t *testing.T) {
 
 // Faults: T41.
 func TestSilentDatabasesFailAtTheDeadline(t *testing.T) {
-	silence := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	silence := testkit.SilentServer(t)
 	half := testkit.ServeConns(t, func(c net.Conn) {
 		io.WriteString(c, "\x4a\x00\x00\x00\x0a5.5.5")
 		io.Copy(io.Discard, c)

@@ -87,7 +87,7 @@ func TestTCPWithTLS(t *testing.T) {
 
 // Faults: T36.
 func TestTCPProbesSurviveHostileServers(t *testing.T) {
-	silence := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	silence := testkit.SilentServer(t)
 	timesOut(t, tcpProbeOf(t, silence, `expect = "x"`))
 	timesOut(t, tcpProbeOf(t, silence, "tls = {}"))
 	endless := testkit.ServeConns(t, func(c net.Conn) {

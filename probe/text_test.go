@@ -18,7 +18,7 @@ import (
 
 // The deadline has a cause, as those of the scheduler have.
 func TestTheCauseOfATimeoutIsReported(t *testing.T) {
-	silence := testkit.ServeConns(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	silence := testkit.SilentServer(t)
 	hello := testkit.ServeConns(t, func(c net.Conn) {
 		io.WriteString(c, "hello\n")
 		io.Copy(io.Discard, c)

@@ -13,6 +13,7 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 	guardbroker "github.com/microhq/monitor-srv/guard/broker"
 	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/registrytest"
 )
 
 // fakeBroker is an inner broker that does what the test says.
@@ -164,6 +165,17 @@ func startHTTP(t *testing.T, reg registry.Registry, change func(*guardbroker.HTT
 	stop = runBroker(t, b, err)
 	testkit.Eventually(t, 5*time.Second, "connected", func() bool { return b.Connect() == nil && b.State().OK })
 	return b, stop
+}
+
+// startCounting starts an http broker that counts the events of a topic, and returns the id of
+// its subscription too.
+func startCounting(t *testing.T, topic string) (b *guardbroker.Broker, id string, n *atomic.Int64) {
+	t.Helper()
+	testkit.NoLeaks(t)
+	reg := &registrytest.Fake{}
+	b, _ = startHTTP(t, reg, nil)
+	n = countEvents(t, b, topic)
+	return b, reg.ID(), n
 }
 
 // countEvents subscribes the topic and counts its events.

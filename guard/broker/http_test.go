@@ -237,11 +237,7 @@ func TestHTTPBrokerRenewsItsAnnouncements(t *testing.T) {
 
 // Pipelined events on one connection are all answered.
 func TestHTTPBrokerKeepsConnections(t *testing.T) {
-	testkit.NoLeaks(t)
-	reg := &registrytest.Fake{}
-	b, _ := startHTTP(t, reg, nil)
-	n := countEvents(t, b, "t")
-	id := reg.ID()
+	b, id, n := startCounting(t, "t")
 	conn, err := net.Dial("tcp", b.Address())
 	if err != nil {
 		t.Fatal(err)

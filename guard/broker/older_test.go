@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -126,7 +125,7 @@ func recordOlder(t *testing.T, agent *consultest.Agent, contentType string) []by
 }
 
 func recordedRequest(contentType string) string {
-	return filepath.Join("testdata", strings.TrimPrefix(contentType, "application/")+".v1.0.0.http")
+	return "testdata/" + strings.TrimPrefix(contentType, "application/") + ".v1.0.0.http"
 }
 
 // Faults: M1.
@@ -215,11 +214,7 @@ func send(t *testing.T, b *guardbroker.Broker, request string) int {
 }
 
 func TestOlderPathTakesTheTopicOfItsTime(t *testing.T) {
-	testkit.NoLeaks(t)
-	reg := &registrytest.Fake{}
-	b, _ := startHTTP(t, reg, nil)
-	n := countEvents(t, b, "t")
-	id := reg.ID()
+	b, id, n := startCounting(t, "t")
 	for _, c := range []struct {
 		path, header string
 		status       int

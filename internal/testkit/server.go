@@ -25,6 +25,12 @@ func ServeConns(t testing.TB, do func(net.Conn)) string {
 	return l.Addr().String()
 }
 
+// SilentServer starts a TCP server that reads and never answers, and returns its address.
+func SilentServer(t testing.TB) string {
+	t.Helper()
+	return ServeConns(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+}
+
 // ServeListener runs do for each connection of l in its own goroutine. The
 // connections are closed at the end of the test.
 func ServeListener(t testing.TB, l net.Listener, do func(net.Conn)) {
