@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,11 +142,8 @@ func TestCallersFloodNoLog(t *testing.T) {
 		var out testkit.LogBuffer
 		log := NewLog(out.Logger())
 		doors := []*Door{NewDoor(Policy{Tokens: load(t)}, log), NewDoor(Policy{Tokens: load(t)}, log)}
-		var mu sync.Mutex
 		kinds := map[string][]time.Time{}
 		note := func(kind string, do func()) {
-			mu.Lock()
-			defer mu.Unlock()
 			before := strings.Count(out.String(), "\n")
 			do()
 			for range strings.Count(out.String(), "\n") - before {

@@ -3,7 +3,6 @@ package delivery
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +13,7 @@ import (
 
 // Faults: T46.
 func TestOtherReceiversAreNotifiedWhileAProgramHangsOrCrashes(t *testing.T) {
-	file, mark := filepath.Join(t.TempDir(), "runs"), fmt.Sprint("TEST_MARK=hangs-", os.Getpid())
+	file, mark := t.TempDir()+"/runs", fmt.Sprint("TEST_MARK=hangs-", os.Getpid())
 	d, stop := deliver(t, Options{Stop: 100 * time.Millisecond})
 	hangs := d.Add("hangs", makeAction(t, "exec", testkit.ShellKeys(testkit.UnstoppableScript(file))+"env = [\""+mark+"\"]"))
 	crashes := d.Add("crashes", makeAction(t, "exec", testkit.ShellKeys("kill -SEGV $$")))

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
 	"time"
 
 	"github.com/microhq/monitor-srv/internal/testkit"

@@ -3,7 +3,6 @@ package safefile_test
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -75,7 +74,7 @@ func TestCreateReplacesWhatIsThere(t *testing.T) {
 			t.Fatal(err)
 		}
 		info, err := os.Lstat(path)
-		if err != nil || info.Mode() != fs.FileMode(0o600) || string(testkit.ReadFile(t, path)) != "new" || string(testkit.ReadFile(t, other)) != "precious" {
+		if err != nil || info.Mode() != 0o600 || string(testkit.ReadFile(t, path)) != "new" || string(testkit.ReadFile(t, other)) != "precious" {
 			t.Errorf("%s: %v, %v", name, info, err)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -108,7 +107,7 @@ func TestDirectoryOfMonitorsMayComeLaterAndBeReplaced(t *testing.T) {
 	m := startMonitor(t, "--registry", "memory", "-d", dir)
 	files := func(want string) {
 		t.Helper()
-		testkit.Eventually(t, startWithin, "the component files says "+strconv.Quote(want), func() bool {
+		testkit.Eventually(t, startWithin, fmt.Sprintf("the component files says %q", want), func() bool {
 			code, _ := m.ask("/readyz")
 			p := m.component("files")
 			return p.Needed && p.OK == (want == "") && strings.Contains(p.Reason, want) && (code == http.StatusOK) == p.OK

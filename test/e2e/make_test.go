@@ -3,7 +3,6 @@ package e2e
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -39,7 +38,7 @@ func TestMakeChecksFirstWhatIsMissing(t *testing.T) {
 func TestMissingToolsAreNamedInOneLine(t *testing.T) {
 	t.Parallel()
 	bin := t.TempDir()
-	program.Write(t, filepath.Join(bin, "id"), []byte("#!/bin/sh\necho 1000\n"))
+	program.WriteIn(t, bin, "id", "#!/bin/sh\necho 1000\n", 0o700)
 	cmd := exec.Command("tools/need.sh", "sh", "dash", "+", "no-such-server", "server", "server-data", "+", "no-such-shell", "shell")
 	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()

@@ -18,8 +18,7 @@ import (
 
 func TestFilesProbeJudgeAndAct(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	told := filepath.Join(t.TempDir(), "told")
+	dir, told := t.TempDir(), filepath.Join(t.TempDir(), "told")
 	var mu sync.Mutex
 	status := http.StatusInternalServerError
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
