@@ -14,8 +14,9 @@ const settle = 10 * time.Second
 type Limits struct {
 	// Max bounds the places in all.
 	Max int
-	// Share is what an address may hold for as long as it likes. What it holds beyond,
-	// it loses first.
+	// Share is what an address may hold. What it holds beyond, it loses first; once all
+	// places are held, so is what it holds beyond an equal part of them, but no less
+	// than eight.
 	Share int
 	// Strict means that no address holds more than its share, also while there is room.
 	Strict bool
@@ -100,12 +101,22 @@ func (p *Places) victim(source netip.Addr, own bool) *Place {
 	if own {
 		return p.idlest(func(o *Place) bool { return o.source == source })
 	}
-	if most, n := p.most(); n > p.limits.Share {
+	if most, n := p.most(); n > p.fair() {
 		if from := p.idlest(func(o *Place) bool { return o.source == most }); from != nil {
 			return from
 		}
 	}
 	return p.idlest(func(*Place) bool { return true })
+}
+
+// fewest is what an address may always hold before others lose theirs.
+const fewest = 8
+
+// fair is what an address may hold while newcomers need room: its share, or less if
+// many addresses hold their shares. Else those who come back faster than others can
+// speak would take the places of everybody. p.mu is held.
+func (p *Places) fair() int {
+	return min(p.limits.Share, max(p.limits.Max/max(len(p.of), 1), fewest))
 }
 
 // idlest returns the place that has waited longest of those that match, or nil. Places

@@ -210,3 +210,23 @@ func TestMethodsOfNoPlaceDoNothing(t *testing.T) {
 		t.Error("no connection has an address")
 	}
 }
+
+// Attackers who come back at once, none of them above its share, must not take the
+// place of somebody who has not spoken yet.
+//
+// Faults: S5.
+func TestReturningAttackersTakeNoPlaceOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(Limits{Max: 512, Share: 64, Strict: true})
+		for i := range 511 {
+			c.take(fmt.Sprintf("192.0.2.%d:1", i%10))
+		}
+		honest := c.take("198.51.100.1:1")
+		for i := range 2000 {
+			c.take(fmt.Sprintf("192.0.2.%d:1", i%10))
+		}
+		if c.lost[honest] {
+			t.Error("the one connection of an address was given to one of those with 51")
+		}
+	})
+}

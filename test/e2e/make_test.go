@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,7 +15,10 @@ import (
 // planned returns the commands that a target of the Makefile would run.
 func planned(t *testing.T, target string) []string {
 	t.Helper()
-	out, err := exec.Command("make", "-n", target).CombinedOutput()
+	cmd := exec.Command("make", "-n", target)
+	// A make that runs these tests must not change what this one prints.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MAKE") || strings.HasPrefix(v, "MFLAGS") })
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
