@@ -13,6 +13,7 @@ import (
 	"github.com/microhq/monitor-srv/guard"
 	guardbroker "github.com/microhq/monitor-srv/guard/broker"
 	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/internal/testkit/natstest"
 	"github.com/microhq/monitor-srv/internal/testkit/registrytest"
 )
 
@@ -217,6 +218,16 @@ func message(body string) *broker.Message {
 	return &broker.Message{Header: map[string]string{"Content-Type": "application/json"}, Body: []byte(body)}
 }
 
+// connectNATS starts a server of NATS and a broker that is connected with it.
+func connectNATS(t *testing.T, change func(*guardbroker.NATSConfig)) (n *natstest.Server, b *guardbroker.Broker, stop func() time.Duration) {
+	t.Helper()
+	testkit.NoLeaks(t)
+	n = natstest.Start(t, nil)
+	b, stop = startNATS(t, n.Address(), change)
+	awaitConnected(t, b, 5*time.Second)
+	return n, b, stop
+}
+
 // startNATS starts a guarded broker on the address and asks it to connect.
 func startNATS(t *testing.T, address string, change func(*guardbroker.NATSConfig)) (b *guardbroker.Broker, stop func() time.Duration) {
 	t.Helper()
@@ -240,4 +251,17 @@ func startNATS(t *testing.T, address string, change func(*guardbroker.NATSConfig
 func awaitConnected(t testing.TB, b *guardbroker.Broker, limit time.Duration) time.Duration {
 	t.Helper()
 	return testkit.Eventually(t, limit, "connected", func() bool { return b.State().OK })
+}
+
+// stopsWithin disconnects and stops a broker, and checks how long both take.
+func stopsWithin(t *testing.T, limit time.Duration, b *guardbroker.Broker, stop func() time.Duration) {
+	t.Helper()
+	start := time.Now()
+	if err := b.Disconnect(); err != nil {
+		t.Error(err)
+	}
+	stop()
+	if took := time.Since(start); took > limit {
+		t.Errorf("stop took %v", took)
+	}
 }

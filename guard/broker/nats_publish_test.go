@@ -16,10 +16,7 @@ import (
 )
 
 func TestEventsPublishedWhileNATSIsAwayFailAndAreNotReplayed(t *testing.T) {
-	testkit.NoLeaks(t)
-	n := natstest.Start(t, nil)
-	b, _ := startNATS(t, n.Address(), func(cfg *guardbroker.NATSConfig) { cfg.ReconnectWait = 20 * time.Millisecond })
-	awaitConnected(t, b, 5*time.Second)
+	n, b, _ := connectNATS(t, func(cfg *guardbroker.NATSConfig) { cfg.ReconnectWait = 20 * time.Millisecond })
 	got := make(chan string, 100)
 	subscribe(t, b, "t", func(e broker.Event) error { got <- string(e.Message().Body); return nil })
 	awaitSubscribed(t, b)
@@ -142,10 +139,7 @@ func TestConnectToManySilentServersIsBounded(t *testing.T) {
 }
 
 func TestStopHandsOutWhatNATSHasDelivered(t *testing.T) {
-	testkit.NoLeaks(t)
-	n := natstest.Start(t, nil)
-	b, stop := startNATS(t, n.Address(), nil)
-	awaitConnected(t, b, 5*time.Second)
+	n, b, stop := connectNATS(t, nil)
 	entered, release, done := make(chan struct{}, 100), make(chan struct{}), make(chan struct{}, 100)
 	if _, err := b.Subscribe("t", func(broker.Event) error { entered <- struct{}{}; <-release; done <- struct{}{}; return nil }); err != nil {
 		t.Fatal(err)
@@ -172,10 +166,7 @@ func TestStopHandsOutWhatNATSHasDelivered(t *testing.T) {
 }
 
 func TestStuckHandlerDelaysNoStopOfNATS(t *testing.T) {
-	testkit.NoLeaks(t)
-	n := natstest.Start(t, nil)
-	b, stop := startNATS(t, n.Address(), nil)
-	awaitConnected(t, b, 5*time.Second)
+	_, b, stop := connectNATS(t, nil)
 	entered, release := make(chan struct{}), make(chan struct{})
 	t.Cleanup(func() { close(release) })
 	subscribe(t, b, "t", func(broker.Event) error { close(entered); <-release; return nil })
@@ -184,14 +175,7 @@ func TestStuckHandlerDelaysNoStopOfNATS(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-entered
-	start := time.Now()
-	if err := b.Disconnect(); err != nil {
-		t.Error(err)
-	}
-	stop()
-	if took := time.Since(start); took > 2500*time.Millisecond {
-		t.Errorf("stop took %v", took)
-	}
+	stopsWithin(t, 2500*time.Millisecond, b, stop)
 }
 
 func TestRefusedConnectionsToNATSAreClosed(t *testing.T) {
