@@ -60,10 +60,8 @@ type outbox struct {
 
 func newOutbox(limit int, counts *counters) *outbox {
 	return &outbox{
-		limit:   limit,
-		counts:  counts,
-		wake:    newWaker(),
-		flushed: make(chan struct{}),
+		limit: limit, counts: counts,
+		wake: make(waker, 1), flushed: make(chan struct{}),
 		waiting: make(map[eventKey]*event),
 		pending: make(map[*event]struct{}),
 	}

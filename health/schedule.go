@@ -41,7 +41,7 @@ func newScheduler(counts *counters, interval time.Duration) *scheduler {
 	return &scheduler{
 		counts:   counts,
 		interval: interval,
-		wake:     newWaker(),
+		wake:     make(waker, 1),
 		idle:     make(chan struct{}),
 		jobs:     make(map[string]*job),
 	}
@@ -76,12 +76,12 @@ func (s *scheduler) remove(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	j := s.findLocked(id)
-	if j == nil {
+	switch {
+	case j == nil:
 		return false
-	}
-	if j.run == nil {
+	case j.run == nil:
 		delete(s.jobs, id)
-	} else {
+	default:
 		j.removed = true
 	}
 	return true
