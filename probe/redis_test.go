@@ -13,10 +13,6 @@ import (
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
-func redisProbeOf(tb testing.TB, address string, keys ...string) Probe {
-	return probeAt(tb, "redis", address, keys)
-}
-
 // redisServer starts a Redis server with a password and returns its address.
 func redisServer(tb testing.TB) string {
 	tb.Helper()
@@ -33,6 +29,10 @@ func redisServer(tb testing.TB) string {
 		return err == nil
 	})
 	return address
+}
+
+func redisProbeOf(tb testing.TB, address string, keys ...string) Probe {
+	return probeAt(tb, "redis", address, keys)
 }
 
 func TestRedisServer(t *testing.T) {

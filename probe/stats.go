@@ -142,11 +142,9 @@ func newStats(decode func(any) error, env Env) (Probe, error) {
 	if err := decode(&c); err != nil {
 		return nil, err
 	}
-	if err := cmp.Or(env.localOnly(), required("service", c.Service), required("metric", c.Metric)); err != nil {
-		return nil, err
-	}
 	metrics := statsMetrics()
-	if err := checkOneOf("metric", c.Metric, slices.Sorted(maps.Keys(metrics))...); err != nil {
+	known := checkOneOf("metric", c.Metric, slices.Sorted(maps.Keys(metrics))...)
+	if err := cmp.Or(env.localOnly(), required("service", c.Service), required("metric", c.Metric), known); err != nil {
 		return nil, err
 	}
 	m := metrics[c.Metric]
