@@ -34,15 +34,15 @@ func results(of string) probeFunc {
 
 // Faults: U2.
 func TestStartIsNotifiedOnceGoodAndNeverAheadOfAFailure(t *testing.T) {
-	for _, c := range []struct{ name, keys, results, want string }{
-		{"good", "", "+", "m:init"},
-		{"fails first", "", "-+", "m:fail m:recover"},
-		{"fails at once", "", "-", "m:fail"},
-		{"fails later", "", "+-+", "m:init m:fail m:recover"},
-		{"fails after confirmation", "failures_before_alert = 3", "---+", "m:fail m:recover"},
-		{"recovers during confirmation", "failures_before_alert = 3", "--+", "m:init"},
+	for name, c := range map[string]struct{ keys, results, want string }{
+		"good":                         {"", "+", "m:init"},
+		"fails first":                  {"", "-+", "m:fail m:recover"},
+		"fails at once":                {"", "-", "m:fail"},
+		"fails later":                  {"", "+-+", "m:init m:fail m:recover"},
+		"fails after confirmation":     {"failures_before_alert = 3", "---+", "m:fail m:recover"},
+		"recovers during confirmation": {"failures_before_alert = 3", "--+", "m:init"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			withBench(t, func(t *testing.T, b *bench) {
 				b.setProbe(results(c.results))
 				b.mustApply(t, startMonitor(c.keys))

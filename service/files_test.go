@@ -1,7 +1,6 @@
 package service
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,8 +48,10 @@ func (b *filesBench) want(step, reason string, monitors int) {
 
 func (b *filesBench) must(errs ...error) {
 	b.t.Helper()
-	if err := errors.Join(errs...); err != nil {
-		b.t.Fatal(err)
+	for _, err := range errs {
+		if err != nil {
+			b.t.Fatal(err)
+		}
 	}
 }
 
