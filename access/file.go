@@ -23,11 +23,11 @@ func readTrusted(noun, file string, forbidden fs.FileMode) (string, error) {
 }
 
 // lines yields the numbers and the trimmed lines of a text, without empty lines and
-// comments.
+// comments, and without the byte order mark that editors of Windows put first.
 func lines(text string) iter.Seq2[int, string] {
 	return func(yield func(int, string) bool) {
 		number := 0
-		for line := range strings.Lines(text) {
+		for line := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
 			number++
 			line = strings.TrimSpace(line)
 			if line == "" || strings.HasPrefix(line, "#") {

@@ -22,6 +22,14 @@ func TestTokensCarryTheirRoles(t *testing.T) {
 	}
 }
 
+// Faults: C04.
+func TestTokenFilesOfWindowsEditorsAreRead(t *testing.T) {
+	all, err := parseTokens("\ufeffadmin:kX9vQ2zL7hB4mW1s\r\n\r\nviewer:mW1skX9vQ2zL7hB4\r\n")
+	if err != nil || len(all) != 2 || all[0].role != Admin {
+		t.Errorf("got %v, %v", all, err)
+	}
+}
+
 func TestRolesHaveNames(t *testing.T) {
 	for role, want := range map[Role]string{None: "none", Viewer: "viewer", Operator: "operator", Admin: "admin", 9: "none"} {
 		if got := role.String(); got != want {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -36,7 +37,15 @@ func runStatus(ctx context.Context, inv *invocation) error {
 	if err := inv.answer(checkTable(checks), checks); err != nil {
 		return err
 	}
-	return fmt.Errorf("%d checks are not OK", checks.Total)
+	return notOK(checks.Total)
+}
+
+// notOK is the error that so many checks are not OK.
+func notOK(n int) error {
+	if n == 1 {
+		return errors.New("1 check is not OK")
+	}
+	return fmt.Errorf("%d checks are not OK", n)
 }
 
 // listChecks asks for all pages of the health checks that parameters select.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 )
@@ -117,6 +118,8 @@ func (c command) checkWords(words []string) error {
 		return fmt.Errorf("command %q takes no arguments, got %q", c.name, words[0])
 	case n < c.least || n > c.most:
 		return fmt.Errorf("give %q as in: monitor-srv %s %s", c.name, c.name, c.words)
+	case slices.Contains(words, ""):
+		return fmt.Errorf("an argument of %q is empty: give it as in: monitor-srv %s %s", c.name, c.name, c.words)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/microhq/monitor-srv/document"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/service"
+	"github.com/microhq/monitor-srv/text"
 )
 
 // probesAtOnce bounds the monitors of a file that are probed at the same time: few
@@ -25,7 +26,7 @@ const probesAtOnce = 8
 func runProbe(ctx context.Context, inv *invocation) error {
 	var name string
 	if len(inv.words) > 1 {
-		name = inv.words[1]
+		name = text.ComposeName(inv.words[1])
 	}
 	var remote discovery.Remote
 	env := fleetEnv(&remote)

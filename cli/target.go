@@ -27,6 +27,9 @@ func parseTarget(text string) (target, error) {
 		text = strings.TrimSuffix(text[len(plain):], "/")
 	}
 	address, token := splitToken(text)
+	if strings.ContainsAny(address, "/?#") {
+		return target{}, usageError{fmt.Errorf("--%s %q is not an address: give HOST, HOST:PORT or http://HOST:PORT", flagHTTPAddress, address)}
+	}
 	host, port := splitPort(address)
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return target{}, usageError{fmt.Errorf("--%s %q: the port is not a number of 1 to 65535", flagHTTPAddress, address)}

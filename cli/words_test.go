@@ -182,3 +182,14 @@ func TestVariablesSetFlags(t *testing.T) {
 		t.Errorf("exit %d, %q, want %q", code, stderr, want)
 	}
 }
+
+// An empty argument is mostly a variable that is not set.
+// Faults: U9.
+func TestEmptyArgumentsAreRefused(t *testing.T) {
+	for _, command := range []string{"show", "stop", "checks", "register", "check"} {
+		_, stderr, code := monitorSrv(t, "", command, "")
+		if want := `an argument of "` + command + `" is empty: give it as in: monitor-srv ` + command; code != ExitUsage || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit %d, %q; want %q", command, code, stderr, want)
+		}
+	}
+}

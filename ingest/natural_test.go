@@ -45,10 +45,21 @@ func TestValuesThatScriptsWriteAreTaken(t *testing.T) {
 		`"timestamp":1790000000987654321`:                          at(1790000000),
 		`"timestamp":"2026-11-30T12:00:00Z"`:                       at(1796040000),
 		`"timestamp":"2026-11-30T13:00:00.25+01:00"`:               at(1796040000),
+		`"timestamp":"2026-11-30T13:00:00+0100"`:                   at(1796040000),
+		`"timestamp":"2026-11-30 12:00:00.123456+00:00"`:           at(1796040000),
+		`"timestamp":"2026-11-30 12:00:00+00"`:                     at(1796040000),
+		`"timestamp":"2026-11-30 13:00:00 +0100"`:                  at(1796040000),
+		`"timestamp":"2026-11-30 12:00:00 UTC"`:                    at(1796040000),
+		`"timestamp":"2026-11-30T12:00:00,5+00:00"`:                at(1796040000),
+		`"timestamp":"Mon, 30 Nov 2026 13:00:00 +0100"`:            at(1796040000),
 		`"timestamp":" -7"`:                                        at(0),
 		`"interval":"10s"`:                                         every(10),
 		`"interval":"1m30s","ttl":"2d"`:                            {Interval: 90, Ttl: 172800},
 		`"interval":"1w"`:                                          every(604800),
+		`"interval":"10 s"`:                                        every(10),
+		`"interval":"5 Minutes","ttl":"1 hour 30 min"`:             {Interval: 300, Ttl: 5400},
+		`"interval":"90sec","ttl":"2 days"`:                        {Interval: 90, Ttl: 172800},
+		`"interval":"1500ms","ttl":"2 weeks"`:                      {Interval: 2, Ttl: 1209600},
 		`"interval":0.2`:                                           every(1),
 		`"interval":"10"`:                                          every(10),
 		`"interval":1e30`:                                          every(maxSeconds),
@@ -80,9 +91,9 @@ func TestValuesThatScriptsWriteAreTaken(t *testing.T) {
 // Faults: C25.
 func TestStatusesAreTakenInTheWordsOfScripts(t *testing.T) {
 	for words, want := range map[string]healthpb.HealthCheck_Status{
-		`"OK" "ok" "Up" "1" 1 1.0 "pass" "PASSING" "success" "healthy" "green" "SERVING" true " ok "`: healthpb.HealthCheck_OK,
-		`"WARNING" "warn" 3 "3" "degraded" "Yellow"`:                                                  healthpb.HealthCheck_WARNING,
-		`"ERROR" "err" 2 "down" "FAIL" "failing" "critical" "unhealthy" "NOT_SERVING" false`:          healthpb.HealthCheck_ERROR,
+		`"OK" "ok" "Up" "1" 1 1.0 "pass" "PASSING" "success" "healthy" "green" "SERVING" true " ok " "okay" "running"`: healthpb.HealthCheck_OK,
+		`"WARNING" "warn" 3 "3" "degraded" "Yellow"`:                                                                 healthpb.HealthCheck_WARNING,
+		`"ERROR" "err" 2 "down" "FAIL" "failing" "critical" "unhealthy" "NOT_SERVING" "not-serving" "offline" false`: healthpb.HealthCheck_ERROR,
 		`"UNKNOWN" "unknown" 0 "0"`: healthpb.HealthCheck_UNKNOWN,
 	} {
 		for word := range strings.SplitSeq(strings.ReplaceAll(words, `" ok "`, `"_ok_"`), " ") {
@@ -94,7 +105,7 @@ func TestStatusesAreTakenInTheWordsOfScripts(t *testing.T) {
 		}
 	}
 	for word, want := range map[string]healthpb.Status_Status{
-		`"running"`: healthpb.Status_RUNNING, `"up"`: healthpb.Status_RUNNING, `2`: healthpb.Status_RUNNING,
+		`"running"`: healthpb.Status_RUNNING, `"up"`: healthpb.Status_RUNNING, `"OK"`: healthpb.Status_RUNNING, `"active"`: healthpb.Status_RUNNING, `2`: healthpb.Status_RUNNING,
 		`"Started"`: healthpb.Status_STARTED, `"stopped"`: healthpb.Status_STOPPED,
 	} {
 		d := newDecoder()
@@ -144,8 +155,11 @@ func TestAmbiguousValuesAreRefusedWithTheirPlace(t *testing.T) {
 		`"status":1.5`:                                 `status: want one of`,
 		`"status":["OK"]`:                              `status: want one of`,
 		`"status":{"status":"OK"}`:                     `status: want one of`,
-		`"timestamp":"yesterday"`:                      `timestamp: want unix seconds or a time such as`,
+		`"timestamp":"yesterday"`:                      `timestamp: want unix seconds or a time with a zone such as`,
 		`"timestamp":"2026-11-30T12:00:00"`:            `timestamp: want unix seconds`,
+		`"timestamp":"2026-11-30 12:00:00"`:            `timestamp: want unix seconds`,
+		`"timestamp":"2026-11-30 12:00:00 CET"`:        `timestamp: want unix seconds`,
+		`"interval":"minute"`:                          `interval: want seconds or a duration`,
 		`"timestamp":true`:                             `timestamp: want unix seconds`,
 		`"timestamp":NaN`:                              `timestamp: want unix seconds`,
 		`"timestamp":1e30`:                             `timestamp: want unix seconds`,

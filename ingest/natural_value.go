@@ -80,9 +80,9 @@ func readInt(name string, raw json.RawMessage) (int64, error) {
 		if isNumber && n < maxTimestamp {
 			return unixSeconds(n), nil
 		}
-		t, err := time.Parse(time.RFC3339, text)
-		if err != nil {
-			return 0, fmt.Errorf(`want unix seconds or a time such as "2006-01-02T15:04:05Z", got %s`, quote(raw))
+		t, ok := parseTime(text)
+		if !ok {
+			return 0, fmt.Errorf(`want unix seconds or a time with a zone such as "2006-01-02T15:04:05Z", got %s`, quote(raw))
 		}
 		return t.Unix(), nil
 	case "interval", "ttl":
@@ -140,9 +140,34 @@ func unixSeconds(n float64) int64 {
 	return int64(math.Floor(max(n, 0)))
 }
 
-// parseDuration parses a duration of Go, or a number of days or weeks.
+// parseTime parses a time with a zone, as date, databases and languages print it: with a
+// space in place of the T, with the zone as +0000, +00 or UTC, or as mail has it.
+func parseTime(text string) (time.Time, bool) {
+	const date = len(time.DateOnly)
+	iso := text
+	if len(iso) > date && iso[date] == ' ' {
+		iso = iso[:date] + "T" + strings.ReplaceAll(iso[date+1:], " ", "")
+	}
+	if zoneless, ok := strings.CutSuffix(iso, "UTC"); ok {
+		iso = zoneless + "Z"
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07"} {
+		if t, err := time.Parse(layout, iso); err == nil {
+			return t, true
+		}
+	}
+	t, err := time.Parse(time.RFC1123Z, text)
+	return t, err == nil
+}
+
+// parseDuration parses a duration of Go, or a number of days or weeks, with or without
+// spaces and the units as letters or words.
 func parseDuration(text string) (time.Duration, error) {
 	const day = 24 * time.Hour
+	text = strings.NewReplacer(" ", "",
+		"seconds", "s", "second", "s", "secs", "s", "sec", "s", "minutes", "m", "minute", "m", "mins", "m", "min", "m",
+		"hours", "h", "hour", "h", "hrs", "h", "hr", "h", "days", "d", "day", "d", "weeks", "w", "week", "w",
+	).Replace(strings.ToLower(text))
 	size := 0 * day
 	switch {
 	case strings.HasSuffix(text, "d"):
@@ -157,16 +182,18 @@ func parseDuration(text string) (time.Duration, error) {
 	return time.ParseDuration(text)
 }
 
-// wordOf returns the name of the status that a word stands for, in lower case: "" if it is
+// wordOf returns the name of the status that a word stands for, in any case: "" if it is
 // none of the usual words for the status of a check.
 func wordOf(text string) string {
-	switch text {
-	case "up", "pass", "passed", "passing", "success", "successful", "healthy", "good", "green", "serving", "true":
+	switch strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(text), " ", "_"), "-", "_") {
+	case "okay", "up", "pass", "passed", "passing", "success", "successful", "healthy", "good", "green", "serving", "true",
+		"alive", "running", "online", "active", "available", "ready":
 		return "OK"
 	case "warn", "degraded", "yellow":
 		return "WARNING"
 	case "err", "down", "fail", "failed", "failing", "failure", "critical", "crit", "fatal",
-		"unhealthy", "bad", "red", "not_serving", "false":
+		"unhealthy", "bad", "red", "not_serving", "false",
+		"not_ok", "nok", "ko", "offline", "dead", "inactive", "unavailable", "not_ready", "timeout":
 		return "ERROR"
 	}
 	return ""
@@ -184,9 +211,9 @@ func readEnum(enum protoreflect.EnumDescriptor, raw json.RawMessage) (protorefle
 	name := strings.ToUpper(text)
 	switch enum.FullName() {
 	case "go.micro.health.HealthCheck.Status":
-		name = cmp.Or(wordOf(strings.ToLower(text)), name)
+		name = cmp.Or(wordOf(text), name)
 	case "go.micro.health.Status.Status":
-		if name == "UP" || name == "ALIVE" {
+		if wordOf(text) == "OK" && name != "TRUE" || name == "OK" {
 			name = "RUNNING"
 		}
 	}

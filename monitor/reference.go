@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/microhq/monitor-srv/document"
+	"github.com/microhq/monitor-srv/text"
 )
 
 // namePrefix begins a reference that is a name whatever it looks like.
@@ -13,8 +14,9 @@ const namePrefix = "monitor:"
 
 // Resolve returns the id of the monitor that a reference names. Digits are an id,
 // anything else is a name, and monitor:NAME is always a name: that of a monitor named
-// 12 is monitor:12. Resolve fails with ErrNotFound.
+// 12 is monitor:12. A name need not be in normal form. Resolve fails with ErrNotFound.
 func (g *Group) Resolve(ref string) (int64, error) {
+	ref = text.ComposeName(ref)
 	name, explicit := strings.CutPrefix(ref, namePrefix)
 	if !explicit && isNumber(ref) {
 		id, err := strconv.ParseInt(ref, 10, 64)

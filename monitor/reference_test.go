@@ -10,14 +10,14 @@ import (
 // Faults: U7.
 func TestMonitorsAreReferredToByIDOrName(t *testing.T) {
 	g := builtinGroup()
-	for _, name := range []string{"shop", "3", "a/b ?", "..", "monitor:shop", "日本", "0007", "-1", "monitor:"} {
+	for _, name := range []string{"shop", "3", "a/b ?", "..", "monitor:shop", "日本", "0007", "-1", "monitor:", "Größe"} {
 		if _, err := g.Register(mustParse(t, `{"name": "`+name+`", "probe": {"type": "tcp", "address": "192.0.2.1:1"}}`)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for ref, want := range map[string]int64{
 		"1": 1, "shop": 1, "2": 2, "monitor:3": 2, "3": 3, "a/b ?": 3, "..": 4, "monitor:..": 4,
-		"monitor:shop": 1, "monitor:monitor:shop": 5, "日本": 6, "7": 7, "007": 7, "monitor:0007": 7, "-1": 8, "9": 9, "monitor:monitor:": 9,
+		"monitor:shop": 1, "monitor:monitor:shop": 5, "日本": 6, "7": 7, "007": 7, "monitor:0007": 7, "-1": 8, "9": 9, "Gro\u0308\u00dfe": 10, "monitor:monitor:": 9,
 	} {
 		if got, err := g.Resolve(ref); got != want || err != nil {
 			t.Errorf("%q: got %d, %v; want %d", ref, got, err, want)

@@ -12,7 +12,7 @@ import (
 
 // readTimeout bounds the reading of files that can wait, such as /proc/kmsg, which
 // looks like a regular file. The files of disks do not obey it.
-const readTimeout = 5 * time.Second
+const readTimeout = time.Second
 
 // ErrTooLarge is the error of a file that is larger than the limit.
 var ErrTooLarge = errors.New("the file is too large")

@@ -25,6 +25,10 @@ func CheckName(name string) error {
 	return nil
 }
 
+// ComposeName returns a name in the normal form that CheckName wants, as which
+// people mean it when some keyboards and file systems write its accents apart.
+func ComposeName(name string) string { return norm.NFC.String(name) }
+
 func checkUnicodeName(name string) error {
 	if !utf8.ValidString(name) {
 		return errors.New("not valid UTF-8")
@@ -37,7 +41,7 @@ func checkUnicodeName(name string) error {
 			return fmt.Errorf("%q contains the unprintable character %U: remove it", name, r)
 		}
 	}
-	if composed := norm.NFC.String(name); composed != name {
+	if composed := ComposeName(name); composed != name {
 		return fmt.Errorf("%+q is not in Unicode normal form NFC: write it as %+q", name, composed)
 	}
 	return nil

@@ -55,7 +55,7 @@ var (
 	errTooLarge     = &refusal{http.StatusRequestEntityTooLarge, "the event is too large"}
 	errTooManyLarge = &refusal{http.StatusServiceUnavailable, "too many large events at once"}
 	errTooSlow      = &refusal{http.StatusRequestTimeout, "the event did not arrive in time"}
-	errNoEvent      = &refusal{http.StatusBadRequest, "it is not an event"}
+	errNoEvent      = &refusal{http.StatusBadRequest, `it is not an event: want a JSON object with "Header", an object of strings, and "Body", the event in base64`}
 	errNoTopic      = &refusal{http.StatusBadRequest, "the event has no topic"}
 )
 
