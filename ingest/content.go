@@ -16,7 +16,8 @@ const (
 	formatJSON
 )
 
-// contentTypes are those that publishers have used since 2016.
+// contentTypes are those that publishers have used since 2016: all that go-micro's clients
+// can be told to send. An event in the codecs of RPC and gRPC is the bare message.
 var contentTypes = [...]struct {
 	name   string
 	format format
@@ -27,6 +28,11 @@ var contentTypes = [...]struct {
 	{"application/octet-stream", formatProto},
 	{"application/x-protobuf", formatProto},
 	{"text/json", formatJSON},
+	{"application/proto-rpc", formatProto},
+	{"application/json-rpc", formatJSON},
+	{"application/proto", formatProto},
+	{"application/grpc", formatProto},
+	{"application/grpc+json", formatJSON},
 }
 
 // formatOf returns the format that the content type in the header names, or

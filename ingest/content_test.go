@@ -7,6 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go-micro.dev/v4/codec/grpc"
 	stock "go-micro.dev/v4/codec/json"
+	"go-micro.dev/v4/codec/jsonrpc"
+	"go-micro.dev/v4/codec/protorpc"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
@@ -28,6 +30,10 @@ func TestFormatOf(t *testing.T) {
 		{map[string]string{"Content-Type": "Application/JSON; charset=utf-8"}, "\n", formatJSON},
 		{map[string]string{"content-type": "application/json"}, "", formatJSON},
 		{map[string]string{"CONTENT-TYPE": " application/protobuf ;x=y"}, "", formatProto},
+		{map[string]string{"Content-Type": "application/proto-rpc"}, "", formatProto},
+		{map[string]string{"Content-Type": "application/json-rpc"}, "", formatJSON},
+		{map[string]string{"Content-Type": "application/grpc"}, "", formatProto},
+		{map[string]string{"Content-Type": "application/grpc+json"}, "", formatJSON},
 		{map[string]string{"Content-Type": "text/plain"}, "{", formatNone},
 		{map[string]string{"Content-Type": "application/jsonp"}, "{", formatNone},
 		{map[string]string{"Content-Type": ";"}, "{", formatNone},
@@ -42,6 +48,7 @@ func TestFormatOf(t *testing.T) {
 	}
 }
 
+// Faults: M1.
 func TestEventsOfStockCodecsAreTaken(t *testing.T) {
 	for _, kind := range kinds {
 		want := eventtest.Typical(kind)
@@ -61,6 +68,8 @@ func TestEventsOfStockCodecsAreTaken(t *testing.T) {
 			"protojson":                 {"application/json", camel},
 			"protojson with zeros":      {"application/json; charset=utf-8", zeros},
 			"gRPC frame":                {"application/grpc+proto", eventtest.Encoded(t, grpc.NewCodec, want)},
+			"proto-rpc of 2016":         {"application/proto-rpc", eventtest.Encoded(t, protorpc.NewCodec, want)},
+			"json-rpc of 2016":          {"application/json-rpc", eventtest.Encoded(t, jsonrpc.NewCodec, want)},
 		} {
 			d := newDecoder()
 			if rej := d.decodeMessage(kind, map[string]string{"Content-Type": c.contentType}, c.body); rej.reason != accepted {

@@ -67,7 +67,7 @@ func (d *decoder) decodeMessage(kind store.Kind, header map[string]string, body 
 	case formatProto:
 		return d.decode(kind, stripGRPCFrame(body))
 	case formatJSON:
-		return d.decodeJSON(kind, body)
+		return d.decodeJSON(kind, stripGRPCFrame(body))
 	}
 	return rejection{badContentType, contentType(header)}
 }

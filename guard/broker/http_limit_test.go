@@ -92,6 +92,7 @@ func TestHTTPBrokerRefusesMalformedEvents(t *testing.T) {
 		{"/?id=" + id, "application/json; charset=utf-8", good, 200},
 		{"/?id=" + id, "", good, 200},
 		{"/?id=other", "application/json", good, 200}, // the sender learns nothing, nobody is called
+		{"/", "application/json", good, 400},
 		{"/?id=" + id, "application/json", "null", 400},
 		{"/?id=" + id, "application/json", "  null\n", 400},
 		{"/?id=" + id, "application/json", "", 400},
@@ -119,8 +120,8 @@ func TestHTTPBrokerRefusesMalformedEvents(t *testing.T) {
 	if n.Load() != 3 {
 		t.Errorf("%d events, want 3", n.Load())
 	}
-	if got := b.Stats(); got.Refused != 14 || got.Received != 3 {
-		t.Errorf("counted %+v, want 14 refused, 3 received", got)
+	if got := b.Stats(); got.Refused != 15 || got.Received != 3 {
+		t.Errorf("counted %+v, want 15 refused, 3 received", got)
 	}
 	if text := log.String(); strings.Contains(text, "panic") {
 		t.Errorf("log:\n%s", text)
@@ -135,10 +136,10 @@ func TestHTTPBrokerTakesEventsUpToItsLimit(t *testing.T) {
 		fill := strings.Repeat("A", (n-len(head)-len(tail))/4*4)
 		return strings.NewReader(head + fill + tail + strings.Repeat(" ", n-len(head)-len(tail)-len(fill)))
 	}
-	if got := post(t, b, "/", "", body(365912)); got != 200 {
+	if got := post(t, b, "/?id=x", "", body(365912)); got != 200 {
 		t.Errorf("at the limit: %d, want 200", got)
 	}
-	if got := post(t, b, "/", "", struct{ io.Reader }{body(365912)}); got != 200 {
+	if got := post(t, b, "/?id=x", "", struct{ io.Reader }{body(365912)}); got != 200 {
 		t.Errorf("at the limit in chunks: %d, want 200", got)
 	}
 	// The connection may be cut before the sender has read why.

@@ -56,6 +56,7 @@ var (
 	errTooManyLarge = &refusal{http.StatusServiceUnavailable, "too many large events at once"}
 	errTooSlow      = &refusal{http.StatusRequestTimeout, "the event did not arrive in time"}
 	errNoEvent      = &refusal{http.StatusBadRequest, `it is not an event: want a JSON object with "Header", an object of strings, and "Body", the event in base64`}
+	errNoID         = &refusal{http.StatusBadRequest, "the URL names no subscription: add ?id=ID, with the ID that the registry lists"}
 	errNoTopic      = &refusal{http.StatusBadRequest, "the event has no topic"}
 )
 
@@ -99,7 +100,11 @@ func (h *httpHandler) receive(w http.ResponseWriter, r *http.Request) (event, *r
 		return event{}, err
 	}
 	large.Serve()
-	return decodeEvent(body, r.URL.Path == olderPath)
+	e, err := decodeEvent(body, r.URL.Path == olderPath)
+	if err == nil && r.URL.RawQuery == "" { // publishers of go-micro always send an id
+		err = errNoID
+	}
+	return e, err
 }
 
 // decodeEvent decodes the body of a request.
