@@ -4,6 +4,7 @@ package health
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math"
@@ -148,6 +149,26 @@ func mustClose(t testing.TB, r *Reporter) {
 }
 
 func fine(context.Context) (map[string]string, error) { return nil, nil }
+
+// awayWhile makes b refuse every event while away says so.
+func (b *fakeBroker) awayWhile(away func() bool) {
+	b.before = func(context.Context, string, proto.Message) error {
+		if away() {
+			return errors.New("no servers available")
+		}
+		return nil
+	}
+}
+
+// refuse makes b refuse the events of a type that bad selects.
+func refuse[M proto.Message](b *fakeBroker, bad func(M) bool) {
+	b.before = func(_ context.Context, _ string, msg proto.Message) error {
+		if m, ok := msg.(M); ok && bad(m) {
+			return errors.New("too large")
+		}
+		return nil
+	}
+}
 
 // stuckUntil never returns before free is closed, whatever its context says.
 func stuckUntil(free <-chan struct{}) CheckFunc {

@@ -18,12 +18,7 @@ import (
 func TestStoppedThatIsRefusedHoldsUpNothingAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newFakeBroker()
-		b.before = func(_ context.Context, _ string, msg proto.Message) error {
-			if s, ok := msg.(*healthpb.Status); ok && s.GetStatus() == NodeStopped {
-				return errors.New("no")
-			}
-			return nil
-		}
+		refuse(b, func(s *healthpb.Status) bool { return s.GetStatus() == NodeStopped })
 		r := newTestReporter(b)
 		mustStart(t, r)
 		time.Sleep(time.Second)

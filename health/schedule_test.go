@@ -11,8 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
@@ -205,12 +203,7 @@ func TestRemovedCheckIsSilentAndItsStuckRunIsNotDoubled(t *testing.T) {
 func TestEventTheBrokerAlwaysRefusesHoldsUpNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newFakeBroker()
-		b.before = func(_ context.Context, _ string, msg proto.Message) error {
-			if c, ok := msg.(*healthpb.HealthCheck); ok && c.GetId() == "poison" {
-				return errors.New("too large")
-			}
-			return nil
-		}
+		refuse(b, func(c *healthpb.HealthCheck) bool { return c.GetId() == "poison" })
 		r := newTestReporter(b)
 		r.Check("poison", "", func(context.Context) (map[string]string, error) { return nil, errors.New("x") })
 		r.Check("a", "", fine)
@@ -231,23 +224,14 @@ func TestEventTheBrokerAlwaysRefusesHoldsUpNoOther(t *testing.T) {
 func TestEventsLeaveAtMost500ASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newFakeBroker()
-		up := make(chan struct{})
-		b.before = func(context.Context, string, proto.Message) error {
-			select {
-			case <-up:
-				return nil
-			default:
-				return errors.New("away")
-			}
-		}
+		begin := time.Now()
+		b.awayWhile(func() bool { return time.Since(begin) < time.Minute })
 		r := newTestReporter(b)
 		for i := range MaxChecks {
 			r.Check(fmt.Sprint(i), "", fine)
 		}
 		mustStart(t, r)
-		time.Sleep(time.Minute)
-		close(up)
-		time.Sleep(6 * time.Second)
+		time.Sleep(time.Minute + 6*time.Second)
 		_, at := of[*healthpb.HealthCheck](b)
 		if len(at) < MaxChecks {
 			t.Fatalf("%d events after the outage, want %d: each check's newest", len(at), MaxChecks)
@@ -266,12 +250,7 @@ func TestOutageIsLoggedOnceAndItsEndToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newFakeBroker()
 		begin := time.Now()
-		b.before = func(context.Context, string, proto.Message) error {
-			if d := time.Since(begin); d > 30*time.Second && d < 90*time.Second {
-				return errors.New("no servers available")
-			}
-			return nil
-		}
+		b.awayWhile(func() bool { d := time.Since(begin); return d > 30*time.Second && d < 90*time.Second })
 		var log strings.Builder
 		r := newTestReporter(b, loggingTo(&log))
 		mustStart(t, r)

@@ -165,35 +165,34 @@ func TestFailureAndRecoveryAreNotified(t *testing.T) {
 // TestViolatedThresholdIsReported expects the threshold in the list, in the recorded
 // result and in the notifications.
 func TestViolatedThresholdIsReported(t *testing.T) {
-	for _, c := range []struct {
-		keys     string
+	for keys, c := range map[string]struct {
 		value    float64
 		want     string
 		notified bool
 	}{
-		{"max = 90", 97.25, "value 97.25 is above max 90", true},
-		{"min = -5\nmax = 1000000", 1234567, "value 1234567 is above max 1000000", true},
-		{"min = 5\nmax = 6", -2, "value -2 is below min 5", true},
-		{"max = 90\nwarn_max = 80.5", 85, "value 85 is above warn_max 80.5", false},
-		{"max = 90\nwarn_min = 3", 2, "value 2 is below warn_min 3", false},
-		{"max = 90", 90, "", false},
+		"max = 90":                  {97.25, "value 97.25 is above max 90", true},
+		"min = -5\nmax = 1000000":   {1234567, "value 1234567 is above max 1000000", true},
+		"min = 5\nmax = 6":          {-2, "value -2 is below min 5", true},
+		"max = 90\nwarn_max = 80.5": {85, "value 85 is above warn_max 80.5", false},
+		"max = 90\nwarn_min = 3":    {2, "value 2 is below warn_min 3", false},
+		"max = 30":                  {30, "", false},
 	} {
 		withBench(t, func(t *testing.T, b *bench) {
 			b.setProbe(returning(c.value))
-			b.mustApply(t, monitorTOML("m", "interval = 2\nrepeat = 2\n"+c.keys))
+			b.mustApply(t, monitorTOML("m", "interval = 2\nrepeat = 2\n"+keys))
 			if got := b.List(Filter{})[0].Error; got != "" {
-				t.Errorf("%s, before the first probe: %q", c.keys, got)
+				t.Errorf("%s, before the first probe: %q", keys, got)
 			}
 			time.Sleep(5 * time.Second)
 			if got := b.List(Filter{})[0].Error; got != c.want {
-				t.Errorf("%s: listed with %q, want %q", c.keys, got, c.want)
+				t.Errorf("%s: listed with %q, want %q", keys, got, c.want)
 			}
 			b.setProbe(returning(5))
 			time.Sleep(3 * time.Second)
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			if got := b.results[0]; got.Violation != c.want || got.Err != nil {
-				t.Errorf("%s: recorded with %q, want %q", c.keys, got.Violation, c.want)
+				t.Errorf("%s: recorded with %q, want %q", keys, got.Violation, c.want)
 			}
 			var got []string
 			for _, n := range b.notifications {
@@ -204,7 +203,7 @@ func TestViolatedThresholdIsReported(t *testing.T) {
 				want = fmt.Sprintf("init: , fail: %s, repeat: %[1]s, recover: ", c.want)
 			}
 			if got := strings.Join(got, ", "); got != want {
-				t.Errorf("%s:\nnotified %s\nwant %s", c.keys, got, want)
+				t.Errorf("%s:\nnotified %s\nwant %s", keys, got, want)
 			}
 		})
 	}
