@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/config"
+	"github.com/microhq/monitor-srv/document"
 	"github.com/microhq/monitor-srv/monitor"
 )
 
@@ -123,7 +124,7 @@ func readDefinitions(file string, stdin io.Reader) ([]*monitor.Definition, error
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", place, err)
 	}
-	if strings.HasPrefix(strings.TrimSpace(text), "{") {
+	if document.LooksLikeJSON(text) {
 		d, err := monitor.ParseOne(text)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", place, err)

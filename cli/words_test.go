@@ -193,3 +193,16 @@ func TestEmptyArgumentsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// Editors of Windows put a byte order mark before a text.
+// Faults: C04.
+func TestDefinitionsBeginWithAByteOrderMark(t *testing.T) {
+	for _, text := range []string{`{"name":"a","probe":{"type":"tcp","address":"192.0.2.1:1"}}`, "[[monitor]]\nname = \"a\"\nprobe = { type = \"tcp\", address = \"192.0.2.1:1\" }\n"} {
+		for _, mark := range []string{"", "\ufeff", "\ufeff\r\n"} {
+			got, err := readDefinitions("-", strings.NewReader(mark+text))
+			if err != nil || len(got) != 1 || got[0].Name != "a" {
+				t.Errorf("%q: %v, %v", mark+text, got, err)
+			}
+		}
+	}
+}

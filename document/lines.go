@@ -25,7 +25,7 @@ func Join(path, key string) string {
 // without a line have that of the nearest enclosing key. Should its parser reject what
 // the decoder has accepted, the rest of the text has no lines.
 func linesOf(text string) Lines {
-	f := lineFinder{text: []byte(strings.TrimPrefix(text, "\ufeff")), line: 1, lines: make(map[pathHash]int), lengths: make(map[pathHash]int)}
+	f := lineFinder{text: []byte(strings.TrimPrefix(text, byteOrderMark)), line: 1, lines: make(map[pathHash]int), lengths: make(map[pathHash]int)}
 	var parser unstable.Parser
 	parser.Reset(f.text)
 	table := noPath

@@ -14,6 +14,14 @@ import (
 // maxDepth bounds the nesting of documents. A definition needs five levels.
 const maxDepth = 100
 
+// byteOrderMark is what editors of Windows put before a text.
+const byteOrderMark = "\ufeff"
+
+// LooksLikeJSON reports whether a text is a JSON object and no TOML.
+func LooksLikeJSON(text string) bool {
+	return strings.HasPrefix(strings.TrimSpace(strings.TrimPrefix(text, byteOrderMark)), "{")
+}
+
 // ReadJSON reads one JSON object as the tree that the same TOML would give: numbers
 // without fraction and exponent are integers, null is an absent key, and a duplicate
 // key is an error.
@@ -21,6 +29,7 @@ func ReadJSON(source string) (map[string]any, error) {
 	if !utf8.ValidString(source) {
 		return nil, errors.New("reading the JSON: not valid UTF-8")
 	}
+	source = strings.TrimPrefix(source, byteOrderMark)
 	r := jsonReader{Decoder: json.NewDecoder(strings.NewReader(source)), source: source}
 	r.UseNumber()
 	v, err := r.value(0)

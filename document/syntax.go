@@ -46,7 +46,7 @@ func withHint(message, text, line string) string {
 	}
 	hint := ""
 	switch {
-	case strings.HasPrefix(strings.TrimSpace(text), "{"):
+	case LooksLikeJSON(text):
 		hint = "this looks like JSON, which only the register command accepts; monitor files are TOML"
 	case typographicRune(line) != 0:
 		hint = fmt.Sprintf("the line contains the character %q (%[1]U): use plain spaces and quotes", typographicRune(line))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/microhq/monitor-srv/document"
 )
@@ -41,7 +40,7 @@ const MaxDefinition = 64 << 10
 const OriginAPI = "api"
 
 func parseOne(text string) (*Definition, error) {
-	if strings.HasPrefix(strings.TrimSpace(text), "{") {
+	if document.LooksLikeJSON(text) {
 		tree, err := document.ReadJSON(text)
 		if err != nil {
 			return nil, err

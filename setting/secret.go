@@ -94,6 +94,9 @@ func SecretFrom(key string, inline Secret, file, env string) (Secret, error) {
 		if !ok {
 			return Secret{}, absent{fmt.Errorf("%s_env: variable %q is not set", key, env)}
 		}
+		if text == "" {
+			return Secret{}, absent{fmt.Errorf("%s_env: variable %q is empty", key, env)}
+		}
 		return NewSecret(text), nil
 	}
 	return inline, nil
@@ -104,5 +107,9 @@ func secretFile(key, file string) (Secret, error) {
 	if err != nil {
 		return Secret{}, markAbsent(fmt.Errorf("reading %s_file: %w", key, err))
 	}
-	return NewSecret(strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")), nil
+	secret := strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(string(text), "\ufeff"), "\n"), "\r")
+	if secret == "" { // as while it is being written
+		return Secret{}, absent{fmt.Errorf("reading %s_file: %s: the file is empty", key, file)}
+	}
+	return NewSecret(secret), nil
 }

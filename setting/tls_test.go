@@ -171,12 +171,15 @@ func TestSecretsAreReadFromRegularFiles(t *testing.T) {
 	pipe, large, fine := filepath.Join(dir, "pipe"), filepath.Join(dir, "large"), filepath.Join(dir, "fine")
 	testkit.MakeFIFO(t, pipe)
 	testkit.WriteFile(t, large, strings.Repeat("x", 64<<10+1))
-	testkit.WriteFile(t, fine, "pass word\r\n")
+	testkit.WriteFile(t, fine, "\ufeffpass word\r\n")
+	empty := filepath.Join(dir, "empty")
+	testkit.WriteFile(t, empty, "\ufeff\r\n")
 	for path, want := range map[string]string{
 		fine:        "",
 		pipe:        "not a regular file but a named pipe: give the path of a regular file",
 		dir:         "not a regular file but a directory: give the path of a regular file",
 		"/dev/zero": "not a regular file but a device: give the path of a regular file",
+		empty:       "the file is empty",
 		large:       "larger than the limit of 64 KiB",
 		"/none":     "no such file or directory",
 	} {
