@@ -19,6 +19,8 @@ const (
 	// 400 bytes, so that 10,000 monitors fit.
 	MaxDocument = 4 << 20
 	maxFiles    = 10_000
+	// maxMistaken bounds the files of a directory that are warned of.
+	maxMistaken = 10
 )
 
 // Load passes the documents at the paths to decoder and returns all problems. For a
@@ -75,6 +77,9 @@ func isFile(name string) bool {
 	return strings.HasSuffix(name, ".toml") && !strings.HasPrefix(name, ".")
 }
 
+// isMistaken reports whether a file is not read only because of the case of its name.
+func isMistaken(name string) bool { return !isFile(name) && isFile(strings.ToLower(name)) }
+
 // loader reads files, and warns once of each insecure path.
 type loader struct {
 	decoder document.Decoder
@@ -107,9 +112,18 @@ func (l *loader) loadPaths(ctx context.Context, stdin io.Reader, paths []string)
 
 // list returns the files of a directory.
 func (l *loader) list(dir string) ([]string, error) {
-	names, more, err := safefile.Names(dir, maxFiles, isFile)
+	var mistaken []string
+	names, more, err := safefile.Names(dir, maxFiles, func(name string) bool {
+		if isMistaken(name) && len(mistaken) < maxMistaken {
+			mistaken = append(mistaken, name)
+		}
+		return isFile(name)
+	})
 	if err != nil {
 		return nil, err
+	}
+	for _, name := range mistaken {
+		l.add(&document.Problem{File: filepath.Join(dir, name), Warning: true, Err: errors.New("the file is not read: write .toml in lower case")})
 	}
 	if more {
 		l.add(&document.Problem{File: dir, Err: fmt.Errorf("contains more than %d files: only these are read", maxFiles)})

@@ -185,6 +185,19 @@ func TestExposedDirectoryIsReportedOnce(t *testing.T) {
 	}
 }
 
+// Faults: U8.
+func TestFilesNotReadForTheCaseOfTheirNamesAreWarnedOf(t *testing.T) {
+	d := newConfigDir(t)
+	text := strings.NewReplacer(`"exec"`, `"tcp"`, "command", "address").Replace(commandFile)
+	for _, name := range []string{"a.toml", "B.TOML", ".C.Toml", "d.toml.txt", "e.json"} {
+		d.must(os.WriteFile(d.path(name), []byte(text), 0o600))
+	}
+	n, problems := d.load()
+	if want := "DIR/B.TOML: warning: the file is not read: write .toml in lower case"; n != 1 || problems != want {
+		t.Errorf("%d monitors: %s, want %s", n, problems, want)
+	}
+}
+
 // TestFilesOfOtherUsersRunNoCommand has files of a user who is neither root nor
 // ours.
 // Faults: T74.

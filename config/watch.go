@@ -107,7 +107,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 // replace all files at once.
 func isRelevant(file string) bool {
 	name := filepath.Base(file)
-	return strings.HasSuffix(name, ".toml") || name == "..data"
+	return strings.HasSuffix(strings.ToLower(name), ".toml") || name == "..data"
 }
 
 // debounceTimer fires debounceDelay after the last change, or maxDebounce after the
