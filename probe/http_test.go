@@ -199,9 +199,10 @@ func TestHTTPLatencyAndPhases(t *testing.T) {
 	if r.Value <= 0 || sum.Seconds() > r.Value || sum.Seconds() < r.Value/2 {
 		t.Errorf("latency %v s, sum of phases %v", r.Value, sum)
 	}
-	if got := strings.Join(names(ok(t, p)), " "); got != "first_byte body" {
-		t.Errorf("phases %q of a kept connection", got)
-	}
+	// The library may still be putting the connection back when a probe returns.
+	testkit.Eventually(t, 10*time.Second, "a kept connection has the phases of the answer alone", func() bool {
+		return strings.Join(names(ok(t, p)), " ") == "first_byte body"
+	})
 }
 
 func TestHTTPCertificates(t *testing.T) {

@@ -183,7 +183,7 @@ func (w *world) clientAt(address string) *http.Client {
 	if address != "" {
 		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(address)}
 	}
-	tr := &http.Transport{DialContext: d.DialContext, MaxIdleConnsPerHost: 100}
+	tr := &http.Transport{DialContext: d.DialContext, MaxIdleConnsPerHost: 100, MaxConnsPerHost: maxConnsOfAddress}
 	w.t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr, Timeout: 30 * time.Second}
 }
