@@ -193,7 +193,7 @@ func (a *mailAction) setServer(keys mailKeys) error {
 		return err
 	}
 	if conf.ServerName == "" {
-		conf.ServerName = host
+		conf.ServerName, _, _ = strings.Cut(host, "%") // no certificate carries a zone
 	}
 	a.server = mailServer{host: host, port: port, mode: mode, tls: conf}
 	return nil

@@ -244,6 +244,15 @@ func TestMailGoesToThoseWhoseAddressTheServerTakes(t *testing.T) {
 	}
 }
 
+// Faults: C17.
+func TestPartBeforeTheAtIsQuoted(t *testing.T) {
+	s := newScriptedServer(t, nil)
+	sendAll(t, build(t, "mail", testkit.MailKeys(s.Addr, `to = ['"on call"@example.org']`)), testFail)
+	if heard := s.heard("RCPT"); len(heard) != 1 || heard[0] != `RCPT TO:<"on call"@example.org>` {
+		t.Errorf("the client said %q", heard)
+	}
+}
+
 // A server that accepted a recipient takes mail from us: a refusal by policy is then
 // about the other recipient, and must not be repeated for a day.
 // Faults: C14.

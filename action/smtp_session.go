@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/mail"
 	"net/textproto"
 	"slices"
 	"strconv"
@@ -197,7 +198,7 @@ func (s *smtpSession) login(mechanism smtp.Auth, host string) error {
 
 // mail begins a mail.
 func (s *smtpSession) mail(from string, utf8 bool) error {
-	line := "MAIL FROM:<" + from + ">"
+	line := "MAIL FROM:" + path(from)
 	if utf8 {
 		line += " SMTPUTF8"
 	}
@@ -207,10 +208,14 @@ func (s *smtpSession) mail(from string, utf8 bool) error {
 
 // recipient adds a recipient to the mail.
 func (s *smtpSession) recipient(to string) error {
-	_, err := s.ask("RCPT", 2, "RCPT TO:<"+to+">")
+	_, err := s.ask("RCPT", 2, "RCPT TO:"+path(to))
 	s.accepted = s.accepted || err == nil
 	return err
 }
+
+// path returns an address as MAIL and RCPT take it: in angle brackets, with the part
+// before the @ in quotes if it needs them.
+func path(address string) string { return (&mail.Address{Address: address}).String() }
 
 // beginData asks to send the content of the mail.
 func (s *smtpSession) beginData() error {

@@ -91,7 +91,17 @@ func (p *dnsProbe) exchange(ctx context.Context, server string) (*dns.Msg, error
 // knowsNoEDNS reports whether a server refused a question because of EDNS (RFC 6891,
 // 7).
 func knowsNoEDNS(reply *dns.Msg) bool {
-	return reply.Rcode == dns.RcodeFormatError || reply.Rcode == dns.RcodeNotImplemented
+	switch reply.Rcode {
+	case dns.RcodeFormatError, dns.RcodeNotImplemented, dns.RcodeBadVers:
+		return true
+	}
+	return false
+}
+
+// mayKnowNoEDNS reports also SERVFAIL, the third answer of servers that are older than
+// EDNS (RFC 2671, 5.3).
+func mayKnowNoEDNS(reply *dns.Msg) bool {
+	return knowsNoEDNS(reply) || reply.Rcode == dns.RcodeServerFailure
 }
 
 // udpQuestion is a question and its two forms on the wire.
@@ -112,15 +122,18 @@ func (p *dnsProbe) overUDP(ctx context.Context, server string, q udpQuestion) (*
 	defer bindDeadline(ctx, conn)()
 	resend := newResend(ctx)
 	packet, buf := q.edns, make([]byte, maxUDP)
+	var refusal *dns.Msg // the answer to the question with EDNS, which may tell a reason
 	for sent := 1; ; sent++ {
 		if _, err := conn.Write(packet); err != nil {
 			return nil, fmt.Errorf("sending the question: %w", err)
 		}
 		reply, err := readUDP(ctx, conn, q.query, buf, resend.next())
 		switch {
-		case err == nil && knowsNoEDNS(reply) && &packet[0] != &q.plain[0]:
-			packet = q.plain
+		case err == nil && mayKnowNoEDNS(reply) && &packet[0] != &q.plain[0]:
+			packet, refusal = q.plain, reply
 			continue
+		case err == nil && reply.Rcode == dns.RcodeServerFailure && refusal != nil, refusal != nil && errors.Is(err, os.ErrDeadlineExceeded):
+			return refusal, nil
 		case err == nil:
 			return reply, nil
 		case ctx.Err() != nil || !errors.Is(err, os.ErrDeadlineExceeded):

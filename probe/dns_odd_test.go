@@ -66,9 +66,18 @@ func TestOddDNSAnswers(t *testing.T) {
 			}
 			return with(q, goodA)
 		}), "", 0, "1 answer: 192.0.2.1"},
-		"EDNS is a format error":           {refusesEDNS(dns.RcodeFormatError, true), "", 0, "1 answer: 192.0.2.1"},
-		"EDNS is an error of the header":   {refusesEDNS(dns.RcodeFormatError, false), "", 0, "1 answer: 192.0.2.1"},
-		"EDNS is not implemented":          {refusesEDNS(dns.RcodeNotImplemented, true), "", 0, "1 answer: 192.0.2.1"},
+		"EDNS is a format error":         {refusesEDNS(dns.RcodeFormatError, true), "", 0, "1 answer: 192.0.2.1"},
+		"EDNS is an error of the header": {refusesEDNS(dns.RcodeFormatError, false), "", 0, "1 answer: 192.0.2.1"},
+		"EDNS is not implemented":        {refusesEDNS(dns.RcodeNotImplemented, true), "", 0, "1 answer: 192.0.2.1"},
+		"EDNS has a bad version": {always(func(q *dns.Msg) *dns.Msg {
+			if q.IsEdns0() == nil {
+				return with(q, goodA)
+			}
+			m := code(q, dns.RcodeBadVers)
+			m.SetEdns0(1232, false)
+			return m
+		}), "", 0, "1 answer: 192.0.2.1"},
+		"EDNS makes the server fail":       {refusesEDNS(dns.RcodeServerFailure, true), "", 0, "1 answer: 192.0.2.1"},
 		"every question is a format error": {always(func(q *dns.Msg) *dns.Msg { return code(q, dns.RcodeFormatError) }), "", -1, "the server answered FORMERR"},
 		"more than was offered": {always(func(q *dns.Msg) *dns.Msg {
 			return with(q, `www.example. 0 IN TXT "`+strings.Repeat("a", 250)+strings.Repeat(`" "`+strings.Repeat("b", 250), 8)+`"`)
@@ -97,6 +106,15 @@ func TestOddDNSAnswers(t *testing.T) {
 			m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeDNSBogus, ExtraText: "no key\nfor example"})
 			return m
 		}), "", -1, "the server answered SERVFAIL (DNSSEC Bogus: no key for example)"},
+		"a reason, and no answer without EDNS": {packets(func(n int, q *dns.Msg) []*dns.Msg {
+			if n > 1 {
+				return nil
+			}
+			m := code(q, dns.RcodeServerFailure)
+			m.SetEdns0(1232, false)
+			m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeDNSBogus})
+			return []*dns.Msg{m}
+		}), "", -1, "the server answered SERVFAIL (DNSSEC Bogus)"},
 		"an unknown code":            {always(func(q *dns.Msg) *dns.Msg { return code(q, 12) }), "", -1, "the server answered code 12"},
 		"an answer that must not be": {always(func(q *dns.Msg) *dns.Msg { return with(q, goodA) }), `expect_not = "^192"`, -1, `the answer "192.0.2.1" matches expect_not "^192"`},
 		"none that must not be":      {always(func(q *dns.Msg) *dns.Msg { return with(q, goodA) }), `expect_not = "^10"`, 0, "1 answer: 192.0.2.1"},

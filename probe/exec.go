@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -197,7 +198,7 @@ func (p *execProbe) match(ctx context.Context, out command.Output) error {
 		case !found && cut:
 			return fmt.Errorf("the first %d of %d bytes of its output do not match expect %q", size, out.StdoutSize, p.expect)
 		case !found:
-			return fmt.Errorf("its output %.100q does not match expect %q", firstLine(out.Stdout), p.expect)
+			return withStderr(fmt.Errorf("its output %.100q does not match expect %q", firstLine(out.Stdout), p.expect), out)
 		}
 	}
 	if p.expectNot != nil {
@@ -222,11 +223,20 @@ func (p *execProbe) number(out command.Output) (float64, error) {
 	if err != nil {
 		said := firstLine(out.Stdout)
 		if said != "" {
-			return 0, fmt.Errorf("its output %w: %.40q", err, said)
+			return 0, withStderr(fmt.Errorf("its output %w: %.40q", err, said), out)
 		}
-		return 0, fmt.Errorf("its output %w", err)
+		return 0, withStderr(fmt.Errorf("its output %w", err), out)
 	}
 	return v, nil
+}
+
+// withStderr adds to an error about standard output what is on standard error, where
+// a script that exits with 0 all the same says why.
+func withStderr(err error, out command.Output) error {
+	if len(bytes.TrimSpace(out.Stderr)) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, out.Reason())
 }
 
 // detail returns how the program ended and what it said.

@@ -495,13 +495,16 @@ func TestExecSaysWhyWhereverTheProgramSaidIt(t *testing.T) {
 	}
 }
 
-// Faults: P1.
+// Faults: C20, P1.
 func TestExecOutputMustMatchAndMustNot(t *testing.T) {
 	long := "head -c 5000 /dev/zero | tr '\\0' x"
 	for _, c := range []struct{ name, lines, keys, want string }{
 		{"matches", "echo state: clean", `expect = "clean|idle"`, ""},
 		{"does not", "echo state: dirty", `expect = "clean|idle"`, `its output "state: dirty" does not match expect "clean|idle"`},
 		{"nothing printed", "true", `expect = "clean"`, `its output "" does not match`},
+		{"nothing printed but a reason", "echo no such array >&2", `expect = "clean"`, `its output "" does not match expect "clean": no such array`},
+		{"no number but a reason", "echo no such array >&2", "parse = true", "its output is empty, want a number: no such array"},
+		{"a word and a reason", "echo n/a; echo no such array >&2", "parse = true", `its output is not a decimal number: "n/a": no such array`},
 		{"must not, fine", "echo state: clean", `expect_not = "degraded|failed"`, ""},
 		{"must not, nothing printed", "true", `expect_not = "degraded"`, ""},
 		{"must not, does", "echo a; echo array degraded", `expect_not = "(?i)DEGRADED.*"`, `its output matches expect_not "(?i)DEGRADED.*": "degraded"`},

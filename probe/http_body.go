@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -132,11 +133,23 @@ func isStream(resp *http.Response) bool {
 	return kind == "text/event-stream" || kind == "multipart/x-mixed-replace"
 }
 
+// xmlEncoding finds the charset in the declaration of an XML document, which begins
+// within the first maxDeclaration bytes.
+var xmlEncoding = regexp.MustCompile(`^<\?xml\s[^>]*\bencoding\s*=\s*["']([A-Za-z0-9._:-]+)["']`)
+
+const maxDeclaration = 256
+
 // asUTF8 returns a text in UTF-8 without a byte order mark. The charset is that of the
-// byte order mark, of the header, or, of an HTML page, that which it declares.
+// byte order mark, of the header, or, of an HTML page or of XML, that which it
+// declares.
 func asUTF8(text []byte, resp *http.Response) []byte {
 	kind := resp.Header.Get("Content-Type")
 	e, name, certain := charset.DetermineEncoding(text, kind)
+	if declared := xmlEncoding.FindSubmatch(text[:min(len(text), maxDeclaration)]); !certain && declared != nil {
+		if of, canonical := charset.Lookup(string(declared[1])); of != nil {
+			e, name, certain = of, canonical, true
+		}
+	}
 	if name != "utf-8" && (certain || strings.HasPrefix(strings.ToLower(kind), "text/html")) {
 		if decoded, err := e.NewDecoder().Bytes(text); err == nil {
 			text = decoded

@@ -90,6 +90,8 @@ func TestOddHTTPAnswers(t *testing.T) {
 		"UTF-16":                   {page200("\xff\xfe4\x002\x00"), "parse = true", ""},
 		"Latin-1":                  {page200("caf\xe9", "Content-Type: text/plain; charset=ISO-8859-1"), `expect_body = "^café$"`, ""},
 		"Latin-1 in the page":      {page200("<meta charset=latin1><p>caf\xe9", "Content-Type: text/html"), `expect_body = "café"`, ""},
+		"Latin-1 in XML":           {page200("<?xml version='1.0' encoding='ISO-8859-1'?>\n<p>caf\xe9</p>", "Content-Type: application/xml"), `expect_body = "café"`, ""},
+		"XML in another charset":   {page200("<?xml version='1.0' encoding='ISO-8859-1'?><p>café</p>", "Content-Type: text/xml; charset=utf-8"), `expect_body = "café"`, ""},
 		"charset nobody knows":     {page200("ready", "Content-Type: text/plain; charset=klingon"), `expect_body = "^ready$"`, ""},
 		"HTTP/1.0":                 {"HTTP/1.0 200 OK\r\n\r\nready", `expect_body = "^ready$"`, ""},
 		"no reason phrase":         {"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", "", ""},

@@ -29,6 +29,12 @@ func newMySQL(decode func(any) error, env Env) (Probe, error) {
 	if err := safeMySQL(config); err != nil {
 		return nil, fmt.Errorf("dsn: %w", err)
 	}
+	if host, port, err := net.SplitHostPort(config.Addr); err == nil && config.Net == "tcp" {
+		if host, err = asciiHost(host); err != nil {
+			return nil, fmt.Errorf("dsn: %w", err)
+		}
+		config.Addr = net.JoinHostPort(host, port)
+	}
 	if err := setMySQLTLS(config, c.TLS, env); err != nil {
 		return nil, err
 	}

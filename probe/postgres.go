@@ -2,6 +2,7 @@ package probe
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/url"
@@ -37,6 +38,9 @@ func newPostgres(decode func(any) error, env Env) (Probe, error) {
 		// The text of err may contain a part of the password.
 		return nil, errors.New("dsn: want postgres://user:password@host:5432/database or keys such as host=h user=u password=p dbname=d")
 	}
+	if err := useASCIIHosts(&config.Config); err != nil {
+		return nil, fmt.Errorf("dsn: %w", err)
+	}
 	if err := setPostgresTLS(config, c.TLS, env); err != nil {
 		return nil, err
 	}
@@ -68,6 +72,26 @@ func newPostgres(decode func(any) error, env Env) (Probe, error) {
 	}
 	p.open(stdlib.OpenDB(*config))
 	return p, nil
+}
+
+// useASCIIHosts replaces the hosts of a DSN by their ASCII form.
+func useASCIIHosts(config *pgconn.Config) error {
+	main := &pgconn.FallbackConfig{Host: config.Host, TLSConfig: config.TLSConfig}
+	for _, f := range append([]*pgconn.FallbackConfig{main}, config.Fallbacks...) {
+		if strings.HasPrefix(f.Host, "/") {
+			continue // the directory of a socket
+		}
+		host, err := asciiHost(f.Host)
+		if err != nil {
+			return err
+		}
+		if f.TLSConfig != nil && f.TLSConfig.ServerName == f.Host {
+			f.TLSConfig.ServerName = withoutZone(host)
+		}
+		f.Host = host
+	}
+	config.Host = main.Host
+	return nil
 }
 
 // setPostgresTLS applies the table tls: every connection is secure, whatever sslmode

@@ -7,15 +7,15 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
-	"golang.org/x/net/idna"
+	"github.com/microhq/monitor-srv/setting"
 )
 
 // TargetAddr splits the address of a target, host:port. The host is a name, an
-// international one in its ASCII form, or an IPv4 or IPv6 address in its usual form. Forms that one resolver takes for an address and
-// another for a name are errors: decimal, octal, hexadecimal and short ones, such as
-// 2130706433, 0177.0.0.1, 0x7f.1 and 127.1.
+// international one in its ASCII form, or an IPv4 or IPv6 address in its usual form.
+// Forms that one resolver takes for an address and another for a name are errors:
+// decimal, octal, hexadecimal and short ones, such as 2130706433, 0177.0.0.1, 0x7f.1
+// and 127.1.
 func TargetAddr(address string) (host, port string, err error) {
 	host, port, err = net.SplitHostPort(address)
 	if err != nil {
@@ -39,28 +39,16 @@ func hostOf(host string) (string, error) {
 	return ascii, checkHost(ascii)
 }
 
-// asciiHost returns an international name in its ASCII form. Labels that are ASCII
-// stay, those with an underscore among them.
+// asciiHost returns an international name in its ASCII form.
 func asciiHost(host string) (string, error) {
-	labels := strings.Split(host, ".")
-	for i, label := range labels {
-		if isASCII(label) {
-			continue
-		}
-		ascii, err := idna.Lookup.ToASCII(label)
-		if err != nil {
-			return "", fmt.Errorf("host %q: not a valid international name", printable(host))
-		}
-		labels[i] = ascii
+	ascii, err := setting.ASCIIHost(host)
+	if err != nil {
+		return "", err
 	}
-	if last := labels[len(labels)-1]; !isASCII(host) && looksNumeric(last) {
+	if last := ascii[strings.LastIndexByte(ascii, '.')+1:]; ascii != host && looksNumeric(last) {
 		return "", fmt.Errorf("host %q: write an address in ASCII digits", printable(host))
 	}
-	return strings.Join(labels, "."), nil
-}
-
-func isASCII(s string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
+	return ascii, nil
 }
 
 // withPort checks an address as TargetAddr does, and adds the port if there is none.

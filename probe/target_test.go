@@ -50,6 +50,7 @@ func TestInternationalNamesAreConnectedToInTheirASCIIForm(t *testing.T) {
 	for kind, keys := range map[string]string{
 		"tcp": `address = "bücher.invalid:1"`, "grpc": `address = "bücher.invalid:1"`, "redis": `address = "bücher.invalid:1"`,
 		"ping": `host = "bücher.invalid"`, "http": `url = "http://bücher.invalid/"`,
+		"mysql": `dsn = "user@tcp(bücher.invalid:1)/db"`, "postgres": `dsn = "postgres://user@bücher.invalid:1/db?sslmode=verify-full"`,
 	} {
 		t.Run(kind, func(t *testing.T) {
 			_, err := fails(t, build(t, kind, keys, Env{}), "xn--bcher-kva.invalid")

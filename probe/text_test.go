@@ -74,10 +74,10 @@ func TestHideKeepsTheKindOfError(t *testing.T) {
 	}
 }
 
-// Faults: T42.
+// Faults: C04, T42.
 func TestValuesAreParsedStrictly(t *testing.T) {
 	good := map[string]float64{
-		"0": 0, " 1 ": 1, "\t12.5\n": 12.5, "-3": -3, "+4": 4, "1e3": 1000, ".5": .5, "5.": 5,
+		"0": 0, " 1 ": 1, "\ufeff2\r\n": 2, "\t12.5\n": 12.5, "-3": -3, "+4": 4, "1e3": 1000, ".5": .5, "5.": 5,
 		"-0": 0, "0e999": 0, "1e-999": 0, "00012": 12, "1.7976931348623157e308": math.MaxFloat64,
 	}
 	for text, want := range good {

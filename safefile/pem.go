@@ -66,7 +66,8 @@ func (p PEM) read() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", p.NamedBy, err)
 	}
-	return text, nil
+	// Editors of Windows put a byte order mark before the first line.
+	return bytes.TrimPrefix(text, []byte("\ufeff")), nil
 }
 
 func (p PEM) reading(err error) error {

@@ -74,8 +74,8 @@ func (s *Secret) AcceptsTOML(v any) (expected string, ok bool) {
 
 // SecretFrom returns the secret that a document gives inline, as the name of a file or
 // as the name of an environment variable. key is the key of the inline form, for
-// errors. More than one form is an error, none is the empty secret. One trailing
-// newline of a file is removed.
+// errors. More than one form is an error, none is the empty secret. A byte order mark
+// and one trailing newline of a file are removed.
 func SecretFrom(key string, inline Secret, file, env string) (Secret, error) {
 	given := 0
 	for _, g := range []bool{!inline.IsZero(), file != "", env != ""} {

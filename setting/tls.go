@@ -27,9 +27,13 @@ type TLS struct {
 
 // Config reads the files and returns the configuration of a client.
 func (t TLS) Config() (*tls.Config, error) {
+	name, err := certificateName(t.ServerName)
+	if err != nil {
+		return nil, err
+	}
 	c := &tls.Config{
 		MinVersion:         tls.VersionTLS12,
-		ServerName:         t.ServerName,
+		ServerName:         name,
 		InsecureSkipVerify: t.InsecureSkipVerify,
 	}
 	if t.CAFile != "" {

@@ -58,6 +58,36 @@ func newPEMFiles(t *testing.T) pemFiles {
 	return f
 }
 
+// Faults: C07, C26.
+func TestNameInTheCertificateIsKnownByItsASCIIForm(t *testing.T) {
+	for name, want := range map[string]string{
+		"": "", "shop.example": "shop.example", "bücher.example": "xn--bcher-kva.example", "_x.shop.example": "_x.shop.example",
+		"192.0.2.1": "192.0.2.1", "[2001:db8::1]": "2001:db8::1", "fe80::1%eth0": "fe80::1",
+		"shop.example:443": "!", "https://shop.example": "!", "shop example": "!", "a@shop.example": "!", "-ü.example": "!",
+	} {
+		switch c, err := (setting.TLS{ServerName: name}).Config(); {
+		case want == "!":
+			if err == nil || !strings.HasPrefix(err.Error(), "server_name: ") {
+				t.Errorf("%q: error %v, want one of server_name", name, err)
+			}
+		case err != nil || c.ServerName != want:
+			t.Errorf("%q: %v, error %v, want %q", name, c, err, want)
+		}
+	}
+}
+
+// Faults: C04.
+func TestByteOrderMarkBeforeCertificatesIsPassedOver(t *testing.T) {
+	f := newPEMFiles(t)
+	for _, name := range []string{"a.pem", "a.key"} {
+		f.write("mark-"+name, "\ufeff"+string(testkit.ReadFile(t, filepath.Join(f.dir, name))))
+	}
+	cert, key := filepath.Join(f.dir, "mark-a.pem"), filepath.Join(f.dir, "mark-a.key")
+	if _, err := (setting.TLS{CAFile: cert, CertFile: cert, KeyFile: key}).Config(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestErrorsOfCertificatesNameKeyFileAndRemedy gives wrong files.
 // Faults: C30, S2.
 func TestErrorsOfCertificatesNameKeyFileAndRemedy(t *testing.T) {
@@ -165,7 +195,7 @@ func handshake(t *testing.T, client, server *tls.Config) error {
 }
 
 // TestSecretsAreReadFromRegularFiles gives other files.
-// Faults: S2.
+// Faults: C04, S2.
 func TestSecretsAreReadFromRegularFiles(t *testing.T) {
 	dir := t.TempDir()
 	pipe, large, fine := filepath.Join(dir, "pipe"), filepath.Join(dir, "large"), filepath.Join(dir, "fine")
