@@ -41,7 +41,7 @@ func newHTTPBody(source, mediaType string, explicit bool) (*httpBody, error) {
 		if err != nil {
 			return nil, fmt.Errorf("body: %w", err)
 		}
-		b.chat = b.chat || b.format != nil && b.format.name == "JSON" && isChatMessage(body)
+		b.chat = b.chat || b.format != nil && (b.format.name == "JSON" && isChatMessage(body) || b.format.name == "form" && isChatForm(body))
 	}
 	if b.format == nil {
 		return b, nil
@@ -198,13 +198,14 @@ func labelsOf(source string) (names []string) {
 }
 
 // isChatMessage reports whether a body in JSON is what chat services take: Slack,
-// Mattermost, Rocket.Chat, Google Chat and Teams a text or parts, Discord a content.
+// Mattermost, Rocket.Chat, Google Chat and Teams a text or parts, Discord a content,
+// DingTalk, WeCom, Feishu and Matrix a type of message.
 func isChatMessage(body string) bool {
 	var fields map[string]any
 	if json.Unmarshal([]byte(body), &fields) != nil {
 		return false
 	}
-	for _, name := range []string{"text", "content"} {
+	for _, name := range []string{"text", "content", "msgtype", "msg_type"} {
 		if _, ok := fields[name].(string); ok {
 			return true
 		}
@@ -215,6 +216,13 @@ func isChatMessage(body string) bool {
 		}
 	}
 	return false
+}
+
+// isChatForm reports whether a form is what chat services take: a text, or as Slack
+// takes it, a message in JSON.
+func isChatForm(body string) bool {
+	form, err := url.ParseQuery(body)
+	return err == nil && (form.Has("text") || form.Has("content") || isChatMessage(form.Get("payload")))
 }
 
 // formatOf returns the format of a media type, or nil.

@@ -114,11 +114,23 @@ func TestChatBodiesMentionNobody(t *testing.T) {
 		`{"attachments": [{"text": {{json .Error}}}]}`:                    true,
 		`{"title": {{json .Monitor}}, "why": {{json .Error}}, "text": 1}`: false,
 		`{"error": "{{.Error}}"}`:                                         false,
+		`{"msgtype": "markdown", "markdown": {"text": {{json .Error}}}}`:  true,
+		`{"msg_type": "text", "content": {"text": {{json .Error}}}}`:      true,
 	} {
 		sendAll(t, hookWithBody(t, h.URL, "", body), n)
 		_, body := h.last(t)
 		if got := !strings.Contains(body, "@everyone") && !strings.Contains(body, "!channel") && !strings.Contains(body, "](https"); got != broken || !json.Valid([]byte(body)) {
 			t.Errorf("broken up %v, want %v: %s", got, broken, body)
+		}
+	}
+	for body, broken := range map[string]bool{
+		`payload={{urlquery "{\"text\": "}}{{urlquery (json .Error)}}%7D`: true,
+		`channel=ops&text={{urlquery .Error}}`:                            true,
+		`why={{urlquery .Error}}&payload=none`:                            false,
+	} {
+		sendAll(t, hookWithBody(t, h.URL, "application/x-www-form-urlencoded", body), n)
+		if _, body := h.last(t); strings.Contains(body, "%40everyone") == broken {
+			t.Errorf("broken up %v, want %v: %s", !broken, broken, body)
 		}
 	}
 	sendAll(t, build(t, "http", fmt.Sprintf("url_fail = %q\nmethod = \"post\"", h.URL)), n)

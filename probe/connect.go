@@ -55,6 +55,8 @@ func newUnixEndpoint(address, path string, t *setting.TLS, env Env) (endpoint, e
 // (unix(7)).
 func checkUnix(path string) error {
 	switch {
+	case strings.Contains(path, "://"): // may hold a password: it is not shown
+		return errors.New("unix: want the path of a socket, not a URL")
 	case !filepath.IsAbs(path):
 		return fmt.Errorf("unix: %q is not an absolute path", printable(path))
 	case len(path) > 107 || strings.ContainsRune(path, 0):

@@ -93,6 +93,7 @@ func TestOddHTTPAnswers(t *testing.T) {
 		"Latin-1 in XML":           {page200("<?xml version='1.0' encoding='ISO-8859-1'?>\n<p>caf\xe9</p>", "Content-Type: application/xml"), `expect_body = "café"`, ""},
 		"XML in another charset":   {page200("<?xml version='1.0' encoding='ISO-8859-1'?><p>café</p>", "Content-Type: text/xml; charset=utf-8"), `expect_body = "café"`, ""},
 		"charset nobody knows":     {page200("ready", "Content-Type: text/plain; charset=klingon"), `expect_body = "^ready$"`, ""},
+		"redirect to no web page":  {"HTTP/1.1 302 Found\r\nLocation: ftp://a.example/\r\nContent-Length: 0\r\n\r\n", "", `redirect to a URL of scheme "ftp": not followed`},
 		"HTTP/1.0":                 {"HTTP/1.0 200 OK\r\n\r\nready", `expect_body = "^ready$"`, ""},
 		"no reason phrase":         {"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", "", ""},
 		"line feeds only":          {"HTTP/1.1 200 OK\nContent-Length: 5\n\nready", `expect_body = "^ready$"`, ""},

@@ -123,6 +123,8 @@ func (p *httpProbe) redirect(req *http.Request, via []*http.Request) error {
 	}
 	tls := p.config.TLS
 	switch {
+	case req.URL.Scheme != "http" && req.URL.Scheme != "https":
+		return fmt.Errorf("redirect to a URL of scheme %q: not followed", printable(req.URL.Scheme))
 	case req.Method != http.MethodGet && req.Method != http.MethodHead:
 		return fmt.Errorf("redirect of %s to another host (%q): not followed", req.Method, req.URL.Host)
 	case p.config.Unix != "":

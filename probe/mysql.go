@@ -30,7 +30,7 @@ func newMySQL(decode func(any) error, env Env) (Probe, error) {
 		return nil, fmt.Errorf("dsn: %w", err)
 	}
 	if host, port, err := net.SplitHostPort(config.Addr); err == nil && config.Net == "tcp" {
-		if host, err = asciiHost(host); err != nil {
+		if host, err = dsnHost(host); err != nil {
 			return nil, fmt.Errorf("dsn: %w", err)
 		}
 		config.Addr = net.JoinHostPort(host, port)

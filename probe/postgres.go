@@ -81,7 +81,7 @@ func useASCIIHosts(config *pgconn.Config) error {
 		if strings.HasPrefix(f.Host, "/") {
 			continue // the directory of a socket
 		}
-		host, err := asciiHost(f.Host)
+		host, err := dsnHost(f.Host)
 		if err != nil {
 			return err
 		}

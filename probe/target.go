@@ -17,6 +17,9 @@ import (
 // decimal, octal, hexadecimal and short ones, such as 2130706433, 0177.0.0.1, 0x7f.1
 // and 127.1.
 func TargetAddr(address string) (host, port string, err error) {
+	if err := noLogin(address); err != nil {
+		return "", "", err
+	}
 	host, port, err = net.SplitHostPort(address)
 	if err != nil {
 		return "", "", fmt.Errorf("address %q: want host:port", printable(address))
@@ -30,8 +33,20 @@ func TargetAddr(address string) (host, port string, err error) {
 	return host, port, nil
 }
 
+// noLogin refuses an address with an @: what stands before it may be a password. It is
+// not shown.
+func noLogin(address string) error {
+	if strings.Contains(address, "@") {
+		return errors.New("want a host without user and password: what was given holds an @ and is not shown")
+	}
+	return nil
+}
+
 // hostOf checks a host, and returns it as DNS and certificates know it.
 func hostOf(host string) (string, error) {
+	if err := noLogin(host); err != nil {
+		return "", err
+	}
 	ascii, err := asciiHost(host)
 	if err != nil {
 		return "", err
@@ -49,6 +64,14 @@ func asciiHost(host string) (string, error) {
 		return "", fmt.Errorf("host %q: write an address in ASCII digits", printable(host))
 	}
 	return ascii, nil
+}
+
+// dsnHost returns the host of a DSN in its ASCII form.
+func dsnHost(host string) (string, error) {
+	if err := noLogin(host); err != nil {
+		return "", err
+	}
+	return asciiHost(host)
 }
 
 // withPort checks an address as TargetAddr does, and adds the port if there is none.

@@ -59,6 +59,22 @@ func TestInternationalNamesAreConnectedToInTheirASCIIForm(t *testing.T) {
 	}
 }
 
+// Faults: S12.
+func TestLoginsInAddressesAreNotShown(t *testing.T) {
+	for _, c := range []struct{ kind, keys string }{
+		{"tcp", `address = "tcp://u:canary@h:1"`}, {"tcp", `address = "u:canary@h"`}, {"tcp", `unix = "redis://u:canary@h"`},
+		{"udp", "send = \"x\"\naddress = \"u:canary@h:1\""}, {"grpc", `address = "https://u:canary@h:1"`},
+		{"redis", `address = "redis://:canary@h"`}, {"redis", `address = ":canary@h:6379"`},
+		{"ping", `host = "u:canary@h"`}, {"dns", "name = \"a.example\"\nserver = \"u:canary@h\""}, {"dns", "name = \"a.example\"\nserver = \"dns://u:canary@h:53\""},
+		{"mysql", `dsn = "u:p@tcp(u:canary@h)/db"`}, {"mysql", `dsn = "u:p@tcp(canary@h:1)/db"`}, {"postgres", `dsn = "host=u:canary@h user=u"`},
+	} {
+		_, err := New(Builtin(), c.kind, decodeTOML(c.keys), Env{})
+		if err == nil || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s, %s: error %v, want one without the password", c.kind, c.keys, err)
+		}
+	}
+}
+
 // Faults: T72.
 func TestSSRFCorpusIsDenied(t *testing.T) {
 	env := Env{Restricted: true}
