@@ -201,13 +201,13 @@ func TestNoSpellingOfExecIsRegisteredByRPC(t *testing.T) {
 		`{"name":"x","probe":{"type":"tcp","type":"exec","command":"%s"}}`,
 		`{"name":"x","probe":{"Type":"exec","command":"%s"}}`,
 		`{"name":"x","probe":{"type":["exec"],"command":"%s"}}`,
-		"\ufeff" + `{"name":"x","probe":{"type":"exec","command":"%s"}}`,
 		"name = 'x'\nprobe.type = 'tcp'\nprobe.type = 'exec'\nprobe.command = '%s'\n",
 		"[[receiver]]\nname = 'r'\ntype = 'exec'\ncommand = '%s'\n",
 	} {
 		refused(fmt.Sprintf(definition, script), 400)
 	}
 	refused(fmt.Sprintf("name = 'x'\nprobe = { type = 'exec', command = '%s' }\n", script), 403)
+	refused(fmt.Sprintf("\ufeff{\"name\":\"x\",\"probe\":{\"type\":\"exec\",\"command\":\"%s\"}}", script), 403)
 	if got := m.group.List(monitor.Filter{}); len(got) != 0 {
 		t.Errorf("registered: %+v", got)
 	}
