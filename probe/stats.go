@@ -76,13 +76,13 @@ type metric struct {
 // statsMetrics returns the metrics by name. Counts are summed over nodes and
 // endpoints; of other figures the highest is taken.
 func statsMetrics() map[string]metric {
-	total := func(count func(EndpointStats) int64) metric {
+	total := func(count func(EndpointStats) float64) metric {
 		return metric{true, func(_ []NodeStats, all []EndpointStats) float64 {
-			var n int64
+			n := 0.0 // whole numbers would overflow at what publishers may send
 			for _, e := range all {
 				n += count(e)
 			}
-			return float64(n)
+			return n
 		}}
 	}
 	highest := func(nanoseconds func(RequestStats) float64) metric {
@@ -104,9 +104,9 @@ func statsMetrics() map[string]metric {
 		}}
 	}
 	return map[string]metric{
-		"count":          total(func(e EndpointStats) int64 { return e.Success.Count + e.Errors.Count }),
-		"errors":         total(func(e EndpointStats) int64 { return e.Errors.Count }),
-		"dropped":        total(func(e EndpointStats) int64 { return e.Dropped.Count }),
+		"count":          total(requests),
+		"errors":         total(func(e EndpointStats) float64 { return float64(e.Errors.Count) }),
+		"dropped":        total(func(e EndpointStats) float64 { return float64(e.Dropped.Count) }),
 		"error_ratio":    {true, errorRatio},
 		"mean":           highest(func(s RequestStats) float64 { return s.Mean }),
 		"std_dev":        highest(func(s RequestStats) float64 { return s.StdDev }),
@@ -124,17 +124,20 @@ func statsMetrics() map[string]metric {
 	}
 }
 
+// requests returns how many requests a method was sent.
+func requests(e EndpointStats) float64 { return float64(e.Success.Count) + float64(e.Errors.Count) }
+
 // errorRatio returns the ratio of failed requests, 0 if there were none.
 func errorRatio(_ []NodeStats, all []EndpointStats) float64 {
-	var bad, total int64
+	var bad, total float64
 	for _, e := range all {
-		bad += e.Errors.Count
-		total += e.Success.Count + e.Errors.Count
+		bad += float64(e.Errors.Count)
+		total += requests(e)
 	}
 	if total == 0 {
 		return 0
 	}
-	return float64(bad) / float64(total)
+	return bad / total
 }
 
 func newStats(decode func(any) error, env Env) (Probe, error) {
