@@ -40,8 +40,8 @@ type Registered struct {
 
 // registered is what is known of one service.
 type registered struct {
-	nodes    []string // that are believed
-	lookedUp int      // round of the last lookup, 0 for none
+	nodes    map[string]bool // that are believed
+	lookedUp int             // round of the last lookup, 0 for none
 }
 
 // NewRegistered returns a Registered. It needs Run.
@@ -89,7 +89,7 @@ func (r *Registered) follow(ctx context.Context) {
 		}
 		switch {
 		case !names[name]:
-			r.believe(name, nil)
+			r.believe(name, map[string]bool{})
 		case *left > 0 && ctx.Err() == nil:
 			*left--
 			r.lookUp(ctx, name)
@@ -110,13 +110,13 @@ func (r *Registered) lookUp(ctx context.Context, name string) {
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		return
 	}
-	var nodes []string
+	nodes := make(map[string]bool)
 	for _, v := range versions {
 		for _, n := range v.Nodes {
-			nodes = append(nodes, n.Id)
+			nodes[n.Id] = true
 			// Publishers of 2016 send the id without the name of the service.
 			if bare, ok := strings.CutPrefix(n.Id, name+"-"); ok {
-				nodes = append(nodes, bare)
+				nodes[bare] = true
 			}
 		}
 	}
@@ -126,19 +126,18 @@ func (r *Registered) lookUp(ctx context.Context, name string) {
 
 // believe makes the store believe the nodes of a service that are registered now, and those
 // registered before of which it holds something.
-func (r *Registered) believe(name string, nodes []string) {
+func (r *Registered) believe(name string, nodes map[string]bool) {
 	s := r.services[name]
-	for _, node := range s.nodes {
-		if slices.Contains(nodes, node) {
-			continue
-		}
-		if r.store.Knows(name, node) {
-			nodes = append(nodes, node)
-		} else {
+	for node := range s.nodes {
+		switch {
+		case nodes[node]:
+		case r.store.Knows(name, node):
+			nodes[node] = true
+		default:
 			r.store.Believe(name, node, false)
 		}
 	}
-	for _, node := range nodes {
+	for node := range nodes {
 		r.store.Believe(name, node, true)
 	}
 	if s.nodes = nodes; len(nodes) == 0 && s.lookedUp < r.round {

@@ -22,15 +22,21 @@ func (s *Store) Believe(service, node string, yes bool) {
 	if was == yes {
 		return
 	}
-	for at, more := s.firstOf(b), true; more; {
+	_, at, _ := s.namedBy(b)
+	for more := true; more; {
 		at, more = s.believeSome(b, at)
 	}
 }
 
-// firstOf returns the bound before the nodes of a service.
-func (s *Store) firstOf(b belief) bound {
-	at, _ := span(b.service)
-	return at
+// namedBy returns the tree in which the nodes that a belief names are neighbours, and
+// their bounds.
+func (s *Store) namedBy(b belief) (t *tree[*node], from, to bound) {
+	if b.node == "" {
+		from, to = span(b.service)
+		return &s.nodes, from, to
+	}
+	from, to = span(b.node, b.service)
+	return &s.nodesByID, from, to
 }
 
 // believeSome updates some of the nodes from a bound on that a belief names, and reports
@@ -38,25 +44,23 @@ func (s *Store) firstOf(b belief) bound {
 func (s *Store) believeSome(b belief, at bound) (next bound, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, to := span(b.service)
-	pos, end := s.nodes.before(at, allClasses), s.nodes.before(to, allClasses)
+	t, _, to := s.namedBy(b)
+	pos, end := t.before(at, allClasses), t.before(to, allClasses)
 	stop := min(pos+maxStep, end)
-	var found []*node
-	if pos < stop {
-		s.nodes.walk(pos, allClasses, func(n *node) bool {
-			at = bound{key: n.key(), n: 3, after: true}
-			if b.node == "" || n.id == b.node {
-				found = append(found, n)
-			}
-			pos++
-			return pos < stop
-		})
+	if pos == stop {
+		return at, false
 	}
+	found := make([]*node, 0, stop-pos)
+	t.walk(pos, allClasses, func(n *node) bool {
+		found = append(found, n)
+		return pos+len(found) < stop
+	})
 	now := s.clock.now()
 	for _, n := range found {
 		s.reconsider(n, s.believes(b.service, n.id), n.proven, now)
 	}
-	return at, stop < end
+	last := found[len(found)-1]
+	return bound{key: t.keyOf(last), n: 3, after: true}, stop < end
 }
 
 // believes reports whether a node is believed.
