@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,7 +61,7 @@ func addressOf(words, environ []string) string {
 		return ""
 	}
 	address := ""
-	root := newRoot(Process{}, func(_ context.Context, c command, inv *invocation) error {
+	root := newRoot(Process{Stdout: io.Discard, Stderr: io.Discard}, func(_ context.Context, c command, inv *invocation) error {
 		if c.serves {
 			address = inv.options.address
 			if !inv.given(flagHTTPAddress) {
@@ -94,12 +95,12 @@ func variableIn(environ []string, name, unset string) string {
 	return unset
 }
 
-// procWords returns the words of a file in /proc that are separated by NUL. The kernel
-// bounds them.
+// procWords returns the words of a file in /proc, each of which ends with NUL; they may be
+// empty. The kernel bounds them.
 func procWords(dir, file string) []string {
 	data, err := os.ReadFile(filepath.Join(dir, file))
-	if err != nil {
+	if err != nil || len(data) == 0 {
 		return nil
 	}
-	return strings.FieldsFunc(string(data), func(r rune) bool { return r == 0 })
+	return strings.Split(strings.TrimSuffix(string(data), "\x00"), "\x00")
 }

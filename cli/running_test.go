@@ -57,6 +57,7 @@ func TestRunningInstanceIsFound(t *testing.T) {
 		"its own guardian":    {map[int][2]string{8: {"/monitor-srv -s :9000"}, 12: {"/proc/self/exe " + guardian.GuardianWord}}, "127.0.0.1:9000"},
 		"PID 1 among several": {map[int][2]string{1: {"/monitor-srv -s :9000"}, 8: {"/monitor-srv -s :9001"}}, "127.0.0.1:9000"},
 		"a random port":       {map[int][2]string{1: {"/monitor-srv -s :0"}}, ""},
+		"an empty word":       {map[int][2]string{1: {"/monitor-srv --config_dir  -s :9000"}}, "127.0.0.1:9000"},
 		"wrong flags":         {map[int][2]string{1: {"/monitor-srv --no_such_flag"}}, ""},
 	} {
 		got, err := runningAddress(fakeProc(t, c.processes))
