@@ -46,28 +46,12 @@ func (c Caller) Nodes(ctx context.Context, service string) ([]probe.Node, error)
 // Call implements probe.Caller. It does not retry, because a probe measures one call.
 func (c Caller) Call(ctx context.Context, call probe.Call) (json.RawMessage, error) {
 	opts := append(untilDeadline(ctx), client.WithRetries(0))
-	if address := cmp.Or(call.Node.Address, c.foreign(call.Service)); address != "" {
-		opts = append(opts, client.WithAddress(address))
+	if call.Node.Address != "" {
+		opts = append(opts, client.WithAddress(call.Node.Address))
 	}
 	var answer json.RawMessage
 	request := c.client.NewRequest(call.Service, call.Endpoint, call.Request, client.WithContentType("application/json"))
 	return answer, sentence(c.client.Call(ctx, request, &answer, opts...))
-}
-
-// foreign returns the address of a node of the service if go-micro did not register
-// it, such as one that only Consul knows. The client takes a node without its metadata
-// for one of 2016 and sends it what no later server understands; one that is named by
-// its address is spoken to as usual. Errors are left to the call.
-func (c Caller) foreign(service string) string {
-	next, err := c.client.Options().Selector.Select(service)
-	if err != nil {
-		return ""
-	}
-	node, err := next()
-	if err != nil || node.Metadata["protocol"] != "" {
-		return ""
-	}
-	return node.Address
 }
 
 // sentence converts an error of go-micro, which is JSON, to one sentence.

@@ -3,9 +3,6 @@ package discovery
 import (
 	"context"
 	"errors"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +10,6 @@ import (
 	"go-micro.dev/v4/client"
 	merrors "go-micro.dev/v4/errors"
 	"go-micro.dev/v4/registry"
-	"go-micro.dev/v4/selector"
 
 	guardregistry "github.com/microhq/monitor-srv/guard/registry"
 	"github.com/microhq/monitor-srv/probe"
@@ -85,36 +81,6 @@ func TestCallerFindsNodesAndSaysWhatFailed(t *testing.T) {
 	}
 	if err := sentence(merrors.NotFound("shop", "")); err.Error() != "no reason given (404 shop)" {
 		t.Errorf("got %v", err)
-	}
-}
-
-// Consul may know a node that go-micro did not register: its entry has no metadata.
-//
-// Faults: P6.
-func TestAnyNodeIsCalledAsEachOfThemIs(t *testing.T) {
-	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if got := r.Header.Get("Content-Type"); got != "application/json" {
-			http.Error(w, "unsupported content type "+got, http.StatusUnsupportedMediaType)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"well": true}`)
-	}))
-	t.Cleanup(server.Close)
-	r := registry.NewMemoryRegistry()
-	node := &registry.Node{Id: "shop-1", Address: server.Listener.Addr().String()}
-	if err := r.Register(&registry.Service{Name: "shop", Nodes: []*registry.Node{node}}); err != nil {
-		t.Fatal(err)
-	}
-	// Without a selector of its own a client shares that of the process.
-	c := NewCaller(r, client.NewClient(client.Registry(r), client.Selector(selector.NewSelector(selector.Registry(r)))))
-	call := probe.Call{Service: "shop", Endpoint: "Shop.Well", Request: []byte("{}")}
-	for name, node := range map[string]probe.Node{"any": {}, "each": {ID: node.Id, Address: node.Address}} {
-		call.Node = node
-		if answer, err := c.Call(t.Context(), call); err != nil || string(answer) != `{"well": true}` {
-			t.Errorf("%s: %s, %v", name, answer, err)
-		}
 	}
 }
 

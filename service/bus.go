@@ -4,13 +4,10 @@ import (
 	"log/slog"
 	"time"
 
-	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/registry"
 
-	"github.com/microhq/monitor-srv/guard"
 	guardbroker "github.com/microhq/monitor-srv/guard/broker"
 	guardregistry "github.com/microhq/monitor-srv/guard/registry"
-	guardtransport "github.com/microhq/monitor-srv/guard/transport"
 )
 
 // NewRegistry returns the guarded registry that is configured. heartbeat is the time
@@ -33,17 +30,6 @@ func NewBroker(cfg BrokerConfig, name string, reg registry.Registry, log *slog.L
 		return nil, addressError(BrokerAddress, cfg.Address, err)
 	}
 	return b, nil
-}
-
-// NewClient returns a client of the services of a registry, for a process that is not
-// an instance.
-func NewClient(reg registry.Registry, retries int, log *slog.Logger) client.Client {
-	return client.NewClient(
-		client.Registry(reg),
-		client.Transport(guardtransport.New(guardtransport.Config{Log: log})),
-		client.Retries(retries),
-		client.WithLogger(guard.NewLogger(log)),
-	)
 }
 
 // addressError is an error about the address of a registry or broker. Without an

@@ -70,6 +70,7 @@ func newNetwork(cfg Config, log *slog.Logger) (*network, error) {
 		client.PoolSize(cfg.Client.PoolSize),
 		client.PoolTTL(cfg.Client.PoolTTL),
 		client.WithLogger(guard.NewLogger(log)),
+		anyNode,
 	)
 	n.server = server.NewServer(
 		server.Name(cfg.Server.Name),
