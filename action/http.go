@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/microhq/monitor-srv/loglimit"
 	"github.com/microhq/monitor-srv/setting"
 	"github.com/microhq/monitor-srv/text"
 )
@@ -33,6 +35,8 @@ type httpAction struct {
 	incident bool
 	client   *http.Client
 	secrets  *redactor
+	log      *slog.Logger
+	oddly    loglimit.Limiter // lines about answers that cannot be read
 }
 
 func newHTTP(decode func(any) error, env Env) (Action, error) {
@@ -43,7 +47,8 @@ func newHTTP(decode func(any) error, env Env) (Action, error) {
 	if err := keys.readSecrets(); err != nil {
 		return nil, err
 	}
-	a := &httpAction{incident: keys.Incident, params: map[string]string{}}
+	a := &httpAction{incident: keys.Incident, params: map[string]string{}, log: env.log()}
+	a.oddly.Every = time.Hour
 	var err error
 	if a.timeout, err = checkTimeout(time.Duration(keys.Timeout)); err != nil {
 		return nil, err
@@ -200,9 +205,12 @@ func (a *httpAction) inQuery() bool {
 // and credentials to the first host only. It keeps a few idle connections for 10 s,
 // so it needs no closing.
 func newClient(conf *tls.Config, own http.Header) *http.Client {
+	conf.NextProtos = []string{"h2", "http/1.1"}
 	return &http.Client{
 		Transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
+			DialContext:            dialPlain,
+			DialTLSContext:         dialTLS(conf.Clone()),
 			TLSClientConfig:        conf,
 			ForceAttemptHTTP2:      true,
 			MaxIdleConnsPerHost:    10,

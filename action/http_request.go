@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -26,8 +28,13 @@ func (a *httpAction) send(ctx context.Context, u *url.URL, n Notification) error
 	if err != nil {
 		return &Permanent{err}
 	}
-	var connected atomic.Bool
-	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
+	var used atomic.Pointer[net.Conn] // by the last request, after redirects
+	trace := &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) {
+		if c, ok := got.Conn.(*answerConn); ok && got.Reused {
+			c.begin()
+		}
+		used.Store(&got.Conn)
+	}}
 	resp, err := a.client.Do(req.WithContext(httptrace.WithClientTrace(ctx, trace)))
 	if err != nil {
 		var withURL *url.Error
@@ -37,10 +44,7 @@ func (a *httpAction) send(ctx context.Context, u *url.URL, n Notification) error
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		if !connected.Load() {
-			return &Unreachable{err}
-		}
-		return err
+		return a.judge(used.Load(), err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 && (resp.ContentLength < 0 || resp.ContentLength > maxResponse) {
@@ -48,6 +52,22 @@ func (a *httpAction) send(ctx context.Context, u *url.URL, n Notification) error
 	}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
 	return statusError(resp, text.Line(string(body), 200))
+}
+
+// judge returns the error of a request that used a connection, if any, and has no
+// answer that can be read. If the answer began with success, the receiver has the
+// notification, and a retry would notify again.
+func (a *httpAction) judge(used *net.Conn, err error) error {
+	if used == nil {
+		return &Unreachable{err}
+	}
+	if c, ok := (*used).(*answerConn); !ok || !c.succeeded() {
+		return err
+	}
+	a.oddly.Log(a.log, slog.LevelWarn, "the receiver accepted a notification with an answer that cannot be read", func() []any {
+		return []any{"action", a.String(), "error", text.Line(a.secrets.text(err.Error()), 300)}
+	})
+	return nil
 }
 
 // request makes the request: with the form in the query or in the body, or with the

@@ -1,6 +1,7 @@
 package action
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -192,9 +193,7 @@ func (a *mailAction) setServer(keys mailKeys) error {
 	if err != nil {
 		return err
 	}
-	if conf.ServerName == "" {
-		conf.ServerName, _, _ = strings.Cut(host, "%") // no certificate carries a zone
-	}
+	conf.ServerName = cmp.Or(conf.ServerName, setting.WithoutZone(host))
 	a.server = mailServer{host: host, port: port, mode: mode, tls: conf}
 	return nil
 }

@@ -88,7 +88,7 @@ func clientTLS(t *setting.TLS, host string, env Env) (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
-	config.ServerName = cmp.Or(config.ServerName, withoutZone(host))
+	config.ServerName = cmp.Or(config.ServerName, setting.WithoutZone(host))
 	return config, nil
 }
 

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/microhq/monitor-srv/setting"
 )
 
 const (
@@ -174,7 +176,7 @@ func (t *httpTransport) dialTLS(ctx context.Context, network, address string) (n
 	}
 	run := ctx.Value(probeRunKey{}).(*probeRun)
 	config := t.config.tls.Clone()
-	config.ServerName = cmp.Or(config.ServerName, withoutZone(host))
+	config.ServerName = cmp.Or(config.ServerName, setting.WithoutZone(host))
 	secure := tls.Client(raw, config)
 	if err := secure.HandshakeContext(run.ctx); err != nil {
 		_ = raw.Close()

@@ -86,7 +86,7 @@ func useASCIIHosts(config *pgconn.Config) error {
 			return err
 		}
 		if f.TLSConfig != nil && f.TLSConfig.ServerName == f.Host {
-			f.TLSConfig.ServerName = withoutZone(host)
+			f.TLSConfig.ServerName = setting.WithoutZone(host)
 		}
 		f.Host = host
 	}

@@ -86,13 +86,6 @@ func withPort(address, port string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// withoutZone returns a host without the zone of an IPv6 address, which names an
-// interface of this machine and stands in no certificate.
-func withoutZone(host string) string {
-	host, _, _ = strings.Cut(host, "%")
-	return host
-}
-
 // escapeQuery escapes what may not stand in the query of a request line, as browsers do.
 func escapeQuery(query string) string {
 	var b strings.Builder

@@ -31,9 +31,15 @@ func ASCIIHost(host string) (string, error) {
 	return strings.Join(labels, "."), nil
 }
 
+// WithoutZone returns a host without the zone of an IPv6 address, which names an
+// interface of this machine and stands in no certificate.
+func WithoutZone(host string) string {
+	host, _, _ = strings.Cut(host, "%")
+	return host
+}
+
 // certificateName returns the key server_name as a certificate may carry it: without
-// brackets, and without the zone of an IPv6 address, which names an interface of this
-// machine.
+// brackets and a zone.
 func certificateName(name string) (string, error) {
 	if addr, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
 		return addr.WithZone("").String(), nil
