@@ -3,6 +3,7 @@ package monitor
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 )
@@ -61,6 +62,35 @@ func TestUnrestoredMonitorsAreReferredToByName(t *testing.T) {
 		if _, err := b.Resolve("r1"); !errors.Is(err, ErrNotFound) {
 			t.Errorf("unregistered: %v", err)
 		}
+		b.stop()
+	})
+}
+
+// Run with -race.
+func TestUnrestoredMonitorsAreReferredToWhileOthersAreUnregistered(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := newJournalBench(t, dir)
+		for _, name := range []string{"r1", "r2", "r3"} {
+			register(t, b, name)
+		}
+		b.stop()
+		b = newJournalBench(t, dir)
+		var asking sync.WaitGroup
+		asking.Go(func() {
+			for range 1000 {
+				if id, err := b.IDOf("r3"); id != 3 || err != nil {
+					t.Errorf("got %d, %v", id, err)
+					return
+				}
+			}
+		})
+		for id := range int64(2) {
+			if err := b.Unregister(id + 1); err != nil {
+				t.Error(err)
+			}
+		}
+		asking.Wait()
 		b.stop()
 	})
 }

@@ -85,7 +85,10 @@ func (g *Group) registerNew(d *Definition) (*runner, error) {
 	if r.id == 0 {
 		r.id = g.nextID()
 	}
-	if err := g.saveJournal(func(s *journalState) { s.Monitors = append(s.Monitors, r.journalEntry()) }); err != nil {
+	if err := g.saveJournal(func(s *journalState) {
+		s.Files = slices.DeleteFunc(s.Files, func(e fileEntry) bool { return e.ID == r.id }) // a former one
+		s.Monitors = append(s.Monitors, r.journalEntry())
+	}); err != nil {
 		g.lastID = last
 		g.discard(d, p)
 		return nil, err
@@ -168,6 +171,6 @@ func (g *Group) forgetUnrestored(id int64, notFound error) error {
 	if err := g.saveJournal(func(s *journalState) { s.remove(id) }); err != nil {
 		return fmt.Errorf("unregistering monitor %d: %w", id, err)
 	}
-	g.unrestored = slices.Delete(g.unrestored, i, i+1)
+	g.setUnrestored(slices.Delete(slices.Clone(g.unrestored), i, i+1))
 	return nil
 }

@@ -82,7 +82,8 @@ func (g *Group) Restore(allow func(*Definition) error) []error {
 	return errs
 }
 
-// setUnrestored replaces the unrestored monitors. g.configMu is held.
+// setUnrestored replaces the unrestored monitors by another slice: IDOf may still read
+// the old one. g.configMu is held.
 func (g *Group) setUnrestored(left []journalEntry) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -98,6 +98,27 @@ func TestStopLastsOverEditsReloadsAndRestarts(t *testing.T) {
 	})
 }
 
+// TestMonitorMayMoveFromItsFileToTheAPI registers a monitor that its file does not
+// define any more: it keeps its id, and the journal has that once.
+// Faults: U7.
+func TestMonitorMayMoveFromItsFileToTheAPI(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := newJournalBench(t, dir)
+		b.mustApply(t, monitorTOML("m", "interval = 10"))
+		b.mustApply(t, "")
+		if id := register(t, b, "m"); id != 1 {
+			t.Errorf("registered as %d", id)
+		}
+		b.stop()
+		b = newJournalBench(t, dir) // fails for a damaged journal
+		if errs := b.Restore(allowAll); len(errs) > 0 || b.listed() != "1:m" {
+			t.Errorf("restored %s, %v", b.listed(), errs)
+		}
+		b.stop()
+	})
+}
+
 // TestStoppedMonitorKeepsItsIncident edits a failing monitor while it is stopped.
 // Faults: U7.
 func TestStoppedMonitorKeepsItsIncident(t *testing.T) {
