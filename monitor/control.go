@@ -93,11 +93,11 @@ func (r *runner) initChange() Change {
 }
 
 // announce notifies the receivers that wait for the first good result of the start.
-// It does nothing until the first results have a verdict, and nobody is notified of
-// the start if that is a failure. r.mu is held.
+// It does nothing while a failure is being confirmed, and nobody is notified of the
+// start once one is. r.mu is held.
 func (r *runner) announce(p *pipeline, verdict State, event Event) {
 	switch {
-	case !r.initDue || verdict == Unknown || verdict == Failing && r.judge.state != Failing:
+	case !r.initDue || r.judge.bad(verdict) && r.judge.state != Failing:
 		return
 	case r.judge.state != Failing && event == "":
 		for _, t := range p.receivers {
@@ -151,7 +151,7 @@ func (r *runner) copyState(old *runner, p *pipeline) {
 	defer old.mu.Unlock()
 	r.id, r.busy, r.stoppedAt = old.id, old.busy, old.stoppedAt
 	r.replaces, r.initDue = true, old.initDue
-	r.judge.state, r.judge.notifiedAt = old.judge.state, old.judge.notifiedAt
+	r.judge.state, r.judge.notifiedAt, r.judge.warned = old.judge.state, old.judge.notifiedAt, old.judge.warned
 	r.incident, r.incidentFailures, r.seq = old.incident, old.incidentFailures, old.seq
 	r.failedAt, r.failedSince = old.failedAt, old.failedSince
 	r.since, r.lastProbe, r.value, r.lastErr, r.detail = old.since, old.lastProbe, old.value, old.lastErr, old.detail

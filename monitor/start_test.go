@@ -17,16 +17,22 @@ func startMonitor(keys string) string {
 		inlineAction("at once") + inlineAction("once good") + "good = true\n"
 }
 
-// results returns a probe function that gives results in order, "+" or "-", and then
-// repeats the last one.
+// warningsFail are keys with which the value 1 is a warning and a failure.
+const warningsFail = "max = 2\nwarn_max = 0.5\nstatus = [\"WARNING\", \"ERROR\"]"
+
+// results returns a probe function that gives results in order, "+", "-" or the value 1
+// for "!", and then repeats the last one.
 func results(of string) probeFunc {
 	return func(context.Context, string) (probe.Result, error) {
 		now := of[0]
 		if len(of) > 1 {
 			of = of[1:]
 		}
-		if now == '-' {
+		switch now {
+		case '-':
 			return probe.Result{}, errors.New("down")
+		case '!':
+			return probe.Result{Value: 1}, nil
 		}
 		return probe.Result{}, nil
 	}
@@ -41,6 +47,8 @@ func TestStartIsNotifiedOnceGoodAndNeverAheadOfAFailure(t *testing.T) {
 		"fails later":                  {"", "+-+", "m:init m:fail m:recover"},
 		"fails after confirmation":     {"failures_before_alert = 3", "---+", "m:fail m:recover"},
 		"recovers during confirmation": {"failures_before_alert = 3", "--+", "m:init"},
+		"warnings that fail":           {"failures_before_alert = 3\n" + warningsFail, "!", "m:fail"},
+		"warnings that do not":         {"failures_before_alert = 3\nmax = 2\nwarn_max = 0.5", "!", "m:init"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withBench(t, func(t *testing.T, b *bench) {
@@ -91,6 +99,23 @@ func TestEditsAreNoStarts(t *testing.T) {
 			t.Fatal(err)
 		}
 		want("start of a failing monitor", "m:init m:init m:fail")
+	})
+}
+
+// An error after warnings is notified of, also if the definition was edited in between.
+// Faults: U3.
+func TestErrorAfterWarningsIsNotifiedOverAnEdit(t *testing.T) {
+	withBench(t, func(t *testing.T, b *bench) {
+		b.setProbe(results("!"))
+		b.mustApply(t, startMonitor(warningsFail))
+		time.Sleep(time.Minute)
+		b.mustApply(t, startMonitor("retry_interval = 5\n"+warningsFail))
+		time.Sleep(time.Minute)
+		b.setProbe(results("-"))
+		time.Sleep(time.Minute)
+		if got, want := b.notifiedTo("once good"), "m:fail m:repeat"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	})
 }
 
