@@ -99,6 +99,29 @@ func TestManyBadFilesHaveFewProblemsEach(t *testing.T) {
 	}
 }
 
+// TestErrorIsShownAmongManyWarnings reads a file whose error comes after its warnings,
+// and after a file with as many warnings as are shown of all.
+// Faults: S3.
+func TestErrorIsShownAmongManyWarnings(t *testing.T) {
+	dir := t.TempDir()
+	warned := func(n int) string {
+		return strings.Repeat("[[monitor]]\nname=\"a\"\nwarn_max=1\nprobe={type=\"tcp\",address=\"127.0.0.1:1\"}\n", n)
+	}
+	testkit.WriteFile(t, filepath.Join(dir, "a.toml"), warned(document.MaxProblems))
+	testkit.WriteFile(t, filepath.Join(dir, "b.toml"), warned(fewProblems)+"[[monitor]]\nnamee=\"b\"\n")
+	var set monitor.Set
+	problems, err := Load(t.Context(), &set, nil, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		if filepath.Base(p.File) == "b.toml" && strings.Contains(p.Error(), "namee: unknown key") {
+			return
+		}
+	}
+	t.Errorf("the error is not among %d problems, the last is %v", len(problems), problems[len(problems)-1])
+}
+
 // TestLoadEndsWithItsContext loads documents that take much longer than a context
 // lives, and a standard input that never ends.
 // Faults: S3.

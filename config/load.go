@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/microhq/monitor-srv/document"
@@ -191,7 +192,11 @@ func (l *loader) read(ctx context.Context, file, text string, err, noCommands er
 	}
 	doc.NoCommands = noCommands
 	problems := doc.Read(ctx, l.decoder)
-	if all := len(l.problems); all >= document.MaxProblems {
+	if len(l.problems) >= document.MaxProblems {
+		// Without an error of its own the document would be taken for a good one.
+		if i := slices.IndexFunc(problems, document.IsError); i > 0 {
+			problems = problems[i:]
+		}
 		problems = problems[:min(fewProblems, len(problems))]
 	}
 	l.add(problems...)

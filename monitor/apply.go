@@ -63,23 +63,24 @@ func (a *application) count(problems []*document.Problem) {
 	}
 }
 
-// report adds the errors of a definition.
+// report adds the problems of a definition, and the one that says that there are too
+// many.
 func (a *application) report(problems []*document.Problem) {
-	a.count(problems)
-	a.found = append(a.found, problems...)
+	for _, p := range problems {
+		before := a.wrong[p.File]
+		a.count([]*document.Problem{p})
+		a.found = append(a.found, p)
+		if before < document.MaxProblems && a.wrong[p.File] == document.MaxProblems {
+			a.failed[p.File] = true
+			a.found = append(a.found, document.TooMany(p.File))
+		}
+	}
 }
 
 // skips reports whether the definitions of a file are not applied, because ctx has
 // ended or there are too many errors.
 func (a *application) skips(file string) bool {
-	if a.ctx.Err() != nil {
-		return true
-	}
-	if a.wrong[file] == document.MaxProblems {
-		a.failed[file] = true
-		a.report([]*document.Problem{document.TooMany(file)})
-	}
-	return a.wrong[file] > document.MaxProblems
+	return a.ctx.Err() != nil || a.wrong[file] >= document.MaxProblems
 }
 
 // retains reports whether what a file defined before stays although it is not defined

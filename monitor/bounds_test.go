@@ -85,3 +85,20 @@ func TestApplyChangesNothingOnceItsContextHasEnded(t *testing.T) {
 		t.Errorf("%d monitors, want 2", n)
 	}
 }
+
+// TestApplySaysThatItStopsWithinTheErrorsOfAMonitor has three errors in each monitor:
+// the limit is reached within one.
+// Faults: S3.
+func TestApplySaysThatItStopsWithinTheErrorsOfAMonitor(t *testing.T) {
+	set, problems := Parse("a.toml", tcpMonitors(400, ",adress=1,porrt=1,timeeout=1"))
+	problems = append(problems, builtinGroup().Apply(t.Context(), set, problems)...)
+	said := 0
+	for _, p := range problems {
+		if p.Error() == document.TooMany("a.toml").Error() {
+			said++
+		}
+	}
+	if said != 1 || len(problems) > document.MaxProblems+3 {
+		t.Errorf("%d problems, %d of them say that the rest is not checked", len(problems), said)
+	}
+}
