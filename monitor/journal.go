@@ -22,8 +22,8 @@ type Journal struct {
 	loaded journalState
 	// refused is why the file is left alone, or nil.
 	refused error
-	// old is set while the file of the former format is still there.
-	old bool
+	// retired is set once no file of the former format is there.
+	retired bool
 }
 
 // journalEntry is one registered monitor in a Journal.
@@ -91,13 +91,11 @@ func OpenJournal(d state.Disk, dir string) (*Journal, error) {
 // read reads the file, or that of the former format if there is none. exists is true if
 // there is one of them.
 func (j *Journal) read() (exists bool, err error) {
-	_, err = j.disk.ReadFile(j.oldPath())
-	j.old = !errors.Is(err, fs.ErrNotExist)
 	err = state.Load(j.disk, j.path(), func(text []byte) (err error) {
 		j.loaded, err = decodeJournal(text)
 		return err
 	})
-	if errors.Is(err, fs.ErrNotExist) && j.old {
+	if errors.Is(err, fs.ErrNotExist) {
 		err = state.Load(j.disk, j.oldPath(), func(text []byte) (err error) {
 			j.loaded, err = decodeOldJournal(text)
 			return err

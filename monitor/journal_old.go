@@ -42,18 +42,19 @@ func decodeOldJournal(text []byte) (s journalState, err error) {
 	return s, s.repair()
 }
 
-// retireOld renames the file of the former format, now that the new one is durable.
+// retireOld renames the file of the former format if there is one, now that the new one
+// is durable.
 func (j *Journal) retireOld() error {
-	if !j.old {
+	if j.retired {
 		return nil
 	}
 	err := j.disk.Rename(j.oldPath(), filepath.Join(j.dir, retiredJournalName))
-	if errors.Is(err, fs.ErrNotExist) { // set aside
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		err = nil
-	}
-	if err == nil {
+	case err == nil:
 		err = j.disk.SyncDir(j.dir)
 	}
-	j.old = err != nil
+	j.retired = err == nil
 	return err
 }
