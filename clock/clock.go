@@ -23,7 +23,7 @@ type Clock struct {
 const lastMonotonicYear = 2157
 
 // New returns a Clock. Inside a bubble of testing/synctest it is that of the bubble.
-func New() *Clock { return newClock(time.Now(), Uptime) }
+func New() *Clock { return newClock(time.Now(), uptime) }
 
 func newClock(start time.Time, uptime func() time.Duration) *Clock {
 	c := &Clock{start: start, elapsed: func() time.Duration { return time.Since(start) }}
@@ -52,13 +52,13 @@ func (c *Clock) Wall(t time.Time) time.Time {
 	return time.Now().Add(t.Sub(c.Now()))
 }
 
-// Uptime returns the time since the system started, without the time that it was
+// uptime returns the time since the system started, without the time that it was
 // suspended.
-func Uptime() time.Duration { return read(unix.CLOCK_MONOTONIC) }
+func uptime() time.Duration { return read(unix.CLOCK_MONOTONIC) }
 
 // Suspended returns how long the system was suspended since it started. It differs from
 // call to call by some microseconds.
-func Suspended() time.Duration { return read(unix.CLOCK_BOOTTIME) - Uptime() }
+func Suspended() time.Duration { return read(unix.CLOCK_BOOTTIME) - uptime() }
 
 func read(id int32) time.Duration {
 	var t unix.Timespec

@@ -52,11 +52,11 @@ func TestClockIsThatOfABubble(t *testing.T) {
 }
 
 func TestSystemIsNotSuspendedMeanwhile(t *testing.T) {
-	before, up := Suspended(), Uptime()
+	before, up := Suspended(), uptime()
 	if d := Suspended() - before; d < -time.Second || d > time.Second {
 		t.Errorf("suspended for %v", d)
 	}
-	if Uptime() < up || up == 0 {
-		t.Errorf("up for %v, then for %v", up, Uptime())
+	if uptime() < up || up == 0 {
+		t.Errorf("up for %v, then for %v", up, uptime())
 	}
 }

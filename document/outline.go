@@ -16,10 +16,11 @@ const (
 	maxTableParts = 10_000
 )
 
-// outline returns the length of the part of a TOML text that is read, which ends
-// before section maxSections, and the line where that is less than all. It rejects a
-// text with more parts than maxParts and maxTableParts allow, and one that is nested deeper than maxDepth, by
-// brackets or dotted keys: the time of the parser grows with the square of the depth.
+// outline returns the length of the part of a TOML text that is read, which ends after
+// maxSections sections, and the line where that is less than all. It rejects a text
+// with more headers or parts than the limits allow, and one that is nested deeper than
+// maxDepth, by brackets or dotted keys: the time of the parser grows with the square of
+// the depth.
 func outline(text string) (length, line int, err error) {
 	line = 1
 	brackets, dots, sections, headers := 0, 0, 0, 0
