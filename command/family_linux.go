@@ -35,7 +35,7 @@ const (
 // program left behind, or an ancestor of it that is a descendant of the program too.
 // Without adoption, all processes are searched.
 type family struct {
-	starting sync.Mutex // held while a program is started, perhaps from a disk that hangs
+	starting chan struct{} // full while a program is started, perhaps from a disk that hangs
 
 	mu       sync.Mutex
 	started  map[int]bool // by pid, until they are waited for; guarded by mu
@@ -44,7 +44,9 @@ type family struct {
 	ownLimit unix.Rlimit  // of this process while it starts no program; guarded by mu
 }
 
-func newFamily() *family { return &family{started: make(map[int]bool)} }
+func newFamily() *family {
+	return &family{starting: make(chan struct{}, 1), started: make(map[int]bool)}
+}
 
 // adopt lets the kernel give orphans to this process, until it ends.
 func (f *family) adopt() error {
@@ -92,8 +94,12 @@ func (f *family) reapUntil(ctx context.Context) {
 // reap reaps the orphans that have ended. A child in the group of this process is no
 // orphan, because each program begins a group: other code has started it.
 func (f *family) reap() {
-	f.starting.Lock() // all that is started is known
-	defer f.starting.Unlock()
+	select {
+	case f.starting <- struct{}{}: // all that is started is known
+		defer func() { <-f.starting }()
+	default: // the end of what is being started causes another call
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	own := unix.Getpgrp()
@@ -108,8 +114,12 @@ func (f *family) reap() {
 // start starts a program with a mark, unless ctx has ended by the time that this is
 // possible.
 func (f *family) start(ctx context.Context, program *exec.Cmd, m mark) error {
-	f.starting.Lock()
-	defer f.starting.Unlock()
+	select {
+	case f.starting <- struct{}{}:
+		defer func() { <-f.starting }()
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the start of another program: %w", context.Cause(ctx))
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -186,10 +196,10 @@ func (f *family) strike(m mark) (found, whole bool) {
 	defer f.mu.Unlock()
 	others, whole := f.othersLocked()
 	for _, pid := range others {
-		marked, unsure := f.markedLocked(pid, m)
+		marked, unsure := m.isOn(pid)
 		found = found || marked || unsure
 		if marked && !reaped(pid) {
-			killIf(pid, func() bool { marked, _ := f.markedLocked(pid, m); return marked })
+			killIf(pid, func() bool { marked, _ := m.isOn(pid); return marked })
 		}
 	}
 	return found, whole
@@ -217,16 +227,4 @@ func (f *family) childrenLocked() (pids []int, err error) {
 		}
 	}
 	return pids, err
-}
-
-// markedLocked reports whether a process has a mark, or is unsure because the process
-// is about to execute a program.
-func (f *family) markedLocked(pid int, m mark) (marked, unsure bool) {
-	if f.marking {
-		if limit, err := markLimitOf(pid); err == nil && limit.Cur != f.ownLimit.Cur {
-			return mark(limit.Cur) == m, false
-		}
-	}
-	env, loading := environ(pid)
-	return m.in(env), loading
 }

@@ -23,9 +23,9 @@ type GuardianConfig struct {
 //
 // The guardian is a second process that sleeps until the pipe to it breaks. It is
 // started before the first command, and restarted whenever it ends. A nil Guardian
-// guards nothing, and commands search all processes for what they left. If the process cannot be started, commands run unguarded. If this
-// process is the first of its container, no second one is started, because the kernel
-// kills all.
+// guards nothing, and commands search all processes for what they left. If the process
+// cannot be started, commands run unguarded. If this process is the first of its
+// container, no second one is started, because the kernel kills all.
 type Guardian struct {
 	cfg       GuardianConfig
 	needOnce  sync.Once

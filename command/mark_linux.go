@@ -24,6 +24,16 @@ func markLimitOf(pid int) (unix.Rlimit, error) {
 	return limit, err
 }
 
+// isOn reports whether a process has the mark, or is unsure because the process is
+// about to execute a program.
+func (m mark) isOn(pid int) (marked, unsure bool) {
+	if limit, err := markLimitOf(pid); err == nil && mark(limit.Cur) == m {
+		return true, false
+	}
+	env, loading := environ(pid)
+	return m.in(env), loading
+}
+
 // in reports whether an environment holds the mark.
 func (m mark) in(env []byte) bool {
 	variable := []byte(m.variable() + "\x00")
