@@ -13,8 +13,8 @@ import (
 
 // dnsConfig holds the keys of the kind dns.
 type dnsConfig struct {
-	// Server is the name server, host or host:port; default the first of
-	// /etc/resolv.conf.
+	// Server is the name server, host or host:port; default those of
+	// /etc/resolv.conf in turn.
 	Server string `toml:"server"`
 	// Name is the queried name. It is always taken as fully qualified. An
 	// international name is asked for in its ASCII form.

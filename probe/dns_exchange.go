@@ -136,7 +136,7 @@ func (p *dnsProbe) overUDP(ctx context.Context, server string, q udpQuestion) (*
 			return refusal, nil
 		case err == nil:
 			return reply, nil
-		case ctx.Err() != nil || !errors.Is(err, os.ErrDeadlineExceeded):
+		case over(ctx) || !errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, fmt.Errorf("waiting for the answer: %w", err)
 		}
 		if sent >= withEDNS {

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -197,5 +198,37 @@ func TestServersOfTheHostAreAskedInTurn(t *testing.T) {
 	server, reply, err := p.askInTurn(ctx, servers)
 	if err != nil || server != good || len(reply.Answer) != 1 {
 		t.Errorf("%s, %v, %v: want the answer of %s", server, reply, err, good)
+	}
+}
+
+// writes counts the writes to a connection.
+type writes struct {
+	net.Conn
+
+	n atomic.Int32
+}
+
+func (w *writes) Write(b []byte) (int, error) {
+	w.n.Add(1)
+	return w.Conn.Write(b)
+}
+
+func TestSilentNameServerIsAskedThreeTimes(t *testing.T) {
+	server := rawUDP(t, func(*dns.Msg) []*dns.Msg { return nil })
+	for i := range 20 { // the end of the last wait races with that of the probe
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			var conn writes
+			dial := func(ctx context.Context, network, address string) (_ net.Conn, err error) {
+				conn.Conn, err = new(net.Dialer).DialContext(ctx, network, address)
+				return &conn, err
+			}
+			if _, err := run(t, build(t, "dns", "name = \"www.example\"\nserver = \""+server+"\"", Env{Dial: dial}), 200*time.Millisecond); err == nil {
+				t.Error("a silent server gives no error")
+			}
+			if n := conn.n.Load(); n > 3 {
+				t.Errorf("%d questions, want at most 3", n)
+			}
+		})
 	}
 }
