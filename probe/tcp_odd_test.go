@@ -74,6 +74,7 @@ func TestOddTCPConversations(t *testing.T) {
 		"letters above 0x7f":         {`steps = [{ expect = "^grün" }]`, []string{"> grün\r\n"}, ""},
 		"pattern over lines":         {`steps = [{ expect = "(?s)a.b" }]`, []string{`> a\nb`}, ""},
 		"secret in a step":           {`steps = [{ send = "canary-password\r\n" }, { expect = "^ok" }]`, []string{`< canary-password\r\n`, "> wrong: canary-password\r\n"}, "received \"wrong: <secret>\" before"},
+		"bytes of a secret":          {`steps = [{ send = '\x01canary-"password"\x0a' }, { expect = "^ok" }]`, []string{`< \x01canary-"password"\n`, `> wrong: \x01canary-"password"\n`}, "received \"wrong: <secret>\" before"},
 		"whole reply over lines":     {`expect = "one\r\ntwo"`, []string{"> one\r\n", "> two\r\n"}, ""},
 		"must not say":               {"expect = \"status\"\nexpect_not = \"degraded\"", []string{"> status: degraded\n", "wait"}, `matches expect_not "degraded": "status: degraded"`},
 		"does not say":               {`expect_not = "error"`, []string{"> all is well\n"}, ""},

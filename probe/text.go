@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,10 +61,16 @@ func redact(err error, secrets ...string) error {
 	return &redactedError{text, err}
 }
 
-// secretLines returns the lines of a secret that is sent, each of which may be echoed
-// alone.
+// secretLines returns the forms in which a secret that is sent may be echoed: each line
+// alone, with bytes in place of their escapes, and as printable text.
 func secretLines(s setting.Secret) []string {
-	return append(strings.FieldsFunc(s.Reveal(), func(r rune) bool { return r == '\r' || r == '\n' }), s.Reveal())
+	secrets := []string{s.Reveal()}
+	for _, sent := range []string{s.Reveal(), withBytes(s.Reveal())} {
+		for line := range strings.FieldsFuncSeq(sent, func(r rune) bool { return r == '\r' || r == '\n' }) {
+			secrets = append(secrets, line, text.Line(line, len(line)))
+		}
+	}
+	return secrets
 }
 
 // redactText returns a text with every secret replaced.
@@ -72,7 +79,8 @@ func redactText(text string, secrets ...string) string {
 		if len(s) < minSecret {
 			continue
 		}
-		for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s)} {
+		quoted := strconv.Quote(s)
+		for _, form := range []string{s, quoted[1 : len(quoted)-1], url.QueryEscape(s), url.PathEscape(s)} {
 			text = strings.ReplaceAll(text, form, "<secret>")
 		}
 	}

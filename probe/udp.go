@@ -32,7 +32,9 @@ type udpProbe struct {
 	endpoint
 	config udpConfig
 	packet []byte
-	rule   replyRule
+	// secrets are the forms of the packet that must not be shown.
+	secrets []string
+	rule    replyRule
 }
 
 func newUDP(decode func(any) error, env Env) (Probe, error) {
@@ -51,7 +53,7 @@ func newUDP(decode func(any) error, env Env) (Probe, error) {
 	if c.Send.IsZero() {
 		return nil, errors.New("send: this key is required: no server of UDP answers before it was asked")
 	}
-	p := &udpProbe{endpoint: e, config: c, packet: []byte(withBytes(c.Send.Reveal()))}
+	p := &udpProbe{endpoint: e, config: c, packet: []byte(withBytes(c.Send.Reveal())), secrets: secretLines(c.Send)}
 	p.rule, err = newReplyRule(c.Expect, c.ExpectNot)
 	return p, err
 }
@@ -62,11 +64,11 @@ func (p *udpProbe) Probe(ctx context.Context) (Result, error) {
 	said, err := p.ask(ctx)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", p.config.Address, withCause(ctx, err))
-		return Result{Value: failedValue}, redact(err, secretLines(p.config.Send)...)
+		return Result{Value: failedValue}, redact(err, p.secrets...)
 	}
 	r := Result{Detail: fmt.Sprintf("%d bytes", len(said))}
 	if line := firstLine(said); line != "" {
-		r.Detail += ": " + line
+		r.Detail += ": " + redactText(line, p.secrets...)
 	}
 	if p.config.Measure == "latency" {
 		r.Value = time.Since(begin).Seconds()

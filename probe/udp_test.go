@@ -51,13 +51,15 @@ func TestOddUDPAnswers(t *testing.T) {
 			}
 			return nil
 		}, "3 bytes"},
-		"escapes that are none":   {`send = '\xg1\x1'`, func(_ int, packet string) []string { return []string{packet} }, `7 bytes: \xg1\x1`},
+		"escapes that are none":   {`send = '\x1\x'`, func(_ int, packet string) []string { return []string{packet} }, `5 bytes: \x1\x`},
 		"a large answer":          {ping, says(strings.Repeat("a", 60_000)), "60000 bytes: aaa"},
 		"a large answer, matched": {ping + `expect = "b$"`, says(strings.Repeat("a", 60_000) + "b"), "60001 bytes: aaa"},
 		"colours":                 {ping, says("\x1b[31mred\a"), "9 bytes: [31mred"},
 		"NULs":                    {ping, says("\x00\x00"), "2 bytes"},
 		"several lines":           {ping, says("one\ntwo"), "7 bytes: one"},
 		"a secret is echoed":      {"send = \"canary-community\"\nexpect_not = \"community\"", says("no such canary-community"), `error: "no such <secret>"`},
+		"the packet is echoed":    {`send = '\x01\xffcanary-"community"'`, func(_ int, packet string) []string { return []string{packet} }, "20 bytes: <secret>"},
+		"and that is an error":    {`send = '\x01\xffcanary-"community"'` + "\n" + `expect_not = "community"`, func(_ int, packet string) []string { return []string{packet} }, `error: expect_not "community": "<secret>"`},
 		"broken UTF-8":            {ping, says("\xc3\x28"), "2 bytes"},
 		"many answers":            {ping + `expect = "x"`, says(append(make([]string, 50), "x")...), "1 bytes: x"},
 	} {
