@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/microhq/monitor-srv/setting"
@@ -52,7 +54,7 @@ func newTCP(decode func(any) error, env Env) (Probe, error) {
 	p := &tcpProbe{restricted: env.Restricted}
 	if c.StartTLS != "" {
 		if p.upgrade = upgrades()[c.StartTLS]; p.upgrade == nil {
-			return nil, checkOneOf("starttls", c.StartTLS, "ftp", "imap", "pop3", "postgres", "smtp")
+			return nil, checkOneOf("starttls", c.StartTLS, slices.Sorted(maps.Keys(upgrades()))...)
 		}
 		if c.TLS == nil {
 			c.TLS = new(setting.TLS)

@@ -14,10 +14,10 @@ const maxNumber = 400
 var errNoNumber = errors.New("is empty, want a number")
 
 // ParseValue parses a number in decimal notation, which may be surrounded by spaces,
-// such as " 12.5e3\n", and begin with a byte order mark. Everything else is an error: an empty text, words, NaN,
-// infinities, hexadecimal numbers, underscores, a decimal comma, two numbers, and
-// numbers out of the range of float64. The error completes a sentence whose subject
-// is the text, and does not contain the text.
+// such as " 12.5e3\n", and begin with a byte order mark. Everything else is an error:
+// an empty text, words, NaN, infinities, hexadecimal numbers, underscores, a decimal
+// comma, two numbers, and numbers out of the range of float64. The error completes a
+// sentence whose subject is the text, and does not contain the text.
 func ParseValue(text string) (float64, error) {
 	text = strings.TrimSpace(strings.TrimPrefix(text, "\ufeff"))
 	if text == "" {
