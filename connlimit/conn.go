@@ -81,7 +81,6 @@ func (c *Conn) track(state http.ConnState) {
 		c.inHeader = true
 		c.place.waitAnew()
 	case http.StateIdle:
-		c.place.used()
 		c.place.Wait()
 	case http.StateClosed:
 		if c.inHeader {
@@ -90,10 +89,11 @@ func (c *Conn) track(state http.ConnState) {
 	}
 }
 
-// Headed notes that the header of a request is complete.
+// Headed notes that the header of a request is complete. It may be called again.
 func (c *Conn) Headed() {
-	if c != nil {
+	if c != nil && c.inHeader {
 		c.inHeader = false
+		c.place.used()
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -53,6 +54,13 @@ func (p *port) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
+}
+
+// idlest returns the place that a newcomer would take.
+func (p *port) idlest() *Place {
+	p.places.mu.Lock()
+	defer p.places.mu.Unlock()
+	return p.places.victim(netip.Addr{}, false)
 }
 
 // open makes a connection and sends a text. It returns nil if the connection has given
@@ -141,22 +149,37 @@ func TestListenerServesNobodyBeyondItsPlaces(t *testing.T) {
 	close(p.hold)
 }
 
+// A client that has had two answers relies on its connection. It may read the second one
+// long before the server notes that the connection is idle.
+// Faults: S5.
+func TestConnectionIsInUseFromItsSecondRequestOn(t *testing.T) {
+	p := serve(t, Limits{Max: 2, Share: 2})
+	defer close(p.hold)
+	p.open(t, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"+blocked)
+	testkit.Eventually(t, 10*time.Second, "the second request is being served", func() bool { return p.began.Load() == 2 })
+	p.places.mu.Lock()
+	defer p.places.mu.Unlock()
+	for o := range p.places.held {
+		if uses := o.uses.Load(); uses != 2 {
+			t.Errorf("%d requests are counted, want 2", uses)
+		}
+	}
+}
+
 // A client that has been idle for long and begins to send is not the longest idle.
 func TestClientThatSendsWaitsAnew(t *testing.T) {
 	const limit = 2
 	p := serve(t, Limits{Max: limit, Share: limit})
-	first := p.open(t, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-	testkit.Eventually(t, 10*time.Second, "it was answered", func() bool { return p.began.Load() == 1 })
+	first := p.open(t, "")
+	testkit.Eventually(t, 10*time.Second, "one is there", func() bool { return p.places.State().Held == 1 })
+	idle := p.idlest()
 	second := p.open(t, "")
+	_ = second.SetReadDeadline(time.Now().Add(10 * time.Second))
 	testkit.Eventually(t, 10*time.Second, "both are there", func() bool { return p.places.State().Held == limit })
 	_, _ = io.WriteString(first, slowBody)
-	testkit.Eventually(t, 10*time.Second, "the other one is the longest idle", func() bool {
-		p.places.mu.Lock()
-		defer p.places.mu.Unlock()
-		return p.places.victim(netip.Addr{}, false).uses.Load() == 0
-	})
+	testkit.Eventually(t, 10*time.Second, "the other one is the longest idle", func() bool { return p.idlest() != idle })
 	p.open(t, "")
-	if _, err := second.Read(make([]byte, 1)); err == nil {
-		t.Error("the other one has not given way")
+	if _, err := second.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the other one has not given way: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package connlimit
 
 import (
+	"cmp"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -14,9 +15,9 @@ const settle = 10 * time.Second
 type Limits struct {
 	// Max bounds the places in all.
 	Max int
-	// Share is what an address may hold. What it holds beyond, it loses first; once all
-	// places are held, so is what it holds beyond an equal part of them, but no less
-	// than eight.
+	// Share is what an address may hold; 0: a sixteenth of Max. What it holds beyond, it
+	// loses first; once all places are held, so is what it holds beyond an equal part of
+	// them, but no less than eight.
 	Share int
 	// Strict means that no address holds more than its share, also while there is room.
 	Strict bool
@@ -40,6 +41,7 @@ type Places struct {
 
 // NewPlaces returns Places that nobody holds.
 func NewPlaces(limits Limits) *Places {
+	limits.Share = cmp.Or(limits.Share, max(1, limits.Max/16))
 	return &Places{limits: limits, began: time.Now(), held: make(map[*Place]struct{}), of: make(map[netip.Addr]int)}
 }
 
@@ -52,7 +54,9 @@ type Place struct {
 	// waiting is since when the service has been waiting for the client, in nanoseconds
 	// from the start of all, and 0 while it serves the client.
 	waiting atomic.Int64
-	uses    atomic.Int32 // requests that were answered
+	// uses counts requests when they come: the client may have the answer before the
+	// service has noted that it was sent.
+	uses atomic.Int32
 }
 
 // Take gives a place to a client of an address, or returns nil if there is none. The
@@ -209,7 +213,7 @@ func (o *Place) Serve() {
 	}
 }
 
-// used notes that a request was answered.
+// used notes that a request has come.
 func (o *Place) used() { o.uses.Add(1) }
 
 // State is what is held of Places.

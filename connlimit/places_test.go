@@ -78,6 +78,14 @@ func TestIdlePlacesGiveWayToNewcomers(t *testing.T) {
 	})
 }
 
+func TestUsualShareIsASixteenth(t *testing.T) {
+	for most, want := range map[int]int{1: 1, 16: 1, 1024: 64} {
+		if got := NewPlaces(Limits{Max: most}).limits.Share; got != want {
+			t.Errorf("the share of %d is %d, want %d", most, got, want)
+		}
+	}
+}
+
 func TestServedPlacesAreNeverTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(Limits{Max: 3, Share: 1})

@@ -79,7 +79,7 @@ func NewMonitor(cfg Config) *Monitor {
 		instance: cfg.Instance,
 		started:  cfg.Store.Started().Unix(),
 		log:      cfg.Log,
-		waiting:  connlimit.NewPlaces(connlimit.Limits{Max: cfg.MaxWaiting, Share: max(1, cfg.MaxWaiting/16)}),
+		waiting:  connlimit.NewPlaces(connlimit.Limits{Max: cfg.MaxWaiting}),
 		group:    cfg.Group,
 		policy:   cfg.Policy,
 		door:     access.NewDoor(cfg.Policy, cfg.Changes),

@@ -83,8 +83,8 @@ func NewHTTP(cfg HTTPConfig) (*Broker, error) {
 	}
 	h := &httpBroker{
 		cfg:    cfg,
-		conns:  connlimit.NewPlaces(connlimit.Limits{Max: cfg.MaxConns, Share: max(1, cfg.MaxConns/shares)}),
-		bodies: connlimit.NewPlaces(connlimit.Limits{Max: largeEvents, Share: largeEvents / shares}),
+		conns:  connlimit.NewPlaces(connlimit.Limits{Max: cfg.MaxConns}),
+		bodies: connlimit.NewPlaces(connlimit.Limits{Max: largeEvents}),
 		subscriptions: &httpSubscriptions{
 			id: uuid.NewString(), registry: cfg.Registry, byTopic: make(map[string]*httpSubscription),
 		},
@@ -92,9 +92,6 @@ func NewHTTP(cfg HTTPConfig) (*Broker, error) {
 	h.conn = &connection{conns: h.conns}
 	return newBroker(h, cfg.Config, h.conn), nil
 }
-
-// shares is how many addresses with a full share fill the port.
-const shares = 16
 
 // httpBroker posts events to subscribers and is posted events.
 type httpBroker struct {

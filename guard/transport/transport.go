@@ -115,14 +115,11 @@ func New(cfg Config) *Transport {
 	return &Transport{
 		stock:  transport.NewHTTPTransport(),
 		cfg:    cfg,
-		conns:  connlimit.NewPlaces(connlimit.Limits{Max: cfg.MaxConns, Share: max(1, cfg.MaxConns/shares)}),
-		bodies: connlimit.NewPlaces(connlimit.Limits{Max: maxLargeBodies, Share: maxLargeBodies / shares}),
+		conns:  connlimit.NewPlaces(connlimit.Limits{Max: cfg.MaxConns}),
+		bodies: connlimit.NewPlaces(connlimit.Limits{Max: maxLargeBodies}),
 		log:    &limitedLog{log: cfg.Log},
 	}
 }
-
-// shares is how many addresses with a full share fill a port.
-const shares = 16
 
 // Connections returns the state of the connections.
 func (t *Transport) Connections() connlimit.State { return t.conns.State() }
