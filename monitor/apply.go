@@ -141,9 +141,10 @@ func (g *Group) applyMonitors(a *application, set Set) {
 	for _, r := range g.sorted() {
 		if r.isOfFile() && !names[r.def.Name] && !a.retains(r.place().file) {
 			g.remove(r)
-			g.retainID(r)
+			g.former[r.def.Name] = r.fileEntry()
 		}
 	}
+	g.trimFormer()
 }
 
 // applyMonitor adds the monitor of a definition, or replaces the one with its name

@@ -1,7 +1,6 @@
 package monitor
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -28,7 +27,7 @@ func (g *Group) saveJournal(edit func(*journalState)) error {
 		}
 	}
 	state.Files = slices.AppendSeq(state.Files, maps.Values(g.former))
-	slices.SortFunc(state.Files, func(a, b fileEntry) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(state.Files, compareIDs)
 	edit(&state)
 	if err := g.cfg.Journal.save(state); err != nil {
 		return fmt.Errorf("%w: %w", ErrJournal, err)

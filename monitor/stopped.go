@@ -1,6 +1,8 @@
 package monitor
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
@@ -93,23 +95,20 @@ func (g *Group) adopt(r *runner) {
 	r.id, r.stoppedAt = e.ID, e.Stopped
 }
 
-// retainID keeps the id of a monitor that its file does not define any more.
-// g.configMu is held.
-func (g *Group) retainID(r *runner) {
-	g.former[r.def.Name] = r.fileEntry()
-	if len(g.former) <= maxFormer {
+// trimFormer drops entries beyond maxFormer. g.configMu is held.
+func (g *Group) trimFormer() {
+	excess := len(g.former) - maxFormer
+	if excess <= 0 {
 		return
 	}
-	oldest := r.fileEntry()
-	for _, e := range g.former {
-		if e.ID < oldest.ID {
-			oldest = e
-		}
+	for _, e := range slices.SortedFunc(maps.Values(g.former), compareIDs)[:excess] {
+		delete(g.former, e.Name)
 	}
-	delete(g.former, oldest.Name)
 }
 
 func (r *runner) fileEntry() fileEntry { return fileEntry{r.id, r.def.Name, r.stoppedTime()} }
+
+func compareIDs(a, b fileEntry) int { return cmp.Compare(a.ID, b.ID) }
 
 // Persists reports whether changes survive a restart.
 func (g *Group) Persists() bool { return g.cfg.Journal != nil }
