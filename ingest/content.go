@@ -57,7 +57,7 @@ func formatOf(header map[string]string, body []byte) format {
 // protobuf.
 func formatOfBody(body []byte) format {
 	text := bytes.TrimSpace(bytes.TrimPrefix(body, []byte(byteOrderMark)))
-	if first(text) == '{' && (body[0] == '{' || json.Valid(text)) {
+	if first(text) == '{' && (body[0] == '{' || json.Valid(quoteNonFinite(text))) {
 		return formatJSON
 	}
 	return formatProto

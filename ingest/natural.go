@@ -209,7 +209,7 @@ func placedUnlessNil(name string, err error) error {
 	return placed(name, err)
 }
 
-// readService reads a Service. It may be just its name, with version and node beside it.
+// readService reads a Service. It may be just its name, with version and nodes beside it.
 // One node may be in the member node in place of nodes.
 func readService(m protoreflect.Message, raw json.RawMessage, beside members) error {
 	all := members{"name": raw}
@@ -219,7 +219,7 @@ func readService(m protoreflect.Message, raw json.RawMessage, beside members) er
 			return err
 		}
 	} else {
-		for _, name := range []string{"version", "node"} {
+		for _, name := range []string{"version", "node", "nodes"} {
 			if value, given := beside[name]; given {
 				all[name] = value
 			}

@@ -50,6 +50,7 @@ func TestValuesThatScriptsWriteAreTaken(t *testing.T) {
 		`"timestamp":"2026-11-30 12:00:00+00"`:                     at(1796040000),
 		`"timestamp":"2026-11-30 13:00:00 +0100"`:                  at(1796040000),
 		`"timestamp":"2026-11-30 12:00:00 UTC"`:                    at(1796040000),
+		`"timestamp":"Mon, 30 Nov 2026 12:00:00 GMT"`:              at(1796040000),
 		`"timestamp":"2026-11-30T12:00:00,5+00:00"`:                at(1796040000),
 		`"timestamp":"Mon, 30 Nov 2026 13:00:00 +0100"`:            at(1796040000),
 		`"timestamp":" -7"`:                                        at(0),
@@ -128,6 +129,7 @@ func TestServicesAreTakenInTheFormsOfScripts(t *testing.T) {
 		`"service":{"Name":"s","Version":"1.2","Nodes":[{"ID":"n"}]}`:             whole,
 		`"service":"s","version":"1.2","node":"n"`:                                whole,
 		`"service":"s","version":"1.2","node":{"id":"n"}`:                         whole,
+		`"service":"s","version":"1.2","nodes":["n"]`:                             whole,
 		`"service":"s","node":7`:                                                  {Name: "s", Nodes: []*healthpb.Node{{Id: "7"}}},
 		`"service":{"name":"s","nodes":[{"id":"n","metadata":{"rack":7}}]}`:       {Name: "s", Nodes: []*healthpb.Node{{Id: "n", Metadata: map[string]string{"rack": "7"}}}},
 		`"node":"elsewhere","service":{"name":"s","nodes":[{"id":"n"}],"id":"i"}`: {Name: "s", Nodes: []*healthpb.Node{{Id: "n"}}},
@@ -158,6 +160,7 @@ func TestAmbiguousValuesAreRefusedWithTheirPlace(t *testing.T) {
 		`"timestamp":"yesterday"`:                      `timestamp: want unix seconds or a time with a zone such as`,
 		`"timestamp":"2026-11-30T12:00:00"`:            `timestamp: want unix seconds`,
 		`"timestamp":"2026-11-30 12:00:00"`:            `timestamp: want unix seconds`,
+		`"timestamp":"2026-11-30 12:00:00 GMT+1"`:      `timestamp: want unix seconds`,
 		`"timestamp":"2026-11-30 12:00:00 CET"`:        `timestamp: want unix seconds`,
 		`"interval":"minute"`:                          `interval: want seconds or a duration`,
 		`"timestamp":true`:                             `timestamp: want unix seconds`,
@@ -224,7 +227,7 @@ func TestHostileJSONIsRefusedQuickly(t *testing.T) {
 // Faults: C25.
 func TestEventsAreToldApartWithoutAContentType(t *testing.T) {
 	const event = `{"id":"x","service":"s","node":"n","status":"ok"}`
-	for _, body := range []string{event, "\n " + event, "\xef\xbb\xbf" + event, "\xef\xbb\xbf\r\n" + event + "\n"} {
+	for _, body := range []string{event, "\n " + event, "\xef\xbb\xbf" + event, "\xef\xbb\xbf\r\n" + event + "\n", "\n" + strings.Replace(event, "}", `,"results":{"ratio":NaN}}`, 1)} {
 		d := newDecoder()
 		if rej := d.decodeMessage(store.KindCheck, nil, []byte(body)); rej.reason != accepted {
 			t.Errorf("%q: %v", body, rej)

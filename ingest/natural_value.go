@@ -141,15 +141,13 @@ func unixSeconds(n float64) int64 {
 }
 
 // parseTime parses a time with a zone, as date, databases and languages print it: with a
-// space in place of the T, with the zone as +0000, +00 or UTC, or as mail has it.
+// space in place of the T, with the zone as +0000, +00, UTC or GMT, or as mail and HTTP have it.
 func parseTime(text string) (time.Time, bool) {
 	const date = len(time.DateOnly)
+	text = strings.NewReplacer("UTC", "+0000", "GMT", "+0000").Replace(text)
 	iso := text
 	if len(iso) > date && iso[date] == ' ' {
 		iso = iso[:date] + "T" + strings.ReplaceAll(iso[date+1:], " ", "")
-	}
-	if zoneless, ok := strings.CutSuffix(iso, "UTC"); ok {
-		iso = zoneless + "Z"
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07"} {
 		if t, err := time.Parse(layout, iso); err == nil {
