@@ -14,6 +14,7 @@ import (
 	"github.com/microhq/monitor-srv/probe"
 	"github.com/microhq/monitor-srv/service"
 	"github.com/microhq/monitor-srv/setting"
+	"github.com/microhq/monitor-srv/text"
 )
 
 // checked is the result of a check of files.
@@ -57,7 +58,7 @@ func runCheck(ctx context.Context, inv *invocation) error {
 	}
 	failure := failureOf(inv, report, wrong)
 	if failure == nil {
-		fmt.Fprintf(&table, "%s and %s: fine\n", count(report.Monitors, "monitor"), count(report.Receivers, "receiver"))
+		fmt.Fprintf(&table, "%s and %s: fine\n", text.Count(report.Monitors, "monitor"), text.Count(report.Receivers, "receiver"))
 	}
 	if err := inv.answer(table.String(), report); err != nil {
 		return err
@@ -76,11 +77,11 @@ func failureOf(inv *invocation, report checked, wrong int) error {
 	case wrong == 1 && len(report.Problems) == 1:
 		return errTold // its line names the place
 	case wrong > 0:
-		return fmt.Errorf("%s in %s", count(wrong, "problem"), where)
+		return fmt.Errorf("%s in %s", text.Count(wrong, "problem"), where)
 	case report.Monitors+report.Receivers == 0 && warnings == 0:
 		return fmt.Errorf("no monitor and no receiver in %s: files of a directory are named *.toml", where)
 	case inv.options.strict && warnings > 0:
-		return fmt.Errorf("%s in %s, and --%s", count(warnings, "warning"), where, flagStrict)
+		return fmt.Errorf("%s in %s, and --%s", text.Count(warnings, "warning"), where, flagStrict)
 	}
 	return nil
 }
@@ -96,14 +97,6 @@ func placeOf(path string) string {
 		return "standard input"
 	}
 	return path
-}
-
-// count says how many there are of what a word names.
-func count(n int, word string) string {
-	if n != 1 {
-		word += "s"
-	}
-	return fmt.Sprintf("%d %s", n, word)
 }
 
 // errorOf joins all problems that are more than warnings.

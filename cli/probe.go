@@ -68,7 +68,7 @@ func runProbe(ctx context.Context, inv *invocation) error {
 	err = outcome(len(chosen), verdicts[monitor.Failing.String()], len(wrong), where)
 	warnings := verdicts[monitor.Warning.String()]
 	if err == nil && inv.options.strict && warnings > 0 {
-		err = fmt.Errorf("%s probed, %s, and --%s", count(len(chosen), "monitor"), count(warnings, "warning"), flagStrict)
+		err = fmt.Errorf("%s probed, %s, and --%s", text.Count(len(chosen), "monitor"), text.Count(warnings, "warning"), flagStrict)
 	}
 	return err
 }
@@ -77,11 +77,11 @@ func runProbe(ctx context.Context, inv *invocation) error {
 func outcome(probed, failed, wrong int, where string) error {
 	switch {
 	case failed > 0 && wrong > 0:
-		return fmt.Errorf("%s probed, %d failed; %s in %s", count(probed, "monitor"), failed, count(wrong, "problem"), where)
+		return fmt.Errorf("%s probed, %d failed; %s in %s", text.Count(probed, "monitor"), failed, text.Count(wrong, "problem"), where)
 	case failed > 0:
-		return fmt.Errorf("%s probed, %d failed", count(probed, "monitor"), failed)
+		return fmt.Errorf("%s probed, %d failed", text.Count(probed, "monitor"), failed)
 	case wrong > 0:
-		return fmt.Errorf("%s in %s", count(wrong, "problem"), where)
+		return fmt.Errorf("%s in %s", text.Count(wrong, "problem"), where)
 	}
 	return nil
 }
@@ -155,7 +155,7 @@ func choose(all []*monitor.Definition, name string, wrong []*document.Problem) [
 func nothingProbed(where, name string, wrong int) error {
 	switch {
 	case wrong > 0:
-		return fmt.Errorf("nothing is probed: %s in %s", count(wrong, "problem"), where)
+		return fmt.Errorf("nothing is probed: %s in %s", text.Count(wrong, "problem"), where)
 	case name != "":
 		return fmt.Errorf("%s defines no monitor %q", where, name)
 	}

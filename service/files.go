@@ -17,6 +17,7 @@ import (
 	"github.com/microhq/monitor-srv/document"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/safefile"
+	"github.com/microhq/monitor-srv/text"
 )
 
 // files applies the definitions of a directory to a group.
@@ -152,11 +153,7 @@ func (f *files) noteProblems(problems []*document.Problem) {
 	}
 	reason := ""
 	if wrong > 0 {
-		plural := "s"
-		if wrong == 1 {
-			plural = ""
-		}
-		reason = fmt.Sprintf("%d problem%s in the files of monitors, see the log; the first: %s", wrong, plural, first)
+		reason = fmt.Sprintf("%s in the files of monitors, see the log; the first: %s", text.Count(wrong, "problem"), first)
 	}
 	f.definitions.note(reason)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/microhq/monitor-srv/delivery"
+	"github.com/microhq/monitor-srv/text"
 	"github.com/microhq/monitor-srv/web"
 )
 
@@ -57,13 +58,5 @@ func receiverReason(r delivery.ReceiverStatus) string {
 	if !r.Next.IsZero() {
 		next = ", next attempt at " + r.Next.UTC().Format(time.RFC3339)
 	}
-	return fmt.Sprintf("%s (%s): %s; %d pending%s", r.Kind, count(r.Failures, "failed attempt"), r.LastError, r.Pending, next)
-}
-
-// count says how many there are of what a word names.
-func count(n int, word string) string {
-	if n != 1 {
-		word += "s"
-	}
-	return fmt.Sprintf("%d %s", n, word)
+	return fmt.Sprintf("%s (%s): %s; %d pending%s", r.Kind, text.Count(r.Failures, "failed attempt"), r.LastError, r.Pending, next)
 }
