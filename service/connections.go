@@ -7,23 +7,23 @@ import (
 	"github.com/microhq/monitor-srv/connlimit"
 )
 
-// door is a port with the state of its connections.
-type door struct {
+// port is one that the instance listens on, with the state of its connections.
+type port struct {
 	name  string
 	state func() connlimit.State
 }
 
-// connectionsComponent fails while a door is full. Newcomers still get in, because idle
+// connectionsComponent fails while a port is full. Newcomers still get in, because idle
 // connections give way; so an instance is ready without it.
-func connectionsComponent(doors ...door) component {
+func connectionsComponent(ports ...port) component {
 	return component{
 		name: "connections", description: "every port has room for new connections",
 		look: func() condition {
 			sum := condition{OK: true}
-			for _, d := range doors {
-				s := d.state()
+			for _, p := range ports {
+				s := p.state()
 				if s.Full {
-					return condition{Since: s.Since, Reason: fmt.Sprintf("the %s port is %s", d.name, describeFull(s))}
+					return condition{Since: s.Since, Reason: fmt.Sprintf("the %s port is %s", p.name, describeFull(s))}
 				}
 				if s.Since.After(sum.Since) {
 					sum.Since = s.Since

@@ -18,7 +18,7 @@ func TestFullPortIsShownAndARefusingOneIsNotReady(t *testing.T) {
 	refusing := full
 	refusing.Refusing = true
 	look := func(s connlimit.State) condition {
-		return connectionsComponent(door{"HTTP", func() connlimit.State { return free }}, door{"RPC", func() connlimit.State { return s }}).look()
+		return connectionsComponent(port{"HTTP", func() connlimit.State { return free }}, port{"RPC", func() connlimit.State { return s }}).look()
 	}
 	for _, c := range []struct {
 		s      connlimit.State

@@ -73,9 +73,9 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar
 	}
 	components := append(i.network.components(), queueComponent(i.events, started), storeComponent(i.store, started))
 	components = append(components, connectionsComponent(
-		door{"RPC", i.network.transport.Connections},
-		door{"HTTP", func() connlimit.State { return i.web.Connections() }},
-		door{"broker", i.network.broker.Connections},
+		port{"RPC", i.network.transport.Connections},
+		port{"HTTP", func() connlimit.State { return i.web.Connections() }},
+		port{"broker", i.network.broker.Connections},
 	))
 	components = append(components, i.monitors.components()...)
 	if err := i.reporter.Add(checksOf(cfg.Server.Name, components)...); err != nil {

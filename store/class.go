@@ -144,7 +144,6 @@ const (
 
 // Sets of the classes above.
 const (
-	//
 	// An item with evictableBit has any of the classes from it, in steps of two, to all
 	// bits.
 	retiredNodes      classSet = 1<<1 | 1<<3 | 1<<5 | 1<<7

@@ -1,9 +1,9 @@
 // Package store holds the live view of the fleet: the newest health check, status and
 // stats of every node, and the verdicts about them.
 //
-// Put stores events. Believe says whose are worth more. Checks, Nodes, Summary, Stats and Services answer queries.
-// History, After and Wait return changes. A store knows nothing of brokers, RPC or
-// files.
+// Put stores events. Believe says which publishers somebody vouches for. Checks, Nodes,
+// Summary, Stats and Services answer queries. History, After and Wait return changes. A
+// store knows nothing of brokers, RPC or files.
 //
 // # Entries
 //

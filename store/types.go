@@ -74,8 +74,8 @@ type Check struct {
 	// Interval and TTL after clamping.
 	Interval, TTL time.Duration
 
-	// Missing is set after TTL without an event, Stopped since its node reported STOPPED, Skewed if Timestamp was more than five minutes off our
-	// clock.
+	// Missing is set after TTL without an event, Stopped if its node reported STOPPED
+	// after this report, Skewed if Timestamp was more than five minutes off our clock.
 	Missing, Stopped, Skewed bool
 
 	metadata string // of the node, see Event.Metadata

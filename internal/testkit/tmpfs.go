@@ -15,7 +15,7 @@ func SmallDisk(t testing.TB) (dir string) {
 	SkipUnlessRoot(t, "mount a disk that is full")
 	dir = t.TempDir()
 	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("NOT TESTED: a full disk: mounting a tmpfs: %v", err)
+		t.Skipf("SKIPPED, NOT PROVEN: this root may not mount a disk that is full: %v", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(dir, 0) })
 	return dir
