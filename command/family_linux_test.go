@@ -104,7 +104,7 @@ func TestNothingOutlivesACommandThatEndsInTime(t *testing.T) {
 func TestThousandDaemonsOfProbesAreGone(t *testing.T) {
 	g, w := runGuardian(t), word()
 	testkit.Go(8, func(int) {
-		for range 125 {
+		for range testkit.Fewer(125, 15) {
 			if _, err := Run(t.Context(), guardedSh(g, "setsid -f sleep "+w+" </dev/null >/dev/null 2>&1")); err != nil {
 				t.Error(err)
 				return
@@ -169,10 +169,7 @@ func TestDaemonOfAnActionLivesAndLeavesNoZombie(t *testing.T) {
 
 // Faults: S1.
 func TestReaperTakesNoStatusOfAProgram(t *testing.T) {
-	starts := 10_000
-	if testing.Short() {
-		starts = 1000
-	}
+	starts := testkit.Fewer(10_000, 400)
 	for name, listed := range map[string]bool{"children": true, "all processes": false} {
 		t.Run(name, func(t *testing.T) { raceReaper(t, listed, starts) })
 	}

@@ -137,7 +137,7 @@ func TestDamagedStateDirectoryStarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	random := rand.New(rand.NewPCG(5, 6))
-	for range 500 {
+	for range testkit.Fewer(500, 100) {
 		what, text := testkit.Corrupt(random, whole)
 		checkDamaged(t, what, text, decodeJournal)
 		d := testkit.NewMemDisk()
@@ -226,8 +226,8 @@ func TestOldJournalIsReadOnce(t *testing.T) {
 // TestPowerFailureLosesNoOldJournal cuts the power while the former format is replaced.
 // Faults: T23, S8.
 func TestPowerFailureLosesNoOldJournal(t *testing.T) {
-	for seed := range uint64(500) {
-		random := rand.New(rand.NewPCG(seed, 2))
+	for seed := range testkit.Fewer(500, 100) {
+		random := rand.New(rand.NewPCG(uint64(seed), 2))
 		d := testkit.NewMemDisk()
 		if err := state.Replace(d, "/state/monitors.json", oldJournal(`{"last_id":9,"monitors":[{"id":3,"text":"x","trusted":true}],"key":"a2V5"}`)); err != nil {
 			t.Fatal(err)
@@ -409,8 +409,8 @@ func TestJournalOnAFullTmpfsKeepsItsState(t *testing.T) {
 // acknowledged registration is lost, and none is read in part.
 // Faults: T23.
 func TestPowerFailureLosesNoRegistration(t *testing.T) {
-	for seed := range uint64(2000) {
-		random := rand.New(rand.NewPCG(seed, 1))
+	for seed := range testkit.Fewer(2000, 200) {
+		random := rand.New(rand.NewPCG(uint64(seed), 1))
 		d := testkit.NewMemDisk()
 		j, err := OpenJournal(d, "/state")
 		if err != nil {

@@ -16,7 +16,7 @@ import (
 
 // stateComponent opens and runs a state directory, and returns a function that looks at
 // its component.
-func stateComponent(t *testing.T, path string, log *strings.Builder) func() condition {
+func stateComponent(t *testing.T, path string, log *testkit.LogBuffer) func() condition {
 	t.Helper()
 	s, err := openState(path, testkit.InfoTo(log))
 	if err != nil {
@@ -34,7 +34,7 @@ func stateComponent(t *testing.T, path string, log *strings.Builder) func() cond
 // Faults: S9.
 func TestComponentTellsThatTheStateDirectoryWasMoved(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
-	var log strings.Builder
+	var log testkit.LogBuffer
 	first := stateComponent(t, path, &log)
 	if c := first(); !c.OK {
 		t.Errorf("got %+v", c)
@@ -63,7 +63,7 @@ func TestComponentTellsThatTheStateIsNewer(t *testing.T) {
 		body := "0/1 file/2 " + name
 		text := fmt.Sprintf("%08x %d %s\n", state.Checksum([]byte(body)), len(body), body)
 		testkit.WriteFile(t, filepath.Join(path, name), text)
-		var log strings.Builder
+		var log testkit.LogBuffer
 		c := stateComponent(t, path, &log)()
 		if c.OK || !strings.Contains(c.Reason, "a newer monitor-srv has written it") || c.Since.IsZero() || !strings.Contains(log.String(), "level=ERROR") {
 			t.Errorf("%s: got %+v, logged %s", name, c, &log)

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
 
@@ -38,10 +39,7 @@ func TestOlderEventNeverReplacesNewer(t *testing.T) {
 // Faults: T63, Trap4.
 func TestShuffledEventsGiveTheSameState(t *testing.T) {
 	const nodes = 100
-	each := 1000
-	if testing.Short() {
-		each = 200
-	}
+	each := testkit.Fewer(1000, 100)
 	synctest.Test(t, func(t *testing.T) {
 		now := unix()
 		type sent struct{ node, at int }

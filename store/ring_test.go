@@ -193,7 +193,7 @@ func TestHistoryWhileTheRingTurns(t *testing.T) {
 	s := still(Config{Transitions: 3 * maxScan})
 	flip(t, s, "n", 3*maxScan)
 	wait := testkit.Go(1, func(int) { flip(t, s, "n", 20000) })
-	for range 200 {
+	for range testkit.Fewer(200, 40) {
 		ts, _, _ := s.After(TransitionQuery{Limit: MaxLimit, Node: "n"}, 0)
 		down, _, _, err := s.History(TransitionQuery{Limit: MaxLimit, Node: "n"}, 0)
 		if len(ts) != MaxLimit || len(down) != MaxLimit || err != nil {

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
 // treeItem is an item with its class, for comparison with a plain slice.
@@ -118,9 +120,10 @@ func testKey(n int) key {
 
 func TestTreeEqualsSortedSlice(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	for _, size := range []int{50, 3000, 20000} {
+	large := testkit.Fewer(20000, 4000)
+	for _, size := range []int{50, 1000, large} {
 		m := newTreeModel()
-		if size == 20000 { // in order, which leaves full leaves
+		if size == large { // in order, which leaves full leaves
 			for i := range size {
 				m.toggle(key{fmt.Sprintf("%07d", i)}, class(i%classes), false)
 			}
@@ -162,7 +165,7 @@ func countLeaves[T any](p part[T]) (leaves int) {
 
 // TestTreeGivesRoomBack removes most items at random: leaves must merge.
 func TestTreeGivesRoomBack(t *testing.T) {
-	const size = 20000
+	size := testkit.Fewer(20000, 4000)
 	rnd := rand.New(rand.NewPCG(3, 4))
 	m := newTreeModel()
 	for _, i := range rnd.Perm(size) {

@@ -177,8 +177,8 @@ func loopbacks(n int) []string {
 func TestSlowClientsDelayNobodyElse(t *testing.T) {
 	for name, a := range attacks() {
 		t.Run(name, func(t *testing.T) {
-			if testing.Short() && a.within > 10*time.Second {
-				t.Skip("time-outs of 10 and 30 seconds are waited for: run without -short")
+			if a.within > 10*time.Second {
+				testkit.SkipIfShort(t)
 			}
 			t.Parallel()
 			const limit = 250 * time.Millisecond

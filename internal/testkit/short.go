@@ -14,6 +14,14 @@ func SkipIfShort(t testing.TB) {
 	}
 }
 
+// Fewer returns n, or if go test runs with -short the smaller number of repetitions.
+func Fewer(n, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return n
+}
+
 // SkipUnlessRoot skips a test that only root may run, with what only root may do.
 func SkipUnlessRoot(t testing.TB, what string) {
 	t.Helper()

@@ -94,9 +94,7 @@ var faulty = sync.OnceValues(func() (string, error) {
 // faultyProgram makes the test parallel and returns the program.
 func faultyProgram(t *testing.T) string {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("builds Go's standard library with a faulty clock")
-	}
+	testkit.SkipIfShort(t) // it builds Go's standard library with a faulty clock
 	t.Parallel()
 	program, err := faulty()
 	if err != nil {

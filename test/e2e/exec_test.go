@@ -65,9 +65,7 @@ func TestRunAfterAKilledOneIsOnSchedule(t *testing.T) {
 // Faults: T32, I2.
 func TestServiceAnswersDuringAForkBomb(t *testing.T) {
 	testkit.SkipUnlessRoot(t, "run a fork bomb as another user")
-	if testing.Short() {
-		t.Skip("loads the machine for some seconds: run without -short")
-	}
+	testkit.SkipIfShort(t)
 	word, dir := sleeper(30), t.TempDir()
 	killAll(t, word)
 	const timeout = 3

@@ -16,9 +16,7 @@ import (
 // probes that are under way, with targets that answer after a second.
 // Faults: C23.
 func TestStoppedProcessBlamesNoTarget(t *testing.T) {
-	if testing.Short() {
-		t.Skip("stops a process for some seconds")
-	}
+	testkit.SkipIfShort(t)
 	t.Parallel()
 	var underWay atomic.Int64
 	target := testkit.ServeConns(t, func(c net.Conn) {

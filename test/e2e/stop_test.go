@@ -64,6 +64,7 @@ func TestStopWhileFilesAreReadAtTheStart(t *testing.T) {
 // TestStopDuringAReload makes a running instance read files for minutes.
 // Faults: S3.
 func TestStopDuringAReload(t *testing.T) {
+	testkit.SkipIfShort(t)
 	t.Parallel()
 	heavy, dir := heavyFiles(t), filepath.Join(t.TempDir(), "conf")
 	if err := os.Mkdir(dir, 0o755); err != nil {
