@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
-	"net/http/httptest"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,14 +13,14 @@ import (
 )
 
 // rawHook starts a server on a free port of ::1 that answers each request with the same
-// text, over TLS unless conf is nil. It returns the port, and counts the requests.
-func rawHook(t *testing.T, conf *tls.Config, answer string) (port string, asked *atomic.Int32) {
+// text, over TLS unless conf is nil. It counts the requests.
+func rawHook(t *testing.T, conf *tls.Config, answer string) (address string, asked *atomic.Int32) {
 	t.Helper()
 	l, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	port = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	address = l.Addr().String()
 	if conf != nil {
 		l = tls.NewListener(l, conf)
 	}
@@ -33,7 +30,7 @@ func rawHook(t *testing.T, conf *tls.Config, answer string) (port string, asked 
 		asked.Add(1)
 		_, _ = io.WriteString(c, answer)
 	})
-	return port, asked
+	return address, asked
 }
 
 // Faults: P7.
@@ -60,11 +57,11 @@ func TestReceiverThatAnsweredWithSuccessIsNotNotifiedAgain(t *testing.T) {
 		{"", false},
 	} {
 		for scheme, conf := range map[string]*tls.Config{"http": nil, "https": secure} {
-			port, asked := rawHook(t, conf, c.answer)
+			address, asked := rawHook(t, conf, c.answer)
 			var log strings.Builder
 			env := testEnv
 			env.Log = testkit.InfoTo(&log)
-			a, err := newHTTP(testkit.DecodeTOML(fmt.Sprintf("url_fail = \"%s://[::1]:%s/canary-path\"\nmethod = \"POST\"\n[tls]\nca_file = %q", scheme, port, ca.File)), env)
+			a, err := newHTTP(testkit.DecodeTOML(fmt.Sprintf("url_fail = \"%s://%s/canary-path\"\nmethod = \"POST\"\n[tls]\nca_file = %q", scheme, address, ca.File)), env)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,22 +102,10 @@ func TestEachAnswerOfAConnectionIsJudgedAlone(t *testing.T) {
 func TestZoneIsNotPartOfTheVerifiedNameOfAReceiver(t *testing.T) {
 	ca := testkit.NewCA(t, "authority")
 	for name, good := range map[string]bool{"::1": true, "::2": false} {
-		port, _ := rawHook(t, &tls.Config{Certificates: []tls.Certificate{ca.KeyPair(name)}}, "HTTP/1.1 200 OK\r\n\r\n")
-		a := build(t, "http", fmt.Sprintf("url_fail = \"https://[::1%%25lo]:%s/\"\n[tls]\nca_file = %q", port, ca.File))
+		address, _ := rawHook(t, &tls.Config{Certificates: []tls.Certificate{ca.KeyPair(name)}}, "HTTP/1.1 200 OK\r\n\r\n")
+		a := build(t, "http", fmt.Sprintf("url_fail = \"https://%s/\"\n[tls]\nca_file = %q", strings.Replace(address, "]", "%25lo]", 1), ca.File))
 		if err := a.Notify(t.Context(), []Notification{testFail}); (err == nil) != good {
 			t.Errorf("a certificate of %s: got %v", name, err)
 		}
-	}
-}
-
-func TestReceiversAreNotifiedByHTTP2(t *testing.T) {
-	var major atomic.Int32
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { major.Store(int32(r.ProtoMajor)) }))
-	s.EnableHTTP2 = true
-	s.StartTLS()
-	defer s.Close()
-	sendAll(t, build(t, "http", fmt.Sprintf("url_fail = %q\n[tls]\ninsecure_skip_verify = true", s.URL)), testFail)
-	if major.Load() != 2 {
-		t.Errorf("HTTP/%d, want 2", major.Load())
 	}
 }

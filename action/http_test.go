@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -417,5 +418,17 @@ func TestHTTPStopsWithItsContext(t *testing.T) {
 	err := build(t, "http", fmt.Sprintf("url_fail = \"http://%s\"", addr)).Notify(ctx, []Notification{testFail})
 	if err == nil || !strings.HasSuffix(err.Error(), "the program stops") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestReceiversAreNotifiedByHTTP2(t *testing.T) {
+	var major atomic.Int32
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { major.Store(int32(r.ProtoMajor)) }))
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	defer s.Close()
+	sendAll(t, build(t, "http", fmt.Sprintf("url_fail = %q\n[tls]\ninsecure_skip_verify = true", s.URL)), testFail)
+	if major.Load() != 2 {
+		t.Errorf("HTTP/%d, want 2", major.Load())
 	}
 }

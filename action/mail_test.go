@@ -1,11 +1,13 @@
 package action
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"mime"
 	"net"
 	"net/mail"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -423,5 +425,20 @@ func checkHeader(t interface {
 		if !slices.Contains(allowed, name) || len(values) != 1 {
 			t.Errorf("header %s: %q", name, values)
 		}
+	}
+}
+
+// A server that answers in 170,000 lines costs no more than one that answers in few.
+func TestLongRepliesCostLittle(t *testing.T) {
+	s := smtpSession{replies: bufio.NewReader(strings.NewReader(strings.Repeat("250-\r\n", maxReplyBytes/6) + "250 end\r\n"))}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	code, lines, err := s.reply()
+	runtime.ReadMemStats(&after)
+	if code != 250 || !strings.HasSuffix(lines, "\nend") || err != nil {
+		t.Errorf("got %d, %d bytes, %v", code, len(lines), err)
+	}
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 16*maxReplyBytes {
+		t.Errorf("%d MiB were allocated for %d KiB", grown>>20, maxReplyBytes>>10)
 	}
 }

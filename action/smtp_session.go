@@ -78,6 +78,7 @@ func (s *smtpSession) expect(command string, class int) (string, error) {
 // reply reads one reply, which may have several lines. A line may lack everything
 // behind the code, as RFC 5321 asks clients to accept.
 func (s *smtpSession) reply() (code int, lines string, err error) {
+	var all strings.Builder
 	for {
 		line, err := s.replies.ReadString('\n')
 		if err != nil {
@@ -90,11 +91,11 @@ func (s *smtpSession) reply() (code int, lines string, err error) {
 		if code, _ = strconv.Atoi(line[:min(3, len(line))]); code < 200 || code > 599 || len(line) > 3 && line[3] != ' ' && line[3] != '-' {
 			return 0, "", fmt.Errorf("the server sent %q, which is no reply of SMTP", text.Line(line, 100))
 		}
-		lines += strings.TrimSpace(line[min(4, len(line)):])
+		_, _ = all.WriteString(strings.TrimSpace(line[min(4, len(line)):]))
 		if len(line) <= 3 || line[3] == ' ' {
-			return code, lines, nil
+			return code, all.String(), nil
 		}
-		lines += "\n"
+		_ = all.WriteByte('\n')
 	}
 }
 

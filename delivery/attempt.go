@@ -119,13 +119,16 @@ func (r *Receiver) describe(a attempt) []any {
 			incidents = append(incidents, text.Line(n.Incident, maxNameText))
 		}
 	}
-	more := ""
-	if n := len(a.notifications) - maxDescribed; n > 0 {
-		more = fmt.Sprintf(" and %d more", n)
+	list := func(names []string) string {
+		text := strings.Join(names, ", ")
+		if n := len(a.notifications) - maxDescribed; n > 0 && len(names) > 0 {
+			text += fmt.Sprintf(" and %d more", n)
+		}
+		return text
 	}
 	return []any{
 		"receiver", r.name, "kind", kindOf(a.action), "notifications", len(a.notifications),
-		"monitor", strings.Join(monitors, ", ") + more, "incident", strings.Join(incidents, ", ") + more,
+		"monitor", list(monitors), "incident", list(incidents),
 	}
 }
 

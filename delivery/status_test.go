@@ -80,11 +80,16 @@ func TestLogOfAnAttemptNamesMonitorIncidentAndNextAttempt(t *testing.T) {
 			r.Enqueue(fail(fmt.Sprint("m", i), fmt.Sprint("i", i)))
 		}
 		time.Sleep(time.Minute)
+		for i := range 6 {
+			r.Enqueue(action.Notification{Monitor: fmt.Sprint("s", i), Event: action.Init})
+		}
+		time.Sleep(time.Hour)
 		synctest.Wait()
 		for _, want := range []string{
 			`level=WARN msg="notification failed, retrying" receiver=ops kind=mail notifications=1 monitor="db forged" incident=1 attempt=1 next_attempt=` + next + ` error=down`,
 			`level=INFO msg="notifications are delivered again" receiver=ops kind=mail notifications=1 monitor="db forged" incident=1 failures=1`,
 			`level=ERROR msg="notification refused, not retrying" receiver=ops kind=mail notifications=7 monitor="m0, m1, m2, m3, m4 and 2 more" incident="i0, i1, i2, i3, i4 and 2 more" attempt=1 error=404`,
+			`notifications=6 monitor="s0, s1, s2, s3, s4 and 1 more" incident="" attempt=1 error=404`,
 		} {
 			if !strings.Contains(log.String(), want) {
 				t.Errorf("%s is missing in\n%s", want, &log)
