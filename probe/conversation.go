@@ -158,8 +158,10 @@ func (t *conversation) read(ctx context.Context, untilQuiet bool) {
 		if deadline, ok := ctx.Deadline(); ok {
 			wait = min(wait, time.Until(deadline)/4)
 		}
-		_ = t.conn.SetReadDeadline(time.Now().Add(wait))
 		defer restoreDeadline(ctx, t.conn)
+		if t.end = waitUntil(ctx, t.conn, wait); t.end != nil {
+			return
+		}
 	}
 	room := min(max(len(t.unread), 1<<10), maxReply-len(t.unread))
 	buf := slices.Grow(t.unread, room)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -208,11 +209,10 @@ func (c namedCredentials) Clone() credentials.TransportCredentials {
 func (p *grpcProbe) explain(ctx context.Context, err error) error {
 	s := status.Convert(err)
 	switch s.Code() {
-	case codes.DeadlineExceeded, codes.Canceled:
-		if cause := context.Cause(ctx); cause != nil {
-			return cause
+	case codes.DeadlineExceeded, codes.Canceled: // ours, or that of a server behind the target
+		if over(ctx) {
+			return withCause(ctx, os.ErrDeadlineExceeded)
 		}
-		return context.DeadlineExceeded
 	case codes.NotFound:
 		return fmt.Errorf("the server does not know the service %q", p.config.Service)
 	case codes.Unimplemented:

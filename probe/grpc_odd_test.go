@@ -141,6 +141,8 @@ func TestOddGRPCAnswers(t *testing.T) {
 		"internal":           {codes.Internal, "a\nb\x1b[2J", serving, "Internal: a b"},
 		"unknown code":       {codes.Unknown, "", serving, "the call failed with Unknown"},
 		"code of tomorrow":   {codes.Code(99), "x", serving, "the call failed with"},
+		"timeout behind it":  {codes.DeadlineExceeded, "upstream is slow", serving, "DeadlineExceeded: upstream is slow"},
+		"cancelled by it":    {codes.Canceled, "shutting down", serving, "Canceled: shutting down"},
 		"echo of a secret":   {codes.Internal, "bad token canary-token", serving, "bad token <secret>"},
 		"long text":          {codes.Internal, strings.Repeat("x", 5000), serving, "Internal: xxx"},
 	} {
