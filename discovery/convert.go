@@ -21,10 +21,10 @@ func statusOf(s healthpb.HealthCheck_Status) probe.CheckStatus {
 }
 
 // nodeStats returns the stats that a node published age ago.
-func nodeStats(p *healthpb.Stats, node string, age, interval time.Duration) probe.NodeStats {
+func nodeStats(p *healthpb.Stats, node string, age time.Duration) probe.NodeStats {
 	cpu, run, disk := p.GetCpu(), p.GetRuntime(), p.GetDisk()
 	out := probe.NodeStats{
-		Node: node, Age: age, Stale: age > interval+max(interval/2, 2*time.Second),
+		Node: node, Age: age,
 		MaxRSS: p.GetMemory().GetMaxRss(), InBlock: disk.GetInBlock(), OuBlock: disk.GetOuBlock(),
 		NumThreads: run.GetNumThreads(), HeapTotal: run.GetHeapTotal(), HeapInUse: run.GetHeapInUse(),
 		UserTime: cpu.GetUserTime(), SystemTime: cpu.GetSystemTime(),

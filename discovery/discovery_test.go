@@ -50,12 +50,12 @@ func TestStatsOfANode(t *testing.T) {
 	got := nodeStats(&healthpb.Stats{Endpoints: []*healthpb.Endpoint{
 		{Method: "Shop.Buy", Success: &healthpb.Metrics{Count: 3, Mean: 2}},
 		{Method: "Bank.Pay", Side: healthpb.Endpoint_CLIENT},
-	}}, "a", 16*time.Second, 10*time.Second)
-	if got.Node != "a" || !got.Stale || len(got.Endpoints) != 1 || got.Endpoints[0].Method != "Shop.Buy" || got.Endpoints[0].Success.Count != 3 {
+	}}, "a", 16*time.Second)
+	if got.Node != "a" || got.Age != 16*time.Second || len(got.Endpoints) != 1 || got.Endpoints[0].Method != "Shop.Buy" || got.Endpoints[0].Success.Count != 3 {
 		t.Errorf("got %+v", got)
 	}
-	if nodeStats(&healthpb.Stats{}, "a", 15*time.Second, 10*time.Second).Stale {
-		t.Error("silent within the grace")
+	if !overdue(16*time.Second, 10*time.Second) || overdue(15*time.Second, 10*time.Second) {
+		t.Error("the grace is not half of the interval")
 	}
 }
 

@@ -86,8 +86,8 @@ func (l *Local) Stats(_ context.Context, service string) ([]probe.NodeStats, err
 	items, err := allPages(l.store.Stats, store.Query{Service: service, Missing: true})
 	nodes := make([]probe.NodeStats, 0, len(items))
 	for _, n := range items {
-		out := nodeStats(n.Proto(), n.Node, n.Age, n.Interval)
-		out.Stopped = n.Stopped
+		out := nodeStats(n.Proto(), n.Node, n.Age)
+		out.Stale, out.Stopped = n.Stale, n.Stopped
 		nodes = append(nodes, out)
 	}
 	if err != nil || len(nodes) > 0 {

@@ -169,8 +169,8 @@ func (r *Remote) Stats(ctx context.Context, service string) ([]probe.NodeStats, 
 			return all, r.unlessNotFound(err)
 		}
 		for _, p := range rsp.Stats {
-			out := nodeStats(p, p.GetService().GetId(), ageOf(p.Received), time.Duration(p.Interval)*time.Second)
-			out.Stopped = p.Stopped
+			out := nodeStats(p, p.GetService().GetId(), ageOf(p.Received))
+			out.Stale, out.Stopped = overdue(out.Age, time.Duration(p.Interval)*time.Second), p.Stopped
 			all = append(all, out)
 		}
 		if req.Cursor = rsp.Cursor; req.Cursor == "" {
@@ -178,6 +178,10 @@ func (r *Remote) Stats(ctx context.Context, service string) ([]probe.NodeStats, 
 		}
 	}
 }
+
+// overdue reports whether the next stats are. The instance knows better after its own
+// restart, but does not say.
+func overdue(age, interval time.Duration) bool { return age > interval+max(interval/2, 2*time.Second) }
 
 // ageOf is the time since an event arrived, as far as clocks agree.
 func ageOf(received int64) time.Duration {

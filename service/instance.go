@@ -49,7 +49,10 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar
 	if i.network, err = newNetwork(cfg, log); err != nil {
 		return nil, err
 	}
-	i.store = store.New(store.Config{MaxEntries: cfg.MaxEntries, Retention: cfg.Retention, Own: i.node})
+	i.store = store.New(store.Config{
+		MaxEntries: cfg.MaxEntries, Retention: cfg.Retention,
+		Own: i.node, OwnService: cfg.Server.Name, OwnVersion: cfg.Server.Version,
+	})
 	i.events = ingest.NewEvents(ingest.Config{Store: i.store, Own: i.node, Log: log, DrainTimeout: queueTimeout})
 	if i.monitors, err = newMonitors(ctx, monitorsOf(cfg, i.network, i.store, log)); err != nil {
 		return nil, err

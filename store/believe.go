@@ -57,10 +57,17 @@ func (s *Store) believeSome(b belief, at bound) (next bound, more bool) {
 	})
 	now := s.clock.now()
 	for _, n := range found {
-		s.reconsider(n, s.believes(b.service, n.id), n.proven, now)
+		n.vouched = n.vouched && b.node == "" // now somebody has said
+		s.reconsider(n, n.vouched || s.believes(b.service, n.id), n.proven, now)
 	}
 	last := found[len(found)-1]
 	return bound{key: t.keyOf(last), n: 3, after: true}, stop < end
+}
+
+// vouched reports whether the node of an event was believed for itself in a former run.
+func (s *Store) vouched(ev *Event) bool {
+	n := s.lookupNode(ev)
+	return n != nil && n.vouched
 }
 
 // believes reports whether a node is believed.

@@ -86,4 +86,4 @@ func stamp(unix int64) uint32 { return uint32(min(max(unix, 0), math.MaxUint32))
 func ticks(t time.Duration) uint32 { return uint32(t / tick) }
 
 // ticksUp returns the first tick that is not before t.
-func ticksUp(t time.Duration) uint32 { return uint32((t + tick - 1) / tick) }
+func ticksUp(t time.Duration) uint32 { return uint32((max(t, 0) + tick - 1) / tick) }

@@ -19,6 +19,9 @@ type Config struct {
 	// and may have more checks than MaxChecksPerNode, because it has one for each monitor.
 	// Events about it must not come from anybody else.
 	Own string
+	// OwnService and OwnVersion are those of that node. Its id may be another one after a
+	// restart; then results of monitors are restored under the present names.
+	OwnService, OwnVersion string
 
 	// MaxBytes bounds the bodies and descriptions of all entries together, in
 	// bytes; 256 MiB by default, which is about 2.7 KiB for each of 100,000

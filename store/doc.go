@@ -31,6 +31,15 @@
 //
 // Every change of a verdict is a Transition with a sequence number and a reason.
 //
+// # Restarts
+//
+// WriteSnapshot writes all that is held, ReadSnapshot and Resume restore it in the next
+// run. A restart is a pause: it changes no verdict. Ages and Retention count the time
+// between two runs. Silence does not: what was fresh has an interval and a grace from the
+// start on, and what was stale goes missing when it would have without the restart. Nodes
+// that died meanwhile become stale and missing in this way. Sequence numbers go on above
+// those of the former run.
+//
 // # Limits
 //
 // Config bounds services, nodes, checks per node and entries, and the share of one

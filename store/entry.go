@@ -81,6 +81,9 @@ type node struct {
 	conflict       bool
 	// believed nodes have a witness besides their own events, see Store.Believe.
 	believed bool
+	// vouched nodes were believed for themselves when a former run ended. So they are
+	// until somebody says otherwise.
+	vouched bool
 	// proven nodes have reported again after their first events.
 	proven bool
 }

@@ -57,12 +57,17 @@ func (s *Store) changed(e *entry, was indexed, why cause, now time.Duration) {
 // addToIndexes adds an entry to the indexes.
 func (s *Store) addToIndexes(e *entry, now time.Duration) {
 	is := e.indexed()
-	for _, t := range s.of(e.kind) {
-		t.insert(e, is.class)
-	}
+	s.insert(e)
 	s.recount(e, indexed{}, is, now)
 	e.since = stamp(s.clock.unix(now))
 	s.record(e, judgement(healthpb.HealthCheck_UNKNOWN), is.judged, firstReport, now)
+}
+
+// insert adds an entry to the trees of its kind.
+func (x *index) insert(e *entry) {
+	for _, t := range x.of(e.kind) {
+		t.insert(e, e.class())
+	}
 }
 
 // removeFromIndexes removes an entry that is in no list, and its node, version and
@@ -85,7 +90,7 @@ func (s *Store) removeFromIndexes(e *entry, now time.Duration) {
 	s.bytes -= e.size()
 	s.texts.release(e.id)
 	s.texts.release(e.description)
-	delete(s.marks, e)
+	s.unmark(e)
 	if len(n.checks) == 0 && n.status == nil && n.stats == nil {
 		s.dropNode(n)
 	}

@@ -13,18 +13,35 @@ const maxStep = 128
 // minGrace is the shortest grace.
 const minGrace = 2 * time.Second
 
-// staleAfter is how long after its arrival the entry becomes stale.
+// staleAfter is how long an entry is silent when it becomes stale.
 func (e *entry) staleAfter() time.Duration {
 	interval := e.interval()
 	return interval + max(interval/2, minGrace)
 }
 
-// missingAfter is how long after its arrival the entry becomes missing.
+// missingAfter is how long an entry is silent when it becomes missing.
 func (e *entry) missingAfter() time.Duration {
 	return max(e.ttl(), e.staleAfter())
 }
 
-// dueAfter is how long after its arrival an entry in the wheel is judged next.
+// heard returns the time from which the silence of an entry counts: its arrival. An entry
+// of a former run that was fresh then has its time again from the start of this run on. One
+// that was stale has been silent for as long as then. What is stopped is not expected to
+// report, so only its age counts.
+func (s *Store) heard(e *entry) time.Duration {
+	if e.arrival >= 0 || e.state == stopped || e.reportsStopped() {
+		return e.arrival
+	}
+	if at, wasStale := s.silent[e]; wasStale {
+		return at
+	}
+	return s.resumed
+}
+
+// dueTick returns the tick at which an entry in the wheel is judged next.
+func (s *Store) dueTick(e *entry) uint32 { return ticksUp(s.heard(e) + e.dueAfter()) }
+
+// dueAfter is how long an entry in the wheel is silent when it is judged next.
 func (e *entry) dueAfter() time.Duration {
 	if e.state == live && e.kind != KindStats && !e.reportsStopped() {
 		return e.staleAfter()
@@ -85,7 +102,7 @@ func (s *Store) judgeNext(now time.Duration) bool {
 
 // judge updates the state of an entry that is in no list, and puts it in the right list.
 func (s *Store) judge(e *entry, now time.Duration) {
-	for now-e.arrival >= e.dueAfter() {
+	for now-s.heard(e) >= e.dueAfter() {
 		if e.state == stopped {
 			s.removeFromIndexes(e, now)
 			return
@@ -102,7 +119,7 @@ func (s *Store) judge(e *entry, now time.Duration) {
 			return
 		}
 	}
-	s.wheel.put(e, ticksUp(e.arrival+e.dueAfter()))
+	s.wheel.put(e, s.dueTick(e))
 }
 
 // after returns the next state of an entry that is due, and why.
@@ -131,7 +148,7 @@ func (s *Store) queue(e *entry) *list {
 
 // reschedule moves an entry in the wheel if it is due earlier than before.
 func (s *Store) reschedule(e *entry) {
-	if due := ticksUp(e.arrival + e.dueAfter()); due < e.due {
+	if due := s.dueTick(e); due < e.due {
 		s.wheel.remove(e)
 		s.wheel.put(e, due)
 	}

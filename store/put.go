@@ -107,9 +107,7 @@ func (s *Store) Put(ev *Event) Outcome {
 		s.counters.Outdated++
 		return Outdated
 	}
-	if len(s.marks) > 0 {
-		delete(s.marks, e)
-	}
+	s.unmark(e)
 	if !e.node.proven && now-e.arrival >= minTolerance {
 		s.prove(e.node, now)
 	}
@@ -121,7 +119,7 @@ func (s *Store) Put(ev *Event) Outcome {
 	s.write(e, ev, now)
 	s.changed(e, was, reported, now)
 	if queued {
-		s.wheel.put(e, ticksUp(e.arrival+e.dueAfter()))
+		s.wheel.put(e, s.dueTick(e))
 	} else {
 		s.reschedule(e)
 	}
@@ -131,7 +129,7 @@ func (s *Store) Put(ev *Event) Outcome {
 
 // putNew stores the first event of its key.
 func (s *Store) putNew(ev *Event, now time.Duration) Outcome {
-	if !s.makeRoom(ev, now) {
+	if !s.makeRoom(ev, s.vouched(ev), now) {
 		s.counters.Refused++
 		s.refused.add(ev.Service)
 		return Refused
@@ -140,9 +138,19 @@ func (s *Store) putNew(ev *Event, now time.Duration) Outcome {
 	e.timestamp, e.skewed = order(ev.Timestamp, s.clock.unix(now))
 	s.write(e, ev, now)
 	s.addToIndexes(e, now)
-	s.wheel.put(e, ticksUp(e.arrival+e.dueAfter()))
+	s.wheel.put(e, s.dueTick(e))
 	s.accepted(e, indexed{}, now)
 	return Accepted
+}
+
+// unmark ends what is known of an entry only until its next event.
+func (s *Store) unmark(e *entry) {
+	if len(s.marks) > 0 {
+		delete(s.marks, e)
+	}
+	if len(s.silent) > 0 {
+		delete(s.silent, e)
+	}
 }
 
 // write copies an event into its entry, which is live then. It reuses unchanged strings,

@@ -72,7 +72,11 @@ func (s *Store) Nodes(q Query) (Page[NodeStatus], error) {
 // are those of Checks.
 func (s *Store) Stats(q Query) (Page[NodeStats], error) {
 	c := cutter[*entry, NodeStats]{
-		tree: &s.stats, set: listClasses(&q), listing: listStats, fill: (*entry).fillNodeStats,
+		tree: &s.stats, set: listClasses(&q), listing: listStats,
+		fill: func(e *entry, out *NodeStats, now time.Duration) {
+			e.fillNodeStats(out, now)
+			out.Stale = e.state == missing || now-s.heard(e) >= e.staleAfter()
+		},
 	}
 	return readNodes(s, &c, &q)
 }

@@ -14,12 +14,12 @@ import (
 //
 // For a node that is believed, all others make room: first those that have reported only
 // once. So no flood shuts it out.
-func (s *Store) makeRoom(ev *Event, now time.Duration) bool {
+func (s *Store) makeRoom(ev *Event, vouched bool, now time.Duration) bool {
 	r := room{
 		s: s, now: now, service: string(ev.Service),
 		ours: ev.Source == healthpb.HealthCheck_MONITOR,
 	}
-	r.believed = r.ours || s.believes(r.service, string(ev.Node))
+	r.believed = r.ours || vouched || s.believes(r.service, string(ev.Node))
 	return r.forEntry(ev) && r.forBytes(int64(len(ev.Body)+len(ev.Description)))
 }
 

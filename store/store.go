@@ -32,9 +32,18 @@ type Store struct {
 	byName table[*service]
 	texts  texts
 	// beliefs are the nodes that Believe names, and with an empty node the services.
-	beliefs  map[belief]struct{}
-	marks    map[*entry]mark
-	refused  sketch
+	beliefs map[belief]struct{}
+	marks   map[*entry]mark
+	refused sketch
+
+	// What is known of former runs: resumed is the start of this one, silent since when
+	// entries are silent that were stale then, former the nodes that this instance was,
+	// and shared the strings of transitions until Resume.
+	resumed time.Duration
+	silent  map[*entry]time.Duration
+	former  map[key]struct{}
+	shared  map[string]string
+
 	counters Counters
 	bytes    int64 // sizes of all entries
 	index
@@ -69,10 +78,10 @@ func (x *index) of(kind Kind) []*tree[*entry] {
 
 // New returns an empty store.
 func New(cfg Config) *Store {
-	s := &Store{cfg: cfg.withDefaults(), started: time.Now(), marks: make(map[*entry]mark), beliefs: make(map[belief]struct{})}
+	s := &Store{cfg: cfg.withDefaults(), started: time.Now(), marks: make(map[*entry]mark), beliefs: make(map[belief]struct{}), silent: make(map[*entry]time.Duration)}
 	s.clock.init()
 	s.index.init()
-	s.ring.init(s.cfg.Transitions, s.started.UnixMicro()+1)
+	s.ring.init(s.cfg.Transitions, s.started.UnixMicro())
 	return s
 }
 
@@ -141,8 +150,9 @@ func (s *Store) History(q TransitionQuery, beforeSeq int64) (ts []Transition, mo
 }
 
 // After returns the transitions after since that q selects, or all if since is zero,
-// oldest first; the seq to continue from; and whether some were lost, because they are no
-// longer retained or because since is of another run of the service.
+// oldest first; the seq to continue from; and whether some may be lost, because they are no
+// longer retained or because since is of another run of the service: those between the
+// last snapshot and the end of that run are.
 func (s *Store) After(q TransitionQuery, since int64) (ts []Transition, next int64, gap bool) {
 	s.advance()
 	return s.ring.after(&q, since, limitOf(q.Limit))

@@ -68,9 +68,9 @@ func (c cause) text(past, limit time.Duration) string {
 	return "reported"
 }
 
-// record is a Transition in the ring. It shares its strings with the entries. Its place
-// is its sequence number.
+// record is a Transition in the ring. It shares its strings with the entries.
 type record struct {
+	seq                        int64
 	unixNano                   int64
 	service, version, node, id string
 	error                      string
@@ -80,9 +80,9 @@ type record struct {
 	cause                      cause
 }
 
-func (r *record) transition(seq int64) Transition {
+func (r *record) transition() Transition {
 	return Transition{
-		Seq: seq, Time: time.Unix(0, r.unixNano), Kind: r.kind,
+		Seq: r.seq, Time: time.Unix(0, r.unixNano), Kind: r.kind,
 		Service: r.service, Version: r.version, Node: r.node, ID: r.id,
 		From: r.from.name(r.kind), To: r.to.name(r.kind),
 		Why:   r.cause.text(time.Duration(r.past)*time.Second, time.Duration(r.limit)*time.Second),

@@ -68,8 +68,8 @@ type Check struct {
 
 	// Unix seconds; Timestamp by the publisher's clock, the others by ours.
 	Timestamp, Received, Since int64
-	// Age is the time since the event arrived, by the monotonic clock and without the
-	// time in which the process was frozen.
+	// Age is the time since the event arrived, by the monotonic clock, with the time
+	// between two runs and without that in which the process was frozen.
 	Age time.Duration
 	// Interval and TTL after clamping.
 	Interval, TTL time.Duration
@@ -108,6 +108,7 @@ type NodeStats struct {
 	Age                             time.Duration // as that of a Check
 	Interval, TTL                   time.Duration
 	Missing, Stopped, Skewed        bool // as those of a Check
+	Stale                           bool // the next stats are overdue
 
 	metadata string // of the node, see Event.Metadata
 	body     string // wire bytes, see Event.Body
@@ -164,8 +165,9 @@ type Page[T any] struct {
 
 // Transition is one change of a verdict.
 type Transition struct {
-	// Seq grows by one with each transition. It starts at the microseconds of the
-	// clock when the store was made, so that it also grows over restarts.
+	// Seq grows by one with each transition of a run. It starts at the microseconds of
+	// the clock when the store was made, or above the last one that was restored, so that
+	// it also grows over restarts.
 	Seq  int64
 	Time time.Time
 
