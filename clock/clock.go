@@ -56,9 +56,12 @@ func (c *Clock) Wall(t time.Time) time.Time {
 // suspended.
 func uptime() time.Duration { return read(unix.CLOCK_MONOTONIC) }
 
+// SinceBoot returns the time since the system started, suspended or not.
+func SinceBoot() time.Duration { return read(unix.CLOCK_BOOTTIME) }
+
 // Suspended returns how long the system was suspended since it started. It differs from
 // call to call by some microseconds.
-func Suspended() time.Duration { return read(unix.CLOCK_BOOTTIME) - uptime() }
+func Suspended() time.Duration { return SinceBoot() - uptime() }
 
 func read(id int32) time.Duration {
 	var t unix.Timespec

@@ -29,20 +29,40 @@ func ReadTrusted(path string, limit int64, forbidden fs.FileMode) ([]byte, error
 // ReadOwn is ReadTrusted for a file that this program writes: group and others may not
 // write it. Their rights to read it are taken away.
 func ReadOwn(path string, limit int64) ([]byte, error) {
-	f, info, err := Open(path)
+	f, err := OpenOwn(path, limit)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if err := CheckTrust(path, info, 0o022); err != nil {
-		return nil, err
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		if err := f.Chmod(mode &^ 0o077); err != nil && !errors.Is(err, syscall.EROFS) && !errors.Is(err, syscall.EPERM) {
-			return nil, explain("chmod", path, err)
-		}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, explain("open", path, err)
 	}
 	return readAll(f, path, info, limit)
+}
+
+// OpenOwn opens a file for reading as ReadOwn does. It fails with ErrTooLarge if the
+// file has more than limit bytes.
+func OpenOwn(path string, limit int64) (*os.File, error) {
+	f, info, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if err = CheckTrust(path, info, 0o022); err == nil && info.Size() > limit {
+		err = &fs.PathError{Op: "read", Path: path, Err: &sizeError{limit}}
+	}
+	if mode := info.Mode().Perm(); err == nil && mode&0o077 != 0 {
+		if err = f.Chmod(mode &^ 0o077); errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EPERM) {
+			err = nil
+		} else if err != nil {
+			err = explain("chmod", path, err)
+		}
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // ErrUntrusted is the error of a file or directory whose owner or mode lets others

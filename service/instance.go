@@ -62,6 +62,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar
 			i.monitors.close()
 		}
 	}()
+	i.monitors.state.restore(sectionsOf(i.store, i.monitors.group))
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

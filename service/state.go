@@ -10,14 +10,19 @@ import (
 	"github.com/microhq/monitor-srv/delivery"
 	"github.com/microhq/monitor-srv/monitor"
 	"github.com/microhq/monitor-srv/state"
+	"github.com/microhq/monitor-srv/store"
 )
 
 // stateDir is the state directory: the journal of registered monitors, and the ledger
 // of open failures and pending notifications. Its zero value stores nothing.
 type stateDir struct {
-	dir     *state.Dir       // nil: none
-	journal *monitor.Journal // nil: none
-	ledger  *delivery.Ledger // nil: none
+	dir     *state.Dir     // nil: none
+	records *state.Journal // nil: none
+	// snapshot holds what need not be on the disk before it is told to anybody.
+	snapshot *state.Snapshot  // nil: none
+	sections []state.Section  // of the snapshot
+	journal  *monitor.Journal // nil: none
+	ledger   *delivery.Ledger // nil: none
 	// restored is what the last run left in the ledger.
 	restored delivery.Snapshot
 	opened   time.Time
@@ -33,16 +38,45 @@ func openState(path string, log *slog.Logger) (stateDir, error) {
 	if err != nil {
 		return stateDir{}, unusable(StateDir, "directory", err)
 	}
-	journal, err := monitor.OpenJournal(dir, path)
-	switch {
-	case journal == nil:
+	snapshot := state.OpenSnapshot(state.SnapshotConfig{Disk: dir, Dir: path, Log: log})
+	records, err := state.OpenJournal(dir, path, journalKinds(), snapshot.Mark())
+	if records == nil {
 		return stateDir{}, unusable(StateDir, "directory", errors.Join(err, dir.Close()))
-	case err != nil: // damaged, newer, or not to be written for the moment
-		log.Error(err.Error())
 	}
-	s := stateDir{dir: dir, journal: journal, opened: time.Now()}
+	journal, journalErr := monitor.OpenJournal(dir, path)
+	if journal == nil {
+		return stateDir{}, unusable(StateDir, "directory", errors.Join(journalErr, dir.Close()))
+	}
+	for _, err := range []error{err, journalErr} { // damaged, newer, or not to be written for the moment
+		if err != nil {
+			log.Error(err.Error())
+		}
+	}
+	s := stateDir{dir: dir, records: records, snapshot: snapshot, journal: journal, opened: time.Now()}
 	s.ledger, s.restored = delivery.OpenLedger(dir, path, log)
 	return s, nil
+}
+
+// journalKinds are the kinds of records of the journal, each of the room that encodes
+// them.
+func journalKinds() []state.Kind {
+	return []state.Kind{{Name: nodeKind, Version: 1, UntilSnapshot: true}}
+}
+
+// nodeKind is a new or ended node of the inventory, which the next snapshot holds.
+const nodeKind = "node"
+
+// sectionsOf are the parts of the snapshot, each of the room that encodes it.
+func sectionsOf(*store.Store, *monitor.Group) []state.Section { return nil }
+
+// restore passes what the last run left in the snapshot to the sections, of which new
+// snapshots are made from now on. It returns how long this instance was down.
+func (s *stateDir) restore(sections []state.Section) time.Duration {
+	if s.snapshot == nil {
+		return 0
+	}
+	s.sections = sections
+	return s.snapshot.Load(sections).Down
 }
 
 // run writes down what pending returns whenever it changes, and watches the directory,
@@ -52,9 +86,11 @@ func (s stateDir) run(ctx context.Context, pending func() delivery.Snapshot) err
 		<-ctx.Done()
 		return nil
 	}
-	var watch sync.WaitGroup
-	watch.Go(func() { _ = s.dir.Run(ctx) })
-	defer watch.Wait()
+	var others sync.WaitGroup
+	others.Go(func() { _ = s.dir.Run(ctx) })
+	others.Go(func() { _ = s.records.Run(ctx) })
+	others.Go(func() { _ = s.snapshot.Run(ctx, s.records, s.sections) })
+	defer others.Wait()
 	return s.ledger.Run(ctx, pending)
 }
 
@@ -75,11 +111,17 @@ func (s stateDir) condition() condition {
 	if err := s.journal.Refused(); err != nil {
 		return condition{Since: s.opened, Reason: err.Error()}
 	}
+	for _, h := range []state.Health{s.records.Health(), s.ledger.Health(), s.snapshot.Health()} {
+		if !h.OK {
+			return condition(h)
+		}
+	}
 	return condition(s.ledger.Health())
 }
 
 func (s stateDir) close() {
 	if s.dir != nil {
+		_ = s.records.Close()
 		_ = s.dir.Close()
 	}
 }

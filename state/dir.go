@@ -162,7 +162,26 @@ func (d *Dir) Create(path string) (File, error) {
 	if err := d.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return dirFile{f, d}, nil
+}
+
+// dirFile is a file of a Dir. Nothing is appended to it while the directory is not
+// where it belongs.
+type dirFile struct {
+	*os.File
+	dir *Dir
+}
+
+// Write implements File.
+func (f dirFile) Write(b []byte) (int, error) {
+	if err := f.dir.check(); err != nil {
+		return 0, err
+	}
+	return f.File.Write(b)
 }
 
 // Rename implements Disk.

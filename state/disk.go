@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +15,9 @@ import (
 // definitions of 64 KiB, which JSON may double.
 const MaxSize = 128 << 20
 
+// MaxStream is the largest size of a file that is read record by record, in bytes.
+const MaxStream = 8 << 30
+
 // Disk is the file system of the state directory. Tests use one that fails, hangs or
 // loses what was not synced.
 type Disk interface {
@@ -21,6 +25,9 @@ type Disk interface {
 	Create(path string) (File, error)
 	// ReadFile fails with safefile.ErrTooLarge for more than MaxSize bytes.
 	ReadFile(path string) ([]byte, error)
+	// Open opens a file for reading. It fails with safefile.ErrTooLarge for more than
+	// MaxStream bytes.
+	Open(path string) (io.ReadCloser, error)
 	Rename(from, to string) error
 	// Remove removes a file. A missing file is not an error.
 	Remove(path string) error
@@ -49,6 +56,11 @@ func (OSDisk) Create(path string) (File, error) {
 // takes the right to read it from others.
 func (OSDisk) ReadFile(path string) ([]byte, error) {
 	return safefile.ReadOwn(path, MaxSize)
+}
+
+// Open implements Disk. It trusts files as ReadFile does.
+func (OSDisk) Open(path string) (io.ReadCloser, error) {
+	return safefile.OpenOwn(path, MaxStream)
 }
 
 // Rename implements Disk.

@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 
 	"github.com/microhq/monitor-srv/safefile"
@@ -87,6 +88,32 @@ func SetAside(d Disk, path string, text []byte) (string, error) {
 		return "", errors.Join(err, d.Remove(copyName(path, 1)))
 	}
 	return copyName(path, 1), nil
+}
+
+// CopyAside is SetAside for a file of any size.
+func CopyAside(d Disk, path string) (string, error) {
+	if err := rotate(d, path); err != nil {
+		return "", err
+	}
+	if err := copyFile(d, path, copyName(path, 1)); err != nil {
+		return "", errors.Join(err, d.Remove(copyName(path, 1)))
+	}
+	return copyName(path, 1), nil
+}
+
+func copyFile(d Disk, from, to string) error {
+	in, err := d.Open(from)
+	if err != nil {
+		return err
+	}
+	out, err := d.Create(to)
+	if err != nil {
+		return errors.Join(err, in.Close())
+	}
+	if _, err = io.Copy(out, in); err == nil {
+		err = out.Sync()
+	}
+	return errors.Join(err, in.Close(), out.Close())
 }
 
 // MoveAside renames a file that cannot be read as SetAside names its copy.

@@ -3,6 +3,7 @@ package testkit
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
@@ -75,6 +76,12 @@ func (d *MemDisk) ReadFile(path string) ([]byte, error) {
 		return nil, fs.ErrNotExist
 	}
 	return slices.Clone(f.text), nil
+}
+
+// Open implements state.Disk.
+func (d *MemDisk) Open(path string) (io.ReadCloser, error) {
+	text, err := d.ReadFile(path)
+	return io.NopCloser(bytes.NewReader(text)), err
 }
 
 // Rename implements state.Disk.

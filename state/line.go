@@ -1,0 +1,146 @@
+package state
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"strconv"
+)
+
+// A file has one line for each record:
+//
+//	CHECKSUM LENGTH FILE/INDEX KIND/VERSION DATA
+//
+// CHECKSUM is the CRC-32C, in eight hexadecimal digits, of all that follows LENGTH and
+// a space, and LENGTH the number of those bytes. FILE is the letter of the file and its
+// generation, INDEX the position of the record: so neither a copy of a record nor one
+// of another file is believed. Newlines in DATA are escaped, so that each newline of
+// the file begins a record whatever DATA holds.
+
+const (
+	escape          = 0x1b
+	escapedNewline  = 'n'
+	escapedItself   = 'e'
+	checksumSize    = 4
+	headSize        = 64 // of a line before FILE, at most
+	maxRecord       = 4 << 20
+	maxLine         = 2*maxRecord + 1024
+	maxIndex        = 1 << 28 // a set of them takes 32 MiB
+	journalLetter   = 'j'
+	snapshotLetter  = 's'
+	fileKind        = "file"
+	fileKindVersion = 1
+)
+
+// place says which record of which file a record is.
+type place struct {
+	letter            byte
+	generation, index uint64
+}
+
+// placed is a Record with its place.
+type placed struct {
+	Record
+	place
+}
+
+// encoder appends lines. It reuses its buffer.
+type encoder struct{ body []byte }
+
+// line appends the line of a record, whose data is that of all parts, to b.
+func (e *encoder) line(b []byte, p place, kind string, version int, data ...[]byte) []byte {
+	body := e.body[:0]
+	body = append(body, p.letter)
+	body = strconv.AppendUint(body, p.generation, 10)
+	body = append(body, '/')
+	body = strconv.AppendUint(body, p.index, 10)
+	body = append(body, ' ')
+	body = append(body, kind...)
+	body = append(body, '/')
+	body = strconv.AppendInt(body, int64(version), 10)
+	body = append(body, ' ')
+	for _, part := range data {
+		body = appendEscaped(body, part)
+	}
+	e.body = body
+	b = hex.AppendEncode(b, binary.BigEndian.AppendUint32(nil, Checksum(body)))
+	b = append(b, ' ')
+	b = strconv.AppendInt(b, int64(len(body)), 10)
+	b = append(b, ' ')
+	b = append(b, body...)
+	return append(b, '\n')
+}
+
+func appendEscaped(b, data []byte) []byte {
+	if bytes.IndexByte(data, '\n') < 0 && bytes.IndexByte(data, escape) < 0 {
+		return append(b, data...)
+	}
+	for _, c := range data {
+		switch c {
+		case '\n':
+			b = append(b, escape, escapedNewline)
+		case escape:
+			b = append(b, escape, escapedItself)
+		default:
+			b = append(b, c)
+		}
+	}
+	return b
+}
+
+// unescape returns what appendEscaped was given. It reuses data.
+func unescape(data []byte) []byte {
+	i := bytes.IndexByte(data, escape)
+	if i < 0 {
+		return data
+	}
+	out := data[:i]
+	for ; i < len(data); i++ {
+		c := data[i]
+		if c == escape && i+1 < len(data) {
+			i++
+			if c = escape; data[i] == escapedNewline {
+				c = '\n'
+			}
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// cutLine reads the record at the begin of text. rest is what follows it, beginning
+// with its newline. The data of the record is a part of text.
+func cutLine(text []byte) (r placed, rest []byte, ok bool) {
+	sum, rest, ok := bytes.Cut(text[:min(len(text), headSize)], []byte(" "))
+	length, _, found := bytes.Cut(rest, []byte(" "))
+	want, err := hex.DecodeString(string(sum))
+	n, nErr := strconv.ParseUint(string(length), 10, 31)
+	if !ok || !found || err != nil || nErr != nil || len(want) != checksumSize {
+		return r, nil, false
+	}
+	text = text[len(sum)+len(length)+2:]
+	if uint64(len(text)) < n || Checksum(text[:n]) != binary.BigEndian.Uint32(want) {
+		return r, nil, false
+	}
+	r, ok = parseBody(text[:n:n])
+	return r, text[n:], ok
+}
+
+// parseBody reads what a checksum protects.
+func parseBody(body []byte) (r placed, ok bool) {
+	at, rest, ok1 := bytes.Cut(body, []byte(" "))
+	kind, data, ok2 := bytes.Cut(rest, []byte(" "))
+	file, index, ok3 := bytes.Cut(at, []byte("/"))
+	name, version, ok4 := bytes.Cut(kind, []byte("/"))
+	if !ok1 || !ok2 || !ok3 || !ok4 || len(file) < 2 {
+		return r, false
+	}
+	r.letter, r.Kind = file[0], string(name)
+	var errs [3]error
+	r.generation, errs[0] = strconv.ParseUint(string(file[1:]), 10, 63)
+	r.index, errs[1] = strconv.ParseUint(string(index), 10, 63)
+	v, err := strconv.ParseUint(string(version), 10, 31)
+	errs[2] = err
+	r.Version, r.Data = int(v), unescape(data)
+	return r, errs == [3]error{} && r.index < maxIndex
+}
