@@ -87,6 +87,14 @@ func (r *Receiver) Enqueue(n action.Notification) {
 	r.ensureLoop()
 }
 
+// InitPending reports whether the start of a monitor is not delivered yet.
+func (r *Receiver) InitPending(monitor string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.queue.monitors[monitor]
+	return m != nil && slices.ContainsFunc(m.entries, func(e entry) bool { return e.Event == action.Init })
+}
+
 // Forget drops what the receiver remembers of a monitor that was removed. Its pending
 // notifications stay.
 func (r *Receiver) Forget(monitor string) {

@@ -154,7 +154,7 @@ func (g *Group) applyMonitor(d *Definition) error {
 	if old != nil && !old.isOfFile() {
 		return fmt.Errorf("%w by a monitor registered at run time", ErrExists)
 	}
-	if old != nil && filepath.Dir(old.def.file) == filepath.Dir(d.file) && old.def.sameKeys(d) {
+	if old != nil && old.def.isUnchanged(d) {
 		old.moved.Store(d.place())
 		return g.checkReceivers(d)
 	}

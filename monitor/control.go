@@ -68,7 +68,8 @@ func (g *Group) find(id int64) (*runner, error) {
 func (r *runner) start(p *pipeline) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.pipeline = p
+	r.pipeline, r.ended = p, nil
+	r.recallFilter(p)
 	r.receivers = p.receivers
 	r.former = slices.DeleteFunc(r.former, func(t Receiver) bool { return slices.Contains(p.receivers, t) })
 	r.firstTick = time.Time{}
@@ -123,6 +124,9 @@ func (r *runner) stop() {
 			r.cancel()
 		}
 		r.pipeline = nil
+		if r.stoppedAt.IsZero() {
+			r.ended = p
+		}
 		r.group.scheduler.remove(r.job)
 	}
 	r.mu.Unlock()
@@ -150,12 +154,7 @@ func (r *runner) copyState(old *runner, p *pipeline) {
 	old.mu.Lock()
 	defer old.mu.Unlock()
 	r.id, r.busy, r.stoppedAt = old.id, old.busy, old.stoppedAt
-	r.replaces, r.initDue = true, old.initDue
-	r.judge.state, r.judge.notifiedAt, r.judge.warned = old.judge.state, old.judge.notifiedAt, old.judge.warned
-	r.incident, r.incidentFailures, r.seq = old.incident, old.incidentFailures, old.seq
-	r.failedAt, r.failedSince = old.failedAt, old.failedSince
-	r.since, r.lastProbe, r.value, r.lastErr, r.detail = old.since, old.lastProbe, old.value, old.lastErr, old.detail
-	r.probes, r.failedProbes, r.missed = old.probes, old.failedProbes, old.missed
+	r.takeOver(old.judge.standing, old.past, old.initDue)
 	for _, t := range slices.Concat(old.former, old.receivers) {
 		switch {
 		case slices.Contains(p.receivers, t):

@@ -51,6 +51,8 @@ type Receiver interface {
 	Enqueue(c Change)
 	// Forget drops the receiver's state of a removed monitor.
 	Forget(monitor string)
+	// InitPending reports whether the start of a monitor is not delivered yet.
+	InitPending(monitor string) bool
 	// Pending returns the number of changes that are not delivered yet.
 	Pending() int
 }

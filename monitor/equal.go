@@ -2,23 +2,51 @@ package monitor
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
+	"path/filepath"
 	"time"
 
 	"github.com/microhq/monitor-srv/document"
 )
 
-// sameKeys reports whether two definitions have the same keys and values.
-func (d *Definition) sameKeys(other *Definition) bool {
+// isUnchanged reports whether a definition that replaces d is the same: in the same
+// directory, or registered too, with the same keys and values.
+func (d *Definition) isUnchanged(next *Definition) bool {
 	mine, err := d.JSON()
-	if err != nil {
+	if err != nil || d.directory() != next.directory() {
 		return false
 	}
-	theirs, err := other.JSON()
+	theirs, err := next.JSON()
 	return err == nil && bytes.Equal(mine, theirs)
 }
+
+// directory is that of the file of the definition, or empty if it was registered.
+func (d *Definition) directory() string {
+	if d.Origin == OriginAPI {
+		return ""
+	}
+	return filepath.Dir(d.file)
+}
+
+// fingerprint identifies what isUnchanged compares. It is nil for a definition that is
+// never unchanged. Without the key, it does not help to guess a secret in the definition.
+func (d *Definition) fingerprint(key []byte) []byte {
+	text, err := d.JSON()
+	if err != nil {
+		return nil
+	}
+	mac := hmac.New(sha256.New, key)
+	for _, part := range [][]byte{[]byte(d.directory()), {0}, text} {
+		_, _ = mac.Write(part) // never fails
+	}
+	return mac.Sum(nil)[:fingerprintSize]
+}
+
+// fingerprintSize is the length of a fingerprint, in bytes.
+const fingerprintSize = 16
 
 // sameRegistration reports whether d repeats the registration of old. It is false
 // for another owner, who could otherwise find out secrets in old by guessing.

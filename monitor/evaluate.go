@@ -71,7 +71,7 @@ func (r *runner) evaluate(p *pipeline, m *measurement) (Result, *Change) {
 	verdict := r.verdict(p, m)
 	r.probes++
 	r.group.count.probes.Add(1)
-	r.lastProbe, r.lastErr, r.detail = m.at, m.err, m.Detail
+	r.lastProbe, r.lastErr, r.detail, r.recalled = m.at, m.err, m.Detail, nil
 	before := r.judge.state
 	var change *Change
 	violation := ""

@@ -51,7 +51,7 @@ func checkRoundTrip(t *testing.T, d *Definition) {
 		return
 	}
 	whole, err := d.compact().expand()
-	if err != nil || !sameDefinition(d, whole) || !d.sameKeys(whole) {
+	if err != nil || !sameDefinition(d, whole) || !d.isUnchanged(whole) {
 		t.Fatalf("unpacked it is %+v (%v)\nwant %+v", whole, err, d)
 	}
 	if len(text) > MaxDefinition {
@@ -174,5 +174,25 @@ func FuzzTOMLJSONSame(f *testing.F) {
 		if errA == nil && !sameDefinition(a, b) {
 			t.Fatalf("JSON %s\nTOML %s\ngive %+v\nand  %+v", asJSON, asTOML.String(), a, b)
 		}
+	})
+}
+
+func FuzzReadSnapshot(f *testing.F) {
+	f.Add(`{"id":1,"name":"m","file":true,"state":3,"incident":"x","value":"NaN","filter":{"values":[1,2]}}`)
+	f.Add(`{"id":1,"name":"m","file":true,"streak":1000,"value":"-Inf","since":"9999-01-01T00:00:00Z","counts":[1,2,3]}`)
+	f.Add(`{"id":1,"name":"m","failed":9223372036854775807,"notified":9223372036854775807,"filter":{"age":9223372036854775807}}`)
+	f.Fuzz(func(t *testing.T, data string) {
+		g := builtinGroup()
+		g.Restarted(maxAbsent)
+		if g.ReadSnapshot(SnapshotVersion, []byte(data)) != nil {
+			return
+		}
+		applyText(t, g, "[[monitor]]\nname = \"m\"\n[monitor.probe]\ntype = \"tcp\"\naddress = \"127.0.0.1:1\"\n[monitor.filter]\ntype = \"rate\"\n")
+		g.Resume([]Incident{{Monitor: "m", ID: "x", Since: time.Now()}})
+		i := g.List(Filter{})[0]
+		if i.Since.After(time.Now()) || i.LastProbe.After(time.Now()) || !i.Failing || len(i.Error) > maxError {
+			t.Errorf("recalled %+v", i)
+		}
+		snapshotOf(t, g)
 	})
 }

@@ -92,6 +92,10 @@ type Group struct {
 	byID   map[int64]*runner         // guarded by mu
 	byName map[string]*runner        // guarded by mu
 	absent map[string]absentIncident // guarded by mu; by monitor, see Resume
+	// recalled are the records of a snapshot whose monitors were not added yet, by name.
+	recalled map[string]*record // guarded by mu
+	// down is for how long no process ran before this one.
+	down time.Duration // guarded by mu
 }
 
 // NewGroup returns a Group without monitors.
@@ -124,6 +128,7 @@ func NewGroup(cfg Config) *Group {
 		byName:    make(map[string]*runner),
 		former:    make(map[string]fileEntry),
 		absent:    make(map[string]absentIncident),
+		recalled:  make(map[string]*record),
 	}
 	g.count.lateness.since = c.Now()
 	for kind, n := range cfg.Caps {
@@ -184,11 +189,12 @@ func (g *Group) nextID() int64 {
 	return g.lastID
 }
 
-// add lists a monitor, and resumes its incident from before a restart.
+// add lists a monitor, and resumes what it was before a restart.
 func (g *Group) add(r *runner) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.byID[r.id], g.byName[r.def.Name] = r, r
+	g.recall(r)
 	g.resumeAbsent(r)
 }
 

@@ -34,9 +34,14 @@ func (s State) String() string {
 // with its time, of the clock of the Group.
 type judge struct {
 	thresholds Thresholds
-	state      State
+	standing
 	// streak counts the consecutive results that contradict state.
 	streak int
+}
+
+// standing is what a judge keeps if its thresholds change.
+type standing struct {
+	state State
 	// warned is set in the state Failing while no result was worse than a warning.
 	warned bool
 	// notifiedAt is the time of the last Fail or Repeat.

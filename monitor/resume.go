@@ -96,6 +96,7 @@ func (g *Group) Resume(open []Incident) {
 		g.mu.Unlock()
 	}
 	g.cfg.Delivery.Changed() // Absent may be new
+	g.recordAbsent(now)
 }
 
 // resumeAbsent resumes the incident of a monitor that was absent. g.mu is held.
@@ -108,19 +109,28 @@ func (g *Group) resumeAbsent(r *runner) {
 	}
 }
 
-// resume opens an incident from before a restart.
+// resume opens an incident from before a restart. What a snapshot holds of the same
+// incident goes on too.
 func (r *runner) resume(i Incident, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.judge.state, r.judge.notifiedAt = Failing, r.group.clock.Now()
+	r.judge.standing, r.judge.streak = standing{state: Failing, notifiedAt: r.group.clock.Now()}, 0
 	r.incident, r.incidentFailures, r.seq = i.ID, i.Failures, i.Seq
-	r.failedAt = i.Since
-	if i.Since.After(now) { // the clock was set back
-		r.failedAt = now
-	}
+	r.failedAt = notAfter(i.Since, now)
 	r.failedSince = r.group.clock.Elapsed() - now.Sub(r.failedAt)
 	r.since = r.failedAt
 	r.renotify = true
+	if k := r.recalled; k != nil && k.Incident == i.ID {
+		r.recallIncident(k)
+	}
+}
+
+// notAfter returns t, or now if t is later because the clock was set back.
+func notAfter(t, now time.Time) time.Time {
+	if t.After(now) {
+		return now
+	}
+	return t
 }
 
 // addFormer adds those of the receivers that the monitor does not use any more.

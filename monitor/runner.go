@@ -77,7 +77,17 @@ type runner struct {
 	// of the start. replaces is true until start if this runner continues another.
 	initDue, replaces bool
 
-	judge            judge
+	judge judge
+	past
+	// recalled is what a snapshot holds of the monitor, until its first result.
+	recalled *record
+	// ended is the pipeline that ran when the Group ended.
+	ended *pipeline
+}
+
+// past is what a monitor keeps, besides the standing of its judge, if its definition
+// changes or this process is restarted.
+type past struct {
 	incident         string
 	failedAt         time.Time     // of the wall clock
 	failedSince      time.Duration // the same, of the clock of the Group
@@ -90,6 +100,14 @@ type runner struct {
 	detail           string
 
 	probes, failedProbes, missed int64
+}
+
+// takeOver continues another runner of the monitor, or one of before a restart. Unless
+// it was notified already, initDue says so, the start of the monitor is notified of no
+// more. r.mu is held, or r not in use yet.
+func (r *runner) takeOver(s standing, p past, initDue bool) {
+	r.judge.standing, r.past = s, p
+	r.replaces, r.initDue = true, initDue
 }
 
 // pipeline is what a definition is built into.

@@ -1,0 +1,76 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/probe"
+)
+
+func TestRecordsThatNoGroupWroteAreRefused(t *testing.T) {
+	read := func(version int, text string) string {
+		return fmt.Sprint(builtinGroup().ReadSnapshot(version, []byte(text)))
+	}
+	for _, c := range [][2]string{
+		{`{"id":1`, "decoding the record of a monitor"},
+		{`{"id":1,"name":"m","value":"x"}`, "decoding"},
+		{`{"id":1,"name":""}`, "its name has 0 bytes"},
+		{`{"id":0,"name":"m"}`, "negative"},
+		{`{"id":1,"name":"m","state":4}`, "its state is 4"},
+		{`{"id":1,"name":"m","streak":1001}`, "at most 1000"},
+		{`{"id":1,"name":"m","failed":9223372036854775807}`, "too old"},
+		{`{"id":1,"name":"m","filter":{"streak":-1}}`, "filter"},
+		{`{"id":1,"name":"m","definition":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="}`, "too long"},
+	} {
+		if got := read(SnapshotVersion, c[0]); !strings.Contains(got, c[1]) {
+			t.Errorf("%s: %s, want %q", c[0], got, c[1])
+		}
+	}
+	const whole = `{"id":1,"name":"m"}`
+	if read(SnapshotVersion, whole) != "<nil>" || !strings.Contains(read(SnapshotVersion+1, whole), "version 2") {
+		t.Error("a record is refused, or a newer one read")
+	}
+}
+
+// What is recalled is cut to its bounds and holds nothing secret.
+func TestRecordsHoldNoSecrets(t *testing.T) {
+	withBench(t, func(t *testing.T, b *bench) {
+		b.setProbe(func(context.Context, string) (probe.Result, error) {
+			return probe.Result{Value: math.MaxFloat64, Detail: "seen"}, errors.New("an error\nof " + strings.Repeat("many ", 1000))
+		})
+		b.mustApply(t, monitorWithActions("m", inlineAction("canary-of-an-action"))+"[monitor.labels]\nkey = \"canary-of-a-label\"\n")
+		time.Sleep(time.Minute)
+		text := string(slices.Concat(snapshotOf(t, b.Group)...))
+		if strings.Contains(text, "canary") || len(text) > 2<<10 || !strings.Contains(text, "an error of many") {
+			t.Errorf("%d bytes: %s", len(text), text)
+		}
+	})
+}
+
+// The Recorder may hold results of monitors that do not run any more.
+func TestRecorderIsToldWhichMonitorsDoNotRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := startInstance(t, testkit.NewMemDisk(), manyMonitors(3, "interval = 10"))
+		time.Sleep(time.Minute)
+		if err := l.Stop(2); err != nil {
+			t.Fatal(err)
+		}
+		l = l.restart(t, manyMonitors(2, "interval = 10"), time.Minute)
+		var told []string
+		for _, r := range l.results {
+			told = append(told, r.Name+" "+r.State.String())
+		}
+		if got := strings.Join(told, ", "); got != "m1 STOPPED, m2 STOPPED" {
+			t.Errorf("told %s", got)
+		}
+		l.stop()
+	})
+}
