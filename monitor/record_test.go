@@ -8,10 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -52,25 +50,5 @@ func TestRecordsHoldNoSecrets(t *testing.T) {
 		if strings.Contains(text, "canary") || len(text) > 2<<10 || !strings.Contains(text, "an error of many") {
 			t.Errorf("%d bytes: %s", len(text), text)
 		}
-	})
-}
-
-// The Recorder may hold results of monitors that do not run any more.
-func TestRecorderIsToldWhichMonitorsDoNotRun(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := startInstance(t, testkit.NewMemDisk(), manyMonitors(3, "interval = 10"))
-		time.Sleep(time.Minute)
-		if err := l.Stop(2); err != nil {
-			t.Fatal(err)
-		}
-		l = l.restart(t, manyMonitors(2, "interval = 10"), time.Minute)
-		var told []string
-		for _, r := range l.results {
-			told = append(told, r.Name+" "+r.State.String())
-		}
-		if got := strings.Join(told, ", "); got != "m1 STOPPED, m2 STOPPED" {
-			t.Errorf("told %s", got)
-		}
-		l.stop()
 	})
 }

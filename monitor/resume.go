@@ -96,7 +96,6 @@ func (g *Group) Resume(open []Incident) {
 		g.mu.Unlock()
 	}
 	g.cfg.Delivery.Changed() // Absent may be new
-	g.recordAbsent(now)
 }
 
 // resumeAbsent resumes the incident of a monitor that was absent. g.mu is held.

@@ -42,7 +42,7 @@ func (g *Group) WriteSnapshot(add func(data []byte) error) error {
 }
 
 // Restarted says for how long no process ran before this one, as far as that is known. It
-// is called before ReadSnapshot.
+// is called before the monitors are added.
 func (g *Group) Restarted(down time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -79,17 +79,6 @@ func (g *Group) ReadSnapshot(version int, data []byte) error {
 	defer g.mu.Unlock()
 	g.recalled[k.Name] = k
 	return nil
-}
-
-// recordAbsent tells the Recorder, which may hold older results, that the monitors which
-// were not added do not run.
-func (g *Group) recordAbsent(now time.Time) {
-	g.mu.Lock()
-	names := slices.Collect(maps.Keys(g.recalled))
-	g.mu.Unlock()
-	for _, name := range names {
-		g.recorder.Record(Result{Name: name, State: Stopped, At: now})
-	}
 }
 
 // recall makes a monitor continue from its record, if there is one. g.mu is held.

@@ -73,9 +73,7 @@ func (r *runner) stayStopped(p *pipeline) {
 		r.recalled.Filter = nil
 	}
 	r.former = slices.DeleteFunc(r.former, func(t Receiver) bool { return slices.Contains(p.receivers, t) })
-	at := r.stoppedAt
 	r.mu.Unlock()
-	r.group.recorder.Record(Result{Name: r.def.Name, State: Stopped, At: at}) // it may hold an older result
 	r.group.closeProbe(r.def.Name, p)
 	r.group.stayed = append(r.group.stayed, r.def.Name)
 }

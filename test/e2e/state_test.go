@@ -27,7 +27,9 @@ type world struct {
 	probes map[string]int
 	told   []telling
 	refuse bool
-	answer func() // before the receiver answers
+	// refused are the keys of what the receiver has refused.
+	refused map[string]bool
+	answer  func() // before the receiver answers
 }
 
 // telling is one request that the receiver got.
@@ -37,7 +39,7 @@ type telling struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, failed: map[string]bool{}, probes: map[string]int{}, answer: func() {}}
+	w := &world{t: t, failed: map[string]bool{}, probes: map[string]int{}, refused: map[string]bool{}, answer: func() {}}
 	s := httptest.NewServer(w)
 	t.Cleanup(s.Close)
 	w.url = s.URL
@@ -56,6 +58,7 @@ func (w *world) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	}
 	if w.refuse {
 		defer w.mu.Unlock()
+		w.refused[r.Header.Get("Idempotency-Key")] = true
 		out.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
