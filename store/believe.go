@@ -95,6 +95,7 @@ func (s *Store) reconsider(n *node, believed, proven bool, now time.Duration) {
 	s.count(n, -1)
 	n.believed, n.proven = believed, proven
 	s.count(n, 1)
+	s.nodeChanged(n)
 	s.nodes.change(n, n.class())
 	for e := range n.entries {
 		s.changed(e, was[0], reported, now)

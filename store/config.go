@@ -23,6 +23,9 @@ type Config struct {
 	// restart; then results of monitors are restored under the present names.
 	OwnService, OwnVersion string
 
+	// Inventory says that somebody calls NodeChanges.
+	Inventory bool
+
 	// MaxBytes bounds the bodies and descriptions of all entries together, in
 	// bytes; 256 MiB by default, which is about 2.7 KiB for each of 100,000
 	// entries and ten times what publishers normally send.

@@ -241,6 +241,7 @@ func (s *Store) node(ev *Event) *node {
 		v.nodes.set(n.id, n)
 		sv.nodes++
 		s.count(n, 1)
+		s.nodeChanged(n)
 		s.nodes.insert(n, n.class())
 		s.nodesByID.insert(n, 0)
 		if n.conflict = s.markConflicts(n.id); n.conflict {
@@ -278,6 +279,7 @@ func (s *Store) dropNode(n *node) {
 	s.markConflicts(n.id)
 	v.nodes.delete(n.id)
 	sv.nodes--
+	s.nodeChanged(n)
 	s.count(n, -1)
 	if len(v.nodes.m) > 0 {
 		return

@@ -212,9 +212,14 @@ func (s *Store) accepted(e *entry, was indexed, now time.Duration) {
 	}
 	v := e.node.version
 	v.timestamp, v.received = e.timestamp, int64(e.received)
-	if e.reportsStopped() {
+	switch wasStopped := was.status == uint8(healthpb.Status_STOPPED); {
+	case e.reportsStopped():
 		s.stopReports(e.node, now)
-	} else if was.status == uint8(healthpb.Status_STOPPED) {
+		if !wasStopped {
+			s.nodeChanged(e.node)
+		}
+	case wasStopped:
 		s.reviveReports(e.node, now)
+		s.nodeChanged(e.node)
 	}
 }

@@ -76,7 +76,27 @@ type restoredEntry struct {
 }
 
 func (s *Store) readNode(in *recordReader) error {
-	r := restored{flags: in.byteUpTo(flagProven | flagVouched | flagOwn), since: in.int()}
+	r, err := parseNode(in)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	refused := 0
+	for i := range r.items {
+		if !s.restore(r, &r.items[i]) {
+			refused++
+		}
+	}
+	if refused > 0 {
+		return fmt.Errorf("node %q of service %q: no room for %d of %d entries", r.Node, r.Service, refused, len(r.items))
+	}
+	return nil
+}
+
+// parseNode reads a record of a node but its first byte.
+func parseNode(in *recordReader) (*restored, error) {
+	r := &restored{flags: in.byteUpTo(flagProven | flagVouched | flagOwn), since: in.int()}
 	r.Service, r.Version, r.Node, r.Address = in.text(), in.text(), in.text(), in.text()
 	if r.Metadata = in.bytes(); !validFields(r.Metadata, &healthpb.Node{}, wire.NodeMetadata) {
 		in.fail("bad metadata")
@@ -85,20 +105,9 @@ func (s *Store) readNode(in *recordReader) error {
 		r.items = append(r.items, readEntry(in, &r.Event))
 	}
 	if in.err != nil {
-		return fmt.Errorf("node %q of service %q: %w", r.Node, r.Service, in.err)
+		return nil, fmt.Errorf("node %q of service %q: %w", r.Node, r.Service, in.err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	refused := 0
-	for i := range r.items {
-		if !s.restore(&r, &r.items[i]) {
-			refused++
-		}
-	}
-	if refused > 0 {
-		return fmt.Errorf("node %q of service %q: no room for %d of %d entries", r.Node, r.Service, refused, len(r.items))
-	}
-	return nil
+	return r, nil
 }
 
 // readEntry reads an entry of a node.

@@ -37,6 +37,7 @@ func (s *Store) Resume(down time.Duration) {
 	}
 	former := s.former
 	s.former = nil
+	clear(s.changedNodes)
 	s.mu.Unlock()
 	for k := range former {
 		s.stopFormer(k)

@@ -54,6 +54,7 @@ type snapshotWriter struct {
 	at    bound  // the next node
 	check uint64 // number of its next check, 0 for all that it has
 	now   time.Duration
+	brief bool // without bodies
 
 	// The records of a step.
 	buf     []byte
@@ -146,6 +147,10 @@ func (w *snapshotWriter) writeEntry(e *entry) {
 	b = binary.AppendUvarint(b, uint64(e.claimedTTL))
 	if e.kind == KindCheck {
 		b = appendText(b, e.id.value, e.description.value)
+	}
+	if w.brief {
+		w.buf = appendText(b, "")
+		return
 	}
 	w.buf = appendText(b, e.body)
 }

@@ -43,6 +43,8 @@ type Store struct {
 	silent  map[*entry]time.Duration
 	former  map[key]struct{}
 	shared  map[string]string
+	// changedNodes are those that NodeChanges returns.
+	changedNodes map[key]struct{}
 
 	counters Counters
 	bytes    int64 // sizes of all entries
@@ -78,7 +80,7 @@ func (x *index) of(kind Kind) []*tree[*entry] {
 
 // New returns an empty store.
 func New(cfg Config) *Store {
-	s := &Store{cfg: cfg.withDefaults(), started: time.Now(), marks: make(map[*entry]mark), beliefs: make(map[belief]struct{}), silent: make(map[*entry]time.Duration)}
+	s := &Store{cfg: cfg.withDefaults(), started: time.Now(), marks: make(map[*entry]mark), beliefs: make(map[belief]struct{}), silent: make(map[*entry]time.Duration), changedNodes: make(map[key]struct{})}
 	s.clock.init()
 	s.index.init()
 	s.ring.init(s.cfg.Transitions, s.started.UnixMicro())
