@@ -51,7 +51,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar
 	}
 	i.store = store.New(store.Config{
 		MaxEntries: cfg.MaxEntries, Retention: cfg.Retention,
-		Own: i.node, OwnService: cfg.Server.Name, OwnVersion: cfg.Server.Version,
+		Own: i.node, OwnService: cfg.Server.Name, OwnVersion: cfg.Server.Version, Inventory: cfg.StateDir != "",
 	})
 	i.events = ingest.NewEvents(ingest.Config{Store: i.store, Own: i.node, Log: log, DrainTimeout: queueTimeout})
 	if i.monitors, err = newMonitors(ctx, monitorsOf(cfg, i.network, i.store, log)); err != nil {
@@ -62,7 +62,10 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar
 			i.monitors.close()
 		}
 	}()
-	i.monitors.state.restore(sectionsOf(i.store, i.monitors.group))
+	i.monitors.state.store = i.store
+	down := i.monitors.state.restore(sectionsOf(i.store, i.monitors.group))
+	resumeStore(i.store, i.monitors.state, down, log)
+	forgetEnded(recorderOf(cfg, i.store), i.monitors.group)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -108,7 +111,7 @@ func monitorsOf(cfg Config, n *network, s *store.Store, log *slog.Logger) monito
 			Caller: discovery.NewCaller(n.registry, n.client), Events: local, Stats: local, AllowTargets: cfg.AllowTargets,
 		},
 		publish:  n.publish,
-		recorder: recorder{store: s, service: cfg.Server.Name, version: cfg.Server.Version, node: cfg.Server.node()},
+		recorder: recorderOf(cfg, s),
 		version:  cfg.Server.Version,
 		log:      log,
 	}

@@ -28,6 +28,10 @@ type recorder struct {
 
 var _ monitor.Recorder = recorder{}
 
+func recorderOf(cfg Config, s *store.Store) recorder {
+	return recorder{store: s, service: cfg.Server.Name, version: cfg.Server.Version, node: cfg.Server.node()}
+}
+
 // Record implements monitor.Recorder.
 func (r recorder) Record(res monitor.Result) {
 	e := store.Event{

@@ -21,6 +21,7 @@ type stateDir struct {
 	// snapshot holds what need not be on the disk before it is told to anybody.
 	snapshot *state.Snapshot  // nil: none
 	sections []state.Section  // of the snapshot
+	store    *store.Store     // whose inventory is in the journal
 	journal  *monitor.Journal // nil: none
 	ledger   *delivery.Ledger // nil: none
 	// restored is what the last run left in the ledger.
@@ -60,14 +61,16 @@ func openState(path string, log *slog.Logger) (stateDir, error) {
 // journalKinds are the kinds of records of the journal, each of the room that encodes
 // them.
 func journalKinds() []state.Kind {
-	return []state.Kind{{Name: nodeKind, Version: 1, UntilSnapshot: true}}
+	return []state.Kind{{Name: nodeKind, Version: store.SnapshotVersion, UntilSnapshot: true}}
 }
 
 // nodeKind is a new or ended node of the inventory, which the next snapshot holds.
 const nodeKind = "node"
 
 // sectionsOf are the parts of the snapshot, each of the room that encodes it.
-func sectionsOf(*store.Store, *monitor.Group) []state.Section { return nil }
+func sectionsOf(s *store.Store, _ *monitor.Group) []state.Section {
+	return []state.Section{storeSection(s)}
+}
 
 // restore passes what the last run left in the snapshot to the sections, of which new
 // snapshots are made from now on. It returns how long this instance was down.
@@ -90,6 +93,9 @@ func (s stateDir) run(ctx context.Context, pending func() delivery.Snapshot) err
 	others.Go(func() { _ = s.dir.Run(ctx) })
 	others.Go(func() { _ = s.records.Run(ctx) })
 	others.Go(func() { _ = s.snapshot.Run(ctx, s.records, s.sections) })
+	if s.store != nil {
+		others.Go(func() { s.keepInventory(ctx) })
+	}
 	defer others.Wait()
 	return s.ledger.Run(ctx, pending)
 }

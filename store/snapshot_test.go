@@ -151,8 +151,9 @@ func TestARestartChangesNothing(t *testing.T) {
 	})
 }
 
-// TestSnapshotsHaveSmallSteps: a node with many checks takes several records, and each
-// stands for itself.
+// TestSnapshotsHaveSmallSteps, between which the lock is released: a node with many checks
+// takes several records, and each stands for itself.
+// Faults: T25.
 func TestSnapshotsHaveSmallSteps(t *testing.T) {
 	s := still(roomy())
 	newFleet(3, 1000).fill(s)
