@@ -63,14 +63,11 @@ func forgetEnded(r recorder, group *monitor.Group) {
 
 // keepInventory writes changes of nodes to the journal until ctx ends.
 func (s stateDir) keepInventory(ctx context.Context) {
-	ticker := time.NewTicker(inventoryInterval)
-	defer ticker.Stop()
-	for {
+	for ctx.Err() == nil {
+		s.writeInventory()
 		select {
+		case <-time.After(inventoryInterval):
 		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			s.writeInventory()
 		}
 	}
 }

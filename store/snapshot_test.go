@@ -196,7 +196,7 @@ func TestSnapshotOfABusyStore(t *testing.T) {
 			}
 		}
 	})
-	for range testkit.Fewer(50, 10) {
+	for range testkit.Fewer(30, 3) {
 		restored := reborn(t, roomy(), snapshot(t, s), time.Second)
 		if c := restored.Counters(); c.Nodes < 200 {
 			t.Errorf("restored are %+v", c)
@@ -264,7 +264,7 @@ func TestRecordsThatAreCutAreRefusedAsAWhole(t *testing.T) {
 		every(t, s)
 		for _, record := range snapshot(t, s) {
 			for cut := range record {
-				empty := New(Config{})
+				empty := New(Config{Transitions: 100})
 				if err := empty.ReadSnapshot(SnapshotVersion, record[:cut]); err == nil && cut > 0 {
 					continue // it ends with a whole entry
 				} else if err == nil {
