@@ -22,13 +22,13 @@ func storeSection(s *store.Store) state.Section {
 
 // resumeStore ends the restoring of a store after a time without this service. Nodes that
 // are newer than the snapshot are in the journal.
-func resumeStore(s *store.Store, d stateDir, down time.Duration, log *slog.Logger) {
-	s.Resume(down)
+func resumeStore(d stateDir, down time.Duration, log *slog.Logger) {
+	d.store.Resume(down)
 	if d.records == nil {
 		return
 	}
 	for _, e := range d.records.Records(nodeKind) {
-		if err := s.ExpectNode(e.Version, e.Data); err != nil {
+		if err := d.store.ExpectNode(e.Version, e.Data); err != nil {
 			log.Error("a node of the journal cannot be used", "err", err)
 		}
 	}

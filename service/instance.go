@@ -62,10 +62,6 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar
 			i.monitors.close()
 		}
 	}()
-	i.monitors.state.store = i.store
-	down := i.monitors.state.restore(sectionsOf(i.store, i.monitors.group))
-	resumeStore(i.store, i.monitors.state, down, log)
-	forgetEnded(recorderOf(cfg, i.store), i.monitors.group)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ type monitorsConfig struct {
 	policy              access.Policy
 	sources             probe.Env // its Log and Guardian are set here
 	publish             publishFunc
-	recorder            monitor.Recorder
+	recorder            recorder
 	version             string
 	log                 *slog.Logger
 }
@@ -41,14 +41,21 @@ func newMonitors(ctx context.Context, cfg monitorsConfig) (*monitors, error) {
 	if err != nil {
 		return nil, err
 	}
+	state.store = cfg.recorder.store
 	m := &monitors{started: time.Now(), state: state, guardian: command.NewReexecGuardian(cfg.log)}
 	cfg.sources.Log, cfg.sources.Guardian = cfg.log, m.guardian
 	m.group, m.deliverer = newGroup(groupConfig{
 		sources: cfg.sources, publish: cfg.publish, recorder: cfg.recorder,
 		state: state, version: cfg.version, log: cfg.log,
 	})
+	// Monitors continue from the snapshot when they are added, and the store believes the
+	// nodes that they name before it judges them.
+	down := m.state.restore(sectionsOf(m.state.store, m.group))
+	m.group.Restarted(down)
 	m.files = newFiles(ctx, cfg.configDir, m.group, cfg.policy.Tokens, cfg.log)
 	restore(m.group, m.deliverer, state, cfg.policy, cfg.log)
+	resumeStore(m.state, down, cfg.log)
+	forgetEnded(cfg.recorder, m.group)
 	return m, nil
 }
 

@@ -68,8 +68,11 @@ func journalKinds() []state.Kind {
 const nodeKind = "node"
 
 // sectionsOf are the parts of the snapshot, each of the room that encodes it.
-func sectionsOf(s *store.Store, _ *monitor.Group) []state.Section {
-	return []state.Section{storeSection(s)}
+func sectionsOf(s *store.Store, g *monitor.Group) []state.Section {
+	return []state.Section{
+		storeSection(s),
+		{Kind: "monitor", Version: monitor.SnapshotVersion, Write: g.WriteSnapshot, Read: g.ReadSnapshot},
+	}
 }
 
 // restore passes what the last run left in the snapshot to the sections, of which new

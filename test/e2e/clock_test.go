@@ -103,6 +103,20 @@ func faultyProgram(t *testing.T) string {
 	return program
 }
 
+// inAnotherBoot returns the words of a command line that run a program as after another
+// boot of the system, 100,000 seconds ago.
+func inAnotherBoot(t *testing.T) []string {
+	t.Helper()
+	testkit.SkipUnlessRoot(t, "make a namespace of times")
+	const id = "/proc/sys/kernel/random/boot_id"
+	other := testkit.NewFile(t, "boot_id", "00000000-0000-4000-8000-000000000000\n")
+	words := []string{"unshare", "--time", "--mount", "--boottime", "100000", "sh", "-c", `mount --bind "$1" "$2" && shift 2 && exec "$@"`, "sh", other, id}
+	if out, err := exec.Command(words[0], append(words[1:], "true")...).CombinedOutput(); err != nil {
+		t.Skipf("SKIPPED, NOT PROVEN: namespaces of times and mounts are not allowed here: %v\n%s", err, out)
+	}
+	return words
+}
+
 // Whatever the wall clock does, probes run when they are due, no entry ages,
 // and nothing is told to anybody.
 // Faults: T16.

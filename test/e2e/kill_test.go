@@ -1,15 +1,11 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
 	"net/http"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -101,56 +97,6 @@ func (c *registrar) change(m *subject, r *registration, next int, method, path, 
 	return true
 }
 
-// change makes a changing request as an admin.
-func (m *subject) change(method, path, body string) (status int, answer string, err error) {
-	req, err := http.NewRequest(method, "http://"+m.http+path, strings.NewReader(body))
-	if err != nil {
-		return 0, "", err
-	}
-	req.Header.Set("Authorization", "Bearer "+adm)
-	if req.Header.Set("Content-Type", "text/plain"); path == "/register" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(req)
-	if err != nil {
-		return 0, "", err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(text), err
-}
-
-// listedMonitor is a monitor as /api/v1/monitors lists it.
-type listedMonitor struct {
-	ID       int64    `json:"id"`
-	Name     string   `json:"name"`
-	State    string   `json:"state"`
-	Value    *float64 `json:"value"`
-	Probes   int64    `json:"probes"`
-	Failures int64    `json:"failures"`
-}
-
-// listed returns the monitors of an instance by name.
-func (m *subject) listed() map[string]listedMonitor {
-	m.t.Helper()
-	status, text, err := m.change(http.MethodGet, "/api/v1/monitors", "")
-	var answer struct {
-		Monitors []listedMonitor `json:"monitors"`
-	}
-	if err == nil {
-		err = json.Unmarshal([]byte(text), &answer)
-	}
-	if err != nil || status != http.StatusOK {
-		m.t.Errorf("listing monitors: %d, %v", status, err)
-	}
-	byName := make(map[string]listedMonitor)
-	for _, one := range answer.Monitors {
-		byName[one.Name] = one
-	}
-	return byName
-}
-
 // compare checks that an instance has what was acknowledged, and learns the rest.
 func (c *registrar) compare(m *subject) {
 	all := m.listed()
@@ -171,6 +117,20 @@ func (c *registrar) compare(m *subject) {
 			r.id, c.highs = one.ID, max(c.highs, one.ID)
 		}
 	}
+}
+
+// killing makes the test parallel, and returns how often it kills the service, 200 times in
+// the long variant, and a source of random moments.
+func killing(t *testing.T, short int) (int, *rand.Rand) {
+	t.Helper()
+	testkit.SkipIfShort(t)
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	if testkit.Nightly() {
+		short = 200
+	}
+	return short, rand.New(rand.NewPCG(seed, 0))
 }
 
 // killTargets is the number of targets, which fail and recover at random.
@@ -237,22 +197,14 @@ func (w *world) checkAlternation(exists func(monitor string) bool) {
 // that was attempted arrives, under the same key.
 // Faults: T22, T49, I6.
 func TestKillsAtRandomMomentsLoseNothing(t *testing.T) {
-	testkit.SkipIfShort(t)
-	t.Parallel()
-	kills := 20
-	if testkit.Nightly() {
-		kills = 200
-	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	kills, random := killing(t, 20)
 	w := newWorld(t)
-	dir := configDir(t, fmt.Sprintf("[[receiver]]\nname = \"ops\"\ntype = \"http\"\nmethod = \"POST\"\nurl_fail = %q\nurl_recover = %q\n", w.url+"/told", w.url+"/told"))
-	args := []string{"--registry", "memory", "-d", dir, "--state_dir", filepath.Join(t.TempDir(), "state"), "--token_file", tokenFile(t)}
+	dir := configDir(t, opsReceiver(w.url, "fail", "recover"))
+	args := []string{"--registry", "memory", "-d", dir, "--state_dir", t.TempDir() + "/state", "--token_file", tokenFile(t)}
 	var clients []*registrar
 	for i := range 3 {
 		clients = append(clients, &registrar{
-			t: t, w: w, name: string(rune('a' + i)), random: rand.New(rand.NewPCG(seed, uint64(i+1))), known: make(map[string]*registration),
+			t: t, w: w, name: string(rune('a' + i)), random: rand.New(rand.NewPCG(random.Uint64(), 0)), known: make(map[string]*registration),
 		})
 	}
 	for range kills {

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -121,6 +120,15 @@ Authorization = "Bearer canary-of-a-header"
 	return text.String()
 }
 
+// opsReceiver returns a receiver that is notified of events at /told of a server.
+func opsReceiver(url string, events ...string) string {
+	text := "[[receiver]]\nname = \"ops\"\ntype = \"http\"\nmethod = \"POST\"\n"
+	for _, event := range events {
+		text += fmt.Sprintf("url_%s = %q\n", event, url+"/told")
+	}
+	return text
+}
+
 // args returns the flags of an instance with these monitors and a state
 // directory, and that.
 func (w *world) args(names ...string) (args []string, state string) {
@@ -135,15 +143,7 @@ func (w *world) args(names ...string) (args []string, state string) {
 // order, and for each kill at most one copy, under the same key.
 // Faults: T49.
 func TestKillBetweenSentAndLoggedRepeatsOneAtMost(t *testing.T) {
-	testkit.SkipIfShort(t)
-	t.Parallel()
-	kills := 15
-	if testkit.Nightly() {
-		kills = 200
-	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	kills, random := killing(t, 15)
 	w := newWorld(t)
 	names := []string{"a", "b", "c"}
 	args, state := w.args(names...)
