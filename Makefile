@@ -9,6 +9,10 @@ SHELL       := bash
 # Servers are where users other than root do not look.
 export PATH := $(PATH):/usr/sbin:/sbin
 
+# A program with the race detector sleeps as long before it exits, for reports that
+# are being written: a second unless told otherwise, and tests run hundreds of them.
+export GORACE ?= atexit_sleep_ms=50
+
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 30s
 # With the race detector a target sees a tenth of the inputs; the long runs of
@@ -33,6 +37,9 @@ TESTED_TOOLS := bench faults release-check
 LINTED_TOOLS := $(TESTED_TOOLS) micro micro1
 TEST_TOOLS   := for tool in $(TESTED_TOOLS); do (cd tools/$$tool && GOWORK=off go test $(TESTFLAGS) ./...) || exit; done
 
+# Their tests take longest, mostly waiting, so the quick lane starts them first.
+LONGEST := ./test/e2e ./probe ./command ./monitor ./web ./handler
+
 TOOLBUILD := GOWORK=off go build -trimpath -ldflags '-s -w'
 
 .PHONY: help
@@ -56,10 +63,11 @@ test: deps $(CONSUL) bin/micro bin/micro1 bin/goma ## every test, with the race 
 	@$(TEST_TOOLS)
 	go test -race -count=1 -parallel 6 -timeout 25m $(TESTFLAGS) $(PACKAGES)
 
+# make lint vets.
 .PHONY: test-short
 test-short: deps $(CONSUL) bin/micro bin/micro1 bin/goma ## the quick tests only: under 2 minutes once the tools are built
-	@$(TEST_TOOLS)
-	go test -race -short -parallel 6 -timeout 5m $(TESTFLAGS) $(PACKAGES)
+	@$(TEST_TOOLS) & \
+	go test -race -short -vet=off -p 4 -parallel 6 -timeout 5m $(TESTFLAGS) $(LONGEST) $(PACKAGES) && wait $$!
 
 .PHONY: nightly
 nightly: deps $(CONSUL) bin/micro bin/micro1 bin/goma ## the long variants of the tests, and 10 minutes for each fuzz target
