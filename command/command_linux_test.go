@@ -307,9 +307,9 @@ func TestThousandRunsLeaveNothingBehind(t *testing.T) {
 			}
 		})()
 	}
-	many(100)
+	many(testkit.Fewer(100, 50))
 	files := testkit.OpenFiles(t)
-	many(testkit.Fewer(1000, 100))
+	many(testkit.Fewer(1000, 50))
 	if n := children(t); n != 0 {
 		t.Errorf("%d children or zombies left", n)
 	}

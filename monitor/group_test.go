@@ -254,7 +254,7 @@ func TestRemovedFailingMonitorIsLogged(t *testing.T) {
 func TestEqualActionsShareAReceiver(t *testing.T) {
 	withBench(t, func(t *testing.T, b *bench) {
 		var all strings.Builder
-		const n = 2000
+		n := testkit.Fewer(2000, 500)
 		for i := range n {
 			all.WriteString(monitorWithActions(fmt.Sprintf("m%d", i), inlineAction("ops")+"group = true\n"))
 		}

@@ -226,7 +226,7 @@ func TestExecProbesWaitForASlot(t *testing.T) {
 		kind := func(decode func(any) error, _ probe.Env) (probe.Probe, error) {
 			return sleeper(40 * time.Millisecond), decode(&struct{}{})
 		}
-		const lasts = 30 * time.Second
+		lasts := time.Duration(testkit.Fewer(30, 20)) * time.Second
 		l := runLoad(t, n, time.Second, lasts, "exec", "", kind)
 		if most := l.most.Load(); most != defaultExecCap {
 			t.Errorf("%d ran at a time, want %d", most, defaultExecCap)

@@ -300,6 +300,9 @@ func TestKillLosesNoNotification(t *testing.T) {
 		"grouped":    {"group = true\n", 10300 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "grouped" {
+				testkit.SkipIfShort(t)
+			}
 			synctest.Test(t, func(t *testing.T) {
 				d := testkit.NewMemDisk()
 				d.Set(nil, 50*time.Millisecond)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/web"
 )
 
@@ -60,6 +61,9 @@ func TestCompletionInShells(t *testing.T) {
 		"bash": {"--norc", "-c", bashCompletion, "bash"}, "zsh": {"-f", "-c", zshCompletion, "zsh"}, "fish": {"--no-config", "-c", fishCompletion},
 	} {
 		t.Run(shell, func(t *testing.T) {
+			if shell != "bash" {
+				testkit.SkipIfShort(t)
+			}
 			if _, err := exec.LookPath(shell); err != nil {
 				t.Skipf("%s is not installed", shell)
 			}

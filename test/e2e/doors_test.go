@@ -181,12 +181,10 @@ func expectOK(c *http.Client, method, url, body string) error {
 // that the clients share.
 // Faults: S5, S10, S11, T67.
 func TestDoorsStayOpenUnderLoad(t *testing.T) {
+	testkit.SkipIfShort(t)
 	dir := configDir(t, monitorTOML("a", "tcp", "address = \"127.0.0.1:1\""))
 	for name, load := range doorLoads {
 		t.Run(name, func(t *testing.T) {
-			if name != "half a request" {
-				testkit.SkipIfShort(t)
-			}
 			m := startMonitor(t, "--registry", "memory", "-d", dir, "--token_file", tokenFile(t))
 			m.ready(ample)
 			m.rpcAddress()

@@ -18,6 +18,7 @@ import (
 // the instance, and reading the files again and again tells nobody anything.
 // Faults: T74.
 func TestReloadUnderLoadNotifiesNobody(t *testing.T) {
+	testkit.SkipIfShort(t)
 	t.Parallel()
 	dir := t.TempDir()
 	told := filepath.Join(t.TempDir(), "told")
@@ -92,6 +93,7 @@ func TestRotatedTokenIsTakenByItself(t *testing.T) {
 // however it was put there. While it is missing or empty, the instance is not ready.
 // Faults: U8.
 func TestDirectoryOfMonitorsMayComeLaterAndBeReplaced(t *testing.T) {
+	testkit.SkipIfShort(t)
 	t.Parallel()
 	base := t.TempDir()
 	dir := filepath.Join(base, "conf")

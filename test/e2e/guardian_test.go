@@ -119,6 +119,9 @@ func TestNothingOutlivesAnExecProbeThatEndsInTime(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if c.name != "SIGKILL" {
+				testkit.SkipIfShort(t)
+			}
 			word := sleeper(20 + i)
 			m := startMonitor(t, "--registry=memory", "--config_dir", configDir(t, leavingTOML(word)))
 			sleeps := func() int { pids, _ := testkit.ProcessesWithArg(t, word); return len(pids) }

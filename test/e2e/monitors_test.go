@@ -17,6 +17,7 @@ import (
 )
 
 func TestFilesProbeJudgeAndAct(t *testing.T) {
+	testkit.SkipIfShort(t)
 	t.Parallel()
 	dir, told := t.TempDir(), filepath.Join(t.TempDir(), "told")
 	var mu sync.Mutex
@@ -129,6 +130,7 @@ func TestChangesNeedATokenEndToEnd(t *testing.T) {
 
 // From a failing target to the first attempt of the action.
 func TestDetectionIsInTime(t *testing.T) {
+	testkit.SkipIfShort(t)
 	t.Parallel()
 	dir := t.TempDir()
 	told := filepath.Join(t.TempDir(), "told")

@@ -128,6 +128,7 @@ func TestFrozenInstanceMarksNoPublisherStale(t *testing.T) {
 // with its next report.
 // Faults: A18.
 func TestRestartedInstanceSaysSoAndReceivesAgain(t *testing.T) {
+	testkit.SkipIfShort(t)
 	c, m := startWithConsul(t)
 	startSample(t, c, m)
 	started := func(m *subject) int64 {

@@ -111,6 +111,7 @@ func TestInstanceServesWithoutConsul(t *testing.T) {
 
 // Faults: T2, T5.
 func TestFrozenConsulDelaysNeitherStartNorStop(t *testing.T) {
+	testkit.SkipIfShort(t)
 	c := consultest.Start(t)
 	c.Freeze()
 	m := startMonitor(t, "--registry_address", c.Address())

@@ -55,7 +55,7 @@ func (p *process) cpuTime() time.Duration {
 func TestStopWhileFilesAreReadAtTheStart(t *testing.T) {
 	t.Parallel()
 	m := startMonitor(t, "--registry", "memory", "-d", heavyFiles(t), "--state_dir", filepath.Join(t.TempDir(), "state"))
-	m.worksFor(2 * time.Second)
+	m.worksFor(time.Second)
 	if took, err := m.terminate(); err != nil || took > 5*time.Second || !strings.Contains(m.output(), "stopped while starting") {
 		t.Errorf("stopped in %v, %v", took, err)
 	}
@@ -79,7 +79,7 @@ func TestStopDuringAReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.reload()
-	m.worksFor(2 * time.Second)
+	m.worksFor(time.Second)
 	if code, _ := m.ask("/healthz"); code != 200 {
 		t.Errorf("/healthz answers %d", code)
 	}
