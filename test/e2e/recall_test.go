@@ -125,7 +125,7 @@ func TestMonitorsGoOnAfterARestart(t *testing.T) {
 			if status, answer, err := m.change(http.MethodPost, "/monitor/stopped", "stop"); status != http.StatusOK {
 				t.Fatalf("stopping: %d %s (%v)", status, answer, err)
 			}
-			testkit.Eventually(t, ample, "each monitor knows something", func() bool {
+			testkit.Eventually(t, 2*ample, "each monitor knows something", func() bool {
 				return s.probed("streak") == 3 && s.probed("window") > windowSize && len(s.notified("open")) == 1 && len(s.notified("good")) == 1 && s.probed("pending") > 1
 			})
 			before := m.listed()
@@ -138,7 +138,7 @@ func TestMonitorsGoOnAfterARestart(t *testing.T) {
 			s.restarted()
 			m = startMonitor(t, args...)
 			m.ready(ample)
-			testkit.Eventually(t, ample, "the failures are notified", func() bool {
+			testkit.Eventually(t, 2*ample, "the failures are notified", func() bool {
 				return len(s.notified("streak")) > 0 && len(s.notified("window")) > 1 && len(s.notified("pending")) > 0
 			})
 			for name, want := range map[string]string{"streak": "fail 1 4", "pending": "fail 1 "} {
