@@ -152,9 +152,6 @@ func NewGroup(cfg Config) *Group {
 
 // Run probes until ctx ends. It returns when all probes have ended and are closed.
 func (g *Group) Run(ctx context.Context) error {
-	looking, endLooking := context.WithCancel(context.WithoutCancel(ctx))
-	var look sync.WaitGroup
-	look.Go(func() { g.standstill.run(looking) })
 	err := g.scheduler.Run(ctx)
 	g.configMu.Lock()
 	for _, r := range g.sorted() {
@@ -163,8 +160,6 @@ func (g *Group) Run(ctx context.Context) error {
 	g.closed = true
 	g.configMu.Unlock()
 	g.probing.Wait()
-	endLooking()
-	look.Wait()
 	g.workers.end()
 	return err
 }
@@ -200,7 +195,7 @@ func (g *Group) add(r *runner) {
 
 func (g *Group) newRunner(d *Definition, id int64) *runner {
 	r := &runner{id: id, def: d.compact(), group: g, judge: judge{thresholds: d.Thresholds}, busy: new(atomic.Bool)}
-	r.job = newJob(d.Name, d.Interval, r.tick)
+	r.job = g.scheduler.newJob(d.Interval, r.tick)
 	return r
 }
 

@@ -44,6 +44,36 @@ func TestFirstProbesAreSpreadAndPhasesHold(t *testing.T) {
 	})
 }
 
+// TestProbesOfAnIntervalAreEven has monitors of three intervals, which alternate.
+func TestProbesOfAnIntervalAreEven(t *testing.T) {
+	withBench(t, func(t *testing.T, b *bench) {
+		intervals := []int{1, 5, 10}
+		var text strings.Builder
+		for i := range 3000 {
+			text.WriteString(monitorTOML(fmt.Sprint(i), fmt.Sprint("interval = ", intervals[i%3])))
+		}
+		b.mustApply(t, text.String())
+		time.Sleep(30 * time.Second)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for k, interval := range intervals {
+			perWake := map[time.Time]float64{}
+			for i := k; i < 3000; i += 3 {
+				for _, at := range b.starts[fmt.Sprint(i)] {
+					perWake[at]++
+				}
+			}
+			mean := 1000 / float64(time.Duration(interval)*time.Second/wakeInterval)
+			for at, n := range perWake {
+				since := at.Sub(b.began)
+				if since > 10*time.Second && since < 29*time.Second && (n > 1.2*mean+1 || n < 0.8*mean-1) {
+					t.Errorf("interval %d s: %v start together after %v, want about %.0f", interval, n, since, mean)
+				}
+			}
+		}
+	})
+}
+
 // TestDeadlineIsBelowTheInterval runs probes until their deadline. Time is left
 // before the next one, and none is missed.
 func TestDeadlineIsBelowTheInterval(t *testing.T) {
@@ -102,7 +132,7 @@ func TestRetriesKeepThePhase(t *testing.T) {
 			return probe.Result{}, nil
 		})
 		b.apply(t, "a.toml", monitorTOML("m", "interval = 10\nfailures_before_alert = 3\nretry_interval = 1"))
-		time.Sleep(75 * time.Second)
+		time.Sleep(79 * time.Second)
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		var got []time.Duration
@@ -110,7 +140,7 @@ func TestRetriesKeepThePhase(t *testing.T) {
 			got = append(got, at.Sub(b.starts["m"][0]))
 		}
 		s := time.Second
-		// Each retry starts one second after the previous result, rounded up to 50 ms.
+		// Each retry starts one second after the previous result, rounded up to 25 ms.
 		want := []time.Duration{0, 10 * s, 20 * s, 21150 * time.Millisecond, 30 * s, 40 * s, 50 * s, 60 * s, 61150 * time.Millisecond, 62300 * time.Millisecond, 70 * s}
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("probes began after\n%v, want\n%v", got, want)

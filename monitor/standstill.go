@@ -1,7 +1,6 @@
 package monitor
 
 import (
-	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -15,6 +14,9 @@ const (
 	// pulseGrace is how much later than that a busy process may look without having
 	// stood still.
 	pulseGrace = 100 * time.Millisecond
+	// tooShort is a time within which no suspension fits: before and after it, while the
+	// clock runs, the system freezes and thaws its processes and devices.
+	tooShort = time.Millisecond
 	// maxIgnored is how many results of a monitor are ignored one after the other. A
 	// process that stands still all the time must not hide every failure.
 	maxIgnored = 5
@@ -32,7 +34,9 @@ type standstill struct {
 	clock     *clock.Clock
 	suspended func() time.Duration // of the system, so far
 	log       *slog.Logger
-	begun     chan struct{} // holds a token once a probe begins after none
+	// pulse runs while probes are under way. Most end before it fires, so that it wakes
+	// no idle process.
+	pulse *time.Timer
 
 	mu       sync.Mutex
 	probes   int           // guarded by mu; under way
@@ -42,18 +46,19 @@ type standstill struct {
 }
 
 func newStandstill(c *clock.Clock, log *slog.Logger) *standstill {
-	return &standstill{clock: c, suspended: clock.Suspended, log: log, begun: make(chan struct{}, 1)}
+	s := &standstill{clock: c, suspended: clock.Suspended, log: log}
+	s.pulse = time.AfterFunc(pulseInterval, s.look)
+	return s
 }
 
 // begin is called when a probe begins. It returns the total so far; see end.
 func (s *standstill) begin() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.probes == 0 { // nobody looked meanwhile, and it harmed nobody
-		s.last, s.lastStop = s.clock.Now(), s.suspended()
-		select {
-		case s.begun <- struct{}{}:
-		default:
+	if s.probes == 0 {
+		s.pulse.Reset(pulseInterval)
+		if now := s.clock.Now(); now.Sub(s.last) >= tooShort { // nobody looked meanwhile, and it harmed nobody
+			s.last, s.lastStop = now, s.suspended()
 		}
 	}
 	s.lookLocked()
@@ -67,13 +72,29 @@ func (s *standstill) end(before time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lookLocked()
-	s.probes--
+	if s.probes--; s.probes == 0 {
+		s.pulse.Stop()
+	}
 	return s.total - before
+}
+
+// look looks for a standstill again and again while probes are under way.
+func (s *standstill) look() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.probes > 0 {
+		s.lookLocked()
+		s.pulse.Reset(pulseInterval)
+	}
 }
 
 // lookLocked adds the time that passed unnoticed to the total.
 func (s *standstill) lookLocked() {
-	now, stop := s.clock.Now(), s.suspended()
+	now := s.clock.Now()
+	if now.Sub(s.last) < tooShort {
+		return
+	}
+	stop := s.suspended()
 	stood := now.Sub(s.last) - pulseInterval
 	if stood <= pulseGrace {
 		stood = 0
@@ -85,39 +106,6 @@ func (s *standstill) lookLocked() {
 	s.total += stood
 	if stood >= notableStandstill {
 		s.log.Warn("this process stood still; probes that were under way are repeated", "for", stood.Round(100*time.Millisecond), "probes", s.probes)
-	}
-}
-
-// look looks for a standstill, and reports whether probes are under way.
-func (s *standstill) look() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.probes == 0 {
-		return false
-	}
-	s.lookLocked()
-	return true
-}
-
-// run looks for standstills until ctx ends.
-func (s *standstill) run(ctx context.Context) {
-	pulse := time.NewTicker(pulseInterval)
-	defer pulse.Stop()
-	for {
-		pulse.Stop()
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.begun:
-		}
-		pulse.Reset(pulseInterval)
-		for s.look() {
-			select {
-			case <-ctx.Done():
-				return
-			case <-pulse.C:
-			}
-		}
 	}
 }
 

@@ -36,6 +36,7 @@ func TestStandstillOfTheProcessIsMeasured(t *testing.T) {
 		}
 		// Nothing looks meanwhile, as in a process that is stopped.
 		before := s.begin()
+		s.pulse.Stop()
 		time.Sleep(8 * time.Second)
 		about("stopped", s.end(before), 8*time.Second)
 		if !strings.Contains(log.String(), "this process stood still") {
@@ -43,19 +44,19 @@ func TestStandstillOfTheProcessIsMeasured(t *testing.T) {
 		}
 		time.Sleep(time.Hour) // without a probe it does not matter
 		before = s.begin()
+		time.Sleep(tooShort)
 		suspended.Add(int64(time.Minute))
 		about("suspended", s.end(before), time.Minute)
 
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := testkit.Go(1, func(int) { s.run(ctx) })
 		before = s.begin()
 		time.Sleep(8 * time.Second)
 		other := s.begin()
 		time.Sleep(time.Minute)
 		about("awake", s.end(before), 0)
 		about("awake, later", s.end(other), 0)
-		cancel()
-		ended()
+		if s.pulse.Stop() {
+			t.Error("it is looked for without a probe")
+		}
 	})
 }
 
@@ -70,6 +71,7 @@ func TestProbeDuringWhichTheProcessStoodStillSaysNothing(t *testing.T) {
 		b.setProbe(func(context.Context, string) (probe.Result, error) {
 			if calls.Add(1) <= until.Load() {
 				suspended.Add(int64(time.Hour))
+				time.Sleep(tooShort)
 				return probe.Result{}, errDown
 			}
 			return probe.Result{}, nil

@@ -2,9 +2,9 @@ package monitor
 
 import "sync"
 
-// maxIdle bounds the goroutines that wait for the next probe. About fifty start per
+// maxIdle bounds the goroutines that wait for the next probe. About a hundred start per
 // wake-up at 1,000 probes a second.
-const maxIdle = 64
+const maxIdle = 128
 
 // workers run functions, each on a goroutine, and reuse up to maxIdle goroutines.
 // A probe needs a larger stack than a new goroutine has; growing it takes a fifth
