@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"regexp"
 	"strings"
@@ -129,7 +128,8 @@ func (p *httpProbe) readText(ctx context.Context, resp *http.Response, r io.Read
 
 // isStream reports whether a body is of a type that need not end.
 func isStream(resp *http.Response) bool {
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	kind = strings.ToLower(strings.TrimSpace(kind))
 	return kind == "text/event-stream" || kind == "multipart/x-mixed-replace"
 }
 

@@ -60,12 +60,10 @@ func (p *httpProbe) ask(ctx context.Context, watch *stopwatch) (Result, error) {
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
 		req.Body, _ = req.GetBody()
 	}
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		return Result{}, err
+	resp, err := p.transport.RoundTrip(req)
+	if err == nil && resp.StatusCode/100 == 3 && p.follows() {
+		resp, err = p.followRedirect(req, resp)
 	}
-	client := http.Client{Transport: p.transport, CheckRedirect: p.redirect, Jar: jar}
-	resp, err := client.Do(req)
 	if err != nil {
 		return Result{}, p.explain(ctx, err)
 	}
@@ -108,12 +106,35 @@ func (p *httpProbe) follows() bool {
 	return !p.restricted && (p.config.FollowRedirects == nil || *p.config.FollowRedirects)
 }
 
+// followRedirect returns the response to which that of a request leads. It costs more
+// than a request and is not needed for most.
+func (p *httpProbe) followRedirect(req *http.Request, resp *http.Response) (*http.Response, error) {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return nil, err
+	}
+	client := http.Client{Transport: &answeredTransport{resp, p.transport}, CheckRedirect: p.redirect, Jar: jar}
+	return client.Do(req)
+}
+
+// answeredTransport has the response to the first request already.
+type answeredTransport struct {
+	first *http.Response
+	http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *answeredTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if resp := t.first; resp != nil {
+		t.first = nil
+		return resp, nil
+	}
+	return t.RoundTripper.RoundTrip(req)
+}
+
 // redirect decides whether to follow a redirect. Header fields, credentials and
 // client certificates go only to the configured host.
 func (p *httpProbe) redirect(req *http.Request, via []*http.Request) error {
-	if !p.follows() {
-		return http.ErrUseLastResponse
-	}
 	req.URL.RawQuery = escapeQuery(req.URL.RawQuery)
 	if len(via) > maxRedirects {
 		return fmt.Errorf("more than %d redirects", maxRedirects)

@@ -9,6 +9,8 @@ import (
 	"net/url"
 
 	"golang.org/x/net/http/httpproxy"
+
+	"github.com/microhq/monitor-srv/setting"
 )
 
 // setTransport sets the transport that requests use.
@@ -16,6 +18,9 @@ func (p *httpProbe) setTransport(env Env) error {
 	config, err := p.config.TLS.Config()
 	if err != nil {
 		return fmt.Errorf("tls: %w", err)
+	}
+	if p.config.TLS == (setting.TLS{}) {
+		config = nil // to save half a kilobyte
 	}
 	proxy, err := proxyOf(p.config.Proxy.Reveal(), env)
 	if err != nil {
@@ -30,11 +35,11 @@ func (p *httpProbe) setTransport(env Env) error {
 		proxy = nil
 		dial = func(ctx context.Context, _, _ string) (net.Conn, error) { return env.dialer()(ctx, "unix", path) }
 	}
-	p.transport = newHTTPTransport(transportConfig{
+	p.transport = &httpTransport{config: transportConfig{
 		dial: dial, network: "tcp" + p.config.IP, tls: config, proxy: proxy,
 		oneRequest: env.Interval >= limit || !repeatable(p.request.Method),
 		http1:      p.request.Header.Get("Upgrade") != "" || overTLS(proxy, p.request),
-	})
+	}}
 	return nil
 }
 

@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// ageLimit is how long a connection may be used, and idleLimit how long it may be
-	// idle in between. A new connection shows whether the target still accepts one, what
-	// its name resolves to and which certificate it has.
+	// ageLimit is how long a connection may be used, and idleLimit the interval from
+	// which on none is kept. A new connection shows whether the target still accepts one,
+	// what its name resolves to and which certificate it has.
 	ageLimit  = time.Minute
 	idleLimit = 30 * time.Second
 	// plainIdleLimit is idleLimit without TLS. A kept connection takes 20 kB, and a new
@@ -38,7 +38,7 @@ const (
 type transportConfig struct {
 	dial    dialFunc
 	network string
-	tls     *tls.Config
+	tls     *tls.Config // nil for the default
 	proxy   func(*http.Request) (*url.URL, error)
 	// oneRequest makes a connection for each request; http1 excludes HTTP/2.
 	oneRequest, http1 bool
@@ -58,11 +58,16 @@ type httpTransport struct {
 	conns []*httpConn
 }
 
-func newHTTPTransport(c transportConfig) *httpTransport {
-	if !c.http1 {
-		c.tls.NextProtos = []string{"h2", "http/1.1"}
+// clientTLS returns the configuration of a connection.
+func (t *httpTransport) clientTLS() *tls.Config {
+	c := t.config.tls.Clone()
+	if c == nil {
+		c = new(tls.Config)
 	}
-	return &httpTransport{config: c}
+	if !t.config.http1 {
+		c.NextProtos = []string{"h2", "http/1.1"}
+	}
+	return c
 }
 
 // newInner returns an http.Transport without connections, for requests with or without
@@ -76,13 +81,12 @@ func (t *httpTransport) newInner(secure bool) *http.Transport {
 		DisableKeepAlives:      t.config.oneRequest,
 		DisableCompression:     true,
 		MaxIdleConns:           1,
-		IdleConnTimeout:        idleLimit,
 		MaxResponseHeaderBytes: maxHeader,
 		ReadBufferSize:         httpBuffer,
 		WriteBufferSize:        httpBuffer,
 	}
 	if secure {
-		inner.TLSClientConfig = t.config.tls.Clone()
+		inner.TLSClientConfig = t.clientTLS()
 		inner.ForceAttemptHTTP2 = !t.config.http1
 		inner.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: streamWindow, MaxReceiveBufferPerConnection: connWindow}
 	}
@@ -151,7 +155,7 @@ func (t *httpTransport) forget(c *httpConn) {
 func (t *httpTransport) dialPlain(ctx context.Context, _, address string) (net.Conn, error) {
 	run := ctx.Value(probeRunKey{}).(*probeRun)
 	run.watch.restart()
-	raw, err := t.config.dial(run.ctx, t.config.network, address)
+	raw, err := t.config.dial(run.watch.resolving(run.ctx), t.config.network, address)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +179,7 @@ func (t *httpTransport) dialTLS(ctx context.Context, network, address string) (n
 		return nil, err
 	}
 	run := ctx.Value(probeRunKey{}).(*probeRun)
-	config := t.config.tls.Clone()
+	config := t.clientTLS()
 	config.ServerName = cmp.Or(config.ServerName, setting.WithoutZone(host))
 	secure := tls.Client(raw, config)
 	if err := secure.HandshakeContext(run.ctx); err != nil {

@@ -63,7 +63,6 @@ func (s *stopwatch) resolving(ctx context.Context) context.Context {
 // TLS is that to a target behind a proxy.
 func (s *stopwatch) tracing(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		DNSDone:              func(httptrace.DNSDoneInfo) { s.lap(phaseResolve) },
 		TLSHandshakeDone:     func(tls.ConnectionState, error) { s.lap(phaseTLS) },
 		GotFirstResponseByte: func() { s.lap(phaseFirstByte) },
 	})
