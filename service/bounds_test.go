@@ -11,8 +11,9 @@ import (
 
 // Faults: I4.
 func TestMemoryIsLimitedByDefault(t *testing.T) {
-	before := debug.SetMemoryLimit(-1)
+	before, percent := debug.SetMemoryLimit(-1), debug.SetGCPercent(100)
 	defer debug.SetMemoryLimit(before)
+	defer debug.SetGCPercent(percent)
 	for _, c := range []struct {
 		variable   string
 		maxEntries int
@@ -28,6 +29,13 @@ func TestMemoryIsLimitedByDefault(t *testing.T) {
 		LimitMemory(c.maxEntries, func(string) string { return c.variable })
 		if got := debug.SetMemoryLimit(-1); got != c.want {
 			t.Errorf("GOMEMLIMIT=%q and %d entries: limit %d, want %d", c.variable, c.maxEntries, got, c.want)
+		}
+		want := gcPercent
+		if c.variable != "" {
+			want = 100 // GOGC has that value too
+		}
+		if got := debug.SetGCPercent(100); got != want {
+			t.Errorf("GOGC=%q: %d, want %d", c.variable, got, want)
 		}
 	}
 }

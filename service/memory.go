@@ -9,12 +9,18 @@ const (
 	usualEntries = 100_000
 	// entryMemory is what one more entry takes at most, in bytes without its texts.
 	entryMemory = 400
+	// gcPercent is how much garbage there may be for 100 bytes in use. Go's default of
+	// 100 takes 6 of 72 MB more with 1,000 HTTP monitors, and saves 4 % of their CPU time.
+	gcPercent = 75
 )
 
-// LimitMemory makes the garbage collector run more often when a flood of events
-// doubles the memory of the process. It saved 250 of 630 MB when measured, and changes
-// nothing below the limit. GOMEMLIMIT takes precedence.
+// LimitMemory makes the garbage collector run somewhat more often than by default, and
+// still more when a flood of events doubles the memory of the process. The limit saved
+// 250 of 630 MB when measured. GOGC and GOMEMLIMIT take precedence.
 func LimitMemory(maxEntries int, getenv func(string) string) {
+	if getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	if getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit(maxEntries))
 	}
