@@ -104,10 +104,8 @@ need-old:
 .PHONY: bench-peers
 bench-peers: need-blackbox build bin/bench bin/goma bin/gatus $(CONSUL) ## ours beside goma, Gatus and blackbox_exporter, into the same page (about 9 minutes)
 	@go build -o bin/peers ./test/peers
-	bin/peers -consul $(CONSUL) | tee bin/peers.new
-	@mv bin/peers.new bin/peers.txt
-	@echo
-	bin/bench -o docs/benchmarks.md bin/bench.txt bin/peers.txt
+	bin/peers -consul $(CONSUL) | tee bin/peers.new || failed=1; mv bin/peers.new bin/peers.txt; echo; \
+	bin/bench -o docs/benchmarks.md bin/bench.txt bin/peers.txt; exit $${failed:-0}
 
 .PHONY: fuzz
 fuzz: need-cc ## each fuzz target for FUZZTIME (30s)

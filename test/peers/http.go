@@ -52,11 +52,10 @@ func (b *bench) startGatusPair() (*gatusPair, error) {
 	return pair, nil
 }
 
-// http watches 1,000 HTTP monitors of each program.
+// http watches 1,000 HTTP monitors of each program, and 10,000 of ours. It goes on with
+// the others when one fails.
 func (b *bench) http(ctx context.Context, pair *gatusPair) error {
-	if err := b.watchGatus(ctx, pair); err != nil {
-		return err
-	}
+	failed := b.watchGatus(ctx, pair)
 	for _, interval := range httpIntervals {
 		for _, s := range []struct {
 			program string
@@ -67,14 +66,26 @@ func (b *bench) http(ctx context.Context, pair *gatusPair) error {
 			if err == nil {
 				err = b.settled(ctx, p, f, s.program)
 			}
-			if err != nil {
-				return err
-			}
+			failed = errors.Join(failed, err)
 		}
-		if err := b.blackboxExporter(ctx, interval); err != nil {
-			return err
-		}
+		failed = errors.Join(failed, b.blackboxExporter(ctx, interval))
 	}
+	return errors.Join(failed, b.manyHTTP(ctx))
+}
+
+// manyHTTP watches 10,000 monitors, which probe once in 10 s each.
+func (b *bench) manyHTTP(ctx context.Context) error {
+	f := fleet{program: "many", monitors: 10 * httpMonitors, interval: 10 * time.Second}
+	p, err := b.startOurs(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	w, err := b.begun(ctx, p, f)
+	if err != nil {
+		return err
+	}
+	report("HTTPMany/1000-a-second", len(w.starts), w.figures(f.interval)...)
 	return nil
 }
 
@@ -104,6 +115,11 @@ func (b *bench) seen(ctx context.Context, p *process, f fleet, name string) erro
 // watchGatus waits until both have started all endpoints, and watches one while
 // the other is stopped.
 func (b *bench) watchGatus(ctx context.Context, pair *gatusPair) error {
+	defer func() { // after a failure they must not disturb the others
+		for _, p := range pair.of {
+			p.stop()
+		}
+	}()
 	ready := time.Until(pair.begin.Add(httpMonitors*gatusStep + 5*time.Second))
 	if err := pair.of[0].sleep(ctx, ready); err != nil {
 		return err

@@ -21,7 +21,7 @@ func (b *bench) tcp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		w, err := b.tcpFleet(ctx, p, f)
+		w, err := b.begun(ctx, p, f)
 		p.stop()
 		if err != nil {
 			return err
@@ -32,8 +32,9 @@ func (b *bench) tcp(ctx context.Context) error {
 	return nil
 }
 
-func (b *bench) tcpFleet(ctx context.Context, p *process, f fleet) (watched, error) {
-	if err := p.sleep(ctx, f.interval+2*time.Second); err != nil { // all have begun
+// begun watches a fleet of ours once all its monitors have begun.
+func (b *bench) begun(ctx context.Context, p *process, f fleet) (watched, error) {
+	if err := p.sleep(ctx, f.interval+2*time.Second); err != nil {
 		return watched{}, err
 	}
 	return b.watch(ctx, p, f, max(watchTime, 3*f.interval))

@@ -54,6 +54,7 @@ func sections(page *bytes.Buffer, r *results) {
 	}
 	for _, s := range []struct{ title, prefix string }{
 		{"1,000 HTTP monitors (probes a second, program)", peers + "HTTP/"},
+		{"10,000 HTTP monitors of ours (rate)", peers + "HTTPMany/"},
 		{"From failure to first attempt, 200 monitors, interval 10 s", peers + "Detection/"},
 		{"TCP monitors of ours (number, rate)", peers + "TCP/"},
 		{"The service itself (broker, checks held)", peers + "Footprint/"},

@@ -124,7 +124,7 @@ func httpTargets() (all []target) {
 			target{"6", name + "drift of the median monitor", size(of(ours, "drift-ms/min")), "ms a minute", size(of(http+rate+"/goma", "drift-ms/min")), "goma", atMost(5)},
 		)
 	}
-	return all
+	return append(all, target{"6", "10,000 HTTP monitors at 10 s: memory", of(peers+"HTTPMany/1000-a-second", "RSS-MB"), "MB", of(http+"1000/ours", "RSS-MB"), "1,000 at 1 s", atMost(250)})
 }
 
 func execTargets() []target {
