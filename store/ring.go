@@ -12,11 +12,12 @@ import (
 // does not block events.
 type ring struct {
 	mu      sync.RWMutex
-	records []record // the n-th since the store was made is at n % cap
-	end     int      // records so far, restored ones included
-	added   uint64   // of these, not restored
-	last    int64    // seq of the newest one; before it, the seq that its own follows
-	began   int64    // up to here are those of former runs
+	records []record // at most size; the n-th since the store was made is at n % size
+	size    int
+	end     int    // records so far, restored ones included
+	added   uint64 // of these, not restored
+	last    int64  // seq of the newest one; before it, the seq that its own follows
+	began   int64  // up to here are those of former runs
 
 	// changed is closed at the next transition; nil without waiters.
 	changed chan struct{}
@@ -26,7 +27,7 @@ type ring struct {
 const maxScan = 2048
 
 func (r *ring) init(size int, seq int64) {
-	r.records = make([]record, 0, size)
+	r.size = size
 	r.last, r.began = seq, seq
 }
 
@@ -44,7 +45,7 @@ func (r *ring) add(rec record) {
 
 func (r *ring) push(rec record, seq int64) {
 	rec.seq = seq
-	if len(r.records) < cap(r.records) {
+	if len(r.records) < r.size {
 		r.records = append(r.records, rec)
 	} else {
 		*r.at(r.end) = rec
@@ -52,7 +53,7 @@ func (r *ring) push(rec record, seq int64) {
 	r.end++
 }
 
-func (r *ring) at(n int) *record { return &r.records[n%cap(r.records)] }
+func (r *ring) at(n int) *record { return &r.records[n%r.size] }
 
 // start returns the number of the oldest retained record.
 func (r *ring) start() int { return r.end - len(r.records) }
