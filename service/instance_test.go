@@ -79,11 +79,11 @@ func TestInstanceTellsWhereItAnswers(t *testing.T) {
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		page, err := i.Store().Checks(store.Query{Service: cfg.Server.Name})
-		if err == nil && page.Total == 8 {
+		if err == nil && page.Total >= 8 {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("it knows %d checks of itself (%v), want 7", page.Total, err)
+			t.Fatalf("it knows %d checks of itself (%v), want 8 or more", page.Total, err)
 		}
 	}
 	cancel()
