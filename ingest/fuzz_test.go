@@ -52,12 +52,26 @@ func fuzzEvent(t *testing.T, kind store.Kind, contentType string, body []byte, s
 			t.Fatalf("%v: %v", answer, err)
 		}
 	}
+	restart(t, v.store)
 	repaired := uint64(0)
 	for _, n := range c.Repaired {
 		repaired += n
 	}
 	if said != nil && repaired == 0 {
 		sameEvent(t, said, answers)
+	}
+}
+
+// restart verifies that a snapshot of a store can be restored.
+func restart(t *testing.T, s *store.Store) {
+	next := store.New(store.Config{Transitions: 16})
+	if err := s.WriteSnapshot(func(record []byte) error { return next.ReadSnapshot(store.SnapshotVersion, record) }); err != nil {
+		t.Fatal(err)
+	}
+	next.Resume(0)
+	is, was := next.Counters(), s.Counters()
+	if is.Checks != was.Checks || is.Statuses != was.Statuses || is.Stats != was.Stats || is.Bytes != was.Bytes {
+		t.Fatalf("restored are %+v of %+v", is, was)
 	}
 }
 

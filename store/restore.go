@@ -6,8 +6,6 @@ import (
 	"math"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 	"github.com/microhq/monitor-srv/wire"
 )
@@ -98,7 +96,7 @@ func (s *Store) readNode(in *recordReader) error {
 func parseNode(in *recordReader) (*restored, error) {
 	r := &restored{flags: in.byteUpTo(flagProven | flagVouched | flagOwn), since: in.int()}
 	r.Service, r.Version, r.Node, r.Address = in.text(), in.text(), in.text(), in.text()
-	if r.Metadata = in.bytes(); !validFields(r.Metadata, &healthpb.Node{}, wire.NodeMetadata) {
+	if r.Metadata = in.bytes(); !validTexts(r.Metadata, wire.NodeMetadata, none) {
 		in.fail("bad metadata")
 	}
 	for in.more() {
@@ -154,31 +152,7 @@ func (e *restoredEntry) valid() bool {
 	case (e.state == stale || e.state == missing) && e.status != 0:
 		return false
 	}
-	switch e.Kind {
-	case KindCheck:
-		return validFields(e.Body, &healthpb.HealthCheck{}, wire.HealthCheckResults, wire.HealthCheckError)
-	case KindStatus:
-		return validFields(e.Body, &healthpb.Status{}, wire.StatusInfo)
-	}
-	return validFields(e.Body, &healthpb.Stats{}, wire.StatsCPU, wire.StatsMemory, wire.StatsDisk, wire.StatsRuntime, wire.StatsEndpoints)
-}
-
-// validFields reports whether b are fields of m with some numbers.
-func validFields(b []byte, m proto.Message, numbers ...uint64) bool {
-	var f wire.Field
-	for rest := b; len(rest) > 0; {
-		known := false
-		if !f.Next(&rest) {
-			return false
-		}
-		for _, number := range numbers {
-			known = known || f.Tag == number<<3|wire.Bytes
-		}
-		if !known {
-			return false
-		}
-	}
-	return proto.Unmarshal(b, m) == nil
+	return validBody(e.Kind, e.Body)
 }
 
 // restore adds an entry, and reports whether there is room for it.

@@ -278,3 +278,23 @@ func TestRecordsThatAreCutAreRefusedAsAWhole(t *testing.T) {
 		}
 	})
 }
+
+// TestANightlyCheckTakesFewBytes in a snapshot.
+func TestANightlyCheckTakesFewBytes(t *testing.T) {
+	s := still(roomy())
+	for n := range 1000 {
+		ev := check(fmt.Sprintf("go.micro.srv.backup-%036d", n), "go.micro.healthcheck.backup", ok, 1_790_000_000)
+		ev.Interval, ev.TTL = 86400, 2*86400
+		mustPut(t, s, Accepted, ev.saying("nothing to do"))
+	}
+	size := 0
+	for _, record := range snapshot(t, s) {
+		if record[0] == recordNode {
+			size += len(record)
+		}
+	}
+	t.Logf("%d bytes each", size/1000)
+	if size/1000 > 250 {
+		t.Errorf("a check takes %d bytes, want at most 250", size/1000)
+	}
+}

@@ -10,6 +10,7 @@ const (
 	inProbe    = "probe/"
 	inRPC      = "guard/transport/"
 	inStore    = "store/"
+	inService  = "service/"
 )
 
 // Names of benchmarks that several rows use.
@@ -22,6 +23,9 @@ const (
 	tcp    = peers + "TCP/"
 	detect = peers + "Detection/"
 
+	restart     = inService + "Restart/100000"
+	restartMost = inService + "Restart/1000000"
+
 	cpuNS    = "cpu-ns/op"
 	cpuS     = "CPU-s/1000"
 	xMean    = "x-mean"
@@ -32,10 +36,10 @@ const (
 
 // targets are the rows of the page. The numbers are those of the plan: 1 event to
 // state, 2 memory, 3 question, 4 bus, 5 RPC, 6 HTTP monitors, 7 exec monitors,
-// 8 scale, 9 detection.
+// 8 scale, 9 detection, 10 restart.
 func targets() []target {
 	var all []target
-	for _, group := range [][]target{stateTargets(), questionTargets(), busTargets(), rpcTargets(), httpTargets(), execTargets(), scaleTargets(), ownTargets()} {
+	for _, group := range [][]target{stateTargets(), questionTargets(), busTargets(), rpcTargets(), httpTargets(), execTargets(), scaleTargets(), restartTargets(), ownTargets()} {
 		all = append(all, group...)
 	}
 	return all
@@ -147,6 +151,18 @@ func scaleTargets() []target {
 		{"9", "failure to first attempt, interval 10 s: slowest", of(detect+"ours", "s-most"), "s", of(detect+"goma", "s-most"), "goma", atMost(12.5)},
 		{"9", "failure to first attempt: median", of(detect+"ours", "s-median"), "s", of(detect+"gatus", "s-median"), "Gatus' default", atMost(7.5)},
 		{"9", "verdict to start of the action: slowest", of(inDelivery+"EnqueueToAttempt", "ns/worst"), "ns", of(inDelivery+"HandOver", "ns/worst"), "waking a goroutine", atMost(50e6)},
+	}
+}
+
+func restartTargets() []target {
+	return []target{
+		{"10", "snapshot of 100,000 entries, with the disk", of(restart, "write-s"), "s", of(restartMost, "write-s"), "1,000,000", atMost(1)},
+		{"10", "snapshot of 1,000,000 entries", of(restartMost, "write-s"), "s", of(restart, "write-s"), "100,000", atMost(10)},
+		{"10", "questions meanwhile, p99", of(restart, "query-p99-ms"), "ms", of(restartMost, "query-p99-ms"), "1,000,000", atMost(50)},
+		{"10", "memory meanwhile", of(restart, "more-MiB"), "MiB", of(restartMost, "more-MiB"), "1,000,000", atMost(64)},
+		{"10", "restored, 100,000 entries", of(restart, "restore-s"), "s", of(restartMost, "restore-s"), "1,000,000", atMost(3)},
+		{"10", "restored, 1,000,000 entries", of(restartMost, "restore-s"), "s", of(restart, "restore-s"), "100,000", atMost(15)},
+		{"10", "an entry in the snapshot", of(restart, "B/entry"), "B", of(restartMost, "B/entry"), "1,000,000", atMost(400)},
 	}
 }
 

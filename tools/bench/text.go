@@ -13,7 +13,6 @@ Notes
 - Target 5, calls lost: the stock transport loses an answer now and then and the caller waits for it until its deadline of 5 s. That is part of its calls a second with 1 caller; its CPU time for each call, in the list at the end, is not touched by it.
 - Target 6, memory: about half of it is pages of the program's own file, which the kernel drops when it needs them; the side by side tables tell them apart from the heap.
 - Target 6, CPU against goma at 200/s: goma starts all its probes in the same few milliseconds of each interval, which shares the wake-ups and is cheap for that reason only; see "most in 100 ms".
-- Target 10 (restart) is not in this table: it comes with the state directory.
 `
 
 const peersText = `
