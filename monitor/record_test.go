@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/probe"
 )
 
@@ -51,4 +52,28 @@ func TestRecordsHoldNoSecrets(t *testing.T) {
 			t.Errorf("%d bytes: %s", len(text), text)
 		}
 	})
+}
+
+// BenchmarkSnapshot writes the records of 10,000 monitors, each with a full filter.
+func BenchmarkSnapshot(b *testing.B) {
+	g := builtinGroup()
+	var all strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&all, "[[monitor]]\nname = \"m%d\"\n[monitor.probe]\ntype = \"tcp\"\naddress = \"127.0.0.1:1\"\n[monitor.filter]\ntype = \"average\"\n", i)
+	}
+	set, _ := Parse("a.toml", all.String())
+	if problems := g.Apply(b.Context(), set, nil); len(problems) > 0 {
+		b.Fatal(problems[0])
+	}
+	for _, r := range g.sorted() {
+		for i := range 10 {
+			r.pipeline.value.value(float64(i)*1.1, time.Now())
+		}
+	}
+	bytes := 0
+	testkit.MeasureCPU(b, func() {
+		bytes = 0
+		_ = g.WriteSnapshot(func(data []byte) error { bytes += len(data); return nil })
+	})
+	b.ReportMetric(float64(bytes)/10_000, "bytes/monitor")
 }

@@ -1,13 +1,11 @@
 package monitor
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/text"
 )
@@ -205,7 +203,7 @@ func TestIncidentsLastAsLongAsTheyDo(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		n := l.sent()
-		if len(n) != 1 || n[0].Event != action.Recover || n[0].Duration.Round(time.Minute) != 3*time.Hour || n[0].Failures != 360 {
+		if len(n) != 1 || n[0].Event != "recover" || n[0].Duration.Round(time.Minute) != 3*time.Hour || n[0].Failures != 360 {
 			t.Errorf("notified %+v, want one recovery after 3h and 360 failures", n)
 		}
 		l.stop()
@@ -306,28 +304,4 @@ func TestLastSnapshotHasTheFilters(t *testing.T) {
 		}
 		l.stop()
 	})
-}
-
-// BenchmarkSnapshot writes the records of 10,000 monitors, each with a full filter.
-func BenchmarkSnapshot(b *testing.B) {
-	g := builtinGroup()
-	var all strings.Builder
-	for i := range 10_000 {
-		fmt.Fprintf(&all, "[[monitor]]\nname = \"m%d\"\n[monitor.probe]\ntype = \"tcp\"\naddress = \"127.0.0.1:1\"\n[monitor.filter]\ntype = \"average\"\n", i)
-	}
-	set, _ := Parse("a.toml", all.String())
-	if problems := g.Apply(b.Context(), set, nil); len(problems) > 0 {
-		b.Fatal(problems[0])
-	}
-	for _, r := range g.sorted() {
-		for i := range 10 {
-			r.pipeline.value.value(float64(i)*1.1, time.Now())
-		}
-	}
-	bytes := 0
-	testkit.MeasureCPU(b, func() {
-		bytes = 0
-		_ = g.WriteSnapshot(func(data []byte) error { bytes += len(data); return nil })
-	})
-	b.ReportMetric(float64(bytes)/10_000, "bytes/monitor")
 }
