@@ -1,12 +1,10 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +14,6 @@ import (
 )
 
 const (
-	ledgerName = "ledger"
 	// LedgerTimeout is how long a notification waits to be persisted. A disk that
 	// takes longer counts as failed.
 	LedgerTimeout = time.Second
@@ -35,16 +32,20 @@ const (
 	ledgerLogInterval = 30 * time.Second
 )
 
-// A Ledger is the Persister that saves a Snapshot in the state directory for the next
-// run. One goroutine writes. All changes made during a write go into the next one, so
-// many changes at once cost a few writes. Nobody waits for a disk that fails:
-// notifications are sent all the same, and after a sudden end perhaps sent again.
+// A Ledger is the Persister that saves a Snapshot for the next run, as records of the
+// journal of the state directory. One goroutine writes. All changes made during a write
+// go into the next one, so many changes at once cost a few writes. Nobody waits for a
+// disk that fails: notifications are sent all the same, and after a sudden end perhaps
+// sent again.
 type Ledger struct {
-	path string
-	disk state.Disk
-	log  *slog.Logger
-	wake chan struct{} // holds a token if something changed since the last write began
-	// refused is why the file is left alone, or nil.
+	journal *state.Journal
+	log     *slog.Logger
+	wake    chan struct{} // holds a token if something changed since the last write began
+	// records are what the journal holds. Only who writes uses them.
+	records ledgerRecords
+	// retired is set once no file of an older version is there.
+	retired bool
+	// refused is why nothing is written, or nil.
 	refused error
 
 	changes atomic.Uint64
@@ -57,37 +58,29 @@ type Ledger struct {
 	failures loglimit.Limiter // of log lines
 }
 
-// OpenLedger reads the Snapshot of the previous run from a state directory and
-// returns it with the Ledger that replaces it. It never fails: it sets a damaged file
-// aside, reads all sound records, and logs what is lost. It leaves the file of a newer
-// program alone, and then writes nothing.
-func OpenLedger(d state.Disk, dir string, log *slog.Logger) (*Ledger, Snapshot) {
+// OpenLedger reads the Snapshot of the previous run from a journal and returns it with
+// the Ledger that replaces it. It never fails: it reads all records that can be used,
+// and logs what is lost. If a newer program has written them, it writes nothing. The
+// file of an older version replaces the records.
+func OpenLedger(j *state.Journal, log *slog.Logger) (*Ledger, Snapshot) {
 	l := &Ledger{
-		path: filepath.Join(dir, ledgerName), disk: d, log: log,
+		journal: j, log: log,
 		wake: make(chan struct{}, 1), changed: make(chan struct{}),
 		health:   state.Health{OK: true, Since: time.Now()},
 		failures: loglimit.Limiter{Every: ledgerLogInterval},
 	}
-	if err := d.Remove(l.path + ".new"); err != nil { // left by an interrupted write
-		log.Warn("removing an incomplete ledger failed", "err", err)
+	snapshot, err := l.read()
+	if err == nil {
+		snapshot, err = l.readOld(snapshot)
 	}
-	var snapshot Snapshot
-	err := state.Load(d, l.path, func(text []byte) (err error) {
-		snapshot, err = decodeSnapshot(text)
-		return err
-	})
-	var damaged *state.DamagedError
-	switch {
-	case err == nil || errors.Is(err, fs.ErrNotExist):
-	case errors.As(err, new(*state.NewerError)):
+	if err = cmp.Or(err, j.Refused()); err != nil {
 		l.refused = err
 		l.health.OK, l.health.Reason = false, err.Error()
 		log.Error("the ledger is not used: open incidents start over, and none is written", "err", err)
-	case errors.As(err, &damaged):
-		log.Error("the ledger is damaged: lost incidents start over, lost notifications are not sent", "file", l.path, "aside", damaged.Aside, "err", damaged.Err)
-	default:
-		_, asideErr := state.MoveAside(d, l.path)
-		log.Error("cannot read the ledger: open incidents start over and pending notifications are lost", "err", errors.Join(err, asideErr))
+		return l, Snapshot{}
+	}
+	if !l.retired {
+		_, _ = l.write(func() Snapshot { return snapshot }, true) // the next write tries again
 	}
 	return l, snapshot
 }
@@ -118,7 +111,7 @@ func (l *Ledger) Await(ctx context.Context, change uint64) {
 		case <-ctx.Done():
 			return
 		case <-timeout.C:
-			l.markFailed(fmt.Sprintf("writing %q took longer than %v", l.path, LedgerTimeout))
+			l.markFailed(fmt.Sprintf("writing the ledger took longer than %v", LedgerTimeout))
 			return
 		}
 	}
@@ -154,7 +147,7 @@ func (l *Ledger) Run(ctx context.Context, snapshot func() Snapshot) error {
 			}
 		}
 		last := ctx.Err() != nil // read before the write, which lacks what changes meanwhile
-		pause, err := l.write(snapshot)
+		pause, err := l.write(snapshot, last)
 		if last {
 			return err
 		}
@@ -162,20 +155,25 @@ func (l *Ledger) Run(ctx context.Context, snapshot func() Snapshot) error {
 	}
 }
 
-// write makes one write and returns how long to wait before the next.
-func (l *Ledger) write(snapshot func() Snapshot) (time.Duration, error) {
+// write makes one write and returns how long to wait before the next. How many probes
+// of an incident have failed is written with the next notification, or if exact is set.
+func (l *Ledger) write(snapshot func() Snapshot, exact bool) (time.Duration, error) {
 	change := l.changes.Load()
 	began := time.Now()
-	text, err := encodeSnapshot(snapshot())
+	changes, then, err := l.records.changes(snapshot(), exact)
 	took := time.Since(began)
 	if err == nil {
-		err = state.Replace(l.disk, l.path, text)
+		err = l.journal.Set(changes...)
+	}
+	if err == nil && !l.retired {
+		err = l.journal.RetireOld(oldLedgerName)
 	}
 	if err != nil {
 		err = fmt.Errorf("writing the ledger: %w", err)
 		l.markFailed(err.Error())
 		return ledgerRetryInterval, err
 	}
+	l.records, l.retired = then, true
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.written = change

@@ -3,26 +3,47 @@ package delivery
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 
 	"github.com/microhq/monitor-srv/state"
 )
 
-// A ledger had one JSON record a line, each after the checksum of its bytes. The first
-// record held the number of the others. It is read once and written as a state.Format.
+// oldLedgerName is the name of the former ledger. It had one JSON record a line, each
+// after the checksum of its bytes. The first one held the number of the others.
+const oldLedgerName = "ledger"
+
+const oldLedgerVersion = 1
 
 // oldLedgerRecord is one line.
 type oldLedgerRecord struct {
 	Head *struct {
+		Version int `json:"version"`
 		Records int `json:"records"` // without the head
 	} `json:"head,omitempty"`
 	ledgerRecord
 }
 
-// isOldLedger reports whether the first line is a checksum and a JSON object.
-func isOldLedger(text []byte) bool {
-	return len(text) > 10 && text[8] == ' ' && text[9] == '{'
+// readOld returns what the file of an older version holds, or else the snapshot. What is
+// lost of the file is logged. An error is that of a newer program.
+func (l *Ledger) readOld(snapshot Snapshot) (Snapshot, error) {
+	var old Snapshot
+	err := l.journal.ReadOld(oldLedgerName, func(text []byte) (err error) {
+		old, err = decodeOldSnapshot(text)
+		return err
+	})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		l.retired = true
+		return snapshot, nil
+	case errors.As(err, new(*state.NewerError)):
+		return snapshot, err
+	case err != nil:
+		l.log.Error("the ledger of an older version is damaged: lost incidents start over, lost notifications are not sent", "err", err)
+	}
+	return old, nil
 }
 
 // decodeOldSnapshot returns all sound records, and an error if some are lost.
@@ -33,18 +54,20 @@ func decodeOldSnapshot(text []byte) (Snapshot, error) {
 		r, ok := decodeOldRecord(bytes.TrimSuffix(line, []byte("\n")))
 		switch {
 		case ok && r.Head != nil:
-			want = r.Head.Records
+			if want = r.Head.Records; r.Head.Version > oldLedgerVersion {
+				return Snapshot{}, &state.NewerError{Reason: fmt.Sprintf("version %d of the ledger", r.Head.Version)}
+			}
 		case ok && d.add(r.ledgerRecord):
 			read++
 		}
 	}
 	switch {
 	case want < 0:
-		return d.snapshot, fmt.Errorf("the first line is damaged: read %d records of an unknown number", read)
+		return d.sorted(), fmt.Errorf("the first line is damaged: read %d records of an unknown number", read)
 	case read != want:
-		return d.snapshot, fmt.Errorf("%d of %d records are lost", want-read, want)
+		return d.sorted(), fmt.Errorf("%d of %d records are lost", want-read, want)
 	}
-	return d.snapshot, nil
+	return d.sorted(), nil
 }
 
 // decodeOldRecord reads a line without its newline.

@@ -4,25 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"time"
 
 	"github.com/microhq/monitor-srv/state"
 )
 
-const journalName = "monitors"
-
-// Journal persists the monitors registered at run time, and the ids and stops of all,
-// in one file. Each change replaces the whole file, so that a complete file exists at
-// any time and no change before the last one can come back.
+// Journal persists the monitors registered at run time, and the ids and stops of all, as
+// records of the journal of the state directory. It writes what has changed.
 type Journal struct {
-	dir  string
-	disk state.Disk
-	// loaded is the content of the file when it was opened.
+	records *state.Journal
+	// loaded is what the last run has left.
 	loaded journalState
-	// refused is why the file is left alone, or nil.
+	// written is what the records say.
+	written journalRecords
+	// refused is why the file of an older version is left alone, or nil.
 	refused error
-	// retired is set once no file of the former format is there.
+	// retired is set once no such file is there.
 	retired bool
 }
 
@@ -40,103 +37,93 @@ type journalEntry struct {
 	Stopped time.Time `json:"stopped,omitzero"`
 }
 
-// journalState is the content of the file.
+// journalState is what a Journal holds.
 type journalState struct {
 	// LastID is the highest id ever assigned, so that none is reused.
 	LastID   int64          `json:"last_id"`
 	Monitors []journalEntry `json:"monitors"`
 	// Files are the monitors of files, by id, including some that are not defined at
 	// present.
-	Files []fileEntry `json:"files,omitempty"`
+	Files []fileEntry `json:"-"`
 	// Key is the key of the hashes in the names of inline receivers.
 	Key []byte `json:"key"`
 }
 
-// OpenJournal reads the journal of a state directory, or the one that an older program
-// has left there.
+// OpenJournal reads the records, or the file that an older version has left, which
+// replaces them.
 //
-// What is lost of a damaged file is reported by a *state.DamagedError. The file of a
-// newer program is left alone, nothing is restored, and the error is a
-// *state.NewerError. If an existing journal can be read but not written, for example on
-// a full disk, the error is an *UnwritableError, and nothing can be registered until it
-// is writable again. With these errors the returned journal is usable.
-func OpenJournal(d state.Disk, dir string) (*Journal, error) {
-	j := &Journal{dir: dir, disk: d}
-	exists, readErr := j.read()
-	var newer *state.NewerError
-	var damaged *state.DamagedError
-	switch {
-	case errors.As(readErr, &newer):
-		j.refused = readErr
+// What cannot be used is reported by an error, and so is a file of a newer version: it
+// is left alone, and nothing can be registered. If the records cannot be written for the
+// moment, the error is a *state.UnwritableError. With all of them the returned Journal
+// is usable.
+func OpenJournal(records *state.Journal) (*Journal, error) {
+	j := &Journal{records: records}
+	readErr := j.read()
+	if err := j.Refused(); err != nil {
 		j.loaded = journalState{Key: newKey()}
-		return j, fmt.Errorf("no monitor is restored and none can be registered: %w", readErr)
-	case errors.As(readErr, &damaged):
-		readErr = fmt.Errorf("the journal of registered monitors is incomplete: %d monitors are restored: %w", len(j.loaded.Monitors), readErr)
-	case readErr != nil:
-		return nil, fmt.Errorf("reading the journal: %w", readErr)
+		return j, fmt.Errorf("no monitor is restored and none can be registered: %w", err)
 	}
 	if len(j.loaded.Key) == 0 {
 		j.loaded.Key = newKey()
 	}
-	err := j.save(j.loaded)
-	switch {
-	case err != nil && !exists:
-		return nil, err
-	case err != nil:
-		return j, errors.Join(readErr, &UnwritableError{err})
+	if err := j.save(j.loaded); err != nil {
+		return j, errors.Join(readErr, &state.UnwritableError{Err: err})
 	}
 	return j, readErr
 }
 
-// read reads the file, or that of the former format if there is none. exists is true if
-// there is one of them.
-func (j *Journal) read() (exists bool, err error) {
-	err = state.Load(j.disk, j.path(), func(text []byte) (err error) {
-		j.loaded, err = decodeJournal(text)
+// read reads the records and the file of an older version.
+func (j *Journal) read() error {
+	err := j.readRecords()
+	var old journalState
+	oldErr := j.records.ReadOld(oldJournalName, func(text []byte) (err error) {
+		old, err = decodeOldJournal(text)
 		return err
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		err = state.Load(j.disk, j.oldPath(), func(text []byte) (err error) {
-			j.loaded, err = decodeOldJournal(text)
-			return err
-		})
+	switch {
+	case errors.Is(oldErr, fs.ErrNotExist):
+		j.retired = true
+		return err
+	case errors.As(oldErr, new(*state.NewerError)):
+		j.refused = oldErr
+		return errors.Join(err, oldErr)
+	case oldErr == nil || len(j.loaded.Key) == 0:
+		old.LastID, old.Files = max(old.LastID, j.loaded.LastID), j.loaded.Files
+		oldErr = errors.Join(oldErr, old.repair())
+		j.loaded = old
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+	if oldErr != nil {
+		oldErr = fmt.Errorf("the registered monitors of an older version are incomplete: %d monitors are restored: %w", len(j.loaded.Monitors), oldErr)
 	}
-	return true, err
+	return errors.Join(err, oldErr)
 }
 
-// UnwritableError says that the journal was read but cannot be written.
-type UnwritableError struct{ Err error }
+func (j *Journal) path() string { return j.records.Path() }
 
-func (e *UnwritableError) Error() string {
-	return fmt.Sprintf("no monitor can be registered: %v", e.Err)
-}
-
-// Unwrap returns the error of the disk.
-func (e *UnwritableError) Unwrap() error { return e.Err }
-
-func (j *Journal) path() string { return filepath.Join(j.dir, journalName) }
-
-// Refused returns why the file is left alone, or nil.
-func (j *Journal) Refused() error { return j.refused }
-
-// save replaces the file. After nil the state is durable.
-func (j *Journal) save(s journalState) error {
+// Refused returns why nothing is read or written, or nil.
+func (j *Journal) Refused() error {
 	if j.refused != nil {
 		return j.refused
 	}
-	s.Key = j.loaded.Key
-	text, err := encodeJournal(s)
-	if err == nil {
-		err = state.Replace(j.disk, j.path(), text)
+	return j.records.Refused()
+}
+
+// save writes what has changed. After nil the state is durable.
+func (j *Journal) save(s journalState) error {
+	if err := j.Refused(); err != nil {
+		return err
 	}
+	s.Key = j.loaded.Key
+	changes, written, err := j.written.changes(s)
 	if err == nil {
-		err = j.retireOld()
+		err = j.records.Set(changes...)
+	}
+	if err == nil && !j.retired {
+		err = j.records.RetireOld(oldJournalName)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the journal: %w", err)
 	}
+	j.written, j.retired = written, true
 	return nil
 }

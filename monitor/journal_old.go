@@ -2,29 +2,19 @@ package monitor
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 
 	"github.com/microhq/monitor-srv/state"
 )
 
-// The journal was one JSON document with one checksum. It is read once, written as a
-// Journal, and retained under another name.
-
-const (
-	oldJournalName     = "monitors.json"
-	retiredJournalName = oldJournalName + ".old"
-)
+// oldJournalName is the name of the former journal, one JSON document with one checksum.
+const oldJournalName = "monitors.json"
 
 // oldJournalFile protects the state with a checksum.
 type oldJournalFile struct {
 	CRC32C uint32          `json:"crc32c"`
 	State  json.RawMessage `json:"state"`
 }
-
-func (j *Journal) oldPath() string { return filepath.Join(j.dir, oldJournalName) }
 
 // decodeOldJournal reads the former format. It had no version: a key that is not known
 // is taken for that of a newer program.
@@ -40,21 +30,4 @@ func decodeOldJournal(text []byte) (s journalState, err error) {
 		return journalState{}, err
 	}
 	return s, s.repair()
-}
-
-// retireOld renames the file of the former format if there is one, now that the new one
-// is durable.
-func (j *Journal) retireOld() error {
-	if j.retired {
-		return nil
-	}
-	err := j.disk.Rename(j.oldPath(), filepath.Join(j.dir, retiredJournalName))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		err = nil
-	case err == nil:
-		err = j.disk.SyncDir(j.dir)
-	}
-	j.retired = err == nil
-	return err
 }

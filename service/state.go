@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,9 +45,9 @@ func openState(path string, log *slog.Logger) (stateDir, error) {
 	if records == nil {
 		return stateDir{}, unusable(StateDir, "directory", errors.Join(err, dir.Close()))
 	}
-	journal, journalErr := monitor.OpenJournal(dir, path)
-	if journal == nil {
-		return stateDir{}, unusable(StateDir, "directory", errors.Join(journalErr, dir.Close()))
+	journal, journalErr := monitor.OpenJournal(records)
+	if errors.As(err, new(*state.NewerError)) {
+		err = nil // both rooms say so
 	}
 	for _, err := range []error{err, journalErr} { // damaged, newer, or not to be written for the moment
 		if err != nil {
@@ -54,14 +55,15 @@ func openState(path string, log *slog.Logger) (stateDir, error) {
 		}
 	}
 	s := stateDir{dir: dir, records: records, snapshot: snapshot, journal: journal, opened: time.Now()}
-	s.ledger, s.restored = delivery.OpenLedger(dir, path, log)
+	s.ledger, s.restored = delivery.OpenLedger(records, log)
 	return s, nil
 }
 
 // journalKinds are the kinds of records of the journal, each of the room that encodes
 // them.
 func journalKinds() []state.Kind {
-	return []state.Kind{{Name: nodeKind, Version: store.SnapshotVersion, UntilSnapshot: true}}
+	node := state.Kind{Name: nodeKind, Version: store.SnapshotVersion, UntilSnapshot: true}
+	return slices.Concat(monitor.JournalKinds(), delivery.LedgerKinds(), []state.Kind{node})
 }
 
 // nodeKind is a new or ended node of the inventory, which the next snapshot holds.
