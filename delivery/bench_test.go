@@ -93,7 +93,7 @@ func BenchmarkHandOver(b *testing.B) {
 // delivered.
 func failing(n int) Snapshot {
 	k := Snapshot{Pending: []Pending{{Receiver: "ops"}}}
-	at := time.Now()
+	at := time.Now().UTC().Round(0)
 	for i := range n {
 		m, id := fmt.Sprint("monitor-", i), fmt.Sprintf("%026d", i)
 		k.Incidents = append(k.Incidents, Incident{Monitor: m, ID: id, Since: at, Failures: 1, Seq: 1})
@@ -105,32 +105,39 @@ func failing(n int) Snapshot {
 	return k
 }
 
-// BenchmarkLedgerWrite writes the notifications of monitors that fail together to the
-// disk of temporary files.
+// BenchmarkLedgerWrite writes a notification and a delivery while monitors that failed
+// together are pending, to the disk of temporary files.
 func BenchmarkLedgerWrite(b *testing.B) {
 	for _, n := range []int{1, 100, 2000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			l, _ := OpenLedger(state.OSDisk{}, b.TempDir(), testkit.QuietLog())
-			k := failing(n)
+			j, err := openRecords(b, state.OSDisk{}, b.TempDir())
+			if err != nil {
+				b.Fatal(err)
+			}
+			l, _ := OpenLedger(j, testkit.QuietLog())
+			k := failing(n + 1)
+			less := Snapshot{Incidents: k.Incidents[:n], Pending: []Pending{{Receiver: "ops", Notifications: k.Pending[0].Notifications[:n]}}}
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := l.write(func() Snapshot { return k }); err != nil {
-					b.Fatal(err)
+				for _, k := range []Snapshot{k, less} {
+					if _, err := l.write(func() Snapshot { return k }, false); err != nil {
+						b.Fatal(err)
+					}
 				}
 			}
 		})
 	}
 }
 
-// BenchmarkLedgerEncode encodes that content only.
-func BenchmarkLedgerEncode(b *testing.B) {
+// BenchmarkLedgerChanges finds those changes only.
+func BenchmarkLedgerChanges(b *testing.B) {
 	k := failing(2000)
+	_, then, err := (&ledgerRecords{}).changes(k, false)
 	b.ReportAllocs()
-	for b.Loop() {
-		text, err := encodeSnapshot(k)
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.SetBytes(int64(len(text)))
+	for b.Loop() && err == nil {
+		_, then, err = then.changes(k, false)
+	}
+	if err != nil {
+		b.Fatal(err)
 	}
 }

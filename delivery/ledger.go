@@ -163,7 +163,7 @@ func (l *Ledger) write(snapshot func() Snapshot, exact bool) (time.Duration, err
 	changes, then, err := l.records.changes(snapshot(), exact)
 	took := time.Since(began)
 	if err == nil {
-		err = l.journal.Set(changes...)
+		err = l.set(changes)
 	}
 	if err == nil && !l.retired {
 		err = l.journal.RetireOld(oldLedgerName)
@@ -186,6 +186,14 @@ func (l *Ledger) write(snapshot func() Snapshot, exact bool) (time.Duration, err
 		l.health = state.Health{OK: true, Since: time.Now()}
 	}
 	return min(max(ledgerMinPause, ledgerPauseFactor*took), ledgerMaxPause), nil
+}
+
+// set writes changes. A disk that has failed must take a write before it counts as good.
+func (l *Ledger) set(changes []state.Entry) error {
+	if len(changes) == 0 && !l.Health().OK {
+		return l.journal.Sync()
+	}
+	return l.journal.Set(changes...)
 }
 
 // markFailed records that writing fails and releases those who wait.

@@ -1,52 +1,52 @@
 package delivery
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/microhq/monitor-srv/internal/testkit"
 	"github.com/microhq/monitor-srv/state"
 )
 
-// Any file with correct checksums is read without a panic. What was read can be
+// Any records with correct checksums are read without a panic. What was read can be
 // written and read again.
 // Faults: T21.
 func FuzzLedger(f *testing.F) {
-	whole, err := encodeSnapshot(snapshotOf(4))
-	if err != nil {
-		f.Fatal(err)
-	}
-	records, err := ledgerFormat().Decode(whole)
-	if err != nil {
-		f.Fatal(err)
-	}
 	var plain strings.Builder
-	for _, r := range records {
-		plain.Write(r.Data)
-		plain.WriteByte('\n')
+	l, _ := openLedger(f, testkit.NewMemDisk(), testkit.QuietLog())
+	if !write(l, 4) {
+		f.Fatal("not written")
+	}
+	for _, kind := range LedgerKinds() {
+		for _, r := range l.journal.Records(kind.Name) {
+			fmt.Fprintf(&plain, "%s %q %s\n", r.Kind, r.Key, r.Data)
+		}
 	}
 	f.Add(plain.String())
 	f.Add("")
-	f.Add("{}\n{\"receiver\":\"a\",\"notification\":null}\n{\"incident\":{}}")
+	f.Add("pending \"1\" {\"receiver\":\"a\",\"notice\":null}\nincident \"\" {\"incident\":{}}")
 	f.Fuzz(func(t *testing.T, plain string) {
-		var records []state.Record
-		for line := range strings.Lines(plain) {
-			records = append(records, state.Record{Kind: pendingRecord, Version: 1, Data: []byte(strings.TrimSuffix(line, "\n"))})
-		}
-		text, err := ledgerFormat().Encode(records)
+		d := testkit.NewMemDisk()
+		j, err := openRecords(t, d, "/state")
 		if err != nil {
 			t.Fatal(err)
 		}
-		k, _ := decodeSnapshot(text)
-		again, err := encodeSnapshot(k)
-		if err != nil {
+		for line := range strings.Lines(plain) {
+			var kind, key string
+			n, _ := fmt.Sscanf(line, "%s %q", &kind, &key)
+			if _, data, ok := strings.Cut(line, "{"); n == 2 && ok {
+				_ = j.Set(state.Entry{Kind: kind, Key: key, Data: []byte("{" + strings.TrimSuffix(data, "\n"))})
+			}
+		}
+		_, k := openLedger(t, d, testkit.QuietLog())
+		l, _ := openLedger(t, testkit.NewMemDisk(), testkit.QuietLog())
+		if _, err := l.write(func() Snapshot { return k }, true); err != nil {
 			t.Skip() // a time that JSON cannot say
 		}
-		k2, err := decodeSnapshot(again)
-		if err != nil {
-			t.Fatalf("reading what was written: %v\n%s", err, again)
-		}
-		if len(k2.Incidents) != len(k.Incidents) || countNotifications(k2) != countNotifications(k) {
-			t.Errorf("read %+v, and then %+v", k, k2)
+		_, again := OpenLedger(l.journal, testkit.QuietLog())
+		if len(again.Incidents) != len(k.Incidents) || countNotifications(again) != countNotifications(k) {
+			t.Errorf("read %+v, and then %+v", k, again)
 		}
 	})
 }

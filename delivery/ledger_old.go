@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strconv"
 
 	"github.com/microhq/monitor-srv/state"
@@ -30,17 +29,14 @@ type oldLedgerRecord struct {
 // lost of the file is logged. An error is that of a newer program.
 func (l *Ledger) readOld(snapshot Snapshot) (Snapshot, error) {
 	var old Snapshot
-	err := l.journal.ReadOld(oldLedgerName, func(text []byte) (err error) {
+	found, err := l.journal.ReadOld(oldLedgerName, func(text []byte) (err error) {
 		old, err = decodeOldSnapshot(text)
 		return err
 	})
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		l.retired = true
-		return snapshot, nil
-	case errors.As(err, new(*state.NewerError)):
+	if l.retired = !found; !found || errors.As(err, new(*state.NewerError)) {
 		return snapshot, err
-	case err != nil:
+	}
+	if err != nil {
 		l.log.Error("the ledger of an older version is damaged: lost incidents start over, lost notifications are not sent", "err", err)
 	}
 	return old, nil

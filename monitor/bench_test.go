@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -299,8 +300,20 @@ func allowAll(*Definition) error { return nil }
 
 func openJournal(t *testing.T, dir string) *Journal {
 	t.Helper()
-	j, err := OpenJournal(state.OSDisk{}, dir)
+	j, err := OpenJournal(openRecords(t, state.OSDisk{}, dir))
 	return must(t, j, err)
+}
+
+// openRecords opens the journal of a directory, which is neither damaged nor newer, for
+// monitors and the ledger.
+func openRecords(t *testing.T, d state.Disk, dir string) *state.Journal {
+	t.Helper()
+	j, err := state.OpenJournal(d, dir, slices.Concat(JournalKinds(), delivery.LedgerKinds()), state.Mark{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = j.Close() })
+	return j
 }
 
 // newJournalBench returns a bench with the journal in a directory.

@@ -12,6 +12,7 @@ import (
 	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/delivery"
 	"github.com/microhq/monitor-srv/internal/testkit"
+	"github.com/microhq/monitor-srv/state"
 )
 
 // testDelivery is a Delivery with a real Deliverer and the given kinds of actions.
@@ -147,11 +148,12 @@ func startInstance(t *testing.T, d *testkit.MemDisk, files string) *instance {
 // startAfter is startInstance after prepare, which is passed the Group without monitors.
 func startAfter(t *testing.T, d *testkit.MemDisk, files string, prepare func(*Group)) *instance {
 	t.Helper()
-	j, err := OpenJournal(d, "/state")
+	records := openRecords(t, d, "/state")
+	j, err := OpenJournal(records)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, retained := delivery.OpenLedger(d, "/state", discardLog)
+	l, retained := delivery.OpenLedger(records, discardLog)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	b := newBench(t, j, delivery.Options{Persister: l})
@@ -165,7 +167,11 @@ func startAfter(t *testing.T, d *testkit.MemDisk, files string, prepare func(*Gr
 
 // checkPersisted panics unless the incidents of the notifications are on the disk.
 func checkPersisted(d *testkit.MemDisk, ns []action.Notification) error {
-	_, k := delivery.OpenLedger(d.Killed(), "/state", discardLog)
+	records, err := state.OpenJournal(d.Killed(), "/state", slices.Concat(JournalKinds(), delivery.LedgerKinds()), state.Mark{})
+	if err != nil {
+		panic(err)
+	}
+	_, k := delivery.OpenLedger(records, discardLog)
 	for _, n := range ns {
 		if n.Event != action.Init && !slices.ContainsFunc(k.Pending, func(b delivery.Pending) bool {
 			return slices.ContainsFunc(b.Notifications, func(p action.Notification) bool { return p.Incident == n.Incident })

@@ -3,7 +3,6 @@ package monitor
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/microhq/monitor-srv/state"
@@ -76,18 +75,16 @@ func OpenJournal(records *state.Journal) (*Journal, error) {
 func (j *Journal) read() error {
 	err := j.readRecords()
 	var old journalState
-	oldErr := j.records.ReadOld(oldJournalName, func(text []byte) (err error) {
+	found, oldErr := j.records.ReadOld(oldJournalName, func(text []byte) (err error) {
 		old, err = decodeOldJournal(text)
 		return err
 	})
-	switch {
-	case errors.Is(oldErr, fs.ErrNotExist):
-		j.retired = true
-		return err
-	case errors.As(oldErr, new(*state.NewerError)):
+	j.retired = !found
+	if errors.As(oldErr, new(*state.NewerError)) {
 		j.refused = oldErr
 		return errors.Join(err, oldErr)
-	case oldErr == nil || len(j.loaded.Key) == 0:
+	}
+	if found && (oldErr == nil || len(j.loaded.Key) == 0) {
 		old.LastID, old.Files = max(old.LastID, j.loaded.LastID), j.loaded.Files
 		oldErr = errors.Join(oldErr, old.repair())
 		j.loaded = old

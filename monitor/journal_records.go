@@ -97,10 +97,10 @@ func (j *Journal) readRecords() error {
 			errs = append(errs, badRecord(r, err))
 			continue
 		}
-		if j.loaded.LastID = max(j.loaded.LastID, h.LastID); w.head == nil {
-			w.head, j.loaded.Key = r.Data, h.Key
+		if w.head == nil {
+			w.head, j.loaded.LastID, j.loaded.Key = r.Data, h.LastID, h.Key
 		} else if !bytes.Equal(w.head, r.Data) {
-			w.head = []byte{} // write both again
+			w.head, j.loaded.LastID = []byte{}, max(j.loaded.LastID, h.LastID) // both are written again
 		}
 	}
 	errs = append(errs, readKind(j.records, registrationRecord, w.monitors), readKind(j.records, fileRecord, w.files))

@@ -3,13 +3,12 @@ package monitor
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/microhq/monitor-srv/delivery"
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
@@ -300,15 +299,12 @@ func TestUnrestoredRegistrationsAreRetained(t *testing.T) {
 // TestNothingRunsBeforeItIsInTheJournal registers while writes fail.
 // Faults: G46.
 func TestNothingRunsBeforeItIsInTheJournal(t *testing.T) {
-	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		b := newJournalBench(t, dir)
+		disk := testkit.NewMemDisk()
+		journal, err := openOn(t, disk, "/state")
+		b := newBench(t, must(t, journal, err), delivery.Options{})
 		register(t, b, "r1")
-		// A directory in the place of the new file makes every write fail.
-		block := filepath.Join(dir, journalName+".new")
-		if err := os.MkdirAll(filepath.Join(block, "x"), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		disk.Set(testkit.ErrCut, 0)
 		d := mustParse(t, `{"name": "r2", "probe": {"type": "fake", "name": "r2"}, "actions": [{"type": "fake"}]}`)
 		d.Trusted = true
 		if _, err := b.Register(d); !errors.Is(err, ErrJournal) {
@@ -320,9 +316,7 @@ func TestNothingRunsBeforeItIsInTheJournal(t *testing.T) {
 		if err := b.Unregister(1); !errors.Is(err, ErrJournal) || b.listed() != "1:r1" {
 			t.Errorf("got %v, and then %s", err, b.listed())
 		}
-		if err := os.RemoveAll(block); err != nil {
-			t.Fatal(err)
-		}
+		disk.Set(nil, 0)
 		if _, err := b.Register(d); err != nil {
 			t.Error(err)
 		}

@@ -405,7 +405,7 @@ func TestLedgerStateIsConsistent(t *testing.T) {
 // collected. The state has its incident, and the end of the absence is a change.
 // Faults: G36.
 func TestLedgerStateHasAnIncidentBeingResumed(t *testing.T) {
-	l, _ := delivery.OpenLedger(testkit.NewMemDisk(), "/state", discardLog)
+	l, _ := delivery.OpenLedger(openRecords(t, testkit.NewMemDisk(), "/state"), discardLog)
 	d := delivery.NewDeliverer(delivery.Options{Persister: l})
 	cfg := builtinGroup().cfg
 	cfg.Log, cfg.Delivery = discardLog, testDelivery{d, action.Builtin()}

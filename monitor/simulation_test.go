@@ -83,12 +83,13 @@ func (w *simulation) run(t *testing.T) {
 
 // runInstance runs an instance until do returns.
 func (w *simulation) runInstance(t *testing.T, files string, do func()) {
-	journal, err := OpenJournal(w.disk, "/state")
+	records := openRecords(t, w.disk, "/state")
+	journal, err := OpenJournal(records)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.disk.Set(nil, time.Duration(w.random.IntN(4))*100*time.Millisecond) // two writes within LedgerTimeout
-	ledger, retained := delivery.OpenLedger(w.disk, "/state", discardLog)
+	ledger, retained := delivery.OpenLedger(records, discardLog)
 	b := newBench(t, journal, delivery.Options{Persister: ledger, MaxBackoff: 20 * time.Second, Stop: 2 * time.Second})
 	b.kinds["fallible"] = func(decode func(any) error, _ action.Env) (action.Action, error) {
 		a := &flakyAction{simulation: w}

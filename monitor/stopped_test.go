@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/microhq/monitor-srv/delivery"
 	"github.com/microhq/monitor-srv/internal/testkit"
 )
 
@@ -143,10 +145,15 @@ func TestMonitorOfAFileIsNotUnregistered(t *testing.T) {
 // there is room.
 // Faults: S4.
 func TestChangesOnAFullDiskChangeNothing(t *testing.T) {
-	dir := testkit.SmallDisk(t)
 	synctest.Test(t, func(t *testing.T) {
-		b := newJournalBench(t, dir)
-		b.mustApply(t, monitorTOML("f1", "interval = 10"))
+		d := testkit.NewMemDisk()
+		start := func() *bench {
+			j, err := openOn(t, d, "/state")
+			b := newBench(t, must(t, j, err), delivery.Options{})
+			b.mustApply(t, monitorTOML("f1", "interval = 10"))
+			return b
+		}
+		b := start()
 		register(t, b, "r2")
 		register(t, b, "r3")
 		if err := b.Stop(3); err != nil {
@@ -164,7 +171,7 @@ func TestChangesOnAFullDiskChangeNothing(t *testing.T) {
 		}
 		time.Sleep(61 * time.Second)
 		before := b.states()
-		free := testkit.FillDisk(t, dir)
+		d.Set(syscall.ENOSPC, 0)
 		for range 2 { // it stays so
 			for i, change := range changes {
 				err := change()
@@ -177,7 +184,7 @@ func TestChangesOnAFullDiskChangeNothing(t *testing.T) {
 		if got := b.states(); got != before || before != "1:f1:OK 2:r2:OK 3:r3:STOPPED" {
 			t.Errorf("after the changes were refused: %s, before: %s", got, before)
 		}
-		free()
+		d.Set(nil, 0)
 		for i, change := range changes {
 			if err := change(); err != nil {
 				t.Errorf("change %d once there is room: %v", i, err)
@@ -189,8 +196,7 @@ func TestChangesOnAFullDiskChangeNothing(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 		b.stop()
-		b = newJournalBench(t, dir)
-		b.mustApply(t, monitorTOML("f1", "interval = 10"))
+		b = start()
 		b.Restore(allowAll)
 		time.Sleep(61 * time.Second)
 		if got := b.states(); got != want {

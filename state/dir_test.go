@@ -23,6 +23,16 @@ func openDir(t *testing.T, path string) *state.Dir {
 	return d
 }
 
+// createFile creates a file with a text.
+func createFile(d state.Disk, path, text string) error {
+	f, err := d.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write([]byte(text))
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
 func modeOf(t *testing.T, path string) os.FileMode {
 	t.Helper()
 	info, err := os.Stat(path)
@@ -50,7 +60,7 @@ func TestStateDirectoryIsForItsOwnerOnly(t *testing.T) {
 		if got := modeOf(t, path); got != 0o700 || !strings.Contains(log.String(), want) || want == "" && log.Len() > 0 {
 			t.Errorf("mode %04o became %04o, logged %s", mode, got, &log)
 		}
-		if err := state.Replace(d, filepath.Join(path, "f"), []byte("x")); err != nil || modeOf(t, filepath.Join(path, "f")) != 0o600 {
+		if err := createFile(d, filepath.Join(path, "f"), "x"); err != nil || modeOf(t, filepath.Join(path, "f")) != 0o600 {
 			t.Errorf("the file has mode %04o, %v", modeOf(t, filepath.Join(path, "f")), err)
 		}
 		if _, err := state.OpenDir(path, testkit.QuietLog()); err == nil || !strings.Contains(err.Error(), "another process uses it") {
@@ -158,14 +168,14 @@ func TestMovedDirectoryIsNotWritten(t *testing.T) {
 		if err := s.do(); err != nil {
 			t.Fatal(err)
 		}
-		err := state.Replace(d, file, []byte(s.name))
+		err := createFile(d, file, s.name)
 		if (err == nil) != s.ok || !s.ok && !errors.Is(err, state.ErrMoved) {
 			t.Errorf("%s: %v", s.name, err)
 		}
 		if h := d.Health(); h.OK != s.ok || (h.Reason == "") != s.ok {
 			t.Errorf("%s: %+v", s.name, h)
 		}
-		if _, err := state.SetAside(d, file, nil); (err == nil) != s.ok {
+		if _, err := state.CopyAside(d, file); (err == nil) != s.ok {
 			t.Errorf("%s: set aside: %v", s.name, err)
 		}
 		if !s.ok {

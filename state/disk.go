@@ -2,17 +2,15 @@ package state
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/microhq/monitor-srv/safefile"
 )
 
-// MaxSize is the largest size of a file of the state directory, in bytes: 1,000
-// definitions of 64 KiB, which JSON may double.
+// MaxSize is the largest size of a file of an older version, in bytes: 1,000 definitions
+// of 64 KiB, which JSON may double.
 const MaxSize = 128 << 20
 
 // MaxStream is the largest size of a file that is read record by record, in bytes.
@@ -81,32 +79,4 @@ func (OSDisk) SyncDir(path string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-// Replace replaces the file at path atomically: after a crash, path has either its
-// old content or all of text. It rejects a text that ReadFile would truncate.
-func Replace(d Disk, path string, text []byte) error {
-	if len(text) > MaxSize {
-		return fmt.Errorf("writing %q: %d bytes, want at most %d", path, len(text), MaxSize)
-	}
-	tmp := path + ".new"
-	err := writeSynced(d, tmp, text)
-	if err == nil {
-		err = d.Rename(tmp, path)
-	}
-	if err != nil {
-		return errors.Join(err, d.Remove(tmp))
-	}
-	return d.SyncDir(filepath.Dir(path))
-}
-
-func writeSynced(d Disk, path string, text []byte) error {
-	f, err := d.Create(path)
-	if err != nil {
-		return err
-	}
-	if _, err = f.Write(text); err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
 }

@@ -70,6 +70,7 @@ type Journal struct {
 	newest  uint64 // generation; that of at, or one whose file could not be written
 	size    int64  // of the file, in bytes
 	limit   int64  // compact above this size
+	slack   int64
 	encoder encoder
 	buf     []byte
 
@@ -104,7 +105,7 @@ func newJournal(d Disk, dir string, kinds []Kind) *Journal {
 	j := &Journal{
 		disk: d, path: filepath.Join(dir, journalName),
 		kinds: make(map[string]Kind), live: make(map[entryID]stored),
-		turn: make(chan struct{}, 1), tracker: newTracker(),
+		turn: make(chan struct{}, 1), slack: compactSlack, tracker: newTracker(),
 	}
 	for _, k := range kinds {
 		j.kinds[k.Name] = k
@@ -139,6 +140,13 @@ func (j *Journal) Set(entries ...Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
+	return j.commitWith(entries)
+}
+
+// Sync waits until the disk has taken a write, also if nothing has changed.
+func (j *Journal) Sync() error { return j.commitWith(nil) }
+
+func (j *Journal) commitWith(entries []Entry) error {
 	b, err := j.enqueue(entries)
 	if err != nil {
 		return fmt.Errorf("writing %q: %w", j.path, err)

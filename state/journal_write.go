@@ -25,7 +25,7 @@ func (j *Journal) commit(b *batch) {
 	close(b.done)
 	if j.file != nil && j.size > j.limit {
 		if err := j.rewrite(nil); err != nil {
-			j.limit = j.size + compactSlack // not at each change
+			j.limit = j.size + j.slack // not at each change
 			j.report(err)
 		}
 	}
@@ -135,7 +135,7 @@ func (j *Journal) rewrite(changes []Entry) error {
 		return fmt.Errorf("writing %q: %w", j.path, err)
 	}
 	j.file, j.at, j.size = w.file, w.at, w.size
-	j.limit = 2*j.size + compactSlack
+	j.limit = 2*j.size + j.slack
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.mark = Mark{j.at.generation, j.at.index, j.order}

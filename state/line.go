@@ -21,7 +21,6 @@ const (
 	escape          = 0x1b
 	escapedNewline  = 'n'
 	escapedItself   = 'e'
-	checksumSize    = 4
 	headSize        = 64 // of a line before FILE, at most
 	maxRecord       = 4 << 20
 	maxLine         = 2*maxRecord + 1024
@@ -63,12 +62,17 @@ func (e *encoder) line(b []byte, p place, kind string, version int, data ...[]by
 		body = appendEscaped(body, part)
 	}
 	e.body = body
-	b = hex.AppendEncode(b, binary.BigEndian.AppendUint32(nil, Checksum(body)))
+	b = appendChecksum(b, body)
 	b = append(b, ' ')
 	b = strconv.AppendInt(b, int64(len(body)), 10)
 	b = append(b, ' ')
 	b = append(b, body...)
 	return append(b, '\n')
+}
+
+func appendChecksum(b, of []byte) []byte {
+	sum := binary.BigEndian.AppendUint32(make([]byte, 0, 4), Checksum(of))
+	return hex.AppendEncode(b, sum)
 }
 
 func appendEscaped(b, data []byte) []byte {
@@ -113,13 +117,12 @@ func unescape(data []byte) []byte {
 func cutLine(text []byte) (r placed, rest []byte, ok bool) {
 	sum, rest, ok := bytes.Cut(text[:min(len(text), headSize)], []byte(" "))
 	length, _, found := bytes.Cut(rest, []byte(" "))
-	want, err := hex.DecodeString(string(sum))
-	n, nErr := strconv.ParseUint(string(length), 10, 31)
-	if !ok || !found || err != nil || nErr != nil || len(want) != checksumSize {
+	n, err := strconv.ParseUint(string(length), 10, 31)
+	if !ok || !found || err != nil {
 		return r, nil, false
 	}
 	text = text[len(sum)+len(length)+2:]
-	if uint64(len(text)) < n || Checksum(text[:n]) != binary.BigEndian.Uint32(want) {
+	if uint64(len(text)) < n || !bytes.Equal(sum, appendChecksum(nil, text[:n])) {
 		return r, nil, false
 	}
 	r, ok = parseBody(text[:n:n])

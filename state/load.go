@@ -38,8 +38,8 @@ func (e *DamagedError) Error() string {
 // Unwrap returns what is wrong.
 func (e *DamagedError) Unwrap() error { return e.Err }
 
-// Load passes the content of a file to decode. If decode fails, the file is set aside
-// and the error is a *DamagedError, or the *NewerError that decode returned: then the
+// Load passes the content of a file to decode. If decode fails, a copy is set aside and
+// the error is a *DamagedError, or the *NewerError that decode returned: then the
 // file stays as it is. A file that is too large, or that others own or may write, is
 // set aside unread.
 func Load(d Disk, path string, decode func(text []byte) error) error {
@@ -57,7 +57,7 @@ func Load(d Disk, path string, decode func(text []byte) error) error {
 		return fmt.Errorf("reading %q: %w", path, err)
 	}
 	if err != nil {
-		aside, asideErr := SetAside(d, path, text)
+		aside, asideErr := CopyAside(d, path)
 		return &DamagedError{Path: path, Aside: aside, Err: errors.Join(err, asideErr)}
 	}
 	return nil
@@ -79,18 +79,7 @@ func rotate(d Disk, path string) error {
 	return nil
 }
 
-// SetAside writes a copy of a damaged file beside it and returns the path of the copy.
-func SetAside(d Disk, path string, text []byte) (string, error) {
-	if err := rotate(d, path); err != nil {
-		return "", err
-	}
-	if err := writeSynced(d, copyName(path, 1), text); err != nil {
-		return "", errors.Join(err, d.Remove(copyName(path, 1)))
-	}
-	return copyName(path, 1), nil
-}
-
-// CopyAside is SetAside for a file of any size.
+// CopyAside writes a copy of a damaged file beside it and returns the path of the copy.
 func CopyAside(d Disk, path string) (string, error) {
 	if err := rotate(d, path); err != nil {
 		return "", err
@@ -116,7 +105,7 @@ func copyFile(d Disk, from, to string) error {
 	return errors.Join(err, in.Close(), out.Close())
 }
 
-// MoveAside renames a file that cannot be read as SetAside names its copy.
+// MoveAside renames a file as CopyAside names its copy.
 func MoveAside(d Disk, path string) (string, error) {
 	err := rotate(d, path)
 	if err == nil {

@@ -12,10 +12,14 @@ import (
 // oldSuffix is what the names of such files get.
 const oldSuffix = ".old"
 
-// ReadOld passes the content of a file of an older version to decode, as Load does. The
-// error is fs.ErrNotExist if there is none.
-func (j *Journal) ReadOld(name string, decode func(text []byte) error) error {
-	return Load(j.disk, filepath.Join(filepath.Dir(j.path), name), decode)
+// ReadOld passes the content of a file of an older version to decode, as Load does. It
+// reports whether there is one.
+func (j *Journal) ReadOld(name string, decode func(text []byte) error) (found bool, err error) {
+	err = Load(j.disk, filepath.Join(filepath.Dir(j.path), name), decode)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return true, err
 }
 
 // RetireOld renames a file of an older version, if there is one. Call it once what the

@@ -9,7 +9,7 @@ import (
 )
 
 // readSize is how much of a file is read at a time.
-const readSize = 256 << 10
+const readSize = 64 << 10
 
 // scan reads lines and passes each sound record of a letter to each, in the order of
 // the file. The data of a record is valid until each returns. It reports whether
@@ -35,7 +35,7 @@ func scan(from io.Reader, letter byte, each func(placed)) (damaged bool, err err
 			} else {
 				damaged = true
 			}
-			if len(after) > 1 || len(after) == 1 && after[0] != '\n' {
+			if len(after) > 0 && after[0] != '\n' && (finished || after[0] != 0) {
 				damaged = true // the newline
 			}
 			rest = after[min(1, len(after)):]

@@ -143,7 +143,7 @@ func TestDamagedSnapshotFallsBackToTheOneBefore(t *testing.T) {
 			if strings.TrimSuffix(string(text), "\n") == strings.TrimSuffix(string(whole), "\n") {
 				break // nothing is lost
 			}
-			overwrite(t, d, stateDir+name, text)
+			d.Put(stateDir+name, text)
 			n := &numbers{}
 			state.OpenSnapshot(state.SnapshotConfig{Disk: d, Dir: stateDir, Log: testkit.InfoTo(&log)}).Load([]state.Section{n.section()})
 			if got := n.part(); i == 0 && got != 4 || i == 1 && got < 0 {
@@ -174,14 +174,6 @@ func (n *numbers) part() int {
 		return 0
 	}
 	return n.read[0]
-}
-
-// overwrite replaces a file without a trace.
-func overwrite(t testing.TB, d state.Disk, path string, text []byte) {
-	t.Helper()
-	if err := state.Replace(d, path, text); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestNewerSnapshotIsLeftAlone loads files with records that only a newer program knows.

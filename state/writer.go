@@ -99,7 +99,7 @@ func damage(damaged bool, lost, sound uint64) error {
 	case lost > 0:
 		return fmt.Errorf("%d of %d records are lost", lost, lost+sound)
 	case damaged:
-		return fmt.Errorf("some bytes are wrong, and none of %d records is lost", sound)
+		return fmt.Errorf("some bytes are wrong; the first %d records are sound", sound)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/microhq/monitor-srv/state"
@@ -24,15 +25,18 @@ type MemDisk struct {
 	moves  []map[string]*memFile
 	Steps  int // number of steps done
 	CutAt  int // number of steps after which all fail; 0 for no limit
+	FailAt int // number of the one step that fails; 0 for none
 	fault  error
 	slow   time.Duration // duration of a Sync
 	syncs  int
 }
 
-// memFile is a file and the number of its bytes that are synced.
+// memFile is a file and the number of its bytes that are synced. Holes are bytes whose
+// sync failed: a later one reports success for them too, as that of Linux does.
 type memFile struct {
 	text   []byte
 	synced int
+	holes  [][2]int
 }
 
 // ErrCut is the error of steps after CutAt.
@@ -49,6 +53,9 @@ func (d *MemDisk) step() error {
 		return ErrCut
 	}
 	d.Steps++
+	if d.Steps == d.FailAt {
+		return syscall.EIO
+	}
 	return d.fault
 }
 
@@ -65,6 +72,15 @@ func (d *MemDisk) Create(path string) (state.File, error) {
 	d.names[path] = f
 	d.moved()
 	return &memWriter{d, f}, nil
+}
+
+// Put makes a file durable as it is.
+func (d *MemDisk) Put(path string, text []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f := &memFile{text: slices.Clone(text), synced: len(text)}
+	d.names[path], d.synced[path] = f, f
+	d.moved()
 }
 
 // ReadFile implements state.Disk.
@@ -149,6 +165,7 @@ func (w *memWriter) Sync() error {
 	w.d.mu.Lock()
 	defer w.d.mu.Unlock()
 	if err := w.d.step(); err != nil {
+		w.f.holes = append(w.f.holes, [2]int{w.f.synced, len(w.f.text)})
 		return err
 	}
 	w.d.syncs++
@@ -164,15 +181,15 @@ func (d *MemDisk) Killed() *MemDisk {
 	defer d.mu.Unlock()
 	after := NewMemDisk()
 	for path, f := range d.names {
-		after.names[path] = &memFile{slices.Clone(f.text), len(f.text)}
+		after.names[path] = &memFile{text: slices.Clone(f.text), synced: len(f.text)}
 	}
 	after.synced = maps.Clone(after.names)
 	return after
 }
 
-// LostPower returns a disk as the next process may find it after a power
-// failure. Some of the renames since the last SyncDir are done. Any part of the
-// unsynced bytes is there; the rest is missing or zero.
+// LostPower returns a disk as the next process may find it after a power failure. Some
+// of the renames since the last SyncDir are done. Any part of the unsynced bytes is
+// there; the rest is missing or zero.
 func (d *MemDisk) LostPower(random *rand.Rand) *MemDisk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -182,14 +199,33 @@ func (d *MemDisk) LostPower(random *rand.Rand) *MemDisk {
 	}
 	after := NewMemDisk()
 	for path, f := range names {
-		text := slices.Clone(f.text[:f.synced+random.IntN(len(f.text)-f.synced+1)])
-		if lost := len(f.text) - len(text); lost > 0 && random.IntN(2) == 0 {
-			text = append(text, bytes.Repeat([]byte{0}, random.IntN(lost+1))...)
-		}
-		after.names[path] = &memFile{text, len(text)}
+		text := f.lostPower(random)
+		after.names[path] = &memFile{text: text, synced: len(text)}
 	}
 	after.synced = maps.Clone(after.names)
 	return after
+}
+
+// sectorSize is what a disk writes at once.
+const sectorSize = 512
+
+// lostPower returns what is left of a file. Sectors may be written in any order.
+func (f *memFile) lostPower(random *rand.Rand) []byte {
+	text := slices.Clone(f.text)
+	for _, hole := range append(f.holes, [2]int{f.synced, len(text)}) {
+		written := hole[0] + random.IntN(hole[1]-hole[0]+1)
+		for from := hole[0]; from < hole[1]; {
+			to := min(hole[1], from-from%sectorSize+sectorSize)
+			if from >= written || random.IntN(8) == 0 {
+				clear(text[from:to])
+			}
+			from = to
+		}
+	}
+	if random.IntN(2) == 0 { // the end is missing
+		text = text[:f.synced+random.IntN(len(text)-f.synced+1)]
+	}
+	return text
 }
 
 // Counts returns the number of steps done and of files.

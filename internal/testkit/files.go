@@ -105,6 +105,21 @@ func Damaged(whole []byte) iter.Seq2[string, []byte] {
 	}
 }
 
+// Sampled returns every nth element, or all of them in nightly runs.
+func Sampled(all iter.Seq2[string, []byte], n int) iter.Seq2[string, []byte] {
+	if Nightly() {
+		return all
+	}
+	return func(yield func(string, []byte) bool) {
+		i := 0
+		for what, text := range all {
+			if i++; i%n == 0 && !yield(what, text) {
+				return
+			}
+		}
+	}
+}
+
 // Corrupt returns a file with a few of these damages at random places: a flipped bit, a
 // cut end, a part that is there twice, a part that is zero, a part that is missing.
 func Corrupt(random *rand.Rand, whole []byte) (what string, text []byte) {
