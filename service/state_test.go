@@ -22,6 +22,7 @@ func stateComponent(t *testing.T, path string, log *testkit.LogBuffer) func() co
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.restore(nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- s.run(ctx, func() delivery.Snapshot { return delivery.Snapshot{} }) }()
@@ -58,10 +59,18 @@ func TestComponentTellsThatTheStateDirectoryWasMoved(t *testing.T) {
 // TestComponentTellsThatTheStateIsNewer starts with files of a newer program.
 // Faults: S8.
 func TestComponentTellsThatTheStateIsNewer(t *testing.T) {
-	for _, name := range []string{"monitors", "ledger"} {
+	record := func(body string) string {
+		return fmt.Sprintf("%08x %d %s\n", state.Checksum([]byte(body)), len(body), body)
+	}
+	old := `{"last_id":1,"monitors":[],"key":"","epoch":2}`
+	head := `{"head":{"version":2,"records":0}}`
+	for name, text := range map[string]string{
+		"journal":       record("j1/0 file/2 journal"),
+		"snapshot-1":    record("s1/0 file/2 snapshot"),
+		"monitors.json": fmt.Sprintf(`{"crc32c":%d,"state":%s}`, state.Checksum([]byte(old)), old),
+		"ledger":        fmt.Sprintf("%08x %s\n", state.Checksum([]byte(head)), head),
+	} {
 		path := t.TempDir()
-		body := "0/1 file/2 " + name
-		text := fmt.Sprintf("%08x %d %s\n", state.Checksum([]byte(body)), len(body), body)
 		testkit.WriteFile(t, filepath.Join(path, name), text)
 		var log testkit.LogBuffer
 		c := stateComponent(t, path, &log)()

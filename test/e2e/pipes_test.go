@@ -14,8 +14,8 @@ import (
 
 const isPipe = "not a regular file but a named pipe: give the path of a regular file"
 
-// TestNamedPipesHangNothing has named pipes in the place of monitor files, secrets and
-// the ledger: at the start, swapped in while the service runs, and registered.
+// TestNamedPipesHangNothing has named pipes in the place of monitor files, secrets, a
+// snapshot and an old ledger: at the start, swapped in while the service runs, and registered.
 // Faults: S2.
 func TestNamedPipesHangNothing(t *testing.T) {
 	t.Parallel()
@@ -27,6 +27,7 @@ func TestNamedPipesHangNothing(t *testing.T) {
 	}
 	testkit.MakeFIFO(t, filepath.Join(dir, "pipe.toml"))
 	testkit.MakeFIFO(t, filepath.Join(state, "ledger"))
+	testkit.MakeFIFO(t, filepath.Join(state, "snapshot-1"))
 	testkit.MakeFIFO(t, secret("piped"))
 	testkit.WriteFile(t, secret("swapped"), "one")
 	testkit.WriteFile(t, filepath.Join(dir, "a.toml"), redis("swapped")+redis("piped"))
@@ -35,7 +36,7 @@ func TestNamedPipesHangNothing(t *testing.T) {
 	if p := m.component("monitors"); p.OK || !strings.HasPrefix(p.Reason, "2 problems ") {
 		t.Errorf("the health is %+v", p)
 	}
-	for _, want := range []string{"pipe.toml: cannot open it: " + isPipe, "reading password_file: open " + secret("piped") + ": " + isPipe, "cannot read the ledger"} {
+	for _, want := range []string{"pipe.toml: cannot open it: " + isPipe, "reading password_file: open " + secret("piped") + ": " + isPipe, "the ledger of an older version is damaged", "a snapshot is damaged"} {
 		if !strings.Contains(m.output(), want) {
 			t.Errorf("not in the log: %s", want)
 		}
@@ -66,7 +67,7 @@ func TestNamedPipesHangNothing(t *testing.T) {
 func TestNamedPipesOfFlagsAreRefused(t *testing.T) {
 	t.Parallel()
 	state := t.TempDir()
-	testkit.MakeFIFO(t, filepath.Join(state, "monitors"))
+	testkit.MakeFIFO(t, filepath.Join(state, "journal"))
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	testkit.MakeFIFO(t, pipe)
 	serve := []string{"--registry", "memory", "--http_address", "127.0.0.1:0", "--server_address", "127.0.0.1:0", "-d", t.TempDir()}
@@ -78,7 +79,7 @@ func TestNamedPipesOfFlagsAreRefused(t *testing.T) {
 		"token_file": {append(serve, "--token_file", pipe), cli.ExitUsage, isPipe},
 		"exec_allow": {append(serve, "--exec_allow", pipe), cli.ExitUsage, isPipe},
 		"state_dir":  {append(serve, "--state_dir", pipe), cli.ExitFailed, "not a directory"},
-		"journal":    {append(serve, "--state_dir", state), cli.ExitFailed, "reading the journal: open " + filepath.Join(state, "monitors") + ": " + isPipe},
+		"journal":    {append(serve, "--state_dir", state), cli.ExitFailed, filepath.Join(state, "journal") + ": " + isPipe},
 		"check":      {[]string{"check", pipe}, cli.ExitFailed, pipe},
 		"probe":      {[]string{"probe", pipe}, cli.ExitFailed, isPipe},
 		"register":   {[]string{"register", pipe}, cli.ExitFailed, isPipe},
