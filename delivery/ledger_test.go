@@ -86,11 +86,8 @@ func numberOf(t *testing.T, k Snapshot) int {
 	return number
 }
 
-// A record of the journal may be that of the write before if a write was cut short: the
-// journal has no transactions. That of a pending notification is there in any case.
-//
-// The process is killed at each step of a write: the next one reads the old snapshot,
-// the new one, or a part of the changes between them.
+// The process is killed at each step of a write: the next one reads either the old or
+// the new snapshot.
 // Faults: T22.
 func TestLedgerSurvivesAKillAtEveryStep(t *testing.T) {
 	for cut := 1; ; cut++ {
@@ -100,13 +97,10 @@ func TestLedgerSurvivesAKillAtEveryStep(t *testing.T) {
 		d.CutAt = d.Steps + cut
 		whole := write(l, 2)
 		_, k := openLedger(t, d.Killed(), testkit.QuietLog())
-		if !subset(k, both(snapshotOf(1), snapshotOf(2))) || countNotifications(k) < 3 {
-			t.Fatalf("killed at step %d: read %+v", cut, k)
+		if n := numberOf(t, k); n != 1 && n != 2 || whole && n != 2 {
+			t.Fatalf("killed at step %d: read %d", cut, n)
 		}
 		if whole {
-			if numberOf(t, k) != 2 {
-				t.Fatalf("read %+v", k)
-			}
 			return
 		}
 	}
@@ -117,8 +111,8 @@ func both(a, b Snapshot) Snapshot {
 	return Snapshot{Pending: append(a.Pending, b.Pending...), Incidents: append(a.Incidents, b.Incidents...)}
 }
 
-// The power fails at a random step: what was written is never lost, and nothing is read
-// that was not written.
+// The power fails at a random step: a successful write is never lost, and no write is
+// read in part.
 // Faults: T23.
 func TestPowerFailureLosesNoPendingNotification(t *testing.T) {
 	for seed := range testkit.Fewer(2000, 200) {
@@ -126,15 +120,16 @@ func TestPowerFailureLosesNoPendingNotification(t *testing.T) {
 		d := testkit.NewMemDisk()
 		l, _ := openLedger(t, d, testkit.QuietLog())
 		d.CutAt = d.Steps + 1 + random.IntN(60)
-		kept, tried := Snapshot{}, Snapshot{}
+		kept, begun := -1, -1
 		for n := 0; d.Steps < d.CutAt; n++ {
-			if tried = snapshotOf(n); write(l, n) {
-				kept = tried
+			begun = n
+			if write(l, n) {
+				kept = n
 			}
 		}
 		_, k := openLedger(t, d.LostPower(random), testkit.QuietLog())
-		if !subset(k, both(kept, tried)) || countNotifications(k) < countNotifications(kept) {
-			t.Fatalf("seed %d: read %+v, want %+v or %+v", seed, k, kept, tried)
+		if n := numberOf(t, k); n < kept || n > begun {
+			t.Fatalf("seed %d: read %d, want %d to %d", seed, n, kept, begun)
 		}
 	}
 }

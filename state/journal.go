@@ -96,7 +96,7 @@ type refusal struct{ err error }
 
 // batch is a group of changes that one write makes durable.
 type batch struct {
-	entries []Entry
+	changes [][]Entry
 	done    chan struct{} // closed once err is set
 	err     error
 }
@@ -132,9 +132,9 @@ func (j *Journal) Records(kind string) []Entry {
 	return all
 }
 
-// Set makes changes durable, in their order. After nil they survive a kill and a power
-// failure. After an error they are not made, though they may come back after a sudden
-// end until something else is written. Changes that wait for the disk at the same time
+// Set makes a change durable, in the order of its entries. After nil it survives a kill
+// and a power failure. After an error it is not made, though it may come back after a
+// sudden end until something else is written; in any case all of it or nothing. Changes that wait for the disk at the same time
 // share one write. Data must not be changed afterwards.
 func (j *Journal) Set(entries ...Entry) error {
 	if len(entries) == 0 {
@@ -185,7 +185,7 @@ func (j *Journal) enqueue(entries []Entry) (*batch, error) {
 	if j.next == nil {
 		j.next = &batch{done: make(chan struct{})}
 	}
-	j.next.entries = append(j.next.entries, entries...)
+	j.next.changes = append(j.next.changes, entries)
 	return j.next, nil
 }
 

@@ -64,16 +64,16 @@ func (j *Journal) read(covered Mark) error {
 		return fmt.Errorf("reading %q: %w", j.path, err)
 	}
 	l := loader{kinds: j.kinds}
-	damaged, err := scan(f, journalLetter, l.add)
+	found, err := scan(f, journalLetter, l.add)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("reading %q: %w", j.path, err)
 	}
-	c, err := l.content()
+	c, err := l.content(found)
 	if errors.As(err, new(*NewerError)) {
 		return fmt.Errorf("reading %q: %w", j.path, err)
 	}
 	if err == nil {
-		err = l.damage(c, damaged, covered)
+		err = l.damage(c, found.damaged, covered)
 	}
 	j.take(c, covered)
 	if err != nil {
@@ -118,6 +118,7 @@ type content struct {
 	generation uint64
 	hasHead    bool
 	entries    map[entryID]stored // the order is the index; removed ones have no data
+	changes    map[uint64]*change // not complete, by the index of the first record
 	seen       indexes
 	wrong      bool // records that cannot be
 	newer      *NewerError
@@ -154,9 +155,57 @@ func (l *loader) add(r placed) {
 		c.wrong = true
 		return
 	}
-	id := entryID{r.Kind, key}
-	if old, ok := c.entries[id]; !ok || old.order <= r.index {
-		c.entries[id] = stored{r.Version, bytes.Clone(data), r.index}
+	e := indexed{Entry{r.Kind, key, r.Version, bytes.Clone(data)}, r.index}
+	if r.first == r.last {
+		c.apply(e)
+		return
+	}
+	if c.changes == nil {
+		c.changes = make(map[uint64]*change)
+	}
+	if c.changes[r.first] == nil {
+		c.changes[r.first] = &change{last: r.last, entries: make(map[uint64]indexed)}
+	}
+	c.changes[r.first].entries[r.index] = e
+	if all := c.changes[r.first]; uint64(len(all.entries)) > all.last-r.first {
+		c.finish(r.first)
+	}
+}
+
+// indexed is an entry with the index of its record.
+type indexed struct {
+	Entry
+	index uint64
+}
+
+// change is a change of several records, of which some were read.
+type change struct {
+	last    uint64
+	entries map[uint64]indexed
+}
+
+func (c *content) apply(e indexed) {
+	id := entryID{e.Kind, e.Key}
+	if old, ok := c.entries[id]; !ok || old.order <= e.index {
+		c.entries[id] = stored{e.Version, e.Data, e.index}
+	}
+}
+
+// finish makes a change.
+func (c *content) finish(first uint64) {
+	for _, e := range c.changes[first].entries {
+		c.apply(e)
+	}
+	delete(c.changes, first)
+}
+
+// finishChanges makes the changes of which a record is damaged, but none that was cut
+// short, whose parts contradict each other.
+func (c *content) finishChanges(found traces) {
+	for first, change := range c.changes {
+		if cut := found.zeros || !found.damaged && change.last >= c.seen.end; !cut {
+			c.finish(first)
+		}
 	}
 }
 
@@ -173,7 +222,7 @@ func (c *content) addHead(r placed) {
 }
 
 // content returns the newest generation that has its head, or else the newest one.
-func (l *loader) content() (*content, error) {
+func (l *loader) content(found traces) (*content, error) {
 	var best *content
 	for _, c := range l.found {
 		if best == nil || c.hasHead && !best.hasHead || c.hasHead == best.hasHead && c.generation > best.generation {
@@ -186,5 +235,6 @@ func (l *loader) content() (*content, error) {
 	if best.newer != nil {
 		return nil, best.newer
 	}
+	best.finishChanges(found)
 	return best, nil
 }

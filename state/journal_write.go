@@ -18,8 +18,8 @@ func (j *Journal) commit(b *batch) {
 	j.mu.Lock()
 	j.next = nil // it was b: only who has the turn takes it away
 	j.mu.Unlock()
-	if b.err = j.write(b.entries); b.err == nil {
-		j.apply(b.entries)
+	if b.err = j.write(b.changes); b.err == nil {
+		j.apply(b.changes)
 	}
 	j.report(b.err)
 	close(b.done)
@@ -32,23 +32,27 @@ func (j *Journal) commit(b *batch) {
 }
 
 // write writes changes. The caller has the turn.
-func (j *Journal) write(entries []Entry) error {
+func (j *Journal) write(changes [][]Entry) error {
 	if j.file == nil {
-		return j.rewrite(entries)
+		return j.rewrite(slices.Concat(changes...))
 	}
 	at := j.at
 	buf := j.buf[:0]
 	changed := make(map[entryID]bool)
-	for _, e := range entries {
-		id := entryID{e.Kind, e.Key}
-		_, known := j.live[id]
-		// If the only copy of a change were damaged, what it replaced would come back.
-		for range 1 + btoi(known || changed[id]) {
-			buf = j.encoder.line(buf, at, e.Kind, j.kinds[e.Kind].Version, keyOf(e), e.Data)
+	for _, entries := range changes {
+		at.first, at.last = at.index, at.index+uint64(len(entries))-1
+		for _, e := range entries {
+			id := entryID{e.Kind, e.Key}
+			_, known := j.live[id]
+			// If the only copy of a change were damaged, what it replaced would come back.
+			for range 1 + btoi(known || changed[id]) {
+				buf = j.encoder.line(buf, at, e.Kind, j.kinds[e.Kind].Version, keyOf(e), e.Data)
+			}
+			changed[id] = true
+			at.index++
 		}
-		changed[id] = true
-		at.index++
 	}
+	at.first, at.last = 0, 0
 	if j.buf = buf; cap(buf) > writeSize {
 		j.buf = nil
 	}
@@ -80,10 +84,10 @@ func keyOf(e Entry) []byte {
 }
 
 // apply makes changes in memory. The caller has the turn.
-func (j *Journal) apply(entries []Entry) {
+func (j *Journal) apply(changes [][]Entry) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for _, e := range entries {
+	for _, e := range slices.Concat(changes...) {
 		j.setLocked(entryID{e.Kind, e.Key}, j.kinds[e.Kind].Version, e.Data)
 	}
 	j.mark = Mark{j.at.generation, j.at.index, j.order}
@@ -116,7 +120,7 @@ func (j *Journal) compareLocked(a, b entryID) int {
 func (j *Journal) rewrite(changes []Entry) error {
 	live := j.merged(changes)
 	j.newest++
-	w, renamed, err := create(j.disk, j.path+".new", j.path, place{journalLetter, j.newest, 0}, func(w *writer) error {
+	w, renamed, err := create(j.disk, j.path+".new", j.path, place{letter: journalLetter, generation: j.newest}, func(w *writer) error {
 		if err := w.addHead(fileKind, head{Holds: journalHolds}); err != nil {
 			return err
 		}

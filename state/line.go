@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"math"
 	"strconv"
 )
 
@@ -14,13 +15,15 @@ import (
 // CHECKSUM is the CRC-32C, in eight hexadecimal digits, of all that follows LENGTH and
 // a space, and LENGTH the number of those bytes. FILE is the letter of the file and its
 // generation, INDEX the position of the record: so neither a copy of a record nor one
-// of another file is believed. Newlines in DATA are escaped, so that each newline of
-// the file begins a record whatever DATA holds.
+// of another file is believed. If several records are one change, INDEX is followed by
+// ":FIRST-LAST". Newlines in DATA are escaped, so that each newline of the file begins a
+// record whatever DATA holds, and so is NUL, which shows what never reached the disk.
 
 const (
 	escape          = 0x1b
 	escapedNewline  = 'n'
 	escapedItself   = 'e'
+	escapedNUL      = 'z'
 	headSize        = 64 // of a line before FILE, at most
 	maxRecord       = 4 << 20
 	maxLine         = 2*maxRecord + 1024
@@ -35,6 +38,7 @@ const (
 type place struct {
 	letter            byte
 	generation, index uint64
+	first, last       uint64 // of the change; zero if it has one record
 }
 
 // placed is a Record with its place.
@@ -53,6 +57,12 @@ func (e *encoder) line(b []byte, p place, kind string, version int, data ...[]by
 	body = strconv.AppendUint(body, p.generation, 10)
 	body = append(body, '/')
 	body = strconv.AppendUint(body, p.index, 10)
+	if p.first < p.last {
+		body = append(body, ':')
+		body = strconv.AppendUint(body, p.first, 10)
+		body = append(body, '-')
+		body = strconv.AppendUint(body, p.last, 10)
+	}
 	body = append(body, ' ')
 	body = append(body, kind...)
 	body = append(body, '/')
@@ -76,7 +86,7 @@ func appendChecksum(b, of []byte) []byte {
 }
 
 func appendEscaped(b, data []byte) []byte {
-	if bytes.IndexByte(data, '\n') < 0 && bytes.IndexByte(data, escape) < 0 {
+	if bytes.IndexByte(data, '\n') < 0 && bytes.IndexByte(data, escape) < 0 && bytes.IndexByte(data, 0) < 0 {
 		return append(b, data...)
 	}
 	for _, c := range data {
@@ -85,6 +95,8 @@ func appendEscaped(b, data []byte) []byte {
 			b = append(b, escape, escapedNewline)
 		case escape:
 			b = append(b, escape, escapedItself)
+		case 0:
+			b = append(b, escape, escapedNUL)
 		default:
 			b = append(b, c)
 		}
@@ -103,8 +115,11 @@ func unescape(data []byte) []byte {
 		c := data[i]
 		if c == escape && i+1 < len(data) {
 			i++
-			if c = escape; data[i] == escapedNewline {
+			switch data[i] {
+			case escapedNewline:
 				c = '\n'
+			case escapedNUL:
+				c = 0
 			}
 		}
 		out = append(out, c)
@@ -139,11 +154,22 @@ func parseBody(body []byte) (r placed, ok bool) {
 		return r, false
 	}
 	r.letter, r.Kind = file[0], string(name)
-	var errs [3]error
-	r.generation, errs[0] = strconv.ParseUint(string(file[1:]), 10, 63)
-	r.index, errs[1] = strconv.ParseUint(string(index), 10, 63)
-	v, err := strconv.ParseUint(string(version), 10, 31)
-	errs[2] = err
-	r.Version, r.Data = int(v), unescape(data)
-	return r, errs == [3]error{} && r.index < maxIndex
+	index, change, isPart := bytes.Cut(index, []byte(":"))
+	first, last, ok5 := bytes.Cut(change, []byte("-"))
+	var d decimals
+	r.generation, r.index, r.Version = d.parse(file[1:]), d.parse(index), int(d.parse(version)&math.MaxInt32)
+	if isPart {
+		r.first, r.last = d.parse(first), d.parse(last)
+	}
+	r.Data = unescape(data)
+	return r, !d.wrong && max(r.index, r.last) < maxIndex && r.first <= r.index && (!isPart || ok5 && r.index <= r.last)
+}
+
+// decimals parses numbers and remembers whether one was wrong.
+type decimals struct{ wrong bool }
+
+func (d *decimals) parse(b []byte) uint64 {
+	n, err := strconv.ParseUint(string(b), 10, 63)
+	d.wrong = d.wrong || err != nil
+	return n
 }

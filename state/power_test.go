@@ -179,3 +179,32 @@ func openJournalOr(t *testing.T, d *testkit.MemDisk) *state.Journal {
 	}
 	return j
 }
+
+// TestChangeIsMadeAsAWholeOrNotAtAll cuts the power while changes of many entries are
+// written: all entries are of the same one.
+// Faults: T23.
+func TestChangeIsMadeAsAWholeOrNotAtAll(t *testing.T) {
+	for seed := range testkit.Fewer(2000, 300) {
+		random := rand.New(rand.NewPCG(uint64(seed), 13))
+		d := testkit.NewMemDisk()
+		j := openJournal(t, d, state.Mark{})
+		d.CutAt = d.Steps + 1 + random.IntN(20)
+		for n := 0; d.Steps < d.CutAt; n++ {
+			var all []state.Entry
+			for key := range 12 {
+				all = append(all, entry(fmt.Sprint(key), fmt.Sprintf("%d %200d", n, 0)))
+			}
+			all = append(all, entry(fmt.Sprint("x", n), "new"), entry(fmt.Sprint("x", n-1), ""))
+			_ = j.Set(all...)
+		}
+		after := d.LostPower(random)
+		j = openJournalOr(t, after)
+		held, values := entriesOf(j), make(map[string]bool)
+		for _, value := range held {
+			values[value] = true
+		}
+		if len(held) != 0 && (len(held) != 13 || len(values) != 2) {
+			t.Fatalf("seed %d: read %v", seed, held)
+		}
+	}
+}

@@ -11,37 +11,48 @@ import (
 // readSize is how much of a file is read at a time.
 const readSize = 64 << 10
 
+// traces is what a file holds besides sound records.
+type traces struct {
+	// damaged is set unless that is an unfinished line at the end: the trace of a write
+	// that was cut short, whose records nobody was told of.
+	damaged bool
+	// zeros is set if some of it never reached the disk.
+	zeros bool
+}
+
+// unwritten is what no sound file holds. A flipped bit makes one NUL at most.
+var unwritten = make([]byte, 8)
+
 // scan reads lines and passes each sound record of a letter to each, in the order of
-// the file. The data of a record is valid until each returns. It reports whether
-// something else was there, apart from an unfinished line at the end: that is the trace
-// of a write that was cut short, whose records nobody was told of.
-func scan(from io.Reader, letter byte, each func(placed)) (damaged bool, err error) {
+// the file. The data of a record is valid until each returns.
+func scan(from io.Reader, letter byte, each func(placed)) (found traces, err error) {
 	r := bufio.NewReaderSize(from, readSize)
 	var line []byte
 	for {
 		line, err = readLine(r, line[:0])
 		if err != nil && !errors.Is(err, io.EOF) {
-			return damaged, err
+			return found, err
 		}
 		finished := err == nil
 		for rest := line; len(rest) > 0; {
 			record, after, ok := cutLine(rest)
 			if !ok {
-				damaged = damaged || finished
+				found.zeros = found.zeros || bytes.Contains(rest, unwritten)
+				found.damaged = found.damaged || finished
 				break
 			}
 			if record.letter == letter {
 				each(record)
 			} else {
-				damaged = true
+				found.damaged = true
 			}
 			if len(after) > 0 && after[0] != '\n' && (finished || after[0] != 0) {
-				damaged = true // the newline
+				found.damaged = true // the newline
 			}
 			rest = after[min(1, len(after)):]
 		}
 		if !finished {
-			return damaged, nil
+			return found, nil
 		}
 	}
 }

@@ -32,14 +32,14 @@ type Restored struct {
 // check reads a file without its data.
 func (s *Snapshot) check(path string) snapshotFile {
 	c := snapshotChecker{at: make(map[uint64]*snapshotGeneration)}
-	damaged, err := s.scan(path, c.add)
+	found, err := s.scan(path, c.add)
 	if errors.Is(err, fs.ErrNotExist) {
 		return snapshotFile{path: path}
 	}
 	newest := c.newest()
 	file := snapshotFile{path: path, generation: newest.generation, head: newest.head, kinds: newest.kinds, read: path}
 	if err == nil {
-		if err = damage(damaged || len(c.at) > 1, newest.seen.missing(), newest.seen.end-newest.seen.missing()); err == nil && !newest.ended {
+		if err = damage(found.damaged || len(c.at) > 1, newest.seen.missing(), newest.seen.end-newest.seen.missing()); err == nil && !newest.ended {
 			err = errors.New("its end is missing")
 		}
 	}
@@ -58,13 +58,13 @@ func (s *Snapshot) check(path string) snapshotFile {
 }
 
 // scan passes the sound records of a file to each.
-func (s *Snapshot) scan(path string, each func(placed)) (damaged bool, err error) {
+func (s *Snapshot) scan(path string, each func(placed)) (found traces, err error) {
 	f, err := s.cfg.Disk.Open(path)
 	if err != nil {
-		return false, err
+		return found, err
 	}
-	damaged, err = scan(f, snapshotLetter, each)
-	return damaged, errors.Join(err, f.Close())
+	found, err = scan(f, snapshotLetter, each)
+	return found, errors.Join(err, f.Close())
 }
 
 // snapshotGeneration is what a file holds of one generation.

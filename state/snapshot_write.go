@@ -14,7 +14,7 @@ func (s *Snapshot) Write(ctx context.Context, j *Journal, sections []Section) er
 	to := &s.files[1-newest]
 	next := snapshotFile{path: to.path, whole: true, generation: max(s.files[newest].generation, to.generation) + 1}
 	next.head = head{Holds: snapshotHolds, Journal: mark, Moment: s.cfg.Now()}
-	w, renamed, err := create(s.cfg.Disk, s.temporary(), to.path, place{snapshotLetter, next.generation, 0}, func(w *writer) error {
+	w, renamed, err := create(s.cfg.Disk, s.temporary(), to.path, place{letter: snapshotLetter, generation: next.generation}, func(w *writer) error {
 		return writeSections(ctx, w, next.head, sections)
 	})
 	if renamed {
