@@ -544,3 +544,31 @@ func TestLedgerWritesItsLastStateAtAStop(t *testing.T) {
 		}
 	})
 }
+
+// The file that the version before the journal has written is read.
+// Faults: S8.
+func TestLedgerOfTheFormerVersionIsRead(t *testing.T) {
+	d := testkit.NewMemDisk()
+	d.Put("/state/ledger", testkit.ReadFile(t, "testdata/ledger"))
+	at := time.Date(2026, 11, 21, 1, 0, 0, 5, time.UTC)
+	want := Snapshot{
+		Incidents: []Incident{
+			{Monitor: "gone", ID: "DEF", Since: at, Failures: 1, Seq: 1, Absent: at},
+			{Monitor: "m1", ID: "ABC", Since: at, Failures: 3, Seq: 2},
+		},
+		Pending: []Pending{
+			{Receiver: "http#0123456789ab", Notified: map[string]string{"gone": "DEF"}, Attempted: []string{"ABC-fail"}, Notifications: []action.Notification{
+				{Monitor: "m1", Host: "h", Event: action.Fail, Incident: "ABC", Seq: 1, Value: 1.5, Error: "status 500 <&>", Since: at, Time: at, Version: "1", Labels: map[string]string{"team": "a"}, Failures: 1},
+				{Monitor: "m1", Host: "h", Event: action.Recover, Incident: "ABC", Seq: 2, Since: at, Time: at.Add(time.Minute), Duration: time.Minute, Version: "1"},
+			}},
+			{Receiver: "ops", Notified: map[string]string{}, Absent: at, Notifications: []action.Notification{
+				{Monitor: "m2", Event: action.Fail, Incident: "GHI", Seq: 1, Since: at, Time: at},
+			}},
+		},
+	}
+	for range 2 {
+		if _, got := openLedger(t, d, testkit.QuietLog()); !reflect.DeepEqual(got, want) {
+			t.Errorf("read %+v,\nwant %+v", got, want)
+		}
+	}
+}

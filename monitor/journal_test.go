@@ -412,3 +412,23 @@ func TestPowerFailureLosesNoRegistration(t *testing.T) {
 		}
 	}
 }
+
+// TestFilesOfTheFormerVersionAreRead reads a file that the version before the journal
+// has written.
+// Faults: S8.
+func TestFilesOfTheFormerVersionAreRead(t *testing.T) {
+	d := testkit.NewMemDisk()
+	d.Put("/state/monitors.json", testkit.ReadFile(t, "testdata/monitors.json"))
+	want := journalState{
+		LastID: 9, Key: []byte("0123456789abcdef0123456789abcdef"),
+		Monitors: []journalEntry{
+			{ID: 3, Text: "{\"name\":\"m1\"}\n<&>", Trusted: true, Owner: "admin 0123"},
+			{ID: 7, Text: "x"},
+		},
+	}
+	for range 2 {
+		if j, err := openOn(t, d, "/state"); err != nil || !reflect.DeepEqual(j.loaded, want) {
+			t.Errorf("got %+v, %v", j.loaded, err)
+		}
+	}
+}
