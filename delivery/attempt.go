@@ -160,6 +160,7 @@ func (r *Receiver) record(a attempt, o outcome, err error) (failures int, retryA
 		}
 		r.nextMessageAt, r.incidentWaiting = time.Time{}, true
 	}
+	r.observe(a, o, now, wall)
 	for _, q := range a.queues {
 		a.queue.settle(q, o)
 	}

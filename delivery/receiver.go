@@ -37,6 +37,8 @@ type Receiver struct {
 	lastSuccess     time.Time
 	lastFailure     time.Time
 	lastError       string
+	outcomes        Outcomes
+	latency         Latency
 }
 
 func newReceiver(name string, d *Deliverer) *Receiver {
@@ -44,7 +46,7 @@ func newReceiver(name string, d *Deliverer) *Receiver {
 		name: name, d: d,
 		queue: newQueue(d.opt.History, d.opt.Monitors),
 		wake:  make(chan struct{}, 1),
-		since: time.Now(),
+		since: time.Now(), latency: newLatency(),
 
 		refusals: loglimit.Limiter{Every: d.opt.Window},
 	}

@@ -31,6 +31,9 @@ type ReceiverStatus struct {
 	// Next is the time of the next attempt. It is zero unless the receiver failed
 	// and notifications are pending.
 	Next time.Time `json:"next_attempt,omitzero"`
+	// Outcomes and Latency are for metrics.
+	Outcomes Outcomes `json:"-"`
+	Latency  Latency  `json:"-"`
 }
 
 // Status returns the current status of the receiver.
@@ -52,6 +55,9 @@ func (r *Receiver) Status() ReceiverStatus {
 		LastSuccess: r.lastSuccess,
 		LastFailure: r.lastFailure,
 		LastError:   r.lastError,
+
+		Outcomes: r.outcomes,
+		Latency:  r.latency.copy(),
 	}
 	if r.failures > 0 && r.queue.hasWork() {
 		s.Next = r.d.clock.Wall(r.retryAt)

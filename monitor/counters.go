@@ -3,6 +3,8 @@ package monitor
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/microhq/monitor-srv/clock"
 )
 
 // Counters are the metrics of a Group.
@@ -17,6 +19,8 @@ type Counters struct {
 	// LatenessP99 and LatenessMax are the delays of the probes of the last minute
 	// after they were due. The error of LatenessP99 is at most 20 %.
 	LatenessP99, LatenessMax time.Duration
+	// Lateness are the delays of all probes.
+	Lateness clock.Histogram
 }
 
 // Counters returns the metrics of the Group.
@@ -26,6 +30,7 @@ func (g *Group) Counters() Counters {
 		Failures: g.count.failures.Load(), Missed: g.count.missed.Load(),
 	}
 	c.LatenessP99, c.LatenessMax = g.count.lateness.lastMinute(g.clock.Now())
+	c.Lateness = g.count.lateness.all()
 	all := g.sorted()
 	c.Monitors = len(all)
 	for _, r := range all {
@@ -43,8 +48,10 @@ type counts struct {
 	lateness                 lateness
 }
 
-// began counts a probe that starts now.
-func (c *counts) began(due, now time.Time) {
+// began counts a probe that starts now and returns its delay.
+func (c *counts) began(due, now time.Time) (late time.Duration) {
 	c.running.Add(1)
-	c.lateness.add(now, now.Sub(due))
+	late = now.Sub(due)
+	c.lateness.add(now, late)
+	return late
 }

@@ -130,7 +130,7 @@ func NewGroup(cfg Config) *Group {
 		absent:    make(map[string]absentIncident),
 		recalled:  make(map[string]*record),
 	}
-	g.count.lateness.since = c.Now()
+	g.count.lateness.init(c.Now())
 	for kind, n := range cfg.Caps {
 		if n > 0 {
 			g.slots[kind] = make(chan struct{}, n)

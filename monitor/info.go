@@ -40,7 +40,9 @@ type Info struct {
 	// were skipped because one took longer than its interval or the process was
 	// overloaded.
 	Probes, Failures, Missed int64
-	Labels                   map[string]string
+	// Took is the duration of the last probe, Late its delay after it was due.
+	Took, Late time.Duration
+	Labels     map[string]string
 }
 
 // Filter selects monitors that match all its fields which are not zero.
@@ -97,6 +99,7 @@ func (r *runner) info() Info {
 	i.StoppedAt = r.stoppedAt
 	i.Value, i.Since, i.LastProbe, i.Detail = r.value, r.since, r.lastProbe, r.detail
 	i.Probes, i.Failures, i.Missed = r.probes, r.failedProbes, r.missed
+	i.Took, i.Late = r.last.took, r.last.late
 	switch {
 	case r.lastErr != nil:
 		i.Error = text.Line(r.lastErr.Error(), maxError)

@@ -4,6 +4,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/microhq/monitor-srv/clock"
 )
 
 const (
@@ -15,12 +17,13 @@ const (
 	latenessGrowth  = 1.2
 )
 
-// lateness is a histogram of the delays of the last minute.
+// lateness has histograms of the delays of the last minute and of all.
 type lateness struct {
 	since time.Time // the start of the first period, of the clock of the Group
 
 	mu      sync.Mutex
 	periods [latenessPeriods]periodCounts // guarded by mu; a ring
+	total   clock.Histogram               // guarded by mu
 }
 
 // period returns the number of the period of a time. It is at least
@@ -46,6 +49,23 @@ func (l *lateness) add(now time.Time, late time.Duration) {
 	}
 	p.buckets[latenessBucket(late)]++
 	p.max = max(p.max, late)
+	l.total.Add(late)
+}
+
+// init begins the first period at a time of the clock of the Group.
+func (l *lateness) init(now time.Time) {
+	l.since = now
+	l.total = clock.NewHistogram(
+		time.Millisecond, 5*time.Millisecond, 10*time.Millisecond, 25*time.Millisecond, 50*time.Millisecond, 100*time.Millisecond,
+		250*time.Millisecond, 500*time.Millisecond, time.Second, 5*time.Second, 10*time.Second, time.Minute,
+	)
+}
+
+// all returns the histogram of all delays.
+func (l *lateness) all() clock.Histogram {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.total.Copy()
 }
 
 // latenessBucket returns the first bucket whose bound is not below late.

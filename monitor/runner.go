@@ -98,6 +98,7 @@ type past struct {
 	value            float64
 	lastErr          error
 	detail           string
+	last             lastProbe
 
 	probes, failedProbes, missed int64
 }
@@ -170,9 +171,10 @@ func (r *runner) runProbe(p *pipeline, stopped <-chan struct{}, due time.Time) {
 	defer cancel()
 	var m *measurement
 	if r.setCancel(p, cancel) {
-		r.group.count.began(due, r.group.clock.Now())
+		late := r.group.count.began(due, r.group.clock.Now())
 		before := r.group.standstill.begin()
 		measured := measure(ctx, p.probe, r.group.clock)
+		measured.late = late
 		measured.stood = r.group.standstill.end(before)
 		m = &measured
 		r.group.count.running.Add(-1)
@@ -205,6 +207,7 @@ type measurement struct {
 	at    time.Time // of the wall clock
 	began time.Time // the same, of the clock of the Group
 	took  time.Duration
+	late  time.Duration // the delay after it was due
 	stood time.Duration // the process stood still meanwhile
 }
 

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/microhq/monitor-srv/setting"
@@ -115,11 +116,13 @@ func (p *grpcProbe) setMetadata() error {
 // would back off after a failure before it reconnects.
 func (p *grpcProbe) Probe(ctx context.Context) (Result, error) {
 	begin := time.Now()
-	answer, err := p.ask(ctx)
+	var r Result
+	answer, err := p.ask(ctx, &r.Facts)
 	if err != nil {
-		return Result{Value: failedValue}, redact(fmt.Errorf("%s: %w", p.name(p.config.Address), err), p.secrets...)
+		r.Value = failedValue
+		return r, redact(fmt.Errorf("%s: %w", p.name(p.config.Address), err), p.secrets...)
 	}
-	r := Result{Detail: answer.GetStatus().String()}
+	r.Detail = answer.GetStatus().String()
 	if answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
 		r.Value = failedValue
 		return r, fmt.Errorf("%s: service %q is %v, want SERVING", p.name(p.config.Address), p.config.Service, answer.GetStatus())
@@ -130,7 +133,7 @@ func (p *grpcProbe) Probe(ctx context.Context) (Result, error) {
 	return r, nil
 }
 
-func (p *grpcProbe) ask(ctx context.Context) (*grpc_health_v1.HealthCheckResponse, error) {
+func (p *grpcProbe) ask(ctx context.Context, facts *Facts) (*grpc_health_v1.HealthCheckResponse, error) {
 	security := insecure.NewCredentials()
 	if p.tls != nil {
 		security = namedCredentials{credentials.NewTLS(p.tls), p.tls.ServerName}
@@ -157,7 +160,11 @@ func (p *grpcProbe) ask(ctx context.Context) (*grpc_health_v1.HealthCheckRespons
 	}
 	ctx = metadata.NewOutgoingContext(ctx, p.metadata)
 	defer conn.Close()
-	answer, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: p.config.Service})
+	var server peer.Peer
+	answer, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: p.config.Service}, grpc.Peer(&server))
+	if info, ok := server.AuthInfo.(credentials.TLSInfo); ok {
+		facts.seen(info.State)
+	}
 	if err != nil {
 		if e := dialed.Load(); e != nil && status.Code(err) == codes.Unavailable {
 			return nil, withCause(ctx, *e)

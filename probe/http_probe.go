@@ -70,7 +70,7 @@ func (p *httpProbe) ask(ctx context.Context, watch *stopwatch) (Result, error) {
 	defer resp.Body.Close()
 	defer watch.lap(phaseBody)
 	if err := p.expect.checkStatus(resp, p.follows()); err != nil {
-		return Result{Detail: p.detail(resp, page{})}, p.statusError(ctx, resp, err)
+		return Result{Detail: p.detail(resp, page{}), Facts: factsOf(resp, 0)}, p.statusError(ctx, resp, err)
 	}
 	return p.read(ctx, resp)
 }
@@ -82,7 +82,7 @@ func (p *httpProbe) read(ctx context.Context, resp *http.Response) (Result, erro
 		resp.Body = http.NoBody // what follows is another protocol
 	}
 	read, err := p.readBody(ctx, resp)
-	r := Result{Detail: p.detail(resp, read)}
+	r := Result{Detail: p.detail(resp, read), Facts: factsOf(resp, read.size)}
 	if err == nil {
 		err = p.expect.checkBody(ctx, read)
 	}

@@ -45,6 +45,8 @@ type Result struct {
 	// Stopped is set if the target was stopped on purpose. That is no failure, whatever
 	// the thresholds.
 	Stopped bool
+	// Facts are what was seen besides the value.
+	Facts Facts
 }
 
 // Phase is the duration of one phase of a probe.

@@ -109,7 +109,7 @@ func (p *tcpProbe) Probe(ctx context.Context) (Result, error) {
 	r.Phases = watch.phases()
 	if err != nil {
 		err = fmt.Errorf("%s: %w", p.name(p.config.Address), withCause(ctx, err))
-		return Result{Value: failedValue, Phases: r.Phases}, redact(err, p.secrets...)
+		return Result{Value: failedValue, Phases: r.Phases, Facts: r.Facts}, redact(err, p.secrets...)
 	}
 	if p.config.Measure == "latency" {
 		r.Value = time.Since(begin).Seconds()
@@ -126,7 +126,9 @@ func (p *tcpProbe) converse(ctx context.Context, watch *stopwatch) (r Result, er
 	defer release()
 	r.Detail = fmt.Sprintf("connected to %v", conn.RemoteAddr())
 	if secure, ok := conn.(*tls.Conn); ok {
-		days := daysLeft(secure.ConnectionState(), time.Now())
+		state := secure.ConnectionState()
+		r.Facts.seen(state)
+		days := daysLeft(state, time.Now())
 		r.Detail += fmt.Sprintf(", certificate %.1f days", days)
 		if p.config.Measure == "cert_days" {
 			r.Value = days

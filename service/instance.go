@@ -18,6 +18,7 @@ import (
 	"github.com/microhq/monitor-srv/probe"
 	"github.com/microhq/monitor-srv/store"
 	"github.com/microhq/monitor-srv/web"
+	"github.com/microhq/monitor-srv/web/metrics"
 )
 
 // An Instance is one monitoring service, wired.
@@ -75,18 +76,24 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar
 		return nil, err
 	}
 	components := append(i.network.components(), queueComponent(i.events, started), storeComponent(i.store, started))
-	components = append(components, connectionsComponent(
-		port{"RPC", i.network.transport.Connections},
-		port{"HTTP", func() connlimit.State { return i.web.Connections() }},
-		port{"broker", i.network.broker.Connections},
-	))
+	ports := []port{
+		{"RPC", i.network.transport.Connections},
+		{"HTTP", func() connlimit.State { return i.web.Connections() }},
+		{"broker", i.network.broker.Connections},
+	}
+	components = append(components, connectionsComponent(ports...))
 	components = append(components, i.monitors.components()...)
 	if err := i.reporter.Add(checksOf(cfg.Server.Name, components)...); err != nil {
+		return nil, err
+	}
+	scrape, err := i.newMetrics(components, ports, log)
+	if err != nil {
 		return nil, err
 	}
 	i.web, err = web.Listen(ctx, web.Config{
 		Address: cfg.HTTP.Address, Hosts: cfg.HTTP.Hosts, Log: log,
 		Group: i.monitors.group, Store: i.store, Receivers: i.monitors.deliverer.Status, Policy: cfg.Policy, Changes: changes, Level: level, Program: i.version,
+		Metrics: scrape, Probe: metrics.NewProbeHandler(i.monitors.group, log),
 		Report: func() web.Report {
 			return web.Report{Instance: i.node, Version: i.version, Started: started, Components: listComponents(components)}
 		},

@@ -25,6 +25,12 @@ func (s *sums) in(set classSet) (n int) {
 	return n
 }
 
+func (s *sums) add(o *sums) {
+	for c, n := range o {
+		s[c] += n
+	}
+}
+
 func (s *sums) present() (set classSet) {
 	for c, n := range s {
 		if n != 0 {
@@ -92,6 +98,20 @@ func (t *tree[T]) before(b bound, set classSet) int {
 		return 0
 	}
 	return t.root.before(t, &b, set)
+}
+
+// between returns the counts of the items from one bound to another.
+func (t *tree[T]) between(from, to bound) (s sums) {
+	if t.root.none() {
+		return s
+	}
+	var less sums
+	t.root.addBefore(t, &from, &less)
+	t.root.addBefore(t, &to, &s)
+	for c, n := range less {
+		s[c] -= n
+	}
+	return s
 }
 
 // walk calls yield for the items of the set in order, beginning at pos, until it returns

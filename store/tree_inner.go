@@ -14,9 +14,7 @@ type inner[T any] struct {
 
 func (in *inner[T]) addTo(s *sums) {
 	for i := range in.n {
-		for c, n := range in.sums[i] {
-			s[c] += n
-		}
+		s.add(&in.sums[i])
 	}
 }
 
@@ -119,6 +117,14 @@ func (in *inner[T]) before(t *tree[T], b *bound, set classSet) (n int) {
 		n += in.sums[j].in(set)
 	}
 	return n + in.kids[i].before(t, b, set)
+}
+
+func (in *inner[T]) addBefore(t *tree[T], b *bound, s *sums) {
+	i := in.search(t, b)
+	for j := range i {
+		s.add(&in.sums[j])
+	}
+	in.kids[i].addBefore(t, b, s)
 }
 
 func (in *inner[T]) walk(pos int, set classSet, yield func(T) bool) bool {

@@ -76,6 +76,12 @@ func (l *leaf[T]) before(t *tree[T], b *bound, set classSet) (n int) {
 	return n
 }
 
+func (l *leaf[T]) addBefore(t *tree[T], b *bound, s *sums) {
+	for _, c := range l.class[:l.rank(t, b)] {
+		s[c]++
+	}
+}
+
 func (l *leaf[T]) walk(pos int, set classSet, yield func(T) bool) bool {
 	for i, c := range l.class[:l.n] {
 		if !set.has(c) {

@@ -62,6 +62,15 @@ func (p part[T]) before(t *tree[T], b *bound, set classSet) int {
 	return p.leaf.before(t, b, set)
 }
 
+// addBefore adds the items before b to s.
+func (p part[T]) addBefore(t *tree[T], b *bound, s *sums) {
+	if p.inner != nil {
+		p.inner.addBefore(t, b, s)
+		return
+	}
+	p.leaf.addBefore(t, b, s)
+}
+
 func (p part[T]) walk(pos int, set classSet, yield func(T) bool) bool {
 	if p.inner != nil {
 		return p.inner.walk(pos, set, yield)

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/microhq/monitor-srv/access"
 	"github.com/microhq/monitor-srv/connlimit"
@@ -19,10 +21,12 @@ func (s *Server) handler() http.Handler {
 		answerText(w, http.StatusForbidden, "requests from web pages of another origin are refused: nothing was changed")
 	}))
 	inner := cross.Handler(s.routes())
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		conn := connlimit.Of(r)
 		conn.Serve()
 		defer conn.Wait()
+		w, began := &statusWriter{ResponseWriter: rw}, time.Now()
+		defer func() { s.requests.add(r.Pattern, cmp.Or(w.status, http.StatusOK), time.Since(began)) }()
 		h := w.Header()
 		h.Set(VersionHeader, s.cfg.Program)
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -35,7 +39,7 @@ func (s *Server) handler() http.Handler {
 			answerText(w, http.StatusMisdirectedRequest, fmt.Sprintf("this service is not known as %.100q: use localhost or the address it listens at, or have the name allowed", r.Host))
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = http.MaxBytesReader(rw, r.Body, maxBody)
 		inner.ServeHTTP(w, r)
 	})
 }

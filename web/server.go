@@ -53,6 +53,8 @@ type Config struct {
 	Group *monitor.Group
 	// Store is the view of the fleet. Without it there are no paths for checks.
 	Store *store.Store
+	// Metrics answers /metrics, and Probe /probe. Without them there are no such paths.
+	Metrics, Probe http.Handler
 	// Policy decides who may change what. The zero Policy allows no changes.
 	Policy access.Policy
 	// Changes gets the lines about changes and wrong tokens; by default they go to Log.
@@ -87,6 +89,8 @@ type Server struct {
 	// slots bounds the changes in progress, changes waits for them.
 	slots   chan struct{}
 	changes sync.WaitGroup
+
+	requests requests
 }
 
 // Listen returns a Server that listens on its address, so that a used port is an error
@@ -192,6 +196,12 @@ func (s *Server) routes() http.Handler {
 	if s.cfg.Store != nil {
 		route("/api/v1/healthchecks", methods{http.MethodGet: s.read(s.healthChecks)})
 		route("/api/v1/status", methods{http.MethodGet: s.read(s.nodeStatuses)})
+	}
+	if s.cfg.Metrics != nil {
+		route("/metrics", methods{http.MethodGet: s.read(s.cfg.Metrics.ServeHTTP)})
+	}
+	if s.cfg.Probe != nil {
+		route("/probe", methods{http.MethodGet: s.read(s.cfg.Probe.ServeHTTP)})
 	}
 	mux.HandleFunc("/", notFound)
 	return mux

@@ -26,9 +26,10 @@ func Recover(log *slog.Logger) server.HandlerWrapper {
 }
 
 // Recover is like the function Recover with the log of t. It also counts the panics in
-// t's Counters.
+// t's Counters, and all calls.
 func (t *Transport) Recover() server.HandlerWrapper {
-	return recoverer(t.log, func() { t.counts.panics.Add(1) })
+	inner := recoverer(t.log, func() { t.counts.panics.Add(1) })
+	return func(next server.HandlerFunc) server.HandlerFunc { return t.calls.wrap(inner(next)) }
 }
 
 func recoverer(log *limitedLog, count func()) server.HandlerWrapper {

@@ -102,6 +102,7 @@ type Transport struct {
 	stock  transport.Transport
 	cfg    Config
 	counts counts
+	calls  calls
 	conns  *connlimit.Places
 	bodies *connlimit.Places // of large bodies in memory
 	log    *limitedLog
