@@ -183,9 +183,9 @@ image-test: bin/consul bin/micro ## build and run the image beside Consul's, in 
 	go test -tags image -count=1 -timeout 15m $(TESTFLAGS) ./test/image
 
 .PHONY: deps
-deps: ## install what the tests need: a C compiler, MariaDB, PostgreSQL, Redis, systemd-analyze, zsh and fish
+deps: ## install what the tests need: a C compiler, MariaDB, PostgreSQL, Redis, promtool, systemd-analyze, zsh and fish
 	@tools/need.sh gcc gcc libc6-dev + mariadbd mariadb-server + pg_ctlcluster postgresql + redis-server redis-server \
-		+ systemd-analyze systemd + zsh zsh + fish fish
+		+ promtool prometheus + systemd-analyze systemd + zsh zsh + fish fish
 
 # The race detector needs a C compiler.
 .PHONY: need-cc

@@ -157,7 +157,8 @@ func TestCounters(t *testing.T) {
 }
 
 func TestLatenessOfTheLastMinute(t *testing.T) {
-	l := lateness{since: time.Unix(0, 0)}
+	var l lateness
+	l.init(time.Unix(0, 0))
 	at := l.since
 	for i := range 1000 {
 		l.add(at, time.Duration(i)*time.Millisecond)

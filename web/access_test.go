@@ -19,7 +19,7 @@ import (
 // its own with the monitors 1 and 2, so that none sees what another did.
 // Faults: T69.
 func TestPermissionsByHTTP(t *testing.T) {
-	w := newWorld(t, options{})
+	w := newWorld(t, options{web: texts})
 	who := []struct{ name, token string }{{"none", ""}, {"wrong", "no-such-token"}, {"viewer", viewer}, {"operator", operator}, {"admin", admin}}
 	next := 1 // last byte of the address that the next call comes from, so that no wrong token delays another
 	for _, c := range []struct {
@@ -33,6 +33,8 @@ func TestPermissionsByHTTP(t *testing.T) {
 		{"list", call{method: "GET", path: "/list"}, [5]int{200, 200, 200, 200, 200}},
 		{"show", call{method: "GET", path: "/monitor/%d"}, [5]int{200, 200, 200, 200, 200}},
 		{"monitors", call{method: "GET", path: "/api/v1/monitors"}, [5]int{200, 200, 200, 200, 200}},
+		{"metrics", call{method: "GET", path: "/metrics"}, [5]int{200, 200, 200, 200, 200}},
+		{"probe", call{method: "GET", path: "/probe?monitor=m"}, [5]int{200, 200, 200, 200, 200}},
 		{"ask verbosity", call{method: "GET", path: "/verbosity"}, [5]int{200, 200, 200, 200, 200}},
 		{"put verbosity", call{method: "PUT", path: "/verbosity", body: "error", kind: "text/plain"}, [5]int{401, 401, 403, 403, 200}},
 		{"post verbosity", call{method: "POST", path: "/verbosity", body: "error", kind: "text/plain"}, [5]int{401, 401, 403, 403, 200}},

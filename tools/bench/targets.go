@@ -7,6 +7,7 @@ const (
 	inEvents   = "ingest/"  // events in
 	inAnswers  = "handler/" // answers out
 	inHealth   = "health/"
+	inMetrics  = "web/metrics/"
 	inProbe    = "probe/"
 	inRPC      = "guard/transport/"
 	inStore    = "store/"
@@ -36,7 +37,7 @@ const (
 
 // targets are the rows of the page. The numbers are those of the plan: 1 event to
 // state, 2 memory, 3 question, 4 bus, 5 RPC, 6 HTTP monitors, 7 exec monitors,
-// 8 scale, 9 detection, 10 restart.
+// 8 scale, 9 detection, 10 restart, 15 metrics.
 func targets() []target {
 	var all []target
 	for _, group := range [][]target{stateTargets(), questionTargets(), busTargets(), rpcTargets(), httpTargets(), execTargets(), scaleTargets(), restartTargets(), ownTargets()} {
@@ -168,6 +169,9 @@ func restartTargets() []target {
 
 func ownTargets() []target {
 	return []target{
+		{"15", "scrape of 20,000 series", of(inMetrics+"Scrape/identity", cpuNS), "CPU-ns", of(inMetrics+"ScrapeConstant/identity", cpuNS), "client_golang's constant metrics", atMost(50e6)},
+		{"15", "the same with gzip", of(inMetrics+"Scrape/gzip", cpuNS), "CPU-ns", of(inMetrics+"ScrapeConstant/gzip", cpuNS), "client_golang's constant metrics", atMost(50e6)},
+		{"15", "memory of a scrape", of(inMetrics+"Scrape/identity", "B/op"), "B", of(inMetrics+"ScrapeConstant/identity", "B/op"), "client_golang's constant metrics", atMost(8 << 20)},
 		{"", "handler wrapper of the client library, a request", most("ns/op", inHealth+"HandlerWrapper/"), "ns", of(inHealth+"HandlerTimed", "ns/op"), "taking the time", atMost(1000)},
 		{"", "the same, allocations", most("allocs/op", inHealth+"HandlerWrapper/"), "", nil, "", atMost(0)},
 	}

@@ -2,8 +2,12 @@ package metrics
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/microhq/monitor-srv/internal/testkit"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
@@ -27,9 +31,13 @@ func BenchmarkScrape(b *testing.B) {
 	if n := series(w.metrics(b)); n < 20_000 {
 		b.Fatalf("%d series", n)
 	}
+	measureScrapes(b, h)
+}
+
+func measureScrapes(b *testing.B, h http.Handler) {
 	for _, encoding := range []string{"identity", "gzip"} {
 		b.Run(encoding, func(b *testing.B) {
-			r := httptest.NewRequest("GET", "/metrics", nil)
+			r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 			r.Header.Set("Accept-Encoding", encoding)
 			var answer discard
 			testkit.MeasureCPU(b, func() {
@@ -39,6 +47,27 @@ func BenchmarkScrape(b *testing.B) {
 			b.ReportMetric(float64(answer.bytes), "B/answer")
 		})
 	}
+}
+
+// constant is a collector of as many series of numbers that are there already, as the
+// library makes them.
+type constant struct{ desc *prometheus.Desc }
+
+func (c constant) Describe(out chan<- *prometheus.Desc) { out <- c.desc }
+
+func (c constant) Collect(out chan<- prometheus.Metric) {
+	for s := range 2000 {
+		for status := range 10 {
+			out <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(s), fmt.Sprintf("go.micro.srv.service-%d", s), fmt.Sprint("STATUS-", status))
+		}
+	}
+}
+
+// BenchmarkScrapeConstant is the reference of BenchmarkScrape.
+func BenchmarkScrapeConstant(b *testing.B) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(constant{prometheus.NewDesc("constant", "Help.", []string{"service", "status"}, nil)})
+	measureScrapes(b, promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 }
 
 // fill stores so many services, each with 5 nodes and 10 checks of each.

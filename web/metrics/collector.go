@@ -39,21 +39,17 @@ type Collector struct {
 	contract *contract
 	overflow atomic.Uint64
 
-	// Labels that all services share.
-	nodeStatuses, checkStatuses [4]label
-	missing                     label
+	nodeStatuses, checkStatuses []status
 }
 
 var _ prometheus.Collector = (*Collector)(nil)
 
 // NewCollector returns a Collector of sources.
 func NewCollector(s Sources) *Collector {
-	c := &Collector{sources: s, contract: newContract(), missing: newLabel("status", missing)}
+	c := &Collector{sources: s, contract: newContract()}
 	c.limits = limits{cmp.Or(s.MaxSeries, 20_000), cmp.Or(s.MaxMonitors, 10_000), cmp.Or(s.MaxReceivers, 1000)}
 	nodes, checks := store.StatusNames()
-	for i := range nodes {
-		c.nodeStatuses[i], c.checkStatuses[i] = newLabel("status", nodes[i]), newLabel("status", checks[i])
-	}
+	c.nodeStatuses, c.checkStatuses = newStatuses(nodes), newStatuses(checks)
 	return c
 }
 

@@ -27,7 +27,10 @@ func busyScrape(t *testing.T, header ...string) (text string) {
 		time.Sleep(20 * time.Second) // the reports of the shop are stale
 		w.put(t, check("shop", "shop-1", "disk", healthpb.HealthCheck_WARNING))
 		w.set(func() {
-			w.probe = func() (probe.Result, error) { return probe.Result{Value: -1}, errors.New("refused") }
+			w.probe = func() (probe.Result, error) {
+				time.Sleep(time.Millisecond)
+				return probe.Result{Value: -1}, errors.New("refused")
+			}
 			w.notify = func() error { return &action.Unreachable{Err: errors.New("no route")} }
 		})
 		time.Sleep(10500 * time.Millisecond)

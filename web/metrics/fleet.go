@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/microhq/monitor-srv/store"
 )
@@ -44,12 +45,35 @@ func (c *Collector) collectFleet(out sink) {
 // addService adds the series of one service.
 func (c *Collector) addService(out sink, service label, counts *store.ServiceCounts) {
 	f := &c.contract.fleet
-	for i := range counts.Nodes {
-		out.add(f.nodes, float64(counts.Nodes[i]), service, c.nodeStatuses[i])
-		out.add(f.checks, float64(counts.Checks[i]), service, c.checkStatuses[i])
+	for _, s := range c.nodeStatuses {
+		out.add(f.nodes, float64(s.of(&counts.Nodes, counts.MissingNodes)), service, s.label)
 	}
-	out.add(f.nodes, float64(counts.MissingNodes), service, c.missing)
-	out.add(f.checks, float64(counts.MissingChecks), service, c.missing)
+	for _, s := range c.checkStatuses {
+		out.add(f.checks, float64(s.of(&counts.Checks, counts.MissingChecks)), service, s.label)
+	}
+}
+
+// status is a label that all services share.
+type status struct {
+	label label
+	index int // in the counts, -1 for missing
+}
+
+func (s status) of(counts *[4]int, missing int) int {
+	if s.index < 0 {
+		return missing
+	}
+	return counts[s.index]
+}
+
+// newStatuses returns the statuses by name: what is sorted already costs least.
+func newStatuses(names [4]string) []status {
+	all := []status{{newLabel("status", missing), -1}}
+	for i, name := range names {
+		all = append(all, status{newLabel("status", name), i})
+	}
+	slices.SortFunc(all, func(a, b status) int { return strings.Compare(a.label.GetValue(), b.label.GetValue()) })
+	return all
 }
 
 // split returns the services with series of their own, by name, and the rest. If there is

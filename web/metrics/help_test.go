@@ -43,7 +43,7 @@ type world struct {
 func newWorld(t testing.TB, file string) *world {
 	t.Helper()
 	w := &world{
-		probe:  func() (probe.Result, error) { return probe.Result{}, nil },
+		probe:  func() (probe.Result, error) { time.Sleep(time.Millisecond); return probe.Result{}, nil },
 		notify: func() error { return nil },
 	}
 	kind := func(decode func(any) error, _ probe.Env) (probe.Probe, error) {

@@ -61,13 +61,15 @@ func (c *Collector) collectMonitors(out sink) {
 	c.leaveOut(len(all)-c.limits.monitors, seriesOfMonitor)
 }
 
-// addMonitor adds the series of one monitor. There is no value before the first probe.
+// addMonitor adds the series of one monitor, as far as it was probed.
 func (c *Collector) addMonitor(out sink, i *monitor.Info) {
 	f, name := &c.contract.monitors, newLabel("monitor", i.Name)
 	out.add(f.info, 1, name, newLabel("probe", i.Probe))
 	out.add(f.state, float64(i.State), name)
 	if !i.LastProbe.IsZero() {
 		out.add(f.value, i.Value, name)
+	}
+	if i.Took > 0 { // zero until the first probe after a start
 		out.add(f.duration, i.Took.Seconds(), name)
 		out.add(f.late, i.Late.Seconds(), name)
 	}
