@@ -125,6 +125,7 @@ func TestServicesBeyondTheLimitAreSummed(t *testing.T) {
 		w.put(t, running(service, service+"-1"), check(service, service+"-1", "x", healthpb.HealthCheck_OK))
 	}
 	w.sources.Store.Believe("z", "z-1", true)
+	w.sources.Store.Believe("other", "other-1", true)
 	text := w.metrics(t)
 	wantLines(t, text,
 		`micro_monitor_services 5`,
@@ -189,6 +190,7 @@ func TestHostileNamesSpoilNoScrape(t *testing.T) {
 func TestSlowScrapesGiveWay(t *testing.T) {
 	begun, end := make(chan struct{}), make(chan struct{})
 	collecting := make(chan struct{})
+	t.Cleanup(func() { close(end) })
 	h := limited(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/slow":
@@ -200,23 +202,26 @@ func TestSlowScrapesGiveWay(t *testing.T) {
 			<-collecting
 		}
 	}))
-	t.Cleanup(func() { close(end) })
 	ask := func(path string) int {
 		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, path, nil))
 		return rec.Code
 	}
-	for range maxScrapesOfAddress {
-		go ask("/slow")
-		<-begun
+	occupy := func(path string) {
+		for range maxScrapesOfAddress {
+			go ask(path)
+			select {
+			case <-begun:
+			case <-time.After(10 * time.Second):
+				t.Fatalf("%s was refused", path)
+			}
+		}
 	}
+	occupy("/slow")
 	if code := ask("/quick"); code != http.StatusOK {
-		t.Errorf("a scrape beside slow clients: %d", code)
+		t.Fatalf("a scrape beside slow clients: %d", code)
 	}
-	for range maxScrapesOfAddress {
-		go ask("/collecting")
-		<-begun
-	}
+	occupy("/collecting")
 	if code := ask("/quick"); code != http.StatusServiceUnavailable {
 		t.Errorf("a scrape beside many that are collected: %d", code)
 	}
