@@ -72,7 +72,7 @@ func (r *runner) evaluate(p *pipeline, m *measurement) (Result, *Change) {
 	r.probes++
 	r.group.count.probes.Add(1)
 	r.lastProbe, r.lastErr, r.detail, r.recalled = m.at, m.err, m.Detail, nil
-	r.last = lastProbe{verdict: verdict, took: m.took, late: m.late, phases: m.Phases, facts: m.Facts}
+	r.setLast(verdict, m)
 	before := r.judge.state
 	var change *Change
 	violation := ""

@@ -99,7 +99,9 @@ func (r *runner) info() Info {
 	i.StoppedAt = r.stoppedAt
 	i.Value, i.Since, i.LastProbe, i.Detail = r.value, r.since, r.lastProbe, r.detail
 	i.Probes, i.Failures, i.Missed = r.probes, r.failedProbes, r.missed
-	i.Took, i.Late = r.last.took, r.last.late
+	if r.last != nil {
+		i.Took, i.Late = r.last.took, r.last.late
+	}
 	switch {
 	case r.lastErr != nil:
 		i.Error = text.Line(r.lastErr.Error(), maxError)

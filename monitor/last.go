@@ -16,6 +16,14 @@ type lastProbe struct {
 	facts   probe.Facts
 }
 
+// setLast retains a measurement. r.mu is held.
+func (r *runner) setLast(verdict State, m *measurement) {
+	if r.last == nil {
+		r.last = new(lastProbe)
+	}
+	*r.last = lastProbe{verdict: verdict, took: m.took, late: m.late, phases: m.Phases, facts: m.Facts}
+}
+
 // Last is the last probe of a monitor.
 type Last struct {
 	// Kind is that of the probe.
@@ -42,7 +50,7 @@ func (g *Group) LastProbe(name string) (Last, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	last := Last{Kind: r.def.probe.Kind}
-	if r.pipeline != nil && !r.lastProbe.IsZero() {
+	if r.pipeline != nil && r.last != nil {
 		last.Verdict, last.Value, last.At = r.last.verdict, r.value, r.lastProbe
 		last.Took, last.Phases, last.Facts = r.last.took, r.last.phases, r.last.facts
 	}

@@ -98,7 +98,7 @@ type past struct {
 	value            float64
 	lastErr          error
 	detail           string
-	last             lastProbe
+	last             *lastProbe // nil before the first result
 
 	probes, failedProbes, missed int64
 }
