@@ -19,19 +19,15 @@ import (
 
 func TestFactsAreThoseOfTheLastResponse(t *testing.T) {
 	modified := time.Date(2026, 11, 1, 2, 3, 4, 0, time.UTC)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/one":
-			http.Redirect(w, r, "/two", http.StatusFound)
-		case "/two":
-			http.Redirect(w, r, "/end", http.StatusFound)
-		case "/gone":
-			http.Error(w, "gone", http.StatusGone)
-		default:
-			w.Header().Set("Last-Modified", modified.Format(http.TimeFormat))
-			_, _ = io.WriteString(w, "the end")
-		}
-	}))
+	mux := http.NewServeMux()
+	mux.Handle("/one", http.RedirectHandler("/two", http.StatusFound))
+	mux.Handle("/two", http.RedirectHandler("/end", http.StatusFound))
+	mux.HandleFunc("/gone", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "gone", http.StatusGone) })
+	mux.HandleFunc("/end", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Last-Modified", modified.Format(http.TimeFormat))
+		_, _ = io.WriteString(w, "the end")
+	})
+	s := httptest.NewServer(mux)
 	defer s.Close()
 	want := Facts{Status: 200, MajorHTTP: 1, MinorHTTP: 1, Redirects: 2, Length: 7, Size: 7, Modified: modified.Unix()}
 	if got := ok(t, httpProbeOf(t, s.URL+"/one")).Facts; got != want {

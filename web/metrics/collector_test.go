@@ -1,45 +1,13 @@
 package metrics
 
 import (
-	"errors"
-	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
-	"github.com/microhq/monitor-srv/action"
 	"github.com/microhq/monitor-srv/internal/testkit"
-	"github.com/microhq/monitor-srv/probe"
 	healthpb "github.com/microhq/monitor-srv/proto/health"
 )
-
-// busyScrape returns a scrape of a world in which something of everything has happened, in
-// the format that the header asks for.
-func busyScrape(t *testing.T, header ...string) (text string) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, toml("tcp", "web", "db"))
-		w.put(t, running("shop", "shop-1"), check("shop", "shop-1", "db", healthpb.HealthCheck_OK), check("shop", "shop-1", "disk", healthpb.HealthCheck_ERROR))
-		time.Sleep(20 * time.Second) // the reports of the shop are stale
-		w.put(t, check("shop", "shop-1", "disk", healthpb.HealthCheck_WARNING))
-		w.set(func() {
-			w.probe = func() (probe.Result, error) {
-				time.Sleep(time.Millisecond)
-				return probe.Result{Value: -1}, errors.New("refused")
-			}
-			w.notify = func() error { return &action.Unreachable{Err: errors.New("no route")} }
-		})
-		time.Sleep(10500 * time.Millisecond)
-		w.set(func() { w.notify = func() error { return nil } })
-		time.Sleep(time.Minute)
-		text = w.metrics(t, header...)
-	})
-	return text
-}
 
 func TestScrapeTellsWhatTheStoreAndTheMonitorsKnow(t *testing.T) {
 	text := busyScrape(t)
@@ -138,112 +106,21 @@ func TestServicesBeyondTheLimitAreSummed(t *testing.T) {
 }
 
 func TestLimitsHoldForServicesMonitorsAndReceivers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, toml("tcp", "m1", "m2", "m3"))
-		w.sources.MaxSeries, w.sources.MaxMonitors, w.sources.MaxReceivers = 200, 2, 1
-		w.fill(t, 100)
-		time.Sleep(11 * time.Second)
-		h := w.handler(t, testkit.QuietLog())
-		first := series(scrape(t, h, "/metrics"))
-		w.fill(t, 1000)
-		text := scrape(t, h, "/metrics")
-		if n := series(text); n > first+5 {
-			t.Errorf("a scrape has %d series, with a tenth of the services %d", n, first)
-		}
-		wantLines(t, text, `micro_monitor_monitors{state="OK"} 3`, `micro_monitor_monitor_state{monitor="m2"} 1`)
-		if strings.Contains(text, `monitor="m3"`) {
-			t.Error("a monitor beyond the limit has series")
-		}
-	})
-}
-
-// Faults: T62.
-func TestHostileNamesSpoilNoScrape(t *testing.T) {
-	w := newWorld(t, "")
-	long := strings.Repeat("n", 64<<10)
-	names := []string{"a\xff", "a\xfe", "line\nbreak", `quote"and\backslash`, long + "1", long + "2", "\u202e\u0000", `x"} 1`, "", " ", "# HELP"}
-	for _, name := range names {
-		w.put(t, running(name, "node"), check(name, "node", name, healthpb.HealthCheck_ERROR))
-	}
-	var log testkit.LogBuffer
-	text := scrape(t, w.handler(t, log.Logger()), "/metrics")
-	checks := parse(t, text)[prefix+"checks"]
-	if got, want := len(checks.GetMetric()), len(names)*5; got != want {
-		t.Errorf("there are %d series of checks, want %d", got, want)
-	}
-	for _, m := range checks.GetMetric() {
-		for _, l := range m.GetLabel() {
-			if len(l.GetValue()) > maxLabel {
-				t.Errorf("a label has %d bytes", len(l.GetValue()))
-			}
+	w := newWorld(t, toml("tcp", "m1", "m2", "m3"))
+	w.sources.MaxSeries, w.sources.MaxMonitors, w.sources.MaxReceivers = 200, 2, 1
+	w.fill(t, 100)
+	h := w.handler(t, testkit.QuietLog())
+	first := parse(t, scrape(t, h, "/metrics"))
+	w.fill(t, 1000)
+	text := scrape(t, h, "/metrics")
+	for _, name := range []string{"checks", "nodes"} {
+		few, many := len(first[prefix+name].GetMetric()), len(parse(t, text)[prefix+name].GetMetric())
+		if few != 105 || many != 105 {
+			t.Errorf("%s have %d series, and %d with ten times the services, want 105", name, few, many)
 		}
 	}
-	if out, err := promtool(t, text, "check", "metrics"); err != nil || out != "" {
-		t.Errorf("promtool check metrics: %v\n%s", err, out)
+	wantLines(t, text, `micro_monitor_monitor_info{monitor="m2",probe="tcp"} 1`)
+	if strings.Contains(text, `monitor="m3"`) {
+		t.Error("a monitor beyond the limit has series")
 	}
-	if log.String() != "" {
-		t.Errorf("the log says %s", log.String())
-	}
-}
-
-// A client that does not read its answer keeps nobody else from scraping.
-func TestSlowScrapesGiveWay(t *testing.T) {
-	begun, end := make(chan struct{}), make(chan struct{})
-	collecting := make(chan struct{})
-	t.Cleanup(func() { close(end) })
-	h := limited(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/slow":
-			_, _ = w.Write(nil)
-			begun <- struct{}{}
-			<-end
-		case "/collecting":
-			begun <- struct{}{}
-			<-collecting
-		}
-	}))
-	ask := func(path string) int {
-		rec := httptest.NewRecorder()
-		h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, path, nil))
-		return rec.Code
-	}
-	occupy := func(path string) {
-		for range maxScrapesOfAddress {
-			go ask(path)
-			select {
-			case <-begun:
-			case <-time.After(10 * time.Second):
-				t.Fatalf("%s was refused", path)
-			}
-		}
-	}
-	occupy("/slow")
-	if code := ask("/quick"); code != http.StatusOK {
-		t.Fatalf("a scrape beside slow clients: %d", code)
-	}
-	occupy("/collecting")
-	if code := ask("/quick"); code != http.StatusServiceUnavailable {
-		t.Errorf("a scrape beside many that are collected: %d", code)
-	}
-	close(collecting)
-	testkit.Eventually(t, 10*time.Second, "there is room again", func() bool { return ask("/quick") == http.StatusOK })
-}
-
-// FuzzMetricsText stores what is published under any names, and reads the scrape.
-// Faults: T62.
-func FuzzMetricsText(f *testing.F) {
-	f.Add("service", "node", "check", "monitor")
-	f.Add("a\xff\"\n\\", "", "{}", "other")
-	f.Fuzz(func(t *testing.T, service, node, id, other string) {
-		w := newWorld(t, "")
-		w.sources.MaxSeries = 2 * seriesOfService
-		for _, name := range []string{service, other, "third", fmt.Sprint(service, other)} {
-			w.put(t, running(name, node))
-			w.sources.Store.Put(check(name, node, id, healthpb.HealthCheck_OK))
-		}
-		families := parse(t, w.metrics(t))
-		if n := len(families[prefix+"checks"].GetMetric()); n == 0 || n > 3*5 {
-			t.Errorf("%d series of checks", n)
-		}
-	})
 }

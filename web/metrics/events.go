@@ -23,13 +23,13 @@ type eventFamilies struct{ events, bytes, rejected, repaired, dropped, queued, q
 
 func newEventFamilies(c *contract) eventFamilies {
 	return eventFamilies{
+		queued:      c.gauge("event_queue_events", "Messages that wait for the store."),
+		queuedBytes: c.gauge("event_queue_bytes", "Memory of the messages that wait for the store."),
 		events:      c.counter("events_total", "Messages from the bus, by result: accepted, outdated, refused (no room for a new key), rejected (invalid), dropped (the queue was full).", "topic", "result"),
 		bytes:       c.counter("event_bytes_total", "Bytes of the bodies of messages from the bus.", "topic"),
 		rejected:    c.counter("events_rejected_total", "Invalid messages from the bus, by reason.", "reason"),
 		repaired:    c.counter("events_repaired_total", "Accepted messages from the bus, by what was repaired.", "reason"),
 		dropped:     c.counter("events_dropped_total", "Valid messages from the bus for which there was no room: cardinality (a new key) or the category of a full queue.", "reason"),
-		queued:      c.gauge("event_queue_events", "Messages that wait for the store."),
-		queuedBytes: c.gauge("event_queue_bytes", "Memory of the messages that wait for the store."),
 	}
 }
 

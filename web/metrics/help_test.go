@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -231,5 +233,29 @@ func toml(kind string, names ...string) string {
 	for _, name := range names {
 		text += fmt.Sprintf("[[monitor]]\nname = %q\ninterval = 10\n[monitor.probe]\ntype = %q\n[[monitor.actions]]\nreceiver = \"ops\"\n", name, kind)
 	}
+	return text
+}
+
+// busyScrape returns a scrape of a world in which something of everything has happened, in
+// the format that the header asks for.
+func busyScrape(t *testing.T, header ...string) (text string) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, toml("tcp", "web", "db"))
+		w.put(t, running("shop", "shop-1"), check("shop", "shop-1", "db", healthpb.HealthCheck_OK), check("shop", "shop-1", "disk", healthpb.HealthCheck_ERROR))
+		time.Sleep(20 * time.Second) // the reports of the shop are stale
+		w.put(t, check("shop", "shop-1", "disk", healthpb.HealthCheck_WARNING))
+		w.set(func() {
+			w.probe = func() (probe.Result, error) {
+				time.Sleep(time.Millisecond)
+				return probe.Result{Value: -1}, errors.New("refused")
+			}
+			w.notify = func() error { return &action.Unreachable{Err: errors.New("no route")} }
+		})
+		time.Sleep(10500 * time.Millisecond)
+		w.set(func() { w.notify = func() error { return nil } })
+		time.Sleep(time.Minute)
+		text = w.metrics(t, header...)
+	})
 	return text
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,10 +23,8 @@ func (w *world) askProbe(path string) (int, string) {
 func TestProbeAnswersTheLastResultByTheNamesOfBlackboxExporter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, toml("http", "shop"))
-		var probes atomic.Int64
 		w.set(func() {
 			w.probe = func() (probe.Result, error) {
-				probes.Add(1)
 				time.Sleep(250 * time.Millisecond)
 				return probe.Result{
 					Phases: []probe.Phase{{Name: "resolve", Duration: 50 * time.Millisecond}, {Name: "first_byte", Duration: 200 * time.Millisecond}},
@@ -56,11 +53,11 @@ func TestProbeAnswersTheLastResultByTheNamesOfBlackboxExporter(t *testing.T) {
 		if out, err := promtool(t, text, "check", "metrics"); err != nil || out != "" {
 			t.Errorf("promtool check metrics: %v\n%s", err, out)
 		}
-		before := probes.Load()
+		before := w.sources.Group.Counters().Probes
 		for range 100 {
 			w.askProbe("/probe?monitor=shop")
 		}
-		if probes.Load() != before {
+		if w.sources.Group.Counters().Probes != before {
 			t.Error("a scrape has started a probe")
 		}
 	})

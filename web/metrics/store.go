@@ -7,9 +7,6 @@ type storeFamilies struct {
 
 func newStoreFamilies(c *contract) storeFamilies {
 	return storeFamilies{
-		entries:     c.gauge("store_entries", "Entries of the store: check, status, stats.", "kind"),
-		nodes:       c.gauge("store_nodes", "Known nodes, with and without a published status."),
-		bytes:       c.gauge("store_bytes", "Size of all results, errors and descriptions."),
 		transitions: c.counter("transitions_total", "Changes of verdicts."),
 		evicted:     c.counter("store_evicted_total", "Entries that made room for others."),
 		forgotten:   c.counter("store_forgotten_total", "Missing and stopped entries that were forgotten after their retention."),
@@ -17,6 +14,9 @@ func newStoreFamilies(c *contract) storeFamilies {
 		conflicts:   c.counter("store_conflicts_total", "Nodes whose id another service or version claims too."),
 		trimmed:     c.counter("store_trimmed_total", "Updates that were stored without their results, for lack of room."),
 		refused:     c.counter("store_refused_total", "Events of new keys for which there was no room."),
+		entries:     c.gauge("store_entries", "Entries of the store: check, status, stats.", "kind"),
+		nodes:       c.gauge("store_nodes", "Known nodes, with and without a published status."),
+		bytes:       c.gauge("store_bytes", "Size of all results, errors and descriptions."),
 	}
 }
 
