@@ -76,8 +76,6 @@ func (w *Watcher) Run(ctx context.Context) error {
 	defer debounce.Stop()
 	for {
 		select {
-		case <-ctx.Done():
-			return nil
 		case <-w.reread:
 			w.dir.recheck()
 			w.cfg.Changed(ctx)
@@ -99,6 +97,8 @@ func (w *Watcher) Run(ctx context.Context) error {
 		case <-debounce.C:
 			debounce.first = time.Time{}
 			w.cfg.Changed(ctx)
+		case <-ctx.Done():
+			return nil
 		}
 	}
 }

@@ -22,8 +22,8 @@ import (
 // whole duration.
 // Faults: G36, T14.
 func TestUnchangedIncidentsSendNothingAfterAKill(t *testing.T) {
+	files := opsReceiver + monitorFor("a", "ops") + monitorFor("b", "ops") + monitorFor("silent")
 	synctest.Test(t, func(t *testing.T) {
-		files := opsReceiver + monitorFor("a", "ops") + monitorFor("b", "ops") + monitorFor("silent")
 		l := startInstance(t, testkit.NewMemDisk(), files)
 		l.setProbe(down)
 		time.Sleep(time.Minute)
@@ -260,10 +260,10 @@ func TestProbesNeverWaitForTheDisk(t *testing.T) {
 // Faults: T47.
 func TestTwoThousandFailuresTakeFewWrites(t *testing.T) {
 	testkit.SkipIfShort(t)
+	const n = 2000
 	synctest.Test(t, func(t *testing.T) {
 		d := testkit.NewMemDisk()
 		d.Set(nil, 10*time.Millisecond)
-		const n = 2000
 		var files strings.Builder
 		files.WriteString(opsReceiver)
 		for i := range n {

@@ -37,12 +37,8 @@ import (
 // hardly depends on what else the machine does.
 func BenchmarkTransport(b *testing.B) {
 	for _, c := range []struct{ load, kind, endpoint string }{
-		{"client", "protobuf", "List"},
-		{"client", "protobuf", "Stored"},
-		{"client", "json", "List"},
-		{"raw", "protobuf", "List"},
-		{"raw", "protobuf", "Stored"},
-		{"raw", "json", "List"},
+		{"client", "protobuf", "List"}, {"client", "protobuf", "Stored"}, {"client", "json", "List"},
+		{"raw", "protobuf", "List"}, {"raw", "protobuf", "Stored"}, {"raw", "json", "List"},
 	} {
 		for _, callers := range []int{1, 16} {
 			names := []string{"stock", "guarded"}
