@@ -99,6 +99,7 @@ func (c *ConsulClient) Open(ctx context.Context) (registry.Registry, error) {
 	return &consulRegistry{
 		Registry:  newPlugin(),
 		client:    client,
+		reader:    &catalogReader{client: client},
 		life:      ctx,
 		newPlugin: newPlugin,
 		plugins:   make(map[string]registry.Registry),

@@ -16,8 +16,9 @@ import (
 // nearly every heartbeat becomes a registration that wakes the watchers of the
 // catalog.
 type consulRegistry struct {
-	registry.Registry // for queries
+	registry.Registry // for the names of services
 	client            *api.Client
+	reader            *catalogReader
 	life              context.Context
 	newPlugin         func() registry.Registry
 
@@ -90,6 +91,13 @@ func (c *consulRegistry) Ping(ctx context.Context) error {
 		return errors.New("the cluster has no leader")
 	}
 	return nil
+}
+
+// GetService returns the versions of a service with their nodes that are not critical. The
+// plugin would panic on the tag "t", which anybody may register, and inflate tags to any size.
+func (c *consulRegistry) GetService(name string, _ ...registry.GetOption) ([]*registry.Service, error) {
+	services, _, err := c.reader.versions(context.Background(), name, nil)
+	return services, err
 }
 
 // Watch watches one service, which has to be named.

@@ -1,6 +1,10 @@
 package registry_test
 
 import (
+	"bytes"
+	"compress/zlib"
+	"encoding/hex"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -271,4 +275,44 @@ func TestConsulTokenFileMayComeLater(t *testing.T) {
 	})
 	testkit.WriteFile(t, file, "late")
 	testkit.Eventually(t, 5*time.Second, "the token is read", func() bool { return r.State().OK })
+}
+
+// TestHostileTagsHarmNobody registers tags that the plugin panics on, and such that inflate
+// to much more than they are.
+//
+// Faults: Trap18.
+func TestHostileTagsHarmNobody(t *testing.T) {
+	testkit.NoLeaks(t)
+	consultest.ClearEnv(t)
+	agent := consultest.Start(t)
+	var bomb bytes.Buffer
+	w := zlib.NewWriter(&bomb)
+	_, _ = w.Write(bytes.Repeat([]byte{'0'}, 64<<20))
+	_ = w.Close()
+	for id, tags := range map[string][]string{
+		"web-1": {"t", "e", "v"}, "web-2": {"v-" + hex.EncodeToString(bomb.Bytes())}, "web-3": {"v=1"},
+	} {
+		if err := agent.Client().Agent().ServiceRegister(&api.AgentServiceRegistration{ID: id, Name: "web", Address: "127.0.0.1", Port: 1, Tags: tags}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reg := consultest.Open(t, guardregistry.ConsulConfig{Address: agent.Address(), Logger: testkit.QuietLog()})
+	watcher, err := reg.Watch(registry.WatchService("web"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watcher.Stop()
+	got := make(map[string]string)
+	for range 2 {
+		res, err := watcher.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range res.Service.Nodes {
+			got[n.Id] = res.Service.Version
+		}
+	}
+	if want := map[string]string{"web-1": "", "web-2": "", "web-3": "1"}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
 }

@@ -65,25 +65,18 @@ func (w *consulWatch) query() error {
 	}
 	w.queried = true
 	q := &api.QueryOptions{AllowStale: true, WaitIndex: w.index, WaitTime: consulWait}
-	_, meta, err := w.consul.client.Health().Service(w.name, "", false, q.WithContext(w.ctx))
+	services, index, err := w.consul.reader.versions(w.ctx, w.name, q)
 	if err != nil {
 		w.index = 0
 		return err
 	}
 	switch {
-	case w.index > 0 && meta.LastIndex == w.index:
+	case w.index > 0 && index == w.index:
 		return nil
-	case meta.LastIndex < w.index: // Consul was restored or restarted empty
+	case index < w.index: // Consul was restored or restarted empty
 		w.index = 0
 	default:
-		w.index = meta.LastIndex
-	}
-	// Only the plugin can decode its tags, so it queries the service again. Its answer
-	// may be newer than the index; then the next query finds no change.
-	services, err := w.consul.GetService(w.name)
-	if err != nil {
-		w.index = 0
-		return err
+		w.index = index
 	}
 	w.compare(services)
 	return nil
