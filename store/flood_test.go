@@ -13,7 +13,7 @@ import (
 // Faults: T60.
 func TestFloodLosesNoUpdates(t *testing.T) {
 	testkit.SkipIfShort(t)
-	bubble(t, Config{MaxEntries: 20000}, func(t *testing.T, s *Store) {
+	bubble(t, Config{MaxEntries: 20000, Transitions: 1000}, func(t *testing.T, s *Store) {
 		const known, flood = 1000, 100000
 		report := func(now int64) {
 			for i := range known {
