@@ -70,7 +70,13 @@ func (r *run) live(ctx context.Context) {
 	runtime.LockOSThread()
 	restrictThread()
 	slot := r.spec.Guardian.enter(ctx, r.mark)
-	defer r.spec.Guardian.leave(slot)
+	defer func() {
+		if r.left {
+			go r.outlive(slot)
+		} else {
+			r.spec.Guardian.leave(slot)
+		}
+	}()
 	if r.failure = r.start(ctx); r.failure != nil {
 		return
 	}
@@ -141,6 +147,15 @@ func (r *run) end() error {
 		return fmt.Errorf("waiting for %q: %w", r.spec.Path, err)
 	}
 	return nil
+}
+
+// outlive frees the slot when all that the program left has ended, which on a busy machine
+// may take longer than cleanTime. Until then the guardian process knows of it.
+func (r *run) outlive(slot int) {
+	for pause := cleanTime / 10; r.family.end(r.mark, time.Now()); pause = min(2*pause, cleanTime) {
+		time.Sleep(pause)
+	}
+	r.spec.Guardian.leave(slot)
 }
 
 // stop stops the program, as ctx has ended, and reports whether it has ended.
