@@ -36,6 +36,7 @@ func FuzzTransportRequest(f *testing.F) {
 		{"Content-Type: application/json-rpc\r\nMicro-Service: x\r\nMicro-Id: 1\r\nContent-Length: 2\r\n", "{}"},
 		{"Content-Type: application/json\r\nContent-Length: 53\r\n", `{"method":"Probe.Echo","params":[{"limit":1}],"id":0}`},
 		{"Content-Type: application/octet-stream\r\nContent-Length: 37\r\n", netString("\x0a\x0aProbe.Echo\x11\x07\x00\x00\x00\x00\x00\x00\x00") + netString("\x9a\x01\x05hello")},
+		{"Content-Type: application/octet-stream\r\nContent-Length: 37\r\n", netString("\x0a\x0aProbe.Ec\x05\n\x11\x07\x00\x00\x00\x00\x00\x00\x00") + netString("\x9a\x01\x05hello")},
 		{"Content-Type: application/proto-rpc\r\nX-Micro-Target: x\r\nContent-Length: 8\r\n", "\x00\x00\x00\x00\x00\x00\x00\x00"},
 		{strings.Repeat("A: b\r\n", 5000), ""},
 	} {

@@ -4,10 +4,13 @@ import (
 	"net/http"
 	"net/textproto"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"go-micro.dev/v4/errors"
 	"go-micro.dev/v4/transport"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/microhq/monitor-srv/text"
 )
@@ -28,7 +31,7 @@ func (s *socket) write(m *transport.Message) {
 	for k, v := range m.Header {
 		key := textproto.CanonicalMIMEHeaderKey(k)
 		if _, echoed := r.Header[key]; !echoed && !isFraming(key) {
-			header[key] = []string{v}
+			header[key] = []string{headerValue(v)}
 		}
 	}
 	failure := text.Clip(m.Header["Micro-Error"], maxErrorHeader, "")
@@ -97,7 +100,21 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, status int, detai
 }
 
 func setError(header http.Header, text string) {
+	text = headerValue(text)
 	header["Micro-Error"], header["X-Micro-Error"] = []string{text}, []string{text}
+}
+
+// headerValue replaces what no header may hold: errors repeat names from bodies.
+func headerValue(v string) string {
+	if httpguts.ValidHeaderFieldValue(v) {
+		return v
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, v)
 }
 
 // write writes an answer. It ignores errors: net/http closes a connection on which a
